@@ -1,0 +1,401 @@
+package v1alpha1
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+)
+
+// Action publishes something that may be asked for: its inputs, who must agree and when, and what is then executed.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:resource:categories=signoff,shortName=sgaction
+// +kubebuilder:printcolumn:name="Title",type=string,JSONPath=`.spec.title`
+// +kubebuilder:printcolumn:name="Inputs",type=string,JSONPath=`.status.inputs`
+// +kubebuilder:printcolumn:name="Approval",type=string,JSONPath=`.status.approval`
+// +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+type Action struct {
+	metav1.TypeMeta `json:",inline"`
+	// +optional
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	// spec is what the platform team publishes.
+	// +required
+	Spec ActionSpec `json:"spec"`
+
+	// status is what the operator found out about the Action.
+	// +optional
+	// +default={"observedGeneration":-1}
+	Status ActionStatus `json:"status,omitempty"`
+}
+
+// ActionSpec says what may be asked, who must agree, and what is executed.
+// +kubebuilder:validation:XValidation:rule="!has(self.stages) || (has(self.rules) ? self.rules.exists(r, has(r.stages)) : false) || (has(self.default) && has(self.default.stages))",message="stages are defined, but no rule uses one: name it in rules[].stages or default.stages, or remove it"
+type ActionSpec struct {
+	// title is one line for people, such as "Restart a Deployment".
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=128
+	Title string `json:"title"`
+
+	// description tells people when to use the Action.
+	// +optional
+	// +kubebuilder:validation:MaxLength=4096
+	Description string `json:"description,omitempty"`
+
+	// inputs describes what a requester fills in. Unset: the Action takes no inputs.
+	// +optional
+	Inputs *ActionInputs `json:"inputs,omitempty"`
+
+	// target is the object that the Action is about. Rules read it as "target" and its namespace as "namespaceObject".
+	// +optional
+	Target *ObjectReference `json:"target,omitempty"`
+
+	// rules are judged all; their order does not matter. The strongest effect wins.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=64
+	Rules []Rule `json:"rules,omitempty"`
+
+	// default is what happens when none of rules applies. Unset: Deny.
+	// +optional
+	Default *DefaultRule `json:"default,omitempty"`
+
+	// stages are the rounds of approval that rules name. If no stage is written, RequireApproval without stages means one
+	// stage, "approval", in which one person who holds the verb "approve" agrees.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=16
+	Stages []Stage `json:"stages,omitempty"`
+
+	// requestTTL is how long an unfinished request lives. Defaults to 168h.
+	// +optional
+	// +default="168h"
+	RequestTTL Duration `json:"requestTTL,omitempty"`
+
+	// execution is what runs once everybody has agreed.
+	// +required
+	Execution Execution `json:"execution"`
+}
+
+// ActionInputs describes the inputs of a request.
+type ActionInputs struct {
+	// openAPIV3Schema is a structural OpenAPI v3 schema of type object, as in a CustomResourceDefinition.
+	// +required
+	// +kubebuilder:validation:Schemaless
+	// +kubebuilder:validation:Type=object
+	// +kubebuilder:pruning:PreserveUnknownFields
+	OpenAPIV3Schema runtime.RawExtension `json:"openAPIV3Schema"`
+}
+
+// ObjectReference names an object. apiVersion and kind are literal; namespace and name may be ${…} templates.
+type ObjectReference struct {
+	// apiVersion is the API group and version of the object, such as "apps/v1".
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=317
+	// +kubebuilder:validation:Pattern=`^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?v[0-9]+((alpha|beta)[0-9]+)?$`
+	APIVersion string `json:"apiVersion"`
+
+	// kind is the kind of the object, such as "Deployment".
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:Pattern=`^[A-Z][A-Za-z0-9]*$`
+	Kind string `json:"kind"`
+
+	// namespace is the namespace of the object. Unset: the kind is not namespaced.
+	// +optional
+	// +kubebuilder:validation:MaxLength=512
+	Namespace string `json:"namespace,omitempty"`
+
+	// name is the name of the object.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=512
+	Name string `json:"name"`
+}
+
+// Rule gives an effect to a situation.
+// +kubebuilder:validation:XValidation:rule="!has(self.stages) || self.effect == 'RequireApproval'",message="stages go with effect RequireApproval only"
+type Rule struct {
+	// name is the rule's name, unique in the Action. Verdicts name it.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`
+	Name string `json:"name"`
+
+	// when is a CEL expression that gives true where the rule applies. Unset: always.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=4096
+	When string `json:"when,omitempty"`
+
+	// effect is what the rule does when it applies.
+	// +required
+	Effect Effect `json:"effect"`
+
+	// stages names the stages that must approve. With effect RequireApproval only; needed there if spec.stages is set.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=63
+	Stages []string `json:"stages,omitempty"`
+
+	// message tells people why, in one line.
+	// +optional
+	// +kubebuilder:validation:MaxLength=512
+	Message string `json:"message,omitempty"`
+}
+
+// DefaultRule is what happens when none of the Action's own rules applies.
+// +kubebuilder:validation:XValidation:rule="!has(self.stages) || self.effect == 'RequireApproval'",message="stages go with effect RequireApproval only"
+type DefaultRule struct {
+	// effect is what then happens.
+	// +required
+	Effect Effect `json:"effect"`
+
+	// stages names the stages that must approve. With effect RequireApproval only; needed there if spec.stages is set.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=63
+	Stages []string `json:"stages,omitempty"`
+
+	// message tells people why, in one line.
+	// +optional
+	// +kubebuilder:validation:MaxLength=512
+	Message string `json:"message,omitempty"`
+}
+
+// Execution is what runs, and as whom.
+type Execution struct {
+	// serviceAccountName is the ServiceAccount in the namespace of the Action as which the steps run.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$`
+	ServiceAccountName string `json:"serviceAccountName"`
+
+	// readServiceAccountName is the ServiceAccount in the namespace of the Action as which facts are read. Defaults to
+	// serviceAccountName.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$`
+	ReadServiceAccountName string `json:"readServiceAccountName,omitempty"`
+
+	// timeout is how long all steps together may take. Defaults to 30m.
+	// +optional
+	// +default="30m"
+	Timeout Duration `json:"timeout,omitempty"`
+
+	// steps run in this order.
+	// +required
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=32
+	Steps []Step `json:"steps"`
+}
+
+// Step is one thing that is done.
+// +kubebuilder:validation:ExactlyOneOf=apply;patch;job
+type Step struct {
+	// name is the step's name, unique in the Action.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=30
+	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`
+	Name string `json:"name"`
+
+	// apply applies objects by server-side apply, in order.
+	// +optional
+	Apply *ApplyStep `json:"apply,omitempty"`
+
+	// patch patches one object that exists.
+	// +optional
+	Patch *PatchStep `json:"patch,omitempty"`
+
+	// job runs a Job and waits until it is complete.
+	// +optional
+	Job *JobStep `json:"job,omitempty"`
+
+	// waitFor is what must hold of the objects of the step before the step counts as done. Unset: the write is enough.
+	// +optional
+	WaitFor *WaitFor `json:"waitFor,omitempty"`
+
+	// timeout is how long the step may take. Unset: as long as execution.timeout leaves.
+	// +optional
+	Timeout Duration `json:"timeout,omitempty"`
+}
+
+// ConflictPolicy says what happens when another field manager owns a field that is applied.
+// +kubebuilder:validation:Enum=Fail;Take
+type ConflictPolicy string
+
+const (
+	// ConflictsFail fails the step and says who owns the field.
+	ConflictsFail ConflictPolicy = "Fail"
+	// ConflictsTake takes the field over.
+	ConflictsTake ConflictPolicy = "Take"
+)
+
+// ApplyStep applies objects by server-side apply. Each step is a field manager of its own.
+type ApplyStep struct {
+	// conflicts says what happens when another field manager owns a field. Defaults to Fail.
+	// +optional
+	// +default="Fail"
+	Conflicts ConflictPolicy `json:"conflicts,omitempty"`
+
+	// manifests are the objects. apiVersion and kind are literal; every other string may be a ${…} template.
+	// +required
+	// +listType=atomic
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=32
+	Manifests []Manifest `json:"manifests"`
+}
+
+// Manifest is an object as it would be given to kubectl apply.
+// +kubebuilder:validation:Type=object
+// +kubebuilder:pruning:PreserveUnknownFields
+type Manifest struct {
+	runtime.RawExtension `json:",inline"`
+}
+
+// PatchStep patches one object that exists.
+// +kubebuilder:validation:ExactlyOneOf=strategic;merge;json
+type PatchStep struct {
+	// target is the object. Unset: the target of the Action.
+	// +optional
+	Target *ObjectReference `json:"target,omitempty"`
+
+	// strategic is a strategic merge patch: lists such as containers are merged by their key. Built-in kinds only.
+	// +optional
+	// +kubebuilder:validation:Schemaless
+	// +kubebuilder:validation:Type=object
+	// +kubebuilder:pruning:PreserveUnknownFields
+	Strategic *runtime.RawExtension `json:"strategic,omitempty"`
+
+	// merge is a JSON merge patch (RFC 7386). It replaces lists as a whole.
+	// +optional
+	// +kubebuilder:validation:Schemaless
+	// +kubebuilder:validation:Type=object
+	// +kubebuilder:pruning:PreserveUnknownFields
+	Merge *runtime.RawExtension `json:"merge,omitempty"`
+
+	// json is a JSON patch (RFC 6902), a list of operations. It is sent at most once.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=64
+	JSON []Manifest `json:"json,omitempty"`
+}
+
+// JobStep runs a Job and waits until it is complete.
+// +kubebuilder:validation:ExactlyOneOf=podFrom;template
+// +kubebuilder:validation:XValidation:rule="has(self.template) == has(self.namespace)",message="namespace goes with template, and template needs it; with podFrom the Job runs beside the object"
+type JobStep struct {
+	// podFrom copies the pod of an existing Deployment, StatefulSet, DaemonSet or CronJob, with its image, environment and
+	// volumes. Probes, ports and restarts are left out.
+	// +optional
+	PodFrom *ObjectReference `json:"podFrom,omitempty"`
+
+	// template is a pod template, as in a Job. It may not name a ServiceAccount.
+	// +optional
+	// +kubebuilder:validation:Schemaless
+	// +kubebuilder:validation:Type=object
+	// +kubebuilder:pruning:PreserveUnknownFields
+	Template *runtime.RawExtension `json:"template,omitempty"`
+
+	// namespace is where the Job runs, with template. It may be a ${…} template.
+	// +optional
+	// +kubebuilder:validation:MaxLength=512
+	Namespace string `json:"namespace,omitempty"`
+
+	// container is the container that runs command. Other containers of a copied pod are left out. Unset: the first one.
+	// +optional
+	// +kubebuilder:validation:MaxLength=63
+	Container string `json:"container,omitempty"`
+
+	// command replaces the command of the container. No shell reads it; what a requester wrote is never expanded again.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:items:MaxLength=4096
+	Command []string `json:"command,omitempty"`
+
+	// args replaces the arguments of the container.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:items:MaxLength=4096
+	Args []string `json:"args,omitempty"`
+}
+
+// WaitStatus is a computed status of an object, in the words of kstatus.
+// +kubebuilder:validation:Enum=Current
+type WaitStatus string
+
+// WaitStatusCurrent means that the object is fully rolled out, by the rules of kstatus.
+const WaitStatusCurrent WaitStatus = "Current"
+
+// WaitFor is what must hold of an object before a step counts as done.
+// +kubebuilder:validation:ExactlyOneOf=status;expression
+type WaitFor struct {
+	// status is the computed status that is waited for.
+	// +optional
+	Status WaitStatus `json:"status,omitempty"`
+
+	// expression is a CEL expression over "object", the object as it now is, that gives true when waiting is over.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=4096
+	Expression string `json:"expression,omitempty"`
+}
+
+// ActionStatus is what the operator found out about an Action.
+type ActionStatus struct {
+	// observedGeneration is the generation that this status speaks of. -1: not seen yet.
+	// +optional
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+
+	// inputs names the inputs in one line.
+	// +optional
+	// +kubebuilder:validation:MaxLength=1024
+	Inputs string `json:"inputs,omitempty"`
+
+	// approval says whether approval is needed: never, sometimes or always.
+	// +optional
+	// +kubebuilder:validation:MaxLength=16
+	Approval string `json:"approval,omitempty"`
+
+	// example is a request that works for this Action, as YAML.
+	// +optional
+	// +kubebuilder:validation:MaxLength=4096
+	Example string `json:"example,omitempty"`
+
+	// conditions are the observed conditions. Ready is True where the Action can be requested and executed.
+	// +optional
+	// +listType=map
+	// +listMapKey=type
+	// +kubebuilder:validation:MaxItems=16
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+}
+
+// ActionList is a list of Actions.
+// +kubebuilder:object:root=true
+type ActionList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []Action `json:"items"`
+}

@@ -1,0 +1,180 @@
+package v1alpha1
+
+import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+// ActionPolicy holds rules over many Actions. It can only tighten what they demand.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:resource:scope=Cluster,categories=signoff,path=actionpolicies,shortName=sgpolicy
+// +kubebuilder:printcolumn:name="Effect",type=string,JSONPath=`.status.effect`
+// +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+type ActionPolicy struct {
+	metav1.TypeMeta `json:",inline"`
+	// +optional
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	// spec is what the policy demands, and of what.
+	// +required
+	Spec ActionPolicySpec `json:"spec"`
+
+	// status is what the operator found out about the policy.
+	// +optional
+	// +default={"observedGeneration":-1}
+	Status ActionPolicyStatus `json:"status,omitempty"`
+}
+
+// ActionPolicySpec says what a policy demands, and of what.
+// +kubebuilder:validation:XValidation:rule="!has(self.stages) || self.rules.exists(r, has(r.stages))",message="stages are defined, but no rule uses one"
+type ActionPolicySpec struct {
+	// match says which requests the policy is about. Unset: all.
+	// +optional
+	Match *PolicyMatch `json:"match,omitempty"`
+
+	// rules are judged all; their order does not matter.
+	// +required
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=64
+	Rules []PolicyRule `json:"rules"`
+
+	// stages are the rounds of approval that rules name. They come on top of the stages of the Action.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=16
+	Stages []Stage `json:"stages,omitempty"`
+}
+
+// PolicyMatch says which requests a policy is about. Every field that is set must match.
+// +kubebuilder:validation:MinProperties=1
+type PolicyMatch struct {
+	// actions selects Actions. Unset: all.
+	// +optional
+	Actions *PolicyActions `json:"actions,omitempty"`
+
+	// requestNamespaces selects requests by the namespace they are made in. Unset: all.
+	// +optional
+	RequestNamespaces *PolicyNamespaces `json:"requestNamespaces,omitempty"`
+}
+
+// PolicyActions selects Actions. Every field that is set must match.
+// +kubebuilder:validation:MinProperties=1
+// +kubebuilder:validation:XValidation:rule="!has(self.selector) || (has(self.selector.matchLabels) && size(self.selector.matchLabels) > 0) || (has(self.selector.matchExpressions) && size(self.selector.matchExpressions) > 0)",message="selector is empty: it needs matchLabels or matchExpressions"
+type PolicyActions struct {
+	// namespaces are the namespaces of Actions.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=63
+	Namespaces []string `json:"namespaces,omitempty"`
+
+	// names are the names of Actions.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=253
+	Names []string `json:"names,omitempty"`
+
+	// selector selects Actions by their labels.
+	// +optional
+	Selector *metav1.LabelSelector `json:"selector,omitempty"`
+}
+
+// PolicyNamespaces selects namespaces by name.
+type PolicyNamespaces struct {
+	// names are the names of namespaces.
+	// +required
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=256
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=63
+	Names []string `json:"names"`
+}
+
+// PolicyEffect is what a rule of a policy does when it applies.
+// +kubebuilder:validation:Enum=RequireApproval;Hold;Deny
+type PolicyEffect string
+
+// PolicyRule gives an effect to a situation.
+// +kubebuilder:validation:XValidation:rule="has(self.stages) == (self.effect == 'RequireApproval')",message="stages are needed with effect RequireApproval, and go with no other"
+type PolicyRule struct {
+	// name is the rule's name, unique in the policy. Verdicts name it.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`
+	Name string `json:"name"`
+
+	// during is a time in which the rule applies. Unset: always.
+	// +optional
+	During *During `json:"during,omitempty"`
+
+	// when is a CEL expression that gives true where the rule applies. Unset: always.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=4096
+	When string `json:"when,omitempty"`
+
+	// effect is what the rule does when it applies. A policy never allows.
+	// +required
+	Effect PolicyEffect `json:"effect"`
+
+	// stages names the stages of this policy that must approve, with effect RequireApproval.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=63
+	Stages []string `json:"stages,omitempty"`
+
+	// message tells people why, in one line.
+	// +optional
+	// +kubebuilder:validation:MaxLength=512
+	Message string `json:"message,omitempty"`
+}
+
+// During is a time, by a Calendar.
+type During struct {
+	// calendar is the name of a Calendar in the namespace of the operator. The rule applies while it is open.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	Calendar string `json:"calendar"`
+}
+
+// ActionPolicyStatus is what the operator found out about a policy.
+type ActionPolicyStatus struct {
+	// observedGeneration is the generation that this status speaks of. -1: not seen yet.
+	// +optional
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+
+	// effect is the strongest effect of the rules.
+	// +optional
+	// +kubebuilder:validation:MaxLength=32
+	Effect string `json:"effect,omitempty"`
+
+	// conditions are the observed conditions. Ready is True where the policy is in force.
+	// +optional
+	// +listType=map
+	// +listMapKey=type
+	// +kubebuilder:validation:MaxItems=16
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+}
+
+// ActionPolicyList is a list of ActionPolicies.
+// +kubebuilder:object:root=true
+type ActionPolicyList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []ActionPolicy `json:"items"`
+}

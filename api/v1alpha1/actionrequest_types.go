@@ -1,0 +1,318 @@
+package v1alpha1
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+)
+
+// ActionRequest asks for an Action: these inputs, for this reason. Its spec never changes, except that it can be cancelled.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:resource:categories=signoff,shortName=ar
+// +kubebuilder:selectablefield:JSONPath=`.spec.actionRef.name`
+// +kubebuilder:selectablefield:JSONPath=`.status.outcome`
+// +kubebuilder:selectablefield:JSONPath=`.status.phase`
+// +kubebuilder:printcolumn:name="Action",type=string,JSONPath=`.spec.actionRef.name`
+// +kubebuilder:printcolumn:name="Phase",type=string,JSONPath=`.status.phase`
+// +kubebuilder:printcolumn:name="Waiting For",type=string,JSONPath=`.status.waitingFor`
+// +kubebuilder:printcolumn:name="Approvals",type=string,priority=1,JSONPath=`.status.approvals`
+// +kubebuilder:printcolumn:name="Requester",type=string,JSONPath=`.spec.requester.username`
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:validation:XValidation:rule="!has(oldSelf.status) || !has(oldSelf.status.outcome) || (has(self.status) && has(self.status.outcome) && self.status.outcome == oldSelf.status.outcome)",message="status.outcome is final: it is written once",fieldPath=".status.outcome"
+// +kubebuilder:validation:XValidation:rule="!has(oldSelf.status) || !has(oldSelf.status.execution) || (has(self.status) && has(self.status.execution) && self.status.execution == oldSelf.status.execution)",message="status.execution is the claim of one execution: it is written once",fieldPath=".status.execution"
+type ActionRequest struct {
+	metav1.TypeMeta `json:",inline"`
+	// +optional
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	// spec is what is asked.
+	// +required
+	Spec ActionRequestSpec `json:"spec"`
+
+	// status is how far the request has come. Only the operator writes it.
+	// +optional
+	// +default={"observedGeneration":-1}
+	Status ActionRequestStatus `json:"status,omitempty"`
+}
+
+// ActionRequestSpec is what is asked.
+// +kubebuilder:validation:XValidation:rule="self.actionRef == oldSelf.actionRef",message="actionRef cannot change: make a new request",fieldPath=".actionRef"
+// +kubebuilder:validation:XValidation:rule="has(self.inputs) == has(oldSelf.inputs) && (!has(self.inputs) || self.inputs == oldSelf.inputs)",message="inputs cannot change: make a new request",fieldPath=".inputs"
+// +kubebuilder:validation:XValidation:rule="has(self.reason) == has(oldSelf.reason) && (!has(self.reason) || self.reason == oldSelf.reason)",message="reason cannot change: make a new request",fieldPath=".reason"
+// +kubebuilder:validation:XValidation:rule="has(self.notBefore) == has(oldSelf.notBefore) && (!has(self.notBefore) || self.notBefore == oldSelf.notBefore)",message="notBefore cannot change: make a new request",fieldPath=".notBefore"
+// +kubebuilder:validation:XValidation:rule="has(self.expiresAt) == has(oldSelf.expiresAt) && (!has(self.expiresAt) || self.expiresAt == oldSelf.expiresAt)",message="expiresAt cannot change: make a new request",fieldPath=".expiresAt"
+// +kubebuilder:validation:XValidation:rule="has(self.requester) == has(oldSelf.requester) && (!has(self.requester) || self.requester == oldSelf.requester)",message="requester cannot change",fieldPath=".requester"
+// +kubebuilder:validation:XValidation:rule="!has(oldSelf.cancellation) || (has(self.cancellation) && self.cancellation == oldSelf.cancellation)",message="cancellation is final: it is written once",fieldPath=".cancellation"
+type ActionRequestSpec struct {
+	// actionRef names the Action that is asked for.
+	// +required
+	ActionRef ActionReference `json:"actionRef"`
+
+	// inputs are the values for the inputs of the Action. They are stored as sent; defaults are filled in when judging.
+	// +optional
+	// +kubebuilder:validation:Schemaless
+	// +kubebuilder:validation:Type=object
+	// +kubebuilder:validation:MaxProperties=256
+	// +kubebuilder:pruning:PreserveUnknownFields
+	Inputs *runtime.RawExtension `json:"inputs,omitempty"`
+
+	// reason tells approvers why, in the requester's words.
+	// +optional
+	// +kubebuilder:validation:MaxLength=4096
+	Reason string `json:"reason,omitempty"`
+
+	// notBefore is the time before which nothing is executed. Approvals are collected meanwhile.
+	// +optional
+	NotBefore *metav1.Time `json:"notBefore,omitempty"`
+
+	// expiresAt is the time at which an unfinished request ends. The Action may set an earlier one by requestTTL.
+	// +optional
+	ExpiresAt *metav1.Time `json:"expiresAt,omitempty"`
+
+	// requester is who asked. The admission webhook writes it; what a client writes is refused.
+	// +optional
+	Requester *Identity `json:"requester,omitempty"`
+
+	// cancellation ends the request. It can be added at any time before the end, and never be removed.
+	// +optional
+	Cancellation *Cancellation `json:"cancellation,omitempty"`
+}
+
+// Cancellation ends a request.
+type Cancellation struct {
+	// reason tells why.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=1024
+	Reason string `json:"reason"`
+
+	// by is who cancelled. The admission webhook writes it.
+	// +optional
+	By *Identity `json:"by,omitempty"`
+}
+
+// Phase is how far a request has come, in one word. It is derived; conditions say more.
+// +kubebuilder:validation:Enum=Pending;AwaitingApproval;Approved;Held;Executing;Succeeded;Failed;Denied;Expired;Cancelled
+type Phase string
+
+const (
+	// PhasePending means that the request has been admitted and is being planned, or that it cannot be judged at the moment.
+	PhasePending Phase = "Pending"
+	// PhaseAwaitingApproval means that somebody must agree.
+	PhaseAwaitingApproval Phase = "AwaitingApproval"
+	// PhaseApproved means that everybody who must agree has, and the start is imminent.
+	PhaseApproved Phase = "Approved"
+	// PhaseHeld means that nobody's agreement is missing, but a rule delays the start.
+	PhaseHeld Phase = "Held"
+	// PhaseExecuting means that steps are running.
+	PhaseExecuting Phase = "Executing"
+	// PhaseSucceeded means that all steps are done. Final.
+	PhaseSucceeded Phase = "Succeeded"
+	// PhaseFailed means that a step failed. Final.
+	PhaseFailed Phase = "Failed"
+	// PhaseDenied means that an approver said no. Final.
+	PhaseDenied Phase = "Denied"
+	// PhaseExpired means that time ran out before everybody agreed or the start was possible. Final.
+	PhaseExpired Phase = "Expired"
+	// PhaseCancelled means that somebody cancelled. Final.
+	PhaseCancelled Phase = "Cancelled"
+)
+
+// Outcome is how a request ended. Absent until then, never changed after.
+// +kubebuilder:validation:Enum=Succeeded;Failed;Denied;Expired;Cancelled
+type Outcome string
+
+const (
+	// OutcomeSucceeded means that all steps are done.
+	OutcomeSucceeded Outcome = "Succeeded"
+	// OutcomeFailed means that a step failed. Earlier steps may have acted.
+	OutcomeFailed Outcome = "Failed"
+	// OutcomeDenied means that an approver said no. Nothing was executed.
+	OutcomeDenied Outcome = "Denied"
+	// OutcomeExpired means that time ran out. Nothing was executed.
+	OutcomeExpired Outcome = "Expired"
+	// OutcomeCancelled means that somebody cancelled. What had been executed before is listed in status.steps.
+	OutcomeCancelled Outcome = "Cancelled"
+)
+
+// ActionRequestStatus is how far a request has come.
+type ActionRequestStatus struct {
+	// observedGeneration is the generation that this status speaks of. -1: not seen yet.
+	// +optional
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+
+	// phase is how far the request has come, in one word.
+	// +optional
+	Phase Phase `json:"phase,omitempty"`
+
+	// outcome is how the request ended. Absent until then.
+	// +optional
+	Outcome Outcome `json:"outcome,omitempty"`
+
+	// waitingFor is what the request waits for, in one line.
+	// +optional
+	// +kubebuilder:validation:MaxLength=256
+	WaitingFor string `json:"waitingFor,omitempty"`
+
+	// approvals counts the stages that have approved and those that must, such as "1/2".
+	// +optional
+	// +kubebuilder:validation:MaxLength=16
+	Approvals string `json:"approvals,omitempty"`
+
+	// summary tells the story for people, a line each.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:items:MaxLength=1024
+	Summary []string `json:"summary,omitempty"`
+
+	// verdict is the last decision.
+	// +optional
+	Verdict *Verdict `json:"verdict,omitempty"`
+
+	// digest stands for everything that will be executed, as "sha256:…".
+	// +optional
+	// +kubebuilder:validation:MaxLength=80
+	Digest string `json:"digest,omitempty"`
+
+	// plan is what the steps will do.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=64
+	Plan []PlannedChange `json:"plan,omitempty"`
+
+	// execution is the claim of the one execution. Written once.
+	// +optional
+	Execution *ExecutionClaim `json:"execution,omitempty"`
+
+	// steps is how far each step has come.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=32
+	Steps []StepStatus `json:"steps,omitempty"`
+
+	// conditions are the observed conditions: Ready, Finished, Stalled, Authorized, Approved, Executed.
+	// +optional
+	// +listType=map
+	// +listMapKey=type
+	// +kubebuilder:validation:MaxItems=16
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+}
+
+// ExecutionClaim says that an execution has begun.
+type ExecutionClaim struct {
+	// id is the name of the Record that holds the claim.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	ID string `json:"id"`
+
+	// startedAt is when it began.
+	// +required
+	StartedAt metav1.Time `json:"startedAt"`
+
+	// digest is what is executed.
+	// +required
+	// +kubebuilder:validation:MaxLength=80
+	Digest string `json:"digest"`
+}
+
+// Verdict is a decision, with the rules that led to it.
+type Verdict struct {
+	// effect is the strongest effect.
+	// +required
+	Effect Effect `json:"effect"`
+
+	// rules are the rules that applied.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=64
+	Rules []RuleResult `json:"rules,omitempty"`
+
+	// stages are the stages that must approve, as "action/<stage>" or "policy/<policy>/<stage>".
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:items:MaxLength=400
+	Stages []string `json:"stages,omitempty"`
+
+	// evaluatedAt is when the decision was made.
+	// +required
+	EvaluatedAt metav1.Time `json:"evaluatedAt"`
+
+	// nextChange is the next time at which time alone could change the decision.
+	// +optional
+	NextChange *metav1.Time `json:"nextChange,omitempty"`
+}
+
+// RuleResult is a rule that applied.
+type RuleResult struct {
+	// name is the rule, as "<rule>" for a rule of the Action and "policy/<policy>/<rule>" for one of an ActionPolicy.
+	// +required
+	// +kubebuilder:validation:MaxLength=400
+	Name string `json:"name"`
+
+	// effect is what the rule does.
+	// +required
+	Effect Effect `json:"effect"`
+
+	// message tells why.
+	// +optional
+	// +kubebuilder:validation:MaxLength=512
+	Message string `json:"message,omitempty"`
+}
+
+// StepState is how far a step has come.
+// +kubebuilder:validation:Enum=Started;Done;Failed;Skipped
+type StepState string
+
+const (
+	// StepStarted means that the step is being done, or is waited for.
+	StepStarted StepState = "Started"
+	// StepDone means that the step is done.
+	StepDone StepState = "Done"
+	// StepFailed means that the step failed.
+	StepFailed StepState = "Failed"
+	// StepSkipped means that an earlier end made the step unnecessary.
+	StepSkipped StepState = "Skipped"
+)
+
+// StepStatus is how far a step has come.
+type StepStatus struct {
+	// name is the name of the step.
+	// +required
+	// +kubebuilder:validation:MaxLength=63
+	Name string `json:"name"`
+
+	// state is how far the step has come.
+	// +required
+	State StepState `json:"state"`
+
+	// message says more, in one line.
+	// +optional
+	// +kubebuilder:validation:MaxLength=1024
+	Message string `json:"message,omitempty"`
+
+	// startedAt is when the step began.
+	// +optional
+	StartedAt *metav1.Time `json:"startedAt,omitempty"`
+
+	// finishedAt is when the step ended.
+	// +optional
+	FinishedAt *metav1.Time `json:"finishedAt,omitempty"`
+
+	// basis is the resourceVersion of the object on which a step that must not be repeated was based.
+	// +optional
+	// +kubebuilder:validation:MaxLength=128
+	Basis string `json:"basis,omitempty"`
+}
+
+// ActionRequestList is a list of ActionRequests.
+// +kubebuilder:object:root=true
+type ActionRequestList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []ActionRequest `json:"items"`
+}

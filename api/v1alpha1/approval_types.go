@@ -1,0 +1,294 @@
+package v1alpha1
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// Approval is one stage of one request at one digest. It holds everything that an approver must read. To vote, write
+// spec.vote.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:resource:categories=signoff,shortName=ap
+// +kubebuilder:selectablefield:JSONPath=`.status.state`
+// +kubebuilder:selectablefield:JSONPath=`.spec.requestRef.name`
+// +kubebuilder:printcolumn:name="Action",type=string,JSONPath=`.spec.actionRef.name`
+// +kubebuilder:printcolumn:name="Requester",type=string,JSONPath=`.spec.requester.username`
+// +kubebuilder:printcolumn:name="Stage",type=string,JSONPath=`.spec.stage.name`
+// +kubebuilder:printcolumn:name="State",type=string,JSONPath=`.status.state`
+// +kubebuilder:printcolumn:name="Needs",type=string,JSONPath=`.spec.needs`
+// +kubebuilder:printcolumn:name="For",type=string,JSONPath=`.spec.for`
+// +kubebuilder:printcolumn:name="Expires",type=string,JSONPath=`.spec.expires`
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:validation:XValidation:rule="!has(oldSelf.status) || !has(oldSelf.status.state) || oldSelf.status.state == 'Open' || (has(self.status) && has(self.status.state) && (self.status.state == oldSelf.status.state || (oldSelf.status.state == 'Approved' && self.status.state == 'Superseded')))",message="a closed Approval stays closed: only Approved may still become Superseded",fieldPath=".status.state"
+type Approval struct {
+	metav1.TypeMeta `json:",inline"`
+	// +optional
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	// spec is what is to be agreed to, by whom, and the votes.
+	// +required
+	Spec ApprovalSpec `json:"spec"`
+
+	// status is the result. Only the operator writes it.
+	// +optional
+	// +default={"observedGeneration":-1,"state":"Open"}
+	Status ApprovalStatus `json:"status,omitempty"`
+}
+
+// ApprovalSpec is what is to be agreed to, by whom, and the votes. Only votes are ever added to it.
+// +kubebuilder:validation:XValidation:rule="self.requestRef == oldSelf.requestRef",message="requestRef cannot change",fieldPath=".requestRef"
+// +kubebuilder:validation:XValidation:rule="self.actionRef == oldSelf.actionRef",message="actionRef cannot change",fieldPath=".actionRef"
+// +kubebuilder:validation:XValidation:rule="self.stage == oldSelf.stage",message="stage cannot change",fieldPath=".stage"
+// +kubebuilder:validation:XValidation:rule="self.digest == oldSelf.digest",message="digest cannot change",fieldPath=".digest"
+// +kubebuilder:validation:XValidation:rule="self.requirements == oldSelf.requirements",message="requirements cannot change",fieldPath=".requirements"
+// +kubebuilder:validation:XValidation:rule="self.requester == oldSelf.requester",message="requester cannot change",fieldPath=".requester"
+// +kubebuilder:validation:XValidation:rule="self.summary == oldSelf.summary",message="summary cannot change",fieldPath=".summary"
+// +kubebuilder:validation:XValidation:rule="has(self.plan) == has(oldSelf.plan) && (!has(self.plan) || self.plan == oldSelf.plan)",message="plan cannot change",fieldPath=".plan"
+// +kubebuilder:validation:XValidation:rule="has(self.reason) == has(oldSelf.reason) && (!has(self.reason) || self.reason == oldSelf.reason)",message="reason cannot change",fieldPath=".reason"
+// +kubebuilder:validation:XValidation:rule="has(self.for) == has(oldSelf.for) && (!has(self.for) || self.for == oldSelf.for)",message="for cannot change",fieldPath=".for"
+// +kubebuilder:validation:XValidation:rule="self.needs == oldSelf.needs",message="needs cannot change",fieldPath=".needs"
+// +kubebuilder:validation:XValidation:rule="self.expires == oldSelf.expires",message="expires cannot change",fieldPath=".expires"
+// +kubebuilder:validation:XValidation:rule="self.expiresAt == oldSelf.expiresAt",message="expiresAt cannot change",fieldPath=".expiresAt"
+type ApprovalSpec struct {
+	// requestRef is the request that is to be agreed to, in the same namespace.
+	// +required
+	RequestRef RequestReference `json:"requestRef"`
+
+	// actionRef is the Action that is asked for.
+	// +required
+	ActionRef ActionReference `json:"actionRef"`
+
+	// stage is the stage, and where it is defined.
+	// +required
+	Stage StageReference `json:"stage"`
+
+	// digest stands for everything that will be executed, as "sha256:…".
+	// +required
+	// +kubebuilder:validation:Pattern=`^sha256:[0-9a-f]{64}$`
+	// +kubebuilder:validation:MaxLength=71
+	Digest string `json:"digest"`
+
+	// summary is what an approver must read, a line each.
+	// +required
+	// +listType=atomic
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=128
+	// +kubebuilder:validation:items:MaxLength=4096
+	Summary []string `json:"summary"`
+
+	// plan is what the steps will do.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=64
+	Plan []PlannedChange `json:"plan,omitempty"`
+
+	// requirements say who must agree, with every template filled in.
+	// +required
+	// +listType=atomic
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=8
+	Requirements []Requirement `json:"requirements"`
+
+	// requester is who asked.
+	// +required
+	Requester Identity `json:"requester"`
+
+	// reason is why, in the requester's words, as written.
+	// +optional
+	// +kubebuilder:validation:MaxLength=4096
+	Reason string `json:"reason,omitempty"`
+
+	// for is the beginning of reason with control characters escaped.
+	// +optional
+	// +kubebuilder:validation:MaxLength=96
+	For string `json:"for,omitempty"`
+
+	// needs says in a few words whose agreement is needed.
+	// +required
+	// +kubebuilder:validation:MaxLength=256
+	Needs string `json:"needs"`
+
+	// expires is expiresAt for people.
+	// +required
+	// +kubebuilder:validation:MaxLength=64
+	Expires string `json:"expires"`
+
+	// expiresAt is when the Approval expires if nobody decides.
+	// +required
+	ExpiresAt metav1.Time `json:"expiresAt"`
+
+	// vote is how to vote: write it, and the webhook turns it into one entry of votes. It is always empty when read.
+	// +optional
+	Vote *VoteRequest `json:"vote,omitempty"`
+
+	// votes are the votes so far. Only the webhook appends to them.
+	// +optional
+	// +listType=atomic
+	// +default={}
+	// +kubebuilder:validation:MaxItems=256
+	// +kubebuilder:validation:XValidation:rule="size(self) >= size(oldSelf) && oldSelf.all(i, v, self[i] == v)",message="votes are only ever added: to take yours back, vote Withdraw"
+	Votes []Vote `json:"votes"`
+}
+
+// RequestReference names an ActionRequest in the same namespace.
+type RequestReference struct {
+	// name is the name of the request.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	Name string `json:"name"`
+
+	// uid is the uid of the request.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=64
+	// +kubebuilder:validation:Type=string
+	UID types.UID `json:"uid"`
+}
+
+// StageReference names a stage and says where it is defined.
+type StageReference struct {
+	// name is the name of the stage.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	Name string `json:"name"`
+
+	// policy is the ActionPolicy that defines the stage. Unset: the Action does.
+	// +optional
+	// +kubebuilder:validation:MaxLength=253
+	Policy string `json:"policy,omitempty"`
+}
+
+// ID returns the stage as "action/<stage>" or "policy/<policy>/<stage>", unique among all stages of a request.
+func (s StageReference) ID() string {
+	if s.Policy != "" {
+		return "policy/" + s.Policy + "/" + s.Name
+	}
+	return "action/" + s.Name
+}
+
+// Decision is what a vote says.
+// +kubebuilder:validation:Enum=Approve;Deny;Withdraw
+type Decision string
+
+const (
+	// DecisionApprove agrees.
+	DecisionApprove Decision = "Approve"
+	// DecisionDeny refuses. It is final for the request.
+	DecisionDeny Decision = "Deny"
+	// DecisionWithdraw takes the own earlier vote back.
+	DecisionWithdraw Decision = "Withdraw"
+)
+
+// VoteRequest is how to vote.
+type VoteRequest struct {
+	// decision is what the vote says.
+	// +required
+	Decision Decision `json:"decision"`
+
+	// comment says why. Needed with Deny.
+	// +optional
+	// +kubebuilder:validation:MaxLength=1024
+	Comment string `json:"comment,omitempty"`
+
+	// digest is the digest that the voter looked at, or its first 8 or more hexadecimal digits. Where it is given, the vote
+	// counts only if it is still the digest of this Approval.
+	// +optional
+	// +kubebuilder:validation:MaxLength=71
+	// +kubebuilder:validation:Pattern=`^(sha256:)?[0-9a-f]{8,64}$`
+	Digest string `json:"digest,omitempty"`
+}
+
+// Vote is one vote by one login.
+type Vote struct {
+	// decision is what the vote says.
+	// +required
+	Decision Decision `json:"decision"`
+
+	// comment says why, in the voter's words.
+	// +optional
+	// +kubebuilder:validation:MaxLength=1024
+	Comment string `json:"comment,omitempty"`
+
+	// voter is who voted.
+	// +required
+	Voter Identity `json:"voter"`
+
+	// at is when.
+	// +required
+	At metav1.MicroTime `json:"at"`
+
+	// digest is the digest of the Approval.
+	// +required
+	// +kubebuilder:validation:MaxLength=71
+	Digest string `json:"digest"`
+}
+
+// ApprovalState is the result of an Approval.
+// +kubebuilder:validation:Enum=Open;Approved;Denied;Expired;Superseded
+type ApprovalState string
+
+const (
+	// ApprovalOpen means that votes are still counted.
+	ApprovalOpen ApprovalState = "Open"
+	// ApprovalApproved means that everybody who must agree has.
+	ApprovalApproved ApprovalState = "Approved"
+	// ApprovalDenied means that an approver said no.
+	ApprovalDenied ApprovalState = "Denied"
+	// ApprovalExpired means that time ran out.
+	ApprovalExpired ApprovalState = "Expired"
+	// ApprovalSuperseded means that the request ended, or that something else is now to be agreed to.
+	ApprovalSuperseded ApprovalState = "Superseded"
+)
+
+// ApprovalStatus is the result of an Approval.
+type ApprovalStatus struct {
+	// observedGeneration is the generation that this status speaks of. -1: not seen yet.
+	// +optional
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+
+	// state is the result. Once it is not Open, it stays, except that Approved may become Superseded.
+	// +optional
+	State ApprovalState `json:"state,omitempty"`
+
+	// waitingFor is whose agreement is still missing, in one line.
+	// +optional
+	// +kubebuilder:validation:MaxLength=256
+	WaitingFor string `json:"waitingFor,omitempty"`
+
+	// missing says per requirement how many must still agree.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=8
+	// +kubebuilder:validation:items:MaxLength=256
+	Missing []string `json:"missing,omitempty"`
+
+	// decided tells who decided what and when, or what changed, a line each.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=80
+	// +kubebuilder:validation:items:MaxLength=2048
+	Decided []string `json:"decided,omitempty"`
+
+	// closedAt is when the Approval was closed.
+	// +optional
+	ClosedAt *metav1.Time `json:"closedAt,omitempty"`
+
+	// conditions are the observed conditions. Ready is True once the Approval is Approved.
+	// +optional
+	// +listType=map
+	// +listMapKey=type
+	// +kubebuilder:validation:MaxItems=16
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+}
+
+// ApprovalList is a list of Approvals.
+// +kubebuilder:object:root=true
+type ApprovalList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []Approval `json:"items"`
+}

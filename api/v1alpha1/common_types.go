@@ -1,0 +1,292 @@
+package v1alpha1
+
+import (
+	"fmt"
+	"time"
+)
+
+// RequestFinalizer is put on every ActionRequest when it is created, so that a request that acts is never removed unseen.
+const RequestFinalizer = "signoff.dev/request"
+
+const (
+	// LabelRequest names, on an Approval, the ActionRequest it belongs to (cut to 63 characters).
+	LabelRequest = "signoff.dev/request"
+	// LabelRequestUID names, on an Approval and on a Job that a step created, the uid of the ActionRequest.
+	LabelRequestUID = "signoff.dev/request-uid"
+	// LabelStep names, on a Job, the step that created it.
+	LabelStep = "signoff.dev/step"
+	// AnnotationVerdict carries, on the result of a server-side dry run and nowhere else, the whole verdict as JSON.
+	AnnotationVerdict = "signoff.dev/verdict"
+)
+
+// Duration is a length of time such as "30m", "24h" or "1h30m": one to three numbers, each with the unit h, m or s.
+// +kubebuilder:validation:MaxLength=18
+// +kubebuilder:validation:Pattern=`^([0-9]{1,5}(h|m|s)){1,3}$`
+type Duration string
+
+// Value parses the duration. An empty one gives the fallback.
+func (d Duration) Value(fallback time.Duration) (time.Duration, error) {
+	if d == "" {
+		return fallback, nil
+	}
+	v, err := time.ParseDuration(string(d))
+	if err != nil {
+		return 0, fmt.Errorf("failed to parse duration %q: %w", string(d), err)
+	}
+	return v, nil
+}
+
+// Subjects says "who": everybody who is named by at least one of its lists.
+// +kubebuilder:validation:MinProperties=1
+// +kubebuilder:validation:XValidation:rule="(has(self.users) ? size(self.users) : 0) + (has(self.groups) ? size(self.groups) : 0) + (has(self.teams) ? size(self.teams) : 0) + (has(self.serviceAccounts) ? size(self.serviceAccounts) : 0) > 0",message="names nobody: at least one of users, groups, teams, serviceAccounts is needed"
+type Subjects struct {
+	// users are user names, exactly as the API server authenticates them. A ServiceAccount does not belong here.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=1000
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=256
+	Users []string `json:"users,omitempty"`
+
+	// groups are group names, exactly as the API server authenticates them.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=256
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=256
+	Groups []string `json:"groups,omitempty"`
+
+	// teams are names of Teams. Members of a Team below count as members of the Team above.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=256
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=253
+	Teams []string `json:"teams,omitempty"`
+
+	// serviceAccounts are ServiceAccounts as "namespace/name".
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=256
+	// +kubebuilder:validation:items:MaxLength=320
+	// +kubebuilder:validation:items:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?/[a-z0-9]([-a-z0-9.]*[a-z0-9])?$`
+	ServiceAccounts []string `json:"serviceAccounts,omitempty"`
+}
+
+// Approvers says who may agree in a stage: everybody who is named by at least one of its lists, may use the verb "approve"
+// on the Action, and is not the requester. Every string may be a ${…} template over facts.
+// +kubebuilder:validation:MinProperties=1
+// +kubebuilder:validation:XValidation:rule="(has(self.users) ? size(self.users) : 0) + (has(self.groups) ? size(self.groups) : 0) + (has(self.teams) ? size(self.teams) : 0) + (has(self.serviceAccounts) ? size(self.serviceAccounts) : 0) + (has(self.roles) ? size(self.roles) : 0) + (has(self.leadsOf) ? size(self.leadsOf) : 0) > 0",message="names nobody: at least one of users, groups, teams, serviceAccounts, roles, leadsOf is needed"
+type Approvers struct {
+	// users are user names, exactly as the API server authenticates them.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=512
+	Users []string `json:"users,omitempty"`
+
+	// groups are group names, exactly as the API server authenticates them. Groups that begin with "system:" never approve.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=512
+	Groups []string `json:"groups,omitempty"`
+
+	// teams are names of Teams. Members of a Team below count as members of the Team above.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=512
+	Teams []string `json:"teams,omitempty"`
+
+	// serviceAccounts are ServiceAccounts as "namespace/name". The configuration must allow each of them as well.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=512
+	ServiceAccounts []string `json:"serviceAccounts,omitempty"`
+
+	// roles are names of Roles in the namespace of the Action: their members approve.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=512
+	Roles []string `json:"roles,omitempty"`
+
+	// leadsOf are names of Teams whose leads approve.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=512
+	LeadsOf []string `json:"leadsOf,omitempty"`
+}
+
+// Effect is what a rule does when it applies.
+// +kubebuilder:validation:Enum=Allow;RequireApproval;Hold;Deny
+type Effect string
+
+const (
+	// EffectAllow lets the request run without asking anybody. Any other effect that applies is stronger.
+	EffectAllow Effect = "Allow"
+	// EffectRequireApproval demands the approval of every stage that the rule names.
+	EffectRequireApproval Effect = "RequireApproval"
+	// EffectHold delays the start for as long as the rule applies. Votes are collected meanwhile.
+	EffectHold Effect = "Hold"
+	// EffectDeny refuses the request at admission, and delays it if it applies only later.
+	EffectDeny Effect = "Deny"
+)
+
+// Stage is one round of approval.
+// +kubebuilder:validation:XValidation:rule="has(self.approvers) != has(self.requirements)",message="exactly one of approvers and requirements is needed"
+// +kubebuilder:validation:XValidation:rule="!has(self.count) || has(self.approvers)",message="count goes with approvers; each of requirements has its own count"
+type Stage struct {
+	// name is the stage's name, unique in the Action or ActionPolicy.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`
+	Name string `json:"name"`
+
+	// after names stages that must be approved before this one opens. A stage that is not required counts as approved.
+	// Unset: the stage opens at once.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=63
+	After []string `json:"after,omitempty"`
+
+	// approvers says who may agree. Either approvers or requirements is set.
+	// +optional
+	Approvers *Approvers `json:"approvers,omitempty"`
+
+	// count is how many different people of approvers must agree. Defaults to 1.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=64
+	Count int32 `json:"count,omitempty"`
+
+	// requirements are several demands, all to be met. One person counts for one of them.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=8
+	Requirements []Requirement `json:"requirements,omitempty"`
+
+	// timeout is how long the stage stays open. Unset: as long as the request lives.
+	// +optional
+	Timeout Duration `json:"timeout,omitempty"`
+
+	// validFor is how long a granted approval may wait for the start before it must be given again. Unset: as long as the
+	// request lives.
+	// +optional
+	ValidFor Duration `json:"validFor,omitempty"`
+}
+
+// Requirement is one demand of a stage: so many different people out of these.
+type Requirement struct {
+	// name is the requirement's name, unique in the stage.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`
+	Name string `json:"name"`
+
+	// approvers says who may agree.
+	// +required
+	Approvers Approvers `json:"approvers"`
+
+	// count is how many different people must agree. Defaults to 1.
+	// +optional
+	// +default=1
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=64
+	Count int32 `json:"count,omitempty"`
+}
+
+// ActionReference names an Action.
+type ActionReference struct {
+	// namespace is the namespace of the Action, its catalog.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	Namespace string `json:"namespace"`
+
+	// name is the name of the Action.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	Name string `json:"name"`
+}
+
+// String returns the reference as "namespace/name".
+func (r ActionReference) String() string { return r.Namespace + "/" + r.Name }
+
+// Identity is who made a write, as the API server authenticated them. Only the admission webhook writes it.
+type Identity struct {
+	// username is the authenticated user name.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=1024
+	Username string `json:"username"`
+
+	// uid is the authenticated uid, where the authenticator gives one.
+	// +optional
+	// +kubebuilder:validation:MaxLength=1024
+	UID string `json:"uid,omitempty"`
+
+	// groups are the authenticated groups.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=1000
+	// +kubebuilder:validation:items:MaxLength=1024
+	Groups []string `json:"groups,omitempty"`
+
+	// extra holds those extra attributes of the login that the configuration allows to be stored.
+	// +optional
+	// +kubebuilder:validation:MaxProperties=16
+	Extra map[string]ExtraValue `json:"extra,omitempty"`
+
+	// person is who stands behind the login, by the person expression of the configuration. It only ever excludes.
+	// +optional
+	// +kubebuilder:validation:MaxLength=1024
+	Person string `json:"person,omitempty"`
+}
+
+// ExtraValue holds the values of one extra attribute of a login.
+// +kubebuilder:validation:MaxItems=64
+// +kubebuilder:validation:items:MaxLength=1024
+// +listType=atomic
+type ExtraValue []string
+
+// PlannedChange is what one step will do to one object.
+type PlannedChange struct {
+	// step is the name of the step.
+	// +optional
+	// +kubebuilder:validation:MaxLength=63
+	Step string `json:"step,omitempty"`
+
+	// operation is what will be done: apply, patch or run.
+	// +required
+	// +kubebuilder:validation:MaxLength=16
+	Operation string `json:"operation"`
+
+	// object is the object, as "Kind namespace/name".
+	// +required
+	// +kubebuilder:validation:MaxLength=512
+	Object string `json:"object"`
+
+	// fields are the fields that will change, a line each, as "path: old → new".
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:items:MaxLength=512
+	Fields []string `json:"fields,omitempty"`
+}

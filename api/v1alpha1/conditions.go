@@ -1,0 +1,78 @@
+package v1alpha1
+
+// Types of conditions. All but Stalled have positive polarity; Stalled is what kstatus, and so Flux, reads as failure.
+const (
+	// ConditionReady is True once what the object asks for holds: a request has succeeded, an Approval is approved, an
+	// Action can be requested and executed, a Role, Calendar or ActionPolicy is in force.
+	ConditionReady = "Ready"
+	// ConditionFinished is True on a request in every final state. It is the one to wait for.
+	ConditionFinished = "Finished"
+	// ConditionStalled is True on a request that ended without success. Absent otherwise.
+	ConditionStalled = "Stalled"
+	// ConditionAuthorized is True while the requester may ask for the Action and no rule denies it.
+	ConditionAuthorized = "Authorized"
+	// ConditionApproved is True once everybody who must agree has agreed.
+	ConditionApproved = "Approved"
+	// ConditionExecuted is True once all steps are done.
+	ConditionExecuted = "Executed"
+)
+
+// Reasons of conditions, and reason codes of refusals.
+const (
+	// ReasonPending says that the request has not been planned yet.
+	ReasonPending = "Pending"
+	// ReasonAllowed says that the rules let the request run without approval.
+	ReasonAllowed = "Allowed"
+	// ReasonNotRequired says that nobody has to agree.
+	ReasonNotRequired = "NotRequired"
+	// ReasonAwaitingApproval says that somebody must still agree.
+	ReasonAwaitingApproval = "AwaitingApproval"
+	// ReasonApproved says that everybody who must agree has agreed.
+	ReasonApproved = "Approved"
+	// ReasonUnsatisfiable says that fewer people are able to agree than must.
+	ReasonUnsatisfiable = "Unsatisfiable"
+	// ReasonPlanChanged says that what will be executed changed, so that earlier votes no longer count.
+	ReasonPlanChanged = "PlanChanged"
+	// ReasonHeld says that a rule or notBefore delays the start.
+	ReasonHeld = "Held"
+	// ReasonDeniedByRule says that a rule denies what was admitted earlier; it is judged again until the request expires.
+	ReasonDeniedByRule = "DeniedByPolicy"
+	// ReasonNotAuthorized says that no Role lets the requester ask any more.
+	ReasonNotAuthorized = "NotAuthorized"
+	// ReasonFactsUnavailable says that a fact could not be read, so that nothing can be decided.
+	ReasonFactsUnavailable = "FactsUnavailable"
+	// ReasonIndeterminate says that a rule could not be evaluated, so that nothing can be decided.
+	ReasonIndeterminate = "Indeterminate"
+	// ReasonActionUnavailable says that the Action is missing or not valid.
+	ReasonActionUnavailable = "ActionUnavailable"
+	// ReasonExecuting says that steps are running.
+	ReasonExecuting = "Executing"
+	// ReasonSucceeded says that all steps are done.
+	ReasonSucceeded = "Succeeded"
+	// ReasonFailed says that a step failed.
+	ReasonFailed = "Failed"
+	// ReasonDenied says that an approver said no.
+	ReasonDenied = "Denied"
+	// ReasonExpired says that time ran out.
+	ReasonExpired = "Expired"
+	// ReasonCancelled says that somebody cancelled.
+	ReasonCancelled = "Cancelled"
+	// ReasonNotStamped says that the request was stored without the admission webhook. It will never run.
+	ReasonNotStamped = "NotStamped"
+	// ReasonSuperseded says that the request ended, or that something else is now to be agreed to.
+	ReasonSuperseded = "Superseded"
+	// ReasonReady says that the object can be used.
+	ReasonReady = "Ready"
+	// ReasonInvalid says that the object does not compile, so that it is not in force.
+	ReasonInvalid = "Invalid"
+	// ReasonCannotImpersonate says that the operator may not act as the ServiceAccount that the Action names.
+	ReasonCannotImpersonate = "CannotImpersonate"
+	// ReasonSelfApproval refuses the vote of the requester, or of the person behind the requester.
+	ReasonSelfApproval = "SelfApproval"
+	// ReasonNotAnApprover refuses the vote of somebody whom the stage does not name, or who lacks the verb approve.
+	ReasonNotAnApprover = "NotAnApprover"
+	// ReasonStaleVote refuses a vote on a digest that is not that of the Approval.
+	ReasonStaleVote = "StaleVote"
+	// ReasonAlreadyDecided refuses a vote on a closed Approval.
+	ReasonAlreadyDecided = "AlreadyDecided"
+)

@@ -1,0 +1,236 @@
+package v1alpha1
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// Record is the operator's own book of one execution. Its name is the uid of the request, so that creating it is the lock
+// that lets an execution begin once. It lives in the namespace of the operator and outlasts the request.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:resource:categories=signoff,shortName=sgrecord
+// +kubebuilder:selectablefield:JSONPath=`.status.outcome`
+// +kubebuilder:printcolumn:name="Request Namespace",type=string,JSONPath=`.spec.requestRef.namespace`
+// +kubebuilder:printcolumn:name="Request",type=string,JSONPath=`.spec.requestRef.name`
+// +kubebuilder:printcolumn:name="Action",type=string,JSONPath=`.spec.actionRef.name`
+// +kubebuilder:printcolumn:name="Outcome",type=string,JSONPath=`.status.outcome`
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:validation:XValidation:rule="!has(oldSelf.status) || !has(oldSelf.status.outcome) || (has(self.status) && has(self.status.outcome) && self.status.outcome == oldSelf.status.outcome)",message="status.outcome is final: it is written once",fieldPath=".status.outcome"
+type Record struct {
+	metav1.TypeMeta `json:",inline"`
+	// +optional
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	// spec is the claim. It never changes.
+	// +required
+	Spec RecordSpec `json:"spec"`
+
+	// status is how far the execution has come.
+	// +optional
+	// +default={"observedGeneration":-1}
+	Status RecordStatus `json:"status,omitempty"`
+}
+
+// RecordSpec is the claim of an execution.
+// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="a claim never changes"
+type RecordSpec struct {
+	// requestRef is the request that is executed.
+	// +required
+	RequestRef RecordRequestReference `json:"requestRef"`
+
+	// actionRef is the Action that is executed.
+	// +required
+	ActionRef ActionReference `json:"actionRef"`
+
+	// requester is who asked.
+	// +required
+	Requester Identity `json:"requester"`
+
+	// serviceAccountName is the ServiceAccount, in the namespace of the Action, as which the steps run.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	ServiceAccountName string `json:"serviceAccountName"`
+
+	// digest is what is executed.
+	// +required
+	// +kubebuilder:validation:Pattern=`^sha256:[0-9a-f]{64}$`
+	// +kubebuilder:validation:MaxLength=71
+	Digest string `json:"digest"`
+
+	// claimedAt is when the execution began.
+	// +required
+	ClaimedAt metav1.MicroTime `json:"claimedAt"`
+
+	// approvals are the votes that let it begin.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=64
+	Approvals []RecordedApproval `json:"approvals,omitempty"`
+
+	// plan is what the steps were to do.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=64
+	Plan []PlannedChange `json:"plan,omitempty"`
+
+	// steps are the steps with everything filled in, as they are executed.
+	// +required
+	// +listType=atomic
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=32
+	Steps []RenderedStep `json:"steps"`
+}
+
+// RecordRequestReference names an ActionRequest.
+type RecordRequestReference struct {
+	// namespace is the namespace of the request.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	Namespace string `json:"namespace"`
+
+	// name is the name of the request.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	Name string `json:"name"`
+
+	// uid is the uid of the request.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=64
+	// +kubebuilder:validation:Type=string
+	UID types.UID `json:"uid"`
+}
+
+// RecordedApproval is a stage that approved.
+type RecordedApproval struct {
+	// name is the name of the Approval.
+	// +required
+	// +kubebuilder:validation:MaxLength=253
+	Name string `json:"name"`
+
+	// uid is the uid of the Approval.
+	// +required
+	// +kubebuilder:validation:MaxLength=64
+	// +kubebuilder:validation:Type=string
+	UID types.UID `json:"uid"`
+
+	// stage is the stage.
+	// +required
+	Stage StageReference `json:"stage"`
+
+	// approvedBy are the user names whose votes met the requirements.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=256
+	// +kubebuilder:validation:items:MaxLength=1024
+	ApprovedBy []string `json:"approvedBy,omitempty"`
+}
+
+// RenderedStep is a step with everything filled in.
+type RenderedStep struct {
+	// name is the name of the step.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	Name string `json:"name"`
+
+	// writes are what the step sends to the API server, in order.
+	// +required
+	// +listType=atomic
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=32
+	Writes []RenderedWrite `json:"writes"`
+
+	// waitFor is what must hold of every object written before the step counts as done.
+	// +optional
+	WaitFor *WaitFor `json:"waitFor,omitempty"`
+
+	// timeout is how long the step may take.
+	// +optional
+	Timeout Duration `json:"timeout,omitempty"`
+}
+
+// WriteOperation is how an object is written.
+// +kubebuilder:validation:Enum=Apply;StrategicPatch;MergePatch;JSONPatch;CreateJob
+type WriteOperation string
+
+const (
+	// WriteApply is a server-side apply.
+	WriteApply WriteOperation = "Apply"
+	// WriteStrategicPatch is a strategic merge patch.
+	WriteStrategicPatch WriteOperation = "StrategicPatch"
+	// WriteMergePatch is a JSON merge patch.
+	WriteMergePatch WriteOperation = "MergePatch"
+	// WriteJSONPatch is a JSON patch, sent at most once.
+	WriteJSONPatch WriteOperation = "JSONPatch"
+	// WriteCreateJob creates a Job, once, and waits until it is complete.
+	WriteCreateJob WriteOperation = "CreateJob"
+)
+
+// RenderedWrite is one write to the API server with everything filled in.
+type RenderedWrite struct {
+	// operation is how the object is written.
+	// +required
+	Operation WriteOperation `json:"operation"`
+
+	// object is the object.
+	// +required
+	Object ObjectReference `json:"object"`
+
+	// body is what is sent.
+	// +required
+	// +kubebuilder:validation:Schemaless
+	// +kubebuilder:pruning:PreserveUnknownFields
+	Body runtime.RawExtension `json:"body"`
+
+	// fieldManager is the field manager that the write names.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=128
+	FieldManager string `json:"fieldManager"`
+
+	// conflicts says what an apply does where another field manager owns a field.
+	// +optional
+	Conflicts ConflictPolicy `json:"conflicts,omitempty"`
+}
+
+// RecordStatus is how far an execution has come.
+type RecordStatus struct {
+	// observedGeneration is the generation that this status speaks of. -1: not seen yet.
+	// +optional
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+
+	// steps is how far each step has come.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=32
+	Steps []StepStatus `json:"steps,omitempty"`
+
+	// outcome is how the execution ended. Absent until then.
+	// +optional
+	Outcome Outcome `json:"outcome,omitempty"`
+
+	// message says more about the outcome, in one line.
+	// +optional
+	// +kubebuilder:validation:MaxLength=1024
+	Message string `json:"message,omitempty"`
+
+	// finishedAt is when the execution ended.
+	// +optional
+	FinishedAt *metav1.Time `json:"finishedAt,omitempty"`
+}
+
+// RecordList is a list of Records.
+// +kubebuilder:object:root=true
+type RecordList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []Record `json:"items"`
+}
