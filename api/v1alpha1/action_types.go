@@ -17,8 +17,9 @@ import (
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 type Action struct {
 	metav1.TypeMeta `json:",inline"`
+	// metadata is the standard metadata of the object.
 	// +optional
-	metav1.ObjectMeta `json:"metadata,omitempty"`
+	metav1.ObjectMeta `json:"metadata,omitzero"`
 
 	// spec is what the platform team publishes.
 	// +required
@@ -27,11 +28,13 @@ type Action struct {
 	// status is what the operator found out about the Action.
 	// +optional
 	// +default={"observedGeneration":-1}
-	Status ActionStatus `json:"status,omitempty"`
+	Status ActionStatus `json:"status,omitzero"`
 }
 
 // ActionSpec says what may be asked, who must agree, and what is executed.
 // +kubebuilder:validation:XValidation:rule="!has(self.stages) || (has(self.rules) ? self.rules.exists(r, has(r.stages)) : false) || (has(self.default) && has(self.default.stages))",message="stages are defined, but no rule uses one: name it in rules[].stages or default.stages, or remove it"
+// +kubebuilder:validation:XValidation:rule="!has(self.stages) || !has(self.rules) || self.rules.all(r, r.effect != 'RequireApproval' || has(r.stages))",message="spec.stages is set, so every rule with effect RequireApproval must name its stages",fieldPath=".rules"
+// +kubebuilder:validation:XValidation:rule="!has(self.stages) || !has(self.default) || self.default.effect != 'RequireApproval' || has(self.default.stages)",message="spec.stages is set, so default with effect RequireApproval must name its stages",fieldPath=".default"
 type ActionSpec struct {
 	// title is one line for people, such as "Restart a Deployment".
 	// +required
@@ -39,7 +42,7 @@ type ActionSpec struct {
 	// +kubebuilder:validation:MaxLength=128
 	Title string `json:"title"`
 
-	// description tells people when to use the Action.
+	// description tells people when to use the Action. Unset: the title is enough.
 	// +optional
 	// +kubebuilder:validation:MaxLength=4096
 	Description string `json:"description,omitempty"`
@@ -48,11 +51,13 @@ type ActionSpec struct {
 	// +optional
 	Inputs *ActionInputs `json:"inputs,omitempty"`
 
-	// target is the object that the Action is about. Rules read it as "target" and its namespace as "namespaceObject".
+	// target is the object that the Action is about. Rules read it as "target" and its namespace as
+	// "namespaceObject". Unset: the Action is about no object, and rules cannot read one.
 	// +optional
 	Target *ObjectReference `json:"target,omitempty"`
 
-	// rules are judged all; their order does not matter. The strongest effect wins.
+	// rules are judged all; their order does not matter. The strongest effect wins. Unset:
+	// default decides alone.
 	// +optional
 	// +listType=map
 	// +listMapKey=name
@@ -63,8 +68,8 @@ type ActionSpec struct {
 	// +optional
 	Default *DefaultRule `json:"default,omitempty"`
 
-	// stages are the rounds of approval that rules name. If no stage is written, RequireApproval without stages means one
-	// stage, "approval", in which one person who holds the verb "approve" agrees.
+	// stages are the rounds of approval that rules name. Unset: RequireApproval means one stage, "approval", in which one person
+	// who holds the verb "approve" agrees.
 	// +optional
 	// +listType=map
 	// +listMapKey=name
@@ -110,6 +115,7 @@ type ObjectReference struct {
 
 	// namespace is the namespace of the object. Unset: the kind is not namespaced.
 	// +optional
+	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=512
 	Namespace string `json:"namespace,omitempty"`
 
@@ -149,7 +155,7 @@ type Rule struct {
 	// +kubebuilder:validation:items:MaxLength=63
 	Stages []string `json:"stages,omitempty"`
 
-	// message tells people why, in one line.
+	// message tells people why, in one line. Unset: they read the name of the rule, or "default".
 	// +optional
 	// +kubebuilder:validation:MaxLength=512
 	Message string `json:"message,omitempty"`
@@ -171,7 +177,7 @@ type DefaultRule struct {
 	// +kubebuilder:validation:items:MaxLength=63
 	Stages []string `json:"stages,omitempty"`
 
-	// message tells people why, in one line.
+	// message tells people why, in one line. Unset: they read the name of the rule, or "default".
 	// +optional
 	// +kubebuilder:validation:MaxLength=512
 	Message string `json:"message,omitempty"`
@@ -208,7 +214,7 @@ type Execution struct {
 	Steps []Step `json:"steps"`
 }
 
-// Step is one thing that is done.
+// Step is one thing that is done: exactly one of apply, patch and job is set.
 // +kubebuilder:validation:ExactlyOneOf=apply;patch;job
 type Step struct {
 	// name is the step's name, unique in the Action.
@@ -272,7 +278,7 @@ type Manifest struct {
 	runtime.RawExtension `json:",inline"`
 }
 
-// PatchStep patches one object that exists.
+// PatchStep patches one object that exists: exactly one of strategic, merge and json is set.
 // +kubebuilder:validation:ExactlyOneOf=strategic;merge;json
 type PatchStep struct {
 	// target is the object. Unset: the target of the Action.
@@ -301,9 +307,9 @@ type PatchStep struct {
 	JSON []Manifest `json:"json,omitempty"`
 }
 
-// JobStep runs a Job and waits until it is complete.
+// JobStep runs a Job and waits until it is complete: exactly one of podFrom and template is set.
 // +kubebuilder:validation:ExactlyOneOf=podFrom;template
-// +kubebuilder:validation:XValidation:rule="has(self.template) == has(self.namespace)",message="namespace goes with template, and template needs it; with podFrom the Job runs beside the object"
+// +kubebuilder:validation:XValidation:rule="has(self.template) == has(self.__namespace__)",message="namespace goes with template, and template needs it; with podFrom the Job runs beside the object"
 type JobStep struct {
 	// podFrom copies the pod of an existing Deployment, StatefulSet, DaemonSet or CronJob, with its image, environment and
 	// volumes. Probes, ports and restarts are left out.
@@ -317,24 +323,28 @@ type JobStep struct {
 	// +kubebuilder:pruning:PreserveUnknownFields
 	Template *runtime.RawExtension `json:"template,omitempty"`
 
-	// namespace is where the Job runs, with template. It may be a ${…} template.
+	// namespace is where the Job runs, with template, which needs it. It may be a ${…} template. Unset: the Job runs beside the
+	// object of podFrom.
 	// +optional
+	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=512
 	Namespace string `json:"namespace,omitempty"`
 
 	// container is the container that runs command. Other containers of a copied pod are left out. Unset: the first one.
 	// +optional
+	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=63
 	Container string `json:"container,omitempty"`
 
 	// command replaces the command of the container. No shell reads it; what a requester wrote is never expanded again.
+	// Unset: the command of the pod.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=64
 	// +kubebuilder:validation:items:MaxLength=4096
 	Command []string `json:"command,omitempty"`
 
-	// args replaces the arguments of the container.
+	// args replaces the arguments of the container. Unset: the arguments of the pod, or none where command is set.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=64
@@ -349,12 +359,12 @@ type WaitStatus string
 // WaitStatusCurrent means that the object is fully rolled out, by the rules of kstatus.
 const WaitStatusCurrent WaitStatus = "Current"
 
-// WaitFor is what must hold of an object before a step counts as done.
+// WaitFor is what must hold of an object before a step counts as done: exactly one of status and expression is set.
 // +kubebuilder:validation:ExactlyOneOf=status;expression
 type WaitFor struct {
 	// status is the computed status that is waited for.
 	// +optional
-	Status WaitStatus `json:"status,omitempty"`
+	Status WaitStatus `json:"status,omitzero"`
 
 	// expression is a CEL expression over "object", the object as it now is, that gives true when waiting is over.
 	// +optional
@@ -396,6 +406,12 @@ type ActionStatus struct {
 // +kubebuilder:object:root=true
 type ActionList struct {
 	metav1.TypeMeta `json:",inline"`
-	metav1.ListMeta `json:"metadata,omitempty"`
-	Items           []Action `json:"items"`
+
+	// metadata is the standard metadata of the list.
+	// +optional
+	metav1.ListMeta `json:"metadata,omitzero"`
+
+	// items are the Actions.
+	// +required
+	Items []Action `json:"items"`
 }

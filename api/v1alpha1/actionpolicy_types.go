@@ -12,8 +12,9 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 type ActionPolicy struct {
 	metav1.TypeMeta `json:",inline"`
+	// metadata is the standard metadata of the object.
 	// +optional
-	metav1.ObjectMeta `json:"metadata,omitempty"`
+	metav1.ObjectMeta `json:"metadata,omitzero"`
 
 	// spec is what the policy demands, and of what.
 	// +required
@@ -22,7 +23,7 @@ type ActionPolicy struct {
 	// status is what the operator found out about the policy.
 	// +optional
 	// +default={"observedGeneration":-1}
-	Status ActionPolicyStatus `json:"status,omitempty"`
+	Status ActionPolicyStatus `json:"status,omitzero"`
 }
 
 // ActionPolicySpec says what a policy demands, and of what.
@@ -40,7 +41,8 @@ type ActionPolicySpec struct {
 	// +kubebuilder:validation:MaxItems=64
 	Rules []PolicyRule `json:"rules"`
 
-	// stages are the rounds of approval that rules name. They come on top of the stages of the Action.
+	// stages are the rounds of approval that rules name. They come on top of the stages of the Action. Unset: no rule of the
+	// policy requires approval.
 	// +optional
 	// +listType=map
 	// +listMapKey=name
@@ -63,29 +65,30 @@ type PolicyMatch struct {
 
 // PolicyActions selects Actions. Every field that is set must match.
 // +kubebuilder:validation:MinProperties=1
-// +kubebuilder:validation:XValidation:rule="!has(self.selector) || (has(self.selector.matchLabels) && size(self.selector.matchLabels) > 0) || (has(self.selector.matchExpressions) && size(self.selector.matchExpressions) > 0)",message="selector is empty: it needs matchLabels or matchExpressions"
 type PolicyActions struct {
-	// namespaces are the namespaces of Actions.
+	// namespaces are the namespaces of Actions. Unset: every namespace.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=64
 	// +kubebuilder:validation:items:MinLength=1
 	// +kubebuilder:validation:items:MaxLength=63
+	// +kubebuilder:validation:items:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`
 	Namespaces []string `json:"namespaces,omitempty"`
 
-	// names are the names of Actions.
+	// names are the names of Actions. Unset: every name.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=64
 	// +kubebuilder:validation:items:MinLength=1
 	// +kubebuilder:validation:items:MaxLength=253
+	// +kubebuilder:validation:items:Pattern=`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$`
 	Names []string `json:"names,omitempty"`
 
-	// selector selects Actions by their labels.
+	// selector selects Actions by their labels. Unset: whatever their labels.
 	// +optional
-	Selector *metav1.LabelSelector `json:"selector,omitempty"`
+	Selector *LabelSelector `json:"selector,omitempty"`
 }
 
 // PolicyNamespaces selects namespaces by name.
@@ -97,12 +100,22 @@ type PolicyNamespaces struct {
 	// +kubebuilder:validation:MaxItems=256
 	// +kubebuilder:validation:items:MinLength=1
 	// +kubebuilder:validation:items:MaxLength=63
+	// +kubebuilder:validation:items:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`
 	Names []string `json:"names"`
 }
 
 // PolicyEffect is what a rule of a policy does when it applies.
 // +kubebuilder:validation:Enum=RequireApproval;Hold;Deny
 type PolicyEffect string
+
+const (
+	// PolicyRequireApproval demands the approval of every stage of the policy that the rule names.
+	PolicyRequireApproval PolicyEffect = "RequireApproval"
+	// PolicyHold delays the start for as long as the rule applies. Votes are collected meanwhile.
+	PolicyHold PolicyEffect = "Hold"
+	// PolicyDeny refuses the request at admission, and delays it if it applies only later.
+	PolicyDeny PolicyEffect = "Deny"
+)
 
 // PolicyRule gives an effect to a situation.
 // +kubebuilder:validation:XValidation:rule="has(self.stages) == (self.effect == 'RequireApproval')",message="stages are needed with effect RequireApproval, and go with no other"
@@ -128,7 +141,7 @@ type PolicyRule struct {
 	// +required
 	Effect PolicyEffect `json:"effect"`
 
-	// stages names the stages of this policy that must approve, with effect RequireApproval.
+	// stages names the stages of this policy that must approve. With effect RequireApproval only, and needed there.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
@@ -137,7 +150,7 @@ type PolicyRule struct {
 	// +kubebuilder:validation:items:MaxLength=63
 	Stages []string `json:"stages,omitempty"`
 
-	// message tells people why, in one line.
+	// message tells people why, in one line. Unset: they read the name of the rule.
 	// +optional
 	// +kubebuilder:validation:MaxLength=512
 	Message string `json:"message,omitempty"`
@@ -175,6 +188,12 @@ type ActionPolicyStatus struct {
 // +kubebuilder:object:root=true
 type ActionPolicyList struct {
 	metav1.TypeMeta `json:",inline"`
-	metav1.ListMeta `json:"metadata,omitempty"`
-	Items           []ActionPolicy `json:"items"`
+
+	// metadata is the standard metadata of the list.
+	// +optional
+	metav1.ListMeta `json:"metadata,omitzero"`
+
+	// items are the ActionPolicies.
+	// +required
+	Items []ActionPolicy `json:"items"`
 }

@@ -23,8 +23,9 @@ import (
 // +kubebuilder:validation:XValidation:rule="!has(oldSelf.status) || !has(oldSelf.status.execution) || (has(self.status) && has(self.status.execution) && self.status.execution == oldSelf.status.execution)",message="status.execution is the claim of one execution: it is written once",fieldPath=".status.execution"
 type ActionRequest struct {
 	metav1.TypeMeta `json:",inline"`
+	// metadata is the standard metadata of the object.
 	// +optional
-	metav1.ObjectMeta `json:"metadata,omitempty"`
+	metav1.ObjectMeta `json:"metadata,omitzero"`
 
 	// spec is what is asked.
 	// +required
@@ -33,7 +34,7 @@ type ActionRequest struct {
 	// status is how far the request has come. Only the operator writes it.
 	// +optional
 	// +default={"observedGeneration":-1}
-	Status ActionRequestStatus `json:"status,omitempty"`
+	Status ActionRequestStatus `json:"status,omitzero"`
 }
 
 // ActionRequestSpec is what is asked.
@@ -49,7 +50,8 @@ type ActionRequestSpec struct {
 	// +required
 	ActionRef ActionReference `json:"actionRef"`
 
-	// inputs are the values for the inputs of the Action. They are stored as sent; defaults are filled in when judging.
+	// inputs are the values for the inputs of the Action. They are stored as sent; defaults are filled in when
+	// judging. Unset: none.
 	// +optional
 	// +kubebuilder:validation:Schemaless
 	// +kubebuilder:validation:Type=object
@@ -57,24 +59,32 @@ type ActionRequestSpec struct {
 	// +kubebuilder:pruning:PreserveUnknownFields
 	Inputs *runtime.RawExtension `json:"inputs,omitempty"`
 
-	// reason tells approvers why, in the requester's words.
+	// reason tells approvers why, in the requester's words. Unset: the requester gave none.
 	// +optional
+	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=4096
 	Reason string `json:"reason,omitempty"`
 
-	// notBefore is the time before which nothing is executed. Approvals are collected meanwhile.
+	// notBefore is the time before which nothing is executed. Approvals are collected meanwhile. Whole seconds.
+	// Unset: it starts as soon as it may.
 	// +optional
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:Pattern=`^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(Z|[+-][0-9]{2}:[0-9]{2})$`
 	NotBefore *metav1.Time `json:"notBefore,omitempty"`
 
-	// expiresAt is the time at which an unfinished request ends. The Action may set an earlier one by requestTTL.
+	// expiresAt is the time at which an unfinished request ends. Whole seconds. The Action may set an earlier one by requestTTL.
+	// Unset: requestTTL of the Action decides alone.
 	// +optional
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:Pattern=`^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(Z|[+-][0-9]{2}:[0-9]{2})$`
 	ExpiresAt *metav1.Time `json:"expiresAt,omitempty"`
 
-	// requester is who asked. The admission webhook writes it; what a client writes is refused.
+	// requester is who asked. The admission webhook writes it; a client cannot. Unset: the request was stored without the
+	// webhook, and never runs.
 	// +optional
 	Requester *Identity `json:"requester,omitempty"`
 
-	// cancellation ends the request. It can be added at any time before the end, and never be removed.
+	// cancellation ends the request. It can be added at any time before the end, and never be removed. Unset: nobody cancelled.
 	// +optional
 	Cancellation *Cancellation `json:"cancellation,omitempty"`
 }
@@ -173,7 +183,8 @@ type ActionRequestStatus struct {
 
 	// digest stands for everything that will be executed, as "sha256:…".
 	// +optional
-	// +kubebuilder:validation:MaxLength=80
+	// +kubebuilder:validation:Pattern=`^sha256:[0-9a-f]{64}$`
+	// +kubebuilder:validation:MaxLength=71
 	Digest string `json:"digest,omitempty"`
 
 	// plan is what the steps will do.
@@ -215,7 +226,8 @@ type ExecutionClaim struct {
 
 	// digest is what is executed.
 	// +required
-	// +kubebuilder:validation:MaxLength=80
+	// +kubebuilder:validation:Pattern=`^sha256:[0-9a-f]{64}$`
+	// +kubebuilder:validation:MaxLength=71
 	Digest string `json:"digest"`
 }
 
@@ -228,13 +240,13 @@ type Verdict struct {
 	// rules are the rules that applied.
 	// +optional
 	// +listType=atomic
-	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:MaxItems=256
 	Rules []RuleResult `json:"rules,omitempty"`
 
 	// stages are the stages that must approve, as "action/<stage>" or "policy/<policy>/<stage>".
 	// +optional
 	// +listType=atomic
-	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:MaxItems=256
 	// +kubebuilder:validation:items:MaxLength=400
 	Stages []string `json:"stages,omitempty"`
 
@@ -313,6 +325,12 @@ type StepStatus struct {
 // +kubebuilder:object:root=true
 type ActionRequestList struct {
 	metav1.TypeMeta `json:",inline"`
-	metav1.ListMeta `json:"metadata,omitempty"`
-	Items           []ActionRequest `json:"items"`
+
+	// metadata is the standard metadata of the list.
+	// +optional
+	metav1.ListMeta `json:"metadata,omitzero"`
+
+	// items are the ActionRequests.
+	// +required
+	Items []ActionRequest `json:"items"`
 }

@@ -24,8 +24,9 @@ import (
 // +kubebuilder:validation:XValidation:rule="!has(oldSelf.status) || !has(oldSelf.status.state) || oldSelf.status.state == 'Open' || (has(self.status) && has(self.status.state) && (self.status.state == oldSelf.status.state || (oldSelf.status.state == 'Approved' && self.status.state == 'Superseded')))",message="a closed Approval stays closed: only Approved may still become Superseded",fieldPath=".status.state"
 type Approval struct {
 	metav1.TypeMeta `json:",inline"`
+	// metadata is the standard metadata of the object.
 	// +optional
-	metav1.ObjectMeta `json:"metadata,omitempty"`
+	metav1.ObjectMeta `json:"metadata,omitzero"`
 
 	// spec is what is to be agreed to, by whom, and the votes.
 	// +required
@@ -34,7 +35,7 @@ type Approval struct {
 	// status is the result. Only the operator writes it.
 	// +optional
 	// +default={"observedGeneration":-1,"state":"Open"}
-	Status ApprovalStatus `json:"status,omitempty"`
+	Status ApprovalStatus `json:"status,omitzero"`
 }
 
 // ApprovalSpec is what is to be agreed to, by whom, and the votes. Only votes are ever added to it.
@@ -47,10 +48,11 @@ type Approval struct {
 // +kubebuilder:validation:XValidation:rule="self.summary == oldSelf.summary",message="summary cannot change",fieldPath=".summary"
 // +kubebuilder:validation:XValidation:rule="has(self.plan) == has(oldSelf.plan) && (!has(self.plan) || self.plan == oldSelf.plan)",message="plan cannot change",fieldPath=".plan"
 // +kubebuilder:validation:XValidation:rule="has(self.reason) == has(oldSelf.reason) && (!has(self.reason) || self.reason == oldSelf.reason)",message="reason cannot change",fieldPath=".reason"
-// +kubebuilder:validation:XValidation:rule="has(self.for) == has(oldSelf.for) && (!has(self.for) || self.for == oldSelf.for)",message="for cannot change",fieldPath=".for"
+// +kubebuilder:validation:XValidation:rule="has(self.__for__) == has(oldSelf.__for__) && (!has(self.__for__) || self.__for__ == oldSelf.__for__)",message="for cannot change",fieldPath=".for"
 // +kubebuilder:validation:XValidation:rule="self.needs == oldSelf.needs",message="needs cannot change",fieldPath=".needs"
 // +kubebuilder:validation:XValidation:rule="self.expires == oldSelf.expires",message="expires cannot change",fieldPath=".expires"
 // +kubebuilder:validation:XValidation:rule="self.expiresAt == oldSelf.expiresAt",message="expiresAt cannot change",fieldPath=".expiresAt"
+// +kubebuilder:validation:XValidation:rule="!has(self.vote)",message="nothing was recorded: the admission webhook of Signoff, which turns vote into an entry of votes, did not see this write",fieldPath=".vote"
 type ApprovalSpec struct {
 	// requestRef is the request that is to be agreed to, in the same namespace.
 	// +required
@@ -81,6 +83,7 @@ type ApprovalSpec struct {
 	// plan is what the steps will do.
 	// +optional
 	// +listType=atomic
+	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=64
 	Plan []PlannedChange `json:"plan,omitempty"`
 
@@ -95,14 +98,16 @@ type ApprovalSpec struct {
 	// +required
 	Requester Identity `json:"requester"`
 
-	// reason is why, in the requester's words, as written.
+	// reason is why, in the requester's words, as written. Unset: the requester gave none.
 	// +optional
+	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=4096
 	Reason string `json:"reason,omitempty"`
 
-	// for is the beginning of reason with control characters escaped.
+	// for is the beginning of reason with control characters escaped. Unset: there is no reason.
 	// +optional
-	// +kubebuilder:validation:MaxLength=96
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=256
 	For string `json:"for,omitempty"`
 
 	// needs says in a few words whose agreement is needed.
@@ -123,10 +128,10 @@ type ApprovalSpec struct {
 	// +optional
 	Vote *VoteRequest `json:"vote,omitempty"`
 
-	// votes are the votes so far. Only the webhook appends to them.
+	// votes are the votes so far. Only the webhook appends to them. Defaults to none.
 	// +optional
 	// +listType=atomic
-	// +default={}
+	// +default=[]
 	// +kubebuilder:validation:MaxItems=256
 	// +kubebuilder:validation:XValidation:rule="size(self) >= size(oldSelf) && oldSelf.all(i, v, self[i] == v)",message="votes are only ever added: to take yours back, vote Withdraw"
 	Votes []Vote `json:"votes"`
@@ -158,6 +163,7 @@ type StageReference struct {
 
 	// policy is the ActionPolicy that defines the stage. Unset: the Action does.
 	// +optional
+	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
 	Policy string `json:"policy,omitempty"`
 }
@@ -195,7 +201,7 @@ type VoteRequest struct {
 	Comment string `json:"comment,omitempty"`
 
 	// digest is the digest that the voter looked at, or its first 8 or more hexadecimal digits. Where it is given, the vote
-	// counts only if it is still the digest of this Approval.
+	// counts only if it is still the digest of this Approval. Unset: the vote is on the digest that the Approval shows.
 	// +optional
 	// +kubebuilder:validation:MaxLength=71
 	// +kubebuilder:validation:Pattern=`^(sha256:)?[0-9a-f]{8,64}$`
@@ -223,6 +229,7 @@ type Vote struct {
 
 	// digest is the digest of the Approval.
 	// +required
+	// +kubebuilder:validation:Pattern=`^sha256:[0-9a-f]{64}$`
 	// +kubebuilder:validation:MaxLength=71
 	Digest string `json:"digest"`
 }
@@ -250,8 +257,9 @@ type ApprovalStatus struct {
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
-	// state is the result. Once it is not Open, it stays, except that Approved may become Superseded.
+	// state is the result. Once it is not Open, it stays, except that Approved may become Superseded. Defaults to Open.
 	// +optional
+	// +default="Open"
 	State ApprovalState `json:"state,omitempty"`
 
 	// waitingFor is whose agreement is still missing, in one line.
@@ -289,6 +297,12 @@ type ApprovalStatus struct {
 // +kubebuilder:object:root=true
 type ApprovalList struct {
 	metav1.TypeMeta `json:",inline"`
-	metav1.ListMeta `json:"metadata,omitempty"`
-	Items           []Approval `json:"items"`
+
+	// metadata is the standard metadata of the list.
+	// +optional
+	metav1.ListMeta `json:"metadata,omitzero"`
+
+	// items are the Approvals.
+	// +required
+	Items []Approval `json:"items"`
 }

@@ -12,8 +12,9 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 type Calendar struct {
 	metav1.TypeMeta `json:",inline"`
+	// metadata is the standard metadata of the object.
 	// +optional
-	metav1.ObjectMeta `json:"metadata,omitempty"`
+	metav1.ObjectMeta `json:"metadata,omitzero"`
 
 	// spec is when the Calendar is open.
 	// +required
@@ -22,7 +23,7 @@ type Calendar struct {
 	// status is what the operator found out about the Calendar.
 	// +optional
 	// +default={"observedGeneration":-1}
-	Status CalendarStatus `json:"status,omitempty"`
+	Status CalendarStatus `json:"status,omitzero"`
 }
 
 // CalendarSpec says when a Calendar is open: inside any of windows and inside none of except.
@@ -31,6 +32,8 @@ type CalendarSpec struct {
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=64
+	// +kubebuilder:validation:Pattern=`^[A-Za-z0-9+_-]+(/[A-Za-z0-9+_-]+){0,2}$`
+	// +kubebuilder:validation:XValidation:rule="self != 'Local'",message="Local is not a place: name a zone such as Europe/London, or UTC"
 	TimeZone string `json:"timeZone"`
 
 	// windows are the times at which the Calendar is open.
@@ -40,14 +43,14 @@ type CalendarSpec struct {
 	// +kubebuilder:validation:MaxItems=64
 	Windows []Window `json:"windows"`
 
-	// except are times at which the Calendar is closed all the same.
+	// except are times at which the Calendar is closed all the same. Unset: none.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=256
 	Except []Window `json:"except,omitempty"`
 }
 
-// Window is a time span, recurring or not.
+// Window is a time span, recurring or not: exactly one of weekly and dates is set.
 // +kubebuilder:validation:ExactlyOneOf=weekly;dates
 type Window struct {
 	// weekly recurs every week.
@@ -62,6 +65,8 @@ type Window struct {
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=64
+	// +kubebuilder:validation:Pattern=`^[A-Za-z0-9+_-]+(/[A-Za-z0-9+_-]+){0,2}$`
+	// +kubebuilder:validation:XValidation:rule="self != 'Local'",message="Local is not a place: name a zone such as Europe/London, or UTC"
 	TimeZone string `json:"timeZone,omitempty"`
 }
 
@@ -115,12 +120,14 @@ type DatesWindow struct {
 	// +required
 	// +kubebuilder:validation:Pattern=`^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$`
 	// +kubebuilder:validation:MaxLength=10
+	// +kubebuilder:validation:Format=date
 	From string `json:"from"`
 
 	// through is the last day, included, as "YYYY-MM-DD".
 	// +required
 	// +kubebuilder:validation:Pattern=`^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$`
 	// +kubebuilder:validation:MaxLength=10
+	// +kubebuilder:validation:Format=date
 	Through string `json:"through"`
 }
 
@@ -142,6 +149,12 @@ type CalendarStatus struct {
 // +kubebuilder:object:root=true
 type CalendarList struct {
 	metav1.TypeMeta `json:",inline"`
-	metav1.ListMeta `json:"metadata,omitempty"`
-	Items           []Calendar `json:"items"`
+
+	// metadata is the standard metadata of the list.
+	// +optional
+	metav1.ListMeta `json:"metadata,omitzero"`
+
+	// items are the Calendars.
+	// +required
+	Items []Calendar `json:"items"`
 }

@@ -19,9 +19,11 @@ const (
 	AnnotationVerdict = "signoff.dev/verdict"
 )
 
-// Duration is a length of time such as "30m", "24h" or "1h30m": one to three numbers, each with the unit h, m or s.
+// Duration is a length of time such as "30m", "24h" or "1h30m": one to three numbers, each with the unit h, m or s. It is longer
+// than zero.
 // +kubebuilder:validation:MaxLength=18
 // +kubebuilder:validation:Pattern=`^([0-9]{1,5}(h|m|s)){1,3}$`
+// +kubebuilder:validation:XValidation:rule="duration(self) > duration('0s')",message="must be longer than zero"
 type Duration string
 
 // Value parses the duration. An empty one gives the fallback.
@@ -36,7 +38,7 @@ func (d Duration) Value(fallback time.Duration) (time.Duration, error) {
 	return v, nil
 }
 
-// Subjects says "who": everybody who is named by at least one of its lists.
+// Subjects says "who": everybody who is named by at least one of its lists. A list that is unset names nobody.
 // +kubebuilder:validation:MinProperties=1
 // +kubebuilder:validation:XValidation:rule="(has(self.users) ? size(self.users) : 0) + (has(self.groups) ? size(self.groups) : 0) + (has(self.teams) ? size(self.teams) : 0) + (has(self.serviceAccounts) ? size(self.serviceAccounts) : 0) > 0",message="names nobody: at least one of users, groups, teams, serviceAccounts is needed"
 type Subjects struct {
@@ -46,6 +48,7 @@ type Subjects struct {
 	// +kubebuilder:validation:MaxItems=1000
 	// +kubebuilder:validation:items:MinLength=1
 	// +kubebuilder:validation:items:MaxLength=256
+	// +kubebuilder:validation:items:XValidation:rule="!self.startsWith('system:serviceaccount:')",message="a ServiceAccount belongs in serviceAccounts, as namespace/name"
 	Users []string `json:"users,omitempty"`
 
 	// groups are group names, exactly as the API server authenticates them.
@@ -74,16 +77,17 @@ type Subjects struct {
 }
 
 // Approvers says who may agree in a stage: everybody who is named by at least one of its lists, may use the verb "approve"
-// on the Action, and is not the requester. Every string may be a ${…} template over facts.
+// on the Action, and is not the requester. Every string may be a ${…} template over facts. A list that is unset names nobody.
 // +kubebuilder:validation:MinProperties=1
 // +kubebuilder:validation:XValidation:rule="(has(self.users) ? size(self.users) : 0) + (has(self.groups) ? size(self.groups) : 0) + (has(self.teams) ? size(self.teams) : 0) + (has(self.serviceAccounts) ? size(self.serviceAccounts) : 0) + (has(self.roles) ? size(self.roles) : 0) + (has(self.leadsOf) ? size(self.leadsOf) : 0) > 0",message="names nobody: at least one of users, groups, teams, serviceAccounts, roles, leadsOf is needed"
 type Approvers struct {
-	// users are user names, exactly as the API server authenticates them.
+	// users are user names, exactly as the API server authenticates them. Those that begin with "system:" never approve.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=64
 	// +kubebuilder:validation:items:MinLength=1
 	// +kubebuilder:validation:items:MaxLength=512
+	// +kubebuilder:validation:items:XValidation:rule="!self.startsWith('system:')",message="system identities never approve: a ServiceAccount belongs in serviceAccounts, as namespace/name"
 	Users []string `json:"users,omitempty"`
 
 	// groups are group names, exactly as the API server authenticates them. Groups that begin with "system:" never approve.
@@ -92,6 +96,7 @@ type Approvers struct {
 	// +kubebuilder:validation:MaxItems=64
 	// +kubebuilder:validation:items:MinLength=1
 	// +kubebuilder:validation:items:MaxLength=512
+	// +kubebuilder:validation:items:XValidation:rule="!self.startsWith('system:')",message="system groups never approve: name a group of people"
 	Groups []string `json:"groups,omitempty"`
 
 	// teams are names of Teams. Members of a Team below count as members of the Team above.
@@ -239,23 +244,29 @@ type Identity struct {
 
 	// uid is the authenticated uid, where the authenticator gives one.
 	// +optional
+	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=1024
 	UID string `json:"uid,omitempty"`
 
-	// groups are the authenticated groups.
+	// groups are the authenticated groups. Unset: none.
 	// +optional
 	// +listType=atomic
+	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=1000
 	// +kubebuilder:validation:items:MaxLength=1024
 	Groups []string `json:"groups,omitempty"`
 
-	// extra holds those extra attributes of the login that the configuration allows to be stored.
+	// extra holds those extra attributes of the login that the configuration allows to be stored. Unset: none.
 	// +optional
+	// +kubebuilder:validation:MinProperties=1
 	// +kubebuilder:validation:MaxProperties=16
+	// +kubebuilder:validation:XValidation:rule="self.all(key, size(key) <= 256)",message="a key has at most 256 characters"
 	Extra map[string]ExtraValue `json:"extra,omitempty"`
 
-	// person is who stands behind the login, by the person expression of the configuration. It only ever excludes.
+	// person is who stands behind the login, by the person expression of the configuration. It only ever excludes. Unset: the
+	// user name stands for the person.
 	// +optional
+	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=1024
 	Person string `json:"person,omitempty"`
 }

@@ -21,8 +21,9 @@ import (
 // +kubebuilder:validation:XValidation:rule="!has(oldSelf.status) || !has(oldSelf.status.outcome) || (has(self.status) && has(self.status.outcome) && self.status.outcome == oldSelf.status.outcome)",message="status.outcome is final: it is written once",fieldPath=".status.outcome"
 type Record struct {
 	metav1.TypeMeta `json:",inline"`
+	// metadata is the standard metadata of the object.
 	// +optional
-	metav1.ObjectMeta `json:"metadata,omitempty"`
+	metav1.ObjectMeta `json:"metadata,omitzero"`
 
 	// spec is the claim. It never changes.
 	// +required
@@ -31,7 +32,7 @@ type Record struct {
 	// status is how far the execution has come.
 	// +optional
 	// +default={"observedGeneration":-1}
-	Status RecordStatus `json:"status,omitempty"`
+	Status RecordStatus `json:"status,omitzero"`
 }
 
 // RecordSpec is the claim of an execution.
@@ -65,17 +66,21 @@ type RecordSpec struct {
 	// +required
 	ClaimedAt metav1.MicroTime `json:"claimedAt"`
 
-	// approvals are the votes that let it begin.
+	// approvals are the votes that let it begin. Unset: nobody had to agree.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=64
 	Approvals []RecordedApproval `json:"approvals,omitempty"`
 
-	// plan is what the steps were to do.
+	// plan is what the steps were to do. Unset: nothing was found to change.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=64
 	Plan []PlannedChange `json:"plan,omitempty"`
+
+	// timeout is how long all steps together may take.
+	// +required
+	Timeout Duration `json:"timeout"`
 
 	// steps are the steps with everything filled in, as they are executed.
 	// +required
@@ -147,11 +152,11 @@ type RenderedStep struct {
 	// +kubebuilder:validation:MaxItems=32
 	Writes []RenderedWrite `json:"writes"`
 
-	// waitFor is what must hold of every object written before the step counts as done.
+	// waitFor is what must hold of every object written before the step counts as done. Unset: the write is enough.
 	// +optional
 	WaitFor *WaitFor `json:"waitFor,omitempty"`
 
-	// timeout is how long the step may take.
+	// timeout is how long the step may take. Unset: as long as the execution of the Action may.
 	// +optional
 	Timeout Duration `json:"timeout,omitempty"`
 }
@@ -195,7 +200,7 @@ type RenderedWrite struct {
 	// +kubebuilder:validation:MaxLength=128
 	FieldManager string `json:"fieldManager"`
 
-	// conflicts says what an apply does where another field manager owns a field.
+	// conflicts says what an apply does where another field manager owns a field. Unset: Fail.
 	// +optional
 	Conflicts ConflictPolicy `json:"conflicts,omitempty"`
 }
@@ -231,6 +236,12 @@ type RecordStatus struct {
 // +kubebuilder:object:root=true
 type RecordList struct {
 	metav1.TypeMeta `json:",inline"`
-	metav1.ListMeta `json:"metadata,omitempty"`
-	Items           []Record `json:"items"`
+
+	// metadata is the standard metadata of the list.
+	// +optional
+	metav1.ListMeta `json:"metadata,omitzero"`
+
+	// items are the Records.
+	// +required
+	Items []Record `json:"items"`
 }

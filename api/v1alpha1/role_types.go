@@ -14,8 +14,9 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 type Role struct {
 	metav1.TypeMeta `json:",inline"`
+	// metadata is the standard metadata of the object.
 	// +optional
-	metav1.ObjectMeta `json:"metadata,omitempty"`
+	metav1.ObjectMeta `json:"metadata,omitzero"`
 
 	// spec is who may do what.
 	// +required
@@ -24,7 +25,7 @@ type Role struct {
 	// status is what the operator found out about the Role.
 	// +optional
 	// +default={"observedGeneration":-1}
-	Status RoleStatus `json:"status,omitempty"`
+	Status RoleStatus `json:"status,omitzero"`
 }
 
 // RoleSpec says who may do what.
@@ -79,15 +80,15 @@ type Permission struct {
 	// +kubebuilder:validation:MaxLength=4096
 	When string `json:"when,omitempty"`
 
-	// message says in one line what when demands, for those who do not meet it.
+	// message says in one line what when demands, for those who do not meet it. Unset: they read the name of the Role.
 	// +optional
 	// +kubebuilder:validation:MaxLength=512
 	Message string `json:"message,omitempty"`
 }
 
-// ActionSelector selects Actions, by name or by label.
+// ActionSelector selects Actions, by name or by label: exactly one of names and selector is set.
 // +kubebuilder:validation:ExactlyOneOf=names;selector
-// +kubebuilder:validation:XValidation:rule="!has(self.selector) || (has(self.selector.matchLabels) && size(self.selector.matchLabels) > 0) || (has(self.selector.matchExpressions) && size(self.selector.matchExpressions) > 0)",message="selector is empty: it needs matchLabels or matchExpressions"
+// +kubebuilder:validation:XValidation:rule="!has(self.names) || !('*' in self.names) || size(self.names) == 1",message="\"*\" already means every Action: write it alone",fieldPath=".names"
 type ActionSelector struct {
 	// names are names of Actions. The one element "*" means every Action in the namespace.
 	// +optional
@@ -96,11 +97,12 @@ type ActionSelector struct {
 	// +kubebuilder:validation:MaxItems=64
 	// +kubebuilder:validation:items:MinLength=1
 	// +kubebuilder:validation:items:MaxLength=253
+	// +kubebuilder:validation:items:Pattern=`^(\*|[a-z0-9]([-a-z0-9.]*[a-z0-9])?)$`
 	Names []string `json:"names,omitempty"`
 
 	// selector selects Actions by their labels.
 	// +optional
-	Selector *metav1.LabelSelector `json:"selector,omitempty"`
+	Selector *LabelSelector `json:"selector,omitempty"`
 }
 
 // RoleStatus is what the operator found out about a Role.
@@ -131,6 +133,12 @@ type RoleStatus struct {
 // +kubebuilder:object:root=true
 type RoleList struct {
 	metav1.TypeMeta `json:",inline"`
-	metav1.ListMeta `json:"metadata,omitempty"`
-	Items           []Role `json:"items"`
+
+	// metadata is the standard metadata of the list.
+	// +optional
+	metav1.ListMeta `json:"metadata,omitzero"`
+
+	// items are the Roles.
+	// +required
+	Items []Role `json:"items"`
 }

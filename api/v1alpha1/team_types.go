@@ -12,8 +12,9 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 type Team struct {
 	metav1.TypeMeta `json:",inline"`
+	// metadata is the standard metadata of the object.
 	// +optional
-	metav1.ObjectMeta `json:"metadata,omitempty"`
+	metav1.ObjectMeta `json:"metadata,omitzero"`
 
 	// spec is who belongs to the Team.
 	// +required
@@ -22,14 +23,15 @@ type Team struct {
 	// status is what the operator found out about the Team.
 	// +optional
 	// +default={"observedGeneration":-1}
-	Status TeamStatus `json:"status,omitempty"`
+	Status TeamStatus `json:"status,omitzero"`
 }
 
 // TeamSpec says who belongs to a Team.
 // +kubebuilder:validation:XValidation:rule="!has(self.members) || !has(self.members.teams)",message="members.teams is not allowed: a Team below names this one in its parent"
 // +kubebuilder:validation:XValidation:rule="!has(self.leads) || !has(self.leads.teams)",message="leads.teams is not allowed: name users or groups"
 type TeamSpec struct {
-	// parent is the name of the Team above. Members of this Team count as members of every Team above it.
+	// parent is the name of the Team above. Members of this Team count as members of every Team above it. Unset: there
+	// is none above.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
@@ -39,11 +41,11 @@ type TeamSpec struct {
 	// +optional
 	Members *Subjects `json:"members,omitempty"`
 
-	// leads lead the Team. They are members too.
+	// leads lead the Team. They are members too. Unset: nobody does.
 	// +optional
 	Leads *Subjects `json:"leads,omitempty"`
 
-	// contact says how to reach the Team.
+	// contact says how to reach the Team. Unset: nothing is shown.
 	// +optional
 	Contact *Contact `json:"contact,omitempty"`
 }
@@ -80,6 +82,12 @@ type TeamStatus struct {
 // +kubebuilder:object:root=true
 type TeamList struct {
 	metav1.TypeMeta `json:",inline"`
-	metav1.ListMeta `json:"metadata,omitempty"`
-	Items           []Team `json:"items"`
+
+	// metadata is the standard metadata of the list.
+	// +optional
+	metav1.ListMeta `json:"metadata,omitzero"`
+
+	// items are the Teams.
+	// +required
+	Items []Team `json:"items"`
 }

@@ -1,0 +1,79 @@
+# Everything that is done with this repository. `make` alone prints the list.
+
+SHELL := /bin/sh
+GO ?= go
+
+# One setting for all that is built without the race detector, so that it shares the build cache with the control plane.
+STATIC := CGO_ENABLED=0 GOFLAGS="$(GOFLAGS) -trimpath"
+
+# Builds what is missing, with progress on standard error, and prints the folder on standard output.
+CONTROLPLANE := $(GO) run ./hack/build set controlplane
+TOOLS := $(GO) run ./hack/build set tools
+# Runs a command that is silent for long, and says every ten seconds that it is alive.
+STEP := $(GO) run ./hack/build step
+
+# Packages tested at the same time. Many of them run a control plane of their own, which needs about a core and 500 MB.
+TEST_PARALLEL ?= $(shell n=$$(getconf _NPROCESSORS_ONLN); [ "$$n" -gt 4 ] && n=4; echo "$$n")
+# Flags for go test, for example TEST_FLAGS='-run=TestVote ./webhooks/...' (packages last).
+TEST_FLAGS ?= ./...
+# How long each fuzz target runs.
+FUZZ_TIME ?= 10s
+# Where `make bench` writes its results as JSON.
+BENCH_OUT ?= bin/bench.json
+export BENCH_OUT
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## Print this list.
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name text; do printf '  %-14s %s\n' "$$name" "$$text"; done
+
+.PHONY: demo
+demo: ## Start a control plane and play the first story with real kubectl as several people.
+	@dir=$$($(CONTROLPLANE)) && mkdir -p bin && \
+	$(STEP) "compiling the demo" env $(STATIC) $(GO) build -o bin/demo ./test/demo && \
+	KUBEBUILDER_ASSETS="$$dir" bin/demo
+
+.PHONY: test
+test: ## Run all tests against a real control plane, with the race detector.
+	@dir=$$($(CONTROLPLANE)) && tools=$$($(TOOLS) gotestsum) && \
+	$(STEP) "compiling for the tests" sh hack/compile-tests && \
+	KUBEBUILDER_ASSETS="$$dir" "$$tools/gotestsum" --format=standard-quiet -- -race -count=1 -timeout=20m -p=$(TEST_PARALLEL) $(TEST_FLAGS)
+
+.PHONY: bench
+bench: ## Measure decision, admission, lifecycle and memory, and write the results to BENCH_OUT as JSON.
+	@dir=$$($(CONTROLPLANE)) && mkdir -p bin && \
+	$(STEP) "compiling the benchmark" env $(STATIC) $(GO) build -o bin/bench ./test/bench && \
+	KUBEBUILDER_ASSETS="$$dir" bin/bench
+
+.PHONY: fuzz
+fuzz: ## Run every fuzz target for FUZZ_TIME.
+	@FUZZ_TIME=$(FUZZ_TIME) sh hack/fuzz
+
+.PHONY: build
+build: ## Build the operator into bin/signoff.
+	@mkdir -p bin && $(STEP) "compiling the operator" env $(STATIC) $(GO) build -ldflags="-s -w" -o bin/signoff .
+
+.PHONY: generate
+generate: ## Write everything that is made from the code: deep copies, CRDs, RBAC, the API reference.
+	@tools=$$($(TOOLS) controller-gen crd-ref-docs) && TOOLS="$$tools" sh hack/generate
+
+.PHONY: fmt
+fmt: ## Format the code and sort its imports.
+	@tools=$$($(TOOLS) golangci-lint) && $(STATIC) "$$tools/golangci-lint" fmt
+
+.PHONY: lint
+lint: ## Run the linters of .golangci.yml, each of which says there why it is on.
+	@tools=$$($(TOOLS) golangci-lint) && $(STEP) "linting" env $(STATIC) "$$tools/golangci-lint" run
+
+.PHONY: verify
+verify: ## Regenerate and check everything that is committed, and fail on any difference or untracked file.
+	@tools=$$($(TOOLS)) && TOOLS="$$tools" $(STATIC) sh hack/verify
+
+.PHONY: controlplane
+controlplane: ## Build etcd, the API server and the other programs that tests and demo run, and print their folder.
+	@$(CONTROLPLANE)
+
+.PHONY: clean
+clean: ## Remove what was built into bin/; the cached control plane and tools stay.
+	rm -rf bin

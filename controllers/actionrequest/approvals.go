@@ -1,0 +1,293 @@
+package actionrequest
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/gate"
+	"github.com/signoff-dev/signoff/internal/quorum"
+)
+
+// stageState is a stage that must approve, with its Approval.
+type stageState struct {
+	*gate.Stage
+	approval *v1alpha1.Approval
+	result   quorum.Result
+	opened   bool
+}
+
+// maxRounds bounds how often a stage of one digest is opened anew.
+const maxRounds = 32
+
+// approvals opens, counts and closes the Approvals of every stage that must approve, and tells whether all have.
+func (s *scope) approvals(ctx context.Context) (bool, error) {
+	stages := make([]*stageState, len(s.judgement.Stages))
+	for i := range s.judgement.Stages {
+		stages[i] = &stageState{Stage: &s.judgement.Stages[i]}
+	}
+	for progress := true; progress; {
+		progress = false
+		for _, stage := range stages {
+			if stage.opened || !mayOpen(stage, stages) {
+				continue
+			}
+			stage.opened, progress = true, true
+			if over, err := s.stage(ctx, stage); over || err != nil {
+				return false, err
+			}
+		}
+	}
+	if err := s.supersede(ctx, stages); err != nil {
+		return false, err
+	}
+	return s.tally(ctx, stages)
+}
+
+// mayOpen tells whether every stage that must come before has approved. A stage that is not required counts as approved.
+func mayOpen(stage *stageState, all []*stageState) bool {
+	return !slices.ContainsFunc(all, func(other *stageState) bool {
+		return other.Ref.Policy == stage.Ref.Policy && slices.Contains(stage.After, other.Ref.Name) && !other.approved()
+	})
+}
+
+func (st *stageState) approved() bool {
+	return st.approval != nil && st.approval.Status.State == v1alpha1.ApprovalApproved
+}
+
+// stage finds or opens the Approval of one stage, counts its votes and closes it. It tells whether the request is over.
+func (s *scope) stage(ctx context.Context, stage *stageState) (bool, error) {
+	for round := range maxRounds {
+		approval, err := s.findOrOpen(ctx, stage, round)
+		if err != nil {
+			return false, err
+		}
+		stage.approval = approval
+		if approval.Status.State == v1alpha1.ApprovalSuperseded {
+			continue
+		}
+		again, over, err := s.count(ctx, stage)
+		if again {
+			continue
+		}
+		return over, err
+	}
+	return false, fmt.Errorf("stage %s was opened %d times for one digest; cancel the request and ask again", stage.Ref.ID(), maxRounds)
+}
+
+// count counts the votes of an Approval as they stand now. Again says that its votes no longer count and a new round is
+// needed, over that the request has ended.
+func (s *scope) count(ctx context.Context, stage *stageState) (again, over bool, err error) {
+	approval := stage.approval
+	stage.result = quorum.Count(gate.Demands(approval.Spec.Requirements), s.Gate.Votes(ctx, s.judgement, approval))
+	switch approval.Status.State {
+	case v1alpha1.ApprovalDenied:
+		return false, true, s.denied(ctx, stage)
+	case v1alpha1.ApprovalExpired:
+		return false, true, s.stageExpired(ctx, stage)
+	case v1alpha1.ApprovalApproved:
+		return s.stillApproved(ctx, stage)
+	case v1alpha1.ApprovalOpen, v1alpha1.ApprovalSuperseded:
+	}
+	switch {
+	case stage.result.State == v1alpha1.ApprovalDenied:
+		if err := s.closeAs(ctx, stage, v1alpha1.ApprovalDenied, decidedLines(stage)); err != nil {
+			return false, false, err
+		}
+		return false, true, s.denied(ctx, stage)
+	case !s.now.Before(approval.Spec.ExpiresAt.Time):
+		if err := s.closeAs(ctx, stage, v1alpha1.ApprovalExpired, []string{"Expired: nobody decided in time."}); err != nil {
+			return false, false, err
+		}
+		return false, true, s.stageExpired(ctx, stage)
+	case stage.result.State == v1alpha1.ApprovalApproved:
+		return false, false, s.closeAs(ctx, stage, v1alpha1.ApprovalApproved, decidedLines(stage))
+	}
+	s.at(approval.Spec.ExpiresAt.Time)
+	return false, false, s.progress(ctx, stage)
+}
+
+// stillApproved judges a granted approval again: would every vote be accepted now, and is it still fresh?
+func (s *scope) stillApproved(ctx context.Context, stage *stageState) (again, over bool, err error) {
+	approval := stage.approval
+	if stage.result.State != v1alpha1.ApprovalApproved {
+		return true, false, s.closeAs(ctx, stage, v1alpha1.ApprovalSuperseded,
+			append(approval.Status.Decided, "No longer counts: not every vote would be accepted now."))
+	}
+	validFor, err := stage.ValidFor.Value(0)
+	if err != nil || validFor == 0 || approval.Status.ClosedAt == nil {
+		return false, false, err
+	}
+	end := approval.Status.ClosedAt.Add(validFor)
+	if s.now.Before(end) {
+		s.at(end)
+		return false, false, nil
+	}
+	return true, false, s.closeAs(ctx, stage, v1alpha1.ApprovalSuperseded,
+		append(approval.Status.Decided, fmt.Sprintf("No longer counts: it was valid for %s.", stage.ValidFor)))
+}
+
+// closeAs closes an Approval. The resource version is that of the votes that were counted: any vote in between conflicts, and
+// is counted again.
+func (s *scope) closeAs(ctx context.Context, stage *stageState, state v1alpha1.ApprovalState, decided []string) error {
+	if err := s.writeState(ctx, stage.approval, state, decided); err != nil {
+		return err
+	}
+	s.event(s.request, string(state), fmt.Sprintf("Stage %s: %s", stage.Ref.Name, strings.Join(decided, " ")))
+	return nil
+}
+
+func (s *scope) writeState(ctx context.Context, approval *v1alpha1.Approval, state v1alpha1.ApprovalState, decided []string) error {
+	closed := metav1.NewTime(s.now)
+	approval.Status.State, approval.Status.Decided, approval.Status.ClosedAt = state, decided, &closed
+	approval.Status.WaitingFor, approval.Status.Missing = "", nil
+	approval.Status.ObservedGeneration = approval.Generation
+	setCondition(&approval.Status.Conditions, approval.Generation, s.now, v1alpha1.ConditionReady,
+		state == v1alpha1.ApprovalApproved, string(state), strings.Join(decided, " "))
+	if err := s.Client.Status().Update(ctx, approval); err != nil {
+		return fmt.Errorf("failed to close Approval %s/%s: %w", approval.Namespace, approval.Name, err)
+	}
+	s.event(approval, string(state), strings.Join(decided, " "))
+	return nil
+}
+
+// progress shows on an open Approval who is still missing, once somebody has voted.
+func (s *scope) progress(ctx context.Context, stage *stageState) error {
+	approval := stage.approval
+	if len(approval.Spec.Votes) == 0 && approval.Status.WaitingFor == "" {
+		return nil
+	}
+	waiting := gate.Needs(approval.Spec.Requirements, stage.result.Missing)
+	if approval.Status.WaitingFor == waiting {
+		return nil
+	}
+	approval.Status.WaitingFor, approval.Status.Decided = waiting, decidedLines(stage)
+	approval.Status.Missing = nil
+	for i, missing := range stage.result.Missing {
+		if missing > 0 {
+			approval.Status.Missing = append(approval.Status.Missing, fmt.Sprintf("%s: %d", approval.Spec.Requirements[i].Name, missing))
+		}
+	}
+	approval.Status.ObservedGeneration = approval.Generation
+	if err := s.Client.Status().Update(ctx, approval); err != nil {
+		return fmt.Errorf("failed to update the status of Approval %s/%s: %w", approval.Namespace, approval.Name, err)
+	}
+	return nil
+}
+
+// findOrOpen gives the Approval of a stage for the digest as it is now.
+func (s *scope) findOrOpen(ctx context.Context, stage *stageState, round int) (*v1alpha1.Approval, error) {
+	key := types.NamespacedName{Namespace: s.request.Namespace, Name: s.approvalName(stage, round)}
+	found := &v1alpha1.Approval{}
+	err := s.Client.Get(ctx, key, found)
+	if apierrors.IsNotFound(err) {
+		// The cache holds open Approvals only.
+		err = s.Reader.Get(ctx, key, found)
+	}
+	switch {
+	case apierrors.IsNotFound(err):
+		return s.open(ctx, stage, key.Name)
+	case err != nil:
+		return nil, fmt.Errorf("failed to get Approval %s: %w", key, err)
+	case found.Spec.RequestRef.UID != s.request.UID || found.Spec.Digest != s.plan.digest:
+		return nil, fmt.Errorf("Approval %s is not about this request; it must be removed by an administrator", key) //nolint:staticcheck // a kind begins with a capital
+	}
+	return found.DeepCopy(), nil
+}
+
+func (s *scope) open(ctx context.Context, stage *stageState, name string) (*v1alpha1.Approval, error) {
+	approval := s.newApproval(stage, name)
+	if err := s.Client.Create(ctx, approval); err != nil {
+		return nil, fmt.Errorf("failed to create Approval %s/%s: %w", approval.Namespace, approval.Name, err)
+	}
+	s.event(approval, v1alpha1.ReasonAwaitingApproval, "Needs "+approval.Spec.Needs+". Expires "+approval.Spec.Expires+".")
+	return approval, nil
+}
+
+// approvalName stands for the request, the stage, everything that will be executed, who must agree, and the round.
+func (s *scope) approvalName(stage *stageState, round int) string {
+	requirements, err := json.Marshal(stage.Requirements)
+	if err != nil {
+		requirements = []byte(err.Error())
+	}
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s\x00%s\x00%s\x00%s\x00%d", s.request.UID, stage.Ref.ID(), s.plan.digest, requirements, round))
+	return cut(s.request.Name, 40) + "-" + cut(stage.Ref.Name, 12) + "-" + hex.EncodeToString(sum[:4])
+}
+
+func cut(name string, length int) string {
+	if len(name) > length {
+		name = name[:length]
+	}
+	return strings.TrimRight(name, "-.")
+}
+
+// supersede closes Approvals of this request that are about something else by now, and says what changed.
+func (s *scope) supersede(ctx context.Context, current []*stageState) error {
+	if s.before.Digest == "" {
+		return nil
+	}
+	list, err := s.openApprovals(ctx)
+	if err != nil {
+		return err
+	}
+	required := map[string]*v1alpha1.Approval{}
+	for _, stage := range current {
+		if stage.approval != nil {
+			required[stage.approval.Name] = stage.approval
+		}
+	}
+	for i := range list {
+		old := &list[i]
+		// A stage that is not required at the moment keeps its Approval, as long as that is about the same thing.
+		if required[old.Name] != nil || old.Spec.Digest == s.plan.digest && !replaced(old, current) {
+			continue
+		}
+		if err := s.writeState(ctx, old.DeepCopy(), v1alpha1.ApprovalSuperseded, changes(old, s.plan)); client.IgnoreNotFound(err) != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// replaced tells whether a stage has another Approval by now.
+func replaced(old *v1alpha1.Approval, current []*stageState) bool {
+	return slices.ContainsFunc(current, func(st *stageState) bool { return st.approval != nil && st.Ref == old.Spec.Stage })
+}
+
+// openApprovals lists the Approvals of this request that may still be closed or superseded. Those that were granted are not
+// in the cache; they are looked up only where what they were about has changed.
+func (s *scope) openApprovals(ctx context.Context) ([]v1alpha1.Approval, error) {
+	list := &v1alpha1.ApprovalList{}
+	reader := client.Reader(s.Client)
+	if s.plan != nil && s.before.Digest != s.plan.digest {
+		reader = s.Reader
+	}
+	err := reader.List(ctx, list, s.ownApprovals()...)
+	if err != nil {
+		return nil, fmt.Errorf("failed to list the Approvals of request %s/%s: %w", s.request.Namespace, s.request.Name, err)
+	}
+	return slices.DeleteFunc(list.Items, func(a v1alpha1.Approval) bool {
+		return a.Status.State != v1alpha1.ApprovalOpen && a.Status.State != v1alpha1.ApprovalApproved
+	}), nil
+}
+
+// expiresAt is when the Approval of a stage ends, if it opens now.
+func (s *scope) expiresAt(stage *stageState) time.Time {
+	end := s.expires()
+	timeout, err := stage.Timeout.Value(0)
+	if err == nil && timeout > 0 && s.now.Add(timeout).Before(end) {
+		return s.now.Add(timeout)
+	}
+	return end
+}

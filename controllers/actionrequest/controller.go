@@ -1,0 +1,146 @@
+// Package actionrequest takes a request from pending to approved to executed. One reconciler owns the whole life of a
+// request, its Approvals included, so that only one place decides what happens next.
+package actionrequest
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/go-logr/logr"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/events"
+	"k8s.io/client-go/util/workqueue"
+	"k8s.io/utils/clock"
+	"k8s.io/utils/lru"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
+
+	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/execution"
+	"github.com/signoff-dev/signoff/internal/gate"
+)
+
+// The rights of the controller. Steps and facts use the ServiceAccounts of Actions instead, see docs/design.
+// +kubebuilder:rbac:groups=signoff.dev,resources=actionrequests,verbs=get;list;watch;patch
+// +kubebuilder:rbac:groups=signoff.dev,resources=actionrequests/status,verbs=update;patch
+// +kubebuilder:rbac:groups=signoff.dev,resources=approvals,verbs=get;list;watch;create
+// +kubebuilder:rbac:groups=signoff.dev,resources=approvals/status,verbs=update;patch
+// +kubebuilder:rbac:groups=signoff.dev,namespace=signoff-system,resources=records,verbs=get;list;watch;create
+// +kubebuilder:rbac:groups=signoff.dev,namespace=signoff-system,resources=records/status,verbs=update;patch
+// +kubebuilder:rbac:groups=coordination.k8s.io,namespace=signoff-system,resources=leases,verbs=get;create;update
+// +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
+
+// remembered bounds how many recent writes the reconciler remembers.
+const remembered = 8192
+
+// Reconciler takes requests through their life.
+type Reconciler struct {
+	// Client reads open requests and Approvals from a cache, and writes.
+	Client client.Client
+	// Reader reads the API server directly, by name only.
+	Reader client.Reader
+	// Gate judges.
+	Gate *gate.Gate
+	// Clients act as the ServiceAccounts of Actions.
+	Clients *execution.Clients
+	// Runner runs steps.
+	Runner *execution.Runner
+	// Watcher wakes requests that wait for objects.
+	Watcher *execution.Watcher
+	// Events tells what happened.
+	Events events.EventRecorder
+	// Clock tells the time.
+	Clock clock.WithTicker
+	// OperatorNamespace is where Records live.
+	OperatorNamespace string
+	// Changed says that governing objects changed, so that every open request must be judged again.
+	Changed <-chan event.GenericEvent
+	// Wake names requests whose objects changed.
+	Wake <-chan event.GenericEvent
+	// Workers is how many requests are reconciled at once.
+	Workers int
+
+	written *lru.Cache
+}
+
+// SetupWithManager makes the manager run the reconciler.
+func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
+	r.written = lru.New(remembered)
+	return ctrl.NewControllerManagedBy(mgr).
+		Named("actionrequest").
+		For(&v1alpha1.ActionRequest{}).
+		Owns(&v1alpha1.Approval{}).
+		WatchesRawSource(source.Channel(r.Changed, handler.EnqueueRequestsFromMapFunc(r.allOpen))).
+		WatchesRawSource(source.Channel(r.Wake, &handler.EnqueueRequestForObject{})).
+		WithOptions(controller.Options{
+			MaxConcurrentReconciles: max(r.Workers, 1),
+			NewQueue: func(name string, limiter workqueue.TypedRateLimiter[reconcile.Request]) workqueue.TypedRateLimitingInterface[reconcile.Request] {
+				return workqueue.NewTypedRateLimitingQueueWithConfig(limiter, workqueue.TypedRateLimitingQueueConfig[reconcile.Request]{Name: name, Clock: r.Clock})
+			},
+		}).
+		Complete(r)
+}
+
+// allOpen names every request that is not over. The cache holds no others.
+func (r *Reconciler) allOpen(ctx context.Context, _ client.Object) []reconcile.Request {
+	list := &v1alpha1.ActionRequestList{}
+	if err := r.Client.List(ctx, list); err != nil {
+		logr.FromContextOrDiscard(ctx).Error(err, "failed to list open requests; they are judged at their next event")
+		return nil
+	}
+	requests := make([]reconcile.Request, len(list.Items))
+	for i := range list.Items {
+		requests[i].NamespacedName = client.ObjectKeyFromObject(&list.Items[i])
+	}
+	return requests
+}
+
+// Reconcile does the next thing for one request.
+func (r *Reconciler) Reconcile(ctx context.Context, key ctrl.Request) (ctrl.Result, error) {
+	request := &v1alpha1.ActionRequest{}
+	if err := r.Client.Get(ctx, key.NamespacedName, request); err != nil {
+		return ctrl.Result{}, client.IgnoreNotFound(err)
+	}
+	if r.stale(request) {
+		// The cache has not seen the last write yet. Its event comes.
+		return ctrl.Result{}, nil
+	}
+	s := r.newScope(request)
+	wait, err := s.run(ctx)
+	if apierrors.IsConflict(err) {
+		// Somebody was faster. What they wrote comes as an event; look again in case it came already.
+		return ctrl.Result{RequeueAfter: conflictDelay}, nil
+	}
+	if err != nil {
+		return ctrl.Result{}, fmt.Errorf("failed to reconcile request %s: %w", key, err)
+	}
+	return ctrl.Result{RequeueAfter: wait}, nil
+}
+
+// conflictDelay is how long a lost race waits for the winner's event.
+const conflictDelay = 50 * time.Millisecond
+
+// stale tells whether the cache holds an older version than this process wrote last. Resource versions of one kind of object
+// are numbers that grow, see KEP-5504.
+func (r *Reconciler) stale(request *v1alpha1.ActionRequest) bool {
+	last, ok := r.written.Get(request.UID)
+	if !ok {
+		return false
+	}
+	have, err := strconv.ParseUint(request.ResourceVersion, 10, 64)
+	return err == nil && have < last.(uint64) //nolint:forcetypeassert // only remember writes to this cache
+}
+
+func (r *Reconciler) remember(uid types.UID, resourceVersion string) {
+	if version, err := strconv.ParseUint(resourceVersion, 10, 64); err == nil {
+		r.written.Add(uid, version)
+	}
+}

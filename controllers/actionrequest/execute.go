@@ -1,0 +1,155 @@
+package actionrequest
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/signoff-dev/signoff/api/v1alpha1"
+)
+
+// defaultExecutionTimeout is how long all steps together may take where the Action does not say.
+const defaultExecutionTimeout = 30 * time.Minute
+
+// start claims the execution and begins it. Creating the Record is the lock: whoever creates it executes, once.
+func (s *scope) start(ctx context.Context) error {
+	record := s.newRecord()
+	err := s.Client.Create(ctx, record)
+	if apierrors.IsAlreadyExists(err) {
+		if record, err = s.record(ctx); err == nil && record == nil {
+			err = fmt.Errorf("failed to claim the execution: Record %s was there and is gone", s.request.UID)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("failed to claim the execution of request %s/%s: %w", s.request.Namespace, s.request.Name, err)
+	}
+	s.event(s.request, v1alpha1.ReasonExecuting, fmt.Sprintf("Started as %s/%s, digest %s.", record.Spec.ActionRef.Namespace, record.Spec.ServiceAccountName, short(record.Spec.Digest)))
+	return s.proceed(ctx, record)
+}
+
+// resume takes an execution up again that began earlier.
+func (s *scope) resume(ctx context.Context) error {
+	record, err := s.record(ctx)
+	if err != nil {
+		return err
+	}
+	if record == nil {
+		return s.finish(ctx, v1alpha1.OutcomeFailed, ending{reason: v1alpha1.ReasonFailed,
+			message: "The Record of this execution is gone, so nobody can tell what was done. Nothing more is executed."})
+	}
+	return s.proceed(ctx, record)
+}
+
+// proceed does the next steps of a claimed execution, from the Record and nothing else.
+func (s *scope) proceed(ctx context.Context, record *v1alpha1.Record) error {
+	for record.Status.Outcome == "" {
+		index := len(record.Status.Steps)
+		if index > 0 && record.Status.Steps[index-1].State == v1alpha1.StepStarted {
+			index--
+		}
+		if index == len(record.Spec.Steps) {
+			return s.conclude(ctx, record, v1alpha1.OutcomeSucceeded, "")
+		}
+		if s.request.Spec.Cancellation != nil && index == len(record.Status.Steps) {
+			return s.conclude(ctx, record, v1alpha1.OutcomeCancelled, fmt.Sprintf("Cancelled before step %s.", record.Spec.Steps[index].Name))
+		}
+		goOn, err := s.step(ctx, record, index)
+		if err != nil || !goOn {
+			return err
+		}
+	}
+	return s.concluded(ctx, record)
+}
+
+// step does the next thing for one step. It tells whether more can be done now.
+func (s *scope) step(ctx context.Context, record *v1alpha1.Record, index int) (bool, error) {
+	step := &record.Spec.Steps[index]
+	status := v1alpha1.StepStatus{Name: step.Name}
+	fresh := index == len(record.Status.Steps)
+	if !fresh {
+		status = record.Status.Steps[index]
+	}
+	outcome, err := s.Runner.Step(ctx, record, step, status)
+	if err != nil {
+		return false, fmt.Errorf("failed to run step %s of request %s/%s: %w", step.Name, s.request.Namespace, s.request.Name, err)
+	}
+	if fresh {
+		record.Status.Steps = append(record.Status.Steps, outcome.Status)
+	} else {
+		record.Status.Steps[index] = outcome.Status
+	}
+	switch {
+	case outcome.Status.State == v1alpha1.StepFailed:
+		return false, s.conclude(ctx, record, v1alpha1.OutcomeFailed, fmt.Sprintf("step %s: %s", step.Name, outcome.Status.Message))
+	case outcome.Status.State == v1alpha1.StepDone && index == len(record.Spec.Steps)-1:
+		return true, nil
+	case outcome.Status.State == v1alpha1.StepDone || outcome.Intent:
+		return true, s.storeRecord(ctx, record)
+	}
+	return false, s.await(ctx, record, step, fresh, outcome.Waiting)
+}
+
+// await leaves a step that waits for objects, and makes their changes wake the request.
+func (s *scope) await(ctx context.Context, record *v1alpha1.Record, step *v1alpha1.RenderedStep, fresh bool, objects []v1alpha1.ObjectReference) error {
+	if fresh {
+		if err := s.storeRecord(ctx, record); err != nil {
+			return err
+		}
+	}
+	s.Watcher.Watch(s.request, record.Spec.ActionRef.Namespace, record.Spec.ServiceAccountName, objects)
+	s.at(s.Runner.Deadline(record, step))
+	s.showExecuting(record, step)
+	return s.store(ctx)
+}
+
+func (s *scope) storeRecord(ctx context.Context, record *v1alpha1.Record) error {
+	if err := s.Client.Status().Update(ctx, record); err != nil {
+		return fmt.Errorf("failed to update the status of Record %s: %w", record.Name, err)
+	}
+	return nil
+}
+
+// conclude writes how the execution ended to the Record, and then to the request.
+func (s *scope) conclude(ctx context.Context, record *v1alpha1.Record, outcome v1alpha1.Outcome, message string) error {
+	finished := metav1.NewTime(s.Clock.Now())
+	record.Status.Outcome, record.Status.Message, record.Status.FinishedAt = outcome, message, &finished
+	record.Status.ObservedGeneration = record.Generation
+	if err := s.storeRecord(ctx, record); err != nil {
+		return err
+	}
+	return s.concluded(ctx, record)
+}
+
+// concluded brings the outcome from the Record to the request.
+func (s *scope) concluded(ctx context.Context, record *v1alpha1.Record) error {
+	s.showExecution(record)
+	end := ending{message: record.Status.Message, record: record}
+	switch record.Status.Outcome {
+	case v1alpha1.OutcomeSucceeded:
+		end.reason, end.message = v1alpha1.ReasonSucceeded, "All steps are done."
+	case v1alpha1.OutcomeCancelled:
+		end.reason = v1alpha1.ReasonCancelled
+	case v1alpha1.OutcomeFailed, v1alpha1.OutcomeDenied, v1alpha1.OutcomeExpired:
+		end.reason = v1alpha1.ReasonFailed
+	}
+	return s.end(ctx, record.Status.Outcome, end)
+}
+
+// newRecord is the claim: everything that is executed, and who let it.
+func (s *scope) newRecord() *v1alpha1.Record {
+	action := s.judgement.Action.Object
+	return &v1alpha1.Record{
+		ObjectMeta: metav1.ObjectMeta{Namespace: s.OperatorNamespace, Name: string(s.request.UID)},
+		Spec: v1alpha1.RecordSpec{
+			RequestRef: v1alpha1.RecordRequestReference{Namespace: s.request.Namespace, Name: s.request.Name, UID: s.request.UID},
+			ActionRef:  s.request.Spec.ActionRef, Requester: *s.request.Spec.Requester,
+			ServiceAccountName: action.Spec.Execution.ServiceAccountName,
+			Digest:             s.plan.digest, ClaimedAt: metav1.NewMicroTime(s.now),
+			Approvals: s.plan.approvedBy, Plan: s.plan.changes, Steps: s.plan.steps,
+			Timeout: action.Spec.Execution.Timeout,
+		},
+	}
+}

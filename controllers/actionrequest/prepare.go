@@ -1,0 +1,81 @@
+package actionrequest
+
+import (
+	"context"
+	"fmt"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/digest"
+	"github.com/signoff-dev/signoff/internal/expression"
+	"github.com/signoff-dev/signoff/internal/gate"
+	"github.com/signoff-dev/signoff/internal/plan"
+	"github.com/signoff-dev/signoff/internal/steps"
+)
+
+// preparation is what will be executed, and what people are shown of it.
+type preparation struct {
+	steps   []v1alpha1.RenderedStep
+	changes []v1alpha1.PlannedChange
+	digest  string
+	// approvedBy is set once every stage has approved.
+	approvedBy []v1alpha1.RecordedApproval
+}
+
+// prepare renders the steps, compares them with the live objects, and computes what stands for all of it. Objects are read
+// as the executing ServiceAccount.
+func (s *scope) prepare(ctx context.Context) (*gate.Problem, error) {
+	j := s.judgement
+	action := j.Action
+	input := steps.Input{
+		Namespace: action.Object.Namespace, Action: action.Object.Name,
+		RequestName: s.request.Name, RequestUID: string(s.request.UID),
+		Vars: j.Vars, Budget: expression.NewBudget(),
+		Objects: map[v1alpha1.ObjectReference]*unstructured.Unstructured{},
+	}
+	sources, err := action.Steps.PodSources(ctx, input)
+	if err != nil {
+		return indeterminate(err), nil
+	}
+	for _, ref := range sources {
+		object, err := s.read(ctx, ref)
+		if err != nil {
+			return &gate.Problem{Reason: v1alpha1.ReasonFactsUnavailable, Transient: true,
+				Message: fmt.Sprintf("Cannot read %s, whose pod is to be copied: %v", gate.Name(&ref), err)}, nil
+		}
+		input.Objects[ref] = object
+	}
+	rendered, err := action.Steps.Render(ctx, input)
+	if err != nil {
+		return indeterminate(err), nil
+	}
+	s.plan = &preparation{steps: rendered}
+	s.plan.changes = plan.Describe(rendered, func(ref v1alpha1.ObjectReference) (*unstructured.Unstructured, bool) {
+		object, err := s.read(ctx, ref)
+		return object, err == nil
+	})
+	s.plan.digest, err = digest.Of(s.digestSubject())
+	if err != nil {
+		return indeterminate(err), nil
+	}
+	return nil, nil //nolint:nilnil // no problem is an answer
+}
+
+func indeterminate(err error) *gate.Problem {
+	return &gate.Problem{Reason: v1alpha1.ReasonIndeterminate, Message: fmt.Sprintf("Cannot tell what would be executed: %v", err)}
+}
+
+func (s *scope) read(ctx context.Context, ref v1alpha1.ObjectReference) (*unstructured.Unstructured, error) {
+	action := s.judgement.Action.Object
+	return s.Clients.Get(ctx, action.Namespace, action.Spec.Execution.ServiceAccountName, ref)
+}
+
+func (s *scope) digestSubject() digest.Subject {
+	action := s.judgement.Action.Object
+	return digest.Subject{
+		Namespace: s.request.Namespace, Name: s.request.Name, UID: string(s.request.UID),
+		Requester: *s.request.Spec.Requester, Inputs: s.judgement.Inputs,
+		Action: action, Steps: s.plan.steps,
+	}
+}

@@ -1,0 +1,177 @@
+package actionrequest
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	apiequality "k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+
+	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/decision"
+	"github.com/signoff-dev/signoff/internal/gate"
+)
+
+// scope is one reconciliation of one request.
+type scope struct {
+	*Reconciler
+	// request is the request; its status is what will be written. before is its status as read.
+	request *v1alpha1.ActionRequest
+	before  v1alpha1.ActionRequestStatus
+	now     time.Time
+	// judgement is set by judge, and plan by prepare.
+	judgement *gate.Judgement
+	plan      *preparation
+	// wake is the next instant at which something must be done. Zero: an event will come.
+	wake time.Time
+}
+
+func (r *Reconciler) newScope(request *v1alpha1.ActionRequest) *scope {
+	request = request.DeepCopy()
+	return &scope{Reconciler: r, request: request, before: *request.Status.DeepCopy(), now: r.Clock.Now()}
+}
+
+// run does the next thing, and says after which time to look again. Zero: an event will come.
+func (s *scope) run(ctx context.Context) (time.Duration, error) {
+	err := s.next(ctx)
+	if err != nil {
+		return 0, err
+	}
+	if s.wake.IsZero() || s.request.Status.Outcome != "" {
+		return 0, nil
+	}
+	return max(s.wake.Sub(s.now), time.Millisecond), nil
+}
+
+func (s *scope) next(ctx context.Context) error {
+	switch {
+	case s.request.Status.Outcome != "":
+		return s.release(ctx)
+	case s.request.Spec.Requester == nil:
+		return s.finish(ctx, v1alpha1.OutcomeFailed, ending{reason: v1alpha1.ReasonNotStamped,
+			message: "This request was stored while Signoff's admission webhook was absent. It will never run. Create it again."})
+	case s.request.Status.Execution != nil:
+		return s.resume(ctx)
+	case s.request.DeletionTimestamp != nil:
+		return s.deleted(ctx)
+	case s.request.Spec.Cancellation != nil:
+		return s.cancelled(ctx)
+	}
+	return s.advance(ctx)
+}
+
+// advance brings a request that has not started nearer to its start.
+func (s *scope) advance(ctx context.Context) error {
+	s.judgement = s.Gate.Judge(ctx, gate.SubjectOf(s.request), s.now)
+	s.at(s.expires())
+	s.at(s.judgement.NextChange)
+	if !s.now.Before(s.expires()) {
+		return s.finish(ctx, v1alpha1.OutcomeExpired, ending{reason: v1alpha1.ReasonExpired,
+			message: fmt.Sprintf("Expired %s before it could start.", gate.Time(s.expires(), s.now))})
+	}
+	if problem := s.judgement.Problem; problem != nil {
+		return s.hold(ctx, problem)
+	}
+	if problem, err := s.prepare(ctx); problem != nil || err != nil {
+		if err != nil {
+			return err
+		}
+		return s.hold(ctx, problem)
+	}
+	approved, err := s.approvals(ctx)
+	if err != nil || !approved {
+		return err
+	}
+	if s.held() {
+		return s.store(ctx)
+	}
+	return s.start(ctx)
+}
+
+// at notes an instant at which something must be done.
+func (s *scope) at(instant time.Time) {
+	if instant.After(s.now) {
+		s.wake = decision.Earlier(s.wake, instant)
+	}
+}
+
+func (s *scope) expires() time.Time {
+	var action *v1alpha1.Action
+	if s.judgement != nil && s.judgement.Action != nil {
+		action = s.judgement.Action.Object
+	}
+	return gate.Expires(action, gate.SubjectOf(s.request), s.now)
+}
+
+// store writes the status where it changed.
+func (s *scope) store(ctx context.Context) error {
+	s.request.Status.ObservedGeneration = s.request.Generation
+	if apiequality.Semantic.DeepEqual(s.before, s.request.Status) {
+		return nil
+	}
+	if err := s.Client.Status().Update(ctx, s.request); err != nil {
+		return fmt.Errorf("failed to update the status of request %s/%s: %w", s.request.Namespace, s.request.Name, err)
+	}
+	s.before = *s.request.Status.DeepCopy()
+	s.remember(s.request.UID, s.request.ResourceVersion)
+	return nil
+}
+
+// deleted lets a request go that has not started. If it has, it is brought to its end first.
+func (s *scope) deleted(ctx context.Context) error {
+	record, err := s.record(ctx)
+	if err != nil {
+		return err
+	}
+	if record != nil && record.Status.Outcome == "" {
+		return s.proceed(ctx, record)
+	}
+	s.event(s.request, v1alpha1.ReasonCancelled, "Deleted before it started. Nothing was executed.")
+	return s.release(ctx)
+}
+
+// release removes our finalizer from a request that is being deleted and has nothing left to do.
+func (s *scope) release(ctx context.Context) error {
+	s.Watcher.Forget(s.request.UID)
+	if s.request.DeletionTimestamp == nil {
+		return nil
+	}
+	base := s.request.DeepCopy()
+	if !controllerutil.RemoveFinalizer(s.request, v1alpha1.RequestFinalizer) {
+		return nil
+	}
+	patch := client.MergeFromWithOptions(base, client.MergeFromWithOptimisticLock{})
+	if err := s.Client.Patch(ctx, s.request, patch); client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("failed to remove the finalizer of request %s/%s: %w", s.request.Namespace, s.request.Name, err)
+	}
+	return nil
+}
+
+// cancelled ends a request that has not started, or brings one that has to its safe point.
+func (s *scope) cancelled(ctx context.Context) error {
+	cancellation := s.request.Spec.Cancellation
+	by := "somebody"
+	if cancellation.By != nil {
+		by = cancellation.By.Username
+	}
+	return s.finish(ctx, v1alpha1.OutcomeCancelled, ending{reason: v1alpha1.ReasonCancelled,
+		message: fmt.Sprintf("Cancelled by %s: %s. Nothing was executed.", by, quote(cancellation.Reason, 200))})
+}
+
+// record gives the Record of the request, or nil where there is none.
+func (s *scope) record(ctx context.Context) (*v1alpha1.Record, error) {
+	record := &v1alpha1.Record{}
+	key := types.NamespacedName{Namespace: s.OperatorNamespace, Name: string(s.request.UID)}
+	err := s.Reader.Get(ctx, key, record)
+	if apierrors.IsNotFound(err) {
+		return nil, nil //nolint:nilnil // no Record is an answer, not an error
+	}
+	if err != nil {
+		return nil, fmt.Errorf("failed to get Record %s: %w", key, err)
+	}
+	return record, nil
+}

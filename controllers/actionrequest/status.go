@@ -1,0 +1,290 @@
+package actionrequest
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/gate"
+)
+
+// The API bounds what these may hold.
+const (
+	maxMessage    = 1024
+	maxWaitingFor = 200
+	maxNote       = 1000
+)
+
+// ending says how a request ended.
+type ending struct {
+	reason  string
+	message string
+	record  *v1alpha1.Record
+}
+
+func setCondition(conditions *[]metav1.Condition, generation int64, now time.Time, kind string, is bool, reason, message string) {
+	status := metav1.ConditionFalse
+	if is {
+		status = metav1.ConditionTrue
+	}
+	setConditionStatus(conditions, generation, now, kind, status, reason, message)
+}
+
+func setConditionStatus(conditions *[]metav1.Condition, generation int64, now time.Time, kind string, status metav1.ConditionStatus, reason, message string) {
+	condition := metav1.Condition{
+		Type: kind, Status: status, Reason: reason, Message: gate.Cut(message, maxMessage),
+		ObservedGeneration: generation, LastTransitionTime: metav1.NewTime(now),
+	}
+	if old := meta.FindStatusCondition(*conditions, kind); old != nil && old.Status == status {
+		condition.LastTransitionTime = old.LastTransitionTime
+	}
+	meta.SetStatusCondition(conditions, condition)
+}
+
+func (s *scope) condition(kind string, is bool, reason, message string) {
+	setCondition(&s.request.Status.Conditions, s.request.Generation, s.now, kind, is, reason, message)
+}
+
+// waiting sets the conditions of a request that goes on.
+func (s *scope) waiting(phase v1alpha1.Phase, reason, message, waitingFor string) {
+	status := &s.request.Status
+	if status.Phase != phase {
+		s.event(s.request, string(phase), message)
+	}
+	status.Phase, status.WaitingFor = phase, gate.Cut(waitingFor, maxWaitingFor)
+	setConditionStatus(&status.Conditions, s.request.Generation, s.now, v1alpha1.ConditionReady, metav1.ConditionUnknown, reason, message)
+	s.condition(v1alpha1.ConditionFinished, false, reason, message)
+	s.condition(v1alpha1.ConditionExecuted, false, reason, message)
+}
+
+// hold keeps a request that cannot go ahead at the moment.
+func (s *scope) hold(ctx context.Context, problem *gate.Problem) error {
+	phase := v1alpha1.PhasePending
+	if problem.Reason == v1alpha1.ReasonDeniedByRule || problem.Reason == v1alpha1.ReasonNotAuthorized {
+		phase = v1alpha1.PhaseHeld
+	}
+	first, _, _ := strings.Cut(problem.Message, "\n")
+	s.waiting(phase, problem.Reason, problem.Message, first)
+	s.condition(v1alpha1.ConditionAuthorized, false, problem.Reason, problem.Message)
+	s.showVerdict()
+	if problem.Transient {
+		s.at(s.now.Add(s.backoff()))
+	}
+	return s.store(ctx)
+}
+
+// backoff grows with the time for which a fact could not be read: an event may never come for it.
+func (s *scope) backoff() time.Duration {
+	const shortest, longest = time.Second, 5 * time.Minute
+	condition := meta.FindStatusCondition(s.request.Status.Conditions, v1alpha1.ConditionAuthorized)
+	if condition == nil {
+		return shortest
+	}
+	return min(max(s.now.Sub(condition.LastTransitionTime.Time), shortest), longest)
+}
+
+// held tells whether the start must wait although everybody agreed, and shows why.
+func (s *scope) held() bool {
+	spec := &s.request.Spec
+	if spec.NotBefore != nil && s.now.Before(spec.NotBefore.Time) {
+		s.at(spec.NotBefore.Time)
+		s.holds("notBefore " + gate.Time(spec.NotBefore.Time, s.now))
+		return true
+	}
+	holds := s.judgement.Verdict.By(v1alpha1.EffectHold)
+	if len(holds) == 0 {
+		return false
+	}
+	var names []string
+	for _, rule := range holds {
+		names = append(names, gate.RuleName(s.judgement.Action, rule.Name))
+	}
+	why := strings.Join(names, ", ")
+	if !s.judgement.NextChange.IsZero() {
+		why += " until " + gate.Time(s.judgement.NextChange, s.now)
+	}
+	s.holds(why)
+	return true
+}
+
+func (s *scope) holds(why string) {
+	s.waiting(v1alpha1.PhaseHeld, v1alpha1.ReasonHeld, "Held by "+why+"; starts by itself.", why)
+}
+
+// tally shows how far the approvals have come, and tells whether all are there.
+func (s *scope) tally(ctx context.Context, stages []*stageState) (bool, error) {
+	s.showVerdict()
+	s.request.Status.Digest, s.request.Status.Plan = s.plan.digest, s.plan.changes
+	s.condition(v1alpha1.ConditionAuthorized, true, v1alpha1.ReasonAllowed, "The requester may ask, and no rule denies it.")
+	approved := 0
+	for _, stage := range stages {
+		if stage.approved() {
+			approved++
+			s.plan.approvedBy = append(s.plan.approvedBy, recorded(stage))
+		}
+	}
+	s.request.Status.Summary = s.requestSummary(stages)
+	if len(stages) == 0 {
+		s.request.Status.Approvals = ""
+		s.condition(v1alpha1.ConditionApproved, true, v1alpha1.ReasonNotRequired, "No rule demands an approval.")
+		return true, nil
+	}
+	s.request.Status.Approvals = fmt.Sprintf("%d/%d", approved, len(stages))
+	if approved == len(stages) {
+		s.condition(v1alpha1.ConditionApproved, true, v1alpha1.ReasonApproved, s.approvedText(stages))
+		return true, nil
+	}
+	s.awaiting(ctx, stages)
+	return false, s.store(ctx)
+}
+
+// awaiting says whose agreement is missing.
+func (s *scope) awaiting(ctx context.Context, stages []*stageState) {
+	var short, long []string
+	reason := v1alpha1.ReasonAwaitingApproval
+	if s.before.Digest != "" && s.before.Digest != s.plan.digest {
+		reason = v1alpha1.ReasonPlanChanged
+		long = append(long, "What will be executed changed; earlier votes no longer count.")
+	}
+	for _, stage := range stages {
+		if stage.approved() || stage.approval == nil {
+			continue
+		}
+		requirements := stage.approval.Spec.Requirements
+		needs := gate.Needs(requirements, stage.result.Missing)
+		who := s.Gate.Who(s.judgement, requirements, s.request.Spec.Requester)
+		if lacking := s.Gate.Short(ctx, s.judgement, requirements, s.request.Spec.Requester); slices.ContainsFunc(lacking, func(n int) bool { return n > 0 }) {
+			reason = v1alpha1.ReasonUnsatisfiable
+			short = append(short, fmt.Sprintf("%s: UNSATISFIABLE, %s needed", stage.Ref.Name, needs))
+			long = append(long, fmt.Sprintf("Stage %s: %s needed, and too few people are able to (%s). Add members, or cancel.", stage.Ref.Name, needs, who))
+			continue
+		}
+		short = append(short, fmt.Sprintf("%s: %s (%s)", stage.Ref.Name, needs, s.Gate.People(s.judgement, requirements, s.request.Spec.Requester)))
+		long = append(long, fmt.Sprintf("Stage %s: %s more (%s). Expires %s.", stage.Ref.Name, needs, who, stage.approval.Spec.Expires))
+	}
+	message := strings.Join(long, " ")
+	s.condition(v1alpha1.ConditionApproved, false, reason, message)
+	s.waiting(v1alpha1.PhaseAwaitingApproval, reason, message, strings.Join(short, "; "))
+}
+
+// showVerdict stores the verdict. That it was evaluated again is not worth a write.
+func (s *scope) showVerdict() {
+	verdict := gate.VerdictStatus(s.judgement)
+	if old := s.before.Verdict; verdict != nil && old != nil {
+		same := verdict.DeepCopy()
+		same.EvaluatedAt = old.EvaluatedAt
+		if equal(same, old) {
+			verdict = old.DeepCopy()
+		}
+	}
+	if verdict != nil {
+		s.request.Status.Verdict = verdict
+	}
+}
+
+// showExecuting shows that steps are running and what is waited for.
+func (s *scope) showExecuting(record *v1alpha1.Record, step *v1alpha1.RenderedStep) {
+	s.showExecution(record)
+	message := "Running step " + step.Name + "."
+	for _, status := range record.Status.Steps {
+		if status.Name == step.Name && status.Message != "" {
+			message = fmt.Sprintf("Running step %s: %s", step.Name, status.Message)
+		}
+	}
+	s.waiting(v1alpha1.PhaseExecuting, v1alpha1.ReasonExecuting, message, "step "+step.Name)
+}
+
+func (s *scope) showExecution(record *v1alpha1.Record) {
+	status := &s.request.Status
+	status.Steps, status.Digest, status.Plan = record.Status.Steps, record.Spec.Digest, record.Spec.Plan
+	if status.Execution == nil {
+		status.Execution = &v1alpha1.ExecutionClaim{
+			ID: record.Name, StartedAt: metav1.NewTime(record.Spec.ClaimedAt.Time), Digest: record.Spec.Digest,
+		}
+	}
+}
+
+// finish ends a request that has not started. A Record that exists all the same has the last word.
+func (s *scope) finish(ctx context.Context, outcome v1alpha1.Outcome, end ending) error {
+	if s.request.Status.Execution == nil {
+		record, err := s.record(ctx)
+		if err != nil {
+			return err
+		}
+		if record != nil {
+			return s.proceed(ctx, record)
+		}
+	}
+	return s.end(ctx, outcome, end)
+}
+
+// end writes the final status.
+func (s *scope) end(ctx context.Context, outcome v1alpha1.Outcome, end ending) error {
+	status := &s.request.Status
+	status.Outcome, status.Phase, status.WaitingFor = outcome, v1alpha1.Phase(outcome), ""
+	if outcome == v1alpha1.OutcomeFailed {
+		status.WaitingFor = gate.Cut(end.message, maxWaitingFor)
+	}
+	success := outcome == v1alpha1.OutcomeSucceeded
+	s.condition(v1alpha1.ConditionReady, success, end.reason, end.message)
+	s.condition(v1alpha1.ConditionFinished, true, end.reason, end.message)
+	s.condition(v1alpha1.ConditionExecuted, success, end.reason, end.message)
+	if !success {
+		s.condition(v1alpha1.ConditionStalled, true, end.reason, end.message)
+	}
+	if outcome == v1alpha1.OutcomeDenied || outcome == v1alpha1.OutcomeExpired || outcome == v1alpha1.OutcomeCancelled {
+		s.condition(v1alpha1.ConditionApproved, false, end.reason, end.message)
+	}
+	status.Summary = append(s.endSummary(end), status.Summary...)
+	status.Summary = status.Summary[:min(len(status.Summary), 64)]
+	if err := s.closeRest(ctx, end); err != nil {
+		return err
+	}
+	if err := s.store(ctx); err != nil {
+		return err
+	}
+	s.event(s.request, end.reason, end.message)
+	return s.release(ctx)
+}
+
+// closeRest closes the Approvals that are still open when a request ends without them.
+func (s *scope) closeRest(ctx context.Context, end ending) error {
+	if end.record != nil && s.judgement != nil {
+		// The quiet path: every Approval was closed before the start.
+		return nil
+	}
+	list := &v1alpha1.ApprovalList{}
+	if err := s.Client.List(ctx, list, s.ownApprovals()...); err != nil {
+		return fmt.Errorf("failed to list the Approvals of request %s/%s: %w", s.request.Namespace, s.request.Name, err)
+	}
+	for i := range list.Items {
+		if err := s.supersedeOne(ctx, &list.Items[i], "The request ended: "+end.message); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *scope) event(object runtime.Object, reason, note string) {
+	if note == "" {
+		note = reason
+	}
+	s.Events.Eventf(object, nil, eventType(reason), reason, "Signoff", "%s", gate.Cut(note, maxNote))
+}
+
+func eventType(reason string) string {
+	switch reason {
+	case v1alpha1.ReasonFailed, v1alpha1.ReasonDenied, v1alpha1.ReasonExpired, v1alpha1.ReasonNotStamped:
+		return corev1.EventTypeWarning
+	}
+	return corev1.EventTypeNormal
+}

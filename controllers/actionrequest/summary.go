@@ -1,0 +1,275 @@
+package actionrequest
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	apiequality "k8s.io/apimachinery/pkg/api/equality"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/digest"
+	"github.com/signoff-dev/signoff/internal/gate"
+)
+
+const (
+	maxFor       = 24
+	maxInput     = 120
+	maxReason    = 300
+	maxPlanLines = 40
+)
+
+func short(d string) string { return digest.Short(d) }
+
+func equal(a, b any) bool { return apiequality.Semantic.DeepEqual(a, b) }
+
+// quote shows somebody's words as theirs: in quotes, control characters and the like escaped, and cut.
+func quote(text string, length int) string {
+	return strconv.QuoteToGraphic(gate.Cut(text, length))
+}
+
+// newApproval makes the Approval of a stage. It holds everything that an approver must read.
+func (s *scope) newApproval(stage *stageState, name string) *v1alpha1.Approval {
+	request := s.request
+	expires := s.expiresAt(stage).Truncate(time.Second)
+	approval := &v1alpha1.Approval{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: request.Namespace, Name: name,
+			Labels: map[string]string{
+				v1alpha1.LabelRequest:    cut(request.Name, 63),
+				v1alpha1.LabelRequestUID: string(request.UID),
+			},
+			OwnerReferences: []metav1.OwnerReference{{
+				APIVersion: v1alpha1.GroupVersion.String(), Kind: "ActionRequest",
+				Name: request.Name, UID: request.UID, Controller: new(true),
+			}},
+		},
+		Spec: v1alpha1.ApprovalSpec{
+			RequestRef: v1alpha1.RequestReference{Name: request.Name, UID: request.UID},
+			ActionRef:  request.Spec.ActionRef, Stage: stage.Ref, Digest: s.plan.digest, Plan: s.plan.changes,
+			Requirements: stage.Requirements, Requester: *request.Spec.Requester, Reason: request.Spec.Reason,
+			Needs: gate.Cut(gate.Needs(stage.Requirements, nil), 250), Expires: gate.Time(expires, s.now), ExpiresAt: metav1.NewTime(expires),
+			Votes: []v1alpha1.Vote{},
+		},
+		Status: v1alpha1.ApprovalStatus{State: v1alpha1.ApprovalOpen},
+	}
+	if request.Spec.Reason != "" {
+		quoted := quote(request.Spec.Reason, maxFor)
+		approval.Spec.For = gate.Cut(quoted[1:len(quoted)-1], 90)
+	}
+	approval.Spec.Summary = s.approvalSummary(approval)
+	return approval
+}
+
+// approvalSummary is what an approver must read. kubectl describe shows each element on a line of its own.
+func (s *scope) approvalSummary(a *v1alpha1.Approval) []string {
+	action := s.judgement.Action.Object
+	lines := []string{
+		fmt.Sprintf("%s asks to run %q (%s).", a.Spec.Requester.Username, action.Spec.Title, a.Spec.ActionRef),
+		"inputs: " + inputsLine(s.judgement.Inputs),
+	}
+	if a.Spec.Reason != "" {
+		lines = append(lines, fmt.Sprintf("%s wrote: %s", a.Spec.Requester.Username, quote(a.Spec.Reason, maxReason)))
+	}
+	lines = append(lines, "Why approval: "+s.whyText(a.Spec.Stage)+".")
+	lines = append(lines, fmt.Sprintf("It will, as %s/%s:", action.Namespace, action.Spec.Execution.ServiceAccountName))
+	lines = append(lines, planLines(a.Spec.Plan)...)
+	lines = append(lines, fmt.Sprintf("Who can approve: %s. Not %s.", s.Gate.Who(s.judgement, a.Spec.Requirements, &a.Spec.Requester), a.Spec.Requester.Username))
+	vote := func(body string) string {
+		return fmt.Sprintf(`kubectl patch approval -n %s %s --type merge -p '{"spec":{"vote":{%s,"digest":"%s"}}}'`, a.Namespace, a.Name, body, short(a.Spec.Digest))
+	}
+	return append(lines,
+		"Approve: "+vote(`"decision":"Approve"`),
+		"Deny:    "+vote(`"decision":"Deny","comment":"why"`))
+}
+
+// whyText names the rules that demand a stage, with their messages.
+func (s *scope) whyText(ref v1alpha1.StageReference) string {
+	var why []string
+	for _, rule := range s.judgement.Verdict.By(v1alpha1.EffectRequireApproval) {
+		for _, stage := range rule.Stages {
+			if stage.Ref != ref {
+				continue
+			}
+			text := rule.Name
+			if rule.Message != "" {
+				text += " (" + rule.Message + ")"
+			}
+			why = append(why, text)
+		}
+	}
+	return strings.Join(why, "; ")
+}
+
+func inputsLine(inputs map[string]any) string {
+	if len(inputs) == 0 {
+		return "(none)"
+	}
+	names := make([]string, 0, len(inputs))
+	for name := range inputs {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	parts := make([]string, len(names))
+	for i, name := range names {
+		parts[i] = name + "=" + valueText(inputs[name])
+	}
+	return gate.Cut(strings.Join(parts, " "), 2000)
+}
+
+// valueText shows a value: bare where it is a plain word, quoted and escaped where it is not.
+func valueText(value any) string {
+	text, ok := value.(string)
+	if !ok {
+		encoded, err := json.Marshal(value)
+		if err != nil {
+			return "?"
+		}
+		text = string(encoded)
+	}
+	quoted := quote(text, maxInput)
+	if bare := quoted[1 : len(quoted)-1]; ok && bare == text && !strings.ContainsAny(text, " \t=") && text != "" {
+		return text
+	}
+	return quoted
+}
+
+func planLines(changes []v1alpha1.PlannedChange) []string {
+	var lines []string
+	for i := range changes {
+		lines = append(lines, fmt.Sprintf("  %s %s", changes[i].Operation, changes[i].Object))
+		for _, line := range changes[i].Fields {
+			lines = append(lines, "    "+line)
+		}
+	}
+	if len(lines) > maxPlanLines {
+		rest := len(lines) - maxPlanLines
+		lines = append(lines[:maxPlanLines], fmt.Sprintf("  … and %d lines more, see spec.plan", rest))
+	}
+	return lines
+}
+
+// requestSummary tells the story of a request so far.
+func (s *scope) requestSummary(stages []*stageState) []string {
+	action := s.judgement.Action.Object
+	lines := []string{fmt.Sprintf("%s asks to run %q (%s).", s.request.Spec.Requester.Username, action.Spec.Title, s.request.Spec.ActionRef)}
+	lines = append(lines, planLines(s.plan.changes)...)
+	for _, stage := range stages {
+		switch {
+		case stage.approved():
+			for _, line := range stage.approval.Status.Decided {
+				lines = append(lines, fmt.Sprintf("Stage %s: %s", stage.Ref.Name, line))
+			}
+		case stage.approval != nil:
+			lines = append(lines, fmt.Sprintf("Stage %s: see kubectl describe approval -n %s %s", stage.Ref.Name, s.request.Namespace, stage.approval.Name))
+		default:
+			lines = append(lines, fmt.Sprintf("Stage %s: opens after %s", stage.Ref.Name, strings.Join(stage.After, ", ")))
+		}
+	}
+	return lines
+}
+
+// endSummary is what the summary of a finished request begins with.
+func (s *scope) endSummary(end ending) []string {
+	if end.record == nil || end.record.Status.FinishedAt == nil {
+		return []string{end.message}
+	}
+	record := end.record
+	begin, finish := record.Spec.ClaimedAt.UTC(), record.Status.FinishedAt.UTC()
+	first := fmt.Sprintf("%s in %s (%s to %s UTC), as %s/%s.", record.Status.Outcome, finish.Sub(begin).Round(time.Second),
+		begin.Format(time.TimeOnly), finish.Format(time.TimeOnly), record.Spec.ActionRef.Namespace, record.Spec.ServiceAccountName)
+	lines := []string{first}
+	if record.Status.Message != "" {
+		lines = append(lines, record.Status.Message)
+	}
+	for i := range record.Spec.Approvals {
+		approval := &record.Spec.Approvals[i]
+		lines = append(lines, fmt.Sprintf("Stage %s was approved by %s.", approval.Stage.Name, strings.Join(approval.ApprovedBy, ", ")))
+	}
+	return append(lines, fmt.Sprintf("Ran digest %s.", short(record.Spec.Digest)))
+}
+
+// decidedLines tells who voted what.
+func decidedLines(stage *stageState) []string {
+	if denial := stage.result.DeniedBy; denial != nil {
+		return []string{fmt.Sprintf("denied by %s at %s (%s).", denial.Username, denial.At.UTC().Format("15:04 MST"), quote(denial.Comment, maxReason))}
+	}
+	var lines []string
+	for _, match := range stage.result.By {
+		line := fmt.Sprintf("approved by %s at %s", match.Username, match.At.UTC().Format("15:04 MST"))
+		if match.Comment != "" {
+			line += " (" + quote(match.Comment, maxReason) + ")"
+		}
+		lines = append(lines, line+".")
+	}
+	return lines
+}
+
+func (s *scope) approvedText(stages []*stageState) string {
+	var parts []string
+	for _, stage := range stages {
+		parts = append(parts, fmt.Sprintf("Stage %s: %s", stage.Ref.Name, strings.Join(stage.approval.Status.Decided, " ")))
+	}
+	return strings.Join(parts, " ")
+}
+
+func recorded(stage *stageState) v1alpha1.RecordedApproval {
+	out := v1alpha1.RecordedApproval{Name: stage.approval.Name, UID: stage.approval.UID, Stage: stage.Ref}
+	for _, match := range stage.result.By {
+		out.ApprovedBy = append(out.ApprovedBy, match.Username)
+	}
+	slices.SortFunc(out.ApprovedBy, cmp.Compare)
+	return out
+}
+
+// changes says what is different between what an Approval was about and what will be executed now.
+func changes(old *v1alpha1.Approval, now *preparation) []string {
+	lines := []string{fmt.Sprintf("This is no longer what will be executed: %s is now %s.", short(old.Spec.Digest), short(now.digest))}
+	before, after := planLines(old.Spec.Plan), planLines(now.changes)
+	for _, line := range after {
+		if !slices.Contains(before, line) {
+			lines = append(lines, "Changed: "+strings.TrimSpace(line))
+		}
+	}
+	if len(lines) == 1 {
+		lines = append(lines, "Changed: the Action, the requirements of the stage, or fields that the plan does not show.")
+	}
+	return lines[:min(len(lines), maxPlanLines)]
+}
+
+// denied ends the request because an approver said no.
+func (s *scope) denied(ctx context.Context, stage *stageState) error {
+	message := fmt.Sprintf("Denied in stage %s: %s", stage.Ref.Name, strings.Join(stage.approval.Status.Decided, " "))
+	if denial := stage.result.DeniedBy; denial != nil {
+		message = fmt.Sprintf("Denied by %s in stage %s: %s", denial.Username, stage.Ref.Name, quote(denial.Comment, maxReason))
+	}
+	return s.finish(ctx, v1alpha1.OutcomeDenied, ending{reason: v1alpha1.ReasonDenied, message: message})
+}
+
+// stageExpired ends the request because nobody decided in time.
+func (s *scope) stageExpired(ctx context.Context, stage *stageState) error {
+	return s.finish(ctx, v1alpha1.OutcomeExpired, ending{reason: v1alpha1.ReasonExpired,
+		message: fmt.Sprintf("Stage %s expired %s: nobody decided in time.", stage.Ref.Name, stage.approval.Spec.Expires)})
+}
+
+func (s *scope) ownApprovals() []client.ListOption {
+	return []client.ListOption{
+		client.InNamespace(s.request.Namespace),
+		client.MatchingLabels{v1alpha1.LabelRequestUID: string(s.request.UID)},
+	}
+}
+
+// supersedeOne closes one open Approval that is no longer needed.
+func (s *scope) supersedeOne(ctx context.Context, approval *v1alpha1.Approval, why string) error {
+	if approval.Status.State != v1alpha1.ApprovalOpen {
+		return nil
+	}
+	return client.IgnoreNotFound(s.writeState(ctx, approval.DeepCopy(), v1alpha1.ApprovalSuperseded, []string{why}))
+}

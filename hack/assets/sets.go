@@ -1,0 +1,47 @@
+package assets
+
+import "fmt"
+
+// Without the version the API server would report v0.0.0-master, which breaks every version check of a client.
+const kubernetes = "-s -w -X k8s.io/component-base/version.gitVersion=v1.37.2" +
+	" -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=37"
+
+const stripped = "-s -w"
+
+// ControlPlane is what the tests, the demo and the benchmark run against.
+var ControlPlane = Set{
+	Name:        "controlplane",
+	Module:      "hack/controlplane",
+	ColdSeconds: 400,
+	Programs: []Program{
+		{Name: "etcd", Package: "go.etcd.io/etcd/server/v3", LDFlags: stripped, Weight: 10},
+		{Name: "kube-apiserver", Package: "k8s.io/kubernetes/cmd/kube-apiserver", LDFlags: kubernetes, Weight: 55},
+		{Name: "kube-controller-manager", Package: "k8s.io/kubernetes/cmd/kube-controller-manager", LDFlags: kubernetes, Weight: 23},
+		{Name: "kube-scheduler", Package: "k8s.io/kubernetes/cmd/kube-scheduler", LDFlags: kubernetes, Weight: 4},
+		{Name: "kubectl", Package: "k8s.io/kubernetes/cmd/kubectl", LDFlags: kubernetes, Weight: 5},
+		{Name: "kwok", Package: "sigs.k8s.io/kwok/cmd/kwok", LDFlags: stripped, Weight: 3},
+	},
+}
+
+// Tools is what generates and checks the code.
+var Tools = Set{
+	Name:        "tools",
+	Module:      "hack/tools",
+	ColdSeconds: 180,
+	Programs: []Program{
+		{Name: "controller-gen", Package: "sigs.k8s.io/controller-tools/cmd/controller-gen", LDFlags: stripped, Weight: 20},
+		{Name: "crd-ref-docs", Package: "github.com/elastic/crd-ref-docs", LDFlags: stripped, Weight: 5},
+		{Name: "gotestsum", Package: "gotest.tools/gotestsum", LDFlags: stripped, Weight: 5},
+		{Name: "golangci-lint", Package: "github.com/golangci/golangci-lint/v2/cmd/golangci-lint", LDFlags: stripped, Weight: 70},
+	},
+}
+
+// Find returns the set with this name.
+func Find(name string) (Set, error) {
+	for _, set := range []Set{ControlPlane, Tools} {
+		if set.Name == name {
+			return set, nil
+		}
+	}
+	return Set{}, fmt.Errorf("there is no set %q: the sets are %s and %s", name, ControlPlane.Name, Tools.Name)
+}

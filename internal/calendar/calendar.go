@@ -1,0 +1,124 @@
+package calendar
+
+import (
+	"sort"
+	"time"
+)
+
+// lookahead is how far the weekly windows are followed where no date interferes. Zones shift against each other every year, so
+// what has not happened in two years does not happen.
+const lookahead = int64(2 * 366 * 24 * time.Hour / time.Second)
+
+// farthest is an instant so far from 1970 (some 35,000 years) that nothing is said beyond it.
+const farthest = int64(1) << 40
+
+// Calendar is a compiled CalendarSpec. It is immutable.
+type Calendar struct {
+	location *time.Location
+	zones    []zone
+	// marks are instants, sorted, a little before each instant at which a window of dates begins or ends.
+	marks []int64
+}
+
+// Location is the Calendar's own zone, for showing times to people.
+func (c *Calendar) Location() *time.Location {
+	return c.location
+}
+
+// Contains tells whether the Calendar is open at an instant.
+func (c *Calendar) Contains(t time.Time) bool {
+	return c.openAt(t.Unix())
+}
+
+// NextChange gives the next instant after t at which the Calendar opens or closes. False: it never does again.
+func (c *Calendar) NextChange(t time.Time) (time.Time, bool) {
+	at, ok := c.nextChange(t.Unix())
+	return c.show(at), ok
+}
+
+// Ends gives the instant at which the Calendar, open at t, closes. False: it is not open at t, or never closes.
+func (c *Calendar) Ends(t time.Time) (time.Time, bool) {
+	if !c.Contains(t) {
+		return time.Time{}, false
+	}
+	return c.NextChange(t)
+}
+
+// Next gives the next instant after t at which the Calendar opens. False: it never does again.
+func (c *Calendar) Next(t time.Time) (time.Time, bool) {
+	at, ok := c.nextChange(t.Unix())
+	if ok && !c.openAt(at) {
+		at, ok = c.nextChange(at)
+	}
+	return c.show(at), ok
+}
+
+func (c *Calendar) show(at int64) time.Time {
+	if at == never {
+		return time.Time{}
+	}
+	return time.Unix(at, 0).In(c.location)
+}
+
+func (c *Calendar) openAt(at int64) bool {
+	strongest := neutral
+	for i := range c.zones {
+		strongest = max(strongest, c.zones[i].state(at))
+	}
+	return strongest == open
+}
+
+// nextChange looks from mark to mark: between two of them only the weekly windows change anything.
+func (c *Calendar) nextChange(at int64) (int64, bool) {
+	if at > farthest || at < -farthest {
+		return never, false
+	}
+	was := c.openAt(at)
+	for {
+		mark := c.markAfter(at)
+		found, ok := c.scan(at, min(mark, at+lookahead), was)
+		if ok {
+			return found, true
+		}
+		if mark == never {
+			return never, false
+		}
+		if c.openAt(mark) != was {
+			return mark, true
+		}
+		at = mark
+	}
+}
+
+// scan finds the first instant after at, up to the limit, at which the Calendar is no longer as it was.
+func (c *Calendar) scan(at, limit int64, was bool) (int64, bool) {
+	for at < limit {
+		at = min(c.skip(at), limit)
+		if c.openAt(at) != was {
+			return at, true
+		}
+	}
+	return 0, false
+}
+
+func (c *Calendar) markAfter(at int64) int64 {
+	i := sort.Search(len(c.marks), func(i int) bool { return c.marks[i] > at })
+	if i == len(c.marks) {
+		return never
+	}
+	return c.marks[i]
+}
+
+// skip gives an instant after at before which the Calendar certainly stays as it is.
+func (c *Calendar) skip(at int64) int64 {
+	var s skipper
+	for i := range c.zones {
+		z := &c.zones[i]
+		reading := at + z.offset(at)
+		for j := range z.tracks {
+			now := z.tracks[j].around(reading)
+			s.add(&z.tracks[j], now.state, z.until(now, at))
+		}
+	}
+	return s.result()
+}

@@ -1,0 +1,242 @@
+package catalog
+
+import (
+	"fmt"
+	"slices"
+
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/expression"
+	"github.com/signoff-dev/signoff/internal/inputs"
+	"github.com/signoff-dev/signoff/internal/steps"
+	"github.com/signoff-dev/signoff/internal/template"
+)
+
+// actionBuilder compiles one Action and collects everything that is wrong with it.
+type actionBuilder struct {
+	object    *v1alpha1.Action
+	out       *Action
+	rules     *expression.Compiler
+	templates *expression.Compiler
+	errs      field.ErrorList
+}
+
+// CompileAction compiles an Action. Where the list is not empty, the Action cannot be used and the result is nil.
+func CompileAction(object *v1alpha1.Action) (*Action, field.ErrorList) {
+	b := &actionBuilder{object: object, out: &Action{Object: object}}
+	if !b.inputs() {
+		return nil, b.errs
+	}
+	b.target()
+	b.stages()
+	b.allRules()
+	b.steps()
+	b.durations()
+	if len(b.errs) > 0 {
+		return nil, b.errs
+	}
+	return b.out, nil
+}
+
+// inputs compiles the schema and, with it, the typed environments that everything else needs.
+func (b *actionBuilder) inputs() bool {
+	spec := field.NewPath("spec")
+	if in := b.object.Spec.Inputs; in != nil {
+		schema, errs := inputs.Compile(in.OpenAPIV3Schema.Raw, spec.Child("inputs", "openAPIV3Schema"))
+		if len(errs) > 0 {
+			b.errs = append(b.errs, errs...)
+			return false
+		}
+		b.out.Inputs = schema
+	}
+	var err error
+	if b.rules, err = expression.NewCompiler(expression.ActionRule, b.out.Inputs.Structural()); err == nil {
+		b.templates, err = expression.NewCompiler(expression.TemplatePlace, b.out.Inputs.Structural())
+	}
+	if err != nil {
+		b.errs = append(b.errs, field.Invalid(spec.Child("inputs", "openAPIV3Schema"), "", err.Error()))
+		return false
+	}
+	return true
+}
+
+func (b *actionBuilder) target() {
+	ref := b.object.Spec.Target
+	if ref == nil {
+		return
+	}
+	path := field.NewPath("spec", "target")
+	b.out.Target = &Target{
+		APIVersion: ref.APIVersion, Kind: ref.Kind,
+		Namespace: b.text(path.Child("namespace"), ref.Namespace),
+		Name:      b.text(path.Child("name"), ref.Name),
+	}
+	for _, text := range []*template.Text{b.out.Target.Namespace, b.out.Target.Name} {
+		if text != nil && (text.Uses("target") || text.Uses("namespaceObject")) {
+			b.errs = append(b.errs, field.Invalid(path, ref.Name, "the target cannot be named by itself: use inputs, request or requester"))
+		}
+	}
+}
+
+func (b *actionBuilder) stages() {
+	compiled, needs, errs := compileStages(b.object.Spec.Stages, "", b.templates, field.NewPath("spec", "stages"))
+	b.errs = append(b.errs, errs...)
+	b.out.Stages = compiled
+	b.need(needs)
+	if len(b.object.Spec.Stages) == 0 {
+		b.out.Stages[ImplicitStage] = &Stage{
+			Ref:          v1alpha1.StageReference{Name: ImplicitStage},
+			Requirements: []Requirement{{Name: ImplicitStage, Count: 1}},
+		}
+	}
+}
+
+func (b *actionBuilder) need(n needs) {
+	b.out.NeedsTarget = b.out.NeedsTarget || n.target
+	b.out.NeedsNamespace = b.out.NeedsNamespace || n.namespace
+}
+
+func (b *actionBuilder) allRules() {
+	spec := field.NewPath("spec")
+	used := map[string]bool{}
+	for i := range b.object.Spec.Rules {
+		rule := &b.object.Spec.Rules[i]
+		path := spec.Child("rules").Index(i)
+		out := Rule{Name: rule.Name, Effect: rule.Effect, Message: rule.Message}
+		if rule.When != "" {
+			out.When = b.when(path.Child("when"), rule.When)
+		}
+		out.Stages = b.rollCall(path, rule.Effect, rule.Stages, used)
+		b.out.Rules = append(b.out.Rules, out)
+	}
+	b.out.Default = Rule{Name: "default", Effect: v1alpha1.EffectDeny}
+	if def := b.object.Spec.Default; def != nil {
+		b.out.Default.Effect, b.out.Default.Message = def.Effect, def.Message
+		b.out.Default.Stages = b.rollCall(spec.Child("default"), def.Effect, def.Stages, used)
+	}
+	for i, stage := range b.object.Spec.Stages {
+		if !used[stage.Name] {
+			b.errs = append(b.errs, field.Invalid(spec.Child("stages").Index(i).Child("name"), stage.Name,
+				"no rule uses this stage: name it in rules[].stages or default.stages, or remove it"))
+		}
+	}
+}
+
+// rollCall finds the stages that a rule names.
+func (b *actionBuilder) rollCall(path *field.Path, effect v1alpha1.Effect, names []string, used map[string]bool) []*Stage {
+	if effect != v1alpha1.EffectRequireApproval {
+		return nil
+	}
+	if len(names) == 0 {
+		if len(b.object.Spec.Stages) > 0 {
+			b.errs = append(b.errs, field.Required(path.Child("stages"), fmt.Sprintf("the Action has stages: name those that must approve (%s)", stageNames(b.object.Spec.Stages))))
+			return nil
+		}
+		return []*Stage{b.out.Stages[ImplicitStage]}
+	}
+	var stages []*Stage
+	for i, name := range names {
+		used[name] = true
+		stage, ok := b.out.Stages[name]
+		if !ok {
+			b.errs = append(b.errs, field.NotSupported(path.Child("stages").Index(i), name, sortedKeys(b.out.Stages)))
+			continue
+		}
+		stages = append(stages, stage)
+	}
+	return stages
+}
+
+func (b *actionBuilder) when(path *field.Path, source string) *expression.Program {
+	program, err := b.rules.Bool(source)
+	if err != nil {
+		b.errs = append(b.errs, field.Invalid(path, source, err.Error()))
+		return nil
+	}
+	b.need(needs{target: program.Uses("target"), namespace: program.Uses("namespaceObject")})
+	if err := b.targeted(program.Uses); err != nil {
+		b.errs = append(b.errs, field.Invalid(path, source, err.Error()))
+	}
+	return program
+}
+
+// targeted refuses facts about a target that the Action does not name.
+func (b *actionBuilder) targeted(uses func(string) bool) error {
+	if b.object.Spec.Target != nil {
+		if b.object.Spec.Target.Namespace == "" && uses("namespaceObject") {
+			return fmt.Errorf("namespaceObject is the namespace of the target, but spec.target names no namespace")
+		}
+		return nil
+	}
+	for _, name := range []string{"target", "namespaceObject"} {
+		if uses(name) {
+			return fmt.Errorf("%s is used, but the Action names no target: set spec.target", name)
+		}
+	}
+	return nil
+}
+
+func (b *actionBuilder) steps() {
+	path := field.NewPath("spec", "execution")
+	compiled, errs := steps.Compile(&b.object.Spec.Execution, b.object.Spec.Target, b.templates, path)
+	b.errs = append(b.errs, errs...)
+	if compiled == nil {
+		return
+	}
+	b.out.Steps = compiled
+	b.need(needs{target: compiled.Uses("target"), namespace: compiled.Uses("namespaceObject")})
+	if err := b.targeted(compiled.Uses); err != nil {
+		b.errs = append(b.errs, field.Invalid(path.Child("steps"), "", err.Error()))
+	}
+}
+
+func (b *actionBuilder) durations() {
+	spec := field.NewPath("spec")
+	b.errs = append(b.errs, positive(spec.Child("requestTTL"), b.object.Spec.RequestTTL)...)
+	b.errs = append(b.errs, positive(spec.Child("execution", "timeout"), b.object.Spec.Execution.Timeout)...)
+	for i := range b.object.Spec.Stages {
+		path := spec.Child("stages").Index(i)
+		b.errs = append(b.errs, positive(path.Child("timeout"), b.object.Spec.Stages[i].Timeout)...)
+		b.errs = append(b.errs, positive(path.Child("validFor"), b.object.Spec.Stages[i].ValidFor)...)
+	}
+}
+
+func (b *actionBuilder) text(path *field.Path, source string) *template.Text {
+	if source == "" {
+		return nil
+	}
+	text, err := template.Parse(source, b.templates)
+	if err != nil {
+		b.errs = append(b.errs, field.Invalid(path, source, err.Error()))
+	}
+	return text
+}
+
+func positive(path *field.Path, d v1alpha1.Duration) field.ErrorList {
+	v, err := d.Value(1)
+	if err != nil {
+		return field.ErrorList{field.Invalid(path, string(d), "must be a duration such as 30m, 24h or 1h30m")}
+	}
+	if v <= 0 {
+		return field.ErrorList{field.Invalid(path, string(d), "must be longer than zero")}
+	}
+	return nil
+}
+
+func stageNames(stages []v1alpha1.Stage) []string {
+	names := make([]string, len(stages))
+	for i := range stages {
+		names[i] = stages[i].Name
+	}
+	return names
+}
+
+func sortedKeys[V any](m map[string]V) []string {
+	keys := make([]string, 0, len(m))
+	for key := range m {
+		keys = append(keys, key)
+	}
+	slices.Sort(keys)
+	return keys
+}

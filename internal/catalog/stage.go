@@ -1,0 +1,144 @@
+package catalog
+
+import (
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/expression"
+	"github.com/signoff-dev/signoff/internal/template"
+)
+
+// needs says which facts something reads.
+type needs struct{ target, namespace bool }
+
+// compileStages compiles the stages of an Action, or of a policy where its name is given.
+func compileStages(stages []v1alpha1.Stage, policy string, c *expression.Compiler, path *field.Path) (map[string]*Stage, needs, field.ErrorList) {
+	out := make(map[string]*Stage, len(stages))
+	var all needs
+	var errs field.ErrorList
+	for i := range stages {
+		stage := &stages[i]
+		compiled := &Stage{
+			Ref:   v1alpha1.StageReference{Name: stage.Name, Policy: policy},
+			After: stage.After, Timeout: stage.Timeout, ValidFor: stage.ValidFor,
+		}
+		for _, part := range requirementsOf(stage, path.Index(i)) {
+			requirement, n, e := compileRequirement(part.requirement, c, part.path)
+			compiled.Requirements = append(compiled.Requirements, requirement)
+			all.target, all.namespace = all.target || n.target, all.namespace || n.namespace
+			errs = append(errs, e...)
+		}
+		out[stage.Name] = compiled
+	}
+	return out, all, append(errs, afterErrors(stages, path)...)
+}
+
+type requirementPart struct {
+	requirement v1alpha1.Requirement
+	path        *field.Path
+}
+
+// requirementsOf brings the short form (approvers and count) and the long one (requirements) to one shape.
+func requirementsOf(stage *v1alpha1.Stage, path *field.Path) []requirementPart {
+	if stage.Approvers != nil {
+		count := max(stage.Count, 1)
+		return []requirementPart{{v1alpha1.Requirement{Name: stage.Name, Approvers: *stage.Approvers, Count: count}, path.Child("approvers")}}
+	}
+	parts := make([]requirementPart, len(stage.Requirements))
+	for i := range stage.Requirements {
+		parts[i] = requirementPart{stage.Requirements[i], path.Child("requirements").Index(i).Child("approvers")}
+		parts[i].requirement.Count = max(parts[i].requirement.Count, 1)
+	}
+	return parts
+}
+
+func compileRequirement(r v1alpha1.Requirement, c *expression.Compiler, path *field.Path) (Requirement, needs, field.ErrorList) {
+	out := Requirement{Name: r.Name, Count: r.Count}
+	var n needs
+	var errs field.ErrorList
+	for _, list := range ApproverLists(&r.Approvers) {
+		compiled := ApproverList{Kind: list.Kind}
+		for i, name := range list.Names {
+			at := path.Child(string(list.Kind)).Index(i)
+			text, err := template.Parse(name, c)
+			if err != nil {
+				errs = append(errs, field.Invalid(at, name, err.Error()))
+				continue
+			}
+			if text.IsLiteral() {
+				errs = append(errs, CheckApprover(list.Kind, name, at)...)
+			}
+			n.target, n.namespace = n.target || text.Uses("target"), n.namespace || text.Uses("namespaceObject")
+			compiled.Names = append(compiled.Names, ApproverName{Text: text, Source: name})
+		}
+		out.Approvers = append(out.Approvers, compiled)
+	}
+	if len(out.Approvers) == 0 && len(errs) == 0 {
+		errs = append(errs, field.Required(path, "names nobody: at least one of users, groups, teams, serviceAccounts, roles, leadsOf is needed"))
+	}
+	return out, n, errs
+}
+
+// NamedList is one list of Approvers with its field name.
+type NamedList struct {
+	Kind  ApproverKind
+	Names []string
+}
+
+// ApproverLists gives the lists of Approvers that are not empty.
+func ApproverLists(a *v1alpha1.Approvers) []NamedList {
+	all := []NamedList{
+		{ApproverUsers, a.Users}, {ApproverGroups, a.Groups}, {ApproverTeams, a.Teams},
+		{ApproverServiceAccounts, a.ServiceAccounts}, {ApproverRoles, a.Roles}, {ApproverLeadsOf, a.LeadsOf},
+	}
+	return slices.DeleteFunc(all, func(l NamedList) bool { return len(l.Names) == 0 })
+}
+
+// CheckApprover refuses names that may never approve, whoever wrote them or whichever fact they came from.
+func CheckApprover(kind ApproverKind, name string, path *field.Path) field.ErrorList {
+	switch {
+	case strings.TrimSpace(name) != name || name == "":
+		return field.ErrorList{field.Invalid(path, name, "must be a name without surrounding blanks")}
+	case kind == ApproverGroups && strings.HasPrefix(name, "system:"):
+		return field.ErrorList{field.Invalid(path, name, "system groups never approve: they hold identities that are not people; name a group of people")}
+	case kind == ApproverUsers && strings.HasPrefix(name, "system:"):
+		return field.ErrorList{field.Invalid(path, name, "system identities never approve; a ServiceAccount belongs in serviceAccounts as namespace/name")}
+	case kind == ApproverServiceAccounts && strings.Count(name, "/") != 1:
+		return field.ErrorList{field.Invalid(path, name, "must be namespace/name")}
+	}
+	return nil
+}
+
+// afterErrors checks that after names other stages, without a circle.
+func afterErrors(stages []v1alpha1.Stage, path *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	after := make(map[string][]string, len(stages))
+	for i := range stages {
+		after[stages[i].Name] = stages[i].After
+	}
+	for i := range stages {
+		for j, name := range stages[i].After {
+			at := path.Index(i).Child("after").Index(j)
+			if _, ok := after[name]; !ok {
+				errs = append(errs, field.NotSupported(at, name, sortedKeys(after)))
+			} else if reaches(after, name, stages[i].Name, map[string]bool{}) {
+				errs = append(errs, field.Invalid(at, name, "the stages wait for each other in a circle"))
+			}
+		}
+	}
+	return errs
+}
+
+func reaches(after map[string][]string, from, to string, seen map[string]bool) bool {
+	if from == to {
+		return true
+	}
+	if seen[from] {
+		return false
+	}
+	seen[from] = true
+	return slices.ContainsFunc(after[from], func(next string) bool { return reaches(after, next, to, seen) })
+}

@@ -1,0 +1,137 @@
+package digest
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/signoff-dev/signoff/api/v1alpha1"
+)
+
+// version names the encoding. Whatever is added to a document needs another version.
+const version = "signoff.dev/digest.v1"
+
+// document is what is hashed. It is closed: it holds these members and no others, built one by one.
+type document struct {
+	Version   string         `json:"version"`
+	Request   request        `json:"request"`
+	Requester requester      `json:"requester"`
+	Inputs    map[string]any `json:"inputs"`
+	Action    action         `json:"action"`
+	// ServiceAccountName executes, ReadServiceAccountName reads; both are in the namespace of the Action.
+	ServiceAccountName     string `json:"serviceAccountName"`
+	ReadServiceAccountName string `json:"readServiceAccountName"`
+	Steps                  []step `json:"steps"`
+}
+
+type request struct {
+	Namespace string `json:"namespace"`
+	Name      string `json:"name"`
+	UID       string `json:"uid"`
+}
+
+type requester struct {
+	Username string `json:"username"`
+	UID      string `json:"uid"`
+}
+
+type action struct {
+	Namespace string `json:"namespace"`
+	Name      string `json:"name"`
+	UID       string `json:"uid"`
+	Spec      string `json:"spec"`
+}
+
+type step struct {
+	Name    string  `json:"name"`
+	Writes  []write `json:"writes"`
+	WaitFor waitFor `json:"waitFor"`
+	Timeout string  `json:"timeout"`
+}
+
+type write struct {
+	Operation    string          `json:"operation"`
+	APIVersion   string          `json:"apiVersion"`
+	Kind         string          `json:"kind"`
+	Namespace    string          `json:"namespace"`
+	Name         string          `json:"name"`
+	Body         json.RawMessage `json:"body"`
+	FieldManager string          `json:"fieldManager"`
+	Conflicts    string          `json:"conflicts"`
+}
+
+type waitFor struct {
+	Status     string `json:"status"`
+	Expression string `json:"expression"`
+}
+
+func (s Subject) document() (*document, error) {
+	if s.Action == nil || s.RequestUID == "" || s.Action.UID == "" || s.Requester.Username == "" || len(s.Steps) == 0 {
+		return nil, errors.New("failed to make a digest: the uid of request and Action, the requester and the steps are needed")
+	}
+	spec, err := OfAction(s.Action)
+	if err != nil {
+		return nil, err
+	}
+	exec := s.Action.Spec.Execution
+	doc := &document{
+		Version:                version,
+		Request:                request{s.RequestNamespace, s.RequestName, string(s.RequestUID)},
+		Requester:              requester{s.Requester.Username, s.Requester.UID},
+		Inputs:                 map[string]any{},
+		Action:                 action{s.Action.Namespace, s.Action.Name, string(s.Action.UID), spec},
+		ServiceAccountName:     exec.ServiceAccountName,
+		ReadServiceAccountName: exec.ReadServiceAccountName,
+	}
+	if len(s.Inputs) > 0 {
+		doc.Inputs = s.Inputs
+	}
+	if doc.ReadServiceAccountName == "" {
+		doc.ReadServiceAccountName = exec.ServiceAccountName
+	}
+	for i := range s.Steps {
+		rendered, err := newStep(&s.Steps[i])
+		if err != nil {
+			return nil, err
+		}
+		doc.Steps = append(doc.Steps, rendered)
+	}
+	return doc, nil
+}
+
+func newStep(s *v1alpha1.RenderedStep) (step, error) {
+	out := step{Name: s.Name, Timeout: string(s.Timeout), Writes: []write{}}
+	if s.WaitFor != nil {
+		out.WaitFor = waitFor{string(s.WaitFor.Status), s.WaitFor.Expression}
+	}
+	for i := range s.Writes {
+		w := &s.Writes[i]
+		if len(w.Body.Raw) == 0 {
+			return out, fmt.Errorf("failed to make a digest: step %q writes %s %q without a body", s.Name, w.Object.Kind, w.Object.Name)
+		}
+		out.Writes = append(out.Writes, write{
+			Operation:    string(w.Operation),
+			APIVersion:   w.Object.APIVersion,
+			Kind:         w.Object.Kind,
+			Namespace:    w.Object.Namespace,
+			Name:         w.Object.Name,
+			Body:         json.RawMessage(w.Body.Raw),
+			FieldManager: w.FieldManager,
+			Conflicts:    string(w.Conflicts),
+		})
+	}
+	return out, nil
+}
+
+// withoutTexts is the spec of an Action without what only tells people something.
+func withoutTexts(spec *v1alpha1.ActionSpec) *v1alpha1.ActionSpec {
+	out := spec.DeepCopy()
+	out.Title, out.Description = "", ""
+	for i := range out.Rules {
+		out.Rules[i].Message = ""
+	}
+	if out.Default != nil {
+		out.Default.Message = ""
+	}
+	return out
+}

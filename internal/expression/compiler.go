@@ -1,0 +1,179 @@
+package expression
+
+import (
+	"fmt"
+	"maps"
+	"unicode/utf8"
+
+	"github.com/google/cel-go/cel"
+	structuralschema "k8s.io/apiextensions-apiserver/pkg/apiserver/schema"
+	apiservercel "k8s.io/apiserver/pkg/cel"
+)
+
+// maxSource is the longest expression, in bytes.
+const maxSource = 16 * 1024
+
+// Compiler compiles the expressions of one place. It is safe for concurrent use.
+type Compiler struct {
+	scope *scope
+	env   *cel.Env
+	// types are the types of the variables, for costs and suggestions.
+	types map[string]*apiservercel.DeclType
+	// structs are the types with fields, by their name.
+	structs map[string]*apiservercel.DeclType
+	// inputs converts the variable inputs; nil: nothing to do.
+	inputs converter
+	cost   *estimator
+}
+
+// NewCompiler returns a compiler for a place. Inputs is the schema of the Action's inputs, for the places that know it; nil
+// means that the Action has no inputs.
+func NewCompiler(place Place, inputs *structuralschema.Structural) (*Compiler, error) {
+	g, err := groundOf(place)
+	if err != nil {
+		return nil, err
+	}
+	c := &Compiler{scope: g.scope, env: g.env, types: maps.Clone(g.scope.typed)}
+	if g.scope.time {
+		c.types[varNow] = apiservercel.TimestampType
+	}
+	if g.scope.schema {
+		if err := c.typeInputs(place, inputs); err != nil {
+			return nil, err
+		}
+	}
+	c.cost, c.structs = newEstimator(c.types), structsOf(c.types)
+	return c, nil
+}
+
+// structsOf collects the types with fields inside the types of variables.
+func structsOf(variables map[string]*apiservercel.DeclType) map[string]*apiservercel.DeclType {
+	out := make(map[string]*apiservercel.DeclType)
+	for _, root := range variables {
+		for name, t := range apiservercel.FieldTypeMap(root.TypeName(), root) {
+			if t.IsObject() {
+				out[name] = t
+			}
+		}
+	}
+	return out
+}
+
+func (c *Compiler) typeInputs(place Place, schema *structuralschema.Structural) error {
+	if place == TemplatePlace {
+		schema = asWritten(schema)
+	}
+	t := inputsType(schema)
+	env, err := extend(c.env, []*apiservercel.DeclType{t}, cel.Variable(varInputs, t.CelType()))
+	if err != nil {
+		return fmt.Errorf("failed to give inputs their types: %w", err)
+	}
+	c.env, c.types[varInputs], c.inputs = env, t, converterFor(schema)
+	return nil
+}
+
+// Bool compiles an expression that gives true or false.
+func (c *Compiler) Bool(source string) (*Program, error) {
+	return c.compile(source, func(t *cel.Type) string {
+		if t.Kind() == cel.BoolKind || t.Kind() == cel.DynKind {
+			return ""
+		}
+		return "this gives " + nameOf(t) + ", but true or false is needed"
+	})
+}
+
+// String compiles an expression that gives a text.
+func (c *Compiler) String(source string) (*Program, error) {
+	return c.compile(source, func(t *cel.Type) string {
+		if t.Kind() == cel.StringKind || t.Kind() == cel.DynKind {
+			return ""
+		}
+		return "this gives " + nameOf(t) + ", but a string is needed; string(…) makes one of numbers and times"
+	})
+}
+
+// Text compiles an expression that gives something that can stand inside a text: a string, a number, true or false, a time.
+func (c *Compiler) Text(source string) (*Program, error) {
+	return c.compile(source, func(t *cel.Type) string {
+		switch t.Kind() {
+		case cel.DynKind, cel.BoolKind, cel.IntKind, cel.UintKind, cel.DoubleKind, cel.StringKind, cel.BytesKind,
+			cel.TimestampKind, cel.DurationKind:
+			return ""
+		}
+		return "this gives " + nameOf(t) + ", which cannot stand inside text"
+	})
+}
+
+// Any compiles an expression that gives any value that JSON can hold.
+func (c *Compiler) Any(source string) (*Program, error) {
+	return c.compile(source, func(t *cel.Type) string {
+		if c.hasJSON(t) {
+			return ""
+		}
+		if t.Kind() == cel.OpaqueKind && t.TypeName() == cel.OptionalType(cel.DynType).TypeName() {
+			return "this gives a value that may be missing; say with .orValue(…) what then"
+		}
+		return "this gives " + nameOf(t) + ", which JSON cannot hold"
+	})
+}
+
+// compile parses, checks, judges the type of the result, and plans. A panic of the compiler of CEL, which reads what anybody may write,
+// is an error.
+func (c *Compiler) compile(source string, judge func(*cel.Type) string) (p *Program, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			p, err = nil, &CompileError{Line: 1, Column: 1, Message: fmt.Sprintf("the CEL compiler failed: %v", r), Source: source}
+		}
+	}()
+	if problem := unreadable(source); problem != "" {
+		return nil, &CompileError{Line: 1, Column: 1, Message: problem, Source: source}
+	}
+	parsed, issues := c.env.Parse(source)
+	if issues.Err() != nil {
+		return nil, c.explain(source, nil, issues)
+	}
+	checked, issues := c.env.Check(parsed)
+	if issues.Err() != nil {
+		return nil, c.explain(source, parsed.NativeRep(), issues)
+	}
+	if problem := judge(checked.OutputType()); problem != "" {
+		return nil, &CompileError{Line: 1, Column: 1, Message: problem, Source: source}
+	}
+	if err := c.shadows(source, checked.NativeRep()); err != nil {
+		return nil, err
+	}
+	return c.plan(source, checked)
+}
+
+func unreadable(source string) string {
+	switch {
+	case len(source) > maxSource:
+		return fmt.Sprintf("the expression is longer than %d bytes", maxSource)
+	case !utf8.ValidString(source):
+		return "the expression is not valid UTF-8"
+	default:
+		return ""
+	}
+}
+
+// hasJSON reports whether JSON can hold every value of a type, or whether that can be known only at run time.
+func (c *Compiler) hasJSON(t *cel.Type) bool {
+	switch t.Kind() {
+	case cel.DynKind, cel.BoolKind, cel.IntKind, cel.UintKind, cel.DoubleKind, cel.StringKind, cel.BytesKind,
+		cel.NullTypeKind, cel.TimestampKind, cel.DurationKind, cel.TypeParamKind:
+		return true
+	case cel.ListKind, cel.MapKind:
+		for _, p := range t.Parameters() {
+			if !c.hasJSON(p) {
+				return false
+			}
+		}
+		return true
+	case cel.StructKind:
+		return c.structOf(t) != nil
+	default:
+		return false
+	}
+}
+
+func nameOf(t *cel.Type) string { return cel.FormatCELType(t) }

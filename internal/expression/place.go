@@ -1,0 +1,109 @@
+package expression
+
+import (
+	"fmt"
+
+	"github.com/google/cel-go/cel"
+	apiservercel "k8s.io/apiserver/pkg/cel"
+)
+
+// Place says where an expression stands, and with that, which variables and functions it may use.
+type Place int
+
+const (
+	// ActionRule is the when of a rule of an Action. The variable inputs has the types of the Action's schema.
+	ActionRule Place = iota
+	// RoleWhen is the when of a permission of a Role.
+	RoleWhen
+	// PolicyRule is the when of a rule of an ActionPolicy.
+	PolicyRule
+	// TemplatePlace is the inside of a ${…} template of an Action. It knows neither the time nor groups, because what is
+	// rendered must be the same whenever and by whomever it is rendered again.
+	TemplatePlace
+	// WaitFor is the expression of a waitFor.
+	WaitFor
+	// Person is the expression of the configuration that says which person stands behind a login.
+	Person
+)
+
+// Names of variables that the evaluation treats specially.
+const (
+	varInputs    = "inputs"
+	varRequest   = "request"
+	varRequester = "requester"
+	varNow       = "now"
+	// The hidden ones cannot be written in an expression, because of the @.
+	varExactNow  = "@now"
+	varCalendars = "@calendars"
+)
+
+// scope is what an expression may use at a place.
+type scope struct {
+	// typed are the variables with known fields; inputs is among them only where the place does not know the schema.
+	typed map[string]*apiservercel.DeclType
+	// hints say why a variable that exists elsewhere does not exist here.
+	hints map[string]string
+	// time says that now and calendar exist.
+	time bool
+	// schema says that inputs has the types of the Action's schema.
+	schema bool
+}
+
+var (
+	noTime   = "what is rendered must not depend on the moment; request.createdAt does exist"
+	noGroups = "groups differ from login to login, and what is rendered must not; use username or person"
+)
+
+func scopeOf(place Place) (*scope, error) {
+	dyn := apiservercel.DynType
+	switch place {
+	case ActionRule:
+		return &scope{schema: true, time: true, typed: map[string]*apiservercel.DeclType{
+			varRequest: requestType(), varRequester: personType(), "target": dyn, "namespaceObject": namespaceType(),
+		}}, nil
+	case RoleWhen:
+		return &scope{time: true, typed: map[string]*apiservercel.DeclType{
+			varInputs: dyn, varRequest: requestType(), varRequester: personType(), "caller": personType(),
+		}}, nil
+	case PolicyRule:
+		return &scope{time: true, typed: map[string]*apiservercel.DeclType{
+			varInputs: dyn, varRequest: requestType(), varRequester: personType(), "action": actionType(), "target": dyn,
+			"namespaceObject": namespaceType(),
+		}}, nil
+	case TemplatePlace:
+		return &scope{schema: true, hints: map[string]string{"now": noTime, "calendar": noTime, "groups": noGroups, "teams": noGroups},
+			typed: map[string]*apiservercel.DeclType{
+				varRequest: requestType(), varRequester: namedPersonType(), "target": dyn, "namespaceObject": namespaceType(),
+			}}, nil
+	case WaitFor:
+		return &scope{typed: map[string]*apiservercel.DeclType{"object": dyn}}, nil
+	case Person:
+		return &scope{typed: map[string]*apiservercel.DeclType{"user": object(userTypeName, loginFields())}}, nil
+	default:
+		return nil, fmt.Errorf("failed to find place %d: there is no such place", place)
+	}
+}
+
+// options declare the variables and functions of the scope.
+func (s *scope) options() []cel.EnvOption {
+	var out []cel.EnvOption
+	for name, t := range s.typed {
+		out = append(out, cel.Variable(name, t.CelType()))
+	}
+	if s.time {
+		out = append(out, cel.Variable(varNow, cel.TimestampType))
+		out = append(out, calendarFunctions()...)
+	}
+	return out
+}
+
+// objects are the types with fields, for the type checker.
+func (s *scope) objects() []*apiservercel.DeclType {
+	var out []*apiservercel.DeclType
+	for _, t := range s.typed {
+		if t.IsObject() {
+			out = append(out, t)
+		}
+	}
+	return out
+}

@@ -1,0 +1,100 @@
+package expression
+
+import (
+	"github.com/google/cel-go/cel"
+	apiservercel "k8s.io/apiserver/pkg/cel"
+)
+
+// Bounds of the API types (api/v1alpha1), repeated for the estimate of costs.
+const (
+	maxName      = 253
+	maxLogin     = 1024
+	maxReason    = 4096
+	maxGroups    = 1000
+	maxExtraKeys = 16
+	maxExtraList = 64
+	maxTeams     = 4096
+	maxMetadata  = 256 * 1024
+)
+
+// Names of the types in error messages of the type checker.
+const (
+	inputsTypeName      = "signoff.Inputs"
+	requestTypeName     = "signoff.Request"
+	userTypeName        = "signoff.User"
+	namedPersonTypeName = "signoff.PersonInTemplate"
+	calendarTypeName    = "signoff.Calendar"
+	calendarsTypeName   = "signoff.Calendars"
+)
+
+func text(maxLength int64) *apiservercel.DeclType {
+	t := apiservercel.NewSimpleTypeWithMinSize("string", cel.StringType, nil, apiservercel.MinStringSize)
+	t.MaxElements = 4 * maxLength
+	return t
+}
+
+func textList(maxItems, maxLength int64) *apiservercel.DeclType {
+	return apiservercel.NewListType(text(maxLength), maxItems)
+}
+
+func textMap() *apiservercel.DeclType {
+	return apiservercel.NewMapType(text(maxName), text(maxMetadata), maxMetadata/2)
+}
+
+func object(name string, fields map[string]*apiservercel.DeclType) *apiservercel.DeclType {
+	decls := make(map[string]*apiservercel.DeclField, len(fields))
+	for name, t := range fields {
+		escaped, _ := apiservercel.Escape(name)
+		decls[escaped] = apiservercel.NewDeclField(escaped, t, true, nil, nil)
+	}
+	return apiservercel.NewObjectType(name, decls)
+}
+
+// requestType is the ActionRequest that is judged. action is the Action as "namespace/name".
+func requestType() *apiservercel.DeclType {
+	return object(requestTypeName, map[string]*apiservercel.DeclType{
+		"name": text(maxName), "namespace": text(maxName), "uid": text(maxName), "reason": text(maxReason),
+		"action": text(2 * maxName), "createdAt": apiservercel.TimestampType,
+	})
+}
+
+// loginFields are what the API server knows of a login.
+func loginFields() map[string]*apiservercel.DeclType {
+	return map[string]*apiservercel.DeclType{
+		"username": text(maxLogin), "uid": text(maxLogin), "groups": textList(maxGroups, maxLogin),
+		"extra": apiservercel.NewMapType(text(maxLogin), textList(maxExtraList, maxLogin), maxExtraKeys),
+	}
+}
+
+// personType is somebody who asks or acts.
+func personType() *apiservercel.DeclType {
+	fields := loginFields()
+	fields["person"], fields["teams"] = text(maxLogin), textList(maxTeams, maxName)
+	fields["isServiceAccount"], fields["isAgent"] = apiservercel.BoolType, apiservercel.BoolType
+	return object("signoff.Person", fields)
+}
+
+// namedPersonType is somebody in a template. Groups change from login to login, and what is rendered must not.
+func namedPersonType() *apiservercel.DeclType {
+	return object(namedPersonTypeName, map[string]*apiservercel.DeclType{
+		"username": text(maxLogin), "uid": text(maxLogin), "person": text(maxLogin),
+	})
+}
+
+func metadataFields() map[string]*apiservercel.DeclType {
+	return map[string]*apiservercel.DeclType{"name": text(maxName), "labels": textMap(), "annotations": textMap()}
+}
+
+// namespaceType is the namespace of the target.
+func namespaceType() *apiservercel.DeclType {
+	return object("signoff.Namespace", map[string]*apiservercel.DeclType{
+		"metadata": object("signoff.NamespaceMetadata", metadataFields()),
+	})
+}
+
+// actionType is the Action that a policy judges.
+func actionType() *apiservercel.DeclType {
+	return object("signoff.Action", map[string]*apiservercel.DeclType{
+		"namespace": text(maxName), "name": text(maxName), "labels": textMap(),
+	})
+}

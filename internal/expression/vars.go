@@ -1,0 +1,50 @@
+package expression
+
+import "time"
+
+// Vars are the values that an expression reads.
+type Vars struct {
+	// Values are JSON-native values (map[string]any, []any, string, bool, int64, float64, nil) by the name of the
+	// variable. request.createdAt may be a time.Time or a string in RFC 3339. They are never changed.
+	Values map[string]any
+	// Now is the time of the evaluation: the variable now, and where calendars look.
+	Now time.Time
+	// Calendars finds calendars by name. Nil: every name is unknown.
+	Calendars Calendars
+	// Trace, when set, takes notes of what the answer depended on.
+	Trace *Trace
+}
+
+// Calendars finds the calendars that calendar('name') names.
+type Calendars interface {
+	// Calendar returns the calendar of that name, or an error that says that there is none.
+	Calendar(name string) (Calendar, error)
+}
+
+// Calendar is a named set of times.
+type Calendar interface {
+	// Contains reports whether the calendar is open at t.
+	Contains(t time.Time) bool
+	// Ends returns when the opening around t ends; false when it is not open at t or never ends.
+	Ends(t time.Time) (time.Time, bool)
+	// Next returns when the calendar opens next after t; false when it never does.
+	Next(t time.Time) (time.Time, bool)
+	// NextChange returns when the calendar next opens or closes after t; false when it never does.
+	NextChange(t time.Time) (time.Time, bool)
+}
+
+// Trace takes notes of what answers depended on. One Trace may serve all expressions of a decision.
+type Trace struct {
+	// NextChange is the earliest instant at which time alone could change one of the answers. Zero: never.
+	NextChange time.Time
+}
+
+// note keeps the earlier of the instants.
+func (t *Trace) note(at time.Time) {
+	if t == nil || at.IsZero() {
+		return
+	}
+	if t.NextChange.IsZero() || at.Before(t.NextChange) {
+		t.NextChange = at
+	}
+}

@@ -1,0 +1,144 @@
+package gate
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/catalog"
+	"github.com/signoff-dev/signoff/internal/expression"
+	"github.com/signoff-dev/signoff/internal/snapshot"
+)
+
+// Access says whether somebody may use a verb on an Action.
+type Access struct {
+	// Permission is the permission that allows it; nil where none does.
+	Permission *catalog.Permission
+	// Unmet are permissions whose condition does not hold.
+	Unmet []Unmet
+
+	request *accessRequest
+}
+
+// Unmet is a permission whose condition does not hold, or could not be judged.
+type Unmet struct {
+	Permission *catalog.Permission
+	Err        error
+}
+
+type accessRequest struct {
+	snapshot *snapshot.Snapshot
+	action   *catalog.Action
+	verb     v1alpha1.Verb
+	caller   *v1alpha1.Identity
+	vars     expression.Vars
+	budget   *expression.Budget
+}
+
+// access finds a permission whose condition holds. A condition that fails grants nothing.
+func (g *Gate) access(ctx context.Context, req *accessRequest) *Access {
+	out := &Access{request: req}
+	vars := req.vars
+	for _, permission := range req.snapshot.Permissions(req.action.Object, req.verb, req.caller) {
+		if permission.When == nil {
+			out.Permission = permission
+			return out
+		}
+		if _, ok := vars.Values["caller"]; !ok {
+			vars.Values = maps.Clone(req.vars.Values)
+			vars.Values["caller"] = g.personVar(req.snapshot, req.caller)
+		}
+		holds, err := permission.When.EvalBool(ctx, vars, req.budget)
+		if err == nil && holds {
+			out.Permission = permission
+			return out
+		}
+		out.Unmet = append(out.Unmet, Unmet{permission, err})
+	}
+	return out
+}
+
+// problem says who could, and what the caller lacks.
+func (a *Access) problem(caller *v1alpha1.Identity) *Problem {
+	if len(a.Unmet) > 0 {
+		return &Problem{Reason: v1alpha1.ReasonNotAuthorized, Message: a.unmet()}
+	}
+	ref := a.request.action.Ref()
+	lines := []string{
+		fmt.Sprintf("you (%s) may not %s %s.", caller.Username, a.request.verb, ref),
+		fmt.Sprintf("Nobody granted it: no Role in namespace %s gives %q on %s to %s.", ref.Namespace, a.request.verb, ref.Name, caller.Username+groupsText(caller)),
+		whoCan(a.request.snapshot, a.request.action, a.request.verb),
+		fmt.Sprintf("Ask: the owners of namespace %s.  See what there is: kubectl get actions -n %s", ref.Namespace, ref.Namespace),
+	}
+	return &Problem{Reason: v1alpha1.ReasonNotAuthorized, Message: strings.Join(lines, "\n  ")}
+}
+
+func (a *Access) unmet() string {
+	ref := a.request.action.Ref()
+	var lines []string
+	for _, unmet := range a.Unmet {
+		name := ref.Namespace + "/" + unmet.Permission.Role.Object.Name
+		demand := unmet.Permission.Message
+		if demand == "" {
+			demand = "its condition holds, and it does not now: " + unmet.Permission.When.Source()
+		}
+		line := fmt.Sprintf("role %s lets you %s %s only when: %s", name, a.request.verb, ref.Name, demand)
+		if unmet.Err != nil {
+			line += fmt.Sprintf("\n  It could not be judged: %v", unmet.Err)
+		}
+		lines = append(lines, line)
+	}
+	return strings.Join(lines, "\n")
+}
+
+const maxGroupsShown = 8
+
+func groupsText(caller *v1alpha1.Identity) string {
+	groups := slices.DeleteFunc(slices.Clone(caller.Groups), func(g string) bool { return g == "system:authenticated" })
+	if len(groups) == 0 {
+		return ""
+	}
+	more := ""
+	if len(groups) > maxGroupsShown {
+		groups, more = groups[:maxGroupsShown], ", …"
+	}
+	return fmt.Sprintf(" or to groups [%s%s]", strings.Join(groups, ", "), more)
+}
+
+// whoCan names the Roles that give a verb on an Action, and their members in short.
+func whoCan(s *snapshot.Snapshot, action *catalog.Action, verb v1alpha1.Verb) string {
+	var roles []string
+	for _, role := range s.Roles(action.Object.Namespace) {
+		if slices.ContainsFunc(role.Permissions, func(p *catalog.Permission) bool { return snapshot.Grants(p, action.Object, verb) }) {
+			roles = append(roles, fmt.Sprintf("role %s (%s)", role.Object.Name, Members(&role.Object.Spec.Members)))
+		}
+	}
+	if len(roles) == 0 {
+		return "Who can: nobody."
+	}
+	if len(roles) > maxNames {
+		roles = append(roles[:maxNames], "…")
+	}
+	return "Who can: " + strings.Join(roles, ", ") + "."
+}
+
+// Members shows subjects to people in a few words.
+func Members(s *v1alpha1.Subjects) string {
+	var parts []string
+	for _, list := range []struct {
+		word  string
+		names []string
+	}{{"team", s.Teams}, {"group", s.Groups}, {"", s.Users}, {"serviceaccount", s.ServiceAccounts}} {
+		for i, name := range list.names {
+			if i == 3 {
+				parts = append(parts, fmt.Sprintf("%d more", len(list.names)-i))
+				break
+			}
+			parts = append(parts, strings.TrimSpace(list.word+" "+name))
+		}
+	}
+	return strings.Join(parts, ", ")
+}

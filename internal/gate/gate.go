@@ -1,0 +1,146 @@
+// Package gate judges a request as a whole: is there such an Action, do the inputs fit, may the requester ask, what do the
+// facts and the rules say, and who must agree. The webhook and the reconcilers ask the same gate.
+package gate
+
+import (
+	"context"
+	"time"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/catalog"
+	"github.com/signoff-dev/signoff/internal/decision"
+	"github.com/signoff-dev/signoff/internal/expression"
+	"github.com/signoff-dev/signoff/internal/identity"
+	"github.com/signoff-dev/signoff/internal/snapshot"
+)
+
+// deadline bounds the evaluation of all expressions of one judgement.
+const deadline = 2 * time.Second
+
+// Facts reads what rules are judged on.
+type Facts interface {
+	// Object reads an object as a ServiceAccount, with its rights only.
+	Object(ctx context.Context, namespace, serviceAccount string, ref v1alpha1.ObjectReference) (*unstructured.Unstructured, error)
+	// Namespace reads the metadata of a namespace, with the JSON names of its fields.
+	Namespace(ctx context.Context, name string) (map[string]any, error)
+}
+
+// Gate judges requests and voters.
+type Gate struct {
+	store             *snapshot.Store
+	rules             *identity.Rules
+	facts             Facts
+	operatorNamespace string
+}
+
+// New makes a gate. Calendars of policies are found in the operator's namespace.
+func New(store *snapshot.Store, rules *identity.Rules, facts Facts, operatorNamespace string) *Gate {
+	return &Gate{store: store, rules: rules, facts: facts, operatorNamespace: operatorNamespace}
+}
+
+// Subject is a request to be judged.
+type Subject struct {
+	Namespace, Name, UID string
+	CreatedAt            time.Time
+	Spec                 *v1alpha1.ActionRequestSpec
+	Requester            v1alpha1.Identity
+}
+
+// SubjectOf gives the subject for a stored request.
+func SubjectOf(r *v1alpha1.ActionRequest) *Subject {
+	s := &Subject{
+		Namespace: r.Namespace, Name: r.Name, UID: string(r.UID),
+		CreatedAt: r.CreationTimestamp.Time, Spec: &r.Spec,
+	}
+	if r.Spec.Requester != nil {
+		s.Requester = *r.Spec.Requester
+	}
+	return s
+}
+
+// Judgement is what the gate found out. Its fields are set as far as it came.
+type Judgement struct {
+	// Snapshot is what it was judged on.
+	Snapshot *snapshot.Snapshot
+	// Now is when.
+	Now time.Time
+	// Action is the Action that was asked for.
+	Action *catalog.Action
+	// Inputs are the inputs with defaults filled in.
+	Inputs map[string]any
+	// Access says by which permission the requester may ask, or why not.
+	Access *Access
+	// Vars are the facts, as templates see them.
+	Vars expression.Vars
+	// Target is the live target, where something needs it.
+	Target *unstructured.Unstructured
+	// Verdict is the answer of the rules.
+	Verdict *decision.Verdict
+	// Stages are the stages that must approve, with every template filled in.
+	Stages []Stage
+	// NextChange is the next instant at which time alone could change the judgement. Zero: never.
+	NextChange time.Time
+	// Problem says why the request cannot go ahead. Nil: it can, once every stage has approved and nothing holds it.
+	Problem *Problem
+}
+
+// Stage is a stage that must approve.
+type Stage struct {
+	*catalog.Stage
+	// Requirements say who, with every template filled in.
+	Requirements []v1alpha1.Requirement
+}
+
+// Problem says why a request cannot go ahead.
+type Problem struct {
+	// Reason is one of the reason codes of the API.
+	Reason string
+	// Message is what people read.
+	Message string
+	// Fields, where set, say which fields of the request are wrong. Then the request can never be right.
+	Fields field.ErrorList
+	// Transient says that the answer may be another one soon: a fact could not be read, a cache is not in sync.
+	Transient bool
+}
+
+// Judge judges a request at a time. It never fails: what cannot be found out is a Problem.
+func (g *Gate) Judge(ctx context.Context, subject *Subject, now time.Time) *Judgement {
+	ctx, cancel := context.WithTimeout(ctx, deadline)
+	defer cancel()
+	run := &run{gate: g, subject: subject, budget: expression.NewBudget(), trace: &expression.Trace{}}
+	run.out = &Judgement{Snapshot: g.store.Current(), Now: now}
+	for _, part := range []func(context.Context) *Problem{run.action, run.admitted, run.inputs, run.access, run.gather, run.decide, run.resolve} {
+		if problem := part(ctx); problem != nil {
+			run.out.Problem = problem
+			break
+		}
+	}
+	run.out.NextChange = run.trace.NextChange
+	if run.out.Verdict != nil {
+		run.out.NextChange = decision.Earlier(run.out.NextChange, run.out.Verdict.NextChange)
+	}
+	return run.out
+}
+
+// Context finds the Action and the inputs of a request without judging it: what is needed to judge a voter.
+func (g *Gate) Context(ctx context.Context, subject *Subject, now time.Time) (*Judgement, *Problem) {
+	run := &run{gate: g, subject: subject, budget: expression.NewBudget(), trace: &expression.Trace{}}
+	run.out = &Judgement{Snapshot: g.store.Current(), Now: now}
+	if problem := run.action(ctx); problem != nil {
+		return run.out, problem
+	}
+	return run.out, run.inputs(ctx)
+}
+
+// run is one judgement in the making.
+type run struct {
+	gate     *Gate
+	subject  *Subject
+	budget   *expression.Budget
+	trace    *expression.Trace
+	policies []snapshot.PolicyEntry
+	out      *Judgement
+}

@@ -1,0 +1,289 @@
+package gate
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/decision"
+	"github.com/signoff-dev/signoff/internal/expression"
+	"github.com/signoff-dev/signoff/internal/identity"
+)
+
+func (r *run) action(context.Context) *Problem {
+	ref := r.subject.Spec.ActionRef
+	if !r.out.Snapshot.Synced() {
+		return &Problem{Reason: v1alpha1.ReasonIndeterminate, Transient: true,
+			Message: "Signoff has just started and does not know all rules yet, so it cannot decide. Try again in a few seconds."}
+	}
+	action, errs := r.out.Snapshot.Action(ref)
+	if len(errs) > 0 {
+		return &Problem{Reason: v1alpha1.ReasonActionUnavailable, Message: fmt.Sprintf("Action %s is not valid, so it cannot be requested: %v. Its owners must mend it.", ref, errs.ToAggregate())}
+	}
+	if action == nil {
+		return &Problem{
+			Reason: v1alpha1.ReasonActionUnavailable, Message: fmt.Sprintf("there is no Action %s", ref),
+			Fields: field.ErrorList{field.Invalid(field.NewPath("spec", "actionRef"), ref.String(), noSuchAction(r.out.Snapshot.ActionNames(ref.Namespace), ref))},
+		}
+	}
+	r.out.Action = action
+	return nil
+}
+
+// maxNames bounds how many names a message lists.
+const maxNames = 10
+
+func noSuchAction(names []string, ref v1alpha1.ActionReference) string {
+	if len(names) == 0 {
+		return fmt.Sprintf("there is no Action in namespace %s; see: kubectl get actions -A", ref.Namespace)
+	}
+	more := ""
+	if len(names) > maxNames {
+		names, more = names[:maxNames], ", …"
+	}
+	return fmt.Sprintf("there is no such Action; namespace %s has: %s%s", ref.Namespace, strings.Join(names, ", "), more)
+}
+
+// admitted stops those whom no Role lets ask at all, before anything is said about inputs.
+func (r *run) admitted(context.Context) *Problem {
+	if len(r.out.Snapshot.Permissions(r.out.Action.Object, v1alpha1.VerbRequest, &r.subject.Requester)) > 0 {
+		return nil
+	}
+	r.out.Access = &Access{request: &accessRequest{snapshot: r.out.Snapshot, action: r.out.Action, verb: v1alpha1.VerbRequest}}
+	return r.out.Access.problem(&r.subject.Requester)
+}
+
+func (r *run) inputs(context.Context) *Problem {
+	var raw []byte
+	if r.subject.Spec.Inputs != nil {
+		raw = r.subject.Spec.Inputs.Raw
+	}
+	resolved, errs := r.out.Action.Inputs.Resolve(raw, field.NewPath("spec", "inputs"))
+	if len(errs) > 0 {
+		return &Problem{
+			Reason: v1alpha1.ReasonActionUnavailable, Fields: errs,
+			Message: fmt.Sprintf("the inputs no longer fit Action %s: %v", r.out.Action.Ref(), errs.ToAggregate()),
+		}
+	}
+	r.out.Inputs = resolved
+	r.out.Vars = r.vars(r.out.Action.Object.Namespace)
+	return nil
+}
+
+// vars are the variables that do not need to be read anywhere, with the Calendars of a namespace.
+func (r *run) vars(namespace string) expression.Vars {
+	return expression.Vars{
+		Values: map[string]any{
+			"inputs":    r.out.Inputs,
+			"request":   r.requestVar(),
+			"requester": r.gate.personVar(r.out.Snapshot, &r.subject.Requester),
+		},
+		Now: r.out.Now, Calendars: r.out.Snapshot.Calendars(namespace), Trace: r.trace,
+	}
+}
+
+func (r *run) requestVar() map[string]any {
+	created := r.subject.CreatedAt
+	if created.IsZero() {
+		created = r.out.Now
+	}
+	return map[string]any{
+		"name": r.subject.Name, "namespace": r.subject.Namespace, "uid": r.subject.UID,
+		"reason": r.subject.Spec.Reason, "action": r.subject.Spec.ActionRef.String(),
+		"createdAt": created.UTC().Truncate(time.Second),
+	}
+}
+
+func (r *run) access(ctx context.Context) *Problem {
+	access := r.gate.access(ctx, &accessRequest{
+		snapshot: r.out.Snapshot, action: r.out.Action, verb: v1alpha1.VerbRequest,
+		caller: &r.subject.Requester, vars: r.out.Vars, budget: r.budget,
+	})
+	r.out.Access = access
+	if access.Permission != nil {
+		return nil
+	}
+	return access.problem(&r.subject.Requester)
+}
+
+// gather reads the facts that the rules of the Action and of the matching policies need.
+func (r *run) gather(ctx context.Context) *Problem {
+	action := r.out.Action
+	r.policies = r.out.Snapshot.Policies(action.Object, r.subject.Namespace)
+	needsTarget, needsNamespace := action.NeedsTarget, action.NeedsNamespace
+	for _, entry := range r.policies {
+		needsTarget = needsTarget || entry.Policy.NeedsTarget
+		needsNamespace = needsNamespace || entry.Policy.NeedsNamespace
+	}
+	if action.Target == nil || (!needsTarget && !needsNamespace) {
+		return nil
+	}
+	ref, problem := r.targetRef(ctx)
+	if problem != nil {
+		return problem
+	}
+	if needsNamespace && ref.Namespace != "" {
+		namespace, err := r.gate.facts.Namespace(ctx, ref.Namespace)
+		if err != nil {
+			return unavailable("the namespace of the target", "Namespace "+ref.Namespace, err)
+		}
+		r.out.Vars.Values["namespaceObject"] = map[string]any{"metadata": namespace}
+	}
+	if needsTarget {
+		object, err := r.gate.facts.Object(ctx, action.Object.Namespace, action.ReadServiceAccount(), ref)
+		if err != nil {
+			return unavailable("the target", Name(&ref), err)
+		}
+		r.out.Target = object
+		r.out.Vars.Values["target"] = object.Object
+	}
+	return nil
+}
+
+func (r *run) targetRef(ctx context.Context) (v1alpha1.ObjectReference, *Problem) {
+	target := r.out.Action.Target
+	ref := v1alpha1.ObjectReference{APIVersion: target.APIVersion, Kind: target.Kind}
+	var err error
+	if target.Namespace != nil {
+		ref.Namespace, err = target.Namespace.RenderString(ctx, r.out.Vars, r.budget)
+	}
+	if err == nil {
+		ref.Name, err = target.Name.RenderString(ctx, r.out.Vars, r.budget)
+	}
+	if err != nil {
+		return ref, &Problem{Reason: v1alpha1.ReasonIndeterminate, Message: fmt.Sprintf("cannot tell what the target is: %v", err)}
+	}
+	return ref, nil
+}
+
+// Name shows an object to people, as "Deployment production/checkout".
+func Name(ref *v1alpha1.ObjectReference) string {
+	if ref.Namespace == "" {
+		return ref.Kind + " " + ref.Name
+	}
+	return ref.Kind + " " + ref.Namespace + "/" + ref.Name
+}
+
+func unavailable(what, name string, err error) *Problem {
+	return &Problem{Reason: v1alpha1.ReasonFactsUnavailable, Transient: true,
+		Message: fmt.Sprintf("cannot read %s, %s: %v", what, name, err)}
+}
+
+func (r *run) decide(ctx context.Context) *Problem {
+	action := r.out.Action
+	rules := &decision.Rules{Own: action.Rules, Default: action.Default}
+	for _, entry := range r.policies {
+		rules.Policies = append(rules.Policies, decision.Policy{Name: entry.Policy.Object.Name, Rules: entry.Policy.Rules, Err: entry.Err})
+	}
+	policyVars := r.out.Vars
+	policyVars.Calendars = r.out.Snapshot.Calendars(r.gate.operatorNamespace)
+	if len(rules.Policies) > 0 {
+		policyVars.Values = maps.Clone(r.out.Vars.Values)
+		policyVars.Values["action"] = map[string]any{
+			"namespace": action.Object.Namespace, "name": action.Object.Name, "labels": toMap(action.Object.Labels),
+		}
+	}
+	r.out.Verdict = decision.Decide(ctx, rules, &decision.Situation{
+		Now: r.out.Now, Action: r.out.Vars, Policy: policyVars, Budget: r.budget,
+	})
+	return verdictProblem(r.out)
+}
+
+func verdictProblem(j *Judgement) *Problem {
+	if j.Verdict.Effect == v1alpha1.EffectDeny && !j.Verdict.Indeterminate() {
+		return &Problem{Reason: v1alpha1.ReasonDeniedByRule, Message: denied(j)}
+	}
+	if j.Verdict.Indeterminate() {
+		lines := make([]string, len(j.Verdict.Errors))
+		for i, err := range j.Verdict.Errors {
+			lines[i] = err.Error()
+		}
+		return &Problem{Reason: v1alpha1.ReasonIndeterminate,
+			Message: fmt.Sprintf("cannot decide on %s, and no error means yes:\n  %s", j.Action.Ref(), strings.Join(lines, "\n  "))}
+	}
+	return nil
+}
+
+// denied says which rules deny, and until when where time decides.
+func denied(j *Judgement) string {
+	var lines []string
+	for _, rule := range j.Verdict.By(v1alpha1.EffectDeny) {
+		message := rule.Message
+		if message == "" {
+			message = ruleSource(rule.Name, rule.When != nil)
+		}
+		lines = append(lines, fmt.Sprintf("%s (%s)", message, RuleName(j.Action, rule.Name)))
+	}
+	text := strings.Join(lines, "\n  ")
+	if !j.Verdict.NextChange.IsZero() {
+		text += fmt.Sprintf("\n  Time may change this on %s.", Time(j.Verdict.NextChange, j.Now))
+	}
+	return text
+}
+
+func ruleSource(name string, conditional bool) string {
+	if name == "default" {
+		return "no rule of the Action allows this"
+	}
+	if conditional {
+		return "the condition of a rule that denies holds"
+	}
+	return "a rule denies every request"
+}
+
+// RuleName shows a rule to people.
+func RuleName(action interface {
+	Ref() v1alpha1.ActionReference
+}, name string) string {
+	if policy, ok := strings.CutPrefix(name, "policy/"); ok {
+		policy, rule, _ := strings.Cut(policy, "/")
+		return fmt.Sprintf("ActionPolicy %s, rule %s", policy, rule)
+	}
+	if name == "default" {
+		return fmt.Sprintf("default of Action %s", action.Ref())
+	}
+	return fmt.Sprintf("rule %s of Action %s", name, action.Ref())
+}
+
+// Time shows an instant to people: in UTC, with the year where it is not this one.
+func Time(at, now time.Time) string {
+	if at.UTC().Year() != now.UTC().Year() {
+		return at.UTC().Format("Mon 2 Jan 2006 15:04 MST")
+	}
+	return at.UTC().Format("Mon 2 Jan 15:04 MST")
+}
+
+func (g *Gate) personVar(snap interface {
+	TeamsOf(*v1alpha1.Identity) []string
+}, id *v1alpha1.Identity) map[string]any {
+	_, isServiceAccount := identity.ServiceAccount(id.Username)
+	extra := make(map[string]any, len(id.Extra))
+	for key, values := range id.Extra {
+		extra[key] = toList(values)
+	}
+	return map[string]any{
+		"username": id.Username, "uid": id.UID, "groups": toList(id.Groups), "extra": extra, "person": id.Person,
+		"teams": toList(snap.TeamsOf(id)), "isServiceAccount": isServiceAccount, "isAgent": g.rules.IsAgent(id),
+	}
+}
+
+func toList(values []string) []any {
+	list := make([]any, len(values))
+	for i, v := range values {
+		list[i] = v
+	}
+	return list
+}
+
+func toMap(values map[string]string) map[string]any {
+	out := make(map[string]any, len(values))
+	for k, v := range values {
+		out[k] = v
+	}
+	return out
+}

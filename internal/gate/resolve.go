@@ -1,0 +1,152 @@
+package gate
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/catalog"
+	"github.com/signoff-dev/signoff/internal/snapshot"
+)
+
+// AnyRole stands in resolved Approvers for every Role that gives the verb approve on the Action.
+const AnyRole = "*"
+
+// resolve fills in the templates of every stage that must approve. A stage that would name nobody stops the request.
+func (r *run) resolve(ctx context.Context) *Problem {
+	for _, stage := range r.out.Verdict.Stages {
+		resolved := Stage{Stage: stage}
+		for i := range stage.Requirements {
+			requirement, problem := r.requirement(ctx, stage, &stage.Requirements[i])
+			if problem != nil {
+				return problem
+			}
+			resolved.Requirements = append(resolved.Requirements, requirement)
+		}
+		r.out.Stages = append(r.out.Stages, resolved)
+	}
+	return nil
+}
+
+func (r *run) requirement(ctx context.Context, stage *catalog.Stage, from *catalog.Requirement) (v1alpha1.Requirement, *Problem) {
+	out := v1alpha1.Requirement{Name: from.Name, Count: from.Count}
+	if len(from.Approvers) == 0 {
+		out.Approvers.Roles = []string{AnyRole}
+	}
+	for i := range from.Approvers {
+		names, problem := r.names(ctx, stage, &from.Approvers[i])
+		if problem != nil {
+			return out, problem
+		}
+		*listOf(&out.Approvers, from.Approvers[i].Kind) = names
+	}
+	if who := emptiness(r.out.Snapshot, r.out.Action, &out.Approvers); who != "" {
+		return out, nobody(stage, who)
+	}
+	return out, nil
+}
+
+func (r *run) names(ctx context.Context, stage *catalog.Stage, list *catalog.ApproverList) ([]string, *Problem) {
+	var names []string
+	for _, text := range list.Names {
+		name, err := text.RenderString(ctx, r.out.Vars, r.budget)
+		if err != nil {
+			return nil, &Problem{Reason: v1alpha1.ReasonIndeterminate, Message: fmt.Sprintf(
+				"cannot tell who must approve: stage %q asks for %s, and %v", stage.Ref.Name, text.Source, err)}
+		}
+		if errs := catalog.CheckApprover(list.Kind, name, field.NewPath(string(list.Kind))); len(errs) > 0 {
+			return nil, nobody(stage, fmt.Sprintf("%s gives %q: %s", text.Source, name, errs[0].Detail))
+		}
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return slices.Compact(names), nil
+}
+
+func nobody(stage *catalog.Stage, who string) *Problem {
+	return &Problem{Reason: v1alpha1.ReasonIndeterminate,
+		Message: fmt.Sprintf("cannot tell who must approve: in stage %q, %s. Nobody could agree, so the request could never run.", stage.Ref.Name, who)}
+}
+
+func listOf(a *v1alpha1.Approvers, kind catalog.ApproverKind) *[]string {
+	switch kind {
+	case catalog.ApproverUsers:
+		return &a.Users
+	case catalog.ApproverGroups:
+		return &a.Groups
+	case catalog.ApproverTeams:
+		return &a.Teams
+	case catalog.ApproverServiceAccounts:
+		return &a.ServiceAccounts
+	case catalog.ApproverRoles:
+		return &a.Roles
+	case catalog.ApproverLeadsOf:
+		return &a.LeadsOf
+	}
+	return &[]string{}
+}
+
+// emptiness says why approvers name nobody at all, or nothing where somebody may exist.
+func emptiness(s *snapshot.Snapshot, action *catalog.Action, a *v1alpha1.Approvers) string {
+	users, open := approvers(s, action, a)
+	if len(users) > 0 || open || len(a.ServiceAccounts) > 0 {
+		return ""
+	}
+	var why []string
+	for _, team := range slices.Concat(a.Teams, a.LeadsOf) {
+		if s.Team(team) == nil {
+			why = append(why, fmt.Sprintf("there is no Team %q", team))
+		} else {
+			why = append(why, fmt.Sprintf("Team %q names nobody", team))
+		}
+	}
+	for _, role := range a.Roles {
+		if role == AnyRole {
+			why = append(why, fmt.Sprintf("no Role in namespace %s gives \"approve\" on %s", action.Object.Namespace, action.Object.Name))
+		} else if s.Role(action.Object.Namespace, role) == nil {
+			why = append(why, fmt.Sprintf("there is no Role %q in namespace %s", role, action.Object.Namespace))
+		} else {
+			why = append(why, fmt.Sprintf("Role %q has no members", role))
+		}
+	}
+	if len(why) == 0 {
+		return "it names nobody"
+	}
+	return strings.Join(why, " and ")
+}
+
+// approvers lists the users that approvers name, and tells whether others may exist whom nobody can list, such as the members
+// of a group.
+func approvers(s *snapshot.Snapshot, action *catalog.Action, a *v1alpha1.Approvers) (users []string, open bool) {
+	add := func(subjects *v1alpha1.Subjects) {
+		u, groups := s.PeopleOf(subjects)
+		users, open = append(users, u...), open || groups
+	}
+	add(&v1alpha1.Subjects{Users: a.Users, Groups: a.Groups, Teams: a.Teams})
+	for _, team := range a.LeadsOf {
+		if t := s.Team(team); t != nil {
+			add(t.Spec.Leads)
+		}
+	}
+	for _, role := range rolesOf(s, action, a.Roles) {
+		add(&role.Object.Spec.Members)
+	}
+	slices.Sort(users)
+	return slices.Compact(users), open
+}
+
+// rolesOf finds the Roles that approvers name.
+func rolesOf(s *snapshot.Snapshot, action *catalog.Action, names []string) []*catalog.Role {
+	var roles []*catalog.Role
+	for _, role := range s.Roles(action.Object.Namespace) {
+		grants := func(p *catalog.Permission) bool { return snapshot.Grants(p, action.Object, v1alpha1.VerbApprove) }
+		if slices.Contains(names, role.Object.Name) || slices.Contains(names, AnyRole) && slices.ContainsFunc(role.Permissions, grants) {
+			roles = append(roles, role)
+		}
+	}
+	return roles
+}

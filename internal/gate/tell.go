@@ -1,0 +1,180 @@
+package gate
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/expression"
+)
+
+// DefaultTTL is how long an unfinished request lives where the Action does not say.
+const DefaultTTL = 168 * time.Hour
+
+// maxWarning is the length of a warning in characters. Longer ones could be cut by the API server.
+const maxWarning = 240
+
+// Expires says when an unfinished request ends.
+func Expires(action *v1alpha1.Action, subject *Subject, now time.Time) time.Time {
+	created := subject.CreatedAt
+	if created.IsZero() {
+		created = now
+	}
+	ttl := DefaultTTL
+	if action != nil {
+		if v, err := action.Spec.RequestTTL.Value(DefaultTTL); err == nil {
+			ttl = v
+		}
+	}
+	end := created.Add(ttl)
+	if at := subject.Spec.ExpiresAt; at != nil && at.Time.Before(end) {
+		return at.Time
+	}
+	return end
+}
+
+// Warnings tells a requester in a few lines what an admitted request will need. Each is one line and short, because the API
+// server drops what is not.
+func (g *Gate) Warnings(ctx context.Context, j *Judgement, s *Subject) []string {
+	var warnings []string
+	for i := range j.Stages {
+		stage := &j.Stages[i]
+		warnings = append(warnings, fmt.Sprintf("needs %s in stage %q from %s (not you). Rule: %s.",
+			approvalsText(stage.Requirements), stage.Ref.Name, g.Who(j, stage.Requirements, &s.Requester), rulesFor(j, stage)))
+		if short := g.Short(ctx, j, stage.Requirements, &s.Requester); slices.ContainsFunc(short, func(n int) bool { return n > 0 }) {
+			warnings = append(warnings, fmt.Sprintf("nobody can meet stage %q as things are: %s needed, and too few people are able to. Add members, or cancel.",
+				stage.Ref.Name, Needs(stage.Requirements, nil)))
+		}
+	}
+	for _, rule := range j.Verdict.By(v1alpha1.EffectHold) {
+		warnings = append(warnings, "held by "+RuleName(j.Action, rule.Name)+untilText(j)+"; it starts by itself.")
+	}
+	if len(warnings) > 0 {
+		warnings = append(warnings, fmt.Sprintf("it expires %s if nobody decides. Follow: kubectl wait -n %s actionrequest/%s --for=condition=Finished --timeout=24h",
+			Time(Expires(j.Action.Object, s, j.Now), j.Now), s.Namespace, s.Name))
+	}
+	for i := range warnings {
+		warnings[i] = Cut(warnings[i], maxWarning)
+	}
+	return warnings
+}
+
+func untilText(j *Judgement) string {
+	if j.Verdict.NextChange.IsZero() {
+		return ""
+	}
+	return " until " + Time(j.Verdict.NextChange, j.Now)
+}
+
+func approvalsText(requirements []v1alpha1.Requirement) string {
+	total := 0
+	for i := range requirements {
+		total += int(requirements[i].Count)
+	}
+	if total == 1 {
+		return "1 approval"
+	}
+	return fmt.Sprintf("%d approvals", total)
+}
+
+// rulesFor names the rules that demand a stage.
+func rulesFor(j *Judgement, stage *Stage) string {
+	var names []string
+	for _, rule := range j.Verdict.By(v1alpha1.EffectRequireApproval) {
+		if slices.Contains(rule.Stages, stage.Stage) {
+			names = append(names, rule.Name)
+		}
+	}
+	return strings.Join(names, ", ")
+}
+
+// Cut shortens a text to so many characters.
+func Cut(text string, length int) string {
+	runes := []rune(text)
+	if len(runes) <= length {
+		return text
+	}
+	return string(runes[:length-1]) + "…"
+}
+
+// MayCancel tells whether somebody may cancel a request: the requester, or who holds the verb cancel. Nil means yes. Where
+// the Action is gone, only the requester can be known.
+func (g *Gate) MayCancel(ctx context.Context, s *Subject, caller *v1alpha1.Identity, now time.Time) *Problem {
+	same, err := g.rules.SamePerson(ctx, &s.Requester, caller)
+	if err == nil && same {
+		return nil
+	}
+	snap := g.store.Current()
+	action, _ := snap.Action(s.Spec.ActionRef)
+	if action == nil {
+		return &Problem{Reason: v1alpha1.ReasonNotAuthorized, Message: fmt.Sprintf("only the requester (%s) may cancel this: Action %s is not there to say who else may.", s.Requester.Username, s.Spec.ActionRef)}
+	}
+	run := &run{gate: g, subject: s, budget: expression.NewBudget(), trace: &expression.Trace{}, out: &Judgement{Snapshot: snap, Now: now, Action: action}}
+	if problem := run.inputs(ctx); problem != nil {
+		return problem
+	}
+	access := g.access(ctx, &accessRequest{snapshot: snap, action: action, verb: v1alpha1.VerbCancel, caller: caller, vars: run.out.Vars, budget: run.budget})
+	if access.Permission != nil {
+		return nil
+	}
+	return access.problem(caller)
+}
+
+// VerdictStatus brings a verdict to the form that is stored and shown.
+func VerdictStatus(j *Judgement) *v1alpha1.Verdict {
+	if j.Verdict == nil {
+		return nil
+	}
+	out := &v1alpha1.Verdict{Effect: j.Verdict.Effect, EvaluatedAt: metav1.NewTime(j.Now)}
+	for _, rule := range j.Verdict.Rules {
+		out.Rules = append(out.Rules, v1alpha1.RuleResult{Name: rule.Name, Effect: rule.Effect, Message: rule.Message})
+	}
+	if len(out.Rules) > 64 {
+		out.Rules = out.Rules[:64]
+	}
+	for i := range j.Stages {
+		out.Stages = append(out.Stages, j.Stages[i].Ref.ID())
+	}
+	if !j.NextChange.IsZero() {
+		at := metav1.NewTime(j.NextChange)
+		out.NextChange = &at
+	}
+	return out
+}
+
+// Explanation is a judgement for programs: what a dry run answers.
+type Explanation struct {
+	Allowed bool              `json:"allowed"`
+	Reason  string            `json:"reason,omitempty"`
+	Message string            `json:"message,omitempty"`
+	Verdict *v1alpha1.Verdict `json:"verdict,omitempty"`
+	Inputs  map[string]any    `json:"inputs,omitempty"`
+	Stages  []ExplainedStage  `json:"stages,omitempty"`
+	Errors  []string          `json:"errors,omitempty"`
+}
+
+// ExplainedStage is a stage that would have to approve.
+type ExplainedStage struct {
+	Stage        string                 `json:"stage"`
+	Requirements []v1alpha1.Requirement `json:"requirements"`
+}
+
+// Explain brings a judgement to the form that a dry run answers.
+func Explain(j *Judgement) *Explanation {
+	out := &Explanation{Allowed: j.Problem == nil, Verdict: VerdictStatus(j), Inputs: j.Inputs}
+	if j.Problem != nil {
+		out.Reason, out.Message = j.Problem.Reason, j.Problem.Message
+		for _, err := range j.Problem.Fields {
+			out.Errors = append(out.Errors, err.Error())
+		}
+	}
+	for i := range j.Stages {
+		out.Stages = append(out.Stages, ExplainedStage{Stage: j.Stages[i].Ref.ID(), Requirements: j.Stages[i].Requirements})
+	}
+	return out
+}

@@ -1,0 +1,291 @@
+package gate
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/expression"
+	"github.com/signoff-dev/signoff/internal/identity"
+	"github.com/signoff-dev/signoff/internal/quorum"
+)
+
+// Eligibility says whether somebody may vote in a stage, judged now.
+type Eligibility struct {
+	// Meets tells, for each requirement, whether the voter could meet it.
+	Meets []bool
+	// Problem says why the voter may not vote. Nil: the voter may.
+	Problem *Problem
+}
+
+// Eligible judges a voter for a stage of a judged request: now, whether the vote is being cast or was cast before.
+func (g *Gate) Eligible(ctx context.Context, j *Judgement, stage string, requirements []v1alpha1.Requirement, requester, voter *v1alpha1.Identity) *Eligibility {
+	out := &Eligibility{Meets: make([]bool, len(requirements))}
+	refuse := func(reason, message string) *Eligibility {
+		out.Problem = &Problem{Reason: reason, Message: message}
+		return out
+	}
+	if ok, why := g.rules.MayVote(voter); !ok {
+		return refuse(v1alpha1.ReasonNotAnApprover, "you cannot approve: "+why+".")
+	}
+	same, err := g.rules.SamePerson(ctx, requester, voter)
+	if err != nil {
+		return refuse(v1alpha1.ReasonIndeterminate, fmt.Sprintf("cannot tell whether you are the requester: %v", err))
+	}
+	if same {
+		return refuse(v1alpha1.ReasonSelfApproval, g.selfApproval(j, requirements, requester, voter))
+	}
+	access := g.access(ctx, &accessRequest{
+		snapshot: j.Snapshot, action: j.Action, verb: v1alpha1.VerbApprove, caller: voter, vars: j.Vars, budget: expression.NewBudget(),
+	})
+	if access.Permission == nil {
+		return refuse(v1alpha1.ReasonNotAnApprover, access.problem(voter).Message)
+	}
+	any := false
+	for i := range requirements {
+		out.Meets[i] = g.matches(j, &requirements[i].Approvers, voter)
+		any = any || out.Meets[i]
+	}
+	if !any {
+		return refuse(v1alpha1.ReasonNotAnApprover, fmt.Sprintf("you (%s) cannot approve stage %q: you hold \"approve\" on %s, but are not %s.\n  %s",
+			voter.Username, stage, j.Action.Object.Name, Needed(requirements), g.eligibleNow(j, requirements, requester)))
+	}
+	return out
+}
+
+func (g *Gate) selfApproval(j *Judgement, requirements []v1alpha1.Requirement, requester, voter *v1alpha1.Identity) string {
+	text := "you cannot approve this: you asked for it."
+	if requester.Username != voter.Username {
+		text += fmt.Sprintf(" You are %s (as %s); it was requested by %s (as %s).", voter.Person, voter.Username, requester.Person, requester.Username)
+	}
+	return text + "\n  " + g.eligibleNow(j, requirements, requester)
+}
+
+func (g *Gate) eligibleNow(j *Judgement, requirements []v1alpha1.Requirement, requester *v1alpha1.Identity) string {
+	people := g.Who(j, requirements, requester)
+	if people == "" {
+		return "Nobody is eligible now."
+	}
+	return "Eligible now: " + people + "."
+}
+
+// matches tells whether approvers name somebody.
+func (g *Gate) matches(j *Judgement, a *v1alpha1.Approvers, voter *v1alpha1.Identity) bool {
+	s := j.Snapshot
+	named := v1alpha1.Subjects{Users: a.Users, Groups: a.Groups, Teams: a.Teams, ServiceAccounts: a.ServiceAccounts}
+	if s.Is(voter, &named) {
+		return true
+	}
+	if slices.ContainsFunc(a.LeadsOf, func(team string) bool { return s.Leads(voter, team) }) {
+		return true
+	}
+	for _, role := range rolesOf(s, j.Action, a.Roles) {
+		if s.Is(voter, &role.Object.Spec.Members) {
+			return true
+		}
+	}
+	return false
+}
+
+// Needed says in a few words whose agreement requirements ask for, as "in team payments".
+func Needed(requirements []v1alpha1.Requirement) string {
+	var parts []string
+	for i := range requirements {
+		parts = append(parts, approversText(&requirements[i].Approvers))
+	}
+	return strings.Join(parts, ", or ")
+}
+
+func approversText(a *v1alpha1.Approvers) string {
+	var parts []string
+	add := func(format string, names []string) {
+		for _, name := range names {
+			parts = append(parts, fmt.Sprintf(format, name))
+		}
+	}
+	add("%s", a.Users)
+	add("in group %s", a.Groups)
+	add("in team %s", a.Teams)
+	add("serviceaccount %s", a.ServiceAccounts)
+	add("a lead of %s", a.LeadsOf)
+	for _, role := range a.Roles {
+		if role == AnyRole {
+			parts = append(parts, "somebody who holds approve")
+			continue
+		}
+		parts = append(parts, "in role "+role)
+	}
+	return strings.Join(parts, " or ")
+}
+
+// Needs says in a few words how many of whom must agree, such as "1 of payments", or "1 of a + 2 of b".
+func Needs(requirements []v1alpha1.Requirement, missing []int) string {
+	var parts []string
+	for i := range requirements {
+		count := int(requirements[i].Count)
+		if missing != nil {
+			count = missing[i]
+		}
+		if count == 0 {
+			continue
+		}
+		parts = append(parts, fmt.Sprintf("%d of %s", count, shortApprovers(&requirements[i].Approvers)))
+	}
+	return strings.Join(parts, " + ")
+}
+
+func shortApprovers(a *v1alpha1.Approvers) string {
+	names := slices.Concat(a.Teams, a.Groups, a.Users, a.ServiceAccounts, a.Roles)
+	for _, team := range a.LeadsOf {
+		names = append(names, "leads of "+team)
+	}
+	for i, name := range names {
+		if name == AnyRole {
+			names[i] = "approvers"
+		}
+	}
+	if len(names) > 2 {
+		return fmt.Sprintf("%s +%d", strings.Join(names[:2], ", "), len(names)-2)
+	}
+	return strings.Join(names, ", ")
+}
+
+// Who names people who could meet requirements, without the requester, and the groups whose members nobody can list.
+func (g *Gate) Who(j *Judgement, requirements []v1alpha1.Requirement, requester *v1alpha1.Identity) string {
+	var parts []string
+	for i := range requirements {
+		users, _ := approvers(j.Snapshot, j.Action, &requirements[i].Approvers)
+		users = g.without(users, requester)
+		if len(users) > 3 {
+			users = append(users[:3:3], fmt.Sprintf("+%d", len(users)-3))
+		}
+		text := strings.Join(users, ", ")
+		named := ofWhom(&requirements[i].Approvers)
+		switch {
+		case text == "":
+			text = named
+		case named != "":
+			text += " (" + named + ")"
+		}
+		if text != "" && !slices.Contains(parts, text) {
+			parts = append(parts, text)
+		}
+	}
+	return strings.Join(parts, "; ")
+}
+
+// People names a few people who could meet requirements, for a narrow column.
+func (g *Gate) People(j *Judgement, requirements []v1alpha1.Requirement, requester *v1alpha1.Identity) string {
+	var all []string
+	open := false
+	for i := range requirements {
+		users, groups := approvers(j.Snapshot, j.Action, &requirements[i].Approvers)
+		all, open = append(all, g.without(users, requester)...), open || groups
+	}
+	slices.Sort(all)
+	all = slices.Compact(all)
+	switch {
+	case len(all) > 3:
+		return fmt.Sprintf("%s +%d", strings.Join(all[:2], ", "), len(all)-2)
+	case len(all) == 0 && open:
+		return "members of groups"
+	case len(all) == 0:
+		return "nobody"
+	}
+	return strings.Join(all, ", ")
+}
+
+func ofWhom(a *v1alpha1.Approvers) string {
+	var parts []string
+	for _, team := range a.Teams {
+		parts = append(parts, "team "+team)
+	}
+	for _, group := range a.Groups {
+		parts = append(parts, "group "+group)
+	}
+	for _, team := range a.LeadsOf {
+		parts = append(parts, "leads of "+team)
+	}
+	for _, role := range a.Roles {
+		if role != AnyRole {
+			parts = append(parts, "role "+role)
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+// without drops the requester's own logins from a list of user names.
+func (g *Gate) without(users []string, requester *v1alpha1.Identity) []string {
+	return slices.DeleteFunc(slices.Clone(users), func(user string) bool {
+		same, err := g.rules.SamePerson(context.Background(), requester, &v1alpha1.Identity{Username: user})
+		return err == nil && same
+	})
+}
+
+// Short says for each requirement how many people too few exist who could ever meet it.
+func (g *Gate) Short(ctx context.Context, j *Judgement, requirements []v1alpha1.Requirement, requester *v1alpha1.Identity) []int {
+	var demands []quorum.Requirement
+	candidates := map[string]*quorum.Candidate{}
+	for i := range requirements {
+		demands = append(demands, quorum.Requirement{Name: requirements[i].Name, Count: int(requirements[i].Count)})
+		users, open := approvers(j.Snapshot, j.Action, &requirements[i].Approvers)
+		for _, user := range g.without(users, requester) {
+			person, err := g.rules.Person(ctx, &v1alpha1.Identity{Username: user})
+			if err != nil {
+				person = user
+			}
+			candidateOf(candidates, person, len(requirements)).Meets[i] = true
+		}
+		for _, account := range requirements[i].Approvers.ServiceAccounts {
+			candidateOf(candidates, identity.ServiceAccountUsername("", account), len(requirements)).Meets[i] = true
+		}
+		if open {
+			unlimited := candidateOf(candidates, fmt.Sprintf("\x00open-%d", i), len(requirements))
+			unlimited.Unlimited, unlimited.Meets[i] = true, true
+		}
+	}
+	all := make([]quorum.Candidate, 0, len(candidates))
+	for _, candidate := range candidates {
+		all = append(all, *candidate)
+	}
+	return quorum.Reachable(demands, all)
+}
+
+func candidateOf(all map[string]*quorum.Candidate, person string, requirements int) *quorum.Candidate {
+	if all[person] == nil {
+		all[person] = &quorum.Candidate{Person: person, Meets: make([]bool, requirements)}
+	}
+	return all[person]
+}
+
+// Votes brings the votes of an Approval to the form that the quorum counts, each voter judged now.
+func (g *Gate) Votes(ctx context.Context, j *Judgement, approval *v1alpha1.Approval) []quorum.Vote {
+	var votes []quorum.Vote
+	for i := range approval.Spec.Votes {
+		vote := &approval.Spec.Votes[i]
+		if vote.Digest != approval.Spec.Digest {
+			continue
+		}
+		person, err := g.rules.Person(ctx, &vote.Voter)
+		if err != nil {
+			person = vote.Voter.Person
+		}
+		eligible := g.Eligible(ctx, j, approval.Spec.Stage.Name, approval.Spec.Requirements, &approval.Spec.Requester, &vote.Voter)
+		votes = append(votes, quorum.Vote{
+			Person: person, Username: vote.Voter.Username, Decision: vote.Decision,
+			At: vote.At.Time, Comment: vote.Comment, Meets: eligible.Meets,
+		})
+	}
+	return votes
+}
+
+// Demands brings requirements to the form that the quorum counts.
+func Demands(requirements []v1alpha1.Requirement) []quorum.Requirement {
+	demands := make([]quorum.Requirement, len(requirements))
+	for i := range requirements {
+		demands[i] = quorum.Requirement{Name: requirements[i].Name, Count: int(requirements[i].Count)}
+	}
+	return demands
+}

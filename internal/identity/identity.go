@@ -1,0 +1,176 @@
+// Package identity says who stands behind a write: the login as the API server authenticated it, and the person behind it.
+package identity
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	authenticationv1 "k8s.io/api/authentication/v1"
+
+	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/config"
+	"github.com/signoff-dev/signoff/internal/expression"
+)
+
+const (
+	serviceAccountPrefix = "system:serviceaccount:"
+	systemPrefix         = "system:"
+	maxGroups            = 1000
+	// personCost bounds the person expression; it reads one small object.
+	personCost = 100_000
+)
+
+// Rules turn a login into an identity, by the configuration of the process.
+type Rules struct {
+	person    *expression.Program
+	extraKeys []string
+	agents    subjects
+	voters    []string
+}
+
+type subjects struct{ users, groups, serviceAccounts []string }
+
+// New compiles the identity rules of a configuration.
+func New(cfg *config.Configuration) (*Rules, error) {
+	compiler, err := expression.NewCompiler(expression.Person, nil)
+	if err != nil {
+		return nil, fmt.Errorf("failed to prepare the person expression: %w", err)
+	}
+	person, err := compiler.String(cfg.Person.Expression)
+	if err != nil {
+		return nil, fmt.Errorf("failed to compile person.expression: %w", err)
+	}
+	return &Rules{
+		person:    person,
+		extraKeys: cfg.Requester.ExtraKeys,
+		agents: subjects{
+			users:           cfg.Requester.Agents.Users,
+			groups:          cfg.Requester.Agents.Groups,
+			serviceAccounts: cfg.Requester.Agents.ServiceAccounts,
+		},
+		voters: cfg.Approvers.ServiceAccounts,
+	}, nil
+}
+
+// Stamp gives the identity that is stored for a login. An error means that the write must be refused.
+func (r *Rules) Stamp(ctx context.Context, info *authenticationv1.UserInfo) (v1alpha1.Identity, error) {
+	if info.Username == "" {
+		return v1alpha1.Identity{}, fmt.Errorf("the API server sent no user name")
+	}
+	if len(info.Groups) > maxGroups {
+		return v1alpha1.Identity{}, fmt.Errorf("your login carries %d groups, more than the %d that can be recorded", len(info.Groups), maxGroups)
+	}
+	id := v1alpha1.Identity{Username: info.Username, UID: info.UID, Groups: slices.Clone(info.Groups), Extra: r.extra(info)}
+	person, err := r.Person(ctx, &id)
+	if err != nil {
+		return v1alpha1.Identity{}, err
+	}
+	id.Person = person
+	return id, nil
+}
+
+func (r *Rules) extra(info *authenticationv1.UserInfo) map[string]v1alpha1.ExtraValue {
+	var kept map[string]v1alpha1.ExtraValue
+	for _, key := range r.extraKeys {
+		if values, ok := info.Extra[key]; ok {
+			if kept == nil {
+				kept = map[string]v1alpha1.ExtraValue{}
+			}
+			kept[key] = slices.Clone([]string(values))
+		}
+	}
+	return kept
+}
+
+// Person gives the person behind a login: lower case, without surrounding blanks, so that exclusions compare loosely.
+func (r *Rules) Person(ctx context.Context, id *v1alpha1.Identity) (string, error) {
+	extra := make(map[string]any, len(id.Extra))
+	for key, values := range id.Extra {
+		extra[key] = toList(values)
+	}
+	vars := expression.Vars{Values: map[string]any{"user": map[string]any{
+		"username": id.Username, "uid": id.UID, "groups": toList(id.Groups), "extra": extra,
+	}}}
+	person, err := r.person.EvalString(ctx, vars, expression.NewBudgetOf(personCost))
+	if err != nil {
+		return "", fmt.Errorf("failed to tell which person you are: %w", err)
+	}
+	person = strings.ToLower(strings.TrimSpace(person))
+	if person == "" {
+		return "", fmt.Errorf("failed to tell which person %q is: person.expression gave an empty string", id.Username)
+	}
+	return person, nil
+}
+
+// SamePerson tells whether two identities are one person: by the person expression as it is now, or as it was stamped.
+func (r *Rules) SamePerson(ctx context.Context, a, b *v1alpha1.Identity) (bool, error) {
+	if a.Username == b.Username || (a.Person != "" && a.Person == b.Person) {
+		return true, nil
+	}
+	personA, err := r.Person(ctx, a)
+	if err != nil {
+		return false, err
+	}
+	personB, err := r.Person(ctx, b)
+	if err != nil {
+		return false, err
+	}
+	return personA == personB, nil
+}
+
+// IsAgent tells whether the configuration counts an identity as an agent.
+func (r *Rules) IsAgent(id *v1alpha1.Identity) bool {
+	if account, ok := ServiceAccount(id.Username); ok {
+		return slices.Contains(r.agents.serviceAccounts, account) || anyOf(r.agents.groups, id.Groups)
+	}
+	return slices.Contains(r.agents.users, id.Username) || anyOf(r.agents.groups, id.Groups)
+}
+
+// MayVote tells whether an identity is of a kind that may vote at all. Where not, the reason completes "you cannot approve: ".
+func (r *Rules) MayVote(id *v1alpha1.Identity) (bool, string) {
+	if account, ok := ServiceAccount(id.Username); ok {
+		if slices.Contains(r.voters, account) {
+			return true, ""
+		}
+		return false, fmt.Sprintf("ServiceAccount %s is not a person; the configuration does not list it in approvers.serviceAccounts", account)
+	}
+	if strings.HasPrefix(id.Username, systemPrefix) {
+		return false, fmt.Sprintf("%s is a system identity, not a person", id.Username)
+	}
+	if r.IsAgent(id) {
+		return false, fmt.Sprintf("%s is an agent, not a person", id.Username)
+	}
+	return true, ""
+}
+
+// ServiceAccount gives "namespace/name" for the user name of a ServiceAccount.
+func ServiceAccount(username string) (string, bool) {
+	rest, ok := strings.CutPrefix(username, serviceAccountPrefix)
+	if !ok {
+		return "", false
+	}
+	namespace, name, ok := strings.Cut(rest, ":")
+	if !ok || namespace == "" || name == "" {
+		return "", false
+	}
+	return namespace + "/" + name, true
+}
+
+// ServiceAccountUsername gives the user name of a ServiceAccount.
+func ServiceAccountUsername(namespace, name string) string {
+	return serviceAccountPrefix + namespace + ":" + name
+}
+
+func anyOf(wanted, have []string) bool {
+	return slices.ContainsFunc(have, func(s string) bool { return slices.Contains(wanted, s) })
+}
+
+func toList(values []string) []any {
+	list := make([]any, len(values))
+	for i, v := range values {
+		list[i] = v
+	}
+	return list
+}

@@ -1,0 +1,75 @@
+package inputs
+
+import (
+	"bytes"
+	"context"
+	"strings"
+
+	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/defaulting"
+	schemavalidation "k8s.io/apiextensions-apiserver/pkg/apiserver/validation"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+	celconfig "k8s.io/apiserver/pkg/apis/cel"
+)
+
+// Resolve validates inputs and returns a copy with defaults filled in. Path is where they stand, such as spec.inputs. No
+// inputs at all are an empty object.
+func (s *Schema) Resolve(raw []byte, path *field.Path) (map[string]any, field.ErrorList) {
+	values := map[string]any{}
+	if trimmed := bytes.TrimSpace(raw); len(trimmed) > 0 && !bytes.Equal(trimmed, []byte("null")) {
+		var errs field.ErrorList
+		if values, errs = parse(raw, path); len(errs) > 0 {
+			return nil, present(errs)
+		}
+	}
+	if s == nil {
+		return values, present(noInputs(values, path))
+	}
+	check := &checker{}
+	check.value(values, s.structural, path)
+	defaulting.Default(values, s.structural)
+	errs := append(check.errs, s.validate(values, path, check.errs)...)
+	if len(errs) > 0 {
+		return nil, present(errs)
+	}
+	normalize(values, s.structural)
+	return s.applyRules(values, path)
+}
+
+// validate runs the validator of Kubernetes, and leaves out what it says about values of a wrong type.
+func (s *Schema) validate(values map[string]any, path *field.Path, said field.ErrorList) field.ErrorList {
+	wrong := make(map[string]bool, len(said))
+	for _, err := range said {
+		wrong[err.Field] = wrong[err.Field] || err.Type == field.ErrorTypeTypeInvalid
+	}
+	var errs field.ErrorList
+	for _, err := range schemavalidation.ValidateCustomResource(path, values, s.validator) {
+		if wrong[err.Field] {
+			continue
+		}
+		// The path says already what is meant.
+		name := strings.TrimPrefix(strings.TrimPrefix(err.Field, path.String()), ".")
+		err.Detail = strings.TrimPrefix(err.Detail, name+" in body ")
+		errs = append(errs, err)
+	}
+	return errs
+}
+
+// applyRules evaluates the x-kubernetes-validations, which rely on a value that fits the schema.
+func (s *Schema) applyRules(values map[string]any, path *field.Path) (map[string]any, field.ErrorList) {
+	if s.rules == nil {
+		return values, nil
+	}
+	errs, _ := s.rules.Validate(context.Background(), path, s.structural, values, nil, celconfig.RuntimeCELCostBudget)
+	if len(errs) > 0 {
+		return nil, present(errs)
+	}
+	return values, nil
+}
+
+func noInputs(values map[string]any, path *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	for name := range values {
+		errs = append(errs, field.Forbidden(path.Child(short(name)), "unknown field, the Action takes no inputs"))
+	}
+	return errs
+}

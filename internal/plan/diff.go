@@ -1,0 +1,145 @@
+package plan
+
+import (
+	"maps"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// differ notes what differs between two objects.
+type differ struct {
+	// secret says that the object is a Secret, whose values are never shown.
+	secret bool
+	// copied says that the object holds a copy of another one's pod, whose variables are not for everybody.
+	copied bool
+	lines  lines
+}
+
+// missing stands for a value that is not there. Null is a value.
+type missing struct{}
+
+func (d *differ) compare(path []segment, before, after any) {
+	if same(before, after) {
+		return
+	}
+	switch a := after.(type) {
+	case map[string]any:
+		switch b := before.(type) {
+		case map[string]any:
+			d.compareMaps(path, b, a)
+			return
+		case missing:
+			if len(a) > 0 {
+				d.compareMaps(path, nil, a)
+				return
+			}
+		}
+	case []any:
+		switch b := before.(type) {
+		case []any:
+			d.compareLists(path, b, a)
+			return
+		case missing:
+			if len(a) > 0 {
+				d.compareLists(path, nil, a)
+				return
+			}
+		}
+	}
+	d.change(path, before, after)
+}
+
+func (d *differ) compareMaps(path []segment, before, after map[string]any) {
+	keys := slices.Collect(maps.Keys(before))
+	for key := range after {
+		if _, both := before[key]; !both {
+			keys = append(keys, key)
+		}
+	}
+	slices.Sort(keys)
+	for _, key := range keys {
+		d.compare(child(path, key), get(before, key), get(after, key))
+	}
+}
+
+func get(m map[string]any, key string) any {
+	if value, ok := m[key]; ok {
+		return value
+	}
+	return missing{}
+}
+
+func (d *differ) compareLists(path []segment, before, after []any) {
+	key := commonKey(before, after)
+	if key == "" {
+		for i := range max(len(before), len(after)) {
+			d.compare(element(path, strconv.Itoa(i)), itemAt(before, i), itemAt(after, i))
+		}
+		return
+	}
+	old, now := byKey(before, key), byKey(after, key)
+	for _, name := range namesOf(before, after, key) {
+		d.compareItems(element(path, name), key, get(old, name), get(now, name))
+	}
+	if order, was := kept(after, old, key), kept(before, now, key); !slices.Equal(order, was) {
+		d.lines.add(path, "order %s → %s", valueText(strings.Join(was, ",")), valueText(strings.Join(order, ",")))
+	}
+}
+
+// compareItems compares two elements of a list that have the same name. The name of a new one is in the path already.
+func (d *differ) compareItems(path []segment, key string, before, after any) {
+	if item, ok := after.(map[string]any); ok && len(item) > 1 && before == (missing{}) {
+		rest := maps.Clone(item)
+		delete(rest, key)
+		after = rest
+	}
+	d.compare(path, before, after)
+}
+
+func itemAt(list []any, i int) any {
+	if i < len(list) {
+		return list[i]
+	}
+	return missing{}
+}
+
+// change notes one line.
+func (d *differ) change(path []segment, before, after any) {
+	switch {
+	case before == (missing{}):
+		d.lines.add(path, "(new) %s", d.show(path, after, false))
+	case after == (missing{}):
+		d.lines.add(path, "%s → (removed)", d.show(path, before, true))
+	default:
+		d.lines.add(path, "%s → %s", d.show(path, before, true), d.show(path, after, false))
+	}
+}
+
+// same compares values by what they mean: 1 and 1.0 are one number.
+func same(a, b any) bool {
+	x, isNumber := number(a)
+	if y, both := number(b); isNumber && both {
+		return x == y
+	}
+	switch av := a.(type) {
+	case map[string]any:
+		bv, ok := b.(map[string]any)
+		return ok && maps.EqualFunc(av, bv, same)
+	case []any:
+		bv, ok := b.([]any)
+		return ok && slices.EqualFunc(av, bv, same)
+	}
+	return reflect.DeepEqual(a, b)
+}
+
+func number(v any) (float64, bool) {
+	switch n := v.(type) {
+	case int64:
+		return float64(n), true
+	case float64:
+		return n, true
+	}
+	return 0, false
+}

@@ -1,0 +1,105 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+const (
+	// maxLines is how many lines an entry may have.
+	maxLines = 64
+	// nothing is the line of a write that changes nothing.
+	nothing = "nothing changes"
+)
+
+// lines are the lines of one entry.
+type lines []line
+
+// line is one field that changes.
+type line struct {
+	path []segment
+	text string
+}
+
+// add notes a line as "path: text".
+func (l *lines) add(path []segment, format string, args ...any) {
+	*l = append(*l, line{path: path, text: pathText(path) + ": " + fmt.Sprintf(format, args...)})
+}
+
+// fields are the lines as people read them. If there are too many, those that decide what runs and who may do it come first, so
+// that nobody can push them out of sight.
+func (l lines) fields() []string {
+	if len(l) == 0 {
+		return []string{nothing}
+	}
+	kept := l
+	if len(l) > maxLines {
+		sorted := slices.Clone(l)
+		slices.SortStableFunc(sorted, func(a, b line) int { return a.rank() - b.rank() })
+		kept = sorted[:maxLines-1]
+	}
+	out := make([]string, 0, maxLines)
+	for _, line := range kept {
+		out = append(out, line.text)
+	}
+	if more := len(l) - len(kept); more > 0 {
+		out = append(out, fmt.Sprintf("… and %d more", more))
+	}
+	return out
+}
+
+// weighty are the names of the fields that decide what runs, and as whom, in the order in which people should read them.
+var weighty = []string{"image", "command", "args", "serviceAccountName", "securityContext", "env", "roleRef", "subjects", "rules"}
+
+// rank is lower for fields that matter more.
+func (l line) rank() int {
+	for i, name := range weighty {
+		if slices.ContainsFunc(l.path, func(s segment) bool { return !s.item && s.name == name }) {
+			return i
+		}
+	}
+	return len(weighty)
+}
+
+// segment is one step into an object.
+type segment struct {
+	name string
+	// item says that the step leads to an element of a list.
+	item bool
+}
+
+// maxPath keeps a line within the bounds of the API together with two values.
+const maxPath = 240
+
+// pathText writes a path such as spec.containers[app].image or metadata.annotations[example.com/a].
+func pathText(path []segment) string {
+	var out strings.Builder
+	for _, s := range path {
+		switch {
+		case !s.item && isPlainKey(s.name):
+			if out.Len() > 0 {
+				out.WriteByte('.')
+			}
+			out.WriteString(s.name)
+		case isPlainText(s.name):
+			out.WriteString("[" + s.name + "]")
+		default:
+			out.WriteString("[" + quote(s.name, maxValue) + "]")
+		}
+	}
+	if out.Len() == 0 {
+		return "(whole object)"
+	}
+	return cutTo(out.String(), maxPath)
+}
+
+// child is the path of a key of a map.
+func child(path []segment, key string) []segment {
+	return append(path[:len(path):len(path)], segment{name: key})
+}
+
+// element is the path of an element of a list.
+func element(path []segment, name string) []segment {
+	return append(path[:len(path):len(path)], segment{name: name, item: true})
+}

@@ -1,0 +1,101 @@
+package plan
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// maxValue is how many characters of a value are shown.
+const maxValue = 120
+
+var (
+	plainText = regexp.MustCompile(`^[A-Za-z0-9@%_+=:,./~-]+$`)
+	plainKey  = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_-]*$`)
+	// otherType fits texts that would read as a value of another type.
+	otherType = regexp.MustCompile(`^([+-]?[0-9.]+([eE][+-]?[0-9]+)?|true|false|null)$`)
+)
+
+func isPlainText(s string) bool { return len(s) <= maxValue && plainText.MatchString(s) }
+
+func isPlainKey(s string) bool { return len(s) <= maxValue && plainKey.MatchString(s) }
+
+// valueText writes a value. A text is quoted where it could be taken for something else.
+func valueText(value any) string {
+	switch v := value.(type) {
+	case string:
+		if isPlainText(v) && !otherType.MatchString(v) {
+			return v
+		}
+		return quote(v, maxValue)
+	default:
+		var buffer bytes.Buffer
+		encoder := json.NewEncoder(&buffer)
+		encoder.SetEscapeHTML(false)
+		if err := encoder.Encode(value); err != nil {
+			return "(cannot be shown)"
+		}
+		return cutText(strings.TrimRight(buffer.String(), "\n"))
+	}
+}
+
+// quote writes a text in quotes, with everything escaped that is not seen as it is, and says how much was cut off.
+func quote(s string, most int) string {
+	var out strings.Builder
+	out.WriteByte('"')
+	length := 0
+	for i, r := range s {
+		piece := escapeRune(s[i:], r)
+		if length += utf8.RuneCountInString(piece); length > most-2 {
+			return out.String() + fmt.Sprintf(`…" (and %d characters more)`, utf8.RuneCountInString(s[i:]))
+		}
+		out.WriteString(piece)
+	}
+	return out.String() + `"`
+}
+
+// escapeRune escapes the first character of rest where it would break a line, change the direction of the text, or not be seen.
+func escapeRune(rest string, r rune) string {
+	switch {
+	case r == '"' || r == '\\':
+		return `\` + string(r)
+	case r == utf8.RuneError && !strings.HasPrefix(rest, string(utf8.RuneError)):
+		return fmt.Sprintf(`\x%02x`, rest[0])
+	case strconv.IsPrint(r) && !slices.Contains(blank, r):
+		return string(r)
+	}
+	quoted := strconv.QuoteRuneToASCII(r)
+	if slices.Contains(blank, r) {
+		return fmt.Sprintf(`\u%04x`, r)
+	}
+	return quoted[1 : len(quoted)-1]
+}
+
+// blank are characters that count as printable, and yet show nothing.
+var blank = []rune{'\u115f', '\u1160', '\u2800', '\u3164', '\uffa0'}
+
+// cutText escapes and cuts text that is not quoted: an error, or JSON, whose quotes are there already.
+func cutText(s string) string {
+	var out strings.Builder
+	for i, r := range s {
+		if r == '"' || r == '\\' {
+			out.WriteRune(r)
+			continue
+		}
+		out.WriteString(escapeRune(s[i:], r))
+	}
+	return cutTo(out.String(), maxValue)
+}
+
+// cutTo keeps so many characters, the mark of the cut included.
+func cutTo(s string, most int) string {
+	if utf8.RuneCountInString(s) <= most {
+		return s
+	}
+	return string([]rune(s)[:most-1]) + "…"
+}

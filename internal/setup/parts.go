@@ -1,0 +1,106 @@
+package setup
+
+import (
+	"context"
+	"crypto/x509"
+	"fmt"
+	"os"
+
+	"k8s.io/client-go/metadata"
+	toolscache "k8s.io/client-go/tools/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+
+	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/controllers/actionrequest"
+	"github.com/signoff-dev/signoff/internal/config"
+	"github.com/signoff-dev/signoff/internal/execution"
+	"github.com/signoff-dev/signoff/internal/identity"
+	"github.com/signoff-dev/signoff/webhooks"
+)
+
+// clientCAs reads who may sign the certificate of the API server. Where the file cannot be read, nobody may.
+func clientCAs(cfg *config.Configuration) *x509.CertPool {
+	pool := x509.NewCertPool()
+	if pem, err := os.ReadFile(caFile(cfg)); err == nil {
+		pool.AppendCertsFromPEM(pem)
+	}
+	return pool
+}
+
+// everywhere is a part of the process that runs in every replica, not in the leader only.
+type everywhere func(context.Context) error
+
+// Start runs the part.
+func (e everywhere) Start(ctx context.Context) error { return e(ctx) }
+
+// NeedLeaderElection says that every replica runs the part.
+func (everywhere) NeedLeaderElection() bool { return false }
+
+var _ manager.LeaderElectionRunnable = everywhere(nil)
+
+// governing fills the snapshot from informers.
+func (p *Process) governing() error {
+	ctx := context.Background()
+	var synced []toolscache.InformerSynced
+	for _, kind := range []client.Object{&v1alpha1.Action{}, &v1alpha1.Role{}, &v1alpha1.Team{}, &v1alpha1.Calendar{}, &v1alpha1.ActionPolicy{}} {
+		informer, err := p.Manager.GetCache().GetInformer(ctx, kind)
+		if err != nil {
+			return fmt.Errorf("failed to watch %T: %w", kind, err)
+		}
+		registration, err := informer.AddEventHandler(toolscache.ResourceEventHandlerFuncs{
+			AddFunc:    p.Store.Put,
+			UpdateFunc: func(_, object any) { p.Store.Put(object) },
+			DeleteFunc: func(object any) {
+				if gone, ok := object.(toolscache.DeletedFinalStateUnknown); ok {
+					object = gone.Obj
+				}
+				p.Store.Remove(object)
+			},
+		})
+		if err != nil {
+			return fmt.Errorf("failed to watch %T: %w", kind, err)
+		}
+		synced = append(synced, registration.HasSynced)
+	}
+	return p.Manager.Add(everywhere(func(ctx context.Context) error {
+		go p.Store.Run(ctx)
+		if toolscache.WaitForCacheSync(ctx.Done(), synced...) {
+			p.Store.MarkSynced()
+		}
+		<-ctx.Done()
+		return nil
+	}))
+}
+
+func (p *Process) webhooks() error {
+	webhooks.Register(p.Manager.GetWebhookServer(), &webhooks.Deps{
+		Gate: p.Gate, Identity: p.identity, Store: p.Store,
+		Reader: p.Manager.GetAPIReader(), Requests: p.Manager.GetClient(), Namespaces: p.Manager.GetClient(), Reviews: p.Manager.GetClient(),
+		Clock:             p.clock,
+		Operator:          identity.ServiceAccountUsername(p.cfg.Operator.Namespace, p.cfg.Operator.ServiceAccount),
+		CatalogNamespaces: p.cfg.CatalogNamespaces,
+	})
+	return nil
+}
+
+func (p *Process) controllers() error {
+	wake := make(chan event.GenericEvent, 64)
+	watcher := execution.NewWatcher(p.clients, func(request client.Object) { wake <- event.GenericEvent{Object: request} })
+	requests := &actionrequest.Reconciler{
+		Client: p.Manager.GetClient(), Reader: p.Manager.GetAPIReader(), Gate: p.Gate,
+		Clients: p.clients, Runner: execution.NewRunner(p.clients, p.clock), Watcher: watcher,
+		Events: p.Manager.GetEventRecorder("signoff"), Clock: p.clock,
+		OperatorNamespace: p.cfg.Operator.Namespace,
+		Changed:           p.changed, Wake: wake, Workers: p.cfg.Workers,
+	}
+	if err := requests.SetupWithManager(p.Manager); err != nil {
+		return fmt.Errorf("failed to set up the controller of requests: %w", err)
+	}
+	resources, err := metadata.NewForConfig(p.Manager.GetConfig())
+	if err != nil {
+		return fmt.Errorf("failed to create the metadata client: %w", err)
+	}
+	return p.Manager.Add(&actionrequest.Finished{Metadata: resources, Client: p.Manager.GetClient(), Reader: p.Manager.GetAPIReader()})
+}

@@ -1,0 +1,159 @@
+// Package setup puts the parts together: caches, snapshot, gate, webhooks and controllers, as one process runs them.
+package setup
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"net/http"
+	"path/filepath"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/runtime"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/metrics/server"
+	"sigs.k8s.io/controller-runtime/pkg/webhook"
+
+	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/config"
+	"github.com/signoff-dev/signoff/internal/execution"
+	"github.com/signoff-dev/signoff/internal/facts"
+	"github.com/signoff-dev/signoff/internal/gate"
+	"github.com/signoff-dev/signoff/internal/identity"
+	"github.com/signoff-dev/signoff/internal/snapshot"
+)
+
+// Scheme knows every kind that the process reads or writes with types.
+func Scheme() *runtime.Scheme {
+	scheme := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, v1alpha1.AddToScheme} {
+		if err := add(scheme); err != nil {
+			panic(err) // a programming error: kinds are registered twice
+		}
+	}
+	return scheme
+}
+
+// Process is everything that one process is made of.
+type Process struct {
+	// Manager runs it.
+	Manager ctrl.Manager
+	// Store has the governing objects.
+	Store *snapshot.Store
+	// Gate judges.
+	Gate *gate.Gate
+
+	cfg      *config.Configuration
+	clock    clock.WithTicker
+	identity *identity.Rules
+	clients  *execution.Clients
+	changed  chan event.GenericEvent
+}
+
+// New puts a process together. Nothing runs before Manager.Start.
+func New(cfg *config.Configuration, restConfig *rest.Config, clk clock.WithTicker) (*Process, error) {
+	rules, err := identity.New(cfg)
+	if err != nil {
+		return nil, err
+	}
+	manager, err := ctrl.NewManager(restConfig, options(cfg))
+	if err != nil {
+		return nil, fmt.Errorf("failed to create the manager: %w", err)
+	}
+	p := &Process{Manager: manager, cfg: cfg, clock: clk, identity: rules, changed: make(chan event.GenericEvent, 1)}
+	p.Store = snapshot.NewStore(p.wakeAll)
+	p.clients = execution.NewClients(restConfig, manager.GetRESTMapper())
+	p.Gate = gate.New(p.Store, rules, facts.New(p.clients, manager.GetClient()), cfg.Operator.Namespace)
+	for _, part := range []func() error{p.governing, p.webhooks, p.controllers, p.health} {
+		if err := part(); err != nil {
+			return nil, err
+		}
+	}
+	return p, nil
+}
+
+// Run puts a process together and runs it until the context ends.
+func Run(ctx context.Context, cfg *config.Configuration, restConfig *rest.Config) error {
+	process, err := New(cfg, restConfig, clock.RealClock{})
+	if err != nil {
+		return err
+	}
+	return process.Manager.Start(ctx)
+}
+
+// wakeAll makes every open request be judged again. One such event that has not been read yet is enough.
+func (p *Process) wakeAll() {
+	select {
+	case p.changed <- event.GenericEvent{Object: &v1alpha1.ActionRequest{}}:
+	default:
+	}
+}
+
+func options(cfg *config.Configuration) ctrl.Options {
+	return ctrl.Options{
+		Scheme:                        Scheme(),
+		Cache:                         cacheOptions(),
+		Client:                        client.Options{Cache: &client.CacheOptions{DisableFor: []client.Object{&v1alpha1.Record{}}}},
+		Metrics:                       server.Options{BindAddress: cfg.Metrics.BindAddress},
+		HealthProbeBindAddress:        cfg.Health.BindAddress,
+		LeaderElection:                cfg.LeaderElection.Enabled,
+		LeaderElectionID:              "signoff.dev",
+		LeaderElectionNamespace:       cfg.Operator.Namespace,
+		LeaderElectionReleaseOnCancel: true,
+		WebhookServer: webhook.NewServer(webhook.Options{
+			Host: cfg.Webhook.BindAddress, Port: cfg.Webhook.Port, CertDir: cfg.Webhook.CertDir,
+			TLSOpts: []func(*tls.Config){clientAuth(cfg)},
+		}),
+	}
+}
+
+// cacheOptions keep finished requests and closed Approvals out of memory: there may be very many.
+func cacheOptions() cache.Options {
+	return cache.Options{
+		DefaultTransform: cache.TransformStripManagedFields(),
+		ByObject: map[client.Object]cache.ByObject{
+			&v1alpha1.ActionRequest{}: {Field: fields.OneTermEqualSelector("status.outcome", "")},
+			&v1alpha1.Approval{}:      {Field: fields.OneTermEqualSelector("status.state", string(v1alpha1.ApprovalOpen))},
+			&corev1.Namespace{}:       {Transform: cache.TransformStripManagedFields()},
+		},
+	}
+}
+
+// clientAuth cuts off whoever is not the API server before a byte of a request is read.
+func clientAuth(cfg *config.Configuration) func(*tls.Config) {
+	return func(t *tls.Config) {
+		t.MinVersion = tls.VersionTLS13
+		t.ClientAuth = tls.RequireAndVerifyClientCert
+		t.ClientCAs = clientCAs(cfg)
+	}
+}
+
+func (p *Process) health() error {
+	if err := p.Manager.AddHealthzCheck("alive", func(*http.Request) error { return nil }); err != nil {
+		return fmt.Errorf("failed to add the health check: %w", err)
+	}
+	err := p.Manager.AddReadyzCheck("snapshot", func(*http.Request) error {
+		if !p.Store.Current().Synced() {
+			return fmt.Errorf("the governing objects have not all been read yet")
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("failed to add the readiness check: %w", err)
+	}
+	return p.Manager.AddReadyzCheck("webhook", p.Manager.GetWebhookServer().StartedChecker())
+}
+
+func caFile(cfg *config.Configuration) string {
+	if filepath.IsAbs(cfg.Webhook.ClientCAFile) || cfg.Webhook.ClientCAFile == "" {
+		return cfg.Webhook.ClientCAFile
+	}
+	return filepath.Join(cfg.Webhook.CertDir, cfg.Webhook.ClientCAFile)
+}

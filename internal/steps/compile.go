@@ -1,0 +1,139 @@
+package steps
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/expression"
+)
+
+// defaultTimeout is how long all steps together may take if the Action does not say.
+const defaultTimeout = 30 * time.Minute
+
+// builder compiles the steps of one Action and collects everything that is wrong with them.
+type builder struct {
+	target    *v1alpha1.ObjectReference
+	templates *expression.Compiler
+	timeout   time.Duration
+	errs      field.ErrorList
+	warnings  []string
+}
+
+// Compile compiles the steps of an Action. Where the list is not empty, the result is nil. execution.timeout itself is the
+// caller's to judge.
+func Compile(exec *v1alpha1.Execution, target *v1alpha1.ObjectReference, c *expression.Compiler, path *field.Path) (*Steps, field.ErrorList) {
+	b := &builder{target: target, templates: c}
+	if timeout, err := exec.Timeout.Value(defaultTimeout); err == nil {
+		b.timeout = timeout
+	}
+	out := &Steps{serviceAccount: exec.ServiceAccountName}
+	seen := map[string]bool{}
+	if len(exec.Steps) == 0 {
+		b.refuse(field.Required(path.Child("steps"), "at least one step is needed"))
+	}
+	for i := range exec.Steps {
+		at := path.Child("steps").Index(i)
+		if name := exec.Steps[i].Name; seen[name] {
+			b.refuse(field.Duplicate(at.Child("name"), name))
+		}
+		seen[exec.Steps[i].Name] = true
+		out.steps = append(out.steps, b.step(&exec.Steps[i], at))
+	}
+	if len(b.errs) > 0 {
+		return nil, b.errs
+	}
+	out.warnings = b.warnings
+	return out, nil
+}
+
+func (b *builder) refuse(errs ...*field.Error) { b.errs = append(b.errs, errs...) }
+
+func (b *builder) warn(path *field.Path, format string, args ...any) {
+	b.warnings = append(b.warnings, fmt.Sprintf("%s: %s", path, fmt.Sprintf(format, args...)))
+}
+
+func (b *builder) step(s *v1alpha1.Step, path *field.Path) step {
+	out := step{name: s.Name, waitFor: s.WaitFor.DeepCopy(), timeout: s.Timeout}
+	b.stepTimeout(s.Timeout, path.Child("timeout"))
+	if s.WaitFor != nil {
+		b.waitFor(s.WaitFor, path.Child("waitFor"))
+	}
+	if !b.exactlyOne(path, map[string]bool{"apply": s.Apply != nil, "patch": s.Patch != nil, "job": s.Job != nil}, "apply, patch, job") {
+		return out
+	}
+	switch {
+	case s.Apply != nil:
+		out.writer = b.apply(s.Apply, path.Child("apply"))
+	case s.Patch != nil:
+		out.writer = b.patch(s.Patch, path.Child("patch"))
+	default:
+		out.writer = b.job(s.Job, s.Timeout, path.Child("job"))
+	}
+	return out
+}
+
+// exactlyOne refuses a union of which no member, an unknown one or several are set.
+func (b *builder) exactlyOne(path *field.Path, set map[string]bool, accepted string) bool {
+	var members []string
+	for _, member := range strings.Split(accepted, ", ") {
+		if set[member] {
+			members = append(members, member)
+		}
+	}
+	switch len(members) {
+	case 0:
+		b.refuse(field.Required(path, "exactly one of "+accepted+" is needed"))
+	case 1:
+		return true
+	default:
+		b.refuse(field.Invalid(path, strings.Join(members, ", "), "exactly one of "+accepted+" may be set"))
+	}
+	return false
+}
+
+func (b *builder) stepTimeout(timeout v1alpha1.Duration, path *field.Path) {
+	value, err := timeout.Value(b.timeout)
+	switch {
+	case err != nil:
+		b.refuse(field.Invalid(path, string(timeout), "must be a duration such as 30s, 10m or 1h30m"))
+	case timeout != "" && value <= 0:
+		b.refuse(field.Invalid(path, string(timeout), "must be longer than zero"))
+	case b.timeout > 0 && value > b.timeout:
+		b.refuse(field.Invalid(path, string(timeout), fmt.Sprintf("is longer than execution.timeout (%s), which ends all steps: make it shorter, or execution.timeout longer", short(b.timeout))))
+	}
+}
+
+func (b *builder) waitFor(w *v1alpha1.WaitFor, path *field.Path) {
+	if !b.exactlyOne(path, map[string]bool{"status": w.Status != "", "expression": w.Expression != ""}, "status, expression") {
+		return
+	}
+	if w.Status != "" {
+		if w.Status != v1alpha1.WaitStatusCurrent {
+			b.refuse(field.NotSupported(path.Child("status"), w.Status, []v1alpha1.WaitStatus{v1alpha1.WaitStatusCurrent}))
+		}
+		return
+	}
+	compiler, err := expression.NewCompiler(expression.WaitFor, nil)
+	if err == nil {
+		_, err = compiler.Bool(w.Expression)
+	}
+	if err != nil {
+		b.refuse(field.Invalid(path.Child("expression"), w.Expression, err.Error()))
+	}
+}
+
+// short writes a duration without its zero parts: 30m, not 30m0s.
+func short(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
+}

@@ -1,0 +1,75 @@
+package steps
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"time"
+
+	"github.com/signoff-dev/signoff/api/v1alpha1"
+)
+
+// job is a Job that is about to be written.
+type job struct {
+	namespace string
+	// from is the object whose pod was copied, as "Kind namespace/name". Empty with a template.
+	from string
+	// labels and annotations are those of the pod.
+	labels, annotations map[string]any
+	// pod is the spec of the pod.
+	pod map[string]any
+}
+
+// templated makes the Job of a step with a pod template.
+func (w *jobWriter) templated(ctx context.Context, r rendering) (*job, error) {
+	namespace, err := renderNamespace(ctx, r.Input, w.namespace)
+	if err != nil {
+		return nil, fmt.Errorf("job.%w", err)
+	}
+	object, err := w.template.render(ctx, r.Input)
+	if err != nil {
+		return nil, fmt.Errorf("job.template: %w", err)
+	}
+	pod, ok := object["spec"].(map[string]any)
+	if !ok {
+		return nil, fmt.Errorf("job.template.spec: must be an object")
+	}
+	if name := serviceAccountField(pod); name != "" {
+		return nil, fmt.Errorf("job.template.spec.%s: a template may not name a ServiceAccount", name)
+	}
+	if namespace == r.Namespace {
+		pod["serviceAccountName"] = r.serviceAccount
+	}
+	metadata, _ := object["metadata"].(map[string]any)
+	out := &job{namespace: namespace, pod: pod}
+	out.labels, _ = metadata["labels"].(map[string]any)
+	out.annotations, _ = metadata["annotations"].(map[string]any)
+	return out, nil
+}
+
+// object is the Job as it is sent. It never starts a second pod for a failed one.
+func (j *job) object(r rendering, deadline time.Duration) map[string]any {
+	j.pod["restartPolicy"] = "Never"
+	own := map[string]any{v1alpha1.LabelRequestUID: r.RequestUID, v1alpha1.LabelStep: r.step}
+	labels := map[string]any{}
+	maps.Copy(labels, j.labels)
+	maps.Copy(labels, own)
+	podMetadata := map[string]any{"labels": labels}
+	if len(j.annotations) > 0 {
+		podMetadata["annotations"] = j.annotations
+	}
+	metadata := map[string]any{"name": r.jobName(), "namespace": j.namespace, "labels": own}
+	if j.from != "" {
+		metadata["annotations"] = map[string]any{AnnotationPodFrom: j.from}
+	}
+	return map[string]any{
+		"apiVersion": "batch/v1",
+		"kind":       "Job",
+		"metadata":   metadata,
+		"spec": map[string]any{
+			"backoffLimit":          int64(0),
+			"activeDeadlineSeconds": max(int64(deadline/time.Second), 1),
+			"template":              map[string]any{"metadata": podMetadata, "spec": j.pod},
+		},
+	}
+}

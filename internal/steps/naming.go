@@ -1,0 +1,44 @@
+package steps
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"strings"
+)
+
+const (
+	// maxFieldManager is how long the name of a field manager may be.
+	maxFieldManager = 128
+	// maxJobName leaves the name of a Job usable as the value of the label that the Job controller gives its pods.
+	maxJobName = 63
+	// hashLength is how many hexadecimal digits keep two cut names apart.
+	hashLength = 8
+)
+
+// fieldManager is the field manager of an apply or a patch: one per step, so that two steps never take each other's fields
+// away.
+func (r rendering) fieldManager() string {
+	full := strings.Join([]string{"signoff", r.Namespace, r.Action, r.step}, "/")
+	if len(full) <= maxFieldManager {
+		return full
+	}
+	return full[:maxFieldManager-hashLength-1] + "-" + hash(full)
+}
+
+// onceManager is the field manager of a JSON patch: one per request and step, so that it shows whether the patch was applied.
+func (r rendering) onceManager() string { return "signoff-" + r.RequestUID + "-" + r.step }
+
+// jobName is the name of the Job of the step: always the same for one request, so that it cannot be created twice.
+func (r rendering) jobName() string {
+	tail := "-" + r.step + "-" + hash(r.RequestUID+"/"+r.step)
+	head := strings.ReplaceAll(r.RequestName, ".", "-")
+	if most := maxJobName - len(tail); len(head) > most {
+		head = head[:most]
+	}
+	return strings.TrimRight(head, "-") + tail
+}
+
+func hash(s string) string {
+	sum := sha256.Sum256([]byte(s))
+	return hex.EncodeToString(sum[:])[:hashLength]
+}

@@ -1,0 +1,110 @@
+// Package steps compiles the steps of an Action and renders them into the writes that are sent to the API server.
+//
+// Compile refuses what can be known to be wrong when the Action is written. Render fills in the templates of one request and
+// checks the result, because a template may give anything: what it returns is what people agree to and what is executed.
+package steps
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/expression"
+)
+
+// Steps are the compiled steps of an Action. They never change and are safe for concurrent use.
+type Steps struct {
+	steps    []step
+	warnings []string
+	// serviceAccount is the name of the executing ServiceAccount, in the namespace of the Action.
+	serviceAccount string
+}
+
+// Input is what the templates of one request are filled in with.
+type Input struct {
+	// Namespace is the namespace of the Action.
+	Namespace string
+	// Action is the name of the Action.
+	Action string
+	// RequestName is the name of the request.
+	RequestName string
+	// RequestUID is the uid of the request.
+	RequestUID string
+	// Vars are the values that templates read.
+	Vars expression.Vars
+	// Budget bounds the cost of all templates together. Nil: each has a budget of its own.
+	Budget *expression.Budget
+	// Objects are the objects that PodSources named, as they now are.
+	Objects map[v1alpha1.ObjectReference]*unstructured.Unstructured
+}
+
+// step is one compiled step.
+type step struct {
+	name    string
+	waitFor *v1alpha1.WaitFor
+	timeout v1alpha1.Duration
+	writer  writer
+}
+
+// writer is one kind of step.
+type writer interface {
+	// uses reports whether a template reads the variable.
+	uses(variable string) bool
+	// render fills in the templates.
+	render(ctx context.Context, r rendering) ([]v1alpha1.RenderedWrite, error)
+}
+
+// rendering is the rendering of one step.
+type rendering struct {
+	Input
+	step           string
+	serviceAccount string
+}
+
+// Warnings are sentences about what is allowed and yet seldom meant.
+func (s *Steps) Warnings() []string { return slices.Clone(s.warnings) }
+
+// Uses reports whether a template of any step reads the variable.
+func (s *Steps) Uses(variable string) bool {
+	return slices.ContainsFunc(s.steps, func(step step) bool { return step.writer.uses(variable) })
+}
+
+// PodSources names the objects whose pods are copied, each once. Render needs them in Input.Objects.
+func (s *Steps) PodSources(ctx context.Context, in Input) ([]v1alpha1.ObjectReference, error) {
+	var refs []v1alpha1.ObjectReference
+	for _, step := range s.steps {
+		job, ok := step.writer.(*jobWriter)
+		if !ok || job.podFrom == nil {
+			continue
+		}
+		ref, err := job.podFrom.render(ctx, in)
+		if err != nil {
+			return nil, fmt.Errorf("failed to render step %q: job.podFrom.%w", step.name, err)
+		}
+		if !slices.Contains(refs, ref) {
+			refs = append(refs, ref)
+		}
+	}
+	return refs, nil
+}
+
+// Render fills in the templates of all steps and checks what comes out.
+func (s *Steps) Render(ctx context.Context, in Input) ([]v1alpha1.RenderedStep, error) {
+	rendered := make([]v1alpha1.RenderedStep, 0, len(s.steps))
+	for _, step := range s.steps {
+		writes, err := step.writer.render(ctx, rendering{Input: in, step: step.name, serviceAccount: s.serviceAccount})
+		if err != nil {
+			return nil, fmt.Errorf("failed to render step %q: %w", step.name, err)
+		}
+		rendered = append(rendered, v1alpha1.RenderedStep{
+			Name:    step.name,
+			Writes:  writes,
+			WaitFor: step.waitFor.DeepCopy(),
+			Timeout: step.timeout,
+		})
+	}
+	return rendered, nil
+}

@@ -1,0 +1,211 @@
+// Package integration plays the life of requests on a real API server: users with their own rights only, the operator as its
+// ServiceAccount, webhooks called by the API server.
+package integration
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log/zap"
+
+	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/config"
+	"github.com/signoff-dev/signoff/internal/setup"
+	"github.com/signoff-dev/signoff/test/env"
+	"github.com/signoff-dev/signoff/test/system"
+)
+
+// patience bounds how long a test waits for something that must happen.
+const patience = 20 * time.Second
+
+var (
+	cluster *env.Cluster
+	users   *env.Users
+	signoff *system.System
+	scheme  = setup.Scheme()
+)
+
+func TestMain(m *testing.M) {
+	os.Exit(run(m))
+}
+
+func run(m *testing.M) int {
+	ctx := context.Background()
+	if os.Getenv("SIGNOFF_TEST_LOG") != "" {
+		ctrl.SetLogger(zap.New(zap.UseDevMode(true)))
+	} else {
+		ctrl.SetLogger(zap.New(zap.WriteTo(&strings.Builder{})))
+	}
+	var err error
+	if cluster, err = env.Start(ctx, env.Options{CRDs: true, Nodes: true}); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer cluster.Stop()
+	if users, err = cluster.StandardUsers(ctx); err == nil {
+		signoff, err = system.Start(ctx, cluster, system.Options{Configure: configure})
+	}
+	if err == nil {
+		err = prepare(ctx)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer signoff.Stop()
+	return m.Run()
+}
+
+// configure maps logins such as alice@laptop to the person alice.
+func configure(cfg *config.Configuration) {
+	cfg.Person.Expression = "user.username.split('@')[0]"
+}
+
+// prepare installs what the tests act on: a Deployment with a sidecar, ServiceAccounts with least rights, an Action.
+func prepare(ctx context.Context) error {
+	for _, account := range []string{"deployer", "deployer-read"} {
+		if _, err := cluster.ServiceAccount(ctx, env.CatalogNamespace, account); err != nil {
+			return err
+		}
+	}
+	if err := signoff.Grant(ctx, env.CatalogNamespace, "deployer", "deployer-read"); err != nil {
+		return err
+	}
+	return cluster.ApplyFile(ctx, "test/integration/testdata/world.yaml")
+}
+
+// as gives a client that acts as a user.
+func as(t *testing.T, who env.Person) client.WithWatch {
+	t.Helper()
+	c, err := client.NewWithWatch(who.Config, client.Options{Scheme: scheme})
+	if err != nil {
+		t.Fatalf("failed to make a client for %s: %v", who.Name, err)
+	}
+	return c
+}
+
+// admin gives a client that prepares and looks; it never acts as a user would.
+func admin(t *testing.T) client.WithWatch {
+	t.Helper()
+	return as(t, env.Person{Name: "admin", Config: cluster.Admin})
+}
+
+// eventually waits until a check says that it holds. The check says what it saw.
+func eventually(t *testing.T, what string, check func() (bool, string)) {
+	t.Helper()
+	deadline := time.Now().Add(patience)
+	for {
+		ok, saw := check()
+		if ok {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%s did not happen within %s; last seen: %s", what, patience, saw)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+// request makes a request for an Action.
+func request(action string, inputs string) *v1alpha1.ActionRequest {
+	return &v1alpha1.ActionRequest{
+		ObjectMeta: metav1.ObjectMeta{Namespace: env.WorkNamespace, GenerateName: action + "-"},
+		Spec: v1alpha1.ActionRequestSpec{
+			ActionRef: v1alpha1.ActionReference{Namespace: env.CatalogNamespace, Name: action},
+			Inputs:    &runtime.RawExtension{Raw: []byte(inputs)}, Reason: "a test",
+		},
+	}
+}
+
+// ask creates a request and expects it to be admitted.
+func ask(t *testing.T, who env.Person, r *v1alpha1.ActionRequest) *v1alpha1.ActionRequest {
+	t.Helper()
+	eventually(t, "the request of "+who.Name, func() (bool, string) {
+		attempt := r.DeepCopy()
+		err := as(t, who).Create(t.Context(), attempt)
+		if err == nil {
+			*r = *attempt
+			return true, ""
+		}
+		// Only an Action or a Role that the snapshot has not seen yet may still change the answer.
+		if !strings.Contains(err.Error(), "there is no") && !strings.Contains(err.Error(), "you ("+who.Name+") may not") {
+			t.Fatalf("%s could not ask: %v", who.Name, err)
+		}
+		return false, err.Error()
+	})
+	return r
+}
+
+// reaches waits for a phase.
+func reaches(t *testing.T, r *v1alpha1.ActionRequest, phase v1alpha1.Phase) *v1alpha1.ActionRequest {
+	t.Helper()
+	live := &v1alpha1.ActionRequest{}
+	eventually(t, fmt.Sprintf("phase %s of %s", phase, r.Name), func() (bool, string) {
+		if err := admin(t).Get(t.Context(), client.ObjectKeyFromObject(r), live); err != nil {
+			return false, err.Error()
+		}
+		if live.Status.Outcome != "" && live.Status.Phase != phase {
+			t.Fatalf("%s ended as %s instead of reaching %s: %+v", r.Name, live.Status.Outcome, phase, live.Status.Conditions)
+		}
+		return live.Status.Phase == phase, fmt.Sprintf("%s %+v", live.Status.Phase, live.Status.Conditions)
+	})
+	return live
+}
+
+// approvalsOf waits for so many Approvals of a request, and gives them by name.
+func approvalsOf(t *testing.T, r *v1alpha1.ActionRequest, count int) []v1alpha1.Approval {
+	t.Helper()
+	list := &v1alpha1.ApprovalList{}
+	eventually(t, fmt.Sprintf("%d Approvals of %s", count, r.Name), func() (bool, string) {
+		err := admin(t).List(t.Context(), list, client.InNamespace(r.Namespace), client.MatchingLabels{v1alpha1.LabelRequestUID: string(r.UID)})
+		return err == nil && len(list.Items) == count, fmt.Sprintf("%d, %v", len(list.Items), err)
+	})
+	return list.Items
+}
+
+// vote votes as kubectl patch --type merge would.
+func vote(t *testing.T, who env.Person, approval *v1alpha1.Approval, decision v1alpha1.Decision, comment string) error {
+	t.Helper()
+	body := fmt.Sprintf(`{"spec":{"vote":{"decision":%q,"comment":%q}}}`, decision, comment)
+	return patch(t, who, approval, body)
+}
+
+func patch(t *testing.T, who env.Person, object client.Object, body string) error {
+	t.Helper()
+	return as(t, who).Patch(t.Context(), object.DeepCopyObject().(client.Object), client.RawPatch("application/merge-patch+json", []byte(body))) //nolint:forcetypeassert // every object of ours is a client.Object
+}
+
+// refused checks that a write was refused with the words that help.
+func refused(t *testing.T, err error, status metav1.StatusReason, words ...string) {
+	t.Helper()
+	if err == nil {
+		t.Fatalf("the write was accepted; it should have been refused with %q", words)
+	}
+	if got := apierrors.ReasonForError(err); got != status {
+		t.Errorf("the write was refused as %s, want %s: %v", got, status, err)
+	}
+	for _, word := range words {
+		if !strings.Contains(err.Error(), word) {
+			t.Errorf("the refusal does not say %q:\n%v", word, err)
+		}
+	}
+}
+
+// namespace makes a namespace that the test deletes again.
+func namespace(t *testing.T, name string) {
+	t.Helper()
+	object := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}
+	if err := admin(t).Create(t.Context(), object); err != nil && !apierrors.IsAlreadyExists(err) {
+		t.Fatalf("failed to create namespace %s: %v", name, err)
+	}
+}

@@ -1,0 +1,69 @@
+package schema
+
+import (
+	"strings"
+	"testing"
+
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+)
+
+// TestEveryCRDIsKnown fails where a kind was added without a sample and a table.
+func TestEveryCRDIsKnown(t *testing.T) {
+	t.Parallel()
+	var want []string
+	for _, plural := range kinds {
+		want = append(want, "signoff.dev_"+plural+".yaml")
+	}
+	sameSet(t, "files of CRDs", fileNames(t, crdDirectory), want)
+	sameSet(t, "kinds with a table", sortedKeys(tables()), sortedKeys(kinds))
+}
+
+// TestEveryPropertyIsDescribed demands a sentence for every property, since kubectl explain shows nothing else.
+func TestEveryPropertyIsDescribed(t *testing.T) {
+	t.Parallel()
+	for kind := range kinds {
+		for _, n := range walk(node{schema: loadSchema(t, kind)}) {
+			if n.property == "" || n.path == "apiVersion" || n.path == "kind" || n.path == "metadata" {
+				continue // controller-gen describes these, or leaves them to Kubernetes.
+			}
+			if !strings.HasSuffix(strings.TrimSpace(n.schema.Description), ".") {
+				t.Errorf("%s: %s has no description that is a sentence: %q", kind, n.path, n.schema.Description)
+			}
+		}
+	}
+}
+
+// TestEverythingIsBounded demands an upper bound for every string, list and map, so that no object can grow without end and
+// the API server can tell what a CEL rule costs.
+func TestEverythingIsBounded(t *testing.T) {
+	t.Parallel()
+	for kind := range kinds {
+		for _, n := range walk(node{schema: loadSchema(t, kind)}) {
+			if problem := unbounded(n); problem != "" {
+				t.Errorf("%s: %s %s", kind, n.path, problem)
+			}
+		}
+	}
+}
+
+func unbounded(n node) string {
+	switch {
+	case n.path == "apiVersion" || n.path == "kind" || n.path == "metadata":
+		return "" // The API server bounds these itself.
+	case preserves(n.schema):
+		return ""
+	case n.schema.Type == "string" && !boundedString(n.schema):
+		return "is a string without maxLength, enum or format of a time"
+	case n.schema.Type == "array" && n.schema.MaxItems == nil:
+		return "is a list without maxItems"
+	case n.schema.Type == "object" && n.schema.AdditionalProperties != nil && n.schema.MaxProperties == nil:
+		return "is a map without maxProperties"
+	case n.schema.Type == "" && !n.schema.XIntOrString:
+		return "has no type"
+	}
+	return ""
+}
+
+func boundedString(schema *apiextensionsv1.JSONSchemaProps) bool {
+	return schema.MaxLength != nil || len(schema.Enum) > 0 || schema.Format == "date-time" || schema.Format == "date"
+}

@@ -1,0 +1,139 @@
+package webhooks
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"gomodules.xyz/jsonpatch/v2"
+	admissionv1 "k8s.io/api/admission/v1"
+	apiequality "k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/util/rand"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
+
+	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/gate"
+)
+
+// nameSuffix is the length of the random end of a generated name. The API server does not try again on a collision.
+const nameSuffix = 8
+
+type actionRequests struct{ *Deps }
+
+// mutate stamps the requester, names the request and adds our finalizer. It decides nothing.
+func (w *actionRequests) mutate(ctx context.Context, req admission.Request) admission.Response {
+	if req.SubResource != "" || req.Operation == admissionv1.Delete {
+		return admission.Allowed("")
+	}
+	request, old := &v1alpha1.ActionRequest{}, &v1alpha1.ActionRequest{}
+	if refused := decode(req.Object.Raw, request); refused != nil {
+		return *refused
+	}
+	caller, refused := w.stamp(ctx, &req.UserInfo)
+	if refused != nil {
+		return *refused
+	}
+	if req.Operation == admissionv1.Update {
+		if refused := decode(req.OldObject.Raw, old); refused != nil {
+			return *refused
+		}
+		return patched(w.restore(&req, request, old, caller))
+	}
+	if given := request.Spec.Requester; given != nil && !apiequality.Semantic.DeepEqual(*given, caller) {
+		return invalid(&req, displayName(request), field.ErrorList{field.Forbidden(field.NewPath("spec", "requester"),
+			fmt.Sprintf("Signoff writes who asked, from your login (%s): leave it out", caller.Username))})
+	}
+	return patched(w.fill(ctx, &req, request, caller))
+}
+
+// fill completes a new request.
+func (w *actionRequests) fill(ctx context.Context, req *admission.Request, request *v1alpha1.ActionRequest, caller v1alpha1.Identity) []jsonpatch.Operation {
+	ops := []jsonpatch.Operation{jsonpatch.NewOperation("add", "/spec/requester", caller)}
+	if request.Name == "" && request.GenerateName != "" {
+		request.Name = generateName(request.GenerateName)
+		ops = append(ops, jsonpatch.NewOperation("add", "/metadata/name", request.Name))
+	}
+	if !slices.Contains(request.Finalizers, v1alpha1.RequestFinalizer) {
+		ops = append(ops, jsonpatch.NewOperation("add", "/metadata/finalizers", append(request.Finalizers, v1alpha1.RequestFinalizer)))
+	}
+	if request.Spec.Cancellation != nil {
+		ops = append(ops, jsonpatch.NewOperation("add", "/spec/cancellation/by", caller))
+	}
+	request.Spec.Requester = &caller
+	return append(ops, w.verdictAnnotation(ctx, req, request)...)
+}
+
+// verdictAnnotation puts the whole verdict on the result of a dry run, and removes whatever a client wrote there.
+func (w *actionRequests) verdictAnnotation(ctx context.Context, req *admission.Request, request *v1alpha1.ActionRequest) []jsonpatch.Operation {
+	const path = "/metadata/annotations"
+	annotations := make(map[string]string, len(request.Annotations)+1)
+	for key, value := range request.Annotations {
+		if key != v1alpha1.AnnotationVerdict {
+			annotations[key] = value
+		}
+	}
+	if req.DryRun != nil && *req.DryRun {
+		subject := subjectOf(request)
+		text, err := json.Marshal(gate.Explain(w.Gate.Judge(ctx, subject, w.Clock.Now())))
+		if err == nil {
+			annotations[v1alpha1.AnnotationVerdict] = string(text)
+		}
+	}
+	if len(annotations) == len(request.Annotations) && annotations[v1alpha1.AnnotationVerdict] == request.Annotations[v1alpha1.AnnotationVerdict] {
+		return nil
+	}
+	return []jsonpatch.Operation{jsonpatch.NewOperation("add", path, annotations)}
+}
+
+// restore keeps what a client cannot change, so that re-applying a manifest without it is no change.
+func (w *actionRequests) restore(req *admission.Request, request, old *v1alpha1.ActionRequest, caller v1alpha1.Identity) []jsonpatch.Operation {
+	var ops []jsonpatch.Operation
+	if old.Spec.Requester != nil && !apiequality.Semantic.DeepEqual(request.Spec.Requester, old.Spec.Requester) {
+		ops = append(ops, jsonpatch.NewOperation("add", "/spec/requester", old.Spec.Requester))
+	}
+	if !w.isOperator(req) && lost(old, request) {
+		ops = append(ops, jsonpatch.NewOperation("add", "/metadata/finalizers", append(request.Finalizers, v1alpha1.RequestFinalizer)))
+	}
+	switch {
+	case request.Spec.Cancellation == nil:
+	case old.Spec.Cancellation == nil:
+		ops = append(ops, jsonpatch.NewOperation("add", "/spec/cancellation/by", caller))
+	case old.Spec.Cancellation.By != nil:
+		ops = append(ops, jsonpatch.NewOperation("add", "/spec/cancellation/by", old.Spec.Cancellation.By))
+	}
+	return ops
+}
+
+// lost tells whether an update drops our finalizer.
+func lost(old, request *v1alpha1.ActionRequest) bool {
+	return slices.Contains(old.Finalizers, v1alpha1.RequestFinalizer) && !slices.Contains(request.Finalizers, v1alpha1.RequestFinalizer)
+}
+
+func generateName(prefix string) string {
+	const maxName = 253
+	if len(prefix) > maxName-nameSuffix {
+		prefix = prefix[:maxName-nameSuffix]
+	}
+	return prefix + rand.String(nameSuffix)
+}
+
+func patched(ops []jsonpatch.Operation) admission.Response {
+	return admission.Patched("", ops...)
+}
+
+func displayName(request *v1alpha1.ActionRequest) string {
+	if request.Name != "" {
+		return request.Name
+	}
+	return request.GenerateName
+}
+
+// subjectOf gives the subject for a request that is not stored: a time or a uid that a client wrote is not to be believed.
+func subjectOf(request *v1alpha1.ActionRequest) *gate.Subject {
+	subject := gate.SubjectOf(request)
+	subject.CreatedAt, subject.UID = time.Time{}, ""
+	return subject
+}

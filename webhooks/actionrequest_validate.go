@@ -1,0 +1,162 @@
+package webhooks
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+	"time"
+
+	admissionv1 "k8s.io/api/admission/v1"
+	corev1 "k8s.io/api/core/v1"
+	apiequality "k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
+
+	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/gate"
+)
+
+// validate judges the final object, whatever other webhooks made of it.
+func (w *actionRequests) validate(ctx context.Context, req admission.Request) admission.Response {
+	if req.SubResource != "" {
+		return w.operatorOnly(&req, "the "+req.SubResource+" of an ActionRequest")
+	}
+	request, old := &v1alpha1.ActionRequest{}, &v1alpha1.ActionRequest{}
+	if req.Operation != admissionv1.Delete {
+		if refused := decode(req.Object.Raw, request); refused != nil {
+			return *refused
+		}
+	}
+	if req.Operation != admissionv1.Create {
+		if refused := decode(req.OldObject.Raw, old); refused != nil {
+			return *refused
+		}
+	}
+	switch req.Operation {
+	case admissionv1.Create:
+		return w.create(ctx, &req, request)
+	case admissionv1.Update:
+		return w.update(ctx, &req, request, old)
+	case admissionv1.Delete:
+		return w.remove(ctx, old)
+	case admissionv1.Connect:
+	}
+	return forbidden("", fmt.Sprintf("operation %s is not known", req.Operation))
+}
+
+func (w *actionRequests) create(ctx context.Context, req *admission.Request, request *v1alpha1.ActionRequest) admission.Response {
+	caller, refused := w.stamp(ctx, &req.UserInfo)
+	if refused != nil {
+		return *refused
+	}
+	if request.Spec.Requester == nil || !apiequality.Semantic.DeepEqual(*request.Spec.Requester, caller) ||
+		!slices.Contains(request.Finalizers, v1alpha1.RequestFinalizer) {
+		return forbidden(v1alpha1.ReasonNotStamped, "the request was not stamped by Signoff, or another webhook changed the stamp. Nothing was stored.")
+	}
+	now := w.Clock.Now()
+	if errs := times(&request.Spec, now); len(errs) > 0 {
+		return invalid(req, request.Name, errs)
+	}
+	judgement := w.Gate.Judge(ctx, gate.SubjectOf(request), now)
+	if problem := judgement.Problem; problem != nil {
+		if len(problem.Fields) > 0 {
+			return invalid(req, request.Name, withExample(problem.Fields, judgement))
+		}
+		message := problem.Message
+		if problem.Reason == v1alpha1.ReasonIndeterminate || problem.Reason == v1alpha1.ReasonFactsUnavailable {
+			message += "\n  Nothing was stored."
+		}
+		return forbidden(problem.Reason, message)
+	}
+	return admission.Allowed("").WithWarnings(w.Gate.Warnings(ctx, judgement, gate.SubjectOf(request))...)
+}
+
+// times refuses times that can never be kept.
+func times(spec *v1alpha1.ActionRequestSpec, now time.Time) field.ErrorList {
+	var errs field.ErrorList
+	path := field.NewPath("spec")
+	if spec.ExpiresAt != nil && !spec.ExpiresAt.After(now) {
+		errs = append(errs, field.Invalid(path.Child("expiresAt"), spec.ExpiresAt.UTC().Format(time.RFC3339), "is in the past: give a later time, or leave it out"))
+	}
+	if spec.NotBefore != nil && spec.ExpiresAt != nil && !spec.NotBefore.Before(spec.ExpiresAt) {
+		errs = append(errs, field.Invalid(path.Child("notBefore"), spec.NotBefore.UTC().Format(time.RFC3339), "is not before expiresAt: the request could never run"))
+	}
+	return errs
+}
+
+// withExample adds where to find a request that works, where something is missing.
+func withExample(errs field.ErrorList, j *gate.Judgement) field.ErrorList {
+	missing := slices.ContainsFunc(errs, func(e *field.Error) bool { return e.Type == field.ErrorTypeRequired })
+	if !missing || j.Action == nil {
+		return errs
+	}
+	ref := j.Action.Ref()
+	return append(errs, field.Forbidden(field.NewPath("spec", "actionRef"),
+		fmt.Sprintf("a working example: kubectl get action -n %s %s -o jsonpath={.status.example}", ref.Namespace, ref.Name)))
+}
+
+func (w *actionRequests) update(ctx context.Context, req *admission.Request, request, old *v1alpha1.ActionRequest) admission.Response {
+	if lost(old, request) && !w.isOperator(req) {
+		return forbidden("", fmt.Sprintf("the finalizer %s is removed by Signoff only, when nothing is left to do", v1alpha1.RequestFinalizer))
+	}
+	if apiequality.Semantic.DeepEqual(request.Spec, old.Spec) {
+		return admission.Allowed("")
+	}
+	rest := request.Spec.DeepCopy()
+	rest.Cancellation = old.Spec.Cancellation
+	if !apiequality.Semantic.DeepEqual(*rest, old.Spec) || old.Spec.Cancellation != nil {
+		return invalid(req, request.Name, field.ErrorList{field.Forbidden(field.NewPath("spec"),
+			"a request never changes after it was made, except that cancellation can be added: make a new request")})
+	}
+	return w.cancel(ctx, req, request, old)
+}
+
+// cancel lets the requester, or somebody who holds the verb cancel, end a request that is not over.
+func (w *actionRequests) cancel(ctx context.Context, req *admission.Request, request, old *v1alpha1.ActionRequest) admission.Response {
+	caller, refused := w.stamp(ctx, &req.UserInfo)
+	if refused != nil {
+		return *refused
+	}
+	if by := request.Spec.Cancellation.By; by == nil || !apiequality.Semantic.DeepEqual(*by, caller) {
+		return forbidden(v1alpha1.ReasonNotStamped, "the cancellation was not stamped by Signoff, or another webhook changed the stamp")
+	}
+	if old.Status.Outcome != "" {
+		return forbidden(v1alpha1.ReasonAlreadyDecided, fmt.Sprintf("the request is over (%s): there is nothing to cancel", old.Status.Outcome))
+	}
+	if problem := w.Gate.MayCancel(ctx, gate.SubjectOf(old), &caller, w.Clock.Now()); problem != nil {
+		return forbidden(problem.Reason, problem.Message)
+	}
+	return admission.Allowed("")
+}
+
+// remove allows to delete what does not act. It judges by state and never by who asks: garbage collection and the deletion
+// of a namespace must always end.
+func (w *actionRequests) remove(ctx context.Context, old *v1alpha1.ActionRequest) admission.Response {
+	if old.Status.Outcome != "" || old.Status.Execution == nil {
+		return admission.Allowed("")
+	}
+	terminating, err := w.terminating(ctx, old.Namespace)
+	if err != nil {
+		return admission.Errored(http.StatusInternalServerError, err)
+	}
+	if terminating {
+		return admission.Allowed("")
+	}
+	return forbidden("", fmt.Sprintf("%s/%s is executing and cannot be deleted. Cancel it first: kubectl patch actionrequest -n %s %s --type merge -p '{\"spec\":{\"cancellation\":{\"reason\":\"why\"}}}'",
+		old.Namespace, old.Name, old.Namespace, old.Name))
+}
+
+// terminating tells whether a namespace is being deleted, or gone.
+func (d *Deps) terminating(ctx context.Context, name string) (bool, error) {
+	namespace := &corev1.Namespace{}
+	if err := d.Namespaces.Get(ctx, types.NamespacedName{Name: name}, namespace); err != nil {
+		if apierrors.IsNotFound(err) {
+			return true, nil
+		}
+		return false, fmt.Errorf("failed to get namespace %s: %w", name, err)
+	}
+	return namespace.DeletionTimestamp != nil, nil
+}

@@ -1,0 +1,144 @@
+package webhooks
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"gomodules.xyz/jsonpatch/v2"
+	admissionv1 "k8s.io/api/admission/v1"
+	apiequality "k8s.io/apimachinery/pkg/api/equality"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
+
+	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/digest"
+)
+
+// lastApplied is where kubectl apply keeps what it sent. Kept on an Approval, it would vote again and again.
+const lastApplied = "kubectl.kubernetes.io/last-applied-configuration"
+
+type approvals struct{ *Deps }
+
+// mutate turns a write of spec.vote into one vote by the caller: the new spec is the old one and that vote. Nothing else that
+// the client sent is kept, so that patch, edit, replace and apply all mean the same.
+func (w *approvals) mutate(ctx context.Context, req admission.Request) admission.Response {
+	if req.SubResource != "" || req.Operation != admissionv1.Update {
+		return admission.Allowed("")
+	}
+	next, old := &v1alpha1.Approval{}, &v1alpha1.Approval{}
+	if refused := decode(req.Object.Raw, next); refused != nil {
+		return *refused
+	}
+	if refused := decode(req.OldObject.Raw, old); refused != nil {
+		return *refused
+	}
+	if next.Spec.Vote == nil {
+		return admission.Allowed("")
+	}
+	caller, refused := w.stamp(ctx, &req.UserInfo)
+	if refused != nil {
+		return *refused
+	}
+	if refused := w.onlyVote(&req, next, old); refused != nil {
+		return *refused
+	}
+	spec := old.Spec.DeepCopy()
+	spec.Vote = nil
+	var warnings []string
+	if standing := w.standing(ctx, old, &caller); standing != nil && standing.Decision == next.Spec.Vote.Decision && standing.Comment == next.Spec.Vote.Comment {
+		warnings = append(warnings, fmt.Sprintf("no change: you voted %s at %s.", standing.Decision, standing.At.UTC().Format("15:04 MST")))
+	} else {
+		spec.Votes = append(spec.Votes, v1alpha1.Vote{
+			Decision: next.Spec.Vote.Decision, Comment: next.Spec.Vote.Comment,
+			Voter: caller, At: metav1.NewMicroTime(w.Clock.Now()), Digest: old.Spec.Digest,
+		})
+	}
+	ops, err := onlySpec(next, old, spec)
+	if err != nil {
+		return forbidden("", err.Error())
+	}
+	return patched(ops).WithWarnings(warnings...)
+}
+
+// onlyVote refuses a write that votes and changes something else as well, and a vote on something that was not looked at.
+func (w *approvals) onlyVote(req *admission.Request, next, old *v1alpha1.Approval) *admission.Response {
+	rest := next.Spec.DeepCopy()
+	rest.Vote, rest.Votes = nil, nil
+	before := old.Spec.DeepCopy()
+	before.Vote, before.Votes = nil, nil
+	path := field.NewPath("spec")
+	var errs field.ErrorList
+	if !apiequality.Semantic.DeepEqual(rest, before) {
+		errs = append(errs, field.Forbidden(path, "only spec.vote can be written; everything else is what you vote on"))
+	}
+	// A client that sends no votes, as kubectl apply does, does not mean to remove them.
+	if len(next.Spec.Votes) > 0 && !apiequality.Semantic.DeepEqual(next.Spec.Votes, old.Spec.Votes) {
+		errs = append(errs, field.Forbidden(path.Child("votes"), "votes are added by Signoff only: write spec.vote, and it becomes yours"))
+	}
+	errs = append(errs, ownMetadata(next, old)...)
+	if len(errs) > 0 {
+		return ptr(invalid(req, old.Name, errs))
+	}
+	if given := next.Spec.Vote.Digest; given != "" && !digest.Matches(old.Spec.Digest, given) {
+		return ptr(forbidden(v1alpha1.ReasonStaleVote, fmt.Sprintf("this is not what you looked at. You voted on %s; this Approval is about %s.\n  Look again: kubectl describe approval -n %s %s",
+			given, digest.Short(old.Spec.Digest), old.Namespace, old.Name)))
+	}
+	return nil
+}
+
+// ownMetadata refuses changes of what Signoff put on an Approval. Labels and annotations of others are never read.
+func ownMetadata(next, old *v1alpha1.Approval) field.ErrorList {
+	var errs field.ErrorList
+	path := field.NewPath("metadata")
+	if !apiequality.Semantic.DeepEqual(next.OwnerReferences, old.OwnerReferences) {
+		errs = append(errs, field.Forbidden(path.Child("ownerReferences"), "an Approval belongs to its request for ever"))
+	}
+	if !apiequality.Semantic.DeepEqual(next.Finalizers, old.Finalizers) {
+		errs = append(errs, field.Forbidden(path.Child("finalizers"), "are set by Signoff only"))
+	}
+	for _, key := range []string{v1alpha1.LabelRequest, v1alpha1.LabelRequestUID} {
+		if next.Labels[key] != old.Labels[key] {
+			errs = append(errs, field.Forbidden(path.Child("labels").Key(key), "is set by Signoff only"))
+		}
+	}
+	return errs
+}
+
+// standing gives the last vote of a person, unless it was a withdrawal that took an earlier one back.
+func (w *approvals) standing(ctx context.Context, approval *v1alpha1.Approval, caller *v1alpha1.Identity) *v1alpha1.Vote {
+	for i := len(approval.Spec.Votes) - 1; i >= 0; i-- {
+		vote := &approval.Spec.Votes[i]
+		if same, err := w.Identity.SamePerson(ctx, &vote.Voter, caller); err == nil && same {
+			return vote
+		}
+	}
+	return nil
+}
+
+// onlySpec makes the patch. managedFields become the old ones, so that nobody owns spec.vote, which is gone; what kubectl
+// apply remembers is removed. The resourceVersion that the client sent stays, because it is the client's precondition.
+func onlySpec(next, old *v1alpha1.Approval, spec *v1alpha1.ApprovalSpec) ([]jsonpatch.Operation, error) {
+	var value any
+	text, err := json.Marshal(spec)
+	if err == nil {
+		err = json.Unmarshal(text, &value)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("failed to write the vote: %w", err)
+	}
+	ops := []jsonpatch.Operation{jsonpatch.NewOperation("replace", "/spec", value)}
+	if len(next.ManagedFields) > 0 {
+		managed := slices.Clone(old.ManagedFields)
+		if managed == nil {
+			managed = []metav1.ManagedFieldsEntry{}
+		}
+		ops = append(ops, jsonpatch.NewOperation("replace", "/metadata/managedFields", managed))
+	}
+	if _, ok := next.Annotations[lastApplied]; ok {
+		ops = append(ops, jsonpatch.NewOperation("remove", "/metadata/annotations/kubectl.kubernetes.io~1last-applied-configuration", nil))
+	}
+	return ops, nil
+}

@@ -1,0 +1,207 @@
+package webhooks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	admissionv1 "k8s.io/api/admission/v1"
+	apiequality "k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
+
+	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/gate"
+	"github.com/signoff-dev/signoff/internal/quorum"
+)
+
+// clockSkew bounds how far the time of a vote may be from the time of its validation.
+const clockSkew = time.Minute
+
+// The votes of an Approval are bounded. Approvals stop early, so that a denial or a withdrawal always fits.
+const (
+	maxVotesOfPerson = 8
+	maxVotes         = 256
+	reservedVotes    = 64
+)
+
+// validate judges the final object, whatever other webhooks made of it.
+func (w *approvals) validate(ctx context.Context, req admission.Request) admission.Response {
+	if req.SubResource != "" {
+		return w.operatorOnly(&req, "the "+req.SubResource+" of an Approval")
+	}
+	if req.Operation == admissionv1.Create {
+		return w.operatorOnly(&req, "an Approval")
+	}
+	next, old := &v1alpha1.Approval{}, &v1alpha1.Approval{}
+	if refused := decode(req.OldObject.Raw, old); refused != nil {
+		return *refused
+	}
+	if req.Operation == admissionv1.Delete {
+		return w.remove(ctx, &req, old)
+	}
+	if refused := decode(req.Object.Raw, next); refused != nil {
+		return *refused
+	}
+	if errs := ownMetadata(next, old); len(errs) > 0 && !w.isOperator(&req) {
+		return invalid(&req, old.Name, errs)
+	}
+	if apiequality.Semantic.DeepEqual(next.Spec, old.Spec) {
+		return admission.Allowed("")
+	}
+	return w.vote(ctx, &req, next, old)
+}
+
+// vote checks that the update adds exactly one vote by exactly the caller, and that the caller may vote.
+func (w *approvals) vote(ctx context.Context, req *admission.Request, next, old *v1alpha1.Approval) admission.Response {
+	caller, refused := w.stamp(ctx, &req.UserInfo)
+	if refused != nil {
+		return *refused
+	}
+	now := w.Clock.Now()
+	vote, err := addedVote(next, old, &caller, now)
+	if err != nil {
+		return invalid(req, old.Name, field.ErrorList{err})
+	}
+	if refused := decided(old, now); refused != nil {
+		return *refused
+	}
+	if vote.Decision == v1alpha1.DecisionDeny && strings.TrimSpace(vote.Comment) == "" {
+		return invalid(req, old.Name, field.ErrorList{field.Required(field.NewPath("spec", "vote", "comment"),
+			"say why: a denial is final, and the requester will read it")})
+	}
+	if refused := w.room(ctx, old, vote, &caller); refused != nil {
+		return *refused
+	}
+	judgement, problem := w.judge(ctx, old, now)
+	if problem != nil {
+		return forbidden(problem.Reason, problem.Message)
+	}
+	eligible := w.Gate.Eligible(ctx, judgement, old.Spec.Stage.Name, old.Spec.Requirements, &old.Spec.Requester, &caller)
+	if eligible.Problem != nil {
+		return forbidden(eligible.Problem.Reason, eligible.Problem.Message)
+	}
+	return admission.Allowed("").WithWarnings(w.recorded(ctx, judgement, next, vote))
+}
+
+// addedVote gives the one vote that an update adds, or says what else it does.
+func addedVote(next, old *v1alpha1.Approval, caller *v1alpha1.Identity, now time.Time) (*v1alpha1.Vote, *field.Error) {
+	path := field.NewPath("spec")
+	expected := old.Spec.DeepCopy()
+	if len(next.Spec.Votes) != len(old.Spec.Votes)+1 {
+		return nil, field.Forbidden(path, "only spec.vote can be written: it becomes one vote, yours")
+	}
+	vote := &next.Spec.Votes[len(next.Spec.Votes)-1]
+	expected.Votes = append(expected.Votes, *vote)
+	if !apiequality.Semantic.DeepEqual(next.Spec, *expected) {
+		return nil, field.Forbidden(path, "only spec.vote can be written; everything else is what you vote on")
+	}
+	at := path.Child("votes").Index(len(old.Spec.Votes))
+	skew := vote.At.Sub(now).Abs()
+	if !apiequality.Semantic.DeepEqual(vote.Voter, *caller) || vote.Digest != old.Spec.Digest || skew > clockSkew {
+		return nil, field.Forbidden(at, "votes are added by Signoff only: write spec.vote, and it becomes yours")
+	}
+	return vote, nil
+}
+
+// decided refuses votes on what is over.
+func decided(old *v1alpha1.Approval, now time.Time) *admission.Response {
+	state := old.Status.State
+	if state == v1alpha1.ApprovalOpen || state == "" {
+		if now.Before(old.Spec.ExpiresAt.Time) {
+			return nil
+		}
+		return ptr(forbidden(v1alpha1.ReasonAlreadyDecided, fmt.Sprintf("stage %q expired %s. Nothing more can be decided here. The requester can ask again.",
+			old.Spec.Stage.Name, gate.Time(old.Spec.ExpiresAt.Time, now))))
+	}
+	what := strings.ToLower(string(state))
+	if len(old.Status.Decided) > 0 {
+		what = old.Status.Decided[len(old.Status.Decided)-1]
+	}
+	return ptr(forbidden(v1alpha1.ReasonAlreadyDecided, fmt.Sprintf("stage %q is closed: %s. Nothing more can be decided here. The requester can ask again.", old.Spec.Stage.Name, strings.TrimSuffix(what, "."))))
+}
+
+// room bounds the votes of one person, and keeps room for denials.
+func (w *approvals) room(ctx context.Context, old *v1alpha1.Approval, vote *v1alpha1.Vote, caller *v1alpha1.Identity) *admission.Response {
+	if vote.Decision == v1alpha1.DecisionDeny && len(old.Spec.Votes) < maxVotes {
+		return nil
+	}
+	own := 0
+	for i := range old.Spec.Votes {
+		if same, err := w.Identity.SamePerson(ctx, &old.Spec.Votes[i].Voter, caller); err != nil || same {
+			own++
+		}
+	}
+	withdraw := vote.Decision == v1alpha1.DecisionWithdraw
+	if withdraw && own == 0 {
+		return ptr(forbidden("", "you have no vote here to take back."))
+	}
+	if (own >= maxVotesOfPerson && !withdraw) || own > maxVotesOfPerson || len(old.Spec.Votes) >= maxVotes-reservedVotes && !withdraw {
+		return ptr(forbidden("", fmt.Sprintf("too many votes: a person may change their mind %d times. A denial is still possible.", maxVotesOfPerson)))
+	}
+	return nil
+}
+
+// judge judges the request of an Approval as it is now, which gives the facts that conditions of Roles read.
+func (w *approvals) judge(ctx context.Context, approval *v1alpha1.Approval, now time.Time) (*gate.Judgement, *gate.Problem) {
+	request := &v1alpha1.ActionRequest{}
+	key := types.NamespacedName{Namespace: approval.Namespace, Name: approval.Spec.RequestRef.Name}
+	err := w.Requests.Get(ctx, key, request)
+	switch {
+	case apierrors.IsNotFound(err) || err == nil && request.UID != approval.Spec.RequestRef.UID:
+		return nil, &gate.Problem{Reason: v1alpha1.ReasonAlreadyDecided, Message: fmt.Sprintf("the request %s is over or gone. Nothing more can be decided here.", approval.Spec.RequestRef.Name)}
+	case err != nil:
+		return nil, &gate.Problem{Reason: v1alpha1.ReasonIndeterminate, Message: fmt.Sprintf("cannot read the request: %v. Try again.", err)}
+	}
+	judgement, problem := w.Gate.Context(ctx, gate.SubjectOf(request), now)
+	return judgement, problem
+}
+
+// recorded tells a voter what the vote did.
+func (w *approvals) recorded(ctx context.Context, j *gate.Judgement, next *v1alpha1.Approval, vote *v1alpha1.Vote) string {
+	if vote.Decision == v1alpha1.DecisionWithdraw {
+		return "your vote is taken back."
+	}
+	result := quorum.Count(gate.Demands(next.Spec.Requirements), w.Gate.Votes(ctx, j, next))
+	switch result.State {
+	case v1alpha1.ApprovalDenied:
+		return "your denial is recorded. The request is denied; that is final."
+	case v1alpha1.ApprovalApproved:
+		return fmt.Sprintf("your approval is recorded. Stage %q is approved.", next.Spec.Stage.Name)
+	case v1alpha1.ApprovalOpen, v1alpha1.ApprovalExpired, v1alpha1.ApprovalSuperseded:
+	}
+	return gate.Cut(fmt.Sprintf("your approval is recorded. Still needed: %s. Take it back: kubectl patch approval -n %s %s --type merge -p '{\"spec\":{\"vote\":{\"decision\":\"Withdraw\"}}}'",
+		gate.Needs(next.Spec.Requirements, result.Missing), next.Namespace, next.Name), 240)
+}
+
+// remove lets an Approval go with its request, and never before: it is the evidence of who agreed.
+func (w *approvals) remove(ctx context.Context, req *admission.Request, old *v1alpha1.Approval) admission.Response {
+	allowed, err := w.mayGo(ctx, old)
+	switch {
+	case err != nil:
+		return admission.Errored(http.StatusInternalServerError, err)
+	case allowed || w.isOperator(req):
+		return admission.Allowed("")
+	}
+	return forbidden("", fmt.Sprintf("an Approval is the evidence of who agreed to what: it goes with its request %s, never before. To stop the request, deny it or cancel it.", old.Spec.RequestRef.Name))
+}
+
+func (w *approvals) mayGo(ctx context.Context, old *v1alpha1.Approval) (bool, error) {
+	request := &v1alpha1.ActionRequest{}
+	err := w.Reader.Get(ctx, types.NamespacedName{Namespace: old.Namespace, Name: old.Spec.RequestRef.Name}, request)
+	if apierrors.IsNotFound(err) {
+		return true, nil
+	}
+	if err != nil {
+		return false, errors.Join(errors.New("failed to get the request of the Approval"), err)
+	}
+	if request.UID != old.Spec.RequestRef.UID || request.DeletionTimestamp != nil {
+		return true, nil
+	}
+	return w.terminating(ctx, old.Namespace)
+}

@@ -1,0 +1,128 @@
+// Package webhooks is what the API server asks before it stores an object of ours: one adapter per kind between admission
+// requests and the functions that decide.
+package webhooks
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+
+	authenticationv1 "k8s.io/api/authentication/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+	"k8s.io/utils/clock"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/webhook"
+	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
+
+	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/gate"
+	"github.com/signoff-dev/signoff/internal/identity"
+	"github.com/signoff-dev/signoff/internal/snapshot"
+)
+
+// The rights of the webhooks. What an Action reads, it reads as its own ServiceAccount.
+// +kubebuilder:rbac:groups=signoff.dev,resources=actions;roles;teams;calendars;actionpolicies;actionrequests;approvals,verbs=get;list;watch
+// +kubebuilder:rbac:groups="",resources=namespaces,verbs=get;list;watch
+// +kubebuilder:rbac:groups=authorization.k8s.io,resources=subjectaccessreviews,verbs=create
+
+// The paths at which the webhooks are served.
+const (
+	PathMutateActionRequest   = "/mutate/actionrequests"
+	PathValidateActionRequest = "/validate/actionrequests"
+	PathMutateApproval        = "/mutate/approvals"
+	PathValidateApproval      = "/validate/approvals"
+	PathValidateGoverning     = "/validate/governing"
+	PathValidateRecord        = "/validate/records"
+)
+
+// Deps is what the webhooks need.
+type Deps struct {
+	// Gate judges requests and voters.
+	Gate *gate.Gate
+	// Identity stamps logins.
+	Identity *identity.Rules
+	// Store has the governing objects.
+	Store *snapshot.Store
+	// Reader reads the API server directly.
+	Reader client.Reader
+	// Requests reads requests that are not over from a cache.
+	Requests client.Reader
+	// Namespaces reads namespaces from a cache.
+	Namespaces client.Reader
+	// Reviews asks the API server what somebody may do.
+	Reviews client.Client
+	// Clock tells the time.
+	Clock clock.PassiveClock
+	// Operator is the user name of the operator itself.
+	Operator string
+	// CatalogNamespaces are the namespaces in which Actions may be published. Empty: all.
+	CatalogNamespaces []string
+}
+
+// Register serves every webhook.
+func Register(server webhook.Server, deps *Deps) {
+	requests := &actionRequests{deps}
+	approvals := &approvals{deps}
+	for path, handler := range map[string]admission.HandlerFunc{
+		PathMutateActionRequest:   requests.mutate,
+		PathValidateActionRequest: requests.validate,
+		PathMutateApproval:        approvals.mutate,
+		PathValidateApproval:      approvals.validate,
+		PathValidateGoverning:     (&governing{deps}).validate,
+		PathValidateRecord:        (&records{deps}).validate,
+	} {
+		server.Register(path, &webhook.Admission{Handler: handler})
+	}
+}
+
+// isOperator tells whether the operator itself makes the write.
+func (d *Deps) isOperator(req *admission.Request) bool { return req.UserInfo.Username == d.Operator }
+
+// stamp gives the identity of the caller, or the refusal.
+func (d *Deps) stamp(ctx context.Context, info *authenticationv1.UserInfo) (v1alpha1.Identity, *admission.Response) {
+	id, err := d.Identity.Stamp(ctx, info)
+	if err != nil {
+		return id, ptr(forbidden("", err.Error()))
+	}
+	return id, nil
+}
+
+// operatorOnly refuses a write that only the operator makes.
+func (d *Deps) operatorOnly(req *admission.Request, what string) admission.Response {
+	if d.isOperator(req) {
+		return admission.Allowed("")
+	}
+	return forbidden("", fmt.Sprintf("%s is written by Signoff only. You are %s.", what, req.UserInfo.Username))
+}
+
+// decode reads an object of ours, refusing what cannot be read.
+func decode(raw []byte, into any) *admission.Response {
+	if err := json.Unmarshal(raw, into); err != nil {
+		return ptr(admission.Errored(http.StatusBadRequest, fmt.Errorf("failed to decode the object: %w", err)))
+	}
+	return nil
+}
+
+// forbidden is a 403 whose first line reads well after kubectl's own words. The reason code is kept for programs.
+func forbidden(reason, message string) admission.Response {
+	response := admission.Denied("")
+	response.Result.Message = message
+	if reason != "" {
+		response.AuditAnnotations = map[string]string{"reason": reason}
+	}
+	return response
+}
+
+// invalid is a 422 in which every sentence is a cause, because kubectl prints nothing else of a 422.
+func invalid(req *admission.Request, name string, errs field.ErrorList) admission.Response {
+	kind := schema.GroupKind{Group: req.Kind.Group, Kind: req.Kind.Kind}
+	status := apierrors.NewInvalid(kind, name, errs).Status()
+	response := admission.Denied("")
+	response.Result = &status
+	return response
+}
+
+func ptr[T any](v T) *T { return &v }
