@@ -67,6 +67,8 @@ const (
 	ReasonInvalid = "Invalid"
 	// ReasonCannotImpersonate says that the operator may not act as the ServiceAccount that the Action names.
 	ReasonCannotImpersonate = "CannotImpersonate"
+	// ReasonParentMissing says that a Team is in force, but that the Team that it names as its parent does not exist.
+	ReasonParentMissing = "ParentMissing"
 	// ReasonSelfApproval refuses the vote of the requester, or of the person behind the requester.
 	ReasonSelfApproval = "SelfApproval"
 	// ReasonNotAnApprover refuses the vote of somebody whom the stage does not name, or who lacks the verb approve.

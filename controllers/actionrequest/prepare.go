@@ -74,7 +74,7 @@ func (s *scope) read(ctx context.Context, ref v1alpha1.ObjectReference) (*unstru
 func (s *scope) digestSubject() digest.Subject {
 	action := s.judgement.Action.Object
 	return digest.Subject{
-		Namespace: s.request.Namespace, Name: s.request.Name, UID: string(s.request.UID),
+		RequestNamespace: s.request.Namespace, RequestName: s.request.Name, RequestUID: s.request.UID,
 		Requester: *s.request.Spec.Requester, Inputs: s.judgement.Inputs,
 		Action: action, Steps: s.plan.steps,
 	}

@@ -73,32 +73,19 @@ func (c *Calendar) nextChange(at int64) (int64, bool) {
 	if at > farthest || at < -farthest {
 		return never, false
 	}
-	was := c.openAt(at)
+	w := c.walker(at)
 	for {
-		mark := c.markAfter(at)
-		found, ok := c.scan(at, min(mark, at+lookahead), was)
-		if ok {
-			return found, true
+		mark := c.markAfter(w.at)
+		if w.follow(min(mark, w.at+lookahead)) {
+			return w.at, true
 		}
 		if mark == never {
 			return never, false
 		}
-		if c.openAt(mark) != was {
-			return mark, true
-		}
-		at = mark
-	}
-}
-
-// scan finds the first instant after at, up to the limit, at which the Calendar is no longer as it was.
-func (c *Calendar) scan(at, limit int64, was bool) (int64, bool) {
-	for at < limit {
-		at = min(c.skip(at), limit)
-		if c.openAt(at) != was {
-			return at, true
+		if w.move(mark) {
+			return w.at, true
 		}
 	}
-	return 0, false
 }
 
 func (c *Calendar) markAfter(at int64) int64 {
@@ -107,18 +94,4 @@ func (c *Calendar) markAfter(at int64) int64 {
 		return never
 	}
 	return c.marks[i]
-}
-
-// skip gives an instant after at before which the Calendar certainly stays as it is.
-func (c *Calendar) skip(at int64) int64 {
-	var s skipper
-	for i := range c.zones {
-		z := &c.zones[i]
-		reading := at + z.offset(at)
-		for j := range z.tracks {
-			now := z.tracks[j].around(reading)
-			s.add(&z.tracks[j], now.state, z.until(now, at))
-		}
-	}
-	return s.result()
 }

@@ -3,6 +3,7 @@ package calendar
 import (
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -63,11 +64,7 @@ func oracleContains(spec *v1alpha1.CalendarSpec, w v1alpha1.Window, at time.Time
 	if w.TimeZone != "" {
 		zone = w.TimeZone
 	}
-	location, err := time.LoadLocation(zone)
-	if err != nil {
-		panic(err)
-	}
-	local := at.In(location)
+	local := at.In(oracleZone(zone))
 	if w.Dates != nil {
 		today := local.Format(time.DateOnly)
 		return w.Dates.From <= today && today <= w.Dates.Through
@@ -86,4 +83,19 @@ func oracleContains(spec *v1alpha1.CalendarSpec, w v1alpha1.Window, at time.Time
 	}
 	return slices.Contains(w.Weekly.Days, v1alpha1.Weekday(today)) && from <= clock ||
 		slices.Contains(w.Weekly.Days, v1alpha1.Weekday(yesterday)) && clock < to
+}
+
+// oracleZones keeps zones, because loading one costs more than a minute of the oracle.
+var oracleZones sync.Map
+
+func oracleZone(name string) *time.Location {
+	if known, ok := oracleZones.Load(name); ok {
+		return known.(*time.Location)
+	}
+	location, err := time.LoadLocation(name)
+	if err != nil {
+		panic(err)
+	}
+	oracleZones.Store(name, location)
+	return location
 }

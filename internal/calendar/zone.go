@@ -27,25 +27,6 @@ func (z *zone) state(at int64) state {
 	return strongest
 }
 
-// until gives an instant after at before which a track does not leave the step that contains its reading. At that instant it
-// may or may not.
-//
-// A clock does not only go forward, so a reading is turned into an instant only where the offset is known not to change in
-// between. Far from both ends of the step no offset matters: that is how dates in many years are reached in one stride.
-func (z *zone) until(s step, at int64) int64 {
-	if s.until == never && (s.from == always || at-maxOffset >= s.from) {
-		return never
-	}
-	if (s.from == always || at-maxOffset >= s.from) && at+maxOffset < s.until {
-		return s.until - maxOffset
-	}
-	next := never
-	if s.until != never {
-		next = s.until - z.offset(at)
-	}
-	return min(next, z.offsetUntil(at))
-}
-
 // offsetUntil gives an instant after at before which the offset does not change.
 func (z *zone) offsetUntil(at int64) int64 {
 	_, end := time.Unix(at, 0).In(z.location).ZoneBounds()

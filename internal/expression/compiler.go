@@ -21,8 +21,8 @@ type Compiler struct {
 	types map[string]*apiservercel.DeclType
 	// structs are the types with fields, by their name.
 	structs map[string]*apiservercel.DeclType
-	// inputs converts the variable inputs; nil: nothing to do.
-	inputs converter
+	// inputs is the schema of the variable inputs, where it has one.
+	inputs *structuralschema.Structural
 	cost   *estimator
 }
 
@@ -68,7 +68,7 @@ func (c *Compiler) typeInputs(place Place, schema *structuralschema.Structural) 
 	if err != nil {
 		return fmt.Errorf("failed to give inputs their types: %w", err)
 	}
-	c.env, c.types[varInputs], c.inputs = env, t, converterFor(schema)
+	c.env, c.types[varInputs], c.inputs = env, t, schema
 	return nil
 }
 

@@ -39,7 +39,7 @@ func TestCompileErrors(t *testing.T) {
 		"Types":              {"types are compared", ActionRule, bools, "inputs.replicas == 'three'", "line 1, column 17: found no matching overload for '_==_' applied to '(int, string)'"},
 		"Empty":              {"nothing is no expression", ActionRule, bools, "", "line 1, column 1: Syntax error: mismatched input '<EOF>'"},
 		"Syntax":             {"the parser's list of tokens is cut", ActionRule, bools, "inputs.force &&", "line 1, column 16: Syntax error: mismatched input '<EOF>'"},
-		"Shadow":             {"an element with the name of a variable would be read as the variable", ActionRule, bools, "[1].all(now, calendar('x').contains(now))", "line 1, column 8: 'now' is a variable already; give the element another name"},
+		"Shadow":             {"an element with the name of a variable would be read as the variable", ActionRule, bools, "[request.createdAt].all(now, calendar('x').contains(now))", "line 1, column 24: 'now' is a variable already; give the element another name"},
 		"TooLong":            {"a bound on the source", ActionRule, bools, strings.Repeat(" ", maxSource+1), "line 1, column 1: the expression is longer than 16384 bytes"},
 		"NotUTF8":            {"broken text is refused", ActionRule, bools, "'\xff' == 'a'", "line 1, column 1: the expression is not valid UTF-8"},
 		"BadRegex":           {"literal patterns are compiled", ActionRule, bools, "inputs.environment.matches('(')", "line 1, column 28: invalid matches argument"},

@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"github.com/google/cel-go/cel"
+	"github.com/google/cel-go/ext"
 	"k8s.io/apimachinery/pkg/util/version"
 	apiservercel "k8s.io/apiserver/pkg/cel"
 	"k8s.io/apiserver/pkg/cel/environment"
@@ -24,21 +25,28 @@ var kubernetes = sync.OnceValues(func() (*cel.Env, error) {
 		cel.RegexProgramSizeLimit(maxRegexProgram))
 })
 
-// runtime is the environment in which programs run: the same functions with the guards, and no options. Programs choose for
-// themselves whether they count their cost.
+// planned are the libraries that change how programs are planned or what they cost, beyond the functions they declare.
+// A test compares the list with the libraries of Kubernetes.
+var planned = []cel.EnvOption{cel.OptionalTypes(), ext.Lists(ext.ListsVersion(3)), ext.Sets()}
+
+// runtime is the environment in which programs run: the same functions with the guards, without the options of Kubernetes.
+// Programs choose for themselves whether they count their cost.
 var runtime = sync.OnceValues(func() (*cel.Env, error) {
 	base, err := kubernetes()
 	if err != nil {
 		return nil, err
 	}
-	functions, err := guarded(base)
+	env, err := cel.NewCustomEnv(planned...)
+	if err != nil {
+		return nil, err
+	}
+	functions, err := guarded(base.Functions(), env.Functions())
 	if err != nil {
 		return nil, err
 	}
 	options := append(functions, calendarFunctions()...)
-	options = append(options, cel.RegexProgramSizeLimit(maxRegexProgram),
-		cel.CustomTypeAdapter(base.CELTypeAdapter()), cel.CustomTypeProvider(&lenientProvider{Provider: base.CELTypeProvider()}))
-	return cel.NewCustomEnv(options...)
+	return env.Extend(append(options, cel.RegexProgramSizeLimit(maxRegexProgram),
+		cel.CustomTypeAdapter(base.CELTypeAdapter()), cel.CustomTypeProvider(&lenientProvider{Provider: base.CELTypeProvider()}))...)
 })
 
 // regexes are compiled once where they are literals.

@@ -38,10 +38,17 @@ var guards = map[string]func(args []ref.Val) uint64{
 	},
 }
 
-// guarded declares the functions of an environment again, those of guards with a check of the size before the call.
-func guarded(env *cel.Env) ([]cel.EnvOption, error) {
+// guarded declares functions again, those of guards with a check of the size before the call. What there is already is
+// left out.
+func guarded(all, there map[string]*decls.FunctionDecl) ([]cel.EnvOption, error) {
 	var options []cel.EnvOption
-	for name, decl := range env.Functions() {
+	for name, decl := range all {
+		if existing, ok := there[name]; ok {
+			decl = decl.Subset(decls.ExcludeOverloads(overloadIDs(existing)...))
+		}
+		if decl == nil {
+			continue
+		}
 		bound, ok := guards[name]
 		if !ok {
 			options = append(options, cel.FunctionDecls(decl))
@@ -54,6 +61,14 @@ func guarded(env *cel.Env) ([]cel.EnvOption, error) {
 		options = append(options, option)
 	}
 	return options, nil
+}
+
+func overloadIDs(decl *decls.FunctionDecl) []string {
+	var out []string
+	for _, o := range decl.OverloadDecls() {
+		out = append(out, o.ID())
+	}
+	return out
 }
 
 func guard(decl *decls.FunctionDecl, bound func([]ref.Val) uint64) (cel.EnvOption, error) {

@@ -17,21 +17,18 @@ const lastApplied = "kubectl.kubernetes.io/last-applied-configuration"
 // before or comes with a copied pod, since people keep passwords there. What the step itself sets is shown, as it is what is
 // agreed to.
 func (d *differ) show(path []segment, value any, old bool) string {
-	if d.hides(path, old) {
-		return hidden
-	}
 	switch value.(type) {
 	case map[string]any, []any:
 		return valueText(d.redact(path, value, old))
+	}
+	if d.hides(path, old) {
+		return hidden
 	}
 	return valueText(value)
 }
 
 // redact gives a copy of a tree without what is hidden.
 func (d *differ) redact(path []segment, value any, old bool) any {
-	if d.hides(path, old) {
-		return hidden
-	}
 	switch v := value.(type) {
 	case map[string]any:
 		out := make(map[string]any, len(v))
@@ -46,9 +43,13 @@ func (d *differ) redact(path []segment, value any, old bool) any {
 		}
 		return out
 	}
+	if d.hides(path, old) {
+		return hidden
+	}
 	return value
 }
 
+// hides is about values that are neither maps nor lists.
 func (d *differ) hides(path []segment, old bool) bool {
 	if d.secret && isSecretContent(path) {
 		return true
@@ -62,7 +63,7 @@ func isSecretContent(path []segment) bool {
 	}
 	switch path[0].name {
 	case "data", "stringData":
-		return len(path) > 1
+		return true
 	case "metadata":
 		return len(path) == 3 && path[1].name == "annotations" && path[2].name == lastApplied
 	}

@@ -28,24 +28,29 @@ func (l *lines) add(path []segment, format string, args ...any) {
 }
 
 // fields are the lines as people read them. If there are too many, those that decide what runs and who may do it come first, so
-// that nobody can push them out of sight.
-func (l lines) fields() []string {
-	if len(l) == 0 {
+// that nobody can push them out of sight. Head goes before all.
+func (l lines) fields(head ...string) []string {
+	if len(l)+len(head) == 0 {
 		return []string{nothing}
 	}
-	kept := l
-	if len(l) > maxLines {
-		sorted := slices.Clone(l)
-		slices.SortStableFunc(sorted, func(a, b line) int { return a.rank() - b.rank() })
-		kept = sorted[:maxLines-1]
+	kept, most := l, maxLines-len(head)
+	if len(l) > most {
+		kept = l.byRank()[:most-1]
 	}
-	out := make([]string, 0, maxLines)
+	out := slices.Clone(head)
 	for _, line := range kept {
-		out = append(out, line.text)
+		out = append(out, cutTo(line.text, maxLine))
 	}
 	if more := len(l) - len(kept); more > 0 {
 		out = append(out, fmt.Sprintf("… and %d more", more))
 	}
+	return out
+}
+
+// byRank are the lines with those that matter more first.
+func (l lines) byRank() lines {
+	out := slices.Clone(l)
+	slices.SortStableFunc(out, func(a, b line) int { return a.rank() - b.rank() })
 	return out
 }
 
@@ -69,8 +74,12 @@ type segment struct {
 	item bool
 }
 
-// maxPath keeps a line within the bounds of the API together with two values.
-const maxPath = 240
+const (
+	// maxPath is how many characters of a path are shown.
+	maxPath = 180
+	// maxLine is the bound of the API.
+	maxLine = 512
+)
 
 // pathText writes a path such as spec.containers[app].image or metadata.annotations[example.com/a].
 func pathText(path []segment) string {

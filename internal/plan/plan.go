@@ -71,7 +71,7 @@ func (d *describer) fields(w *v1alpha1.RenderedWrite, body any) []string {
 		object, _ := body.(map[string]any)
 		d.written[w.Object] = object
 		diff.compare(nil, map[string]any{}, withoutIdentity(object))
-		return append([]string{"creates it"}, diff.lines.fields()...)
+		return diff.lines.fields("creates it")
 	case !exists:
 		return []string{"does not exist now: the step fails unless something else creates it first"}
 	case w.Operation == v1alpha1.WriteJSONPatch:
@@ -110,7 +110,9 @@ func nameOf(ref v1alpha1.ObjectReference) string {
 	return fmt.Sprintf("%s %s/%s", ref.Kind, ref.Namespace, ref.Name)
 }
 
-func isSecret(ref v1alpha1.ObjectReference) bool { return ref.APIVersion == "v1" && ref.Kind == "Secret" }
+func isSecret(ref v1alpha1.ObjectReference) bool {
+	return ref.APIVersion == "v1" && ref.Kind == "Secret"
+}
 
 // withoutIdentity leaves out what the name of the object says already.
 func withoutIdentity(object map[string]any) map[string]any {

@@ -17,6 +17,5 @@ func runFields(job map[string]any, diff *differ) []string {
 	}
 	diff.compare(nil, map[string]any{}, withoutIdentity(job))
 	diff.lines = slices.DeleteFunc(diff.lines, func(l line) bool { return len(l.path) > 0 && l.path[0].name == "metadata" })
-	slices.SortStableFunc(diff.lines, func(a, b line) int { return a.rank() - b.rank() })
-	return append(head, diff.lines.fields()...)[:min(len(head)+len(diff.lines), maxLines)]
+	return diff.lines.byRank().fields(head...)
 }

@@ -1,5 +1,4 @@
-// Package quorum turns the votes of one stage into its result. It is a pure function of requirements and votes, and the order
-// in which different people voted never changes it.
+// Package quorum turns the votes of one stage into its result.
 package quorum
 
 import (
@@ -9,158 +8,107 @@ import (
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 )
 
-// Requirement is one demand of a stage: so many different people.
+// Requirement is a number of people who must agree.
 type Requirement struct {
-	Name  string
+	Name string
+	// Count is how many. Less than 1 counts as 1, because nothing is approved by nobody.
 	Count int
 }
 
-// Vote is one vote. Votes are given in the order in which they were cast.
+// Vote is one entry of the append-only list of votes.
 type Vote struct {
-	// Person is who stands behind the login. One person counts once.
-	Person string
-	// Username is the login.
+	// Person is who votes, whichever login was used. It is compared exactly.
+	Person   string
 	Username string
 	Decision v1alpha1.Decision
 	At       time.Time
 	Comment  string
-	// Meets tells, for each requirement, whether the voter would be accepted for it now. None: the vote does not count.
+	// Meets tells per requirement whether this voter would be accepted for it now.
 	Meets []bool
 }
 
-// Match says which vote meets a requirement.
+// Match says which vote meets which requirement.
 type Match struct {
+	// Requirement is the name of the requirement.
 	Requirement string
 	Vote
 }
 
-// Result is the result of a stage.
+// Result is what the votes of a stage come to.
 type Result struct {
 	// State is Open, Approved or Denied.
 	State v1alpha1.ApprovalState
-	// Missing is how many people each requirement still needs.
+	// Missing is per requirement how many must still agree.
 	Missing []int
-	// By are the votes that meet requirements, by requirement and then in the order in which they were cast.
+	// By says which votes meet which requirement, sorted by requirement, then by time. Approvals that are not needed are left
+	// out.
 	By []Match
-	// DeniedBy is the first standing denial; nil where there is none.
+	// DeniedBy is the earliest standing denial, if State is Denied.
 	DeniedBy *Vote
 }
 
-// Count counts. The last vote of a person stands; a withdrawal takes it back. A standing denial by somebody who may vote
-// denies. Otherwise as many requirements as possible are met, each person for one of them, so that somebody who could meet
-// two never blocks either. Without requirements nothing is ever approved.
+// Count turns votes into a result.
+//
+// Of each person the latest vote stands, by its place in the list. The order of votes of different people never matters.
+// Fail closed: a vote that would not be accepted now (no true Meets) never helps a request. It may take back an earlier Approve
+// of the same person, never a Deny. A vote without a Person cannot be told from that of anybody else, so only a Deny of it
+// counts. Without requirements nothing is ever approved.
 func Count(requirements []Requirement, votes []Vote) Result {
-	standing := standing(votes)
-	result := Result{State: v1alpha1.ApprovalOpen, Missing: make([]int, len(requirements))}
-	for i := range standing {
-		if standing[i].Decision == v1alpha1.DecisionDeny {
-			denial := standing[i]
-			result.State, result.DeniedBy = v1alpha1.ApprovalDenied, &denial
-			break
-		}
+	approvals, denials := standing(votes, len(requirements))
+	voters := make([][]bool, 0, len(approvals))
+	for _, v := range approvals {
+		voters = append(voters, v.Meets)
 	}
-	approvals := slices.DeleteFunc(standing, func(v Vote) bool { return v.Decision != v1alpha1.DecisionApprove })
-	slices.SortStableFunc(approvals, func(a, b Vote) int { return a.At.Compare(b.At) })
-	met := match(requirements, len(approvals), func(person, requirement int) bool { return approvals[person].Meets[requirement] })
-	missing := 0
-	for i := range requirements {
-		result.Missing[i] = max(requirements[i].Count, 1) - len(met[i])
-		missing += result.Missing[i]
-		for _, person := range met[i] {
-			result.By = append(result.By, Match{Requirement: requirements[i].Name, Vote: approvals[person]})
-		}
-	}
-	if result.State == v1alpha1.ApprovalOpen && missing == 0 && len(requirements) > 0 {
+	m := newMatching(requirements, voters)
+	result := Result{State: v1alpha1.ApprovalOpen, Missing: m.missing, By: matches(requirements, m, approvals)}
+	switch {
+	case len(denials) > 0:
+		result.State = v1alpha1.ApprovalDenied
+		result.DeniedBy = &denials[0]
+	case len(requirements) > 0 && !slices.ContainsFunc(m.missing, isPositive):
 		result.State = v1alpha1.ApprovalApproved
 	}
 	return result
 }
 
-// standing gives the votes that stand: the last of each person, without withdrawals and without those that do not count.
-func standing(votes []Vote) []Vote {
-	last := map[string]int{}
-	for i := range votes {
-		last[votes[i].Person] = i
-	}
-	var out []Vote
-	for i := range votes {
-		counts := slices.Contains(votes[i].Meets, true)
-		if last[votes[i].Person] == i && counts && votes[i].Decision != v1alpha1.DecisionWithdraw {
-			out = append(out, votes[i])
+// matches lists who meets what. Voters come in order of time.
+func matches(requirements []Requirement, m *matching, approvals []Vote) []Match {
+	var by []Match
+	for r := range requirements {
+		for voter := range approvals {
+			if m.requirementOf[voter] == r {
+				by = append(by, Match{Requirement: requirements[r].Name, Vote: approvals[voter]})
+			}
 		}
 	}
-	return out
+	return by
+}
+
+func isPositive(n int) bool {
+	return n > 0
 }
 
 // Candidate is somebody who could vote.
 type Candidate struct {
+	// Person is who could vote, whichever login is used.
 	Person string
-	// Meets tells, for each requirement, whether the candidate could meet it.
+	// Meets tells per requirement whether this candidate would be accepted for it.
 	Meets []bool
-	// Unlimited stands for any number of people whom nobody can list, such as the members of a group.
+	// Unlimited stands for a group whose members nobody can list: any number of people.
 	Unlimited bool
 }
 
-// Reachable says for each requirement how many people too few exist for all requirements to be met at once.
+// Reachable tells per requirement how many can never agree, even if every candidate did. All zero: the stage can be approved.
 func Reachable(requirements []Requirement, candidates []Candidate) []int {
-	open := make([]bool, len(requirements))
-	var people []Candidate
-	for _, candidate := range candidates {
-		if !candidate.Unlimited {
-			people = append(people, candidate)
-			continue
-		}
-		for i, meets := range candidate.Meets {
-			open[i] = open[i] || meets
+	persons, unlimited := listed(candidates, len(requirements))
+	for _, meets := range persons {
+		without(meets, unlimited) // nobody is wasted on what a group meets anyway
+	}
+	m := newMatching(requirements, persons)
+	for i := range m.missing {
+		if unlimited[i] {
+			m.missing[i] = 0
 		}
 	}
-	slices.SortFunc(people, func(a, b Candidate) int {
-		if a.Person < b.Person {
-			return -1
-		}
-		return 1
-	})
-	// A requirement that a group can meet takes nobody from the others.
-	met := match(requirements, len(people), func(person, requirement int) bool { return !open[requirement] && people[person].Meets[requirement] })
-	lacking := make([]int, len(requirements))
-	for i := range requirements {
-		if !open[i] {
-			lacking[i] = max(requirements[i].Count, 1) - len(met[i])
-		}
-	}
-	return lacking
-}
-
-// match gives each person to at most one requirement, so that as many places as possible are filled. It is the augmenting
-// path algorithm for maximum bipartite matching, with as many places for a requirement as it counts.
-func match(requirements []Requirement, people int, meets func(person, requirement int) bool) [][]int {
-	met := make([][]int, len(requirements))
-	for person := range people {
-		place(person, requirements, met, meets, make([]bool, len(requirements)))
-	}
-	for i := range met {
-		slices.Sort(met[i])
-	}
-	return met
-}
-
-// place finds a requirement for a person, moving others to another one where needed.
-func place(person int, requirements []Requirement, met [][]int, meets func(person, requirement int) bool, tried []bool) bool {
-	for i := range requirements {
-		if tried[i] || !meets(person, i) {
-			continue
-		}
-		tried[i] = true
-		if len(met[i]) < max(requirements[i].Count, 1) {
-			met[i] = append(met[i], person)
-			return true
-		}
-		for at, other := range met[i] {
-			if place(other, requirements, met, meets, tried) {
-				met[i][at] = person
-				return true
-			}
-		}
-	}
-	return false
+	return m.missing
 }

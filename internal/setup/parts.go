@@ -87,7 +87,7 @@ func (p *Process) webhooks() error {
 
 func (p *Process) controllers() error {
 	wake := make(chan event.GenericEvent, 64)
-	watcher := execution.NewWatcher(p.clients, func(request client.Object) { wake <- event.GenericEvent{Object: request} })
+	watcher := execution.NewWatcher(p.clients, p.clock, func(request client.Object) { wake <- event.GenericEvent{Object: request} })
 	requests := &actionrequest.Reconciler{
 		Client: p.Manager.GetClient(), Reader: p.Manager.GetAPIReader(), Gate: p.Gate,
 		Clients: p.clients, Runner: execution.NewRunner(p.clients, p.clock), Watcher: watcher,

@@ -5,6 +5,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	kstatus "sigs.k8s.io/cli-utils/pkg/kstatus/status"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
@@ -70,6 +71,13 @@ func TestObservedGeneration(t *testing.T) {
 			}
 			if diff := cmp.Diff(want, live.Object["status"]); diff != "" {
 				t.Errorf("status of a new %s: -want, +got:\n%s", kind, diff)
+			}
+			result, err := kstatus.Compute(live)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if result.Status != kstatus.InProgressStatus {
+				t.Errorf("want kstatus to take a new %s as %s, got %s", kind, kstatus.InProgressStatus, result.Status)
 			}
 		})
 	}

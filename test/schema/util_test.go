@@ -31,3 +31,12 @@ func sameSet(t *testing.T, what string, got, want []string) {
 		t.Errorf("%s: -want, +got:\n%s", what, diff)
 	}
 }
+
+func readFile(t *testing.T, path string) string {
+	t.Helper()
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(raw)
+}

@@ -1,0 +1,89 @@
+// Package action tells in the status of an Action how to ask for it, whether approval is needed, and whether it can be
+// requested and executed.
+package action
+
+import (
+	"context"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+
+	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/catalog"
+	"github.com/signoff-dev/signoff/internal/conditions"
+)
+
+// The rights of the controller.
+// +kubebuilder:rbac:groups=signoff.dev,resources=actions,verbs=get;list;watch
+// +kubebuilder:rbac:groups=signoff.dev,resources=actions/status,verbs=update;patch
+// +kubebuilder:rbac:groups=authorization.k8s.io,resources=selfsubjectaccessreviews,verbs=create
+
+// Reconciler keeps the status of Actions.
+type Reconciler struct {
+	// Client reads from a cache, and writes.
+	Client client.Client
+	// Clock tells the time.
+	Clock clock.PassiveClock
+	// Operator is the ServiceAccount of the operator, for the command that grants it what it lacks.
+	Operator types.NamespacedName
+}
+
+// SetupWithManager makes the manager run the reconciler.
+func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
+	return ctrl.NewControllerManagedBy(mgr).
+		Named("action").
+		For(&v1alpha1.Action{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		Complete(r)
+}
+
+// Reconcile stores what there is to say about one Action.
+func (r *Reconciler) Reconcile(ctx context.Context, key ctrl.Request) (ctrl.Result, error) {
+	action := &v1alpha1.Action{}
+	now := r.Clock.Now()
+	result, err := conditions.Update(ctx, r.Client, key.NamespacedName, action, func() error {
+		lacking, err := r.lacking(ctx, action)
+		if err != nil {
+			return err
+		}
+		action.Status = Status(action, r.grants(action.Namespace, lacking), now)
+		return nil
+	})
+	if err == nil && result.RequeueAfter == 0 {
+		result.RequeueAfter = lookAgain(&action.Status, now)
+	}
+	return result, err
+}
+
+// lookAgain is how long an Action waits whose ServiceAccounts the operator may not use: nobody tells us of a grant. The wait
+// grows with the time for which the Action has not been ready. Zero: there is nothing to wait for.
+func lookAgain(status *v1alpha1.ActionStatus, now time.Time) time.Duration {
+	const shortest, longest = time.Second, time.Minute
+	ready := meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionReady)
+	if ready == nil || ready.Reason != v1alpha1.ReasonCannotImpersonate {
+		return 0
+	}
+	return min(max(now.Sub(ready.LastTransitionTime.Time), shortest), longest)
+}
+
+// Status is what there is to say about an Action. Grants, where there are any, say what the operator lacks for it.
+func Status(action *v1alpha1.Action, grants string, now time.Time) v1alpha1.ActionStatus {
+	compiled, errs := catalog.CompileAction(action)
+	ready := conditions.Compiled(action.Generation, errs, "can be requested")
+	status := v1alpha1.ActionStatus{ObservedGeneration: action.Generation}
+	if compiled != nil {
+		status.Inputs = inputNames(compiled.Inputs)
+		status.Approval = approval(compiled.Rules, &compiled.Default)
+		status.Example = example(compiled)
+		if grants != "" {
+			ready = conditions.NotReady(action.Generation, v1alpha1.ReasonCannotImpersonate, grants)
+		}
+	}
+	status.Conditions = conditions.With(action.Status.Conditions, now, ready)
+	return status
+}

@@ -1,0 +1,66 @@
+package plan
+
+import (
+	"strings"
+	"testing"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/signoff-dev/signoff/api/v1alpha1"
+)
+
+// checkLines demands what the API and people demand of lines.
+func checkLines(t *testing.T, fields []string) {
+	t.Helper()
+	if len(fields) == 0 || len(fields) > maxLines {
+		t.Errorf("%d lines", len(fields))
+	}
+	for _, line := range fields {
+		if n := utf8.RuneCountInString(line); n > maxLine {
+			t.Errorf("a line of %d characters", n)
+		}
+		if i := strings.IndexFunc(line, func(r rune) bool { return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp) }); i >= 0 {
+			t.Errorf("%q has a character at %d that is not seen", line, i)
+		}
+		if !utf8.ValidString(line) {
+			t.Errorf("%q is not text", line)
+		}
+	}
+}
+
+func FuzzDescribe(f *testing.F) {
+	f.Add(0, `{"apiVersion":"v1","spec":{"template":{"spec":{"containers":[{"name":"app","$patch":"delete"}]}}}}`)
+	f.Add(3, `[{"op":"add","path":"/metadata/labels/x","value":"\u202e"},{"op":"copy","from":"/data","path":"/x"}]`)
+	f.Add(1, `{"data":{"password":null},"metadata":null,"spec":[{}]}`)
+	f.Add(4, `{"spec":{"template":{"spec":{"containers":[1,{"env":[{"name":"A","value":{}}]}]}}}}`)
+	operations := []v1alpha1.WriteOperation{
+		v1alpha1.WriteApply, v1alpha1.WriteStrategicPatch, v1alpha1.WriteMergePatch, v1alpha1.WriteJSONPatch, v1alpha1.WriteCreateJob, "Other",
+	}
+	f.Fuzz(func(t *testing.T, operation int, body string) {
+		for _, object := range []string{checkout, secret, custom} {
+			w := write(t, operations[uint(operation)%uint(len(operations))], object, "{}")
+			w.Body.Raw = []byte(body)
+			fields := describe(t, w, w)[1].Fields
+			checkLines(t, fields)
+			if all := strings.Join(fields, "\n"); strings.Contains(all, "aHVudGVyMg==") && !strings.Contains(body, "aHVudGVyMg==") {
+				t.Errorf("a Secret is shown:\n%s", all)
+			}
+		}
+	})
+}
+
+func FuzzValueText(f *testing.F) {
+	for _, s := range []string{"", "a", "true", "a b", "\u202e", "\xff", `"\`, "(removed)", "1e5", strings.Repeat("é", 130)} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		got := valueText(s)
+		checkLines(t, []string{got})
+		if n := utf8.RuneCountInString(got); n > maxValue+40 {
+			t.Errorf("%d characters for %d", n, utf8.RuneCountInString(s))
+		}
+		if strings.ContainsAny(got, "→() ") && !strings.HasPrefix(got, `"`) {
+			t.Errorf("%q can be taken for a part of the line", got)
+		}
+	})
+}

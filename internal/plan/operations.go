@@ -1,0 +1,104 @@
+package plan
+
+import (
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+
+	jsonpatch "gopkg.in/evanphx/json-patch.v4"
+)
+
+// operations notes the operations of a JSON patch as they are, with the values that they will find, and returns what they make of
+// the object.
+func (d *differ) operations(before map[string]any, list []any) map[string]any {
+	object := before
+	for _, item := range list {
+		operation, _ := item.(map[string]any)
+		d.operation(object, operation)
+		next, err := throughJSON(object, []any{operation}, applyJSON)
+		if err != nil {
+			d.lines = append(d.lines, line{text: "  this does not fit the object as it is now: the step would fail"})
+			return before
+		}
+		object = next
+	}
+	return object
+}
+
+func applyJSON(before, patch []byte) ([]byte, error) {
+	decoded, err := jsonpatch.DecodePatch(patch)
+	if err != nil {
+		return nil, err
+	}
+	return decoded.Apply(before)
+}
+
+// operation notes one operation.
+func (d *differ) operation(object, operation map[string]any) {
+	op, _ := operation["op"].(string)
+	pointer, _ := operation["path"].(string)
+	path := segments(pointer)
+	was := find(object, path)
+	var text string
+	switch op {
+	case "test":
+		text = d.show(path, operation["value"], false) + " (must be so)"
+	case "remove":
+		text = d.showFound(path, was) + " → (removed)"
+	case "move", "copy":
+		from, _ := operation["from"].(string)
+		text = "from " + pointerText(from)
+	default:
+		text = d.showFound(path, was) + " → " + d.show(path, operation["value"], false)
+		if was == (missing{}) {
+			text = "(new) " + d.show(path, operation["value"], false)
+		}
+	}
+	d.lines = append(d.lines, line{path: path, text: fmt.Sprintf("%s %s: %s", op, pointerText(pointer), text)})
+}
+
+func (d *differ) showFound(path []segment, value any) string {
+	if value == (missing{}) {
+		return "(missing)"
+	}
+	return d.show(path, value, true)
+}
+
+func pointerText(pointer string) string {
+	if isPlainText(pointer) {
+		return pointer
+	}
+	return quote(pointer, maxPath)
+}
+
+var index = regexp.MustCompile(`^([0-9]+|-)$`)
+
+// segments reads a JSON pointer.
+func segments(pointer string) []segment {
+	var out []segment
+	for _, part := range strings.Split(pointer, "/")[1:] {
+		name := strings.NewReplacer("~1", "/", "~0", "~").Replace(part)
+		out = append(out, segment{name: name, item: index.MatchString(name)})
+	}
+	return out
+}
+
+// find gives the value at a path. At the end of a list ("-") there is none.
+func find(value any, path []segment) any {
+	for _, s := range path {
+		switch v := value.(type) {
+		case map[string]any:
+			value = get(v, s.name)
+		case []any:
+			i, err := strconv.Atoi(s.name)
+			if err != nil || i < 0 {
+				return missing{}
+			}
+			value = itemAt(v, i)
+		default:
+			return missing{}
+		}
+	}
+	return value
+}

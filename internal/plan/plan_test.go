@@ -1,0 +1,350 @@
+package plan
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/yaml"
+
+	"github.com/signoff-dev/signoff/api/v1alpha1"
+)
+
+// checkout is a Deployment with two containers, as the API server gives it after an apply by this Action.
+const checkout = `
+apiVersion: apps/v1
+kind: Deployment
+metadata:
+  namespace: production
+  name: checkout
+  labels: {app: checkout, stale: mine, shared: both}
+  managedFields:
+  - manager: signoff/platform/deploy/rollout
+    operation: Apply
+    apiVersion: apps/v1
+    fieldsType: FieldsV1
+    fieldsV1: {"f:metadata": {"f:labels": {"f:stale": {}, "f:shared": {}}}, "f:spec": {"f:template": {"f:spec": {"f:containers": {"k:{\"name\":\"app\"}": {".": {}, "f:name": {}, "f:image": {}, "f:workingDir": {}}, "k:{\"name\":\"old\"}": {".": {}, "f:name": {}, "f:image": {}}}}}}}
+  - manager: kubectl
+    operation: Update
+    apiVersion: apps/v1
+    fieldsType: FieldsV1
+    fieldsV1: {"f:metadata": {"f:labels": {"f:app": {}, "f:shared": {}}}, "f:spec": {"f:replicas": {}, "f:template": {"f:spec": {"f:containers": {"k:{\"name\":\"sidecar\"}": {".": {}, "f:name": {}, "f:image": {}}, "k:{\"name\":\"app\"}": {"f:ports": {"k:{\"containerPort\":80,\"protocol\":\"TCP\"}": {".": {}, "f:containerPort": {}, "f:protocol": {}}}}}}}}}
+spec:
+  replicas: 3
+  template:
+    metadata: {labels: {app: checkout}}
+    spec:
+      containers:
+      - name: app
+        image: registry/checkout:1.41
+        workingDir: /srv
+        args: [serve, --verbose]
+        env: [{name: LEVEL, value: info}, {name: DB, valueFrom: {secretKeyRef: {name: db, key: url}}}]
+        ports: [{containerPort: 80, protocol: TCP}]
+      - {name: old, image: "old:1"}
+      - {name: sidecar, image: "sidecar:1"}
+      volumes: [{name: cache, emptyDir: {}}]
+`
+
+const secret = `
+apiVersion: v1
+kind: Secret
+metadata: {namespace: production, name: db, annotations: {kubectl.kubernetes.io/last-applied-configuration: '{"data":{"password":"aHVudGVyMg=="}}', team: payments}}
+data: {password: aHVudGVyMg==, user: YWxpY2U=}
+`
+
+const custom = `
+apiVersion: example.com/v1
+kind: Group
+metadata:
+  name: people
+  managedFields:
+  - {manager: other, operation: Update, apiVersion: example.com/v1, fieldsType: FieldsV1, fieldsV1: {"f:spec": {"f:atomic": {}, "f:merged": {"k:{\"name\":\"a\"}": {".": {}, "f:name": {}}}, "f:set": {"v:\"x\"": {}}}}}
+spec: {atomic: [{name: a}, {name: b}], merged: [{name: a, n: 1}], set: [x]}
+`
+
+func parse(t testing.TB, source string) *unstructured.Unstructured {
+	t.Helper()
+	raw, err := yaml.YAMLToJSON([]byte(source))
+	if err != nil {
+		t.Fatal(err)
+	}
+	u := &unstructured.Unstructured{}
+	if err := u.UnmarshalJSON(raw); err != nil {
+		t.Fatal(err)
+	}
+	return u
+}
+
+// write makes a write of the body, which is YAML, to the object.
+func write(t testing.TB, operation v1alpha1.WriteOperation, object, body string) v1alpha1.RenderedWrite {
+	t.Helper()
+	u := parse(t, object)
+	raw, err := yaml.YAMLToJSON([]byte(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := v1alpha1.RenderedWrite{Operation: operation, FieldManager: "signoff/platform/deploy/rollout", Object: v1alpha1.ObjectReference{
+		APIVersion: u.GetAPIVersion(), Kind: u.GetKind(), Namespace: u.GetNamespace(), Name: u.GetName(),
+	}}
+	out.Body.Raw = raw
+	return out
+}
+
+// describe describes one step with these writes, in a cluster with the objects above.
+func describe(t testing.TB, writes ...v1alpha1.RenderedWrite) []v1alpha1.PlannedChange {
+	t.Helper()
+	live := map[string]*unstructured.Unstructured{}
+	for _, source := range []string{checkout, secret, custom} {
+		u := parse(t, source)
+		live[u.GetKind()+u.GetName()] = u
+	}
+	before := fmt.Sprint(live)
+	changes := Describe([]v1alpha1.RenderedStep{{Name: "rollout", Writes: writes}}, func(ref v1alpha1.ObjectReference) (*unstructured.Unstructured, bool) {
+		u, ok := live[ref.Kind+ref.Name]
+		return u, ok
+	})
+	if after := fmt.Sprint(live); after != before {
+		t.Errorf("the live objects changed:\n%s\n%s", before, after)
+	}
+	return changes
+}
+
+const identity = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {namespace: production, name: checkout, labels: {stale: mine, shared: both}}\n"
+
+func TestFields(t *testing.T) {
+	for name, tc := range map[string]struct {
+		reason    string
+		operation v1alpha1.WriteOperation
+		object    string
+		body      string
+		want      []string
+	}{
+		"ApplyImage": {
+			reason: "containers are merged by name, the sidecar and the ports stay", operation: v1alpha1.WriteApply, object: checkout,
+			body: identity + `spec: {template: {spec: {containers: [{name: app, image: "registry/checkout:1.42", workingDir: /srv}, {name: old, image: "old:1"}]}}}`,
+			want: []string{"spec.template.spec.containers[app].image: registry/checkout:1.41 → registry/checkout:1.42"},
+		},
+		"ApplyNothing": {
+			reason: "what is there already", operation: v1alpha1.WriteApply, object: checkout,
+			body: identity + `spec: {replicas: 3, template: {spec: {containers: [{name: app, image: "registry/checkout:1.41", workingDir: /srv}, {name: old, image: "old:1"}]}}}`,
+			want: []string{"nothing changes"},
+		},
+		"ApplyTakesBack": {
+			reason: "what this step applied earlier and applies no more goes, unless somebody else owns it too", operation: v1alpha1.WriteApply, object: checkout,
+			body: "apiVersion: apps/v1\nkind: Deployment\nmetadata: {namespace: production, name: checkout}\n" + `spec: {template: {spec: {containers: [{name: app, image: "registry/checkout:1.41"}]}}}`,
+			want: []string{
+				"metadata.labels.stale: mine → (removed)",
+				"spec.template.spec.containers[app].workingDir: /srv → (removed)",
+				`spec.template.spec.containers[old]: {"image":"old:1","name":"old"} → (removed)`,
+			},
+		},
+		"ApplyMore": {
+			reason: "new elements, new fields, a port by its key with its default left out", operation: v1alpha1.WriteApply, object: checkout,
+			body: identity + `spec: {template: {spec: {containers: [{name: app, image: "registry/checkout:1.41", workingDir: /srv, ports: [{containerPort: 80}, {containerPort: 81}], resources: {limits: {cpu: "1"}}}, {name: old, image: "old:1"}, {name: more, image: "x:1"}]}}}`,
+			want: []string{
+				"spec.template.spec.containers[app].ports[81].containerPort: (new) 81",
+				`spec.template.spec.containers[app].resources.limits.cpu: (new) "1"`,
+				"spec.template.spec.containers[more].image: (new) x:1",
+			},
+		},
+		"ApplyCreates": {
+			reason: "there is no such object", operation: v1alpha1.WriteApply, object: "{apiVersion: v1, kind: ConfigMap, metadata: {namespace: a, name: b}}",
+			body: "{apiVersion: v1, kind: ConfigMap, metadata: {namespace: a, name: b, labels: {x: z}}, data: {k: v, empty: {}, list: []}}",
+			want: []string{"creates it", "data.empty: (new) {}", "data.k: (new) v", "data.list: (new) []", "metadata.labels.x: (new) z"},
+		},
+		"ApplyCustom": {
+			reason: "how the lists of a custom resource are merged is seen from their owners", operation: v1alpha1.WriteApply, object: custom,
+			body: `{apiVersion: example.com/v1, kind: Group, metadata: {name: people}, spec: {atomic: [{name: a}], merged: [{name: b}], set: [z]}}`,
+			want: []string{`spec.atomic[b]: {"name":"b"} → (removed)`, "spec.merged[b].name: (new) b", "spec.set[1]: (new) z"},
+		},
+		"StrategicImage": {
+			reason: "containers are merged by name", operation: v1alpha1.WriteStrategicPatch, object: checkout,
+			body: `{spec: {template: {spec: {containers: [{name: sidecar, image: "sidecar:2"}]}}}}`,
+			want: []string{"spec.template.spec.containers[sidecar].image: sidecar:1 → sidecar:2"},
+		},
+		"StrategicNew": {
+			reason: "an annotation that was not there", operation: v1alpha1.WriteStrategicPatch, object: checkout,
+			body: `{spec: {template: {metadata: {annotations: {signoff.dev/restarted-by: 6f1d2c1e}}}}}`,
+			want: []string{"spec.template.metadata.annotations[signoff.dev/restarted-by]: (new) 6f1d2c1e"},
+		},
+		"StrategicDelete": {
+			reason: "directives are obeyed", operation: v1alpha1.WriteStrategicPatch, object: checkout,
+			body: `{spec: {template: {spec: {containers: [{name: sidecar, $patch: delete}]}}}}`,
+			want: []string{`spec.template.spec.containers[sidecar]: {"image":"sidecar:1","name":"sidecar"} → (removed)`},
+		},
+		"StrategicUnknown": {
+			reason: "a field that does not exist", operation: v1alpha1.WriteStrategicPatch, object: checkout,
+			body: `{spec: {replikas: [{a: 1}]}}`,
+			want: []string{"spec.replikas[0].a: (new) 1"},
+		},
+		"MergeList": {
+			reason: "a merge patch replaces the list: sidecar, variables and ports are lost, and it is seen", operation: v1alpha1.WriteMergePatch, object: checkout,
+			body: `{spec: {template: {spec: {containers: [{name: app, image: "registry/checkout:1.42"}]}}}}`,
+			want: []string{
+				`spec.template.spec.containers[app].args: ["serve","--verbose"] → (removed)`,
+				`spec.template.spec.containers[app].env: [{"name":"LEVEL","value":"(hidden)"},{"name":"DB","valueFrom":{"secretKeyRef":{"key":"url","name":"db"}}}] → (removed)`,
+				"spec.template.spec.containers[app].image: registry/checkout:1.41 → registry/checkout:1.42",
+				`spec.template.spec.containers[app].ports: [{"containerPort":80,"protocol":"TCP"}] → (removed)`,
+				"spec.template.spec.containers[app].workingDir: /srv → (removed)",
+				`spec.template.spec.containers[old]: {"image":"old:1","name":"old"} → (removed)`,
+				`spec.template.spec.containers[sidecar]: {"image":"sidecar:1","name":"sidecar"} → (removed)`,
+			},
+		},
+		"MergeNull": {
+			reason: "null removes, numbers of another form are the same", operation: v1alpha1.WriteMergePatch, object: checkout,
+			body: `{metadata: {labels: {app: null}}, spec: {replicas: 3.0}}`,
+			want: []string{"metadata.labels.app: checkout → (removed)"},
+		},
+		"MergeOrder": {
+			reason: "the order of init containers matters", operation: v1alpha1.WriteMergePatch, object: custom,
+			body: `{spec: {atomic: [{name: b}, {name: a}]}}`,
+			want: []string{"spec.atomic: order a,b → b,a"},
+		},
+		"MergeItems": {
+			reason: "lists of plain values are compared by position", operation: v1alpha1.WriteMergePatch, object: custom,
+			body: `{spec: {set: [v, z]}}`,
+			want: []string{"spec.set[0]: x → v", "spec.set[1]: (new) z"},
+		},
+		"MergeType": {
+			reason: "a text and a number are not the same, and a map may become a text", operation: v1alpha1.WriteMergePatch, object: checkout,
+			body: `{spec: {replicas: "3", template: gone}}`,
+			want: []string{`spec.replicas: 3 → "3"`, `spec.template: {"metadata":{"labels":{"app":"checkout"}},"spec":{"containers":[{"args":["serve","--verbose"],"env":[{"name":"LEVEL","v… → gone`},
+		},
+		"Variable": {
+			reason: "what was there may be a password; what the step sets is what is agreed to", operation: v1alpha1.WriteStrategicPatch, object: checkout,
+			body: `{spec: {template: {spec: {containers: [{name: app, env: [{name: LEVEL, value: debug}, {name: NEW, value: x}]}]}}}}`,
+			want: []string{
+				"spec.template.spec.containers[app].env[LEVEL].value: (hidden) → debug",
+				"spec.template.spec.containers[app].env[NEW].value: (new) x",
+			},
+		},
+		"Secret": {
+			reason: "nothing of a Secret is shown, not even in what kubectl remembers", operation: v1alpha1.WriteMergePatch, object: secret,
+			body: `{metadata: {annotations: {kubectl.kubernetes.io/last-applied-configuration: null, team: web}}, data: {password: bmV3, user: null}, stringData: {more: plain}}`,
+			want: []string{
+				"data.password: (hidden) → (hidden)", "data.user: (hidden) → (removed)",
+				"metadata.annotations[kubectl.kubernetes.io/last-applied-configuration]: (hidden) → (removed)",
+				"metadata.annotations.team: payments → web", "stringData.more: (new) (hidden)",
+			},
+		},
+		"SecretWhole": {
+			reason: "neither when all of it goes", operation: v1alpha1.WriteMergePatch, object: secret, body: `{data: null}`,
+			want: []string{`data: {"password":"(hidden)","user":"(hidden)"} → (removed)`},
+		},
+		"SecretText": {
+			reason: "neither when it becomes something else", operation: v1alpha1.WriteMergePatch, object: secret, body: `{data: plain}`,
+			want: []string{`data: {"password":"(hidden)","user":"(hidden)"} → (hidden)`},
+		},
+		"SecretJSON": {
+			reason: "neither in a JSON patch", operation: v1alpha1.WriteJSONPatch, object: secret,
+			body: `[{op: replace, path: /data/password, value: bmV3}, {op: test, path: /data/user, value: YWxpY2U=}, {op: remove, path: /data/user}, {op: add, path: /data, value: {a: Yg==}}]`,
+			want: []string{
+				"replace /data/password: (hidden) → (hidden)", "test /data/user: (hidden) (must be so)", "remove /data/user: (hidden) → (removed)",
+				`add /data: {"password":"(hidden)"} → {"a":"(hidden)"}`,
+			},
+		},
+		"JSON": {
+			reason: "operations are shown as they are, each on what the earlier ones made", operation: v1alpha1.WriteJSONPatch, object: checkout,
+			body: `[{op: test, path: /spec/replicas, value: 3}, {op: replace, path: /spec/replicas, value: 5}, {op: replace, path: /spec/replicas, value: 6}, {op: add, path: /spec/template/spec/containers/0/args/-, value: "a b"},
+				{op: add, path: "/metadata/labels/x~1y", value: z}, {op: remove, path: /metadata/labels/app}, {op: move, from: /metadata/labels/stale, path: /metadata/labels/s}, {op: replace, path: /spec/template/spec/containers/0/env/0/value, value: debug}]`,
+			want: []string{
+				"test /spec/replicas: 3 (must be so)", "replace /spec/replicas: 3 → 5", "replace /spec/replicas: 5 → 6",
+				`add /spec/template/spec/containers/0/args/-: (new) "a b"`, "add /metadata/labels/x~1y: (new) z",
+				"remove /metadata/labels/app: checkout → (removed)", "move /metadata/labels/s: from /metadata/labels/stale",
+				"replace /spec/template/spec/containers/0/env/0/value: (hidden) → debug",
+			},
+		},
+		"JSONFails": {
+			reason: "what cannot work is said before anybody agrees to it", operation: v1alpha1.WriteJSONPatch, object: checkout,
+			body: `[{op: remove, path: /spec/missing}, {op: replace, path: /spec/replicas, value: 5}]`,
+			want: []string{"remove /spec/missing: (missing) → (removed)", "  this does not fit the object as it is now: the step would fail"},
+		},
+		"Absent": {
+			reason: "there is nothing to patch", operation: v1alpha1.WriteMergePatch, object: "{apiVersion: v1, kind: Node, metadata: {name: ns}}", body: "{a: 1}",
+			want: []string{"does not exist now: the step fails unless something else creates it first"},
+		},
+		"Deceptive": {
+			reason: "what a requester wrote cannot look like a line, a change or another direction", operation: v1alpha1.WriteMergePatch, object: checkout,
+			body: `{metadata: {labels: {app: "a → (removed)", "b: x": "\u202egnp.\n\u0007", c: "true", d: "", e: "\u200b\u3164é\"\\"}}}`,
+			want: []string{
+				`metadata.labels.app: checkout → "a → (removed)"`, `metadata.labels["b: x"]: (new) "\u202egnp.\n\a"`, `metadata.labels.c: (new) "true"`,
+				`metadata.labels.d: (new) ""`, `metadata.labels.e: (new) "\u200b\u3164é\"\\"`,
+			},
+		},
+		"Long": {
+			reason: "long values are cut, and it is said", operation: v1alpha1.WriteMergePatch, object: checkout,
+			body: `{metadata: {labels: {app: "` + strings.Repeat("é", 200) + `"}}}`,
+			want: []string{`metadata.labels.app: checkout → "` + strings.Repeat("é", 118) + `…" (and 82 characters more)`},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := describe(t, write(t, tc.operation, tc.object, tc.body))
+			if diff := cmp.Diff(tc.want, got[0].Fields); diff != "" {
+				t.Errorf("%s (-want +got):\n%s", tc.reason, diff)
+			}
+		})
+	}
+}
+
+func TestDescribeEntries(t *testing.T) {
+	job := `{apiVersion: batch/v1, kind: Job, metadata: {namespace: production, name: j, labels: {a: b}, annotations: {signoff.dev/pod-from: Deployment production/checkout}},
+		spec: {backoffLimit: 0, template: {spec: {restartPolicy: Never, serviceAccountName: checkout, containers: [{name: app, image: "c:1", command: [rake, "db:migrate now"], env: [{name: A, value: pass}]}]}}}}`
+	templated := `{apiVersion: batch/v1, kind: Job, metadata: {namespace: production, name: k}, spec: {template: {spec: {containers: [{name: app, image: "c:1", env: [{name: A, value: plain}]}]}}}}`
+	got := describe(t,
+		write(t, v1alpha1.WriteMergePatch, checkout, `{spec: {replicas: 4}}`),
+		write(t, v1alpha1.WriteMergePatch, checkout, `{spec: {replicas: 5}}`),
+		write(t, v1alpha1.WriteJSONPatch, checkout, `[{op: replace, path: /spec/replicas, value: 6}]`),
+		write(t, v1alpha1.WriteStrategicPatch, checkout, `{spec: {replicas: 7}}`),
+		write(t, v1alpha1.WriteApply, "{apiVersion: v1, kind: Namespace, metadata: {name: ns}}", `{apiVersion: v1, kind: Namespace, metadata: {name: ns}}`),
+		write(t, v1alpha1.WriteMergePatch, "{apiVersion: v1, kind: Namespace, metadata: {name: ns}}", `{metadata: {labels: {a: b}}}`),
+		write(t, v1alpha1.WriteCreateJob, job, job),
+		write(t, v1alpha1.WriteCreateJob, templated, templated),
+	)
+	want := []v1alpha1.PlannedChange{
+		{Step: "rollout", Operation: "patch", Object: "Deployment production/checkout", Fields: []string{"spec.replicas: 3 → 4"}},
+		{Step: "rollout", Operation: "patch", Object: "Deployment production/checkout", Fields: []string{"spec.replicas: 4 → 5"}},
+		{Step: "rollout", Operation: "patch", Object: "Deployment production/checkout", Fields: []string{"replace /spec/replicas: 5 → 6"}},
+		{Step: "rollout", Operation: "patch", Object: "Deployment production/checkout", Fields: []string{"spec.replicas: 6 → 7"}},
+		{Step: "rollout", Operation: "apply", Object: "Namespace ns", Fields: []string{"creates it"}},
+		{Step: "rollout", Operation: "patch", Object: "Namespace ns", Fields: []string{"metadata.labels.a: (new) b"}},
+		{Step: "rollout", Operation: "run", Object: "Job production/j", Fields: []string{
+			`pod: a copy of that of "Deployment production/checkout"`,
+			"spec.template.spec.containers[app].image: (new) c:1",
+			"spec.template.spec.containers[app].command[0]: (new) rake",
+			`spec.template.spec.containers[app].command[1]: (new) "db:migrate now"`,
+			"spec.template.spec.serviceAccountName: (new) checkout",
+			"spec.template.spec.containers[app].env[A].value: (new) (hidden)",
+			"spec.backoffLimit: (new) 0",
+			"spec.template.spec.restartPolicy: (new) Never",
+		}},
+		{Step: "rollout", Operation: "run", Object: "Job production/k", Fields: []string{
+			"spec.template.spec.containers[app].image: (new) c:1", "spec.template.spec.containers[app].env[A].value: (new) plain",
+		}},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// TestTooMany is about a requester who would push the image out of sight.
+func TestTooMany(t *testing.T) {
+	labels := map[string]string{}
+	for i := range 100 {
+		labels[fmt.Sprintf("a%03d", i)] = "x"
+	}
+	raw, err := json.Marshal(map[string]any{
+		"metadata": map[string]any{"labels": labels},
+		"spec":     map[string]any{"template": map[string]any{"spec": map[string]any{"containers": []any{map[string]any{"name": "app", "image": "evil:1"}}}}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := describe(t, write(t, v1alpha1.WriteStrategicPatch, checkout, string(raw)))[0].Fields
+	if len(got) != 64 || got[0] != "spec.template.spec.containers[app].image: registry/checkout:1.41 → evil:1" || got[63] != "… and 38 more" {
+		t.Errorf("got %d lines: %q … %q", len(got), got[0], got[len(got)-1])
+	}
+}

@@ -1,0 +1,206 @@
+package quorum
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/signoff-dev/signoff/api/v1alpha1"
+)
+
+// most tries every way to give each voter a requirement or none, and gives how many places can be filled at most.
+func most(free []int, voters [][]bool) int {
+	if len(voters) == 0 {
+		return 0
+	}
+	best := most(free, voters[1:])
+	for r, meets := range voters[0] {
+		if meets && free[r] > 0 {
+			free[r]--
+			best = max(best, 1+most(free, voters[1:]))
+			free[r]++
+		}
+	}
+	return best
+}
+
+// missingByForce fills the earlier requirements as far as can be, and gives what is then missing.
+func missingByForce(requirements []Requirement, voters [][]bool) []int {
+	missing := make([]int, len(requirements))
+	filled := make([]int, len(requirements))
+	for r := range requirements {
+		before := most(slices.Clone(filled), voters)
+		filled[r] = requirements[r].Count
+		more := most(slices.Clone(filled), voters) - before
+		missing[r] = requirements[r].Count - more
+		filled[r] = more
+	}
+	return missing
+}
+
+func randomRequirements(random *rand.Rand) []Requirement {
+	counts := make([]int, 1+random.IntN(4))
+	for i := range counts {
+		counts[i] = 1 + random.IntN(2)
+	}
+	return needs(counts...)
+}
+
+func randomMeets(random *rand.Rand, n int) []bool {
+	meets := make([]bool, n)
+	for i := range meets {
+		meets[i] = random.IntN(3) == 0
+	}
+	return meets
+}
+
+func randomVotes(random *rand.Rand, requirements int) []Vote {
+	var votes []Vote
+	for range random.IntN(9) {
+		// Few instants, so that ties are common; few denials, so that most results hang on the matching.
+		v := vote(fmt.Sprintf("p%d", random.IntN(7)), approve, random.IntN(3), "")
+		v.Username = fmt.Sprintf("u%d", random.IntN(3))
+		if n := random.IntN(20); n < 3 {
+			v.Decision = []v1alpha1.Decision{deny, withdraw, withdraw}[n]
+		}
+		v.Meets = randomMeets(random, requirements)
+		votes = append(votes, v)
+	}
+	return votes
+}
+
+// TestMatchingIsMaximum holds Missing and By against trying everything.
+func TestMatchingIsMaximum(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	for range 3000 {
+		requirements := randomRequirements(random)
+		votes := randomVotes(random, len(requirements))
+		approvals, _ := standing(votes, len(requirements))
+		var voters [][]bool
+		for _, v := range approvals {
+			voters = append(voters, v.Meets)
+		}
+		got := Count(requirements, votes)
+		if diff := cmp.Diff(missingByForce(requirements, voters), got.Missing); diff != "" {
+			t.Fatalf("missing of %v with %v (-want +got):\n%s", requirements, votes, diff)
+		}
+		checkMatches(t, requirements, got)
+	}
+}
+
+// checkMatches shows that By proves Missing: people count once, for something they meet, and as often as is not missing.
+func checkMatches(t *testing.T, requirements []Requirement, got Result) {
+	t.Helper()
+	people := map[string]bool{}
+	missing := make([]int, len(requirements))
+	for i, r := range requirements {
+		missing[i] = r.Count
+	}
+	for _, m := range got.By {
+		r := slices.IndexFunc(requirements, func(r Requirement) bool { return r.Name == m.Requirement })
+		if people[m.Person] || !m.Meets[r] || m.Decision != approve {
+			t.Fatalf("%+v cannot count in %+v", m, got.By)
+		}
+		people[m.Person] = true
+		missing[r]--
+	}
+	if diff := cmp.Diff(missing, got.Missing); diff != "" {
+		t.Fatalf("By does not prove Missing (-by +missing):\n%s", diff)
+	}
+	complete := !slices.ContainsFunc(missing, func(n int) bool { return n != 0 })
+	if want := complete && got.DeniedBy == nil; (got.State == v1alpha1.ApprovalApproved) != want {
+		t.Fatalf("state %s with %v missing", got.State, missing)
+	}
+}
+
+// TestOrderOfPeopleDoesNotMatter mixes votes of different people and keeps the order of those of one person.
+func TestOrderOfPeopleDoesNotMatter(t *testing.T) {
+	random := rand.New(rand.NewPCG(3, 4))
+	for range 3000 {
+		requirements := randomRequirements(random)
+		votes := randomVotes(random, len(requirements))
+		want := Count(requirements, votes)
+		mixed := mix(random, votes)
+		if diff := cmp.Diff(want, Count(requirements, mixed)); diff != "" {
+			t.Fatalf("%v and %v differ (-first +second):\n%s", votes, mixed, diff)
+		}
+	}
+}
+
+// mix draws people at random and takes the next vote of each.
+func mix(random *rand.Rand, votes []Vote) []Vote {
+	byPerson := map[string][]Vote{}
+	people := make([]string, 0, len(votes))
+	for _, v := range votes {
+		byPerson[v.Person] = append(byPerson[v.Person], v)
+		people = append(people, v.Person)
+	}
+	random.Shuffle(len(people), func(i, j int) { people[i], people[j] = people[j], people[i] })
+	mixed := make([]Vote, 0, len(votes))
+	for _, p := range people {
+		mixed = append(mixed, byPerson[p][0])
+		byPerson[p] = byPerson[p][1:]
+	}
+	return mixed
+}
+
+// TestOneMoreVote shows which way one more vote can move a result: no vote that would not be accepted helps, an approval by
+// somebody new never harms.
+func TestOneMoreVote(t *testing.T) {
+	random := rand.New(rand.NewPCG(5, 6))
+	for range 3000 {
+		requirements := randomRequirements(random)
+		votes := randomVotes(random, len(requirements))
+		before := Count(requirements, votes)
+		powerless := vote(fmt.Sprintf("p%d", random.IntN(7)), []v1alpha1.Decision{approve, deny, withdraw}[random.IntN(3)], 9, "")
+		if after := Count(requirements, append(slices.Clone(votes), powerless)); rank(after) > rank(before) {
+			t.Fatalf("%v lifted %s to %s: %v", powerless, before.State, after.State, votes)
+		}
+		somebody := vote("new", approve, 9, "")
+		somebody.Meets = randomMeets(random, len(requirements))
+		if after := Count(requirements, append(slices.Clone(votes), somebody)); rank(after) < rank(before) {
+			t.Fatalf("%v lowered %s to %s: %v", somebody, before.State, after.State, votes)
+		}
+	}
+}
+
+// rank orders results: a denial, then by how much is missing in all.
+func rank(r Result) int {
+	if r.State == v1alpha1.ApprovalDenied {
+		return -1000
+	}
+	total := 0
+	for _, n := range r.Missing {
+		total -= n
+	}
+	return total
+}
+
+// TestReachableIsWhatEverybodyCouldDo compares Reachable with the result after every candidate has approved.
+func TestReachableIsWhatEverybodyCouldDo(t *testing.T) {
+	random := rand.New(rand.NewPCG(7, 8))
+	for range 2000 {
+		requirements := randomRequirements(random)
+		var candidates []Candidate
+		var votes []Vote
+		for p := range random.IntN(8) {
+			c := Candidate{Person: fmt.Sprint(p), Meets: randomMeets(random, len(requirements)), Unlimited: random.IntN(6) == 0}
+			candidates = append(candidates, c)
+			for n := range 8 {
+				v := Vote{Person: c.Person, Decision: approve, Meets: c.Meets}
+				if c.Unlimited {
+					v.Person = fmt.Sprint(p, "-", n)
+				}
+				votes = append(votes, v)
+			}
+		}
+		want := Count(requirements, votes).Missing
+		got := Reachable(requirements, candidates)
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Fatalf("%v with %v (-votes +reachable):\n%s", requirements, candidates, diff)
+		}
+	}
+}

@@ -1,0 +1,252 @@
+package quorum
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/signoff-dev/signoff/api/v1alpha1"
+)
+
+const (
+	approve  = v1alpha1.DecisionApprove
+	deny     = v1alpha1.DecisionDeny
+	withdraw = v1alpha1.DecisionWithdraw
+)
+
+var epoch = time.Date(2026, 11, 23, 14, 0, 0, 0, time.UTC)
+
+// vote makes a vote at a minute. Each character of meets is a requirement: "x" is met, "-" is not.
+func vote(person string, decision v1alpha1.Decision, minute int, meets string) Vote {
+	v := Vote{Person: person, Username: person, Decision: decision, At: epoch.Add(time.Duration(minute) * time.Minute)}
+	v.Meets = boolsOf(meets)
+	return v
+}
+
+func boolsOf(text string) []bool {
+	var bools []bool
+	for _, c := range text {
+		bools = append(bools, c == 'x')
+	}
+	return bools
+}
+
+func needs(counts ...int) []Requirement {
+	requirements := make([]Requirement, 0, len(counts))
+	for i, n := range counts {
+		requirements = append(requirements, Requirement{Name: string(rune('a' + i)), Count: n})
+	}
+	return requirements
+}
+
+// outcome is a Result in short: who meets what, by name.
+type outcome struct {
+	State    v1alpha1.ApprovalState
+	Missing  []int
+	By       []string
+	DeniedBy string
+}
+
+func outcomeOf(r Result) outcome {
+	o := outcome{State: r.State, Missing: r.Missing}
+	for _, m := range r.By {
+		o.By = append(o.By, m.Requirement+"="+m.Person)
+	}
+	if r.DeniedBy != nil {
+		o.DeniedBy = r.DeniedBy.Person
+	}
+	return o
+}
+
+func TestCount(t *testing.T) {
+	const stateOpen, approved, denied = v1alpha1.ApprovalOpen, v1alpha1.ApprovalApproved, v1alpha1.ApprovalDenied
+	cases := map[string]struct {
+		reason       string
+		requirements []Requirement
+		votes        []Vote
+		want         outcome
+	}{
+		"NoVotes": {
+			reason: "everything is missing", requirements: needs(1, 2),
+			want: outcome{State: stateOpen, Missing: []int{1, 2}},
+		},
+		"NoRequirements": {
+			reason: "nothing demanded is not everything met", requirements: nil,
+			votes: []Vote{vote("bob", approve, 1, "")},
+			want:  outcome{State: stateOpen, Missing: []int{}},
+		},
+		"CountBelowOne": {
+			reason: "nobody is not enough, even where zero or less are demanded", requirements: needs(0, -1),
+			want: outcome{State: stateOpen, Missing: []int{1, 1}},
+		},
+		"OneOfOne": {
+			reason: "one vote is enough", requirements: needs(1), votes: []Vote{vote("bob", approve, 1, "x")},
+			want: outcome{State: approved, Missing: []int{0}, By: []string{"a=bob"}},
+		},
+		"NotEnough": {
+			reason: "one of two is missing", requirements: needs(2), votes: []Vote{vote("bob", approve, 1, "x")},
+			want: outcome{State: stateOpen, Missing: []int{1}, By: []string{"a=bob"}},
+		},
+		"OnePersonTwice": {
+			reason: "two logins of one person are one person", requirements: needs(2),
+			votes: []Vote{vote("bob", approve, 1, "x"), {Person: "bob", Username: "bob-admin", Decision: approve, At: epoch, Meets: []bool{true}}},
+			want:  outcome{State: stateOpen, Missing: []int{1}, By: []string{"a=bob"}},
+		},
+		"PersonComparedExactly": {
+			reason: "the caller normalises", requirements: needs(2),
+			votes: []Vote{vote("bob", approve, 1, "x"), vote("Bob", approve, 2, "x")},
+			want:  outcome{State: approved, Missing: []int{0}, By: []string{"a=bob", "a=Bob"}},
+		},
+		"InTwoGroups": {
+			reason: "dave meets both and came first, but leaves a to erin, who meets nothing else", requirements: needs(1, 1),
+			votes: []Vote{vote("dave", approve, 1, "xx"), vote("erin", approve, 2, "x-")},
+			want:  outcome{State: approved, Missing: []int{0, 0}, By: []string{"a=erin", "b=dave"}},
+		},
+		"OnePersonForOneRequirement": {
+			reason: "dave meets both, but counts once", requirements: needs(1, 1),
+			votes: []Vote{vote("dave", approve, 1, "xx")},
+			want:  outcome{State: stateOpen, Missing: []int{0, 1}, By: []string{"a=dave"}},
+		},
+		"ChainOfMoves": {
+			reason: "three people have to move up for the fourth", requirements: needs(1, 1, 1, 1),
+			votes: []Vote{vote("p", approve, 1, "xx--"), vote("q", approve, 2, "-xx-"), vote("r", approve, 3, "--xx"), vote("s", approve, 4, "x---")},
+			want:  outcome{State: approved, Missing: []int{0, 0, 0, 0}, By: []string{"a=s", "b=p", "c=q", "d=r"}},
+		},
+		"MoreThanNeeded": {
+			reason: "the earliest are named", requirements: needs(1),
+			votes: []Vote{vote("bob", approve, 2, "x"), vote("carol", approve, 1, "x")},
+			want:  outcome{State: approved, Missing: []int{0}, By: []string{"a=carol"}},
+		},
+		"DenialStands": {
+			reason: "one denial outweighs any number of approvals", requirements: needs(1),
+			votes: []Vote{vote("bob", approve, 1, "x"), vote("carol", deny, 2, "x"), vote("dave", deny, 3, "x")},
+			want:  outcome{State: denied, Missing: []int{0}, By: []string{"a=bob"}, DeniedBy: "carol"},
+		},
+		"DenialOfOneRequirement": {
+			reason: "who meets any requirement may deny", requirements: needs(1, 1),
+			votes: []Vote{vote("carol", deny, 1, "-x")},
+			want:  outcome{State: denied, Missing: []int{1, 1}, DeniedBy: "carol"},
+		},
+		"DenialByAnOutsider": {
+			reason: "who meets nothing denies nothing", requirements: needs(1),
+			votes: []Vote{vote("eve", deny, 1, "-"), vote("bob", approve, 2, "x")},
+			want:  outcome{State: approved, Missing: []int{0}, By: []string{"a=bob"}},
+		},
+		"MindChanged": {
+			reason: "the place in the list counts, not the time", requirements: needs(1),
+			votes: []Vote{vote("bob", deny, 9, "x"), vote("bob", approve, 1, "x")},
+			want:  outcome{State: approved, Missing: []int{0}, By: []string{"a=bob"}},
+		},
+		"Withdrawn": {
+			reason: "what was taken back does not count", requirements: needs(1),
+			votes: []Vote{vote("bob", approve, 1, "x"), vote("bob", withdraw, 2, "x")},
+			want:  outcome{State: stateOpen, Missing: []int{1}},
+		},
+		"DenialWithdrawn": {
+			reason: "a denial can be taken back by who would still be accepted", requirements: needs(1),
+			votes: []Vote{vote("carol", deny, 1, "x"), vote("carol", withdraw, 2, "x"), vote("bob", approve, 3, "x")},
+			want:  outcome{State: approved, Missing: []int{0}, By: []string{"a=bob"}},
+		},
+		"ApprovedAgain": {
+			reason: "after taking it back one may vote again", requirements: needs(1),
+			votes: []Vote{vote("bob", approve, 1, "x"), vote("bob", withdraw, 2, "x"), vote("bob", approve, 3, "x")},
+			want:  outcome{State: approved, Missing: []int{0}, By: []string{"a=bob"}},
+		},
+		"NoLongerAccepted": {
+			reason: "who left the group does not count any more", requirements: needs(1),
+			votes: []Vote{vote("bob", approve, 1, "-")},
+			want:  outcome{State: stateOpen, Missing: []int{1}},
+		},
+		"OtherLoginTakesBack": {
+			reason: "a person's no is heard under any login", requirements: needs(1),
+			votes: []Vote{vote("bob", approve, 1, "x"), vote("bob", deny, 2, "-")},
+			want:  outcome{State: stateOpen, Missing: []int{1}},
+		},
+		"OtherLoginApprovesNothing": {
+			reason: "an approval that is not accepted replaces nothing", requirements: needs(1),
+			votes: []Vote{vote("bob", approve, 1, "x"), vote("bob", approve, 2, "-")},
+			want:  outcome{State: approved, Missing: []int{0}, By: []string{"a=bob"}},
+		},
+		"OtherLoginCannotLiftADenial": {
+			reason: "a login that is not accepted makes nothing weaker", requirements: needs(1),
+			votes: []Vote{vote("carol", deny, 1, "x"), vote("carol", withdraw, 2, "-"), vote("carol", approve, 3, "-")},
+			want:  outcome{State: denied, Missing: []int{1}, DeniedBy: "carol"},
+		},
+		"NoPerson": {
+			reason: "an unknown person approves nothing and lifts nothing", requirements: needs(1),
+			votes: []Vote{vote("", approve, 1, "x"), vote("", deny, 2, "x"), vote("", withdraw, 3, "x")},
+			want:  outcome{State: denied, Missing: []int{1}},
+		},
+		"UnknownDecision": {
+			reason: "what is not understood never helps", requirements: needs(1),
+			votes: []Vote{vote("bob", deny, 1, "x"), vote("bob", "Abstain", 2, "x"), vote("carol", "Yes", 3, "x")},
+			want:  outcome{State: denied, Missing: []int{1}, DeniedBy: "bob"},
+		},
+		"MeetsOfOtherLength": {
+			reason: "what is not said is not met, and what does not exist is not asked", requirements: needs(1, 1),
+			votes: []Vote{vote("bob", approve, 1, "x"), vote("eve", deny, 2, "--x")},
+			want:  outcome{State: stateOpen, Missing: []int{0, 1}, By: []string{"a=bob"}},
+		},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			got := outcomeOf(Count(tc.requirements, tc.votes))
+			if diff := cmp.Diff(tc.want, got); diff != "" {
+				t.Errorf("%s (-want +got):\n%s", tc.reason, diff)
+			}
+		})
+	}
+}
+
+func TestReachable(t *testing.T) {
+	person := func(name, meets string) Candidate { return Candidate{Person: name, Meets: boolsOf(meets)} }
+	group := func(meets string) Candidate { return Candidate{Meets: boolsOf(meets), Unlimited: true} }
+	cases := map[string]struct {
+		reason       string
+		requirements []Requirement
+		candidates   []Candidate
+		want         []int
+	}{
+		"Nobody": {reason: "nobody can agree", requirements: needs(1, 2), want: []int{1, 2}},
+		"Enough": {
+			reason: "two people for two", requirements: needs(2),
+			candidates: []Candidate{person("bob", "x"), person("carol", "x")}, want: []int{0},
+		},
+		"OnePersonTwoLogins": {
+			reason: "two logins are one person", requirements: needs(2),
+			candidates: []Candidate{person("bob", "x"), person("bob", "x")}, want: []int{1},
+		},
+		"EitherLogin": {
+			reason: "one login meets a, the other b: one person still meets only one of them", requirements: needs(1, 1),
+			candidates: []Candidate{person("bob", "x-"), person("bob", "-x")}, want: []int{0, 1},
+		},
+		"OtherLoginIsNeeded": {
+			reason: "carol takes a, so bob's other login can take b", requirements: needs(1, 1),
+			candidates: []Candidate{person("bob", "x-"), person("bob", "-x"), person("carol", "x-")}, want: []int{0, 0},
+		},
+		"Unlimited": {
+			reason: "a group that cannot be listed may have as many as it takes", requirements: needs(5, 1),
+			candidates: []Candidate{group("x-")}, want: []int{0, 1},
+		},
+		"UnlimitedFreesPeople": {
+			reason: "bob is not needed for what the group meets", requirements: needs(1, 1),
+			candidates: []Candidate{person("bob", "xx"), group("x-")}, want: []int{0, 0},
+		},
+		"NoPerson": {
+			reason: "a candidate without a person could never be counted", requirements: needs(1),
+			candidates: []Candidate{person("", "x")}, want: []int{1},
+		},
+		"MeetsOfOtherLength": {
+			reason: "what is not said is not met", requirements: needs(1, 1),
+			candidates: []Candidate{person("bob", "x"), person("carol", "--x"), group("")}, want: []int{0, 1},
+		},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			if diff := cmp.Diff(tc.want, Reachable(tc.requirements, tc.candidates)); diff != "" {
+				t.Errorf("%s (-want +got):\n%s", tc.reason, diff)
+			}
+		})
+	}
+}

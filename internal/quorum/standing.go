@@ -1,0 +1,91 @@
+package quorum
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/signoff-dev/signoff/api/v1alpha1"
+)
+
+// standing gives the approvals and the denials that count, each in order of time. No person is among the approvals twice.
+func standing(votes []Vote, requirements int) (approvals, denials []Vote) {
+	latest := map[string]Vote{}
+	for _, v := range votes {
+		meets := accepted(v, requirements)
+		switch {
+		case v.Person == "":
+			if meets && v.Decision == v1alpha1.DecisionDeny {
+				denials = append(denials, v)
+			}
+		case meets:
+			latest[v.Person] = v
+		case v.Decision != v1alpha1.DecisionApprove && latest[v.Person].Decision == v1alpha1.DecisionApprove:
+			delete(latest, v.Person)
+		}
+	}
+	for _, v := range latest {
+		switch v.Decision {
+		case v1alpha1.DecisionApprove:
+			approvals = append(approvals, v)
+		case v1alpha1.DecisionDeny:
+			denials = append(denials, v)
+		case v1alpha1.DecisionWithdraw: // nothing is left of it
+		}
+	}
+	slices.SortFunc(approvals, earlier)
+	slices.SortFunc(denials, earlier)
+	return approvals, denials
+}
+
+// decisions are those that are known. Any other could not help a request.
+var decisions = []v1alpha1.Decision{v1alpha1.DecisionApprove, v1alpha1.DecisionDeny, v1alpha1.DecisionWithdraw}
+
+// accepted tells whether a vote would be accepted now, for any of the requirements.
+func accepted(v Vote, requirements int) bool {
+	return slices.Contains(decisions, v.Decision) &&
+		slices.Contains(v.Meets[:min(len(v.Meets), requirements)], true)
+}
+
+// earlier orders votes by time. What is written at one time is ordered by what it says, so that the order is always the same.
+func earlier(a, b Vote) int {
+	return cmp.Or(
+		a.At.Compare(b.At),
+		cmp.Compare(a.Person, b.Person),
+		cmp.Compare(a.Username, b.Username),
+		cmp.Compare(a.Comment, b.Comment),
+	)
+}
+
+// listed merges the candidates who are one person, and tells per requirement whether an unlimited group meets it. A person
+// may meet one requirement under one login and another under another.
+func listed(candidates []Candidate, requirements int) (persons [][]bool, unlimited []bool) {
+	byName := map[string][]bool{}
+	unlimited = make([]bool, requirements)
+	for _, c := range candidates {
+		switch {
+		case c.Unlimited:
+			merge(unlimited, c.Meets)
+		case c.Person != "":
+			if byName[c.Person] == nil {
+				byName[c.Person] = make([]bool, requirements)
+			}
+			merge(byName[c.Person], c.Meets)
+		}
+	}
+	for _, meets := range byName {
+		persons = append(persons, meets)
+	}
+	return persons, unlimited
+}
+
+func merge(into, from []bool) {
+	for i := range min(len(into), len(from)) {
+		into[i] = into[i] || from[i]
+	}
+}
+
+func without(from, taken []bool) {
+	for i := range from {
+		from[i] = from[i] && !taken[i]
+	}
+}

@@ -1,0 +1,297 @@
+package integration
+
+import (
+	"crypto/tls"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/test/env"
+)
+
+const productionInputs = `{"service":"checkout","environment":"production","image":"registry/checkout:x"}`
+
+func TestRequestIsStamped(t *testing.T) {
+	r := ask(t, users.Alice, request("deploy", productionInputs))
+	if r.Spec.Requester == nil || r.Spec.Requester.Username != "alice" || r.Spec.Requester.Person != "alice" {
+		t.Errorf("the request does not say who asked: %+v", r.Spec.Requester)
+	}
+	if len(r.Finalizers) != 1 || r.Finalizers[0] != v1alpha1.RequestFinalizer {
+		t.Errorf("finalizers: %v", r.Finalizers)
+	}
+	if !strings.HasPrefix(r.Name, "deploy-") || len(r.Name) != len("deploy-")+8 {
+		t.Errorf("the generated name is %q", r.Name)
+	}
+	if string(r.Spec.Inputs.Raw) != productionInputs && !strings.Contains(string(r.Spec.Inputs.Raw), "production") {
+		t.Errorf("inputs must be stored as sent: %s", r.Spec.Inputs.Raw)
+	}
+	if strings.Contains(string(r.Spec.Inputs.Raw), "replicas") {
+		t.Errorf("a default must not be stored: %s", r.Spec.Inputs.Raw)
+	}
+}
+
+func TestRequestRefused(t *testing.T) {
+	for name, tc := range map[string]struct {
+		reason string
+		who    env.Person
+		change func(*v1alpha1.ActionRequest)
+		status metav1.StatusReason
+		words  []string
+	}{
+		"WrongValue": {
+			reason: "A value outside the enum is named, with what would be accepted.", who: users.Alice, status: metav1.StatusReasonInvalid,
+			change: func(r *v1alpha1.ActionRequest) {
+				r.Spec.Inputs.Raw = []byte(`{"service":"checkout","environment":"prod","image":"x"}`)
+			},
+			words: []string{"spec.inputs.environment", `Unsupported value: "prod"`, `"production", "staging"`},
+		},
+		"Misspelt": {
+			reason: "A field that the Action does not know is named, with the one that was meant.", who: users.Alice, status: metav1.StatusReasonInvalid,
+			change: func(r *v1alpha1.ActionRequest) {
+				r.Spec.Inputs.Raw = []byte(`{"service":"checkout","environment":"production","imge":"x"}`)
+			},
+			words: []string{"spec.inputs.imge", `did you mean "image"?`, "a working example: kubectl get action -n platform deploy"},
+		},
+		"Forged": {
+			reason: "Nobody asks in the name of somebody else.", who: users.Alice, status: metav1.StatusReasonInvalid,
+			change: func(r *v1alpha1.ActionRequest) { r.Spec.Requester = &v1alpha1.Identity{Username: "bob"} },
+			words:  []string{"spec.requester", "from your login (alice): leave it out"},
+		},
+		"NoAction": {
+			reason: "An Action that does not exist is answered with those that do.", who: users.Alice, status: metav1.StatusReasonInvalid,
+			change: func(r *v1alpha1.ActionRequest) { r.Spec.ActionRef.Name = "deplyo" },
+			words:  []string{"spec.actionRef", "namespace platform has: ", "deploy"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := request("deploy", productionInputs)
+			tc.change(r)
+			refused(t, as(t, tc.who).Create(t.Context(), r), tc.status, tc.words...)
+		})
+	}
+}
+
+func TestDryRunAnswersTheWholeVerdict(t *testing.T) {
+	r := request("deploy", productionInputs)
+	if err := as(t, users.Alice).Create(t.Context(), r, client.DryRunAll); err != nil {
+		t.Fatal(err)
+	}
+	verdict := r.Annotations[v1alpha1.AnnotationVerdict]
+	for _, words := range []string{`"allowed":true`, `"effect":"RequireApproval"`, `"stage":"action/owners"`, `"replicas":1`} {
+		if !strings.Contains(verdict, words) {
+			t.Errorf("the verdict does not say %s: %s", words, verdict)
+		}
+	}
+	stored := request("deploy", productionInputs)
+	stored.Annotations = map[string]string{v1alpha1.AnnotationVerdict: `{"allowed":true}`, "mine": "kept"}
+	ask(t, users.Alice, stored)
+	if diff := cmp.Diff(map[string]string{"mine": "kept"}, stored.Annotations); diff != "" {
+		t.Errorf("a verdict that a client wrote must not be stored: -want, +got:\n%s", diff)
+	}
+}
+
+func TestReapplyPasses(t *testing.T) {
+	ctx := t.Context()
+	manifest := func() *v1alpha1.ActionRequest {
+		r := request("deploy", productionInputs)
+		r.GenerateName, r.Name = "", "reapplied"
+		return r
+	}
+	first := ask(t, users.Alice, manifest())
+	again := manifest()
+	again.ResourceVersion = first.ResourceVersion
+	again.Labels = map[string]string{"gitops": "yes"}
+	reaches(t, first, v1alpha1.PhaseAwaitingApproval)
+	if err := admin(t).Get(ctx, client.ObjectKeyFromObject(first), first); err != nil {
+		t.Fatal(err)
+	}
+	again.ResourceVersion = first.ResourceVersion
+	if err := as(t, users.Ada).Update(ctx, again); err != nil {
+		t.Fatalf("an update with an unchanged spec, by somebody who may not request, must pass: %v", err)
+	}
+	if again.Spec.Requester == nil || again.Spec.Requester.Username != "alice" || len(again.Finalizers) != 1 {
+		t.Errorf("the stamp and the finalizer must be restored: %+v %v", again.Spec.Requester, again.Finalizers)
+	}
+	refused(t, patch(t, users.Alice, first, `{"spec":{"inputs":{"image":"registry/evil:1"}}}`), metav1.StatusReasonInvalid, "spec", "make a new request")
+	refused(t, patch(t, users.Ada, first, `{"metadata":{"finalizers":null}}`), "", "")
+}
+
+func TestStatusIsOurs(t *testing.T) {
+	r := ask(t, users.Alice, request("deploy", productionInputs))
+	reaches(t, r, v1alpha1.PhaseAwaitingApproval)
+	body := client.RawPatch(types.MergePatchType, []byte(`{"status":{"phase":"Approved"}}`))
+	refused(t, as(t, users.Ada).Status().Patch(t.Context(), r.DeepCopy(), body), metav1.StatusReasonForbidden,
+		"the status of an ActionRequest is written by Signoff only. You are ada.")
+	approval := approvalsOf(t, r, 1)[0]
+	body = client.RawPatch(types.MergePatchType, []byte(`{"status":{"state":"Approved"}}`))
+	refused(t, as(t, users.Ada).Status().Patch(t.Context(), approval.DeepCopy(), body), metav1.StatusReasonForbidden, "written by Signoff only")
+	forged := approval.DeepCopy()
+	forged.ObjectMeta = metav1.ObjectMeta{Namespace: approval.Namespace, Name: "forged"}
+	refused(t, as(t, users.Ada).Create(t.Context(), forged), metav1.StatusReasonForbidden, "an Approval is written by Signoff only")
+	record := &v1alpha1.Record{ObjectMeta: metav1.ObjectMeta{Namespace: env.SystemNamespace, Name: "forged"}, Spec: v1alpha1.RecordSpec{
+		RequestRef: v1alpha1.RecordRequestReference{Namespace: "a", Name: "b", UID: "c"}, ActionRef: r.Spec.ActionRef, Requester: *r.Spec.Requester,
+		ServiceAccountName: "deployer", Digest: approval.Spec.Digest, ClaimedAt: metav1.NowMicro(), Timeout: "1h",
+		Steps: []v1alpha1.RenderedStep{{Name: "s", Writes: []v1alpha1.RenderedWrite{{
+			Operation: v1alpha1.WriteApply, Object: v1alpha1.ObjectReference{APIVersion: "v1", Kind: "ConfigMap", Name: "x"},
+			Body: runtime.RawExtension{Raw: []byte(`{}`)}, FieldManager: "m",
+		}}}},
+	}}
+	refused(t, as(t, users.Ada).Create(t.Context(), record), metav1.StatusReasonForbidden, "a Record is written by Signoff only")
+}
+
+func TestVoteWritesNothingElse(t *testing.T) {
+	r := ask(t, users.Alice, request("two-stages", `{}`))
+	reaches(t, r, v1alpha1.PhaseAwaitingApproval)
+	approval := approvalsOf(t, r, 1)[0]
+	for name, body := range map[string]string{
+		"LowerTheCount":   `{"spec":{"vote":{"decision":"Approve"},"requirements":[{"name":"payments","count":1,"approvers":{"teams":["payments"]}}]}}`,
+		"ForgedVote":      `{"spec":{"votes":[{"decision":"Approve","voter":{"username":"carol"},"at":"2026-11-23T12:00:00.000000Z","digest":"` + approval.Spec.Digest + `"}]}}`,
+		"VoteAndForge":    `{"spec":{"vote":{"decision":"Approve"},"votes":[{"decision":"Approve","voter":{"username":"carol"},"at":"2026-11-23T12:00:00.000000Z","digest":"` + approval.Spec.Digest + `"}]}}`,
+		"VoteAndSummary":  `{"spec":{"vote":{"decision":"Approve"},"summary":["harmless"]}}`,
+		"VoteAndOwner":    `{"metadata":{"ownerReferences":null},"spec":{"vote":{"decision":"Approve"}}}`,
+		"VoteAndOurLabel": `{"metadata":{"labels":{"signoff.dev/request-uid":"x"}},"spec":{"vote":{"decision":"Approve"}}}`,
+		"OnlyOurLabel":    `{"metadata":{"labels":{"signoff.dev/request-uid":"x"}}}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			refused(t, patch(t, users.Bob, &approval, body), metav1.StatusReasonInvalid)
+		})
+	}
+	if live := approvalsOf(t, r, 1)[0]; len(live.Spec.Votes) != 0 {
+		t.Errorf("a refused write left votes: %+v", live.Spec.Votes)
+	}
+}
+
+// TestEveryWayToVote votes by merge patch, JSON patch, replace and server-side apply, each as one person would.
+func TestEveryWayToVote(t *testing.T) {
+	ctx := t.Context()
+	r := ask(t, users.Alice, request("two-stages", `{}`))
+	reaches(t, r, v1alpha1.PhaseAwaitingApproval)
+	approval := approvalsOf(t, r, 1)[0]
+	votes := func() int { return len(approvalsOf(t, r, 1)[0].Spec.Votes) }
+
+	json := client.RawPatch(types.JSONPatchType, []byte(`[{"op":"add","path":"/spec/vote","value":{"decision":"Approve"}}]`))
+	if err := as(t, users.Bob).Patch(ctx, approval.DeepCopy(), json); err != nil || votes() != 1 {
+		t.Fatalf("JSON patch: %v, %d votes", err, votes())
+	}
+	if err := vote(t, users.Bob, &approval, "Approve", ""); err != nil || votes() != 1 {
+		t.Fatalf("the same vote again must be no change: %v, %d votes", err, votes())
+	}
+	if err := vote(t, users.Bob, &approval, "Withdraw", ""); err != nil || votes() != 2 {
+		t.Fatalf("merge patch: %v, %d votes", err, votes())
+	}
+	apply := []byte(fmt.Sprintf(`{"apiVersion":"signoff.dev/v1alpha1","kind":"Approval","metadata":{"name":%q,"namespace":"payments"},"spec":{"vote":{"decision":"Approve"}}}`, approval.Name))
+	for manager, who := range map[string]env.Person{"kubectl": users.Bob, "other": users.Bob} {
+		ssa := client.RawPatch(types.ApplyPatchType, apply)
+		if err := as(t, who).Patch(ctx, approval.DeepCopy(), ssa, client.FieldOwner(manager)); err != nil {
+			t.Fatalf("server-side apply by %s: %v", manager, err)
+		}
+	}
+	if votes() != 3 {
+		t.Fatalf("server-side apply by two managers must be one vote: %d", votes())
+	}
+	live := approvalsOf(t, r, 1)[0]
+	live.Spec.Vote = &v1alpha1.VoteRequest{Decision: "Withdraw"}
+	if err := as(t, users.Bob).Update(ctx, &live); err != nil || votes() != 4 {
+		t.Fatalf("replace: %v, %d votes", err, votes())
+	}
+	if live.Spec.Vote != nil {
+		t.Errorf("spec.vote must be empty when read: %+v", live.Spec.Vote)
+	}
+}
+
+// TestNoVoteIsLost is the measurement of kubernetes-facts A5: 8 users, 48 patches at once, none lost.
+func TestNoVoteIsLost(t *testing.T) {
+	r := ask(t, users.Alice, request("crowd", `{}`))
+	reaches(t, r, v1alpha1.PhaseAwaitingApproval)
+	approval := approvalsOf(t, r, 1)[0]
+	var group sync.WaitGroup
+	errs := make(chan error, 48)
+	for i := range 8 {
+		user, err := cluster.User(fmt.Sprintf("voter-%d", i), env.GroupEngineering)
+		if err != nil {
+			t.Fatal(err)
+		}
+		voter := as(t, env.Person{Name: fmt.Sprintf("voter-%d", i), Config: user})
+		group.Go(func() {
+			for n := range 6 {
+				decision := v1alpha1.DecisionApprove
+				if n%2 == 1 {
+					decision = v1alpha1.DecisionWithdraw
+				}
+				body := []byte(fmt.Sprintf(`{"spec":{"vote":{"decision":%q}}}`, decision))
+				errs <- voter.Patch(t.Context(), approval.DeepCopy(), client.RawPatch(types.MergePatchType, body))
+			}
+		})
+	}
+	group.Wait()
+	close(errs)
+	for err := range errs {
+		if err != nil {
+			t.Errorf("a vote was refused: %v", err)
+		}
+	}
+	perVoter := map[string]int{}
+	for _, vote := range approvalsOf(t, r, 1)[0].Spec.Votes {
+		perVoter[vote.Voter.Username]++
+	}
+	for i := range 8 {
+		if name := fmt.Sprintf("voter-%d", i); perVoter[name] != 6 {
+			t.Errorf("%s cast 6 votes, %d are there", name, perVoter[name])
+		}
+	}
+}
+
+func TestActionRefused(t *testing.T) {
+	ctx := t.Context()
+	original := &v1alpha1.Action{}
+	if err := admin(t).Get(ctx, types.NamespacedName{Namespace: env.CatalogNamespace, Name: "deploy"}, original); err != nil {
+		t.Fatal(err)
+	}
+	for name, tc := range map[string]struct {
+		change func(*v1alpha1.Action)
+		status metav1.StatusReason
+		words  []string
+	}{
+		"MisspeltField": {func(a *v1alpha1.Action) { a.Spec.Rules[0].When = "inputs.enviroment == 'staging'" }, metav1.StatusReasonInvalid,
+			[]string{"spec.rules[0].when", "line 1, column", "enviroment", `did you mean "environment"?`}},
+		"NotBoolean":     {func(a *v1alpha1.Action) { a.Spec.Rules[0].When = "inputs.environment" }, metav1.StatusReasonInvalid, []string{"spec.rules[0].when", "bool"}},
+		"UnknownStage":   {func(a *v1alpha1.Action) { a.Spec.Rules[1].Stages = []string{"owner"} }, metav1.StatusReasonInvalid, []string{"spec.rules[1].stages[0]", `supported values: "owners"`}},
+		"BadTemplate":    {func(a *v1alpha1.Action) { a.Spec.Target.Name = "${inputs.service" }, metav1.StatusReasonInvalid, []string{"spec.target.name"}},
+		"SystemApprover": {func(a *v1alpha1.Action) { a.Spec.Stages[0].Approvers = &v1alpha1.Approvers{Groups: []string{"system:serviceaccounts"}} }, metav1.StatusReasonInvalid, []string{"system groups never approve"}},
+		"StrongerAccount": {func(a *v1alpha1.Action) { a.Spec.Execution.ServiceAccountName = "root" }, metav1.StatusReasonForbidden,
+			[]string{"you (frank) may not let Actions run as ServiceAccount platform/root"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			action := original.DeepCopy()
+			action.ObjectMeta = metav1.ObjectMeta{Namespace: env.CatalogNamespace, Name: "refused"}
+			tc.change(action)
+			refused(t, as(t, users.Frank).Create(ctx, action), tc.status, tc.words...)
+		})
+	}
+}
+
+// TestForgedReview is security case 35: whoever is not the API server is cut off before a byte is decoded.
+func TestForgedReview(t *testing.T) {
+	transport := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}} //nolint:gosec // the test is the attacker
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, signoff.WebhookURL+"/validate/actionrequests", strings.NewReader(`{}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	response, err := (&http.Client{Transport: transport}).Do(request)
+	if err == nil {
+		_ = response.Body.Close()
+		t.Fatalf("a caller without a client certificate got an answer: %s", response.Status)
+	}
+	if !strings.Contains(err.Error(), "certificate required") {
+		t.Errorf("the caller was not refused for its missing certificate: %v", err)
+	}
+}

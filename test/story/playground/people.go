@@ -1,0 +1,73 @@
+package playground
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+
+	"github.com/signoff-dev/signoff/test/env"
+	"github.com/signoff-dev/signoff/test/story"
+)
+
+// people gives logins to the people of stories.
+type people struct {
+	cluster *env.Cluster
+	dir     string
+}
+
+// kubeconfigs writes a file for each person, and under the empty name one with a context for everybody.
+func (p *people) kubeconfigs(ctx context.Context, all map[string]story.Person) (map[string]string, error) {
+	dir, err := os.MkdirTemp(p.dir, "story-")
+	if err != nil {
+		return nil, fmt.Errorf("failed to make a folder for kubeconfigs: %w", err)
+	}
+	everybody := clientcmdapi.NewConfig()
+	files := map[string]string{"": filepath.Join(dir, "kubeconfig")}
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		person := all[name]
+		login, err := p.login(ctx, &person)
+		if err != nil {
+			return nil, err
+		}
+		files[name] = filepath.Join(dir, name+".kubeconfig")
+		own := clientcmdapi.NewConfig()
+		for _, config := range []*clientcmdapi.Config{own, everybody} {
+			add(config, name, login)
+		}
+		own.CurrentContext = name
+		if err := clientcmd.WriteToFile(*own, files[name]); err != nil {
+			return nil, fmt.Errorf("failed to write the kubeconfig of %s: %w", name, err)
+		}
+	}
+	if err := clientcmd.WriteToFile(*everybody, files[""]); err != nil {
+		return nil, fmt.Errorf("failed to write the kubeconfig of everybody: %w", err)
+	}
+	return files, nil
+}
+
+// login gives the credentials of a person, and the rights of an administrator where the story says so. All other rights come
+// from what the story applies.
+func (p *people) login(ctx context.Context, person *story.Person) (*rest.Config, error) {
+	login, err := p.cluster.User(person.User, person.Groups...)
+	if err != nil {
+		return nil, err
+	}
+	if person.Administrator {
+		return login, p.cluster.Grant(ctx, "cluster-admin", "", env.ToUser(person.User))
+	}
+	return login, nil
+}
+
+func add(config *clientcmdapi.Config, name string, login *rest.Config) {
+	const cluster = "playground"
+	config.Clusters[cluster] = &clientcmdapi.Cluster{Server: login.Host, CertificateAuthorityData: login.CAData}
+	config.AuthInfos[name] = &clientcmdapi.AuthInfo{ClientCertificateData: login.CertData, ClientKeyData: login.KeyData}
+	config.Contexts[name] = &clientcmdapi.Context{Cluster: cluster, AuthInfo: name}
+}

@@ -1,0 +1,148 @@
+// Package playground is a control plane with Signoff installed and people who have kubeconfigs, on which stories are played.
+package playground
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/signoff-dev/signoff/hack/assets"
+	"github.com/signoff-dev/signoff/internal/config"
+	"github.com/signoff-dev/signoff/test/env"
+	"github.com/signoff-dev/signoff/test/story"
+	"github.com/signoff-dev/signoff/test/system"
+)
+
+// ConfigurationFile holds the person expression that the examples are played with.
+const ConfigurationFile = "examples/configuration.yaml"
+
+// Options say what is started.
+type Options struct {
+	// Binary gives the path of the signoff binary once the control plane runs. Nil: Signoff runs in this process.
+	Binary func(context.Context) (string, error)
+	// Tell is told what happens next. Nil: nobody is.
+	Tell func(text string)
+}
+
+// Playground is a running control plane with Signoff.
+type Playground struct {
+	// Root is the root of the repository.
+	Root string
+	// Cluster is the control plane.
+	Cluster *env.Cluster
+	// System is the running Signoff.
+	System *system.System
+
+	options Options
+	people  *people
+}
+
+// Start starts the control plane and Signoff, and returns when requests are judged. Whatever was started is stopped again when
+// it fails.
+func Start(ctx context.Context, options Options) (*Playground, error) {
+	if options.Tell == nil {
+		options.Tell = func(string) {}
+	}
+	p := &Playground{options: options}
+	for _, part := range []func(context.Context) error{p.start, p.install, p.inForce} {
+		if err := part(ctx); err != nil {
+			err = errors.Join(err, p.logTail())
+			p.Stop()
+			return nil, err
+		}
+	}
+	return p, nil
+}
+
+// Stop ends Signoff and then the control plane. It may be called more than once.
+func (p *Playground) Stop() {
+	if p.System != nil {
+		p.System.Stop()
+		p.System = nil
+	}
+	if p.Cluster != nil {
+		p.Cluster.Stop()
+		p.Cluster = nil
+	}
+}
+
+func (p *Playground) start(ctx context.Context) (err error) {
+	if p.Root, err = assets.Root(); err != nil {
+		return err
+	}
+	p.options.Tell("starting etcd, kube-apiserver, kube-controller-manager, kube-scheduler and kwok")
+	if p.Cluster, err = env.Start(ctx, env.Options{CRDs: true, Nodes: true}); err != nil {
+		return fmt.Errorf("failed to start the control plane: %w", err)
+	}
+	p.people = &people{cluster: p.Cluster, dir: filepath.Join(p.Cluster.Dir, "people")}
+	if err := os.Mkdir(p.people.dir, 0o700); err != nil {
+		return fmt.Errorf("failed to make a folder for kubeconfigs: %w", err)
+	}
+	return nil
+}
+
+func (p *Playground) install(ctx context.Context) error {
+	configure, err := p.configure()
+	if err != nil {
+		return err
+	}
+	options := system.Options{Configure: configure, Log: p.logFile()}
+	if p.options.Binary != nil {
+		if options.Binary, err = p.options.Binary(ctx); err != nil {
+			return err
+		}
+	}
+	p.options.Tell("starting signoff as ServiceAccount " + config.DefaultNamespace + "/" + config.DefaultServiceAccount)
+	if p.System, err = system.Start(ctx, p.Cluster, options); err != nil {
+		return fmt.Errorf("failed to start signoff: %w", err)
+	}
+	return nil
+}
+
+// configure takes the person expression from the file that readers see.
+func (p *Playground) configure() (func(*config.Configuration), error) {
+	data, err := os.ReadFile(filepath.Join(p.Root, ConfigurationFile))
+	if err != nil {
+		return nil, fmt.Errorf("failed to read the configuration: %w", err)
+	}
+	loaded, err := config.Load(data)
+	if err != nil {
+		return nil, fmt.Errorf("failed to load %s: %w", ConfigurationFile, err)
+	}
+	return func(cfg *config.Configuration) { cfg.Person = loaded.Person }, nil
+}
+
+func (p *Playground) logFile() string { return filepath.Join(p.Cluster.Dir, "logs", "signoff.log") }
+
+// logTail gives the end of the log of Signoff as an error, because the file is gone after a failed start.
+func (p *Playground) logTail() error {
+	if p.Cluster == nil || p.options.Binary == nil {
+		return nil
+	}
+	data, err := os.ReadFile(p.logFile())
+	if err != nil {
+		return nil // it did not come so far
+	}
+	const most = 2000
+	return fmt.Errorf("end of the log of signoff:\n%s", data[max(0, len(data)-most):])
+}
+
+// Player makes the people of a story and gives a player for it. Commands run in dir.
+func (p *Playground) Player(ctx context.Context, s *story.Story, dir string, narrator story.Narrator) (*story.Player, error) {
+	kubeconfigs, err := p.people.kubeconfigs(ctx, s.People)
+	if err != nil {
+		return nil, err
+	}
+	return &story.Player{Dir: dir, Environment: p.Environment(), Kubeconfigs: kubeconfigs, Narrator: narrator}, nil
+}
+
+// Environment is what commands see: the kubectl that fits the API server comes first, and no settings of whoever runs this.
+func (p *Playground) Environment() []string {
+	return []string{
+		"PATH=" + strings.Join([]string{p.Cluster.Binaries, os.Getenv("PATH")}, string(os.PathListSeparator)),
+		"HOME=" + p.people.dir, "TZ=UTC", "LANG=C.UTF-8",
+	}
+}
