@@ -124,10 +124,10 @@ func inputsLine(inputs map[string]any) string {
 	return gate.Cut(strings.Join(parts, " "), 2000)
 }
 
-// valueText shows a value: bare where it is a plain word, quoted and escaped where it is not.
+// valueText shows a value: bare where it is one plain word, quoted and escaped where it is not.
 func valueText(value any) string {
-	text, ok := value.(string)
-	if !ok {
+	text, isString := value.(string)
+	if !isString {
 		encoded, err := json.Marshal(value)
 		if err != nil {
 			return "?"
@@ -135,7 +135,11 @@ func valueText(value any) string {
 		text = string(encoded)
 	}
 	quoted := quote(text, maxInput)
-	if bare := quoted[1 : len(quoted)-1]; ok && bare == text && !strings.ContainsAny(text, " \t=") && text != "" {
+	plain := quoted[1 : len(quoted)-1]
+	switch {
+	case !isString:
+		return gate.Cut(text, maxInput)
+	case plain == text && text != "" && !strings.ContainsAny(text, " \t="):
 		return text
 	}
 	return quoted

@@ -28,7 +28,7 @@ func TestStatus(t *testing.T) {
 			zone:   "Europe/Atlantis",
 			ready: metav1.Condition{
 				Status: "False", Reason: "Invalid",
-				Message: `spec.timeZone: Invalid value: "Europe/Atlantis": is not known: name an IANA time zone such as Europe/London, or UTC`,
+				Message: `spec.timeZone: Invalid value: "Europe/Atlantis": not a known time zone: an IANA name such as "Europe/London" or "UTC" is accepted`,
 			},
 		},
 	} {

@@ -58,9 +58,9 @@ func (s Set) Directory(root string) (string, error) {
 		sum.Write(content)
 	}
 	for _, p := range s.Programs {
-		fmt.Fprintln(sum, p.Name, p.Package, p.LDFlags)
+		sum.Write(fmt.Appendln(nil, p.Name, p.Package, p.LDFlags))
 	}
-	fmt.Fprintln(sum, runtime.GOOS, runtime.GOARCH)
+	sum.Write(fmt.Appendln(nil, runtime.GOOS, runtime.GOARCH))
 	return filepath.Join(cache, "signoff", s.Name, hex.EncodeToString(sum.Sum(nil))[:16]), nil
 }
 

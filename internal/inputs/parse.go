@@ -3,6 +3,7 @@ package inputs
 import (
 	"errors"
 	"fmt"
+	"math"
 	"unicode/utf8"
 
 	"k8s.io/apiextensions-apiserver/pkg/apis/apiextensions"
@@ -29,7 +30,7 @@ func parse(raw []byte, path *field.Path) (map[string]any, field.ErrorList) {
 	var value any
 	strict, err := json.UnmarshalStrict(raw, &value, json.DisallowDuplicateFields)
 	if err != nil {
-		return nil, field.ErrorList{field.Invalid(path, field.OmitValueType{}, fmt.Sprintf("must be JSON: %v", err))}
+		return nil, field.ErrorList{field.Invalid(path, field.OmitValueType{}, "must be JSON: "+cut(err.Error(), maxReason))}
 	}
 	if len(strict) > 0 {
 		return nil, duplicates(strict, path)
@@ -83,18 +84,18 @@ func shallow(value any, levels int) bool {
 func decode(raw []byte, path *field.Path) (*apiextensions.JSONSchemaProps, field.ErrorList) {
 	var external apiextensionsv1.JSONSchemaProps
 	if err := json.UnmarshalCaseSensitivePreserveInts(raw, &external); err != nil {
-		return nil, field.ErrorList{field.Invalid(path, field.OmitValueType{}, fmt.Sprintf("must be a schema: %s", short(err.Error())))}
+		return nil, field.ErrorList{field.Invalid(path, field.OmitValueType{}, "must be a schema: "+cut(err.Error(), maxReason))}
 	}
 	var internal apiextensions.JSONSchemaProps
 	if err := apiextensionsv1.Convert_v1_JSONSchemaProps_To_apiextensions_JSONSchemaProps(&external, &internal, nil); err != nil {
-		return nil, field.ErrorList{field.Invalid(path, field.OmitValueType{}, fmt.Sprintf("must be a schema: %s", short(err.Error())))}
+		return nil, field.ErrorList{field.Invalid(path, field.OmitValueType{}, "must be a schema: "+cut(err.Error(), maxReason))}
 	}
 	return &internal, nil
 }
 
 // kindOf names the JSON type of a value.
 func kindOf(value any) string {
-	switch value.(type) {
+	switch v := value.(type) {
 	case nil:
 		return "null"
 	case bool:
@@ -105,7 +106,10 @@ func kindOf(value any) string {
 		return "a list"
 	case map[string]any:
 		return "an object"
-	default:
-		return "a number"
+	case float64:
+		if v != math.Trunc(v) {
+			return "a number with a fraction"
+		}
 	}
+	return "a number"
 }

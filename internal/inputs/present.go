@@ -11,8 +11,12 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
-// maxEcho is how many characters of a value an error repeats.
-const maxEcho = 64
+const (
+	// maxEcho is how many characters of a value an error repeats.
+	maxEcho = 64
+	// maxReason is how many characters of a decoder's message an error repeats. It may hold a value.
+	maxReason = 120
+)
 
 // present makes errors fit to be read: values are cut, lines are single, the order is stable, nothing is said twice.
 func present(errs field.ErrorList) field.ErrorList {
@@ -68,10 +72,12 @@ func firstLine(s string) string {
 }
 
 // short cuts a text to maxEcho characters.
-func short(s string) string {
+func short(s string) string { return cut(s, maxEcho) }
+
+func cut(s string, most int) string {
 	n := 0
 	for i := range s {
-		if n == maxEcho {
+		if n == most {
 			return s[:i] + "…"
 		}
 		n++

@@ -35,11 +35,13 @@ func (s *Schema) Resolve(raw []byte, path *field.Path) (map[string]any, field.Er
 	return s.applyRules(values, path)
 }
 
-// validate runs the validator of Kubernetes, and leaves out what it says about values of a wrong type.
+// validate runs the validator of Kubernetes, and leaves out what was said before in better words.
 func (s *Schema) validate(values map[string]any, path *field.Path, said field.ErrorList) field.ErrorList {
 	wrong := make(map[string]bool, len(said))
 	for _, err := range said {
-		wrong[err.Field] = wrong[err.Field] || err.Type == field.ErrorTypeTypeInvalid
+		wrong[err.Field] = true
+		// About some wrong types the validator complains at the root.
+		wrong[path.String()] = wrong[path.String()] || err.Type != field.ErrorTypeForbidden
 	}
 	var errs field.ErrorList
 	for _, err := range schemavalidation.ValidateCustomResource(path, values, s.validator) {

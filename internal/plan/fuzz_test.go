@@ -6,6 +6,8 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 )
 
@@ -36,11 +38,14 @@ func FuzzDescribe(f *testing.F) {
 	operations := []v1alpha1.WriteOperation{
 		v1alpha1.WriteApply, v1alpha1.WriteStrategicPatch, v1alpha1.WriteMergePatch, v1alpha1.WriteJSONPatch, v1alpha1.WriteCreateJob, "Other",
 	}
+	objects := []*unstructured.Unstructured{parse(f, checkout), parse(f, secret), parse(f, custom)}
 	f.Fuzz(func(t *testing.T, operation int, body string) {
-		for _, object := range []string{checkout, secret, custom} {
-			w := write(t, operations[uint(operation)%uint(len(operations))], object, "{}")
+		for _, object := range objects {
+			w := v1alpha1.RenderedWrite{Operation: operations[uint(operation)%uint(len(operations))], FieldManager: "m"}
+			w.Object = v1alpha1.ObjectReference{APIVersion: object.GetAPIVersion(), Kind: object.GetKind(), Name: object.GetName()}
 			w.Body.Raw = []byte(body)
-			fields := describe(t, w, w)[1].Fields
+			steps := []v1alpha1.RenderedStep{{Name: "s", Writes: []v1alpha1.RenderedWrite{w, w}}}
+			fields := Describe(steps, func(v1alpha1.ObjectReference) (*unstructured.Unstructured, bool) { return object, true })[1].Fields
 			checkLines(t, fields)
 			if all := strings.Join(fields, "\n"); strings.Contains(all, "aHVudGVyMg==") && !strings.Contains(body, "aHVudGVyMg==") {
 				t.Errorf("a Secret is shown:\n%s", all)

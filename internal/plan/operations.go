@@ -55,7 +55,7 @@ func (d *differ) operation(object, operation map[string]any) {
 			text = "(new) " + d.show(path, operation["value"], false)
 		}
 	}
-	d.lines = append(d.lines, line{path: path, text: fmt.Sprintf("%s %s: %s", op, pointerText(pointer), text)})
+	d.lines = append(d.lines, line{path: path, text: fmt.Sprintf("%s %s: %s", valueText(op), pointerText(pointer), text)})
 }
 
 func (d *differ) showFound(path []segment, value any) string {

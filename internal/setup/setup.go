@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"path/filepath"
+	"sync/atomic"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/fields"
@@ -18,6 +19,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/metrics/server"
 	"sigs.k8s.io/controller-runtime/pkg/webhook"
 
@@ -148,7 +150,24 @@ func (p *Process) health() error {
 	if err != nil {
 		return fmt.Errorf("failed to add the readiness check: %w", err)
 	}
-	return p.Manager.AddReadyzCheck("webhook", p.Manager.GetWebhookServer().StartedChecker())
+	if err := p.Manager.AddReadyzCheck("webhook", once(p.Manager.GetWebhookServer().StartedChecker())); err != nil {
+		return fmt.Errorf("failed to add the readiness check: %w", err)
+	}
+	return nil
+}
+
+// once asks a check until it has succeeded. The check of the webhook server is a caller without a certificate, which the
+// server cuts off and logs.
+func once(check healthz.Checker) healthz.Checker {
+	var succeeded atomic.Bool
+	return func(request *http.Request) error {
+		if succeeded.Load() {
+			return nil
+		}
+		err := check(request)
+		succeeded.Store(err == nil)
+		return err
+	}
 }
 
 func caFile(cfg *config.Configuration) string {

@@ -25,6 +25,9 @@ type WebhookOptions struct {
 	Operator string
 }
 
+// isStatus tells writes of the status subresource. The field is absent, not empty, for the object itself.
+const isStatus = "(has(request.subResource) && request.subResource == 'status')"
+
 // ours is a webhook to be registered.
 type ours struct {
 	name, path string
@@ -60,8 +63,8 @@ func MutatingWebhooks(o *WebhookOptions) *admissionregistrationv1.MutatingWebhoo
 // half of all writes off the webhooks, and the operator able to write status while they are down.
 func ValidatingWebhooks(o *WebhookOptions) *admissionregistrationv1.ValidatingWebhookConfiguration {
 	all := []admissionregistrationv1.OperationType{admissionregistrationv1.OperationAll}
-	notStatus := o.unlessOperator("own-status", "request.subResource == 'status'")
-	notOwn := o.unlessOperator("own-writes", "(request.subResource == 'status' || request.operation == 'CREATE')")
+	notStatus := o.unlessOperator("own-status", isStatus)
+	notOwn := o.unlessOperator("own-writes", "("+isStatus+" || request.operation == 'CREATE')")
 	config := &admissionregistrationv1.ValidatingWebhookConfiguration{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "admissionregistration.k8s.io/v1", Kind: "ValidatingWebhookConfiguration"},
 		ObjectMeta: metav1.ObjectMeta{Name: "signoff"},

@@ -11,6 +11,9 @@ import (
 	"github.com/signoff-dev/signoff/internal/expression"
 )
 
+// maxWrites is how many objects all steps together may write, so that a plan can show every one of them.
+const maxWrites = 64
+
 // defaultTimeout is how long all steps together may take if the Action does not say.
 const defaultTimeout = 30 * time.Minute
 
@@ -43,11 +46,26 @@ func Compile(exec *v1alpha1.Execution, target *v1alpha1.ObjectReference, c *expr
 		seen[exec.Steps[i].Name] = true
 		out.steps = append(out.steps, b.step(&exec.Steps[i], at))
 	}
+	if n := countWrites(exec.Steps); n > maxWrites {
+		b.refuse(field.Invalid(path.Child("steps"), n, fmt.Sprintf("so many objects would be written; a plan that people can read has at most %d", maxWrites)))
+	}
 	if len(b.errs) > 0 {
 		return nil, b.errs
 	}
 	out.warnings = b.warnings
 	return out, nil
+}
+
+func countWrites(steps []v1alpha1.Step) int {
+	n := 0
+	for i := range steps {
+		if apply := steps[i].Apply; apply != nil {
+			n += len(apply.Manifests)
+		} else {
+			n++
+		}
+	}
+	return n
 }
 
 func (b *builder) refuse(errs ...*field.Error) { b.errs = append(b.errs, errs...) }

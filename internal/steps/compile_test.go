@@ -1,6 +1,7 @@
 package steps
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -156,6 +157,23 @@ func TestCompileAccepts(t *testing.T) {
 				t.Errorf("%s: warnings (-want +got):\n%s", tc.reason, diff)
 			}
 		})
+	}
+}
+
+func TestCompileRefusesTooMuch(t *testing.T) {
+	manifest := `{apiVersion: v1, kind: Secret, metadata: {name: "%d"}}`
+	var steps []string
+	for i := range 5 {
+		var manifests []string
+		for j := range 13 {
+			manifests = append(manifests, fmt.Sprintf(manifest, 100*i+j))
+		}
+		steps = append(steps, fmt.Sprintf(`{name: "s%d", apply: {manifests: [%s]}}`, i, strings.Join(manifests, ",")))
+	}
+	_, errs := compileSteps(t, nil, "["+strings.Join(steps, ",")+"]")
+	checkErrors(t, errs, [][2]string{{"spec.execution.steps", "at most 64"}})
+	if _, errs := compileSteps(t, nil, "["+strings.Join(steps[:4], ",")+"]"); len(errs) > 0 {
+		t.Error(errs.ToAggregate())
 	}
 }
 

@@ -6,10 +6,13 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"slices"
+	"strings"
 	"syscall"
 
 	"github.com/go-logr/logr"
@@ -64,7 +67,7 @@ func run(ctx context.Context, keep bool) error {
 		return err
 	}
 	if keep {
-		invite(p, player)
+		invite(p, player, s)
 		<-ctx.Done()
 	}
 	p.Stop()
@@ -103,12 +106,15 @@ func build(ctx context.Context) (string, error) {
 }
 
 // invite says how to use what is left running.
-func invite(p *playground.Playground, player *story.Player) {
-	fmt.Printf("\nThe playground is running. In another terminal, in %s:\n\n", p.Root)
+func invite(p *playground.Playground, player *story.Player, s *story.Story) {
+	people := slices.Sorted(maps.Keys(s.People))
+	fmt.Printf("\nThe playground is running. In another terminal:\n\n")
+	fmt.Printf("  cd %s\n", p.Root)
 	fmt.Printf("  export PATH=%s:$PATH\n", p.Cluster.Binaries)
 	fmt.Printf("  export KUBECONFIG=%s\n\n", player.Kubeconfigs[""])
-	fmt.Println("It holds a context for each person: kubectl config use-context admin, alice, bob, carol, dave, eve, frank.")
-	fmt.Println("Go on with \"Your first Action in ten minutes\" in README.md. Ctrl-C ends it.")
+	fmt.Printf("You can be %s; begin with\n\n", strings.Join(people, ", "))
+	fmt.Printf("  kubectl config use-context admin\n\n")
+	fmt.Println("README.md goes on from here: \"Your first Action in ten minutes\". Ctrl-C in this terminal ends it all.")
 }
 
 // terminal tells whether a person reads along who has not asked for plain text.

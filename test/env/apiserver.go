@@ -74,7 +74,8 @@ func (c *Cluster) configureAPIServer(control *envtest.Environment) error {
 	control.ControlPlane.KubectlPath = c.Kubectl()
 	server := control.ControlPlane.GetAPIServer()
 	server.Path, server.CertDir, server.Out, server.Err = path, filepath.Join(c.Dir, "apiserver"), log, log
-	return errors.Join(c.configureWebhookClient(server), c.configureAudit(server), c.configureServiceAccounts(server))
+	c.configureServiceAccounts(server)
+	return errors.Join(c.configureWebhookClient(server), c.configureAudit(server))
 }
 
 // configureWebhookClient gives the API server a client certificate for every webhook. The user entry "*" matches webhooks
@@ -108,11 +109,10 @@ func (c *Cluster) configureAudit(server *envtest.APIServer) error {
 
 // configureServiceAccounts turns on the admission plugin that envtest turns off, when there is somebody to make the default
 // ServiceAccounts that it demands.
-func (c *Cluster) configureServiceAccounts(server *envtest.APIServer) error {
+func (c *Cluster) configureServiceAccounts(server *envtest.APIServer) {
 	if c.options.ControllerManager {
 		server.Configure().Disable("disable-admission-plugins")
 	}
-	return nil
 }
 
 // passFile writes content to a file of the API server and passes its path as the flag.

@@ -52,7 +52,7 @@ func TestRequestRefused(t *testing.T) {
 			change: func(r *v1alpha1.ActionRequest) {
 				r.Spec.Inputs.Raw = []byte(`{"service":"checkout","environment":"prod","image":"x"}`)
 			},
-			words: []string{"spec.inputs.environment", `Unsupported value: "prod"`, `"production", "staging"`},
+			words: []string{"spec.inputs.environment", `Unsupported value: "prod"`, `"staging", "production"`},
 		},
 		"Misspelt": {
 			reason: "A field that the Action does not know is named, with the one that was meant.", who: users.Alice, status: metav1.StatusReasonInvalid,
@@ -122,7 +122,12 @@ func TestReapplyPasses(t *testing.T) {
 		t.Errorf("the stamp and the finalizer must be restored: %+v %v", again.Spec.Requester, again.Finalizers)
 	}
 	refused(t, patch(t, users.Alice, first, `{"spec":{"inputs":{"image":"registry/evil:1"}}}`), metav1.StatusReasonInvalid, "spec", "make a new request")
-	refused(t, patch(t, users.Ada, first, `{"metadata":{"finalizers":null}}`), "", "")
+	if err := patch(t, users.Ada, first, `{"metadata":{"finalizers":null}}`); err != nil {
+		t.Fatal(err)
+	}
+	if err := admin(t).Get(ctx, client.ObjectKeyFromObject(first), first); err != nil || len(first.Finalizers) != 1 {
+		t.Errorf("the finalizer must be put back: %v %v", err, first.Finalizers)
+	}
 }
 
 func TestStatusIsOurs(t *testing.T) {
@@ -263,10 +268,12 @@ func TestActionRefused(t *testing.T) {
 	}{
 		"MisspeltField": {func(a *v1alpha1.Action) { a.Spec.Rules[0].When = "inputs.enviroment == 'staging'" }, metav1.StatusReasonInvalid,
 			[]string{"spec.rules[0].when", "line 1, column", "enviroment", `did you mean "environment"?`}},
-		"NotBoolean":     {func(a *v1alpha1.Action) { a.Spec.Rules[0].When = "inputs.environment" }, metav1.StatusReasonInvalid, []string{"spec.rules[0].when", "bool"}},
-		"UnknownStage":   {func(a *v1alpha1.Action) { a.Spec.Rules[1].Stages = []string{"owner"} }, metav1.StatusReasonInvalid, []string{"spec.rules[1].stages[0]", `supported values: "owners"`}},
-		"BadTemplate":    {func(a *v1alpha1.Action) { a.Spec.Target.Name = "${inputs.service" }, metav1.StatusReasonInvalid, []string{"spec.target.name"}},
-		"SystemApprover": {func(a *v1alpha1.Action) { a.Spec.Stages[0].Approvers = &v1alpha1.Approvers{Groups: []string{"system:serviceaccounts"}} }, metav1.StatusReasonInvalid, []string{"system groups never approve"}},
+		"NotBoolean":   {func(a *v1alpha1.Action) { a.Spec.Rules[0].When = "inputs.environment" }, metav1.StatusReasonInvalid, []string{"spec.rules[0].when", "true or false is needed"}},
+		"UnknownStage": {func(a *v1alpha1.Action) { a.Spec.Rules[1].Stages = []string{"owner"} }, metav1.StatusReasonInvalid, []string{"spec.rules[1].stages[0]", `supported values: "owners"`}},
+		"BadTemplate":  {func(a *v1alpha1.Action) { a.Spec.Target.Name = "${inputs.service" }, metav1.StatusReasonInvalid, []string{"spec.target.name"}},
+		"SystemApprover": {func(a *v1alpha1.Action) {
+			a.Spec.Stages[0].Approvers = &v1alpha1.Approvers{Groups: []string{"system:serviceaccounts"}}
+		}, metav1.StatusReasonInvalid, []string{"system groups never approve"}},
 		"StrongerAccount": {func(a *v1alpha1.Action) { a.Spec.Execution.ServiceAccountName = "root" }, metav1.StatusReasonForbidden,
 			[]string{"you (frank) may not let Actions run as ServiceAccount platform/root"}},
 	} {

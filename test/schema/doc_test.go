@@ -80,7 +80,7 @@ func constants(t *testing.T, visit func(name string, comment *ast.CommentGroup))
 			return
 		}
 		for _, spec := range d.Specs {
-			value := spec.(*ast.ValueSpec)
+			value := as[*ast.ValueSpec](spec)
 			comment := value.Doc
 			if comment == nil && len(d.Specs) == 1 {
 				comment = d.Doc
@@ -90,7 +90,7 @@ func constants(t *testing.T, visit func(name string, comment *ast.CommentGroup))
 			if named, ok := value.Type.(*ast.Ident); ok {
 				kind = named.Name
 			}
-			text, err := strconv.Unquote(value.Values[0].(*ast.BasicLit).Value)
+			text, err := strconv.Unquote(as[*ast.BasicLit](value.Values[0]).Value)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -123,7 +123,7 @@ func TestEveryEnumHasItsConstants(t *testing.T) {
 				continue
 			}
 			found++
-			name := d.Specs[0].(*ast.TypeSpec).Name.Name
+			name := as[*ast.TypeSpec](d.Specs[0]).Name.Name
 			sameSet(t, "values of "+name, values[name], strings.Split(allowed, ";"))
 		}
 	})
@@ -142,7 +142,7 @@ func TestNoReasonIsNamedTwice(t *testing.T) {
 		if group != "R" && !strings.HasPrefix(name, "Condition") {
 			return
 		}
-		key := group[:1] + v.Values[0].(*ast.BasicLit).Value
+		key := group[:1] + as[*ast.BasicLit](v.Values[0]).Value
 		if other, twice := seen[key]; twice {
 			t.Errorf("%s and %s have the same value %s", other, name, key)
 		}

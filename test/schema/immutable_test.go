@@ -37,7 +37,7 @@ func TestSpecNeverChanges(t *testing.T) {
 			}
 			stored := created(t, good)
 			for _, p := range places(node{path: "spec", schema: &spec}, good.Object["spec"]) {
-				if len(p.at) > 0 && !slices.Contains(allowed, p.at[0].(string)) {
+				if len(p.at) > 0 && !slices.Contains(allowed, as[string](p.at[0])) {
 					p.at = append([]any{"spec"}, p.at...)
 					neverChanges(t, p, stored, other)
 				}
@@ -81,7 +81,7 @@ func wantUnchanged(t *testing.T, p place, err error) {
 	if !apierrors.IsInvalid(err) {
 		t.Fatalf("want %s to be refused with status 422, got: %v", p, err)
 	}
-	property := p.at[1].(string)
+	property := as[string](p.at[1])
 	parts := []string{property + " cannot change", "a claim never changes", p.String() + ": Required"}
 	if len(p.at) > 2 {
 		parts = append(parts, place{at: p.at[:len(p.at)-1]}.String()+": Invalid value")

@@ -25,7 +25,7 @@ func TestLargeObjectsStayWritable(t *testing.T) {
 			kind: "approval",
 			fill: func(object map[string]any) {
 				set(object, []any{"spec", "votes", 0, "voter", "groups"}, groups)
-				set(object, []any{"spec", "votes"}, slices.Repeat(get(object, "spec", "votes").([]any), 255))
+				set(object, []any{"spec", "votes"}, slices.Repeat(as[[]any](get(object, "spec", "votes")), 255))
 			},
 			write: write{"json", false, "[{op: add, path: /spec/votes/-, value: " + vote + "}]"},
 		},
@@ -33,7 +33,7 @@ func TestLargeObjectsStayWritable(t *testing.T) {
 			kind: "actionrequest",
 			fill: func(object map[string]any) {
 				set(object, []any{"spec", "inputs"}, map[string]any{"text": text})
-				delete(object["spec"].(map[string]any), "cancellation")
+				set(object, []any{"spec", "cancellation"}, nil)
 			},
 			write: write{"merge", false, "spec: {cancellation: {reason: too large}}"},
 		},

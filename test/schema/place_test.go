@@ -91,13 +91,13 @@ func set(object any, at []any, value any) {
 	}
 	last := at[len(at)-1]
 	if list, ok := object.([]any); ok {
-		list[last.(int)] = value
+		list[as[int](last)] = value
 		return
 	}
-	if fields := object.(map[string]any); value == nil {
-		delete(fields, last.(string))
+	if fields := as[map[string]any](object); value == nil {
+		delete(fields, as[string](last))
 	} else {
-		fields[last.(string)] = value
+		fields[as[string](last)] = value
 	}
 }
 
@@ -105,9 +105,9 @@ func get(object any, at ...any) any {
 	for _, step := range at {
 		switch o := object.(type) {
 		case map[string]any:
-			object = o[step.(string)]
+			object = o[as[string](step)]
 		case []any:
-			object = o[step.(int)]
+			object = o[as[int](step)]
 		default:
 			return nil
 		}

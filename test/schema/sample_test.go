@@ -61,7 +61,7 @@ func changed(t *testing.T, object *unstructured.Unstructured, change string) *un
 	if change == "" {
 		change = "{}"
 	}
-	return &unstructured.Unstructured{Object: merged(object.Object, change).(map[string]any)}
+	return &unstructured.Unstructured{Object: as[map[string]any](merged(object.Object, change))}
 }
 
 // created stores a copy of object under a name of its own and removes it after the test.

@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"fmt"
 	"os"
 	"slices"
 	"testing"
@@ -39,4 +40,13 @@ func readFile(t *testing.T, path string) string {
 		t.Fatal(err)
 	}
 	return string(raw)
+}
+
+// as gives a value the type that a test knows it to have.
+func as[T any](value any) T {
+	out, ok := value.(T)
+	if !ok {
+		panic(fmt.Sprintf("want a value of type %T, got %T: %v", out, value, value))
+	}
+	return out
 }

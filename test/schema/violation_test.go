@@ -96,7 +96,7 @@ func badNumbers(p place) []violation {
 
 func badLists(p place) []violation {
 	var out []violation
-	s, list := p.node.schema, p.value.([]any)
+	s, list := p.node.schema, as[[]any](p.value)
 	if s.MaxItems != nil {
 		out = append(out, violation{"maxItems", p.at, slices.Repeat(list[:1], int(*s.MaxItems)+1), "Too many"})
 	}
@@ -112,7 +112,7 @@ func badLists(p place) []violation {
 
 func badObjects(p place) []violation {
 	var out []violation
-	s, fields := p.node.schema, p.value.(map[string]any)
+	s, fields := p.node.schema, as[map[string]any](p.value)
 	for _, name := range s.Required {
 		at := append(slices.Clone(p.at), name)
 		out = append(out, violation{"required " + name, at, nil, "Required value"})

@@ -1,0 +1,70 @@
+package story_test
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/go-logr/logr"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	"github.com/signoff-dev/signoff/test/story"
+	"github.com/signoff-dev/signoff/test/story/playground"
+)
+
+// Every example is played as its README says, with real kubectl, on one control plane: examples must not get in each other's
+// way either.
+func TestExamples(t *testing.T) {
+	log.SetLogger(logr.Discard())
+	ground, err := playground.Start(t.Context(), playground.Options{Tell: func(text string) { t.Log(text) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(ground.Stop)
+	for _, dir := range examples(t, ground.Root) {
+		t.Run(filepath.Base(dir), func(t *testing.T) { playExample(t, ground, dir) })
+	}
+}
+
+// examples are the folders that hold a story.
+func examples(t *testing.T, root string) []string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(root, "examples", "*", story.FileName))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("there are no stories in examples: %v", err)
+	}
+	for i := range files {
+		files[i] = filepath.Dir(files[i])
+	}
+	return files
+}
+
+func playExample(t *testing.T, ground *playground.Playground, dir string) {
+	t.Helper()
+	s, err := story.Load(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out strings.Builder
+	player, err := ground.Player(t.Context(), s, folder(ground, dir), &story.Printer{To: &out})
+	if err != nil {
+		t.Fatal(err)
+	}
+	result, err := player.Play(t.Context(), s)
+	if err != nil {
+		t.Error(err)
+	}
+	if result.Scenes != len(s.Scenes) || result.AsExpected != result.Scenes {
+		t.Errorf("%d scenes, %d as expected:\n%s", result.Scenes, result.AsExpected, out.String())
+	}
+}
+
+// folder is where the commands of an example run. Those of the first Action run where a reader of README.md is.
+func folder(ground *playground.Playground, dir string) string {
+	if filepath.Base(dir) == firstAction {
+		return ground.Root
+	}
+	return dir
+}
+
+const firstAction = "first-action"
