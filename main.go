@@ -1,4 +1,4 @@
-// Command signoff is the operator: admission webhooks and controllers in one process.
+// Command signoff is the operator: admission webhooks and controllers, in one process or in two.
 package main
 
 import (
@@ -27,11 +27,17 @@ func main() {
 
 func run() error {
 	file := flag.String("config", "", "the configuration file, see config/signoff/configuration.yaml")
+	parts := setup.Parts{}
+	flag.BoolVar(&parts.Admission, "admission", true, "serve the admission webhooks")
+	flag.BoolVar(&parts.Controllers, "controllers", true, "run the controllers, which take requests through their life")
 	options := zap.Options{}
 	options.BindFlags(flag.CommandLine)
 	flag.Parse()
 	if *file == "" {
 		return errors.New("--config is missing: name the configuration file")
+	}
+	if parts == (setup.Parts{}) {
+		return errors.New("--admission=false and --controllers=false leave nothing to run: give at most one of them")
 	}
 	ctrl.SetLogger(zap.New(zap.UseFlagOptions(&options)))
 
@@ -49,5 +55,5 @@ func run() error {
 	}
 	// The operator is bounded by its workers; the API server has its own flow control.
 	restConfig.QPS = -1
-	return setup.Run(ctrl.SetupSignalHandler(), cfg, restConfig)
+	return setup.Run(ctrl.SetupSignalHandler(), cfg, restConfig, parts)
 }

@@ -77,32 +77,40 @@ func (n *nativizer) object(v traits.Mapper, depth int) (any, error) {
 func scalar(v ref.Val) (any, error) {
 	switch v := v.(type) {
 	case types.Null:
-		return nil, nil //nolint:nilnil // null is a value
+		return nil, nil // null is a value
 	case types.Bool:
 		return bool(v), nil
 	case types.Int:
 		return int64(v), nil
 	case types.Uint:
-		if uint64(v) > math.MaxInt64 {
-			return nil, fmt.Errorf("the number %d is too large", uint64(v))
-		}
-		return int64(v), nil
+		return signed(uint64(v))
 	case types.Double:
 		return finite(float64(v))
 	case types.String:
-		if !utf8.ValidString(string(v)) {
-			return nil, errors.New("it holds a string that is not valid UTF-8")
-		}
-		return string(v), nil
+		return valid(string(v))
 	case types.Bytes:
 		return base64.StdEncoding.EncodeToString(v), nil
 	case types.Timestamp:
 		return v.UTC().Format(time.RFC3339), nil
 	case types.Duration:
-		return v.Duration.String(), nil
+		return v.String(), nil
 	default:
 		return nil, fmt.Errorf("it gave %s, which JSON cannot hold", describe(v))
 	}
+}
+
+func signed(n uint64) (any, error) {
+	if n > math.MaxInt64 {
+		return nil, fmt.Errorf("the number %d is too large", n)
+	}
+	return int64(n), nil
+}
+
+func valid(text string) (any, error) {
+	if !utf8.ValidString(text) {
+		return nil, errors.New("it holds a string that is not valid UTF-8")
+	}
+	return text, nil
 }
 
 func finite(f float64) (any, error) {

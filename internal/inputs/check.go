@@ -55,10 +55,14 @@ func fits(value any, s *structuralschema.Structural) bool {
 	case map[string]any:
 		return s.Type == "object"
 	case float64:
-		return s.Type == "number" || ((s.Type == "integer" || s.XIntOrString) && v == math.Trunc(v))
+		return fitsNumber(s, v == math.Trunc(v))
 	default:
-		return s.Type == "number" || s.Type == "integer" || s.XIntOrString
+		return fitsNumber(s, true)
 	}
+}
+
+func fitsNumber(s *structuralschema.Structural, whole bool) bool {
+	return s.Type == "number" || (whole && (s.Type == "integer" || s.XIntOrString))
 }
 
 // wanted names the type of a schema.
@@ -119,16 +123,22 @@ func normalize(value any, s *structuralschema.Structural) any {
 		}
 	case []any:
 		for i := range v {
-			if s.Items != nil {
-				v[i] = normalize(v[i], s.Items)
-			}
+			v[i] = normalize(v[i], s.Items)
 		}
+	default:
+		return normalNumber(value, s)
+	}
+	return value
+}
+
+func normalNumber(value any, s *structuralschema.Structural) any {
+	switch v := value.(type) {
 	case int64:
 		if s.Type == "number" {
 			return float64(v)
 		}
 	case float64:
-		if (s.Type == "integer" || s.XIntOrString) && v == math.Trunc(v) {
+		if s.Type != "number" {
 			return int64(v)
 		}
 	}

@@ -41,7 +41,7 @@ func write(out *strings.Builder, re *syntax.Regexp) {
 
 // friendly picks a letter, a digit, or else the first rune of a class, which is a list of ranges.
 func friendly(class []rune) rune {
-	for _, wanted := range []rune("a1A") {
+	for _, wanted := range "a1A" {
 		for i := 0; i+1 < len(class); i += 2 {
 			if class[i] <= wanted && wanted <= class[i+1] {
 				return wanted

@@ -43,6 +43,17 @@ func Scheme() *runtime.Scheme {
 	return scheme
 }
 
+// Parts say what a process runs. Admission and the controllers may run as two processes with two identities.
+type Parts struct {
+	// Admission serves the webhooks.
+	Admission bool
+	// Controllers takes requests through their life.
+	Controllers bool
+}
+
+// Everything runs both parts in one process.
+func Everything() Parts { return Parts{Admission: true, Controllers: true} }
+
 // Process is everything that one process is made of.
 type Process struct {
 	// Manager runs it.
@@ -53,6 +64,7 @@ type Process struct {
 	Gate *gate.Gate
 
 	cfg      *config.Configuration
+	parts    Parts
 	clock    clock.WithTicker
 	identity *identity.Rules
 	clients  *execution.Clients
@@ -60,20 +72,20 @@ type Process struct {
 }
 
 // New puts a process together. Nothing runs before Manager.Start.
-func New(cfg *config.Configuration, restConfig *rest.Config, clk clock.WithTicker) (*Process, error) {
+func New(cfg *config.Configuration, restConfig *rest.Config, clk clock.WithTicker, parts Parts) (*Process, error) {
 	rules, err := identity.New(cfg)
 	if err != nil {
 		return nil, err
 	}
-	manager, err := ctrl.NewManager(restConfig, options(cfg))
+	manager, err := ctrl.NewManager(restConfig, options(cfg, parts))
 	if err != nil {
 		return nil, fmt.Errorf("failed to create the manager: %w", err)
 	}
-	p := &Process{Manager: manager, cfg: cfg, clock: clk, identity: rules, changed: make(chan event.GenericEvent, 1)}
+	p := &Process{Manager: manager, cfg: cfg, parts: parts, clock: clk, identity: rules, changed: make(chan event.GenericEvent, 1)}
 	p.Store = snapshot.NewStore(p.wakeAll)
 	p.clients = execution.NewClients(restConfig, manager.GetRESTMapper())
 	p.Gate = gate.New(p.Store, rules, facts.New(p.clients, manager.GetClient()), cfg.Operator.Namespace)
-	for _, part := range []func() error{p.governing, p.webhooks, p.controllers, p.health} {
+	for _, part := range p.chosen() {
 		if err := part(); err != nil {
 			return nil, err
 		}
@@ -81,9 +93,21 @@ func New(cfg *config.Configuration, restConfig *rest.Config, clk clock.WithTicke
 	return p, nil
 }
 
+// chosen are the parts in the order in which they are put together.
+func (p *Process) chosen() []func() error {
+	chosen := []func() error{p.governing}
+	if p.parts.Admission {
+		chosen = append(chosen, p.webhooks)
+	}
+	if p.parts.Controllers {
+		chosen = append(chosen, p.controllers)
+	}
+	return append(chosen, p.health)
+}
+
 // Run puts a process together and runs it until the context ends.
-func Run(ctx context.Context, cfg *config.Configuration, restConfig *rest.Config) error {
-	process, err := New(cfg, restConfig, clock.RealClock{})
+func Run(ctx context.Context, cfg *config.Configuration, restConfig *rest.Config, parts Parts) error {
+	process, err := New(cfg, restConfig, clock.RealClock{}, parts)
 	if err != nil {
 		return err
 	}
@@ -98,14 +122,14 @@ func (p *Process) wakeAll() {
 	}
 }
 
-func options(cfg *config.Configuration) ctrl.Options {
+func options(cfg *config.Configuration, parts Parts) ctrl.Options {
 	return ctrl.Options{
 		Scheme:                        Scheme(),
 		Cache:                         cacheOptions(),
 		Client:                        client.Options{Cache: &client.CacheOptions{DisableFor: []client.Object{&v1alpha1.Record{}}}},
 		Metrics:                       server.Options{BindAddress: cfg.Metrics.BindAddress},
 		HealthProbeBindAddress:        cfg.Health.BindAddress,
-		LeaderElection:                cfg.LeaderElection.Enabled,
+		LeaderElection:                cfg.LeaderElection.Enabled && parts.Controllers, // every replica serves the webhooks
 		LeaderElectionID:              "signoff.dev",
 		LeaderElectionNamespace:       cfg.Operator.Namespace,
 		LeaderElectionReleaseOnCancel: true,
@@ -149,6 +173,9 @@ func (p *Process) health() error {
 	})
 	if err != nil {
 		return fmt.Errorf("failed to add the readiness check: %w", err)
+	}
+	if !p.parts.Admission {
+		return nil
 	}
 	if err := p.Manager.AddReadyzCheck("webhook", once(p.Manager.GetWebhookServer().StartedChecker())); err != nil {
 		return fmt.Errorf("failed to add the readiness check: %w", err)

@@ -12,7 +12,7 @@ func TestNearest(t *testing.T) {
 		name   string
 		want   string
 	}{
-		"Missing":      {"one letter is missing", "enviroment", "environment"},
+		"Missing":      {"one letter is missing", "imge", "image"},
 		"Added":        {"one letter is too many", "imagee", "image"},
 		"Swapped":      {"two neighbours are swapped: one mistake", "iamge", "image"},
 		"Case":         {"another case is near", "Image", "image"},

@@ -30,6 +30,8 @@ type Options struct {
 	Configure func(*config.Configuration)
 	// Clock tells the time to a Signoff in this process. Nil: the real clock.
 	Clock clock.WithTicker
+	// Parts are what runs. The zero value runs everything.
+	Parts setup.Parts
 	// Binary is the path of the signoff binary to run. Empty: it runs in this process.
 	Binary string
 	// Log is the file to which the binary logs.
@@ -56,6 +58,9 @@ type System struct {
 
 // Start installs Signoff on a control plane that has its CRDs, runs it, and returns when it answers.
 func Start(ctx context.Context, cluster *env.Cluster, options Options) (*System, error) {
+	if options.Parts == (setup.Parts{}) {
+		options.Parts = setup.Everything()
+	}
 	s := &System{cluster: cluster, options: options}
 	for _, part := range []func(context.Context) error{s.install, s.configure, s.register, s.Restart} {
 		if err := part(ctx); err != nil {
@@ -168,7 +173,7 @@ func (s *System) startHere(ctx context.Context) error {
 		clk = clock.RealClock{}
 	}
 	var err error
-	if s.Process, err = setup.New(s.cfg, s.Operator, clk); err != nil {
+	if s.Process, err = setup.New(s.cfg, s.Operator, clk, s.options.Parts); err != nil {
 		return fmt.Errorf("failed to set Signoff up: %w", err)
 	}
 	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
@@ -192,7 +197,9 @@ func (s *System) startBinary(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("failed to open the log: %w", err)
 	}
-	command := exec.CommandContext(context.WithoutCancel(ctx), s.options.Binary, "--config", filepath.Join(s.dir, "configuration.yaml"), "--kubeconfig", kubeconfig)
+	command := exec.CommandContext(context.WithoutCancel(ctx), s.options.Binary,
+		"--config", filepath.Join(s.dir, "configuration.yaml"), "--kubeconfig", kubeconfig,
+		fmt.Sprintf("--admission=%t", s.options.Parts.Admission), fmt.Sprintf("--controllers=%t", s.options.Parts.Controllers))
 	command.Stdout, command.Stderr = logs, logs
 	command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := command.Start(); err != nil {

@@ -1,0 +1,93 @@
+// Command bench measures what Signoff costs: a decision, an admission, the life of a request, the memory of the manager. It
+// prints one table and writes the same numbers as JSON to $BENCH_OUT. What each name means is in docs/benchmarks.md.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"slices"
+	"strings"
+	"syscall"
+
+	"github.com/go-logr/logr"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+)
+
+// section measures one part.
+type section struct {
+	name    string
+	measure func(context.Context) ([]Result, error)
+}
+
+var sections = []section{
+	{"decision", measureDecision},
+	{"admission", measureAdmission},
+	{"lifecycle", measureLifecycle},
+	{"memory", measureMemory},
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	err := run(ctx)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context) error {
+	only := flag.String("only", "", "the parts to measure, separated by commas; empty: all of "+names())
+	idle := flag.String("idle", "", "serve webhooks that do nothing, with the certificates of this folder: what admission is compared with")
+	flag.Parse()
+	log.SetLogger(logr.Discard())
+	if *idle != "" {
+		return serveIdle(ctx, *idle)
+	}
+	results, err := measure(ctx, *only)
+	if err != nil {
+		return err
+	}
+	if err := table(os.Stdout, results); err != nil {
+		return fmt.Errorf("failed to print the table: %w", err)
+	}
+	if path := os.Getenv("BENCH_OUT"); path != "" {
+		return save(path, results)
+	}
+	return nil
+}
+
+// measure runs the sections one after the other, because two at once would disturb each other.
+func measure(ctx context.Context, only string) ([]Result, error) {
+	var results []Result
+	for _, s := range sections {
+		if only != "" && !slices.Contains(strings.Split(only, ","), s.name) {
+			continue
+		}
+		tell("measuring " + s.name)
+		found, err := s.measure(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("failed to measure %s: %w", s.name, err)
+		}
+		results = append(results, found...)
+	}
+	if len(results) == 0 {
+		return nil, errors.New("-only names no part: give some of " + names())
+	}
+	return results, nil
+}
+
+func names() string {
+	var all []string
+	for _, s := range sections {
+		all = append(all, s.name)
+	}
+	return strings.Join(all, ",")
+}
+
+// tell says what happens next. The table alone goes to standard output.
+func tell(text string) { fmt.Fprintln(os.Stderr, "…", text) }

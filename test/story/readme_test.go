@@ -1,0 +1,142 @@
+package story_test
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/signoff-dev/signoff/hack/assets"
+	"github.com/signoff-dev/signoff/test/story"
+)
+
+var (
+	// block is a fenced block, with the comment in front of it.
+	block = regexp.MustCompile("(?ms)^(?:<!-- ([^\n]*) -->\n)?```([a-z]*)\n(.*?)^```$")
+	// link is a link to a file of the repository.
+	link = regexp.MustCompile(`\]\(([^)#:]+)(?:#[^)]*)?\)`)
+)
+
+// read gives the text of a file of the repository.
+func read(t *testing.T, path ...string) string {
+	t.Helper()
+	root, err := assets.Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(filepath.Join(append([]string{root}, path...)...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// What the README shows of a file is the file, which the story applies.
+func TestReadmeFiles(t *testing.T) {
+	shown := 0
+	for _, match := range block.FindAllStringSubmatch(read(t, "README.md"), -1) {
+		path, ok := strings.CutPrefix(match[1], "file: ")
+		if !ok {
+			continue
+		}
+		shown++
+		if diff := cmp.Diff(read(t, path), match[3]); diff != "" {
+			t.Errorf("README.md differs from %s (-file +README):\n%s", path, diff)
+		}
+	}
+	if want := 3; shown != want {
+		t.Errorf("README.md shows %d files, want %d: is a comment <!-- file: … --> missing?", shown, want)
+	}
+}
+
+// What the README tells a new user to type is what the story of the first Action types, in this order. Only what the user
+// copies from an output is not in the README.
+func TestReadmeCommands(t *testing.T) {
+	var got []string
+	for _, match := range block.FindAllStringSubmatch(read(t, "README.md"), -1) {
+		if match[1] == "commands" {
+			got = append(got, commands(match[3])...)
+		}
+	}
+	var want []string
+	for _, command := range typed(t, firstAction) {
+		if !strings.HasPrefix(command, "{{") {
+			want = append(want, command)
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("commands (-story +README):\n%s", diff)
+	}
+}
+
+// What the README of an example tells to type, its story types.
+func TestExampleCommands(t *testing.T) {
+	for _, dir := range []string{"deploy-service", "run-task"} {
+		inStory := map[string]bool{}
+		for _, command := range typed(t, dir) {
+			inStory[command] = true
+		}
+		count := 0
+		for _, match := range block.FindAllStringSubmatch(read(t, "examples", dir, "README.md"), -1) {
+			for _, command := range commands(match[3]) {
+				count++
+				if !inStory[command] {
+					t.Errorf("examples/%s/README.md has a command that the story does not play: %s", dir, command)
+				}
+			}
+		}
+		if count == 0 {
+			t.Errorf("examples/%s/README.md tells nothing to type", dir)
+		}
+	}
+}
+
+func typed(t *testing.T, example string) []string {
+	t.Helper()
+	s, err := story.Parse([]byte(read(t, "examples", example, story.FileName)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []string
+	for i := range s.Scenes {
+		for j := range s.Scenes[i].Steps {
+			all = append(all, strings.TrimSpace(s.Scenes[i].Steps[j].Run))
+		}
+	}
+	return all
+}
+
+func commands(text string) []string { return strings.Split(strings.TrimSpace(text), "\n") }
+
+// A link to nowhere is worse than none.
+func TestLinks(t *testing.T) {
+	root, err := assets.Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	count := 0
+	for _, pattern := range []string{"README.md", "examples/*.md", "examples/*/*.md", "docs/*.md", "docs/guides/*.md"} {
+		files, err := filepath.Glob(filepath.Join(root, pattern))
+		if err != nil || len(files) == 0 {
+			t.Fatalf("no files %s: %v", pattern, err)
+		}
+		for _, file := range files {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, match := range link.FindAllStringSubmatch(string(text), -1) {
+				count++
+				if _, err := os.Stat(filepath.Join(filepath.Dir(file), match[1])); err != nil {
+					t.Errorf("%s links to %s: %v", file, match[1], err)
+				}
+			}
+		}
+	}
+	if count == 0 {
+		t.Error("no links were found")
+	}
+}
