@@ -74,8 +74,8 @@ func (w *approvals) onlyVote(req *admission.Request, next, old *v1alpha1.Approva
 	if !apiequality.Semantic.DeepEqual(rest, before) {
 		errs = append(errs, field.Forbidden(path, "only spec.vote can be written; everything else is what you vote on"))
 	}
-	// A client that sends no votes, as kubectl apply does, does not mean to remove them.
-	if len(next.Spec.Votes) > 0 && !apiequality.Semantic.DeepEqual(next.Spec.Votes, old.Spec.Votes) {
+	// A client that sends fewer votes, or none, looked earlier or applies a manifest; it does not mean to remove the others.
+	if seen := len(next.Spec.Votes); seen > len(old.Spec.Votes) || !apiequality.Semantic.DeepEqual(next.Spec.Votes, old.Spec.Votes[:seen]) {
 		errs = append(errs, field.Forbidden(path.Child("votes"), "votes are added by Signoff only: write spec.vote, and it becomes yours"))
 	}
 	errs = append(errs, ownMetadata(next, old)...)

@@ -51,7 +51,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, key ctrl.Request) (ctrl.Resu
 		if err != nil {
 			return err
 		}
-		action.Status = Status(action, r.grants(action.Namespace, lacking), now)
+		action.Status = Status(action, r.grants(action.Namespace, lacking), now) //nolint:contextcheck // what is compiled is bounded by cost, so that no deadline is needed
 		return nil
 	})
 	if err == nil && result.RequeueAfter == 0 {

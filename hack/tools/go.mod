@@ -276,3 +276,6 @@ require (
 	sigs.k8s.io/structured-merge-diff/v6 v6.4.2 // indirect
 	sigs.k8s.io/yaml v1.6.0 // indirect
 )
+
+// An old requirement of a test of controller-tools: its packages have moved to other modules since, so that each is found twice.
+exclude google.golang.org/genproto v0.0.0-20220519153652-3a47de7e79bd

@@ -100,6 +100,12 @@ func TestClockChanges(t *testing.T) {
 			want: []string{"2006-10-29T00:00:00-02:30", "2006-10-28T23:01:00-03:30", "2006-10-29T00:00:00-03:30",
 				"2006-10-30T00:00:00-03:30", "never"},
 		},
+		"StJohnsBackIntoTheLastDay": {
+			reason: "the last day of a calendar was over for a minute", zone: "America/St_Johns",
+			open: windows(dates("2006-10-28", "2006-10-28")), from: "2006-10-01T00:00:00Z",
+			want: []string{"2006-10-28T00:00:00-02:30", "2006-10-29T00:00:00-02:30", "2006-10-28T23:01:00-03:30",
+				"2006-10-29T00:00:00-03:30", "never"},
+		},
 		"LastDayOfALeapYear": {
 			reason: "Go gives bounds of the zone that are over on that day", zone: "Europe/London",
 			open: windows(weekly("Mon", "09:00", "10:00"), dates("2040-12-31", "2041-01-01")), from: "2040-12-30T12:00:00Z",

@@ -3,6 +3,7 @@ package conditions
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
@@ -19,12 +20,14 @@ const conflictDelay = 50 * time.Millisecond
 // Update reads an object into the given one, lets examine set its status, and stores the status once, only if it changed. The
 // version that was read is the lock: who wrote meanwhile is never overwritten. An object that is gone is no error.
 func Update(ctx context.Context, c client.Client, key types.NamespacedName, object client.Object, examine func() error) (reconcile.Result, error) {
-	if err := c.Get(ctx, key, object); err != nil {
-		return reconcile.Result{}, client.IgnoreNotFound(err)
+	if err := c.Get(ctx, key, object); apierrors.IsNotFound(err) {
+		return reconcile.Result{}, nil
+	} else if err != nil {
+		return failed("read", c, object, key, err)
 	}
 	before := object.DeepCopyObject()
 	if err := examine(); err != nil {
-		return reconcile.Result{}, fmt.Errorf("failed to examine %s %s: %w", kind(c, object), key, err)
+		return failed("examine", c, object, key, err)
 	}
 	if apiequality.Semantic.DeepEqual(before, runtime.Object(object)) {
 		return reconcile.Result{}, nil
@@ -35,15 +38,15 @@ func Update(ctx context.Context, c client.Client, key types.NamespacedName, obje
 		return reconcile.Result{RequeueAfter: conflictDelay}, nil
 	}
 	if client.IgnoreNotFound(err) != nil {
-		return reconcile.Result{}, fmt.Errorf("failed to store the status of %s %s: %w", kind(c, object), key, err)
+		return failed("store the status of", c, object, key, err)
 	}
 	return reconcile.Result{}, nil
 }
 
-func kind(c client.Client, object client.Object) string {
-	gvk, err := c.GroupVersionKindFor(object)
-	if err != nil {
-		return fmt.Sprintf("%T", object)
+func failed(what string, c client.Client, object client.Object, key types.NamespacedName, err error) (reconcile.Result, error) {
+	kind := fmt.Sprintf("%T", object)
+	if gvk, unknown := c.GroupVersionKindFor(object); unknown == nil {
+		kind = gvk.Kind
 	}
-	return gvk.Kind
+	return reconcile.Result{}, fmt.Errorf("failed to %s %s %s: %w", what, kind, strings.TrimPrefix(key.String(), "/"), err)
 }

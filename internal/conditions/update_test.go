@@ -3,7 +3,6 @@ package conditions
 import (
 	"context"
 	"errors"
-	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -33,6 +32,8 @@ func TestUpdate(t *testing.T) {
 	for name, tc := range map[string]struct {
 		reason  string
 		missing bool
+		// unreadable is why the object cannot be read.
+		unreadable error
 		// finds is the observedGeneration that examine sets, and fails its error.
 		finds int64
 		fails error
@@ -44,16 +45,23 @@ func TestUpdate(t *testing.T) {
 		"Same":     {reason: "What did not change costs no write.", finds: 1, want: want{Stored: 1}},
 		"Gone":     {reason: "An object that is gone needs no status.", missing: true, finds: 2},
 		"GoneNow":  {reason: "Neither does one that goes meanwhile.", finds: 2, answer: apierrors.NewNotFound(resource, "payments"), want: want{Writes: 1, Stored: 1}},
+		"Unread":   {reason: "An object that cannot be read is looked at again.", unreadable: broken, finds: 2, want: want{Err: "failed to read Team payments: broken", Stored: 1}},
 		"Conflict": {reason: "Who lost a race looks again soon, without an error.", finds: 2, answer: apierrors.NewConflict(resource, "payments", broken), want: want{Result: reconcile.Result{RequeueAfter: conflictDelay}, Writes: 1, Stored: 1}},
-		"Refused":  {reason: "Any other answer is an error that says what was tried.", finds: 2, answer: broken, want: want{Err: "failed to store the status of Team /payments: broken", Writes: 1, Stored: 1}},
-		"Unknown":  {reason: "Where nothing could be found out, nothing is written.", finds: 2, fails: broken, want: want{Err: "failed to examine Team /payments: broken", Stored: 1}},
+		"Refused":  {reason: "Any other answer is an error that says what was tried.", finds: 2, answer: broken, want: want{Err: "failed to store the status of Team payments: broken", Writes: 1, Stored: 1}},
+		"Unknown":  {reason: "Where nothing could be found out, nothing is written.", finds: 2, fails: broken, want: want{Err: "failed to examine Team payments: broken", Stored: 1}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			writes := 0
 			c := fakeClient(t, tc.missing, func() error { writes++; return tc.answer })
+			reader := interceptor.NewClient(c, interceptor.Funcs{Get: func(ctx context.Context, c client.WithWatch, key client.ObjectKey, object client.Object, options ...client.GetOption) error {
+				if tc.unreadable != nil {
+					return tc.unreadable
+				}
+				return c.Get(ctx, key, object, options...)
+			}})
 			key := types.NamespacedName{Name: "payments"}
 			team := &v1alpha1.Team{}
-			result, err := Update(t.Context(), c, key, team, func() error {
+			result, err := Update(t.Context(), reader, key, team, func() error {
 				team.Status.ObservedGeneration = tc.finds
 				return tc.fails
 			})
@@ -93,7 +101,7 @@ func TestUpdateIsLocked(t *testing.T) {
 }
 
 // fakeClient holds one Team, if any, and asks for an answer to every write of a status.
-func fakeClient(t *testing.T, missing bool, answer func() error) client.Client {
+func fakeClient(t *testing.T, missing bool, answer func() error) client.WithWatch {
 	t.Helper()
 	scheme := runtime.NewScheme()
 	if err := v1alpha1.AddToScheme(scheme); err != nil {
@@ -113,11 +121,4 @@ func fakeClient(t *testing.T, missing bool, answer func() error) client.Client {
 		})
 	}
 	return builder.Build()
-}
-
-func TestKindOfUnknown(t *testing.T) {
-	c := fake.NewClientBuilder().WithScheme(runtime.NewScheme()).Build()
-	if got := kind(c, &v1alpha1.Team{}); !strings.Contains(got, "Team") {
-		t.Errorf("want the type where the kind is not known, got %q", got)
-	}
 }

@@ -45,32 +45,40 @@ func checkText(doc any) error { return checkValue(reflect.ValueOf(doc)) }
 func checkValue(v reflect.Value) error {
 	switch v.Kind() {
 	case reflect.String:
-		if !utf8.ValidString(v.String()) {
-			return errText
-		}
+		return checkBytes([]byte(v.String()))
 	case reflect.Pointer, reflect.Interface:
 		if !v.IsNil() {
 			return checkValue(v.Elem())
 		}
 	case reflect.Struct:
 		return checkEach(v.NumField(), v.Field)
-	case reflect.Slice, reflect.Array:
-		if v.Kind() == reflect.Slice && v.Type().Elem().Kind() == reflect.Uint8 {
-			if !utf8.Valid(v.Bytes()) {
-				return errText
-			}
-			return nil
+	case reflect.Slice:
+		if v.Type().Elem().Kind() == reflect.Uint8 {
+			return checkBytes(v.Bytes())
 		}
 		return checkEach(v.Len(), v.Index)
+	case reflect.Array:
+		return checkEach(v.Len(), v.Index)
 	case reflect.Map:
-		keys := v.MapKeys()
-		if err := checkEach(len(keys), func(i int) reflect.Value { return keys[i] }); err != nil {
-			return err
-		}
-		return checkEach(len(keys), func(i int) reflect.Value { return v.MapIndex(keys[i]) })
+		return checkMap(v)
 	default:
 	}
 	return nil
+}
+
+func checkBytes(text []byte) error {
+	if !utf8.Valid(text) {
+		return errText
+	}
+	return nil
+}
+
+func checkMap(v reflect.Value) error {
+	keys := v.MapKeys()
+	if err := checkEach(len(keys), func(i int) reflect.Value { return keys[i] }); err != nil {
+		return err
+	}
+	return checkEach(len(keys), func(i int) reflect.Value { return v.MapIndex(keys[i]) })
 }
 
 func checkEach(n int, item func(int) reflect.Value) error {

@@ -270,7 +270,8 @@ func (g *Gate) Votes(ctx context.Context, j *Judgement, approval *v1alpha1.Appro
 		}
 		person, err := g.rules.Person(ctx, &vote.Voter)
 		if err != nil {
-			person = vote.Voter.Person
+			// Without a person a vote never helps the request, but a denial stands.
+			person = ""
 		}
 		eligible := g.Eligible(ctx, j, approval.Spec.Stage.Name, approval.Spec.Requirements, &approval.Spec.Requester, &vote.Voter)
 		votes = append(votes, quorum.Vote{

@@ -130,6 +130,9 @@ func (r *Rules) IsAgent(id *v1alpha1.Identity) bool {
 
 // MayVote tells whether an identity is of a kind that may vote at all. Where not, the reason completes "you cannot approve: ".
 func (r *Rules) MayVote(id *v1alpha1.Identity) (bool, string) {
+	if r.IsAgent(id) {
+		return false, fmt.Sprintf("%s is an agent, not a person", id.Username)
+	}
 	if account, ok := ServiceAccount(id.Username); ok {
 		if slices.Contains(r.voters, account) {
 			return true, ""
@@ -138,9 +141,6 @@ func (r *Rules) MayVote(id *v1alpha1.Identity) (bool, string) {
 	}
 	if strings.HasPrefix(id.Username, systemPrefix) {
 		return false, fmt.Sprintf("%s is a system identity, not a person", id.Username)
-	}
-	if r.IsAgent(id) {
-		return false, fmt.Sprintf("%s is an agent, not a person", id.Username)
 	}
 	return true, ""
 }

@@ -26,10 +26,10 @@ const (
 func Describe(steps []v1alpha1.RenderedStep, live func(v1alpha1.ObjectReference) (*unstructured.Unstructured, bool)) []v1alpha1.PlannedChange {
 	d := &describer{live: live, written: map[v1alpha1.ObjectReference]map[string]any{}}
 	var changes []v1alpha1.PlannedChange
-	for i := range steps {
-		for j := range steps[i].Writes {
-			change := d.describe(&steps[i].Writes[j])
-			change.Step = steps[i].Name
+	for _, step := range steps {
+		for i := range step.Writes {
+			change := d.describe(&step.Writes[i])
+			change.Step = step.Name
 			changes = append(changes, change)
 		}
 	}

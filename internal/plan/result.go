@@ -6,10 +6,8 @@ import (
 
 	jsonpatch "gopkg.in/evanphx/json-patch.v4"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	utiljson "k8s.io/apimachinery/pkg/util/json"
 	"k8s.io/apimachinery/pkg/util/strategicpatch"
-	"k8s.io/client-go/kubernetes/scheme"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 )
@@ -31,23 +29,13 @@ func result(w *v1alpha1.RenderedWrite, before, body map[string]any) (map[string]
 func strategic(before, body map[string]any, ref v1alpha1.ObjectReference) (map[string]any, error) {
 	tags, ok := tagsOf(ref)
 	if !ok {
-		return nil, fmt.Errorf("%s %s does not understand a strategic merge patch", ref.APIVersion, ref.Kind)
+		return nil, fmt.Errorf("how %s %s merges lists is not known; use apply, or a stable version of the kind", ref.APIVersion, ref.Kind)
 	}
 	after, err := strategicpatch.StrategicMergeMapPatchUsingLookupPatchMeta(runtime.DeepCopyJSON(before), runtime.DeepCopyJSON(body), tags)
 	if err != nil {
 		return nil, fmt.Errorf("failed to merge: %w", err)
 	}
 	return after, nil
-}
-
-// tagsOf finds how the lists of a kind of Kubernetes are merged.
-func tagsOf(ref v1alpha1.ObjectReference) (strategicpatch.LookupPatchMeta, bool) {
-	object, err := scheme.Scheme.New(schema.FromAPIVersionAndKind(ref.APIVersion, ref.Kind))
-	if err != nil {
-		return nil, false
-	}
-	tags, err := strategicpatch.NewPatchMetaFromStruct(object)
-	return tags, err == nil
 }
 
 func merged(before, body map[string]any) (map[string]any, error) {

@@ -32,7 +32,7 @@ func newMatching(requirements []Requirement, voters [][]bool) *matching {
 // fill finds one more voter for a requirement. It asks nobody twice.
 func (m *matching) fill(requirement int, asked []bool) bool {
 	for v, meets := range m.meets {
-		if asked[v] || requirement >= len(meets) || !meets[requirement] || m.requirementOf[v] == requirement {
+		if asked[v] || requirement >= len(meets) || !meets[requirement] {
 			continue
 		}
 		asked[v] = true

@@ -6,14 +6,21 @@ import (
 	"fmt"
 	"os"
 
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/metadata"
 	toolscache "k8s.io/client-go/tools/cache"
+	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/controllers/action"
+	"github.com/signoff-dev/signoff/controllers/actionpolicy"
 	"github.com/signoff-dev/signoff/controllers/actionrequest"
+	"github.com/signoff-dev/signoff/controllers/calendar"
+	"github.com/signoff-dev/signoff/controllers/role"
+	"github.com/signoff-dev/signoff/controllers/team"
 	"github.com/signoff-dev/signoff/internal/config"
 	"github.com/signoff-dev/signoff/internal/execution"
 	"github.com/signoff-dev/signoff/internal/identity"
@@ -95,8 +102,18 @@ func (p *Process) controllers() error {
 		OperatorNamespace: p.cfg.Operator.Namespace,
 		Changed:           p.changed, Wake: wake, Workers: p.cfg.Workers,
 	}
-	if err := requests.SetupWithManager(p.Manager); err != nil {
-		return fmt.Errorf("failed to set up the controller of requests: %w", err)
+	operator := types.NamespacedName{Namespace: p.cfg.Operator.Namespace, Name: p.cfg.Operator.ServiceAccount}
+	for name, reconciler := range map[string]interface{ SetupWithManager(ctrl.Manager) error }{
+		"requests":  requests,
+		"actions":   &action.Reconciler{Client: p.Manager.GetClient(), Clock: p.clock, Operator: operator},
+		"roles":     &role.Reconciler{Client: p.Manager.GetClient(), Clock: p.clock},
+		"teams":     &team.Reconciler{Client: p.Manager.GetClient(), Clock: p.clock},
+		"calendars": &calendar.Reconciler{Client: p.Manager.GetClient(), Clock: p.clock},
+		"policies":  &actionpolicy.Reconciler{Client: p.Manager.GetClient(), Clock: p.clock},
+	} {
+		if err := reconciler.SetupWithManager(p.Manager); err != nil {
+			return fmt.Errorf("failed to set up the controller of %s: %w", name, err)
+		}
 	}
 	resources, err := metadata.NewForConfig(p.Manager.GetConfig())
 	if err != nil {

@@ -7,10 +7,10 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/client-go/kubernetes/scheme"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
-	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
 func TestCompileRefuses(t *testing.T) {

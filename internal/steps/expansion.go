@@ -17,11 +17,15 @@ import (
 // containerLists are the fields that hold containers, in a pod, a pod template, and in custom resources that embed one.
 var containerLists = []string{"containers", "initContainers", "ephemeralContainers"}
 
-// probes are the fields of a container whose exec.command is expanded. That of a lifecycle hook is not.
-var probes = []string{"livenessProbe", "readinessProbe", "startupProbe"}
-
 // double is the escape for substituted text.
 func double(s string) string { return strings.ReplaceAll(s, "$", "$$") }
+
+// expandedFields are the fields of a container, with * for an element of a list, that Kubernetes expands. That of a lifecycle
+// hook is not among them.
+var expandedFields = []string{
+	"command/*", "args/*", "env/*/value", "volumeMounts/*/subPathExpr",
+	"livenessProbe/exec/command/*", "readinessProbe/exec/command/*", "startupProbe/exec/command/*",
+}
 
 // expanded reports whether Kubernetes expands the string at the path.
 func expanded(at []string) bool {
@@ -29,17 +33,9 @@ func expanded(at []string) bool {
 	if !ok {
 		return false
 	}
-	switch {
-	case len(inside) == 2 && (inside[0] == "command" || inside[0] == "args"):
-		return true
-	case len(inside) == 3 && inside[0] == "env":
-		return inside[2] == "value"
-	case len(inside) == 3 && inside[0] == "volumeMounts":
-		return inside[2] == "subPathExpr"
-	case len(inside) == 4 && slices.Contains(probes, inside[0]):
-		return inside[1] == "exec" && inside[2] == "command"
-	}
-	return false
+	return slices.ContainsFunc(expandedFields, func(field string) bool {
+		return slices.EqualFunc(strings.Split(field, "/"), inside, func(want, got string) bool { return want == got || want == "*" })
+	})
 }
 
 // insideContainer gives the part of the path behind the innermost container.
@@ -53,9 +49,14 @@ func insideContainer(at []string) ([]string, bool) {
 }
 
 // isIndex reports whether the segment can be an element of a list. "-" is the end of a list in a JSON patch.
-func isIndex(segment string) bool {
-	_, err := strconv.Atoi(segment)
-	return err == nil || segment == "-"
+func isIndex(segment string) bool { return position(segment) >= 0 || segment == "-" }
+
+// position is the place in a list that the segment names, or -1.
+func position(segment string) int {
+	if i, err := strconv.Atoi(segment); err == nil {
+		return i
+	}
+	return -1
 }
 
 // protect escapes what the template at the leaf substituted, wherever Kubernetes would expand it. Full is where the leaf
@@ -116,8 +117,8 @@ func replaceAt(value any, at []string, change func(any) (any, error)) error {
 		}
 		v[at[0]], err = change(child)
 	case []any:
-		i, bad := strconv.Atoi(at[0])
-		if bad != nil || i >= len(v) {
+		i := position(at[0])
+		if i < 0 || i >= len(v) {
 			return nil
 		}
 		if len(at) > 1 {

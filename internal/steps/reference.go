@@ -6,7 +6,7 @@ import (
 	"regexp"
 	"strings"
 
-	"k8s.io/apimachinery/pkg/api/validation/path"
+	"k8s.io/apimachinery/pkg/api/validate/content"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
@@ -110,7 +110,7 @@ func checkNamespace(namespace string) error {
 // checkName refuses what cannot be a name, so that a name can never reach into the path of another object.
 func checkName(apiVersion, kind, name string) error {
 	if kindOf(apiVersion, kind).Group == "rbac.authorization.k8s.io" {
-		if problems := path.IsValidPathSegmentName(name); len(problems) > 0 || name == "" || len(name) > validation.DNS1123SubdomainMaxLength {
+		if problems := content.IsPathSegmentName(name); len(problems) > 0 || name == "" || len(name) > validation.DNS1123SubdomainMaxLength {
 			return fmt.Errorf("name: %q is not a name: at most 253 characters without '/' and '%%'", cut(name))
 		}
 		return nil

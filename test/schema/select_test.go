@@ -84,11 +84,16 @@ func namesOf(t *testing.T, like *unstructured.Unstructured, selector string) map
 	return out
 }
 
-// TestOpenIsSelectable demands that an Approval can be selected by its state before the operator has written one.
+// TestOpenIsSelectable demands that an Approval can be selected by its state before the operator has written one, and where a
+// write of status leaves it out.
 func TestOpenIsSelectable(t *testing.T) {
 	t.Parallel()
-	stored := created(t, sample(t, "approval"))
-	if !namesOf(t, stored, "status.state=Open")[stored.GetName()] {
-		t.Error("want a new Approval to be found by status.state=Open, but it was not")
+	for name, stored := range map[string]*unstructured.Unstructured{
+		"new":           created(t, sample(t, "approval")),
+		"without state": withStatus(t, changed(t, sample(t, "approval"), "status: {state: null}")),
+	} {
+		if !namesOf(t, stored, "status.state=Open")[stored.GetName()] {
+			t.Errorf("want an Approval that is %s to be found by status.state=Open, but it was not", name)
+		}
 	}
 }

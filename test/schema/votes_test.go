@@ -31,19 +31,19 @@ func approvalTransitions() map[string]transitionCase {
 		},
 		"NoSpec": {reason: "what was asked stays", write: write{"json", false, "[{op: remove, path: /spec}]"}, want: "spec: Required value"},
 		"ReopenByRemoval": {
-			reason: "the default Open stands in for a state that was removed",
+			reason: "a state that is removed would be Open by default",
 			start:  "status: {state: Denied}", write: write{"json", true, "[{op: remove, path: /status/state}]"}, want: closed,
 		},
 		"ReopenByNoStatus": {
-			reason: "the default Open stands in for a status that was removed",
+			reason: "a status that is removed would be Open by default",
 			start:  "status: {state: Denied}", write: write{"json", true, "[{op: remove, path: /status}]"}, want: closed,
 		},
 		"ReopenByNull": {
-			reason: "the default Open stands in for a status that was removed",
+			reason: "a status that is removed would be Open by default",
 			start:  "status: {state: Approved}", write: write{"merge", true, "status: null"}, want: closed,
 		},
 		"ReopenByPut": {
-			reason: "the default Open stands in for a state that was left out",
+			reason: "a state that is left out would be Open by default",
 			start:  "status: {state: Expired}", write: write{"put", true, "status: {state: null}"}, want: closed,
 		},
 		"SpecWrite": {

@@ -54,8 +54,9 @@ func playExample(t *testing.T, ground *playground.Playground, dir string) {
 	if err != nil {
 		t.Error(err)
 	}
+	t.Log(out.String())
 	if result.Scenes != len(s.Scenes) || result.AsExpected != result.Scenes {
-		t.Errorf("%d scenes, %d as expected:\n%s", result.Scenes, result.AsExpected, out.String())
+		t.Errorf("%d scenes, %d as expected", result.Scenes, result.AsExpected)
 	}
 }
 

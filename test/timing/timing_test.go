@@ -1,0 +1,294 @@
+// Package timing plays what time alone does to a request, with a clock that the test moves.
+package timing
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-logr/logr"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	clocktesting "k8s.io/utils/clock/testing"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/setup"
+	"github.com/signoff-dev/signoff/test/env"
+	"github.com/signoff-dev/signoff/test/system"
+)
+
+// patience bounds how long a test waits for something that must happen.
+const patience = 20 * time.Second
+
+var (
+	cluster *env.Cluster
+	users   *env.Users
+	signoff *system.System
+	clock   = clocktesting.NewFakeClock(time.Now())
+	scheme  = setup.Scheme()
+)
+
+func TestMain(m *testing.M) {
+	ctrl.SetLogger(logr.Discard())
+	os.Exit(run(m))
+}
+
+func run(m *testing.M) int {
+	ctx := context.Background()
+	var err error
+	if cluster, err = env.Start(ctx, env.Options{CRDs: true}); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer cluster.Stop()
+	if users, err = cluster.StandardUsers(ctx); err == nil {
+		signoff, err = system.Start(ctx, cluster, system.Options{Clock: clock})
+	}
+	if err == nil {
+		_, err = cluster.ServiceAccount(ctx, env.CatalogNamespace, "deployer")
+	}
+	if err == nil {
+		err = signoff.Grant(ctx, env.CatalogNamespace, "deployer")
+	}
+	if err == nil {
+		err = cluster.ApplyFile(ctx, "test/timing/testdata/world.yaml")
+	}
+	if err == nil {
+		err = calendars(ctx)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer signoff.Stop()
+	return m.Run()
+}
+
+// calendars makes one that opens tomorrow and one that is open today only, whatever day it is.
+func calendars(ctx context.Context) error {
+	day := func(offset int) string { return clock.Now().UTC().AddDate(0, 0, offset).Format(time.DateOnly) }
+	for name, window := range map[string][2]string{"from-tomorrow": {day(1), day(30)}, "today": {day(0), day(0)}} {
+		text := fmt.Sprintf(`{"apiVersion":"signoff.dev/v1alpha1","kind":"Calendar","metadata":{"namespace":"platform","name":%q},
+			"spec":{"timeZone":"UTC","windows":[{"dates":{"from":%q,"through":%q}}]}}`, name, window[0], window[1])
+		if err := cluster.Apply(ctx, []byte(text)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// today makes the calendars anew, because other tests may have moved the clock to another day.
+func today(t *testing.T) {
+	t.Helper()
+	if err := calendars(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the calendars are in force", func() (bool, string) {
+		snapshot := signoff.Process.Store.Current()
+		is, err := snapshot.CalendarOf(env.CatalogNamespace, "today")
+		if err != nil {
+			return false, err.Error()
+		}
+		tomorrow, err := snapshot.CalendarOf(env.CatalogNamespace, "from-tomorrow")
+		return err == nil && is.Contains(clock.Now()) && !tomorrow.Contains(clock.Now()), "those of another day"
+	})
+}
+
+func as(t *testing.T, who env.Person) client.Client {
+	t.Helper()
+	c, err := client.New(who.Config, client.Options{Scheme: scheme})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func admin(t *testing.T) client.Client {
+	t.Helper()
+	return as(t, env.Person{Config: cluster.Admin})
+}
+
+func eventually(t *testing.T, what string, check func() (bool, string)) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
+		ok, saw := check()
+		if ok {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%s did not happen within %s; last seen: %s", what, patience, saw)
+		}
+	}
+}
+
+func ask(t *testing.T, action string, change func(*v1alpha1.ActionRequestSpec)) *v1alpha1.ActionRequest {
+	t.Helper()
+	r := &v1alpha1.ActionRequest{
+		ObjectMeta: metav1.ObjectMeta{Namespace: env.WorkNamespace, GenerateName: action + "-"},
+		Spec:       v1alpha1.ActionRequestSpec{ActionRef: v1alpha1.ActionReference{Namespace: env.CatalogNamespace, Name: action}},
+	}
+	if change != nil {
+		change(&r.Spec)
+	}
+	eventually(t, "the request", func() (bool, string) {
+		attempt := r.DeepCopy()
+		err := as(t, users.Alice).Create(t.Context(), attempt)
+		if err != nil {
+			return false, err.Error()
+		}
+		r = attempt
+		return true, ""
+	})
+	return r
+}
+
+func reaches(t *testing.T, r *v1alpha1.ActionRequest, phase v1alpha1.Phase) *v1alpha1.ActionRequest {
+	t.Helper()
+	live := &v1alpha1.ActionRequest{}
+	eventually(t, fmt.Sprintf("phase %s of %s", phase, r.Name), func() (bool, string) {
+		err := admin(t).Get(t.Context(), client.ObjectKeyFromObject(r), live)
+		return err == nil && live.Status.Phase == phase, fmt.Sprintf("%v %s %+v", err, live.Status.Phase, live.Status.Conditions)
+	})
+	return live
+}
+
+// stays checks, after everything that was due has been done, that a request is still in a phase. What was due has been done once
+// a request that is asked now has come to its end.
+func stays(t *testing.T, r *v1alpha1.ActionRequest, phase v1alpha1.Phase) {
+	t.Helper()
+	reaches(t, ask(t, "free", nil), v1alpha1.PhaseSucceeded)
+	live := &v1alpha1.ActionRequest{}
+	if err := admin(t).Get(t.Context(), client.ObjectKeyFromObject(r), live); err != nil || live.Status.Phase != phase {
+		t.Fatalf("%s must still be %s: is %s, %v", r.Name, phase, live.Status.Phase, err)
+	}
+}
+
+func approval(t *testing.T, r *v1alpha1.ActionRequest, state v1alpha1.ApprovalState) *v1alpha1.Approval {
+	t.Helper()
+	var found *v1alpha1.Approval
+	eventually(t, fmt.Sprintf("an Approval of %s that is %s", r.Name, state), func() (bool, string) {
+		list := &v1alpha1.ApprovalList{}
+		err := admin(t).List(t.Context(), list, client.InNamespace(r.Namespace), client.MatchingLabels{v1alpha1.LabelRequestUID: string(r.UID)})
+		for i := range list.Items {
+			if list.Items[i].Status.State == state {
+				found = &list.Items[i]
+			}
+		}
+		return found != nil, fmt.Sprintf("%d Approvals, %v", len(list.Items), err)
+	})
+	return found
+}
+
+func approve(t *testing.T, who env.Person, a *v1alpha1.Approval) error {
+	t.Helper()
+	return as(t, who).Patch(t.Context(), a.DeepCopy(), client.RawPatch(types.MergePatchType, []byte(`{"spec":{"vote":{"decision":"Approve"}}}`)))
+}
+
+func TestStageExpires(t *testing.T) {
+	r := reaches(t, ask(t, "one-hour", nil), v1alpha1.PhaseAwaitingApproval)
+	open := approval(t, r, v1alpha1.ApprovalOpen)
+	clock.Step(50 * time.Minute)
+	stays(t, r, v1alpha1.PhaseAwaitingApproval)
+	clock.Step(11 * time.Minute)
+	reaches(t, r, v1alpha1.PhaseExpired)
+	approval(t, r, v1alpha1.ApprovalExpired)
+	if err := approve(t, users.Bob, open); err == nil || !strings.Contains(err.Error(), "Nothing more can be decided here") {
+		t.Errorf("a vote after the end must be refused: %v", err)
+	}
+}
+
+func TestRequestExpires(t *testing.T) {
+	r := reaches(t, ask(t, "two-hours", nil), v1alpha1.PhaseAwaitingApproval)
+	clock.Step(121 * time.Minute)
+	reaches(t, r, v1alpha1.PhaseExpired)
+}
+
+func TestNotBefore(t *testing.T) {
+	at := metav1.NewTime(clock.Now().Add(30 * time.Minute))
+	r := ask(t, "free", func(s *v1alpha1.ActionRequestSpec) { s.NotBefore = &at })
+	held := reaches(t, r, v1alpha1.PhaseHeld)
+	if !strings.HasPrefix(held.Status.WaitingFor, "notBefore ") {
+		t.Errorf("waitingFor: %q", held.Status.WaitingFor)
+	}
+	clock.Step(31 * time.Minute)
+	reaches(t, r, v1alpha1.PhaseSucceeded)
+}
+
+// TestApprovalOutlivesItsNeed plays an Action that needs an approval today only: tomorrow the request runs by itself.
+func TestApprovalOutlivesItsNeed(t *testing.T) {
+	today(t)
+	r := reaches(t, ask(t, "free-from-tomorrow", nil), v1alpha1.PhaseAwaitingApproval)
+	if r.Status.Verdict == nil || r.Status.Verdict.NextChange == nil {
+		t.Fatalf("the verdict must say when time changes it: %+v", r.Status.Verdict)
+	}
+	clock.SetTime(r.Status.Verdict.NextChange.Time)
+	reaches(t, r, v1alpha1.PhaseSucceeded)
+}
+
+// TestHoldCollectsVotes plays a hold that ends by itself: votes are collected meanwhile, and the start comes at the right time.
+func TestHoldCollectsVotes(t *testing.T) {
+	today(t)
+	r := reaches(t, ask(t, "held-today", nil), v1alpha1.PhaseAwaitingApproval)
+	if err := approve(t, users.Bob, approval(t, r, v1alpha1.ApprovalOpen)); err != nil {
+		t.Fatal(err)
+	}
+	held := reaches(t, r, v1alpha1.PhaseHeld)
+	if !strings.Contains(held.Status.WaitingFor, "rule today") || !strings.Contains(held.Status.WaitingFor, "until") {
+		t.Errorf("waitingFor: %q", held.Status.WaitingFor)
+	}
+	clock.SetTime(held.Status.Verdict.NextChange.Add(-time.Second))
+	stays(t, r, v1alpha1.PhaseHeld)
+	clock.Step(time.Second)
+	reaches(t, r, v1alpha1.PhaseSucceeded)
+}
+
+// TestApprovalIsValidFor plays an approval that is too old when the start is possible: the stage opens again.
+func TestApprovalIsValidFor(t *testing.T) {
+	at := metav1.NewTime(clock.Now().Add(3 * time.Hour))
+	r := ask(t, "valid-for-an-hour", func(s *v1alpha1.ActionRequestSpec) { s.NotBefore = &at })
+	reaches(t, r, v1alpha1.PhaseAwaitingApproval)
+	first := approval(t, r, v1alpha1.ApprovalOpen)
+	if err := approve(t, users.Bob, first); err != nil {
+		t.Fatal(err)
+	}
+	reaches(t, r, v1alpha1.PhaseHeld)
+	clock.Step(61 * time.Minute)
+	reaches(t, r, v1alpha1.PhaseAwaitingApproval)
+	if approval(t, r, v1alpha1.ApprovalSuperseded).Name != first.Name {
+		t.Error("the approval that is too old must be superseded")
+	}
+	second := approval(t, r, v1alpha1.ApprovalOpen)
+	clock.SetTime(at.Add(time.Minute))
+	if err := approve(t, users.Carol, second); err != nil {
+		t.Fatal(err)
+	}
+	reaches(t, r, v1alpha1.PhaseSucceeded)
+}
+
+// TestVoterLosesTheRole plays somebody who may no longer approve when the start is possible: the vote does not count any more.
+func TestVoterLosesTheRole(t *testing.T) {
+	ctx := t.Context()
+	at := metav1.NewTime(clock.Now().Add(time.Hour))
+	r := ask(t, "free-after-approval", func(s *v1alpha1.ActionRequestSpec) { s.NotBefore = &at })
+	reaches(t, r, v1alpha1.PhaseAwaitingApproval)
+	if err := approve(t, users.Dave, approval(t, r, v1alpha1.ApprovalOpen)); err != nil {
+		t.Fatal(err)
+	}
+	reaches(t, r, v1alpha1.PhaseHeld)
+	role := &v1alpha1.Role{}
+	if err := admin(t).Get(ctx, types.NamespacedName{Namespace: env.CatalogNamespace, Name: "dave"}, role); err != nil {
+		t.Fatal(err)
+	}
+	if err := as(t, users.Ada).Delete(ctx, role); err != nil {
+		t.Fatal(err)
+	}
+	reaches(t, r, v1alpha1.PhaseAwaitingApproval)
+	approval(t, r, v1alpha1.ApprovalSuperseded)
+	clock.SetTime(at.Add(time.Minute))
+	stays(t, r, v1alpha1.PhaseAwaitingApproval)
+}
