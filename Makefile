@@ -14,8 +14,9 @@ STEP := $(GO) run ./hack/build step
 
 # Packages tested at the same time. Many of them run a control plane of their own, which needs about a core and 500 MB.
 TEST_PARALLEL ?= $(shell n=$$(getconf _NPROCESSORS_ONLN); [ "$$n" -gt 4 ] && n=4; echo "$$n")
-# Flags for go test, for example TEST_FLAGS='-run=TestVote ./webhooks/...' (packages last).
-TEST_FLAGS ?= ./...
+# What is tested, and further flags of go test: make test PACKAGES=./webhooks/... TEST_FLAGS=-run=TestVote
+PACKAGES ?= ./...
+TEST_FLAGS ?=
 # How long each fuzz target runs.
 FUZZ_TIME ?= 10s
 # Where `make bench` writes its results as JSON.
@@ -37,8 +38,8 @@ demo: ## Start a control plane and play the first story with real kubectl as sev
 .PHONY: test
 test: ## Run all tests against a real control plane, with the race detector.
 	@dir=$$($(CONTROLPLANE)) && tools=$$($(TOOLS) gotestsum) && \
-	$(STEP) "compiling for the tests" sh hack/compile-tests && \
-	KUBEBUILDER_ASSETS="$$dir" "$$tools/gotestsum" --format=standard-quiet -- -race -count=1 -timeout=20m -p=$(TEST_PARALLEL) $(TEST_FLAGS)
+	$(STEP) "compiling for the tests" sh hack/compile-tests $(PACKAGES) && \
+	KUBEBUILDER_ASSETS="$$dir" "$$tools/gotestsum" --format=standard-quiet -- -race -count=1 -timeout=20m -p=$(TEST_PARALLEL) $(TEST_FLAGS) $(PACKAGES)
 
 .PHONY: bench
 bench: ## Measure decision, admission, lifecycle and memory, and write the results to BENCH_OUT as JSON.

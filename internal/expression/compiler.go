@@ -142,6 +142,9 @@ func (c *Compiler) compile(source string, judge func(*cel.Type) string) (p *Prog
 	if err := c.shadows(source, checked.NativeRep()); err != nil {
 		return nil, err
 	}
+	if err := c.checkRegexes(source, checked.NativeRep()); err != nil {
+		return nil, err
+	}
 	return c.plan(source, checked)
 }
 

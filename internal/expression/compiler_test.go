@@ -43,6 +43,9 @@ func TestCompileErrors(t *testing.T) {
 		"TooLong":            {"a bound on the source", ActionRule, bools, strings.Repeat(" ", maxSource+1), "line 1, column 1: the expression is longer than 16384 bytes"},
 		"NotUTF8":            {"broken text is refused", ActionRule, bools, "'\xff' == 'a'", "line 1, column 1: the expression is not valid UTF-8"},
 		"BadRegex":           {"literal patterns are compiled", ActionRule, bools, "inputs.environment.matches('(')", "line 1, column 28: invalid matches argument"},
+		"BadSearch":          {"also of searches", ActionRule, bools, "inputs.environment.find('(') == ''", "line 1, column 25: the regular expression is invalid: error parsing regexp: missing closing ): `(`"},
+		"LargeRegex":         {"and they are bounded", ActionRule, bools, "matches(inputs.environment, '(a{900}){1}(b{900}){1}(c{900}){1}(d{900}){1}(e{900}){1}(f{900}){1}')", "line 1, column 29: the regular expression is too large: it has 5414 instructions, 5000 are possible"},
+		"LongRegex":          {"in every way", ActionRule, bools, "inputs.environment.matches('" + strings.Repeat("a", maxPattern+1) + "')", "line 1, column 28: the regular expression is longer than 4096 bytes"},
 		"HiddenName":         {"hidden variables cannot be written", ActionRule, bools, "@now == now", "line 1, column 1: Syntax error: token recognition error at: '@'"},
 	}
 	for name, tc := range cases {

@@ -12,17 +12,13 @@ import (
 	"k8s.io/apiserver/pkg/cel/library"
 )
 
-// maxRegexProgram bounds regular expressions that are known only when they are used: about 5,000 letters or repetitions.
-const maxRegexProgram = 5000
-
 // languageVersion is the version of Kubernetes whose CEL libraries expressions can use. Raise it by hand, never to fall.
 var languageVersion = version.MajorMinor(1, 37)
 
 // kubernetes is the environment of Kubernetes without variables. It only parses and checks: its programs always count
 // their cost, which makes them several times slower, and that option cannot be taken away again.
-var kubernetes = sync.OnceValues(func() (*cel.Env, error) {
-	return environment.MustBaseEnvSet(languageVersion).NewExpressionsEnv().Extend(
-		cel.RegexProgramSizeLimit(maxRegexProgram))
+var kubernetes = sync.OnceValue(func() *cel.Env {
+	return environment.MustBaseEnvSet(languageVersion).NewExpressionsEnv()
 })
 
 // planned are the libraries that change how programs are planned or what they cost, beyond the functions they declare.
@@ -32,10 +28,7 @@ var planned = []cel.EnvOption{cel.OptionalTypes(), ext.Lists(ext.ListsVersion(3)
 // runtime is the environment in which programs run: the same functions with the guards, without the options of Kubernetes.
 // Programs choose for themselves whether they count their cost.
 var runtime = sync.OnceValues(func() (*cel.Env, error) {
-	base, err := kubernetes()
-	if err != nil {
-		return nil, err
-	}
+	base := kubernetes()
 	env, err := cel.NewCustomEnv(planned...)
 	if err != nil {
 		return nil, err
@@ -45,7 +38,7 @@ var runtime = sync.OnceValues(func() (*cel.Env, error) {
 		return nil, err
 	}
 	options := append(functions, calendarFunctions()...)
-	return env.Extend(append(options, cel.RegexProgramSizeLimit(maxRegexProgram),
+	return env.Extend(append(options,
 		cel.CustomTypeAdapter(base.CELTypeAdapter()), cel.CustomTypeProvider(&lenientProvider{Provider: base.CELTypeProvider()}))...)
 })
 
@@ -69,11 +62,7 @@ func groundOf(place Place) (*ground, error) {
 	if err != nil {
 		return nil, err
 	}
-	base, err := kubernetes()
-	if err != nil {
-		return nil, fmt.Errorf("failed to make the CEL environment: %w", err)
-	}
-	env, err := extend(base, s.objects(), s.options()...)
+	env, err := extend(kubernetes(), s.objects(), s.options()...)
 	if err != nil {
 		return nil, fmt.Errorf("failed to make the CEL environment: %w", err)
 	}

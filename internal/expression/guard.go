@@ -38,7 +38,7 @@ var guards = map[string]func(args []ref.Val) uint64{
 	},
 }
 
-// guarded declares functions again, those of guards with a check of the size before the call. What there is already is
+// guarded declares functions again, those of guards and regexFunctions with a check of the size before the call. What there is already is
 // left out.
 func guarded(all, there map[string]*decls.FunctionDecl) ([]cel.EnvOption, error) {
 	var options []cel.EnvOption
@@ -49,12 +49,11 @@ func guarded(all, there map[string]*decls.FunctionDecl) ([]cel.EnvOption, error)
 		if decl == nil {
 			continue
 		}
-		bound, ok := guards[name]
-		if !ok {
+		if guards[name] == nil && !regexFunctions[name] {
 			options = append(options, cel.FunctionDecls(decl))
 			continue
 		}
-		option, err := guard(decl, bound)
+		option, err := guard(decl)
 		if err != nil {
 			return nil, fmt.Errorf("failed to guard function %s: %w", name, err)
 		}
@@ -71,27 +70,58 @@ func overloadIDs(decl *decls.FunctionDecl) []string {
 	return out
 }
 
-func guard(decl *decls.FunctionDecl, bound func([]ref.Val) uint64) (cel.EnvOption, error) {
+func guard(decl *decls.FunctionDecl) (cel.EnvOption, error) {
 	bindings, err := decl.Bindings()
 	if err != nil {
 		return nil, err
 	}
-	original := make(map[string]functions.FunctionOp, len(bindings))
+	checked := make(map[string]functions.FunctionOp, len(bindings))
 	for _, b := range bindings {
-		original[b.Operator] = asFunction(b)
+		checked[b.Operator] = check(decl.Name(), b)
 	}
-	var overloads []cel.FunctionOpt
+	var options []cel.FunctionOpt
 	for _, o := range decl.OverloadDecls() {
-		call := original[o.ID()]
-		overloads = append(overloads, cel.MemberOverload(o.ID(), o.ArgTypes(), o.ResultType(),
-			decls.FunctionBinding(func(args ...ref.Val) ref.Val {
-				if bound(args) > maxText {
-					return types.NewErr("%s() would make a text of more than %d bytes", decl.Name(), maxText)
-				}
-				return call(args...)
-			})))
+		var bind []cel.OverloadOpt
+		if !decl.HasSingletonBinding() {
+			bind = append(bind, decls.FunctionBinding(checked[o.ID()]))
+		}
+		declare := cel.Overload
+		if o.IsMemberFunction() {
+			declare = cel.MemberOverload
+		}
+		options = append(options, declare(o.ID(), o.ArgTypes(), o.ResultType(), bind...))
 	}
-	return cel.Function(decl.Name(), overloads...), nil
+	if decl.HasSingletonBinding() {
+		options = append(options, cel.SingletonFunctionBinding(checked[decl.Name()]))
+	}
+	return cel.Function(decl.Name(), options...), nil
+}
+
+// check calls a function unless that would need too much memory.
+func check(name string, b *functions.Overload) functions.FunctionOp {
+	call := asFunction(b)
+	return func(args ...ref.Val) ref.Val {
+		if problem := tooLarge(name, args); problem != nil {
+			return problem
+		}
+		return call(args...)
+	}
+}
+
+// tooLarge gives the error of a call that would need too much memory, or nil.
+func tooLarge(name string, args []ref.Val) ref.Val {
+	if bound := guards[name]; bound != nil && bound(args) > maxText {
+		return types.NewErr("%s() would make a text of more than %d bytes", name, maxText)
+	}
+	if !regexFunctions[name] || len(args) < 2 {
+		return nil
+	}
+	if pattern, ok := args[1].(types.String); ok {
+		if problem := regexProblem(string(pattern)); problem != "" {
+			return types.NewErr("%s", problem)
+		}
+	}
+	return nil
 }
 
 // asFunction gives the three kinds of bindings one shape.

@@ -39,8 +39,10 @@ func TestEvalBool(t *testing.T) {
 		"AbsentAnnotation": {"annotations too", ActionRule, "namespaceObject.metadata.annotations[?'a'].orValue('none') == 'none'", true},
 		"Target":           {"the target is of any type", ActionRule, "target.metadata.labels[?'tier'].orValue('x') == 'critical' && target.?status.orValue({}) == {}", true},
 		"DynResult":        {"a result that is known only at run time", WaitFor, "object.status.ready", true},
-		"Libraries":        {"the libraries of Kubernetes", ActionRule, "quantity('1Gi').isGreaterThan(quantity('1Mi')) && semver('1.2.3').major() == 1 && url('https://a/b').getHost() == 'a' && ip('192.0.2.1').family() == 4 && [1, 2].sum() == 3", true},
-		"Strings":          {"the functions of strings", ActionRule, "' A,b '.trim().lowerAscii().split(',') == ['a', 'b'] && ['a', 'b'].join('-') == 'a-b' && 'a.b'.replace('.', '') == 'ab' && '%s-%d'.format(['a', 1]) == 'a-1'", true},
+		"Libraries":        {"the libraries of Kubernetes", ActionRule, "quantity('1Gi').isGreaterThan(quantity('1Mi')) && semver('1.2.3').major() == 1 && url('https://a/b').getHost() == 'a' && ip('192.0.2.1').family() == 4 && [1, 2].sum() == 3 && 'abc'.find('b+') == 'b' && 'abab'.findAll('b') == ['b', 'b']", true},
+		"Counted":          {"counted repetitions, on which the limit of cel-go panics", ActionRule, "inputs.environment.matches('^[a-z]{2,10}$') && matches('aa', 'a{2}') && 'aa'.matches(string(dyn('a')) + '{2}')", true},
+		"DynamicSearch":    {"a search for a computed pattern", WaitFor, "'abc'.find(string(dyn('b') + '+')) == 'b' && 'abab'.findAll(dyn('b') + '', 1) == ['b']", true},
+		"Strings":          {"the functions of strings", ActionRule, "' A,b '.trim().lowerAscii().split(',') == ['a', 'b'] && ['a', 'b'].join('-') == 'a-b' && ['a', 'b'].join() == 'ab' && 'a.b'.replace('.', '') == 'ab' && '%s-%d'.format(['a', 1]) == 'a-1'", true},
 		"Comprehensions":   {"comprehensions with two variables", ActionRule, "{'a': 1}.all(k, v, k == 'a' && v == 1) && ['x'].exists(i, v, i == 0 && v == 'x')", true},
 		"ShortCircuit":     {"what is not needed is not read", ActionRule, "inputs.force || target.missing.field", true},
 		"CreatedAt":        {"the request has a time", ActionRule, "now - request.createdAt < duration('1h')", true},
@@ -91,8 +93,10 @@ func TestEvalErrors(t *testing.T) {
 		}, "join() would make a text", nil},
 		"TooMuchFormat":    {"formatting could too", WaitFor, "'%s%s'.format([object.l, object.l]) == ''", func(v *Vars) { v.Values["object"] = map[string]any{"l": make2(400, strings.Repeat("a", 1024))} }, "format() would make a text", nil},
 		"TooMuchPrecision": {"and so could a precision", WaitFor, "'%.9000000f'.format([1.0]) == ''", nil, "format() would make a text", nil},
-		"Regex":            {"a regular expression that is too large", WaitFor, "'a'.matches(object.a)", func(v *Vars) { v.Values["object"] = map[string]any{"a": strings.Repeat("(a{900})", 10)} }, "regex", nil},
-		"Budget":           {"a loop that is too expensive", WaitFor, "object.l.all(a, object.l.all(b, object.l.all(c, true)))", func(v *Vars) { v.Values["object"] = map[string]any{"l": make2(1000, "")} }, "cost budget is used up", ErrBudget},
+		"Regex":            {"a regular expression that is too large", WaitFor, "'a'.matches(object.a)", func(v *Vars) { v.Values["object"] = map[string]any{"a": strings.Repeat("(a{900})", 10)} }, "the regular expression is too large", nil},
+		"RegexSearch":      {"also in a search", WaitFor, "'a'.find(object.a) == ''", func(v *Vars) { v.Values["object"] = map[string]any{"a": strings.Repeat("(a{900})", 10)} }, "the regular expression is too large", nil},
+		"RegexInvalid":     {"a regular expression that is none", WaitFor, "'a'.matches(object.a)", func(v *Vars) { v.Values["object"] = map[string]any{"a": "("} }, "the regular expression is invalid", nil},
+		"Budget":           {"an expression that is too expensive", WaitFor, "lists.range(600000).size() + lists.range(600000).size() > 0", nil, "cost budget is used up", ErrBudget},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {

@@ -89,4 +89,3 @@ func BenchmarkEligible(b *testing.B) {
 		g.Eligible(b.Context(), j, "approval", j.Stages[0].Requirements, &subject.Requester, bob)
 	}
 }
-

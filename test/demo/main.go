@@ -27,7 +27,7 @@ import (
 const example = "examples/deploy-service"
 
 // errDifferent says that something was not as the story expects; what, has been printed.
-var errDifferent = errors.New("something was not as expected, see the lines that begin with !!")
+var errDifferent = errors.New("something was not as expected: the lines that begin with !! say what")
 
 func main() {
 	keep := flag.Bool("keep", os.Getenv("KEEP") != "", "leave everything running after the story, to try things out")

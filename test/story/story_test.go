@@ -67,7 +67,7 @@ func TestParseRefuses(t *testing.T) {
 		"duration":             {reason: "no unit", old: "30s", new: "30", want: "must be a duration"},
 		"negative duration":    {reason: "never tried", old: "30s", new: "-30s", want: "must be a duration"},
 		"somebody unknown":     {reason: "no credentials", old: "as: alice", new: "as: alcie", want: `nobody called "alcie"`},
-		"nothing saved":        {reason: "a hole would stay", old: "{{name}}", new: "{{nmae}}", want: `no earlier step saved "nmae"`},
+		"nothing saved":        {reason: "a hole would stay", old: "{{name}}", new: "{{other}}", want: `no earlier step saved "other"`},
 		"capture, no group":    {reason: "nothing to keep", old: "(name-1)", new: "name-1", want: "exactly one group"},
 		"capture, two groups":  {reason: "unclear which", old: "(name-1)", new: "(name)-(1)", want: "exactly one group"},
 		"no command":           {reason: "nothing to play", old: "run: echo name-1", new: "say: hello", want: "scenes[0].steps[0].run: is needed"},

@@ -2,6 +2,7 @@ package playground
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -39,7 +40,7 @@ func (p *Playground) inForce(ctx context.Context) error {
 		return apierrors.IsInvalid(last), nil
 	})
 	if err != nil {
-		return fmt.Errorf("failed to see a request judged (the last answer was: %v): %w", last, err)
+		return fmt.Errorf("failed to see a request judged: %w", errors.Join(err, last))
 	}
 	return nil
 }

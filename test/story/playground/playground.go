@@ -36,8 +36,9 @@ type Playground struct {
 	// System is the running Signoff.
 	System *system.System
 
-	options Options
-	people  *people
+	options  Options
+	people   *people
+	launched bool // the binary writes a log
 }
 
 // Start starts the control plane and Signoff, and returns when requests are judged. Whatever was started is stopped again when
@@ -94,6 +95,7 @@ func (p *Playground) install(ctx context.Context) error {
 		if options.Binary, err = p.options.Binary(ctx); err != nil {
 			return err
 		}
+		p.launched = true
 	}
 	p.options.Tell("starting signoff as ServiceAccount " + config.DefaultNamespace + "/" + config.DefaultServiceAccount)
 	if p.System, err = system.Start(ctx, p.Cluster, options); err != nil {
@@ -119,12 +121,12 @@ func (p *Playground) logFile() string { return filepath.Join(p.Cluster.Dir, "log
 
 // logTail gives the end of the log of Signoff as an error, because the file is gone after a failed start.
 func (p *Playground) logTail() error {
-	if p.Cluster == nil || p.options.Binary == nil {
+	if p.Cluster == nil || !p.launched {
 		return nil
 	}
 	data, err := os.ReadFile(p.logFile())
 	if err != nil {
-		return nil // it did not come so far
+		return fmt.Errorf("failed to read the log of signoff: %w", err)
 	}
 	const most = 2000
 	return fmt.Errorf("end of the log of signoff:\n%s", data[max(0, len(data)-most):])

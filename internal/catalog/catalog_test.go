@@ -1,0 +1,232 @@
+package catalog
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+	"sigs.k8s.io/yaml"
+
+	"github.com/signoff-dev/signoff/api/v1alpha1"
+)
+
+const action = `
+apiVersion: signoff.dev/v1alpha1
+kind: Action
+metadata: {namespace: platform, name: deploy}
+spec:
+  title: Deploy
+  inputs:
+    openAPIV3Schema:
+      type: object
+      required: [service, environment]
+      properties:
+        service: {type: string, maxLength: 63}
+        environment: {type: string, enum: [staging, production]}
+  target: {apiVersion: apps/v1, kind: Deployment, namespace: "${inputs.environment}", name: "${inputs.service}"}
+  rules:
+  - {name: free, when: "inputs.environment == 'staging'", effect: Allow}
+  - {name: owned, when: "inputs.environment == 'production'", effect: RequireApproval, stages: [owners]}
+  stages:
+  - {name: owners, approvers: {teams: [payments]}}
+  execution:
+    serviceAccountName: deployer
+    steps:
+    - {name: rollout, patch: {merge: {metadata: {annotations: {by: "${request.uid}"}}}}}
+`
+
+func parse(t *testing.T, text string, into any) {
+	t.Helper()
+	if err := yaml.UnmarshalStrict([]byte(text), into); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// check compares what is wrong: the fields, and words of what is said about them.
+func check(t *testing.T, reason string, errs field.ErrorList, want map[string]string) {
+	t.Helper()
+	got := map[string]string{}
+	for _, err := range errs {
+		got[err.Field] = err.ErrorBody()
+	}
+	for path, words := range want {
+		if !strings.Contains(got[path], words) {
+			t.Errorf("%s\n%s: want %q, got %q (all: %v)", reason, path, words, got[path], errs)
+		}
+	}
+	if len(got) != len(want) {
+		t.Errorf("%s\nwant %d fields to be wrong, got %v", reason, len(want), errs)
+	}
+}
+
+func TestCompileAction(t *testing.T) {
+	for name, tc := range map[string]struct {
+		reason string
+		change func(*v1alpha1.ActionSpec)
+		want   map[string]string
+	}{
+		"Good": {reason: "The Action as it stands compiles.", change: func(*v1alpha1.ActionSpec) {}},
+		"MisspeltInput": {
+			"A misspelt input is a compile error with its position.", func(s *v1alpha1.ActionSpec) { s.Rules[0].When = "inputs.enviroment == 'x'" },
+			map[string]string{"spec.rules[0].when": `did you mean "environment"?`},
+		},
+		"NotBool": {
+			"A condition gives true or false.", func(s *v1alpha1.ActionSpec) { s.Rules[0].When = "inputs.service" },
+			map[string]string{"spec.rules[0].when": "true or false"},
+		},
+		"UnknownStage": {
+			"A rule names stages that exist; and a stage that no rule uses is a mistake.", func(s *v1alpha1.ActionSpec) { s.Rules[1].Stages = []string{"owner"} },
+			map[string]string{"spec.rules[1].stages[0]": `supported values: "owners"`, "spec.stages[0].name": "no rule uses this stage"},
+		},
+		"NoStageNamed": {
+			"Where the Action has stages, a rule says which.", func(s *v1alpha1.ActionSpec) { s.Rules[1].Stages = nil },
+			map[string]string{"spec.rules[1].stages": "name those that must approve", "spec.stages[0].name": "no rule uses this stage"},
+		},
+		"Circle": {
+			"Stages that wait for each other never open.", func(s *v1alpha1.ActionSpec) {
+				s.Stages = append(s.Stages, v1alpha1.Stage{Name: "more", After: []string{"owners"}, Approvers: &v1alpha1.Approvers{Users: []string{"x"}}})
+				s.Stages[0].After = []string{"more"}
+				s.Rules[1].Stages = []string{"owners", "more"}
+			},
+			map[string]string{"spec.stages[0].after[0]": "in a circle", "spec.stages[1].after[0]": "in a circle"},
+		},
+		"AfterNothing": {
+			"A stage waits for stages that exist.", func(s *v1alpha1.ActionSpec) { s.Stages[0].After = []string{"nowhere"} },
+			map[string]string{"spec.stages[0].after[0]": "supported values"},
+		},
+		"SystemGroup": {
+			"System groups hold identities that are no people.", func(s *v1alpha1.ActionSpec) {
+				s.Stages[0].Approvers = &v1alpha1.Approvers{Groups: []string{"system:serviceaccounts:ci"}}
+			},
+			map[string]string{"spec.stages[0].approvers.groups[0]": "never approve"},
+		},
+		"TargetByItself": {
+			"The target cannot be named by itself.", func(s *v1alpha1.ActionSpec) { s.Target.Name = "${target.metadata.name}" },
+			map[string]string{"spec.target": "cannot be named by itself"},
+		},
+		"NoTarget": {
+			"Who reads the target names one.", func(s *v1alpha1.ActionSpec) {
+				s.Target = nil
+				s.Rules[0].When = "target.metadata.name == 'x'"
+				s.Execution.Steps[0].Patch.Target = &v1alpha1.ObjectReference{APIVersion: "v1", Kind: "ConfigMap", Namespace: "a", Name: "b"}
+			},
+			map[string]string{"spec.rules[0].when": "set spec.target"},
+		},
+		"NowInTemplate": {
+			"A template has no time: what was approved must render the same again.", func(s *v1alpha1.ActionSpec) { s.Target.Name = "x-${string(now)}" },
+			map[string]string{"spec.target.name": "now", "spec.execution.steps[0].patch.target": "see spec.target"},
+		},
+		"GroupsInTemplate": {
+			"Nor groups, which change from login to login.", func(s *v1alpha1.ActionSpec) { s.Target.Name = "x-${requester.groups[0]}" },
+			map[string]string{"spec.target.name": "groups", "spec.execution.steps[0].patch.target": "see spec.target"},
+		},
+		"NoTime": {
+			"A duration of zero would end everything at once.", func(s *v1alpha1.ActionSpec) { s.RequestTTL = "0s"; s.Stages[0].Timeout = "0h" },
+			map[string]string{"spec.requestTTL": "longer than zero", "spec.stages[0].timeout": "longer than zero"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			object := &v1alpha1.Action{}
+			parse(t, action, object)
+			tc.change(&object.Spec)
+			compiled, errs := CompileAction(object)
+			check(t, tc.reason, errs, tc.want)
+			if (compiled != nil) != (len(tc.want) == 0) {
+				t.Errorf("%s\nan Action that is wrong must not be usable", tc.reason)
+			}
+		})
+	}
+}
+
+func TestImplicitStage(t *testing.T) {
+	object := &v1alpha1.Action{}
+	parse(t, action, object)
+	object.Spec.Stages, object.Spec.Rules = nil, nil
+	object.Spec.Default = &v1alpha1.DefaultRule{Effect: v1alpha1.EffectRequireApproval}
+	compiled, errs := CompileAction(object)
+	if len(errs) > 0 {
+		t.Fatal(errs)
+	}
+	stage := compiled.Default.Stages[0]
+	want := []Requirement{{Name: ImplicitStage, Count: 1}}
+	if diff := cmp.Diff(want, stage.Requirements); diff != "" || stage.Ref.ID() != "action/approval" {
+		t.Errorf("the implicit stage: -want, +got:\n%s (%s)", diff, stage.Ref.ID())
+	}
+}
+
+func TestCompileRole(t *testing.T) {
+	for name, tc := range map[string]struct {
+		reason string
+		spec   v1alpha1.RoleSpec
+		want   map[string]string
+	}{
+		"AccountAsUser": {
+			"A ServiceAccount among users would be matched by a name that says nothing.",
+			v1alpha1.RoleSpec{Members: v1alpha1.Subjects{Users: []string{"system:serviceaccount:a:b"}}, Permissions: permissions("request")},
+			map[string]string{"spec.members.users[0]": `as "a/b"`},
+		},
+		"SystemGroupApproves": {
+			"A whole class of logins never approves.",
+			v1alpha1.RoleSpec{Members: v1alpha1.Subjects{Groups: []string{"system:authenticated"}}, Permissions: permissions("approve")},
+			map[string]string{"spec.members.groups[0]": "never approve"},
+		},
+		"SystemGroupRequests": {
+			"But it may ask.",
+			v1alpha1.RoleSpec{Members: v1alpha1.Subjects{Groups: []string{"system:authenticated"}}, Permissions: permissions("request")}, nil,
+		},
+		"Blank": {
+			"Names are compared exactly, so a blank is a mistake.",
+			v1alpha1.RoleSpec{Members: v1alpha1.Subjects{Groups: []string{"dev "}}, Permissions: permissions("request")},
+			map[string]string{"spec.members.groups[0]": "blank"},
+		},
+		"StarAndMore": {
+			"The star already means every Action.",
+			v1alpha1.RoleSpec{Members: v1alpha1.Subjects{Users: []string{"a"}}, Permissions: []v1alpha1.Permission{{Verbs: []v1alpha1.Verb{"request"}, Actions: v1alpha1.ActionSelector{Names: []string{"*", "x"}}}}},
+			map[string]string{"spec.permissions[0].actions.names": "write it alone"},
+		},
+		"BadCondition": {
+			"A condition compiles.",
+			v1alpha1.RoleSpec{Members: v1alpha1.Subjects{Users: []string{"a"}}, Permissions: []v1alpha1.Permission{{Verbs: []v1alpha1.Verb{"request"}, Actions: v1alpha1.ActionSelector{Names: []string{"x"}}, When: "calller.username == 'x'"}}},
+			map[string]string{"spec.permissions[0].when": "calller"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, errs := CompileRole(&v1alpha1.Role{Spec: tc.spec})
+			check(t, tc.reason, errs, tc.want)
+		})
+	}
+}
+
+func permissions(verb v1alpha1.Verb) []v1alpha1.Permission {
+	return []v1alpha1.Permission{{Verbs: []v1alpha1.Verb{verb}, Actions: v1alpha1.ActionSelector{Names: []string{"x"}}}}
+}
+
+func TestPolicyMatches(t *testing.T) {
+	object := &v1alpha1.Action{ObjectMeta: metav1.ObjectMeta{Namespace: "platform", Name: "deploy", Labels: map[string]string{"tier": "critical"}}}
+	for name, tc := range map[string]struct {
+		reason string
+		match  *v1alpha1.PolicyMatch
+		want   bool
+	}{
+		"Absent":     {"Without match a policy is about everything.", nil, true},
+		"Namespace":  {"The namespace of the request.", &v1alpha1.PolicyMatch{RequestNamespaces: &v1alpha1.PolicyNamespaces{Names: []string{"payments"}}}, true},
+		"Elsewhere":  {"Another one is not meant.", &v1alpha1.PolicyMatch{RequestNamespaces: &v1alpha1.PolicyNamespaces{Names: []string{"search"}}}, false},
+		"Name":       {"The name of the Action.", &v1alpha1.PolicyMatch{Actions: &v1alpha1.PolicyActions{Names: []string{"deploy"}}}, true},
+		"Prefix":     {"Names are compared whole.", &v1alpha1.PolicyMatch{Actions: &v1alpha1.PolicyActions{Names: []string{"dep"}}}, false},
+		"AllOf":      {"Every field that is set must match.", &v1alpha1.PolicyMatch{Actions: &v1alpha1.PolicyActions{Names: []string{"deploy"}, Namespaces: []string{"other"}}}, false},
+		"Labels":     {"The labels of the Action.", &v1alpha1.PolicyMatch{Actions: &v1alpha1.PolicyActions{Selector: &v1alpha1.LabelSelector{MatchLabels: map[string]v1alpha1.LabelValue{"tier": "critical"}}}}, true},
+		"OtherLabel": {"Other labels are not meant.", &v1alpha1.PolicyMatch{Actions: &v1alpha1.PolicyActions{Selector: &v1alpha1.LabelSelector{MatchLabels: map[string]v1alpha1.LabelValue{"tier": "low"}}}}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			policy, errs := CompilePolicy(&v1alpha1.ActionPolicy{Spec: v1alpha1.ActionPolicySpec{Match: tc.match, Rules: []v1alpha1.PolicyRule{{Name: "r", Effect: "Hold"}}}})
+			if len(errs) > 0 {
+				t.Fatal(errs)
+			}
+			if got := policy.Matches(object, "payments"); got != tc.want {
+				t.Errorf("%s\nMatches: want %v, got %v", tc.reason, tc.want, got)
+			}
+		})
+	}
+}

@@ -1,0 +1,128 @@
+package identity
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	authenticationv1 "k8s.io/api/authentication/v1"
+
+	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/config"
+)
+
+func rules(t *testing.T, change func(*config.Configuration)) *Rules {
+	t.Helper()
+	cfg := config.Default()
+	if change != nil {
+		change(cfg)
+	}
+	r, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func TestStamp(t *testing.T) {
+	for name, tc := range map[string]struct {
+		reason string
+		change func(*config.Configuration)
+		info   authenticationv1.UserInfo
+		want   v1alpha1.Identity
+		err    string
+	}{
+		"Plain": {
+			reason: "Name, uid and groups are kept; extra is not, unless the configuration lists it.",
+			info:   authenticationv1.UserInfo{Username: "Alice", UID: "1", Groups: []string{"b", "a"}, Extra: map[string]authenticationv1.ExtraValue{"credential-id": {"x"}}},
+			want:   v1alpha1.Identity{Username: "Alice", UID: "1", Groups: []string{"b", "a"}, Person: "alice"},
+		},
+		"ListedExtra": {
+			reason: "A key that the configuration lists is kept.",
+			change: func(c *config.Configuration) { c.Requester.ExtraKeys = []string{"tenant"} },
+			info:   authenticationv1.UserInfo{Username: "alice", Extra: map[string]authenticationv1.ExtraValue{"tenant": {"t"}, "credential-id": {"x"}}},
+			want:   v1alpha1.Identity{Username: "alice", Person: "alice", Extra: map[string]v1alpha1.ExtraValue{"tenant": {"t"}}},
+		},
+		"NoName":        {reason: "A login without a name is nobody.", err: "no user name"},
+		"TooManyGroups": {reason: "Groups are refused above the bound, never cut.", info: authenticationv1.UserInfo{Username: "a", Groups: make([]string, 1001)}, err: "1001 groups"},
+		"NoPerson": {
+			reason: "Where nobody can tell which person it is, the write is refused.",
+			change: func(c *config.Configuration) { c.Person.Expression = "user.extra['email'][0]" },
+			info:   authenticationv1.UserInfo{Username: "alice"}, err: "which person",
+		},
+		"EmptyPerson": {
+			reason: "An empty person would be everybody.",
+			change: func(c *config.Configuration) { c.Person.Expression = "'  '" },
+			info:   authenticationv1.UserInfo{Username: "alice"}, err: "empty string",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := rules(t, tc.change).Stamp(context.Background(), &tc.info)
+			if tc.err != "" {
+				if err == nil || !strings.Contains(err.Error(), tc.err) {
+					t.Fatalf("%s\nStamp(...): want an error with %q, got %v", tc.reason, tc.err, err)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(tc.want, got); diff != "" {
+				t.Errorf("%s\nStamp(...): -want, +got:\n%s", tc.reason, diff)
+			}
+		})
+	}
+}
+
+func TestSamePerson(t *testing.T) {
+	byMail := func(c *config.Configuration) { c.Person.Expression = "user.username.split('@')[0]" }
+	for name, tc := range map[string]struct {
+		reason string
+		change func(*config.Configuration)
+		a, b   v1alpha1.Identity
+		want   bool
+	}{
+		"SameLogin":      {"One login is one person.", nil, v1alpha1.Identity{Username: "a"}, v1alpha1.Identity{Username: "a"}, true},
+		"Others":         {"Two people are two.", nil, v1alpha1.Identity{Username: "a"}, v1alpha1.Identity{Username: "b"}, false},
+		"LetterCase":     {"Case does not make another person.", nil, v1alpha1.Identity{Username: "Alice"}, v1alpha1.Identity{Username: "alice "}, true},
+		"SecondLogin":    {"The expression maps logins to a person.", byMail, v1alpha1.Identity{Username: "a@x"}, v1alpha1.Identity{Username: "a@y"}, true},
+		"AsStamped":      {"What was stamped earlier counts as well.", nil, v1alpha1.Identity{Username: "a", Person: "p"}, v1alpha1.Identity{Username: "b", Person: "p"}, true},
+		"NothingStamped": {"Two missing stamps are no match.", nil, v1alpha1.Identity{Username: "a"}, v1alpha1.Identity{Username: "b"}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := rules(t, tc.change).SamePerson(context.Background(), &tc.a, &tc.b)
+			if err != nil || got != tc.want {
+				t.Errorf("%s\nSamePerson(%s, %s): want %v, got %v, %v", tc.reason, tc.a.Username, tc.b.Username, tc.want, got, err)
+			}
+		})
+	}
+}
+
+func TestMayVote(t *testing.T) {
+	configured := func(c *config.Configuration) {
+		c.Approvers.ServiceAccounts = []string{"ci/gate", "ci/robot"}
+		c.Requester.Agents = config.Subjects{Users: []string{"claude"}, Groups: []string{"agents"}, ServiceAccounts: []string{"ai/bot"}}
+	}
+	for name, tc := range map[string]struct {
+		reason string
+		who    v1alpha1.Identity
+		want   bool
+	}{
+		"Person":        {"A person may.", v1alpha1.Identity{Username: "bob"}, true},
+		"System":        {"No system identity may.", v1alpha1.Identity{Username: "system:admin"}, false},
+		"Account":       {"A ServiceAccount may not.", v1alpha1.Identity{Username: "system:serviceaccount:a:b"}, false},
+		"ListedAccount": {"Unless the configuration lists it.", v1alpha1.Identity{Username: "system:serviceaccount:ci:gate"}, true},
+		"ListedAgent":   {"An agent never may, listed or not.", v1alpha1.Identity{Username: "system:serviceaccount:ci:robot", Groups: []string{"agents"}}, false},
+		"AgentUser":     {"Nor an agent with a user name.", v1alpha1.Identity{Username: "claude"}, false},
+		"AgentAccount":  {"Nor one that is a ServiceAccount.", v1alpha1.Identity{Username: "system:serviceaccount:ai:bot"}, false},
+		"OddAccount":    {"A name that only looks like a ServiceAccount is a system identity.", v1alpha1.Identity{Username: "system:serviceaccount:ci"}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, why := rules(t, configured).MayVote(&tc.who)
+			if got != tc.want || (why == "") != tc.want {
+				t.Errorf("%s\nMayVote(%s): want %v, got %v %q", tc.reason, tc.who.Username, tc.want, got, why)
+			}
+		})
+	}
+}
