@@ -150,7 +150,7 @@ func (s *scope) closeAs(ctx context.Context, stage *stageState, state v1alpha1.A
 
 func (s *scope) writeState(ctx context.Context, approval *v1alpha1.Approval, state v1alpha1.ApprovalState, decided []string) error {
 	closed := metav1.NewTime(s.now)
-	approval.Status.State, approval.Status.Decided, approval.Status.ClosedAt = state, decided, &closed
+	approval.Status.State, approval.Status.Decided, approval.Status.ClosedAt = state, bounded(decided, maxDecided, maxLine), &closed
 	approval.Status.WaitingFor, approval.Status.Missing = "", nil
 	approval.Status.ObservedGeneration = approval.Generation
 	setCondition(&approval.Status.Conditions, approval.Generation, s.now, v1alpha1.ConditionReady,
@@ -168,11 +168,11 @@ func (s *scope) progress(ctx context.Context, stage *stageState) error {
 	if len(approval.Spec.Votes) == 0 && approval.Status.WaitingFor == "" {
 		return nil
 	}
-	waiting := gate.Needs(approval.Spec.Requirements, stage.result.Missing)
+	waiting := gate.Cut(gate.Needs(approval.Spec.Requirements, stage.result.Missing), maxWaitingFor)
 	if approval.Status.WaitingFor == waiting {
 		return nil
 	}
-	approval.Status.WaitingFor, approval.Status.Decided = waiting, decidedLines(stage)
+	approval.Status.WaitingFor, approval.Status.Decided = waiting, bounded(decidedLines(stage), maxDecided, maxLine)
 	approval.Status.Missing = nil
 	for i, missing := range stage.result.Missing {
 		if missing > 0 {

@@ -55,11 +55,25 @@ func (s *scope) prepare(ctx context.Context) (*gate.Problem, error) {
 		object, err := s.read(ctx, ref)
 		return object, err == nil
 	})
+	s.plan.changes = boundedPlan(s.plan.changes)
 	s.plan.digest, err = digest.Of(s.digestSubject())
 	if err != nil {
 		return indeterminate(err), nil
 	}
 	return nil, nil //nolint:nilnil // no problem is an answer
+}
+
+// maxPlan is how many changes the API stores. The digest covers all of them all the same.
+const maxPlan = 64
+
+func boundedPlan(changes []v1alpha1.PlannedChange) []v1alpha1.PlannedChange {
+	if more := len(changes) - maxPlan + 1; more > 1 {
+		changes = append(changes[:maxPlan-1:maxPlan-1], v1alpha1.PlannedChange{Operation: "more", Object: fmt.Sprintf("… and %d objects more, see the Action", more)})
+	}
+	for i := range changes {
+		changes[i].Fields = bounded(changes[i].Fields, maxPlan, 500)
+	}
+	return changes
 }
 
 func indeterminate(err error) *gate.Problem {

@@ -26,13 +26,34 @@ const (
 	maxPlanLines = 40
 )
 
+// The API bounds what these may hold.
+const (
+	maxApprovalSummary = 120
+	maxRequestSummary  = 60
+	maxDecided         = 60
+	maxLine            = 1000
+)
+
 func short(d string) string { return digest.Short(d) }
 
 func equal(a, b any) bool { return apiequality.Semantic.DeepEqual(a, b) }
 
-// quote shows somebody's words as theirs: in quotes, control characters and the like escaped, and cut.
+// quote shows somebody's words as theirs: in quotes, control characters and the like escaped, and cut after that, because
+// escaping can make a text ten times as long and the API bounds what is stored.
 func quote(text string, length int) string {
-	return strconv.QuoteToGraphic(gate.Cut(text, length))
+	escaped := strconv.QuoteToGraphic(gate.Cut(text, length))
+	return `"` + gate.Cut(escaped[1:len(escaped)-1], 2*length) + `"`
+}
+
+// bounded cuts lines to what the API stores.
+func bounded(lines []string, most, length int) []string {
+	if len(lines) > most {
+		lines = append(lines[:most-1:most-1], fmt.Sprintf("… and %d lines more", len(lines)-most+1))
+	}
+	for i := range lines {
+		lines[i] = gate.Cut(lines[i], length)
+	}
+	return lines
 }
 
 // newApproval makes the Approval of a stage. It holds everything that an approver must read.
@@ -62,7 +83,7 @@ func (s *scope) newApproval(stage *stageState, name string) *v1alpha1.Approval {
 	}
 	if request.Spec.Reason != "" {
 		quoted := quote(request.Spec.Reason, maxFor)
-		approval.Spec.For = gate.Cut(quoted[1:len(quoted)-1], 90)
+		approval.Spec.For = quoted[1 : len(quoted)-1]
 	}
 	approval.Spec.Summary = s.approvalSummary(approval)
 	return approval
@@ -85,9 +106,9 @@ func (s *scope) approvalSummary(a *v1alpha1.Approval) []string {
 	vote := func(body string) string {
 		return fmt.Sprintf(`kubectl patch approval -n %s %s --type merge -p '{"spec":{"vote":{%s,"digest":"%s"}}}'`, a.Namespace, a.Name, body, short(a.Spec.Digest))
 	}
-	return append(lines,
+	return bounded(append(lines,
 		"Approve: "+vote(`"decision":"Approve"`),
-		"Deny:    "+vote(`"decision":"Deny","comment":"why"`))
+		"Deny:    "+vote(`"decision":"Deny","comment":"why"`)), maxApprovalSummary, maxLine)
 }
 
 // whyText names the rules that demand a stage, with their messages.

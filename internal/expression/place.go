@@ -11,18 +11,21 @@ import (
 type Place int
 
 const (
-	// ActionRule is the when of a rule of an Action. The variable inputs has the types of the Action's schema.
+	// ActionRule is the when of a rule of an Action: inputs (with the types of the Action's schema), request, requester, target,
+	// namespaceObject, now, calendar(name).
 	ActionRule Place = iota
-	// RoleWhen is the when of a permission of a Role.
+	// RoleWhen is the when of a permission of a Role: inputs (of any type), request, requester, caller, now, calendar(name).
 	RoleWhen
-	// PolicyRule is the when of a rule of an ActionPolicy.
+	// PolicyRule is the when of a rule of an ActionPolicy: inputs (of any type), request, requester, action, target,
+	// namespaceObject, now, calendar(name).
 	PolicyRule
-	// TemplatePlace is the inside of a ${…} template of an Action. It knows neither the time nor groups, because what is
-	// rendered must be the same whenever and by whomever it is rendered again.
+	// TemplatePlace is the inside of a ${…} template of an Action: inputs (with the types of the schema, but dates and
+	// durations as the strings that were sent), request, requester (username, uid and person only), target, namespaceObject. It
+	// knows neither the time nor groups, because what is rendered must be the same whenever it is rendered again.
 	TemplatePlace
-	// WaitFor is the expression of a waitFor.
+	// WaitFor is the expression of a waitFor: object.
 	WaitFor
-	// Person is the expression of the configuration that says which person stands behind a login.
+	// Person is the expression of the configuration that says which person stands behind a login: user.
 	Person
 )
 

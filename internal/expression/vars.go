@@ -5,7 +5,8 @@ import "time"
 // Vars are the values that an expression reads.
 type Vars struct {
 	// Values are JSON-native values (map[string]any, []any, string, bool, int64, float64, nil) by the name of the
-	// variable. request.createdAt may be a time.Time or a string in RFC 3339. They are never changed.
+	// variable. They are never changed. request.createdAt may be a time.Time (cheaper) or a string in RFC 3339. In the place
+	// of a value may stand an error that says why it is not known: expressions that read it fail with this error.
 	Values map[string]any
 	// Now is the time of the evaluation: the variable now, and where calendars look.
 	Now time.Time

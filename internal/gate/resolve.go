@@ -13,11 +13,17 @@ import (
 	"github.com/signoff-dev/signoff/internal/snapshot"
 )
 
+// maxStages is how many stages one request can have.
+const maxStages = 64
+
 // AnyRole stands in resolved Approvers for every Role that gives the verb approve on the Action.
 const AnyRole = "*"
 
 // resolve fills in the templates of every stage that must approve. A stage that would name nobody stops the request.
 func (r *run) resolve(ctx context.Context) *Problem {
+	if count := len(r.out.Verdict.Stages); count > maxStages {
+		return &Problem{Reason: v1alpha1.ReasonIndeterminate, Message: fmt.Sprintf("%d stages would have to approve, more than the %d that can be recorded", count, maxStages)}
+	}
 	for _, stage := range r.out.Verdict.Stages {
 		resolved := Stage{Stage: stage}
 		for i := range stage.Requirements {

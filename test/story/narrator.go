@@ -3,6 +3,7 @@ package story
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 )
 
@@ -48,11 +49,18 @@ func (p *Printer) Command(step *Step, command string) {
 }
 
 // Output prints what the command printed, the standard error first, where warnings are.
-func (p *Printer) Output(answer *Answer) {
-	for _, text := range []string{answer.Stderr, answer.Stdout} {
-		if text = strings.TrimRight(text, "\n"); text != "" {
-			p.print("%s\n", text)
-		}
+func (p *Printer) Output(step *Step, answer *Answer) {
+	lines := slices.Concat(split(answer.Stderr), split(answer.Stdout))
+	more := 0
+	if step.Show > 0 && len(lines) > step.Show {
+		more = len(lines) - step.Show
+		lines = lines[:step.Show]
+	}
+	for _, line := range lines {
+		p.print("%s\n", line)
+	}
+	if more > 0 {
+		p.print("%s\n", p.paint(faint, fmt.Sprintf("… and %d lines more", more)))
 	}
 }
 
@@ -60,11 +68,16 @@ func (p *Printer) Output(answer *Answer) {
 func (p *Printer) Difference(err error) { p.lines(red, "!! ", err.Error()) }
 
 func (p *Printer) lines(code, prefix, text string) {
-	text = strings.TrimRight(text, "\n")
-	if text == "" {
-		return
-	}
-	for _, line := range strings.Split(text, "\n") {
+	for _, line := range split(text) {
 		p.print("%s\n", p.paint(code, prefix+line))
 	}
+}
+
+// split gives the lines of a text, none of an empty one.
+func split(text string) []string {
+	text = strings.TrimRight(text, "\n")
+	if text == "" {
+		return nil
+	}
+	return strings.Split(text, "\n")
 }

@@ -25,7 +25,7 @@ type Narrator interface {
 	// Command tells what is typed next, by whom.
 	Command(step *Step, command string)
 	// Output is what the command answered.
-	Output(answer *Answer)
+	Output(step *Step, answer *Answer)
 	// Difference is something that is not as expected.
 	Difference(err error)
 }
@@ -92,7 +92,7 @@ func (p *Player) step(ctx context.Context, step *Step, saved map[string]string) 
 	p.Narrator.Command(step, command)
 	answer, err := p.answer(ctx, step, command, saved)
 	if answer != nil {
-		p.Narrator.Output(answer)
+		p.Narrator.Output(step, answer)
 	}
 	return errors.Join(err, save(step, answer, saved))
 }

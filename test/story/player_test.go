@@ -147,8 +147,8 @@ type interrupter struct {
 	commands int
 }
 
-func (i *interrupter) Scene(int, *Scene) {}
-func (i *interrupter) Output(*Answer)    {}
+func (i *interrupter) Scene(int, *Scene)     {}
+func (i *interrupter) Output(*Step, *Answer) {}
 func (i *interrupter) Difference(err error) {
 	panic(fmt.Sprintf("told about an interrupted command: %v", err))
 }
@@ -159,9 +159,11 @@ func TestPrinter(t *testing.T) {
 	printer := &Printer{To: &out}
 	printer.Scene(2, &Scene{Title: "Two", About: "first\nsecond\n"})
 	printer.Command(&Step{As: "bob", Say: "look"}, "kubectl get x\n")
-	printer.Output(&Answer{Stdout: "out\n", Stderr: "Warning: w\n"})
+	printer.Output(&Step{}, &Answer{Stdout: "out\n", Stderr: "Warning: w\n"})
+	printer.Output(&Step{Show: 2}, &Answer{Stdout: "1\n2\n3\n4\n"})
+	printer.Output(&Step{Show: 2}, &Answer{Stdout: "1\n2\n"})
 	printer.Difference(errors.New("a\nb"))
-	want := "\n== 2. Two\n   first\n   second\n\n# look\nbob$ kubectl get x\nWarning: w\nout\n!! a\n!! b\n"
+	want := "\n== 2. Two\n   first\n   second\n\n# look\nbob$ kubectl get x\nWarning: w\nout\n1\n2\n… and 2 lines more\n1\n2\n!! a\n!! b\n"
 	if diff := cmp.Diff(want, out.String()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}

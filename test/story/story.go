@@ -63,6 +63,8 @@ type Step struct {
 	Expect Expectation `yaml:"expect,omitempty"`
 	// Eventually repeats the command until it answers as expected, for so long. Unset: it is run once.
 	Eventually Duration `yaml:"eventually,omitempty"`
+	// Show is how many lines of the output readers are shown; the others are counted. Unset: all.
+	Show int `yaml:"show,omitempty"`
 	// Save keeps parts of the standard output, by name: the first group of a regular expression.
 	Save map[string]Capture `yaml:"save,omitempty"`
 }
@@ -141,6 +143,7 @@ func (c *checker) step(s *Step, at string) {
 	_, known := c.people[s.As]
 	c.need(s.As == "" || known, at+".as", fmt.Sprintf("there is nobody called %q in people", s.As))
 	c.need(s.Run != "", at+".run", "is needed")
+	c.need(s.Show >= 0, at+".show", "is a number of lines")
 	c.uses(s.Run, at+".run")
 	for _, matchers := range [][]Matcher{s.Expect.Stdout, s.Expect.Stderr} {
 		for i := range matchers {

@@ -62,6 +62,7 @@ func TestParseRefuses(t *testing.T) {
 			reason: "it would match anything", old: "lacks: Error", new: `lacks: " "`, want: "not empty",
 		},
 		"bad expression":       {reason: "cannot be judged", old: "[0-9]$", new: "[0-9$", want: "missing closing"},
+		"lines":                {reason: "less than none", old: "eventually: 30s", new: "show: -1", want: "is a number of lines"},
 		"exit code":            {reason: "not offered", old: "exit: nonzero", new: "exit: 2", want: "must be 0, 1 or nonzero"},
 		"exit list":            {reason: "not a word", old: "exit: nonzero", new: "exit: [0]", want: "must be 0, 1 or nonzero"},
 		"duration":             {reason: "no unit", old: "30s", new: "30", want: "must be a duration"},
