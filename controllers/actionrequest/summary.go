@@ -207,7 +207,7 @@ func (s *scope) endSummary(end ending) []string {
 		return []string{end.message}
 	}
 	record := end.record
-	begin, finish := record.Spec.ClaimedAt.UTC(), record.Status.FinishedAt.UTC()
+	begin, finish := record.Spec.ClaimedAt.UTC().Truncate(time.Second), record.Status.FinishedAt.UTC()
 	first := fmt.Sprintf("%s in %s (%s to %s UTC), as %s/%s.", record.Status.Outcome, finish.Sub(begin).Round(time.Second),
 		begin.Format(time.TimeOnly), finish.Format(time.TimeOnly), record.Spec.ActionRef.Namespace, record.Spec.ServiceAccountName)
 	lines := []string{first}

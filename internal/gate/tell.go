@@ -56,12 +56,25 @@ func (g *Gate) Warnings(ctx context.Context, j *Judgement, s *Subject) []string 
 	}
 	if len(warnings) > 0 {
 		warnings = append(warnings, fmt.Sprintf("it expires %s if nobody decides. Follow: kubectl wait -n %s actionrequest/%s --for=condition=Finished --timeout=24h",
-			Time(Expires(j.Action.Object, s, j.Now), j.Now), s.Namespace, s.Name))
+			Time(soonestEnd(j, s), j.Now), s.Namespace, s.Name))
 	}
 	for i := range warnings {
 		warnings[i] = Cut(warnings[i], maxWarning)
 	}
 	return warnings
+}
+
+// soonestEnd is when a request ends if nobody decides anything: with the first stage that times out, or by itself.
+func soonestEnd(j *Judgement, s *Subject) time.Time {
+	end := Expires(j.Action.Object, s, j.Now)
+	for i := range j.Stages {
+		timeout, err := j.Stages[i].Timeout.Value(0)
+		opensNow := len(j.Stages[i].After) == 0
+		if at := j.Now.Add(timeout); err == nil && timeout > 0 && opensNow && at.Before(end) {
+			end = at
+		}
+	}
+	return end
 }
 
 func untilText(j *Judgement) string {
