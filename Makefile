@@ -5,6 +5,7 @@ GO ?= go
 
 # One setting for all that is built without the race detector, so that it shares the build cache with the control plane.
 STATIC := CGO_ENABLED=0 GOFLAGS="$(GOFLAGS) -trimpath"
+STRIPPED := -ldflags="-s -w"
 
 # Builds what is missing, with progress on standard error, and prints the folder on standard output.
 CONTROLPLANE := $(GO) run ./hack/build set controlplane
@@ -30,9 +31,9 @@ help: ## Print this list.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name text; do printf '  %-14s %s\n' "$$name" "$$text"; done
 
 .PHONY: demo
-demo: ## Start a control plane and play the first story with real kubectl as several people.
+demo: ## Play the first story on a real control plane, with real kubectl as several people; KEEP=1 leaves it running.
 	@dir=$$($(CONTROLPLANE)) && mkdir -p bin && \
-	$(STEP) "compiling the demo" env $(STATIC) $(GO) build -o bin/demo ./test/demo && \
+	$(STEP) "compiling the demo" env $(STATIC) $(GO) build $(STRIPPED) -o bin/ . ./test/demo && \
 	KUBEBUILDER_ASSETS="$$dir" bin/demo
 
 .PHONY: test
@@ -44,7 +45,7 @@ test: ## Run all tests against a real control plane, with the race detector.
 .PHONY: bench
 bench: ## Measure decision, admission, lifecycle and memory, and write the results to BENCH_OUT as JSON.
 	@dir=$$($(CONTROLPLANE)) && mkdir -p bin && \
-	$(STEP) "compiling the benchmark" env $(STATIC) $(GO) build -o bin/bench ./test/bench && \
+	$(STEP) "compiling the benchmark" env $(STATIC) $(GO) build $(STRIPPED) -o bin/ . ./test/bench && \
 	KUBEBUILDER_ASSETS="$$dir" bin/bench
 
 .PHONY: fuzz
@@ -53,7 +54,7 @@ fuzz: ## Run every fuzz target for FUZZ_TIME.
 
 .PHONY: build
 build: ## Build the operator into bin/signoff.
-	@mkdir -p bin && $(STEP) "compiling the operator" env $(STATIC) $(GO) build -ldflags="-s -w" -o bin/signoff .
+	@mkdir -p bin && $(STEP) "compiling the operator" env $(STATIC) $(GO) build $(STRIPPED) -o bin/ .
 
 .PHONY: generate
 generate: ## Write everything that is made from the code: deep copies, CRDs, RBAC, the API reference.

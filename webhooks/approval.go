@@ -29,20 +29,17 @@ func (w *approvals) mutate(ctx context.Context, req admission.Request) admission
 		return admission.Allowed("")
 	}
 	next, old := &v1alpha1.Approval{}, &v1alpha1.Approval{}
-	if refused := decode(req.Object.Raw, next); refused != nil {
-		return *refused
-	}
-	if refused := decode(req.OldObject.Raw, old); refused != nil {
+	if refused := decodeBoth(&req, next, old); refused != nil {
 		return *refused
 	}
 	if next.Spec.Vote == nil {
 		return admission.Allowed("")
 	}
 	caller, refused := w.stamp(ctx, &req.UserInfo)
-	if refused != nil {
-		return *refused
+	if refused == nil {
+		refused = w.onlyVote(&req, next, old)
 	}
-	if refused := w.onlyVote(&req, next, old); refused != nil {
+	if refused != nil {
 		return *refused
 	}
 	spec := old.Spec.DeepCopy()

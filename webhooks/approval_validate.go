@@ -131,20 +131,30 @@ func (w *approvals) room(ctx context.Context, old *v1alpha1.Approval, vote *v1al
 	if vote.Decision == v1alpha1.DecisionDeny && len(old.Spec.Votes) < maxVotes {
 		return nil
 	}
+	own, most := w.votesOf(ctx, old, caller), maxVotesOfPerson
+	full := len(old.Spec.Votes) >= maxVotes-reservedVotes
+	if vote.Decision == v1alpha1.DecisionWithdraw {
+		if own == 0 {
+			return ptr(forbidden("", "you have no vote here to take back."))
+		}
+		// The last vote of all can always be taken back.
+		most, full = most+1, false
+	}
+	if own >= most || full {
+		return ptr(forbidden("", fmt.Sprintf("too many votes: a person may change their mind %d times. A denial is still possible.", maxVotesOfPerson)))
+	}
+	return nil
+}
+
+// votesOf counts the votes of a person, under whichever login.
+func (w *approvals) votesOf(ctx context.Context, old *v1alpha1.Approval, caller *v1alpha1.Identity) int {
 	own := 0
 	for i := range old.Spec.Votes {
 		if same, err := w.Identity.SamePerson(ctx, &old.Spec.Votes[i].Voter, caller); err != nil || same {
 			own++
 		}
 	}
-	withdraw := vote.Decision == v1alpha1.DecisionWithdraw
-	if withdraw && own == 0 {
-		return ptr(forbidden("", "you have no vote here to take back."))
-	}
-	if (own >= maxVotesOfPerson && !withdraw) || own > maxVotesOfPerson || len(old.Spec.Votes) >= maxVotes-reservedVotes && !withdraw {
-		return ptr(forbidden("", fmt.Sprintf("too many votes: a person may change their mind %d times. A denial is still possible.", maxVotesOfPerson)))
-	}
-	return nil
+	return own
 }
 
 // judge judges the request of an Approval as it is now, which gives the facts that conditions of Roles read.

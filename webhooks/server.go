@@ -106,6 +106,14 @@ func decode(raw []byte, into any) *admission.Response {
 	return nil
 }
 
+// decodeBoth reads the object of an update as it will be and as it was.
+func decodeBoth(req *admission.Request, next, old any) *admission.Response {
+	if refused := decode(req.Object.Raw, next); refused != nil {
+		return refused
+	}
+	return decode(req.OldObject.Raw, old)
+}
+
 // forbidden is a 403 whose first line reads well after kubectl's own words. The reason code is kept for programs.
 func forbidden(reason, message string) admission.Response {
 	response := admission.Denied("")

@@ -3,16 +3,12 @@ package actionrequest
 import (
 	"context"
 	"fmt"
-	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 )
-
-// defaultExecutionTimeout is how long all steps together may take where the Action does not say.
-const defaultExecutionTimeout = 30 * time.Minute
 
 // start claims the execution and begins it. Creating the Record is the lock: whoever creates it executes, once.
 func (s *scope) start(ctx context.Context) error {

@@ -25,7 +25,7 @@ type preparation struct {
 
 // prepare renders the steps, compares them with the live objects, and computes what stands for all of it. Objects are read
 // as the executing ServiceAccount.
-func (s *scope) prepare(ctx context.Context) (*gate.Problem, error) {
+func (s *scope) prepare(ctx context.Context) *gate.Problem {
 	j := s.judgement
 	action := j.Action
 	input := steps.Input{
@@ -36,19 +36,19 @@ func (s *scope) prepare(ctx context.Context) (*gate.Problem, error) {
 	}
 	sources, err := action.Steps.PodSources(ctx, input)
 	if err != nil {
-		return indeterminate(err), nil
+		return indeterminate(err)
 	}
 	for _, ref := range sources {
 		object, err := s.read(ctx, ref)
 		if err != nil {
 			return &gate.Problem{Reason: v1alpha1.ReasonFactsUnavailable, Transient: true,
-				Message: fmt.Sprintf("Cannot read %s, whose pod is to be copied: %v", gate.Name(&ref), err)}, nil
+				Message: fmt.Sprintf("Cannot read %s, whose pod is to be copied: %v", gate.Name(&ref), err)}
 		}
 		input.Objects[ref] = object
 	}
 	rendered, err := action.Steps.Render(ctx, input)
 	if err != nil {
-		return indeterminate(err), nil
+		return indeterminate(err)
 	}
 	s.plan = &preparation{steps: rendered}
 	s.plan.changes = plan.Describe(rendered, func(ref v1alpha1.ObjectReference) (*unstructured.Unstructured, bool) {
@@ -58,9 +58,9 @@ func (s *scope) prepare(ctx context.Context) (*gate.Problem, error) {
 	s.plan.changes = boundedPlan(s.plan.changes)
 	s.plan.digest, err = digest.Of(s.digestSubject())
 	if err != nil {
-		return indeterminate(err), nil
+		return indeterminate(err)
 	}
-	return nil, nil //nolint:nilnil // no problem is an answer
+	return nil
 }
 
 // maxPlan is how many changes the API stores. The digest covers all of them all the same.

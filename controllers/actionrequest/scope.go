@@ -76,10 +76,7 @@ func (s *scope) advance(ctx context.Context) error {
 	if problem := s.judgement.Problem; problem != nil {
 		return s.hold(ctx, problem)
 	}
-	if problem, err := s.prepare(ctx); problem != nil || err != nil {
-		if err != nil {
-			return err
-		}
+	if problem := s.prepare(ctx); problem != nil {
 		return s.hold(ctx, problem)
 	}
 	approved, err := s.approvals(ctx)

@@ -228,9 +228,9 @@ func decidedLines(stage *stageState) []string {
 	}
 	var lines []string
 	for _, match := range stage.result.By {
-		line := fmt.Sprintf("approved by %s at %s", match.Vote.Username, match.Vote.At.UTC().Format("15:04 MST"))
-		if match.Vote.Comment != "" {
-			line += " (" + quote(match.Vote.Comment, maxReason) + ")"
+		line := fmt.Sprintf("approved by %s at %s", match.Username, match.At.UTC().Format("15:04 MST"))
+		if match.Comment != "" {
+			line += " (" + quote(match.Comment, maxReason) + ")"
 		}
 		lines = append(lines, line+".")
 	}
@@ -248,7 +248,7 @@ func (s *scope) approvedText(stages []*stageState) string {
 func recorded(stage *stageState) v1alpha1.RecordedApproval {
 	out := v1alpha1.RecordedApproval{Name: stage.approval.Name, UID: stage.approval.UID, Stage: stage.Ref}
 	for _, match := range stage.result.By {
-		out.ApprovedBy = append(out.ApprovedBy, match.Vote.Username)
+		out.ApprovedBy = append(out.ApprovedBy, match.Username)
 	}
 	slices.SortFunc(out.ApprovedBy, cmp.Compare)
 	return out

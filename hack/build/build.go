@@ -29,12 +29,21 @@ func build(ctx context.Context, set assets.Set, root, dir string) (err error) {
 		return err
 	}
 	defer unlock()
+	removeScraps(dir)
 	scratch, err := os.MkdirTemp(dir, ".build-")
 	if err != nil {
 		return fmt.Errorf("failed to make a folder to build in: %w", err)
 	}
 	defer func() { _ = os.RemoveAll(scratch) }()
 	return buildMissing(ctx, set, root, dir, scratch)
+}
+
+// removeScraps removes what builds that were killed have left. The lock says that no other build uses them.
+func removeScraps(dir string) {
+	scraps, _ := filepath.Glob(filepath.Join(dir, ".build-*")) // fails only on a malformed pattern
+	for _, scrap := range scraps {
+		_ = os.RemoveAll(scrap)
+	}
 }
 
 func buildMissing(ctx context.Context, set assets.Set, root, dir, scratch string) error {

@@ -62,6 +62,20 @@ func TestBuildKeepsWhatIsThere(t *testing.T) {
 	}
 }
 
+func TestBuildRemovesScraps(t *testing.T) {
+	set, root := tiny(t)
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, ".build-killed"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := build(t.Context(), set, root, dir); err != nil {
+		t.Fatal(err)
+	}
+	if left, err := filepath.Glob(filepath.Join(dir, ".build-*")); len(left) > 0 || err != nil {
+		t.Errorf("left behind: %q, %v", left, err)
+	}
+}
+
 func TestBuildShowsTheCompilersWords(t *testing.T) {
 	set, root := tiny(t)
 	if err := os.WriteFile(filepath.Join(root, "main.go"), []byte("package main\n\nfunc main() { undefinedName() }\n"), 0o600); err != nil {

@@ -162,7 +162,7 @@ func rank(v *Verdict) int {
 // TestOrderAndGuardRails checks on generated rules that order never changes a verdict, and that a further policy never gives
 // a weaker one.
 func TestOrderAndGuardRails(t *testing.T) {
-	random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // the test must be repeatable
+	random := rand.New(rand.NewPCG(1, 2))
 	conditions := []*expression.Program{nil, compile(t, "true"), compile(t, "false"), compile(t, "inputs.nothing == 'x'")}
 	effects := []v1alpha1.Effect{v1alpha1.EffectAllow, v1alpha1.EffectRequireApproval, v1alpha1.EffectHold, v1alpha1.EffectDeny}
 	stages := []*catalog.Stage{stage("a"), stage("b"), stage("c")}

@@ -115,11 +115,7 @@ func (r *run) access(ctx context.Context) *Problem {
 func (r *run) gather(ctx context.Context) *Problem {
 	action := r.out.Action
 	r.policies = r.out.Snapshot.Policies(action.Object, r.subject.Namespace)
-	needsTarget, needsNamespace := action.NeedsTarget, action.NeedsNamespace
-	for _, entry := range r.policies {
-		needsTarget = needsTarget || entry.Policy.NeedsTarget
-		needsNamespace = needsNamespace || entry.Policy.NeedsNamespace
-	}
+	needsTarget, needsNamespace := r.needs()
 	if action.Target == nil || (!needsTarget && !needsNamespace) {
 		return nil
 	}
@@ -143,6 +139,16 @@ func (r *run) gather(ctx context.Context) *Problem {
 		r.out.Vars.Values["target"] = object.Object
 	}
 	return nil
+}
+
+// needs tells which facts the Action and the matching policies read.
+func (r *run) needs() (target, namespace bool) {
+	target, namespace = r.out.Action.NeedsTarget, r.out.Action.NeedsNamespace
+	for _, entry := range r.policies {
+		target = target || entry.Policy.NeedsTarget
+		namespace = namespace || entry.Policy.NeedsNamespace
+	}
+	return target, namespace
 }
 
 func (r *run) targetRef(ctx context.Context) (v1alpha1.ObjectReference, *Problem) {

@@ -9,7 +9,24 @@ import (
 
 // standing gives the approvals and the denials that count, each in order of time. No person is among the approvals twice.
 func standing(votes []Vote, requirements int) (approvals, denials []Vote) {
-	latest := map[string]Vote{}
+	latest, denials := latestVotes(votes, requirements)
+	for _, v := range latest {
+		switch v.Decision {
+		case v1alpha1.DecisionApprove:
+			approvals = append(approvals, v)
+		case v1alpha1.DecisionDeny:
+			denials = append(denials, v)
+		case v1alpha1.DecisionWithdraw: // nothing is left of it
+		}
+	}
+	slices.SortFunc(approvals, earlier)
+	slices.SortFunc(denials, earlier)
+	return approvals, denials
+}
+
+// latestVotes gives the vote of each person that stands, and the denials of nobody in particular.
+func latestVotes(votes []Vote, requirements int) (latest map[string]Vote, denials []Vote) {
+	latest = map[string]Vote{}
 	for _, v := range votes {
 		meets := accepted(v, requirements)
 		switch {
@@ -23,18 +40,7 @@ func standing(votes []Vote, requirements int) (approvals, denials []Vote) {
 			delete(latest, v.Person)
 		}
 	}
-	for _, v := range latest {
-		switch v.Decision {
-		case v1alpha1.DecisionApprove:
-			approvals = append(approvals, v)
-		case v1alpha1.DecisionDeny:
-			denials = append(denials, v)
-		case v1alpha1.DecisionWithdraw: // nothing is left of it
-		}
-	}
-	slices.SortFunc(approvals, earlier)
-	slices.SortFunc(denials, earlier)
-	return approvals, denials
+	return latest, denials
 }
 
 // decisions are those that are known. Any other could not help a request.

@@ -118,7 +118,7 @@ func (s *Snapshot) CalendarOf(namespace, name string) (*calendar.Calendar, error
 		return nil, fmt.Errorf("there is no Calendar %q in namespace %s", name, namespace)
 	}
 	if len(entry.errs) > 0 {
-		return nil, fmt.Errorf("Calendar %s/%s is not valid: %w", namespace, name, entry.errs.ToAggregate()) //nolint:staticcheck // a kind begins with a capital
+		return nil, fmt.Errorf("Calendar %s/%s is not valid: %w", namespace, name, entry.errs.ToAggregate())
 	}
 	return entry.calendar, nil
 }

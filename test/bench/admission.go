@@ -38,12 +38,17 @@ func measureAdmission(ctx context.Context) ([]Result, error) {
 		return nil, err
 	}
 	race := &race{
-		ours:   &runner{client: person, resource: ours("actionrequests"), pid: stage.signoff.PID},
+		ours:   &runner{client: person, resource: ours("actionrequests"), pid: stage.pid()},
 		theirs: &runner{client: person, resource: theirs("actionrequests"), pid: idle.pid},
 	}
 	if err := race.ready(ctx); err != nil {
 		return nil, err
 	}
+	stop, err := startProfile("admission")
+	if err != nil {
+		return nil, err
+	}
+	defer stop()
 	return race.run(ctx)
 }
 
@@ -148,4 +153,3 @@ func (r *runner) cpu() (float64, error) {
 	}
 	return float64((now - r.atStart).Microseconds()) / (admissionRounds * admissionPairs), nil
 }
-

@@ -16,6 +16,8 @@ import (
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 	"sigs.k8s.io/controller-runtime/pkg/webhook"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
@@ -31,6 +33,8 @@ const (
 // serveIdle serves webhooks that allow everything, on the server of controller-runtime with the certificates that Signoff
 // demands too. It runs in a process of its own, so that its CPU time can be told from everything else.
 func serveIdle(ctx context.Context, dir string) error {
+	// As Signoff logs, since the server of controller-runtime makes a logger for every request.
+	log.SetLogger(zap.New())
 	port, err := os.ReadFile(filepath.Join(dir, "port"))
 	if err != nil {
 		return fmt.Errorf("failed to read the port: %w", err)
@@ -100,8 +104,12 @@ func launchIdle(dir string) (*idle, error) {
 	if err != nil {
 		return nil, fmt.Errorf("failed to find this program: %w", err)
 	}
+	logs, err := os.Create(filepath.Join(dir, "log"))
+	if err != nil {
+		return nil, fmt.Errorf("failed to create a log: %w", err)
+	}
 	command := exec.Command(self, "-idle", dir)
-	command.Stderr = os.Stderr
+	command.Stderr = logs
 	command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := command.Start(); err != nil {
 		return nil, fmt.Errorf("failed to start the webhooks that do nothing: %w", err)
@@ -109,6 +117,7 @@ func launchIdle(dir string) (*idle, error) {
 	return &idle{pid: command.Process.Pid, stop: func() {
 		_ = command.Process.Kill()
 		_ = command.Wait()
+		_ = logs.Close()
 	}}, nil
 }
 

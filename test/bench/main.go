@@ -43,10 +43,13 @@ func main() {
 func run(ctx context.Context) error {
 	only := flag.String("only", "", "the parts to measure, separated by commas; empty: all of "+names())
 	idle := flag.String("idle", "", "serve webhooks that do nothing, with the certificates of this folder: what admission is compared with")
+	flag.StringVar(&profile, "profile", "", "run Signoff in this process and write CPU profiles to this folder; the numbers mean nothing then")
 	flag.Parse()
-	log.SetLogger(logr.Discard())
 	if *idle != "" {
 		return serveIdle(ctx, *idle)
+	}
+	if profile == "" {
+		log.SetLogger(logr.Discard())
 	}
 	results, err := measure(ctx, *only)
 	if err != nil {

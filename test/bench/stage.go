@@ -53,8 +53,10 @@ func (s *stage) raise(ctx context.Context, control env.Options, options system.O
 	if s.root, err = assets.Root(); err != nil {
 		return err
 	}
-	if options.Binary, err = s.build(ctx); err != nil {
-		return err
+	if profile == "" {
+		if options.Binary, err = s.build(ctx); err != nil {
+			return err
+		}
 	}
 	control.CRDs = true
 	tell("starting etcd and kube-apiserver")
@@ -130,8 +132,18 @@ func (s *stage) compared(context.Context) error {
 	return nil
 }
 
+// pid is the process of Signoff.
+func (s *stage) pid() int {
+	if s.signoff.PID == 0 {
+		return os.Getpid()
+	}
+	return s.signoff.PID
+}
+
 // as gives a client that acts as somebody. It sends objects as they are, so that both sides of a comparison cost it the same.
 func as(config *rest.Config) (dynamic.Interface, error) {
+	config = rest.CopyConfig(config)
+	config.WarningHandler = rest.NoWarnings{}
 	client, err := dynamic.NewForConfig(config)
 	if err != nil {
 		return nil, fmt.Errorf("failed to make a client: %w", err)

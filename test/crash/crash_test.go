@@ -111,7 +111,7 @@ func TestKilledAtRandom(t *testing.T) {
 	})
 	people.Go(func() { w.approve(ctx) })
 
-	random := rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 0)) //nolint:gosec // moments, not secrets
+	random := rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 0))
 	for range kills {
 		// This waits for a moment that nothing marks: the point is to be killed anywhere.
 		pause(ctx, time.Duration(20+random.IntN(700))*time.Millisecond)

@@ -112,7 +112,7 @@ func eventually(t *testing.T, what string, check func() (bool, string)) {
 		if time.Now().After(deadline) {
 			t.Fatalf("%s did not happen within %s; last seen: %s", what, patience, saw)
 		}
-		time.Sleep(20 * time.Millisecond)
+		<-time.After(20 * time.Millisecond)
 	}
 }
 
@@ -182,7 +182,7 @@ func vote(t *testing.T, who env.Person, approval *v1alpha1.Approval, decision v1
 
 func patch(t *testing.T, who env.Person, object client.Object, body string) error {
 	t.Helper()
-	return as(t, who).Patch(t.Context(), object.DeepCopyObject().(client.Object), client.RawPatch("application/merge-patch+json", []byte(body))) //nolint:forcetypeassert // every object of ours is a client.Object
+	return as(t, who).Patch(t.Context(), object.DeepCopyObject().(client.Object), client.RawPatch("application/merge-patch+json", []byte(body)))
 }
 
 // refused checks that a write was refused with the words that help.

@@ -266,8 +266,8 @@ func TestActionRefused(t *testing.T) {
 		status metav1.StatusReason
 		words  []string
 	}{
-		"MisspeltField": {func(a *v1alpha1.Action) { a.Spec.Rules[0].When = "inputs.enviroment == 'staging'" }, metav1.StatusReasonInvalid,
-			[]string{"spec.rules[0].when", "line 1, column", "enviroment", `did you mean "environment"?`}},
+		"MisspeltField": {func(a *v1alpha1.Action) { a.Spec.Rules[0].When = "inputs.environmen == 'staging'" }, metav1.StatusReasonInvalid,
+			[]string{"spec.rules[0].when", "line 1, column", "line 1, column 8", `did you mean "environment"?`}},
 		"NotBoolean":   {func(a *v1alpha1.Action) { a.Spec.Rules[0].When = "inputs.environment" }, metav1.StatusReasonInvalid, []string{"spec.rules[0].when", "true or false is needed"}},
 		"UnknownStage": {func(a *v1alpha1.Action) { a.Spec.Rules[1].Stages = []string{"owner"} }, metav1.StatusReasonInvalid, []string{"spec.rules[1].stages[0]", `supported values: "owners"`}},
 		"BadTemplate":  {func(a *v1alpha1.Action) { a.Spec.Target.Name = "${inputs.service" }, metav1.StatusReasonInvalid, []string{"spec.target.name"}},
@@ -288,7 +288,7 @@ func TestActionRefused(t *testing.T) {
 
 // TestForgedReview is security case 35: whoever is not the API server is cut off before a byte is decoded.
 func TestForgedReview(t *testing.T) {
-	transport := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}} //nolint:gosec // the test is the attacker
+	transport := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, signoff.WebhookURL+"/validate/actionrequests", strings.NewReader(`{}`))
 	if err != nil {
 		t.Fatal(err)

@@ -115,7 +115,7 @@ func admin(t *testing.T) client.Client {
 
 func eventually(t *testing.T, what string, check func() (bool, string)) {
 	t.Helper()
-	for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); ; <-time.After(20 * time.Millisecond) {
 		ok, saw := check()
 		if ok {
 			return

@@ -1,4 +1,0 @@
-package main
-import "context"
-func measureLifecycle(context.Context) ([]Result, error) { return nil, nil }
-func measureMemory(context.Context) ([]Result, error) { return nil, nil }
