@@ -76,20 +76,18 @@ func (s *scope) hold(ctx context.Context, problem *gate.Problem) error {
 	s.waiting(phase, problem.Reason, problem.Message, first)
 	s.condition(v1alpha1.ConditionAuthorized, false, problem.Reason, problem.Message)
 	s.showVerdict()
-	if problem.Transient {
-		s.at(s.now.Add(s.backoff()))
+	if problem.Transient || s.judgement.Volatile {
+		s.lookAgain()
 	}
 	return s.store(ctx)
 }
 
-// backoff grows with the time for which a fact could not be read: an event may never come for it.
-func (s *scope) backoff() time.Duration {
-	const shortest, longest = time.Second, 5 * time.Minute
-	condition := meta.FindStatusCondition(s.request.Status.Conditions, v1alpha1.ConditionAuthorized)
-	if condition == nil {
-		return shortest
-	}
-	return min(max(s.now.Sub(condition.LastTransitionTime.Time), shortest), longest)
+// lookAgain makes a request that rests on facts be judged again although nothing wakes it: after a pause that grows with its
+// age, from a second to five minutes.
+func (s *scope) lookAgain() {
+	const shortest, longest, part = time.Second, 5 * time.Minute, 10
+	age := s.now.Sub(s.request.CreationTimestamp.Time)
+	s.at(s.now.Add(min(max(age/part, shortest), longest)))
 }
 
 // held tells whether the start must wait although everybody agreed, and shows why.
@@ -103,6 +101,9 @@ func (s *scope) held() bool {
 	holds := s.judgement.Verdict.By(v1alpha1.EffectHold)
 	if len(holds) == 0 {
 		return false
+	}
+	if s.judgement.Volatile {
+		s.lookAgain()
 	}
 	var names []string
 	for _, rule := range holds {

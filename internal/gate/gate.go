@@ -77,6 +77,8 @@ type Judgement struct {
 	Vars expression.Vars
 	// Target is the live target, where something needs it.
 	Target *unstructured.Unstructured
+	// Volatile says that the judgement rests on objects that may change without anybody telling.
+	Volatile bool
 	// Verdict is the answer of the rules.
 	Verdict *decision.Verdict
 	// Stages are the stages that must approve, with every template filled in.

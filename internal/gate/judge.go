@@ -119,6 +119,7 @@ func (r *run) gather(ctx context.Context) *Problem {
 	if action.Target == nil || (!needsTarget && !needsNamespace) {
 		return nil
 	}
+	r.out.Volatile = true
 	ref, problem := r.targetRef(ctx)
 	if problem != nil {
 		return problem

@@ -2,65 +2,41 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"path/filepath"
-	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
-
-	"golang.org/x/sync/errgroup"
-	"k8s.io/apimachinery/pkg/util/uuid"
-	"k8s.io/client-go/dynamic"
-	"k8s.io/client-go/rest"
-
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
-
-	"github.com/signoff-dev/signoff/api/v1alpha1"
-	"github.com/signoff-dev/signoff/internal/config"
-	"github.com/signoff-dev/signoff/internal/identity"
-	"github.com/signoff-dev/signoff/test/env"
-	"github.com/signoff-dev/signoff/test/system"
 )
 
 const (
+	lifecycleWarmUp   = 10
 	lifecycleCounted  = 20
 	lifecycleRounds   = 5
 	lifecyclePairs    = 30
 	lifecycleApproved = 15
 	throughputRounds  = 3
 	throughputAtOnce  = 200
-	lifecyclePatience = 2 * time.Minute
 )
 
-// theatre is where requests live, and where the same writes are made by hand.
-type theatre struct {
-	*stage
-	hands    hands
-	observer *observer
-	audit    auditLog
-	metrics  string
-	played   atomic.Int64
-	scripts  map[string]script
-	// mu guards names, by which the recorded request is known.
-	mu    sync.Mutex
-	names map[string]recordedNames
-}
-
-// recordedNames are the names in a script that must be replaced.
-type recordedNames struct{ request, uid, service, tag string }
-
+// measureLifecycle lets requests live from their creation to their execution, and makes the same writes by hand by turns.
 func measureLifecycle(ctx context.Context) ([]Result, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	t, err := open(ctx)
+	t, err := openTheatre(ctx)
 	if err != nil {
 		return nil, err
 	}
-	defer t.lower()
+	defer t.close()
+	if err := t.warmUp(ctx); err != nil {
+		return nil, err
+	}
+	stop, err := startProfile("lifecycle")
+	if err != nil {
+		return nil, err
+	}
+	defer stop()
 	var results []Result
-	for _, part := range []func(context.Context) ([]Result, error){t.warmUp, t.writes, t.latency, t.throughput, t.retained} {
+	for _, part := range []func(context.Context) ([]Result, error){t.counts, t.latency, t.throughput, t.retained} {
 		found, err := part(ctx)
 		if err != nil {
 			return nil, err
@@ -68,4 +44,132 @@ func measureLifecycle(ctx context.Context) ([]Result, error) {
 		results = append(results, found...)
 	}
 	return results, nil
+}
+
+// warmUp waits until Signoff knows the catalog, learns the scripts, and lets everything run a few times.
+func (t *theatre) warmUp(ctx context.Context) error {
+	err := within(ctx, time.Minute, "requests are admitted", func() (bool, error) {
+		_, err := t.live(ctx, allowedAt, 0)
+		return err == nil, nil
+	})
+	if err != nil {
+		return err
+	}
+	for _, environment := range []string{allowedAt, approvedAt} {
+		if err := t.rehearse(ctx, environment); err != nil {
+			return err
+		}
+		if _, _, err := t.pairs(ctx, environment, lifecycleWarmUp); err != nil {
+			return err
+		}
+	}
+	t.executed.Store(0)
+	t.atStart, err = liveHeap(ctx, t.metrics)
+	return err
+}
+
+// counts counts what the API server is asked for one request after the other.
+func (t *theatre) counts(ctx context.Context) ([]Result, error) {
+	var results []Result
+	for _, kind := range []struct{ name, environment string }{{"allowed", allowedAt}, {"approved", approvedAt}} {
+		if _, err := t.audit.between(ctx); err != nil {
+			return nil, err
+		}
+		for i := range lifecycleCounted {
+			if _, err := t.live(ctx, kind.environment, i); err != nil {
+				return nil, err
+			}
+		}
+		asked, err := t.audit.between(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if writes := len(t.scripts[kind.environment].script); writes*lifecycleCounted != asked.writes {
+			tell(fmt.Sprintf("%d requests made %d writes, but the script that is played by hand has %d each", lifecycleCounted, asked.writes, writes))
+		}
+		results = append(results, asked.results(kind.name, lifecycleCounted)...)
+	}
+	return results, nil
+}
+
+// pairs plays requests and makes the same writes by hand, by turns.
+func (t *theatre) pairs(ctx context.Context, environment string, count int) (ours, byHand []float64, err error) {
+	for i := range count {
+		took, err := t.live(ctx, environment, i)
+		if err != nil {
+			return nil, nil, err
+		}
+		ours = append(ours, float64(took.Microseconds()))
+		if took, err = t.byHand(ctx, environment, i); err != nil {
+			return nil, nil, err
+		}
+		byHand = append(byHand, float64(took.Microseconds()))
+	}
+	return ours, byHand, nil
+}
+
+// latency compares how long a request takes from its creation to its execution with the same writes by hand.
+func (t *theatre) latency(ctx context.Context) ([]Result, error) {
+	var results []Result
+	for _, kind := range []struct {
+		suffix, environment string
+		pairs               int
+	}{{"", allowedAt, lifecyclePairs}, {"-approved", approvedAt, lifecycleApproved}} {
+		var ratios, mine, other []float64
+		for range lifecycleRounds {
+			ours, byHand, err := t.pairs(ctx, kind.environment, kind.pairs)
+			if err != nil {
+				return nil, err
+			}
+			a, b := median(ours), median(byHand)
+			ratios, mine, other = append(ratios, a/b), append(mine, a), append(other, b)
+		}
+		results = append(results,
+			Result{"lifecycle/ratio-p50" + kind.suffix, median(ratios), ratio},
+			Result{"lifecycle/p50" + kind.suffix, median(mine), microseconds},
+			Result{"lifecycle/p50-by-hand" + kind.suffix, median(other), microseconds})
+	}
+	return results, nil
+}
+
+// throughput compares how long many requests at once take with the same writes by hand, all at once too.
+func (t *theatre) throughput(ctx context.Context) ([]Result, error) {
+	var ratios, mine, other []float64
+	for range throughputRounds {
+		a, err := atOnce(ctx, t.live)
+		if err != nil {
+			return nil, err
+		}
+		b, err := atOnce(ctx, t.byHand)
+		if err != nil {
+			return nil, err
+		}
+		ratios, mine, other = append(ratios, a/b), append(mine, a), append(other, b)
+	}
+	return []Result{
+		{"lifecycle/ratio-throughput", median(ratios), ratio},
+		{"lifecycle/throughput", median(mine), perSecond},
+		{"lifecycle/throughput-by-hand", median(other), perSecond},
+	}, nil
+}
+
+// atOnce does something many times at once and gives how often it was done per second.
+func atOnce(ctx context.Context, do func(context.Context, string, int) (time.Duration, error)) (float64, error) {
+	errs := make([]error, throughputAtOnce)
+	var group sync.WaitGroup
+	begin := time.Now()
+	for i := range throughputAtOnce {
+		group.Go(func() { _, errs[i] = do(ctx, allowedAt, i) })
+	}
+	group.Wait()
+	return throughputAtOnce / time.Since(begin).Seconds(), errors.Join(errs...)
+}
+
+// retained is what the running process keeps of every request that it has executed.
+func (t *theatre) retained(ctx context.Context) ([]Result, error) {
+	heap, err := liveHeap(ctx, t.metrics)
+	if err != nil {
+		return nil, err
+	}
+	return []Result{{"memory/executed", (heap - t.atStart) / float64(t.executed.Load()), bytesEach}}, nil
 }

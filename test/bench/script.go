@@ -109,7 +109,10 @@ func targetPatch(versions []version) (body, manager string, err error) {
 }
 
 // hands are the people and accounts that make the writes of a script by hand.
-type hands struct{ requester, approver, operator, deployer dynamic.Interface }
+type hands struct{ requester, approver, operator, deployer hand }
+
+// hand is a client of one of them.
+type hand = dynamic.Interface
 
 // performance is a script with names of its own, ready to be played.
 type performance struct {
