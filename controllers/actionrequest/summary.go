@@ -120,8 +120,11 @@ func (s *scope) whyText(ref v1alpha1.StageReference) string {
 				continue
 			}
 			text := rule.Name
-			if rule.Message != "" {
+			switch {
+			case rule.Message != "":
 				text += " (" + rule.Message + ")"
+			case rule.Name == "default":
+				text = "every request for this Action needs it"
 			}
 			why = append(why, text)
 		}

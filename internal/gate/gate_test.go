@@ -336,7 +336,7 @@ func TestWarningsFitTheHeader(t *testing.T) {
 	subject := asking("alice", "deploy", `{"service":"checkout","environment":"production"}`)
 	warnings := gate.Warnings(t.Context(), gate.Judge(t.Context(), subject, monday), subject)
 	want := []string{
-		`needs 1 approval in stage "owners" from bob, carol (team payments) (not you). Rule: owned.`,
+		`needs 1 approval in stage "owners" from team payments (bob, carol; not you). Rule: owned.`,
 		`it expires Mon 30 Nov 12:00 UTC if nobody decides. Follow: kubectl wait -n payments actionrequest/r --for=condition=Finished --timeout=24h`,
 	}
 	if diff := cmp.Diff(want, warnings); diff != "" {

@@ -44,8 +44,8 @@ func (g *Gate) Warnings(ctx context.Context, j *Judgement, s *Subject) []string 
 	var warnings []string
 	for i := range j.Stages {
 		stage := &j.Stages[i]
-		warnings = append(warnings, fmt.Sprintf("needs %s in stage %q from %s (not you). Rule: %s.",
-			approvalsText(stage.Requirements), stage.Ref.Name, g.Who(j, stage.Requirements, &s.Requester), rulesFor(j, stage)))
+		warnings = append(warnings, fmt.Sprintf("needs %s in stage %q from %s. Rule: %s.",
+			approvalsText(stage.Requirements), stage.Ref.Name, g.from(j, stage.Requirements, &s.Requester), rulesFor(j, stage)))
 		if short := g.Short(ctx, j, stage.Requirements, &s.Requester); slices.ContainsFunc(short, func(n int) bool { return n > 0 }) {
 			warnings = append(warnings, fmt.Sprintf("nobody can meet stage %q as things are: %s needed, and too few people are able to. Add members, or cancel.",
 				stage.Ref.Name, Needs(stage.Requirements, nil)))
@@ -82,6 +82,21 @@ func untilText(j *Judgement) string {
 		return ""
 	}
 	return " until " + Time(j.Verdict.NextChange, j.Now)
+}
+
+// from says from whom approvals are needed, as "team payments (bob, carol; not you)".
+func (g *Gate) from(j *Judgement, requirements []v1alpha1.Requirement, requester *v1alpha1.Identity) string {
+	var named []string
+	for i := range requirements {
+		if text := ofWhom(&requirements[i].Approvers); text != "" && !slices.Contains(named, text) {
+			named = append(named, text)
+		}
+	}
+	people := g.People(j, requirements, requester) + "; not you"
+	if len(named) == 0 {
+		return people
+	}
+	return fmt.Sprintf("%s (%s)", strings.Join(named, "; "), people)
 }
 
 func approvalsText(requirements []v1alpha1.Requirement) string {

@@ -18,6 +18,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	ctrlconfig "sigs.k8s.io/controller-runtime/pkg/config"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/metrics/server"
@@ -124,7 +125,9 @@ func (p *Process) wakeAll() {
 
 func options(cfg *config.Configuration, parts Parts) ctrl.Options {
 	return ctrl.Options{
-		Scheme:                        Scheme(),
+		Scheme: Scheme(),
+		// Names of controllers are for metrics; a process that is started anew in a test may use them again.
+		Controller:                    ctrlconfig.Controller{SkipNameValidation: new(true)},
 		Cache:                         cacheOptions(),
 		Client:                        client.Options{Cache: &client.CacheOptions{DisableFor: []client.Object{&v1alpha1.Record{}}}},
 		Metrics:                       server.Options{BindAddress: cfg.Metrics.BindAddress},

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"syscall"
 	"time"
 
@@ -202,12 +203,22 @@ func (s *System) startBinary(ctx context.Context) error {
 		fmt.Sprintf("--admission=%t", s.options.Parts.Admission), fmt.Sprintf("--controllers=%t", s.options.Parts.Controllers))
 	command.Stdout, command.Stderr = logs, logs
 	command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := command.Start(); err != nil {
+	started, exited := make(chan error, 1), make(chan struct{})
+	go func() {
+		// The kernel kills the child when the thread that started it ends, so this one must stay until then.
+		runtime.LockOSThread()
+		defer close(exited)
+		defer func() { _ = logs.Close() }()
+		err := command.Start()
+		started <- err
+		if err == nil {
+			_ = command.Wait()
+		}
+	}()
+	if err := <-started; err != nil {
 		return fmt.Errorf("failed to start %s: %w", s.options.Binary, err)
 	}
 	s.PID = command.Process.Pid
-	exited := make(chan struct{})
-	go func() { defer close(exited); _ = command.Wait(); _ = logs.Close() }()
 	s.stop = func() { _ = command.Process.Signal(syscall.SIGTERM); waitOrKill(command, exited) }
 	return nil
 }

@@ -1,0 +1,3 @@
+package main
+import "context"
+func measureMemory(context.Context) ([]Result, error) { return nil, nil }

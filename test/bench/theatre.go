@@ -1,0 +1,205 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/uuid"
+	"k8s.io/client-go/rest"
+
+	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/identity"
+	"github.com/signoff-dev/signoff/test/env"
+	"github.com/signoff-dev/signoff/test/system"
+)
+
+// lifePatience bounds how long one request may take.
+const lifePatience = time.Minute
+
+// theatre is where requests live, and where the same writes are made by hand.
+type theatre struct {
+	*stage
+	hands
+	observer *observer
+	audit    auditLog
+	metrics  string
+	scripts  map[string]*recording
+	played   atomic.Int64
+	executed atomic.Int64
+	atStart  float64
+}
+
+// recording is the script of one kind of request, with the names that must be replaced in it.
+type recording struct {
+	script                     script
+	request, uid, service, tag string
+}
+
+// openTheatre starts a control plane with an audit log and Signoff on it. The caller must call lower.
+func openTheatre(ctx context.Context) (*theatre, error) {
+	dir, err := os.MkdirTemp("", "signoff-bench-")
+	if err != nil {
+		return nil, fmt.Errorf("failed to make a folder: %w", err)
+	}
+	t := &theatre{scripts: map[string]*recording{}, audit: auditLog{path: filepath.Join(dir, "audit.log")}}
+	configure, url, err := withMetrics()
+	if err != nil {
+		return nil, err
+	}
+	t.metrics = url
+	if t.stage, err = raise(ctx, env.Options{AuditLog: t.audit.path}, system.Options{Configure: configure}); err != nil {
+		return nil, err
+	}
+	t.audit.admin = t.cluster.Admin
+	if err := t.open(ctx); err != nil {
+		t.close()
+		return nil, err
+	}
+	return t, nil
+}
+
+func (t *theatre) close() {
+	t.lower()
+	_ = os.RemoveAll(filepath.Dir(t.audit.path))
+}
+
+func (t *theatre) open(ctx context.Context) error {
+	deployer := rest.CopyConfig(t.signoff.Operator)
+	deployer.Impersonate.UserName = identity.ServiceAccountUsername(env.CatalogNamespace, "deployer")
+	admin, err := as(t.cluster.Admin)
+	if err != nil {
+		return err
+	}
+	for client, config := range map[*hand]*rest.Config{
+		&t.requester: t.users.Alice.Config, &t.approver: t.users.Bob.Config, &t.operator: t.signoff.Operator, &t.deployer: deployer,
+	} {
+		if *client, err = as(config); err != nil {
+			return err
+		}
+	}
+	for i := range throughputAtOnce {
+		for _, service := range []string{serviceName(i), serviceByHand(i)} {
+			for _, namespace := range []string{allowedAt, approvedAt} {
+				if _, err := admin.Resource(deployments).Namespace(namespace).Create(ctx, newDeployment(service), metav1.CreateOptions{}); err != nil {
+					return fmt.Errorf("failed to create a Deployment: %w", err)
+				}
+			}
+		}
+	}
+	t.observer, err = observe(ctx, admin)
+	return err
+}
+
+func serviceName(i int) string   { return fmt.Sprintf("svc-%04d", i) }
+func serviceByHand(i int) string { return fmt.Sprintf("hnd-%04d", i) }
+
+// newDeployment is a target. No controller makes anything of it.
+func newDeployment(name string) *unstructured.Unstructured {
+	labels := map[string]any{"app": name}
+	return &unstructured.Unstructured{Object: map[string]any{
+		"apiVersion": "apps/v1", "kind": "Deployment", "metadata": map[string]any{"name": name},
+		"spec": map[string]any{
+			"selector": map[string]any{"matchLabels": labels},
+			"template": map[string]any{
+				"metadata": map[string]any{"labels": labels},
+				"spec": map[string]any{"containers": []any{
+					map[string]any{"name": "app", "image": "registry/" + name + ":1", "ports": []any{map[string]any{"containerPort": int64(8080)}}},
+					map[string]any{"name": "sidecar", "image": "registry/proxy:1"},
+				}},
+			},
+		},
+	}}
+}
+
+// live plays the life of one request and gives how long it took from its creation until the end was seen.
+func (t *theatre) live(ctx context.Context, environment string, target int) (time.Duration, error) {
+	name, tag := t.next("request")
+	life := t.observer.expect(name)
+	request := newRequest(v1alpha1.GroupVersion.Group, name, serviceName(target), environment, tag)
+	ctx, cancel := context.WithTimeout(ctx, lifePatience)
+	defer cancel()
+	begin := time.Now()
+	if _, err := t.requester.Resource(ours("actionrequests")).Namespace(env.WorkNamespace).Create(ctx, request, metav1.CreateOptions{}); err != nil {
+		return 0, fmt.Errorf("failed to create request %s: %w", name, err)
+	}
+	if environment == approvedAt {
+		if err := t.vote(ctx, life); err != nil {
+			return 0, fmt.Errorf("failed to approve request %s: %w", name, err)
+		}
+	}
+	select {
+	case <-ctx.Done():
+		return 0, fmt.Errorf("request %s did not end: %w", name, ctx.Err())
+	case end := <-life.finished:
+		if end.outcome != string(v1alpha1.OutcomeSucceeded) {
+			return 0, fmt.Errorf("request %s ended as %s", name, end.outcome)
+		}
+		t.executed.Add(1)
+		return end.at.Sub(begin), nil
+	}
+}
+
+func (t *theatre) vote(ctx context.Context, life *life) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case approval := <-life.approval:
+		body := []byte(`{"spec":{"vote":{"decision":"Approve"}}}`)
+		_, err := t.approver.Resource(ours("approvals")).Namespace(env.WorkNamespace).Patch(ctx, approval, types.MergePatchType, body, metav1.PatchOptions{})
+		return err
+	}
+}
+
+// next gives names that were not used before: of a request, and of the version to deploy.
+func (t *theatre) next(prefix string) (name, tag string) {
+	n := t.played.Add(1)
+	return fmt.Sprintf("%s-%06d", prefix, n), fmt.Sprintf("1.%06d", n)
+}
+
+// byHand makes the writes of the life of one request by hand, and gives how long they took.
+func (t *theatre) byHand(ctx context.Context, environment string, target int) (time.Duration, error) {
+	r := t.scripts[environment]
+	name, tag := t.next("by-hand")
+	performance, err := t.prepare(r.script, strings.NewReplacer(
+		r.request, name, r.uid, string(uuid.NewUUID()), r.service, serviceByHand(target), r.tag, tag,
+		v1alpha1.GroupVersion.String(), theirs("").GroupVersion().String(),
+	))
+	if err != nil {
+		return 0, err
+	}
+	begin := time.Now()
+	err = performance.play(ctx)
+	return time.Since(begin), err
+}
+
+// rehearse records the script of one kind of request.
+func (t *theatre) rehearse(ctx context.Context, environment string) error {
+	t.observer.record()
+	if _, err := t.live(ctx, environment, 0); err != nil {
+		return err
+	}
+	// The versions come over several watches.
+	if err := pause(ctx, 500*time.Millisecond); err != nil {
+		return err
+	}
+	r := &recording{service: serviceName(0)}
+	versions := t.observer.versions()
+	for i := range versions {
+		if object := versions[i].object; versions[i].added && versions[i].resource == ours("actionrequests") {
+			r.request, r.uid = object.GetName(), string(object.GetUID())
+			r.tag = "1." + strings.TrimPrefix(r.request, "request-")
+		}
+	}
+	var err error
+	r.script, err = scriptOf(versions)
+	t.scripts[environment] = r
+	return err
+}
