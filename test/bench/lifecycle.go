@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 )
@@ -39,7 +40,7 @@ func measureLifecycle(ctx context.Context) ([]Result, error) {
 	for _, part := range []func(context.Context) ([]Result, error){t.counts, t.latency, t.throughput, t.retained} {
 		found, err := part(ctx)
 		if err != nil {
-			return nil, err
+			return nil, errors.Join(err, tail(t.log))
 		}
 		results = append(results, found...)
 	}
@@ -162,7 +163,12 @@ func atOnce(ctx context.Context, do func(context.Context, string, int) (time.Dur
 		group.Go(func() { _, errs[i] = do(ctx, allowedAt, i) })
 	}
 	group.Wait()
-	return throughputAtOnce / time.Since(begin).Seconds(), errors.Join(errs...)
+	took := time.Since(begin).Seconds()
+	failed := slices.DeleteFunc(errs, func(err error) bool { return err == nil })
+	if len(failed) > 0 {
+		return 0, fmt.Errorf("%d of %d failed, the first: %w", len(failed), throughputAtOnce, failed[0])
+	}
+	return throughputAtOnce / took, nil
 }
 
 // retained is what the running process keeps of every request that it has executed.

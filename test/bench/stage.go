@@ -37,6 +37,8 @@ type stage struct {
 	cluster *env.Cluster
 	users   *env.Users
 	signoff *system.System
+	// log is where the binary logs.
+	log string
 }
 
 // raise starts a control plane, installs Signoff on it, runs its binary, and fills the catalog. The caller must call lower.
@@ -73,9 +75,10 @@ func (s *stage) raise(ctx context.Context, control env.Options, options system.O
 		return err
 	}
 	tell("starting signoff")
-	options.Log = filepath.Join(s.cluster.Dir, "logs", "signoff.log")
+	s.log = filepath.Join(s.cluster.Dir, "logs", "signoff.log")
+	options.Log = s.log
 	if s.signoff, err = system.Start(ctx, s.cluster, options); err != nil {
-		return errors.Join(err, tail(options.Log))
+		return errors.Join(err, tail(s.log))
 	}
 	if err := s.signoff.Grant(ctx, env.CatalogNamespace, "deployer"); err != nil {
 		return err

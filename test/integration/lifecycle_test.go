@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"context"
 	"strings"
 	"testing"
 
@@ -260,12 +261,13 @@ func TestActionChangedWhileWaiting(t *testing.T) {
 	if err := as(t, users.Frank).Create(ctx, action); err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { _ = admin(t).Delete(context.Background(), action) })
 	r := ask(t, users.Alice, request("changing", `{}`))
 	reaches(t, r, v1alpha1.PhaseAwaitingApproval)
 	old := approvalsOf(t, r, 1)[0]
 
-	action.Spec.Execution.Steps[0].Apply.Manifests[0].Raw = []byte(`{"apiVersion":"v1","kind":"ConfigMap","metadata":{"namespace":"staging","name":"two-stages"},"data":{"more":"changed"}}`)
-	if err := as(t, users.Frank).Update(ctx, action); err != nil {
+	body := `[{"op":"replace","path":"/spec/execution/steps/0/apply/manifests/0","value":{"apiVersion":"v1","kind":"ConfigMap","metadata":{"namespace":"staging","name":"two-stages"},"data":{"more":"changed"}}}]`
+	if err := as(t, users.Frank).Patch(ctx, action, client.RawPatch(types.JSONPatchType, []byte(body))); err != nil {
 		t.Fatal(err)
 	}
 	approvals := approvalsOf(t, r, 2)
