@@ -2,6 +2,7 @@ package actionrequest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -69,15 +70,20 @@ func (s *scope) step(ctx context.Context, record *v1alpha1.Record, index int) (b
 		status = record.Status.Steps[index]
 	}
 	outcome, err := s.Runner.Step(ctx, record, step, status)
-	if err != nil {
-		return false, fmt.Errorf("failed to run step %s of request %s/%s: %w", step.Name, s.request.Namespace, s.request.Name, err)
-	}
 	if fresh {
 		record.Status.Steps = append(record.Status.Steps, outcome.Status)
 	} else {
 		record.Status.Steps[index] = outcome.Status
 	}
+	// What a resume rests on must be stored: that the step began, and on what.
+	changed := fresh || outcome.Status.Basis != status.Basis
 	switch {
+	case err != nil:
+		err = fmt.Errorf("failed to run step %s of request %s/%s: %w", step.Name, s.request.Namespace, s.request.Name, err)
+		if changed {
+			err = errors.Join(err, s.storeRecord(ctx, record))
+		}
+		return false, err
 	case outcome.Status.State == v1alpha1.StepFailed:
 		return false, s.conclude(ctx, record, v1alpha1.OutcomeFailed, fmt.Sprintf("step %s: %s", step.Name, outcome.Status.Message))
 	case outcome.Status.State == v1alpha1.StepDone && index == len(record.Spec.Steps)-1:
@@ -85,12 +91,12 @@ func (s *scope) step(ctx context.Context, record *v1alpha1.Record, index int) (b
 	case outcome.Status.State == v1alpha1.StepDone || outcome.Intent:
 		return true, s.storeRecord(ctx, record)
 	}
-	return false, s.await(ctx, record, step, fresh, outcome.Waiting)
+	return false, s.await(ctx, record, step, changed, outcome.Waiting)
 }
 
 // await leaves a step that waits for objects, and makes their changes wake the request.
-func (s *scope) await(ctx context.Context, record *v1alpha1.Record, step *v1alpha1.RenderedStep, fresh bool, objects []v1alpha1.ObjectReference) error {
-	if fresh {
+func (s *scope) await(ctx context.Context, record *v1alpha1.Record, step *v1alpha1.RenderedStep, changed bool, objects []v1alpha1.ObjectReference) error {
+	if changed {
 		if err := s.storeRecord(ctx, record); err != nil {
 			return err
 		}

@@ -44,7 +44,7 @@ func (s *scope) run(ctx context.Context) (time.Duration, error) {
 	if s.wake.IsZero() || s.request.Status.Outcome != "" {
 		return 0, nil
 	}
-	return max(s.wake.Sub(s.now), time.Millisecond), nil
+	return max(s.wake.Sub(s.Clock.Now()), time.Millisecond), nil
 }
 
 func (s *scope) next(ctx context.Context) error {

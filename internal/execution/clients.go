@@ -1,10 +1,13 @@
+// Package execution runs rendered steps, reads facts and watches objects as the ServiceAccounts that an Action names, never as the
+// operator itself.
 package execution
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"sync"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -17,68 +20,87 @@ import (
 	"github.com/signoff-dev/signoff/internal/identity"
 )
 
-// maxClients bounds how many clients are kept. One that was dropped is made again.
+// maxClients is how many clients are kept. One is made quickly; connections are shared by all of them.
 const maxClients = 256
 
-// Clients act as ServiceAccounts. What they may do is what RBAC gives those.
+// Clients gives a client for each ServiceAccount. It is safe for concurrent use.
 type Clients struct {
-	config *rest.Config
+	base   *rest.Config
 	mapper meta.RESTMapper
-
-	mu    sync.Mutex
-	cache *lru.Cache
+	cache  *lru.Cache
 }
 
-// NewClients makes clients that impersonate with the credentials of a configuration. Kinds are looked up in a mapper that
-// uses the operator's own rights, because discovery is denied to impersonated ServiceAccounts in constrained mode.
-func NewClients(config *rest.Config, mapper meta.RESTMapper) *Clients {
-	return &Clients{config: rest.CopyConfig(config), mapper: mapper, cache: lru.New(maxClients)}
+// NewClients returns clients that authenticate by cfg, the operator's own, and impersonate. The mapper finds resources by kind, as
+// the operator, since a ServiceAccount may not be allowed to.
+func NewClients(cfg *rest.Config, mapper meta.RESTMapper) *Clients {
+	return &Clients{base: rest.CopyConfig(cfg), mapper: mapper, cache: lru.New(maxClients)}
 }
 
-// For gives the client of a ServiceAccount. Only the user name is impersonated: the API server adds the groups, and constrained
-// impersonation allows nothing else.
+// account is a ServiceAccount.
+type account struct{ namespace, name string }
+
+// For returns the client of a ServiceAccount. It impersonates by the user name alone: the API server adds the groups, and
+// constrained impersonation of ServiceAccounts admits nothing else.
 func (c *Clients) For(namespace, serviceAccount string) (dynamic.Interface, error) {
-	username := identity.ServiceAccountUsername(namespace, serviceAccount)
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if found, ok := c.cache.Get(username); ok {
-		return found.(dynamic.Interface), nil //nolint:forcetypeassert // nothing else is put in
+	key, username := account{namespace, serviceAccount}, identity.ServiceAccountUsername(namespace, serviceAccount)
+	if namespace == "" || serviceAccount == "" {
+		return nil, errors.New("failed to make a client: namespace and name of the ServiceAccount are needed")
 	}
-	config := rest.CopyConfig(c.config)
-	config.Impersonate = rest.ImpersonationConfig{UserName: username}
-	client, err := dynamic.NewForConfig(config)
+	if client, ok := c.cache.Get(key); ok {
+		return client.(dynamic.Interface), nil //nolint:forcetypeassert // nothing else is stored below
+	}
+	cfg := rest.CopyConfig(c.base)
+	cfg.Impersonate = rest.ImpersonationConfig{UserName: username}
+	client, err := dynamic.NewForConfig(cfg)
 	if err != nil {
-		return nil, fmt.Errorf("failed to make a client for ServiceAccount %s/%s: %w", namespace, serviceAccount, err)
+		return nil, fmt.Errorf("failed to make a client for %s: %w", username, err)
 	}
-	c.cache.Add(username, client)
+	c.cache.Add(key, client)
 	return client, nil
 }
 
-// Resource gives the client of a ServiceAccount for the kind of an object, in its namespace.
-func (c *Clients) Resource(namespace, serviceAccount string, ref *v1alpha1.ObjectReference) (dynamic.ResourceInterface, error) {
-	version, err := schema.ParseGroupVersion(ref.APIVersion)
+// Get reads an object as the ServiceAccount. The error keeps what the API server said for the functions of apierrors.
+func (c *Clients) Get(ctx context.Context, namespace, serviceAccount string, ref v1alpha1.ObjectReference) (*unstructured.Unstructured, error) {
+	resource, err := c.Resource(namespace, serviceAccount, &ref)
 	if err != nil {
-		return nil, fmt.Errorf("failed to parse apiVersion %q: %w", ref.APIVersion, err)
+		return nil, fmt.Errorf("failed to read %s: %w", describe(ref), err)
 	}
-	mapping, err := c.mapper.RESTMapping(schema.GroupKind{Group: version.Group, Kind: ref.Kind}, version.Version)
+	object, err := resource.Get(ctx, ref.Name, metav1.GetOptions{})
 	if err != nil {
-		return nil, fmt.Errorf("failed to find kind %s in %s: %w", ref.Kind, ref.APIVersion, err)
+		return nil, fmt.Errorf("failed to read %s: %w", describe(ref), err)
+	}
+	return object, nil
+}
+
+// Resource gives the client of a ServiceAccount for the kind of an object, in its namespace. Whether the kind has namespaces is the
+// API server's to say: an object that seems to be in one when it is not, or the reverse, is refused as a bad request.
+func (c *Clients) Resource(namespace, serviceAccount string, ref *v1alpha1.ObjectReference) (dynamic.ResourceInterface, error) {
+	gvk := schema.FromAPIVersionAndKind(ref.APIVersion, ref.Kind)
+	mapping, err := c.mapper.RESTMapping(gvk.GroupKind(), gvk.Version)
+	if err != nil {
+		return nil, err
 	}
 	client, err := c.For(namespace, serviceAccount)
 	if err != nil {
 		return nil, err
 	}
-	if mapping.Scope.Name() == meta.RESTScopeNameRoot {
-		return client.Resource(mapping.Resource), nil
+	resource := client.Resource(mapping.Resource)
+	namespaced := mapping.Scope.Name() == meta.RESTScopeNameNamespace
+	switch {
+	case namespaced && ref.Namespace == "":
+		return nil, apierrors.NewBadRequest(fmt.Sprintf("%s is namespaced, but no namespace is given", ref.Kind))
+	case !namespaced && ref.Namespace != "":
+		return nil, apierrors.NewBadRequest(fmt.Sprintf("%s is not namespaced, but namespace %q is given", ref.Kind, ref.Namespace))
+	case namespaced:
+		return resource.Namespace(ref.Namespace), nil
 	}
-	return client.Resource(mapping.Resource).Namespace(ref.Namespace), nil
+	return resource, nil
 }
 
-// Get reads an object as a ServiceAccount.
-func (c *Clients) Get(ctx context.Context, namespace, serviceAccount string, ref v1alpha1.ObjectReference) (*unstructured.Unstructured, error) {
-	resource, err := c.Resource(namespace, serviceAccount, &ref)
-	if err != nil {
-		return nil, err
+// describe writes a reference as people do.
+func describe(ref v1alpha1.ObjectReference) string {
+	if ref.Namespace == "" {
+		return ref.Kind + " " + ref.Name
 	}
-	return resource.Get(ctx, ref.Name, metav1.GetOptions{})
+	return ref.Kind + " " + ref.Namespace + "/" + ref.Name
 }

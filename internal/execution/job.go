@@ -3,6 +3,7 @@ package execution
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -10,78 +11,115 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/client-go/dynamic"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 )
 
-// job creates a Job once and waits for its end. The name is that of the request and the step, so that a second one cannot
-// exist; a Job that was seen and is gone is not made again.
-func (a *attempt) job(ctx context.Context, resource dynamic.ResourceInterface, w *v1alpha1.RenderedWrite) error {
-	seen := a.outcome.Status.Basis
-	live, err := resource.Get(ctx, w.Object.Name, metav1.GetOptions{})
-	switch {
-	case apierrors.IsNotFound(err) && seen != "":
-		a.failed(fmt.Sprintf("Job %s/%s was created and is gone before it was seen to end. It is not run again", w.Object.Namespace, w.Object.Name))
-		return nil
-	case apierrors.IsNotFound(err):
-		return a.createJob(ctx, resource, w)
-	case err != nil:
-		return a.explain(w, err)
-	case !a.ours(live):
-		a.failed(fmt.Sprintf("a Job %s/%s exists that this request did not create", w.Object.Namespace, w.Object.Name))
-		return nil
+// job creates the Job of the step once and waits until it has ended. Its name is the same for one request and step, so that it
+// cannot be created twice; once its uid is stored, a Job that is gone is never created again.
+func (t *task) job(ctx context.Context) (Outcome, error) {
+	if len(t.step.Writes) != 1 {
+		return t.fail("a step with a Job can create one Job only"), nil
 	}
-	if seen == "" {
-		a.outcome.Status.Basis = string(live.GetUID())
+	if uid, created := t.basis(basisJob); created {
+		return t.observe(ctx, uid)
 	}
-	return a.judgeJob(w, live)
+	if t.expired() {
+		return t.fail("nothing was started: %s was over before the Job could be created", t.limit.name), nil
+	}
+	return t.create(ctx)
 }
 
-func (a *attempt) createJob(ctx context.Context, resource dynamic.ResourceInterface, w *v1alpha1.RenderedWrite) error {
-	object := &unstructured.Unstructured{}
-	if err := object.UnmarshalJSON(w.Body.Raw); err != nil {
-		a.failed(fmt.Sprintf("failed to read the rendered Job: %v", err))
-		return nil
+func (t *task) create(ctx context.Context) (Outcome, error) {
+	w := &t.step.Writes[0]
+	wanted := &unstructured.Unstructured{}
+	if err := wanted.UnmarshalJSON(w.Body.Raw); err != nil {
+		return t.fail("%s", explain(doing(w), err)), nil
 	}
-	created, err := resource.Create(ctx, object, metav1.CreateOptions{FieldManager: w.FieldManager})
+	resource, err := t.resource(w.Object)
 	if err != nil {
-		return a.explain(w, err)
+		return t.failed(doing(w), err)
 	}
-	a.outcome.Status.Basis = string(created.GetUID())
-	a.wait(w, "waiting for Job "+w.Object.Namespace+"/"+w.Object.Name)
-	return nil
+	job, err := resource.Create(ctx, wanted, metav1.CreateOptions{FieldManager: w.FieldManager, FieldValidation: metav1.FieldValidationStrict})
+	if apierrors.IsAlreadyExists(err) {
+		job, err = t.get(ctx, w.Object)
+		if err == nil && !t.owns(job, wanted) {
+			return t.fail("failed to %s: there is a Job of that name already, which this request did not create; delete it and make a new request", doing(w)), nil
+		}
+	}
+	if err != nil {
+		return t.failed(doing(w), err)
+	}
+	t.status.Basis = basisJob + string(job.GetUID())
+	out := t.waiting("waiting for " + describe(w.Object) + " to end")
+	out.Intent = true
+	return out, nil
 }
 
-func (a *attempt) ours(job *unstructured.Unstructured) bool {
+// owns reports whether the Job is what an earlier try of this step created: it has the labels, and runs the same.
+func (t *task) owns(job, wanted *unstructured.Unstructured) bool {
 	labels := job.GetLabels()
-	return labels[v1alpha1.LabelRequestUID] == string(a.record.Spec.RequestRef.UID) && labels[v1alpha1.LabelStep] == a.step.Name
+	if labels[v1alpha1.LabelRequestUID] != string(t.record.Spec.RequestRef.UID) || labels[v1alpha1.LabelStep] != t.step.Name {
+		return false
+	}
+	return slices.EqualFunc(commands(job), commands(wanted), slices.Equal)
 }
 
-func (a *attempt) judgeJob(w *v1alpha1.RenderedWrite, live *unstructured.Unstructured) error {
+// commands are the commands with their arguments of all containers.
+func commands(job *unstructured.Unstructured) [][]string {
+	list, _, _ := unstructured.NestedSlice(job.Object, "spec", "template", "spec", "containers")
+	var out [][]string
+	for _, item := range list {
+		container, _ := item.(map[string]any)
+		command, _, _ := unstructured.NestedStringSlice(container, "command")
+		args, _, _ := unstructured.NestedStringSlice(container, "args")
+		out = append(out, slices.Concat(command, []string{"--"}, args))
+	}
+	return out
+}
+
+// observe looks how the Job is doing.
+func (t *task) observe(ctx context.Context, uid string) (Outcome, error) {
+	w := &t.step.Writes[0]
+	live, err := t.get(ctx, w.Object)
+	switch {
+	case apierrors.IsNotFound(err):
+		return t.fail("%s was deleted before its end was seen; it is not created again. Look at what it has done, and make a new request if needed", describe(w.Object)), nil
+	case err != nil:
+		return t.failed("read "+describe(w.Object), err)
+	case string(live.GetUID()) != uid:
+		return t.fail("%s was replaced by another one; it is not created again", describe(w.Object)), nil
+	}
+	job, err := typed(live)
+	if err != nil {
+		return t.failed("read "+describe(w.Object), err)
+	}
+	if condition := conditionOf(job, batchv1.JobFailed); condition != nil {
+		return t.fail("%s failed: %s: %s. See: kubectl logs -n %s job/%s", describe(w.Object), condition.Reason, condition.Message, w.Object.Namespace, w.Object.Name), nil
+	}
+	if conditionOf(job, batchv1.JobComplete) != nil {
+		return t.await(ctx)
+	}
+	if t.expired() {
+		return t.fail("%s did not end within %s; it may still be running: kubectl delete -n %s job/%s", describe(w.Object), t.limit.name, w.Object.Namespace, w.Object.Name), nil
+	}
+	return t.waiting(fmt.Sprintf("waiting for %s to end", describe(w.Object))), nil
+}
+
+func typed(live *unstructured.Unstructured) (*batchv1.Job, error) {
 	job := &batchv1.Job{}
 	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(live.Object, job); err != nil {
-		return fmt.Errorf("failed to read Job %s/%s: %w", w.Object.Namespace, w.Object.Name, err)
+		return nil, fmt.Errorf("failed to decode the Job: %w", err)
 	}
-	for _, condition := range job.Status.Conditions {
-		if condition.Status != corev1.ConditionTrue {
-			continue
-		}
-		switch condition.Type {
-		case batchv1.JobComplete:
-			a.done(fmt.Sprintf("Job %s/%s is complete", w.Object.Namespace, w.Object.Name))
-			return nil
-		case batchv1.JobFailed:
-			a.failed(fmt.Sprintf("Job %s/%s failed: %s: %s", w.Object.Namespace, w.Object.Name, condition.Reason, condition.Message))
-			return nil
-		case batchv1.JobSuspended, batchv1.JobFailureTarget, batchv1.JobSuccessCriteriaMet:
-		}
-	}
-	a.wait(w, "waiting for Job "+w.Object.Namespace+"/"+w.Object.Name)
-	return nil
+	return job, nil
 }
 
-func (a *attempt) wait(w *v1alpha1.RenderedWrite, message string) {
-	a.outcome.Status.Message = cut(message)
-	a.outcome.Waiting = append(a.outcome.Waiting, w.Object)
+// conditionOf finds a condition that is True.
+func conditionOf(job *batchv1.Job, kind batchv1.JobConditionType) *batchv1.JobCondition {
+	for i := range job.Status.Conditions {
+		if c := &job.Status.Conditions[i]; c.Type == kind && c.Status == corev1.ConditionTrue {
+			return c
+		}
+	}
+	return nil
 }

@@ -2,12 +2,16 @@ package execution
 
 import (
 	"context"
+	"errors"
+	"slices"
 	"sync"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -15,56 +19,61 @@ import (
 )
 
 const (
-	// maxWatches bounds how many requests are watched for at once. Further ones are looked at from time to time.
+	// maxWatches bounds how many watches are open at once. Objects beyond it are looked at from time to time.
 	maxWatches = 512
-	// shortestPause and longestPause bound how long a broken or forbidden watch waits before the next look.
+	// shortestPause and longestPause bound how long a broken, forbidden or missing watch waits before the next look.
 	shortestPause = 2 * time.Second
 	longestPause  = time.Minute
 )
 
-// Watcher wakes requests when the objects that they wait for change. It watches as the ServiceAccount of the execution; where
-// that may not watch, the request is woken from time to time instead, ever more slowly.
+// Watcher wakes requests when the objects that they wait for change. It watches each object by itself, as the ServiceAccount of the
+// execution, so that it sees what that may see. Where that may not watch, where the watch breaks, and where too many are open, the
+// request is woken from time to time instead, ever more slowly: after 2 s, 4 s, and so on, up to a minute. It is safe for concurrent
+// use.
 type Watcher struct {
 	clients *Clients
 	clock   clock.WithTicker
 	wake    func(client.Object)
+	// slots holds one entry for each open watch.
+	slots chan struct{}
 
 	mu      sync.Mutex
 	running map[types.UID]*watching
+	stopped bool
+	looks   sync.WaitGroup
 }
 
 // watching is what runs for one request.
 type watching struct {
+	as      account
 	objects []v1alpha1.ObjectReference
 	stop    context.CancelFunc
 }
 
-// NewWatcher makes a watcher that calls wake with a request when one of its objects has changed.
+// NewWatcher returns a Watcher that calls wake with a request when one of its objects has changed. Wake may be called from several
+// goroutines at once, and once more after the request was forgotten.
 func NewWatcher(clients *Clients, clk clock.WithTicker, wake func(client.Object)) *Watcher {
-	return &Watcher{clients: clients, clock: clk, wake: wake, running: map[types.UID]*watching{}}
+	return &Watcher{clients: clients, clock: clk, wake: wake, slots: make(chan struct{}, maxWatches), running: map[types.UID]*watching{}}
 }
 
-// Watch makes changes of objects wake a request. It replaces what was watched for the request before.
+// Watch makes changes of the objects wake the request. It replaces what was watched for the request before.
 func (w *Watcher) Watch(request client.Object, namespace, serviceAccount string, objects []v1alpha1.ObjectReference) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if old := w.running[request.GetUID()]; old != nil {
-		if same(old.objects, objects) {
-			return
-		}
-		old.stop()
-		delete(w.running, request.GetUID())
+	as := account{namespace, serviceAccount}
+	if old := w.running[request.GetUID()]; old != nil && old.as == as && slices.Equal(old.objects, objects) {
+		return
 	}
-	if len(objects) == 0 {
+	w.forget(request.GetUID())
+	if w.stopped || len(objects) == 0 {
 		return
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	w.running[request.GetUID()] = &watching{objects: objects, stop: stop}
+	w.running[request.GetUID()] = &watching{as: as, objects: slices.Clone(objects), stop: stop}
 	named := &v1alpha1.ActionRequest{ObjectMeta: metav1.ObjectMeta{Namespace: request.GetNamespace(), Name: request.GetName(), UID: request.GetUID()}}
-	for i := range objects {
-		look := &look{Watcher: w, request: named, namespace: namespace, serviceAccount: serviceAccount, object: objects[i]}
-		look.blind = len(w.running) > maxWatches
-		go look.run(ctx)
+	for _, object := range objects {
+		look := &look{Watcher: w, request: named, as: as, object: object}
+		w.looks.Go(func() { look.run(ctx) })
 	}
 }
 
@@ -72,72 +81,96 @@ func (w *Watcher) Watch(request client.Object, namespace, serviceAccount string,
 func (w *Watcher) Forget(request types.UID) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.forget(request)
+}
+
+func (w *Watcher) forget(request types.UID) {
 	if old := w.running[request]; old != nil {
 		old.stop()
 		delete(w.running, request)
 	}
 }
 
-func same(a, b []v1alpha1.ObjectReference) bool {
-	if len(a) != len(b) {
-		return false
+// Stop ends everything and returns when nothing runs any more. Nothing is watched afterwards.
+func (w *Watcher) Stop() {
+	w.mu.Lock()
+	w.stopped = true
+	for request := range w.running {
+		w.forget(request)
 	}
-	for i := range a {
-		if a[i] != b[i] {
-			return false
-		}
-	}
-	return true
+	w.mu.Unlock()
+	w.looks.Wait()
 }
 
-// look watches one object for one request.
+// look looks at one object for one request.
 type look struct {
 	*Watcher
-	request                   *v1alpha1.ActionRequest
-	namespace, serviceAccount string
-	object                    v1alpha1.ObjectReference
-	blind                     bool
+	request *v1alpha1.ActionRequest
+	as      account
+	object  v1alpha1.ObjectReference
 }
 
 func (l *look) run(ctx context.Context) {
-	pause := shortestPause
 	for ctx.Err() == nil {
-		if !l.blind && l.watch(ctx) {
-			pause = shortestPause
-			continue
+		pauses := wait.Backoff{Duration: shortestPause, Factor: 2, Steps: 16, Cap: longestPause}
+		// A watch that has seen something was a good one, so that the pauses begin anew after it.
+		for l.follow(ctx) == 0 && ctx.Err() == nil {
+			l.pause(ctx, pauses.Step())
 		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-l.clock.After(pause):
-		}
-		l.wake(l.request)
-		pause = min(pause*2, longestPause)
+		l.pause(ctx, shortestPause)
 	}
 }
 
-// watch wakes the request at every change until the watch ends. It tells whether there was any.
-func (l *look) watch(ctx context.Context) bool {
-	resource, err := l.clients.Resource(l.namespace, l.serviceAccount, &l.object)
-	if err != nil {
-		return false
+// pause waits, and then wakes the request, since nobody knows what was missed.
+func (l *look) pause(ctx context.Context, pause time.Duration) {
+	timer := l.clock.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C():
+		l.wake(l.request)
 	}
-	events, err := resource.Watch(ctx, metav1.ListOptions{FieldSelector: fields.OneTermEqualSelector("metadata.name", l.object.Name).String()})
+}
+
+var errBusy = errors.New("too many watches are open")
+
+// follow wakes the request at every change until the watch ends, and returns how many there were.
+func (l *look) follow(ctx context.Context) int {
+	changes, err := l.open(ctx)
 	if err != nil {
-		return false
+		return 0
 	}
-	defer events.Stop()
-	seen := false
+	defer func() { <-l.slots }()
+	defer changes.Stop()
+	seen := 0
 	for {
 		select {
 		case <-ctx.Done():
 			return seen
-		case event, open := <-events.ResultChan():
-			if !open || event.Type == "ERROR" {
+		case change, open := <-changes.ResultChan():
+			if !open || change.Type == watch.Error {
 				return seen
 			}
-			seen = true
+			seen++
 			l.wake(l.request)
 		}
 	}
+}
+
+// open opens a watch and takes a slot for it. The first change it gives is the object as it now is.
+func (l *look) open(ctx context.Context) (watch.Interface, error) {
+	select {
+	case l.slots <- struct{}{}:
+	default:
+		return nil, errBusy
+	}
+	resource, err := l.clients.Resource(l.as.namespace, l.as.name, &l.object)
+	if err == nil {
+		var changes watch.Interface
+		if changes, err = resource.Watch(ctx, metav1.ListOptions{FieldSelector: fields.OneTermEqualSelector("metadata.name", l.object.Name).String()}); err == nil {
+			return changes, nil
+		}
+	}
+	<-l.slots
+	return nil, err
 }

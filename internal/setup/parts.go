@@ -94,7 +94,21 @@ func (p *Process) webhooks() error {
 
 func (p *Process) controllers() error {
 	wake := make(chan event.GenericEvent, 64)
-	watcher := execution.NewWatcher(p.clients, p.clock, func(request client.Object) { wake <- event.GenericEvent{Object: request} })
+	stopping := make(chan struct{})
+	watcher := execution.NewWatcher(p.clients, p.clock, func(request client.Object) {
+		select {
+		case wake <- event.GenericEvent{Object: request}:
+		case <-stopping:
+		}
+	})
+	if err := p.Manager.Add(everywhere(func(ctx context.Context) error {
+		<-ctx.Done()
+		close(stopping)
+		watcher.Stop()
+		return nil
+	})); err != nil {
+		return fmt.Errorf("failed to add the watcher: %w", err)
+	}
 	requests := &actionrequest.Reconciler{
 		Client: p.Manager.GetClient(), Reader: p.Manager.GetAPIReader(), Gate: p.Gate,
 		Clients: p.clients, Runner: execution.NewRunner(p.clients, p.clock), Watcher: watcher,

@@ -182,23 +182,20 @@ func (t *theatre) byHand(ctx context.Context, environment string, target int) (t
 
 // rehearse records the script of one kind of request.
 func (t *theatre) rehearse(ctx context.Context, environment string) error {
-	t.observer.record()
-	if _, err := t.live(ctx, environment, 0); err != nil {
-		return err
-	}
-	// The versions come over several watches.
-	if err := pause(ctx, 500*time.Millisecond); err != nil {
-		return err
-	}
 	r := &recording{service: serviceName(0)}
-	versions := t.observer.versions()
+	versions, err := t.observer.record(ctx, func() error {
+		_, err := t.live(ctx, environment, 0)
+		return err
+	})
+	if err != nil {
+		return err
+	}
 	for i := range versions {
 		if object := versions[i].object; versions[i].added && versions[i].resource == ours("actionrequests") {
 			r.request, r.uid = object.GetName(), string(object.GetUID())
 			r.tag = "1." + strings.TrimPrefix(r.request, "request-")
 		}
 	}
-	var err error
 	r.script, err = scriptOf(versions)
 	t.scripts[environment] = r
 	return err

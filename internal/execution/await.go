@@ -1,0 +1,108 @@
+package execution
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/cli-utils/pkg/kstatus/status"
+
+	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/expression"
+)
+
+// await ends the step if what it waits for holds of every object that it wrote. The time that is over does not undo what holds.
+func (t *task) await(ctx context.Context) (Outcome, error) {
+	if t.step.WaitFor == nil {
+		return t.done(), nil
+	}
+	for i := range t.step.Writes {
+		ref := t.step.Writes[i].Object
+		live, err := t.get(ctx, ref)
+		if apierrors.IsNotFound(err) {
+			return t.fail("%s was deleted while the step waited for it", describe(ref)), nil
+		}
+		if err != nil {
+			return t.failed("read "+describe(ref), err)
+		}
+		state, err := t.judge(ctx, live)
+		switch {
+		case err != nil:
+			return t.fail("%s: %v", describe(ref), err), nil
+		case state == "":
+			continue
+		case t.expired():
+			return t.fail("%s is over, waiting for %s: %s", t.limit.name, describe(ref), state), nil
+		}
+		return t.waiting("waiting for " + describe(ref) + ": " + state), nil
+	}
+	return t.done(), nil
+}
+
+// judge says what is still to come, or nothing if the object is as it should be. An error is final.
+func (t *task) judge(ctx context.Context, live *unstructured.Unstructured) (string, error) {
+	switch {
+	case t.step.WaitFor.Status == v1alpha1.WaitStatusCurrent:
+		return current(live)
+	case t.step.WaitFor.Expression != "":
+		program, err := t.program(t.step.WaitFor.Expression)
+		if err != nil {
+			return "", fmt.Errorf("the expression does not compile: %w", err)
+		}
+		return t.pending(ctx, program, live), nil
+	}
+	return "", errors.New("this version of Signoff does not know what to wait for")
+}
+
+func current(live *unstructured.Unstructured) (string, error) {
+	result, err := status.Compute(live)
+	if err != nil {
+		return fmt.Sprintf("its status cannot be read: %v", err), nil
+	}
+	switch result.Status {
+	case status.CurrentStatus:
+		return "", nil
+	case status.FailedStatus:
+		return "", fmt.Errorf("failed: %s", result.Message)
+	case status.TerminatingStatus:
+		return "", errors.New("is being deleted")
+	}
+	return result.Message, nil
+}
+
+// pending says that the expression does not hold yet. An error of it is no answer either: fields of a status are often missing at
+// first.
+func (t *task) pending(ctx context.Context, program *expression.Program, live *unstructured.Unstructured) string {
+	vars := expression.Vars{Values: map[string]any{"object": live.Object}, Now: t.now}
+	holds, err := program.EvalBool(ctx, vars, expression.NewBudget())
+	switch {
+	case err != nil:
+		return err.Error()
+	case !holds:
+		return fmt.Sprintf("%q does not hold yet", program.Source())
+	}
+	return ""
+}
+
+// waits compiles the expressions of waitFor.
+var waits = sync.OnceValues(func() (*expression.Compiler, error) { return expression.NewCompiler(expression.WaitFor, nil) })
+
+// program compiles an expression, once.
+func (r *Runner) program(source string) (*expression.Program, error) {
+	if program, ok := r.programs.Get(source); ok {
+		return program.(*expression.Program), nil //nolint:forcetypeassert // nothing else is stored below
+	}
+	compiler, err := waits()
+	if err != nil {
+		return nil, err
+	}
+	program, err := compiler.Bool(source)
+	if err != nil {
+		return nil, err
+	}
+	r.programs.Add(source, program)
+	return program, nil
+}

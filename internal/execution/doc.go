@@ -1,3 +1,0 @@
-// Package execution runs rendered steps as the ServiceAccount that an Action names, by impersonation, and never as the
-// operator itself.
-package execution

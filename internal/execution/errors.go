@@ -1,0 +1,97 @@
+package execution
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"unicode"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// maxMessage is the bound of the API for the message of a step.
+const maxMessage = 1024
+
+// isTransient reports whether trying again may help. What the API server refuses for a reason is final; everything else, a lost
+// connection above all, is not.
+func isTransient(err error) bool {
+	if meta.IsNoMatchError(err) {
+		return false
+	}
+	status, ok := statusOf(err)
+	if !ok {
+		return true
+	}
+	if len(conflicts(err)) > 0 {
+		return false
+	}
+	switch status.Code {
+	case http.StatusUnauthorized, http.StatusRequestTimeout, http.StatusConflict, http.StatusTooManyRequests:
+		// 401 is about the operator's own credentials, 409 about somebody else who wrote at the same moment.
+		return true
+	}
+	return status.Code >= http.StatusInternalServerError
+}
+
+// statusOf is what the API server answered, if it did.
+func statusOf(err error) (metav1.Status, bool) {
+	var status apierrors.APIStatus
+	if !errors.As(err, &status) {
+		return metav1.Status{}, false
+	}
+	return status.Status(), true
+}
+
+// isRejection reports whether the API server answered and did nothing.
+func isRejection(err error) bool {
+	status, ok := statusOf(err)
+	return ok && status.Code >= http.StatusBadRequest && status.Code < http.StatusInternalServerError && status.Code != http.StatusRequestTimeout
+}
+
+// conflicts says which fields of a server-side apply are owned by whom.
+func conflicts(err error) []string {
+	status, ok := statusOf(err)
+	if !ok || status.Details == nil {
+		return nil
+	}
+	var out []string
+	for _, cause := range status.Details.Causes {
+		if cause.Type == metav1.CauseTypeFieldManagerConflict {
+			out = append(out, cause.Field+" ("+cause.Message+")")
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// explain says in one line what went wrong, so that a person can act on it.
+func explain(doing string, err error) string {
+	if fields := conflicts(err); len(fields) > 0 {
+		return oneLine(fmt.Sprintf("failed to %s: other field managers own %s; set conflicts: Take to take these fields over, or leave them out",
+			doing, strings.Join(fields, ", ")))
+	}
+	if meta.IsNoMatchError(err) {
+		return oneLine(fmt.Sprintf("failed to %s: the API server does not serve this kind in this version", doing))
+	}
+	said, hint := err.Error(), ""
+	if status, ok := statusOf(err); ok && status.Message != "" {
+		said = status.Message
+	}
+	if apierrors.IsForbidden(err) {
+		hint = ". Grant it to the ServiceAccount, then make a new request"
+	}
+	return oneLine(fmt.Sprintf("failed to %s: %s%s", doing, said, hint))
+}
+
+// oneLine keeps a message within a line and within the bounds of the API.
+func oneLine(s string) string {
+	line := strings.Join(strings.FieldsFunc(s, func(r rune) bool { return unicode.IsControl(r) || r == ' ' }), " ")
+	if runes := []rune(line); len(runes) > maxMessage {
+		return string(runes[:maxMessage-1]) + "…"
+	}
+	return line
+}

@@ -1,0 +1,47 @@
+package execution
+
+import (
+	"fmt"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/signoff-dev/signoff/api/v1alpha1"
+)
+
+// defaultTimeout is how long all steps together may take where the Record does not say.
+const defaultTimeout = 30 * time.Minute
+
+// limit is when a step times out, and by what, in words.
+type limit struct {
+	end  time.Time
+	name string
+}
+
+// limitOf is the earlier end of execution.timeout, which counts from the claim, and the timeout of the step, which counts from when
+// the step began. A timeout that cannot be read counts as the default one, never as none.
+func limitOf(record *v1alpha1.Record, step *v1alpha1.RenderedStep, startedAt *metav1.Time) limit {
+	whole, err := record.Spec.Timeout.Value(defaultTimeout)
+	if err != nil {
+		whole = defaultTimeout
+	}
+	out := limit{end: record.Spec.ClaimedAt.Add(whole), name: fmt.Sprintf("execution.timeout (%s)", whole)}
+	own, err := step.Timeout.Value(0)
+	if err != nil || own <= 0 || startedAt == nil {
+		return out
+	}
+	if end := startedAt.Add(own); end.Before(out.end) {
+		return limit{end: end, name: fmt.Sprintf("the timeout of the step (%s)", own)}
+	}
+	return out
+}
+
+// Deadline is when a step times out: call Step again then, even if nothing changes.
+func (r *Runner) Deadline(record *v1alpha1.Record, step *v1alpha1.RenderedStep) time.Time {
+	for i := range record.Status.Steps {
+		if status := &record.Status.Steps[i]; status.Name == step.Name {
+			return limitOf(record, step, status.StartedAt).end
+		}
+	}
+	return limitOf(record, step, nil).end
+}

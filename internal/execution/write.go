@@ -1,0 +1,76 @@
+package execution
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/signoff-dev/signoff/api/v1alpha1"
+)
+
+// A step that must not be repeated, or that has something to wait for, remembers in basis how far it is.
+const (
+	// basisWritten says that everything is written, with the resourceVersion that came of it.
+	basisWritten = "written:"
+	// basisIntent says that a JSON patch is about to be sent, to the object at this resourceVersion.
+	basisIntent = "intent:"
+	// basisJob says that the Job exists, with its uid.
+	basisJob = "job:"
+)
+
+// basis gives what is remembered under the prefix.
+func (t *task) basis(prefix string) (string, bool) { return strings.CutPrefix(t.status.Basis, prefix) }
+
+var verbs = map[v1alpha1.WriteOperation]string{
+	v1alpha1.WriteApply: "apply", v1alpha1.WriteStrategicPatch: "patch", v1alpha1.WriteMergePatch: "patch",
+	v1alpha1.WriteJSONPatch: "patch", v1alpha1.WriteCreateJob: "create",
+}
+
+// doing says what a write does, for errors.
+func doing(w *v1alpha1.RenderedWrite) string { return verbs[w.Operation] + " " + describe(w.Object) }
+
+// repeatable does writes that have the same result however often they are sent. After a crash all of them are simply sent again.
+func (t *task) repeatable(ctx context.Context) (Outcome, error) {
+	if _, written := t.basis(basisWritten); !written {
+		if t.expired() {
+			return t.fail("nothing was written: %s was over before the step could begin", t.limit.name), nil
+		}
+		var object *unstructured.Unstructured
+		for i := range t.step.Writes {
+			var err error
+			if object, err = t.send(ctx, &t.step.Writes[i]); err != nil {
+				return t.failed(doing(&t.step.Writes[i]), err)
+			}
+		}
+		t.status.Basis = basisWritten + object.GetResourceVersion()
+	}
+	return t.await(ctx)
+}
+
+// send sends one write. Unknown and duplicate fields are refused rather than dropped: what was agreed to is what is stored.
+func (t *task) send(ctx context.Context, w *v1alpha1.RenderedWrite) (*unstructured.Unstructured, error) {
+	resource, err := t.resource(w.Object)
+	if err != nil {
+		return nil, err
+	}
+	options := metav1.PatchOptions{FieldManager: w.FieldManager, FieldValidation: metav1.FieldValidationStrict}
+	kind := types.ApplyPatchType
+	switch w.Operation {
+	case v1alpha1.WriteApply:
+		force := w.Conflicts == v1alpha1.ConflictsTake
+		options.Force = &force
+	case v1alpha1.WriteStrategicPatch:
+		kind = types.StrategicMergePatchType
+	case v1alpha1.WriteMergePatch:
+		kind = types.MergePatchType
+	case v1alpha1.WriteJSONPatch:
+		kind = types.JSONPatchType
+	default:
+		return nil, fmt.Errorf("operation %q is no patch", w.Operation)
+	}
+	return resource.Patch(ctx, w.Object.Name, kind, w.Body.Raw, options)
+}
