@@ -276,17 +276,23 @@ func TestVoterLosesTheRole(t *testing.T) {
 	at := metav1.NewTime(clock.Now().Add(time.Hour))
 	r := ask(t, "free-after-approval", func(s *v1alpha1.ActionRequestSpec) { s.NotBefore = &at })
 	reaches(t, r, v1alpha1.PhaseAwaitingApproval)
-	if err := approve(t, users.Dave, approval(t, r, v1alpha1.ApprovalOpen)); err != nil {
-		t.Fatal(err)
-	}
+	open := approval(t, r, v1alpha1.ApprovalOpen)
+	eventually(t, "the vote of dave", func() (bool, string) {
+		err := approve(t, users.Dave, open)
+		return err == nil, fmt.Sprint(err)
+	})
 	reaches(t, r, v1alpha1.PhaseHeld)
 	role := &v1alpha1.Role{}
 	if err := admin(t).Get(ctx, types.NamespacedName{Namespace: env.CatalogNamespace, Name: "dave"}, role); err != nil {
 		t.Fatal(err)
 	}
-	if err := as(t, users.Ada).Delete(ctx, role); err != nil {
+	if err := as(t, users.Ada).Delete(ctx, role.DeepCopy()); err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() {
+		role.ObjectMeta = metav1.ObjectMeta{Namespace: role.Namespace, Name: role.Name}
+		_ = admin(t).Create(context.Background(), role)
+	})
 	reaches(t, r, v1alpha1.PhaseAwaitingApproval)
 	approval(t, r, v1alpha1.ApprovalSuperseded)
 	clock.SetTime(at.Add(time.Minute))
