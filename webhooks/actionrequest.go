@@ -97,6 +97,9 @@ func (w *actionRequests) restore(req *admission.Request, request, old *v1alpha1.
 	if !w.isOperator(req) && lost(old, request) {
 		ops = append(ops, jsonpatch.NewOperation("add", "/metadata/finalizers", append(request.Finalizers, v1alpha1.RequestFinalizer)))
 	}
+	if verdict := request.Annotations[v1alpha1.AnnotationVerdict]; verdict != "" && !w.isOperator(req) {
+		ops = append(ops, jsonpatch.NewOperation("remove", "/metadata/annotations/signoff.dev~1verdict", nil))
+	}
 	switch {
 	case request.Spec.Cancellation == nil:
 	case old.Spec.Cancellation == nil:

@@ -71,7 +71,7 @@ func (w *actionRequests) create(ctx context.Context, req *admission.Request, req
 		}
 		return forbidden(problem.Reason, message)
 	}
-	return admission.Allowed("").WithWarnings(w.Gate.Warnings(ctx, judgement, gate.SubjectOf(request))...)
+	return admission.Allowed("").WithWarnings(w.Gate.Warnings(judgement, gate.SubjectOf(request))...)
 }
 
 // times refuses times that can never be kept.

@@ -5,6 +5,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
+	"unicode"
 
 	"gomodules.xyz/jsonpatch/v2"
 	admissionv1 "k8s.io/api/admission/v1"
@@ -15,10 +18,14 @@ import (
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/digest"
+	"github.com/signoff-dev/signoff/internal/gate"
 )
 
 // lastApplied is where kubectl apply keeps what it sent. Kept on an Approval, it would vote again and again.
 const lastApplied = "kubectl.kubernetes.io/last-applied-configuration"
+
+// maxComment is how many characters of a comment are stored.
+const maxComment = 1024
 
 type approvals struct{ *Deps }
 
@@ -44,12 +51,14 @@ func (w *approvals) mutate(ctx context.Context, req admission.Request) admission
 	}
 	spec := old.Spec.DeepCopy()
 	spec.Vote = nil
+	// Others read the comment in their terminals.
+	comment := printable(next.Spec.Vote.Comment)
 	var warnings []string
-	if standing := w.standing(ctx, old, &caller); standing != nil && standing.Decision == next.Spec.Vote.Decision && standing.Comment == next.Spec.Vote.Comment {
+	if standing := w.standing(ctx, old, &caller); standing != nil && standing.Decision == next.Spec.Vote.Decision && standing.Comment == comment {
 		warnings = append(warnings, fmt.Sprintf("no change: you voted %s at %s.", standing.Decision, standing.At.UTC().Format("15:04 MST")))
 	} else {
 		spec.Votes = append(spec.Votes, v1alpha1.Vote{
-			Decision: next.Spec.Vote.Decision, Comment: next.Spec.Vote.Comment,
+			Decision: next.Spec.Vote.Decision, Comment: comment,
 			Voter: caller, At: metav1.NewMicroTime(w.Clock.Now()), Digest: old.Spec.Digest,
 		})
 	}
@@ -58,6 +67,15 @@ func (w *approvals) mutate(ctx context.Context, req admission.Request) admission
 		return forbidden("", err.Error())
 	}
 	return patched(ops).WithWarnings(warnings...)
+}
+
+// printable escapes what cannot be shown, such as control characters and marks that turn the direction of writing.
+func printable(text string) string {
+	if !strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsGraphic(r) }) {
+		return text
+	}
+	escaped := strconv.QuoteToGraphic(text)
+	return gate.Cut(escaped[1:len(escaped)-1], maxComment)
 }
 
 // onlyVote refuses a write that votes and changes something else as well, and a vote on something that was not looked at.

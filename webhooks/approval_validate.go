@@ -49,7 +49,10 @@ func (w *approvals) validate(ctx context.Context, req admission.Request) admissi
 		return *refused
 	}
 	if errs := ownMetadata(next, old); len(errs) > 0 && !w.isOperator(&req) {
-		return invalid(&req, old.Name, errs)
+		// When its request goes, the Approval may be kept without an owner.
+		if allowed, err := w.mayGo(ctx, old); err != nil || !allowed {
+			return invalid(&req, old.Name, errs)
+		}
 	}
 	if apiequality.Semantic.DeepEqual(next.Spec, old.Spec) {
 		return admission.Allowed("")
@@ -167,6 +170,8 @@ func (w *approvals) judge(ctx context.Context, approval *v1alpha1.Approval, now 
 		return nil, &gate.Problem{Reason: v1alpha1.ReasonAlreadyDecided, Message: fmt.Sprintf("the request %s is over or gone. Nothing more can be decided here.", approval.Spec.RequestRef.Name)}
 	case err != nil:
 		return nil, &gate.Problem{Reason: v1alpha1.ReasonIndeterminate, Message: fmt.Sprintf("cannot read the request: %v. Try again.", err)}
+	case request.Spec.Cancellation != nil || request.DeletionTimestamp != nil:
+		return nil, &gate.Problem{Reason: v1alpha1.ReasonAlreadyDecided, Message: fmt.Sprintf("the request %s was cancelled or deleted. Nothing more can be decided here.", request.Name)}
 	}
 	judgement, problem := w.Gate.Context(ctx, gate.SubjectOf(request), now)
 	return judgement, problem

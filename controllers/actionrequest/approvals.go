@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/catalog"
 	"github.com/signoff-dev/signoff/internal/gate"
 	"github.com/signoff-dev/signoff/internal/quorum"
 )
@@ -83,7 +84,37 @@ func (s *scope) stage(ctx context.Context, stage *stageState) (bool, error) {
 		}
 		return over, err
 	}
-	return false, fmt.Errorf("stage %s was opened %d times for one digest; cancel the request and ask again", stage.Ref.ID(), maxRounds)
+	return true, s.finish(ctx, v1alpha1.OutcomeFailed, ending{reason: v1alpha1.ReasonUnsatisfiable,
+		message: fmt.Sprintf("Stage %s was approved %d times, and each time the approval no longer counted before the start was possible. Nothing was executed.", stage.Ref.Name, maxRounds)})
+}
+
+// denials ends the request where an approver has said no, whether the stage is required at the moment or not, and whatever else
+// keeps the request from going on: a denial is final.
+func (s *scope) denials(ctx context.Context) (bool, error) {
+	if s.judgement.Action == nil || s.judgement.Inputs == nil {
+		// Nobody can be judged as a voter, so the webhook accepts no votes either.
+		return false, nil
+	}
+	list := &v1alpha1.ApprovalList{}
+	if err := s.Client.List(ctx, list, s.ownApprovals()...); err != nil {
+		return false, fmt.Errorf("failed to list the Approvals of request %s/%s: %w", s.request.Namespace, s.request.Name, err)
+	}
+	for i := range list.Items {
+		approval := list.Items[i].DeepCopy()
+		if approval.Status.State != v1alpha1.ApprovalOpen || len(approval.Spec.Votes) == 0 {
+			continue
+		}
+		result := quorum.Count(gate.Demands(approval.Spec.Requirements), s.Gate.Votes(ctx, s.judgement, approval))
+		if result.State != v1alpha1.ApprovalDenied {
+			continue
+		}
+		stage := &stageState{Stage: &gate.Stage{Stage: &catalog.Stage{Ref: approval.Spec.Stage}}, approval: approval, result: result}
+		if err := s.closeAs(ctx, stage, v1alpha1.ApprovalDenied, decidedLines(stage)); err != nil {
+			return false, err
+		}
+		return true, s.denied(ctx, stage)
+	}
+	return false, nil
 }
 
 // count counts the votes of an Approval as they stand now. Again says that its votes no longer count and a new round is
@@ -158,6 +189,7 @@ func (s *scope) writeState(ctx context.Context, approval *v1alpha1.Approval, sta
 	if err := s.Client.Status().Update(ctx, approval); err != nil {
 		return fmt.Errorf("failed to close Approval %s/%s: %w", approval.Namespace, approval.Name, err)
 	}
+	s.closed[approval.Name] = true
 	s.event(approval, string(state), strings.Join(decided, " "))
 	return nil
 }

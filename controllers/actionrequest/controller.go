@@ -36,6 +36,7 @@ import (
 // +kubebuilder:rbac:groups=signoff.dev,namespace=signoff-system,resources=records,verbs=get;list;watch;create
 // +kubebuilder:rbac:groups=signoff.dev,namespace=signoff-system,resources=records/status,verbs=update;patch
 // +kubebuilder:rbac:groups=coordination.k8s.io,namespace=signoff-system,resources=leases,verbs=get;create;update
+// +kubebuilder:rbac:groups=authorization.k8s.io,resources=subjectaccessreviews,verbs=create
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 
 // remembered bounds how many recent writes the reconciler remembers.
@@ -55,6 +56,8 @@ type Reconciler struct {
 	Runner *execution.Runner
 	// Watcher wakes requests that wait for objects.
 	Watcher *execution.Watcher
+	// Rights asks what a requester may read.
+	Rights Rights
 	// Events tells what happened.
 	Events events.EventRecorder
 	// Clock tells the time.

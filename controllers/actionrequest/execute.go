@@ -9,6 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/execution"
 )
 
 // start claims the execution and begins it. Creating the Record is the lock: whoever creates it executes, once.
@@ -22,6 +23,9 @@ func (s *scope) start(ctx context.Context) error {
 	}
 	if err != nil {
 		return fmt.Errorf("failed to claim the execution of request %s/%s: %w", s.request.Namespace, s.request.Name, err)
+	}
+	if err := s.refresh(ctx); err != nil {
+		return err
 	}
 	s.event(s.request, v1alpha1.ReasonExecuting, fmt.Sprintf("Started as %s/%s, digest %s.", record.Spec.ActionRef.Namespace, record.Spec.ServiceAccountName, short(record.Spec.Digest)))
 	return s.proceed(ctx, record)
@@ -50,15 +54,34 @@ func (s *scope) proceed(ctx context.Context, record *v1alpha1.Record) error {
 		if index == len(record.Spec.Steps) {
 			return s.conclude(ctx, record, v1alpha1.OutcomeSucceeded, "")
 		}
-		if s.request.Spec.Cancellation != nil && index == len(record.Status.Steps) {
-			return s.conclude(ctx, record, v1alpha1.OutcomeCancelled, fmt.Sprintf("Cancelled before step %s.", record.Spec.Steps[index].Name))
+		if s.stopped() && safePoint(record, index) {
+			return s.conclude(ctx, record, v1alpha1.OutcomeCancelled, s.stopText()+" "+doneSoFar(record, index))
 		}
 		goOn, err := s.step(ctx, record, index)
+		if err == nil && goOn && index < len(record.Spec.Steps)-1 {
+			err = s.refresh(ctx)
+		}
 		if err != nil || !goOn {
 			return err
 		}
 	}
 	return s.concluded(ctx, record)
+}
+
+// safePoint tells whether an execution may stop here: before a step, or while a step has written everything and only waits. A
+// Job that runs is not such a point.
+func safePoint(record *v1alpha1.Record, index int) bool {
+	return index == len(record.Status.Steps) || execution.OnlyWaits(&record.Status.Steps[index])
+}
+
+func doneSoFar(record *v1alpha1.Record, index int) string {
+	switch {
+	case index == 0 && len(record.Status.Steps) == 0:
+		return "Nothing was executed."
+	case index < len(record.Status.Steps):
+		return fmt.Sprintf("Step %s had written its objects and was waiting; what it wrote stays.", record.Spec.Steps[index].Name)
+	}
+	return fmt.Sprintf("It stopped before step %s; earlier steps stay.", record.Spec.Steps[index].Name)
 }
 
 // step does the next thing for one step. It tells whether more can be done now.

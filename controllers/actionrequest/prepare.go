@@ -10,7 +10,6 @@ import (
 	"github.com/signoff-dev/signoff/internal/digest"
 	"github.com/signoff-dev/signoff/internal/expression"
 	"github.com/signoff-dev/signoff/internal/gate"
-	"github.com/signoff-dev/signoff/internal/plan"
 	"github.com/signoff-dev/signoff/internal/steps"
 )
 
@@ -51,11 +50,9 @@ func (s *scope) prepare(ctx context.Context) *gate.Problem {
 		return indeterminate(err)
 	}
 	s.plan = &preparation{steps: rendered}
-	s.plan.changes = plan.Describe(rendered, func(ref v1alpha1.ObjectReference) (*unstructured.Unstructured, bool) {
-		object, err := s.read(ctx, ref)
-		return object, err == nil
-	})
-	s.plan.changes = boundedPlan(s.plan.changes)
+	if s.plan.changes, err = s.compare(ctx, rendered); err != nil {
+		return &gate.Problem{Reason: v1alpha1.ReasonFactsUnavailable, Transient: true, Message: fmt.Sprintf("Cannot tell what would change: %v", err)}
+	}
 	s.plan.digest, err = digest.Of(s.digestSubject())
 	if err != nil {
 		return indeterminate(err)

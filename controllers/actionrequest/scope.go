@@ -7,6 +7,7 @@ import (
 
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
@@ -26,13 +27,15 @@ type scope struct {
 	// judgement is set by judge, and plan by prepare.
 	judgement *gate.Judgement
 	plan      *preparation
+	// closed are the Approvals that this reconciliation has closed; the cache may not know yet.
+	closed map[string]bool
 	// wake is the next instant at which something must be done. Zero: an event will come.
 	wake time.Time
 }
 
 func (r *Reconciler) newScope(request *v1alpha1.ActionRequest) *scope {
 	request = request.DeepCopy()
-	return &scope{Reconciler: r, request: request, before: *request.Status.DeepCopy(), now: r.Clock.Now()}
+	return &scope{Reconciler: r, request: request, before: *request.Status.DeepCopy(), now: r.Clock.Now(), closed: map[string]bool{}}
 }
 
 // run does the next thing, and says after which time to look again. Zero: an event will come.
@@ -72,6 +75,9 @@ func (s *scope) advance(ctx context.Context) error {
 	if !s.now.Before(s.expires()) {
 		return s.finish(ctx, v1alpha1.OutcomeExpired, ending{reason: v1alpha1.ReasonExpired,
 			message: fmt.Sprintf("Expired %s before it could start.", gate.Time(s.expires(), s.now))})
+	}
+	if over, err := s.denials(ctx); over || err != nil {
+		return err
 	}
 	if problem := s.judgement.Problem; problem != nil {
 		return s.hold(ctx, problem)
@@ -127,8 +133,7 @@ func (s *scope) deleted(ctx context.Context) error {
 	if record != nil && record.Status.Outcome == "" {
 		return s.proceed(ctx, record)
 	}
-	s.event(s.request, v1alpha1.ReasonCancelled, "Deleted before it started. Nothing was executed.")
-	return s.release(ctx)
+	return s.finish(ctx, v1alpha1.OutcomeCancelled, ending{reason: v1alpha1.ReasonCancelled, message: "Deleted before it started. Nothing was executed."})
 }
 
 // release removes our finalizer from a request that is being deleted and has nothing left to do.
@@ -150,13 +155,43 @@ func (s *scope) release(ctx context.Context) error {
 
 // cancelled ends a request that has not started, or brings one that has to its safe point.
 func (s *scope) cancelled(ctx context.Context) error {
+	return s.finish(ctx, v1alpha1.OutcomeCancelled, ending{reason: v1alpha1.ReasonCancelled, message: s.stopText() + " Nothing was executed."})
+}
+
+// stopped tells whether the request is to end before its steps are done.
+func (s *scope) stopped() bool {
+	return s.request.Spec.Cancellation != nil || s.request.DeletionTimestamp != nil
+}
+
+// stopText says who stopped the request, and why.
+func (s *scope) stopText() string {
 	cancellation := s.request.Spec.Cancellation
+	if cancellation == nil {
+		return "Deleted."
+	}
 	by := "somebody"
 	if cancellation.By != nil {
-		by = cancellation.By.Username
+		by = plain(cancellation.By.Username)
 	}
-	return s.finish(ctx, v1alpha1.OutcomeCancelled, ending{reason: v1alpha1.ReasonCancelled,
-		message: fmt.Sprintf("Cancelled by %s: %s. Nothing was executed.", by, quote(cancellation.Reason, 200))})
+	return fmt.Sprintf("Cancelled by %s: %s.", by, quote(cancellation.Reason, 200))
+}
+
+// refresh reads what may have come since the cache saw the request: a cancellation or a deletion. It is called after the claim
+// and before a step, so that whatever was stored before the claim is honoured.
+func (s *scope) refresh(ctx context.Context) error {
+	live := &v1alpha1.ActionRequest{}
+	err := s.Reader.Get(ctx, client.ObjectKeyFromObject(s.request), live)
+	switch {
+	case apierrors.IsNotFound(err) || err == nil && live.UID != s.request.UID:
+		now := metav1.NewTime(s.now)
+		s.request.DeletionTimestamp = &now
+		return nil
+	case err != nil:
+		return fmt.Errorf("failed to get request %s/%s: %w", s.request.Namespace, s.request.Name, err)
+	}
+	s.request.Spec, s.request.DeletionTimestamp = live.Spec, live.DeletionTimestamp
+	s.request.ResourceVersion, s.request.Finalizers = live.ResourceVersion, live.Finalizers
+	return nil
 }
 
 // record gives the Record of the request, or nil where there is none.

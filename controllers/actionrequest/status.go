@@ -144,12 +144,12 @@ func (s *scope) tally(ctx context.Context, stages []*stageState) (bool, error) {
 		s.condition(v1alpha1.ConditionApproved, true, v1alpha1.ReasonApproved, s.approvedText(stages))
 		return true, nil
 	}
-	s.awaiting(ctx, stages)
+	s.awaiting(stages)
 	return false, s.store(ctx)
 }
 
 // awaiting says whose agreement is missing.
-func (s *scope) awaiting(ctx context.Context, stages []*stageState) {
+func (s *scope) awaiting(stages []*stageState) {
 	var short, long []string
 	reason := v1alpha1.ReasonAwaitingApproval
 	if s.before.Digest != "" && s.before.Digest != s.plan.digest {
@@ -163,7 +163,7 @@ func (s *scope) awaiting(ctx context.Context, stages []*stageState) {
 		requirements := stage.approval.Spec.Requirements
 		needs := gate.Needs(requirements, stage.result.Missing)
 		who := s.Gate.Who(s.judgement, requirements, s.request.Spec.Requester)
-		if lacking := s.Gate.Short(ctx, s.judgement, requirements, s.request.Spec.Requester); slices.ContainsFunc(lacking, func(n int) bool { return n > 0 }) {
+		if lacking := s.Gate.Short(s.judgement, requirements, s.request.Spec.Requester); slices.ContainsFunc(lacking, func(n int) bool { return n > 0 }) {
 			reason = v1alpha1.ReasonUnsatisfiable
 			short = append(short, fmt.Sprintf("%s: UNSATISFIABLE, %s needed", stage.Ref.Name, needs))
 			long = append(long, fmt.Sprintf("Stage %s: %s needed, and too few people are able to (%s). Add members, or cancel.", stage.Ref.Name, needs, who))
@@ -258,10 +258,6 @@ func (s *scope) end(ctx context.Context, outcome v1alpha1.Outcome, end ending) e
 
 // closeRest closes the Approvals that are still open when a request ends without them.
 func (s *scope) closeRest(ctx context.Context, end ending) error {
-	if end.record != nil && s.judgement != nil {
-		// The quiet path: every Approval was closed before the start.
-		return nil
-	}
 	list := &v1alpha1.ApprovalList{}
 	if err := s.Client.List(ctx, list, s.ownApprovals()...); err != nil {
 		return fmt.Errorf("failed to list the Approvals of request %s/%s: %w", s.request.Namespace, s.request.Name, err)

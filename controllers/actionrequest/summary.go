@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -45,6 +46,16 @@ func quote(text string, length int) string {
 	return `"` + gate.Cut(escaped[1:len(escaped)-1], 2*length) + `"`
 }
 
+// plain shows a text as it is where all of it can be shown, and escaped where not, so that no control character or the like
+// reaches a terminal.
+func plain(text string) string {
+	if strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsGraphic(r) }) {
+		escaped := strconv.QuoteToGraphic(text)
+		return escaped[1 : len(escaped)-1]
+	}
+	return text
+}
+
 // bounded cuts lines to what the API stores.
 func bounded(lines []string, most, length int) []string {
 	if len(lines) > most {
@@ -75,7 +86,7 @@ func (s *scope) newApproval(stage *stageState, name string) *v1alpha1.Approval {
 		Spec: v1alpha1.ApprovalSpec{
 			RequestRef: v1alpha1.RequestReference{Name: request.Name, UID: request.UID},
 			ActionRef:  request.Spec.ActionRef, Stage: stage.Ref, Digest: s.plan.digest, Plan: s.plan.changes,
-			Requirements: stage.Requirements, Requester: *request.Spec.Requester, Reason: request.Spec.Reason,
+			Requirements: stage.Requirements, Requester: *request.Spec.Requester, Reason: gate.Cut(plain(request.Spec.Reason), 4000),
 			Needs: gate.Cut(gate.Needs(stage.Requirements, nil), 250), Expires: gate.Time(expires, s.now), ExpiresAt: metav1.NewTime(expires),
 			Votes: []v1alpha1.Vote{},
 		},
@@ -93,16 +104,16 @@ func (s *scope) newApproval(stage *stageState, name string) *v1alpha1.Approval {
 func (s *scope) approvalSummary(a *v1alpha1.Approval) []string {
 	action := s.judgement.Action.Object
 	lines := []string{
-		fmt.Sprintf("%s asks to run %q (%s).", a.Spec.Requester.Username, action.Spec.Title, a.Spec.ActionRef),
+		fmt.Sprintf("%s asks to run %q (%s).", plain(a.Spec.Requester.Username), action.Spec.Title, a.Spec.ActionRef),
 		"inputs: " + inputsLine(s.judgement.Inputs),
 	}
 	if a.Spec.Reason != "" {
-		lines = append(lines, fmt.Sprintf("%s wrote: %s", a.Spec.Requester.Username, quote(a.Spec.Reason, maxReason)))
+		lines = append(lines, fmt.Sprintf("%s wrote: %s", plain(a.Spec.Requester.Username), quote(s.request.Spec.Reason, maxReason)))
 	}
 	lines = append(lines, "Why approval: "+s.whyText(a.Spec.Stage)+".")
 	lines = append(lines, fmt.Sprintf("It will, as %s/%s:", action.Namespace, action.Spec.Execution.ServiceAccountName))
 	lines = append(lines, planLines(a.Spec.Plan)...)
-	lines = append(lines, fmt.Sprintf("Who can approve: %s. Not %s.", s.Gate.Who(s.judgement, a.Spec.Requirements, &a.Spec.Requester), a.Spec.Requester.Username))
+	lines = append(lines, fmt.Sprintf("Who can approve: %s. Not %s.", s.Gate.Who(s.judgement, a.Spec.Requirements, &a.Spec.Requester), plain(a.Spec.Requester.Username)))
 	vote := func(body string) string {
 		return fmt.Sprintf(`kubectl patch approval -n %s %s --type merge -p '{"spec":{"vote":{%s,"digest":"%s"}}}'`, a.Namespace, a.Name, body, short(a.Spec.Digest))
 	}
@@ -296,7 +307,7 @@ func (s *scope) ownApprovals() []client.ListOption {
 
 // supersedeOne closes one open Approval that is no longer needed.
 func (s *scope) supersedeOne(ctx context.Context, approval *v1alpha1.Approval, why string) error {
-	if approval.Status.State != v1alpha1.ApprovalOpen {
+	if approval.Status.State != v1alpha1.ApprovalOpen || s.closed[approval.Name] {
 		return nil
 	}
 	return client.IgnoreNotFound(s.writeState(ctx, approval.DeepCopy(), v1alpha1.ApprovalSuperseded, []string{why}))

@@ -1,6 +1,6 @@
 //go:build tools
 
-// Package controlplane pins the commands that hack/controlplane/build compiles.
+// Package controlplane pins the commands that hack/build compiles.
 package controlplane
 
 import (

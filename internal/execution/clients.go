@@ -72,6 +72,16 @@ func (c *Clients) Get(ctx context.Context, namespace, serviceAccount string, ref
 	return object, nil
 }
 
+// ResourceOf gives the resource under which a kind is served.
+func (c *Clients) ResourceOf(ref *v1alpha1.ObjectReference) (schema.GroupResource, error) {
+	gvk := schema.FromAPIVersionAndKind(ref.APIVersion, ref.Kind)
+	mapping, err := c.mapper.RESTMapping(gvk.GroupKind(), gvk.Version)
+	if err != nil {
+		return schema.GroupResource{}, err
+	}
+	return mapping.Resource.GroupResource(), nil
+}
+
 // Resource gives the client of a ServiceAccount for the kind of an object, in its namespace. Whether the kind has namespaces is the
 // API server's to say: an object that seems to be in one when it is not, or the reverse, is refused as a bad request.
 func (c *Clients) Resource(namespace, serviceAccount string, ref *v1alpha1.ObjectReference) (dynamic.ResourceInterface, error) {

@@ -72,7 +72,7 @@ func BenchmarkWarnings(b *testing.B) {
 			j := g.Judge(b.Context(), subject, monday)
 			b.ReportAllocs()
 			for b.Loop() {
-				g.Warnings(b.Context(), j, subject)
+				g.Warnings(j, subject)
 			}
 		})
 	}

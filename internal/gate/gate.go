@@ -8,6 +8,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+	"k8s.io/utils/lru"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/catalog"
@@ -34,11 +35,16 @@ type Gate struct {
 	rules             *identity.Rules
 	facts             Facts
 	operatorNamespace string
+	// persons remembers who stands behind a user name that comes without groups, because there may be thousands of approvers.
+	persons *lru.Cache
 }
+
+// maxPersons bounds how many user names are remembered.
+const maxPersons = 32768
 
 // New makes a gate. Calendars of policies are found in the operator's namespace.
 func New(store *snapshot.Store, rules *identity.Rules, facts Facts, operatorNamespace string) *Gate {
-	return &Gate{store: store, rules: rules, facts: facts, operatorNamespace: operatorNamespace}
+	return &Gate{store: store, rules: rules, facts: facts, operatorNamespace: operatorNamespace, persons: lru.New(maxPersons)}
 }
 
 // Subject is a request to be judged.

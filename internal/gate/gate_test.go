@@ -334,7 +334,7 @@ func TestEligible(t *testing.T) {
 func TestWarningsFitTheHeader(t *testing.T) {
 	gate := newGate(t, readable{fakeFacts{labels: map[string]any{"team": "payments"}}})
 	subject := asking("alice", "deploy", `{"service":"checkout","environment":"production"}`)
-	warnings := gate.Warnings(t.Context(), gate.Judge(t.Context(), subject, monday), subject)
+	warnings := gate.Warnings(gate.Judge(t.Context(), subject, monday), subject)
 	want := []string{
 		`needs 1 approval in stage "owners" from team payments (bob, carol; not you). Rule: owned.`,
 		`it expires Mon 30 Nov 12:00 UTC if nobody decides. Follow: kubectl wait -n payments actionrequest/r --for=condition=Finished --timeout=24h`,

@@ -40,13 +40,13 @@ func Expires(action *v1alpha1.Action, subject *Subject, now time.Time) time.Time
 
 // Warnings tells a requester in a few lines what an admitted request will need. Each is one line and short, because the API
 // server drops what is not.
-func (g *Gate) Warnings(ctx context.Context, j *Judgement, s *Subject) []string {
+func (g *Gate) Warnings(j *Judgement, s *Subject) []string {
 	var warnings []string
 	for i := range j.Stages {
 		stage := &j.Stages[i]
 		warnings = append(warnings, fmt.Sprintf("needs %s in stage %q from %s. Rule: %s.",
 			approvalsText(stage.Requirements), stage.Ref.Name, g.from(j, stage.Requirements, &s.Requester), rulesFor(j, stage)))
-		if short := g.Short(ctx, j, stage.Requirements, &s.Requester); slices.ContainsFunc(short, func(n int) bool { return n > 0 }) {
+		if short := g.Short(j, stage.Requirements, &s.Requester); slices.ContainsFunc(short, func(n int) bool { return n > 0 }) {
 			warnings = append(warnings, fmt.Sprintf("nobody can meet stage %q as things are: %s needed, and too few people are able to. Add members, or cancel.",
 				stage.Ref.Name, Needs(stage.Requirements, nil)))
 		}

@@ -187,14 +187,19 @@ func (g *Gate) People(j *Judgement, requirements []v1alpha1.Requirement, request
 	slices.Sort(all)
 	all = slices.Compact(all)
 	switch {
-	case len(all) > 3:
-		return fmt.Sprintf("%s +%d", strings.Join(all[:2], ", "), len(all)-2)
 	case len(all) == 0 && open:
 		return "members of groups"
 	case len(all) == 0:
 		return "nobody"
 	}
-	return strings.Join(all, ", ")
+	text := strings.Join(all, ", ")
+	if len(all) > 3 {
+		text = fmt.Sprintf("%s +%d", strings.Join(all[:2], ", "), len(all)-2)
+	}
+	if open {
+		text += ", members of groups"
+	}
+	return text
 }
 
 func ofWhom(a *v1alpha1.Approvers) string {
@@ -218,25 +223,38 @@ func ofWhom(a *v1alpha1.Approvers) string {
 
 // without drops the requester's own logins from a list of user names.
 func (g *Gate) without(users []string, requester *v1alpha1.Identity) []string {
+	person, err := g.rules.Person(context.Background(), requester)
+	if err != nil {
+		person = requester.Person
+	}
 	return slices.DeleteFunc(slices.Clone(users), func(user string) bool {
-		same, err := g.rules.SamePerson(context.Background(), requester, &v1alpha1.Identity{Username: user})
-		return err == nil && same
+		other := g.personOf(user)
+		return user == requester.Username || other == person || other == requester.Person
 	})
 }
 
+// personOf gives the person behind a user name; the name itself where that cannot be told.
+func (g *Gate) personOf(user string) string {
+	if known, ok := g.persons.Get(user); ok {
+		return known.(string) //nolint:forcetypeassert // nothing else is put in
+	}
+	person, err := g.rules.Person(context.Background(), &v1alpha1.Identity{Username: user})
+	if err != nil {
+		person = user
+	}
+	g.persons.Add(user, person)
+	return person
+}
+
 // Short says for each requirement how many people too few exist who could ever meet it.
-func (g *Gate) Short(ctx context.Context, j *Judgement, requirements []v1alpha1.Requirement, requester *v1alpha1.Identity) []int {
+func (g *Gate) Short(j *Judgement, requirements []v1alpha1.Requirement, requester *v1alpha1.Identity) []int {
 	var demands []quorum.Requirement
 	candidates := map[string]*quorum.Candidate{}
 	for i := range requirements {
 		demands = append(demands, quorum.Requirement{Name: requirements[i].Name, Count: int(requirements[i].Count)})
 		users, open := approvers(j.Snapshot, j.Action, &requirements[i].Approvers)
 		for _, user := range g.without(users, requester) {
-			person, err := g.rules.Person(ctx, &v1alpha1.Identity{Username: user})
-			if err != nil {
-				person = user
-			}
-			candidateOf(candidates, person, len(requirements)).Meets[i] = true
+			candidateOf(candidates, g.personOf(user), len(requirements)).Meets[i] = true
 		}
 		for _, account := range requirements[i].Approvers.ServiceAccounts {
 			candidateOf(candidates, identity.ServiceAccountUsername("", account), len(requirements)).Meets[i] = true

@@ -112,6 +112,7 @@ func (p *Process) controllers() error {
 	requests := &actionrequest.Reconciler{
 		Client: p.Manager.GetClient(), Reader: p.Manager.GetAPIReader(), Gate: p.Gate,
 		Clients: p.clients, Runner: execution.NewRunner(p.clients, p.clock), Watcher: watcher,
+		Rights: actionrequest.NewReviews(p.Manager.GetClient()),
 		Events: p.Manager.GetEventRecorder("signoff"), Clock: p.clock,
 		OperatorNamespace: p.cfg.Operator.Namespace,
 		Changed:           p.changed, Wake: wake, Workers: p.cfg.Workers,

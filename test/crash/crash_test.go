@@ -56,7 +56,10 @@ func start(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	binary := filepath.Join(t.TempDir(), "signoff")
-	if out, err := exec.CommandContext(ctx, "go", "build", "-o", binary, "github.com/signoff-dev/signoff").CombinedOutput(); err != nil {
+	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", binary, "github.com/signoff-dev/signoff")
+	// The same setting as for the control plane and the demo, so that their build cache serves this too.
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("failed to build Signoff: %v\n%s", err, out)
 	}
 	logs := filepath.Join(t.TempDir(), "signoff.log")

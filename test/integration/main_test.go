@@ -4,6 +4,7 @@ package integration
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
 	"strings"
@@ -176,8 +177,11 @@ func approvalsOf(t *testing.T, r *v1alpha1.ActionRequest, count int) []v1alpha1.
 // vote votes as kubectl patch --type merge would.
 func vote(t *testing.T, who env.Person, approval *v1alpha1.Approval, decision v1alpha1.Decision, comment string) error {
 	t.Helper()
-	body := fmt.Sprintf(`{"spec":{"vote":{"decision":%q,"comment":%q}}}`, decision, comment)
-	return patch(t, who, approval, body)
+	body, err := json.Marshal(map[string]any{"spec": map[string]any{"vote": v1alpha1.VoteRequest{Decision: decision, Comment: comment}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return patch(t, who, approval, string(body))
 }
 
 func patch(t *testing.T, who env.Person, object client.Object, body string) error {

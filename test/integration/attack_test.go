@@ -1,0 +1,121 @@
+package integration
+
+import (
+	"strings"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/signoff-dev/signoff/api/v1alpha1"
+)
+
+// What an attacker found, and what must hold since.
+
+// TestDenialOfStageNoLongerNeeded denies in a stage that facts no longer demand: who was told "final" must be able to rely on it.
+func TestDenialOfStageNoLongerNeeded(t *testing.T) {
+	r := ask(t, users.Alice, request("tiered", `{}`))
+	reaches(t, r, v1alpha1.PhaseAwaitingApproval)
+	var owners, security v1alpha1.Approval
+	for _, approval := range approvalsOf(t, r, 2) {
+		if approval.Spec.Stage.Name == "owners" {
+			owners = approval
+		} else {
+			security = approval
+		}
+	}
+	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "tiered"}}
+	silver := client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"labels":{"tier":"silver"}}}`))
+	if err := as(t, users.Ada).Patch(t.Context(), namespace, silver); err != nil {
+		t.Fatal(err)
+	}
+	if err := vote(t, users.Dave, &owners, "Deny", "no"); err != nil {
+		t.Fatal(err)
+	}
+	reaches(t, r, v1alpha1.PhaseDenied)
+	refused(t, vote(t, users.Carol, &security, "Approve", ""), metav1.StatusReasonForbidden, "Nothing more can be decided here")
+	for _, approval := range approvalsOf(t, r, 2) {
+		if approval.Status.State == v1alpha1.ApprovalOpen {
+			t.Errorf("the request is over, and Approval %s is still open", approval.Name)
+		}
+	}
+}
+
+// TestNoVoteAfterCancel votes after a cancellation was stored: the vote is refused, and nothing runs.
+func TestNoVoteAfterCancel(t *testing.T) {
+	for range 10 {
+		r := ask(t, users.Alice, request("deploy", productionInputs))
+		reaches(t, r, v1alpha1.PhaseAwaitingApproval)
+		approval := approvalsOf(t, r, 1)[0]
+		if err := patch(t, users.Alice, r, `{"spec":{"cancellation":{"reason":"stop"}}}`); err != nil {
+			t.Fatal(err)
+		}
+		_ = vote(t, users.Bob, &approval, "Approve", "") // it may come before the cache knows; it must not help
+		reaches(t, r, v1alpha1.PhaseCancelled)
+	}
+}
+
+// TestCancelWhileAStepWaits stops an execution whose step has written its object and waits for what never comes.
+func TestCancelWhileAStepWaits(t *testing.T) {
+	r := ask(t, users.Alice, request("slow", `{}`))
+	reaches(t, r, v1alpha1.PhaseExecuting)
+	refused(t, as(t, users.Ada).Delete(t.Context(), r.DeepCopy()), metav1.StatusReasonForbidden, "is executing and cannot be deleted. Cancel it first")
+	if err := patch(t, users.Alice, r, `{"spec":{"cancellation":{"reason":"stop"}}}`); err != nil {
+		t.Fatal(err)
+	}
+	done := reaches(t, r, v1alpha1.PhaseCancelled)
+	finished := meta.FindStatusCondition(done.Status.Conditions, v1alpha1.ConditionFinished)
+	if finished == nil || !strings.Contains(finished.Message, "Step wait had written its objects and was waiting; what it wrote stays.") {
+		t.Errorf("it does not say what stays: %+v", finished)
+	}
+	err := admin(t).Get(t.Context(), types.NamespacedName{Namespace: "staging", Name: "slow-more"}, &corev1.ConfigMap{})
+	if !apierrors.IsNotFound(err) {
+		t.Errorf("the step after the cancellation ran: %v", err)
+	}
+}
+
+// TestOldValuesAreHidden asks as an agent that may not read the target: the plan must not read it to the agent.
+func TestOldValuesAreHidden(t *testing.T) {
+	r := ask(t, users.Agent, request("deploy", productionInputs))
+	waiting := reaches(t, r, v1alpha1.PhaseAwaitingApproval)
+	fields := strings.Join(waiting.Status.Plan[0].Fields, "\n")
+	if want := "spec.template.spec.containers[app].image: (hidden) → registry/checkout:x"; fields != want {
+		t.Errorf("plan: want %q, got %q", want, fields)
+	}
+}
+
+// TestTerminalTricks asks with words that move the cursor and forge lines: an approver's terminal must show them escaped.
+func TestTerminalTricks(t *testing.T) {
+	r := request("deploy", productionInputs)
+	r.Spec.Reason = "ok\nApprove: kubectl evil\x1b[2J\u202e"
+	ask(t, users.Alice, r)
+	approval := approvalsOf(t, r, 1)[0]
+	shown := approval.Spec.Reason + approval.Spec.For + strings.Join(approval.Spec.Summary, "")
+	if strings.ContainsAny(shown, "\n\x1b\u202e") {
+		t.Errorf("the Approval holds what a terminal obeys: %q", shown)
+	}
+	if err := vote(t, users.Bob, &approval, "Deny", "no\x1b[2J"); err != nil {
+		t.Fatal(err)
+	}
+	if comment := approvalsOf(t, r, 1)[0].Spec.Votes[0].Comment; comment != `no\x1b[2J` {
+		t.Errorf("the comment is %q", comment)
+	}
+}
+
+// TestOrphanedApprovals deletes a request and keeps its Approvals, which must not leave anything stuck.
+func TestOrphanedApprovals(t *testing.T) {
+	r := ask(t, users.Alice, request("deploy", productionInputs))
+	reaches(t, r, v1alpha1.PhaseAwaitingApproval)
+	if err := as(t, users.Ada).Delete(t.Context(), r, client.PropagationPolicy(metav1.DeletePropagationOrphan)); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the request is gone", func() (bool, string) {
+		live := &v1alpha1.ActionRequest{}
+		err := admin(t).Get(t.Context(), client.ObjectKeyFromObject(r), live)
+		return apierrors.IsNotFound(err), strings.Join(live.Finalizers, ", ")
+	})
+}
