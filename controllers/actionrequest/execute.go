@@ -47,10 +47,7 @@ func (s *scope) resume(ctx context.Context) error {
 // proceed does the next steps of a claimed execution, from the Record and nothing else.
 func (s *scope) proceed(ctx context.Context, record *v1alpha1.Record) error {
 	for record.Status.Outcome == "" {
-		index := len(record.Status.Steps)
-		if index > 0 && record.Status.Steps[index-1].State == v1alpha1.StepStarted {
-			index--
-		}
+		index := current(record)
 		if index == len(record.Spec.Steps) {
 			return s.conclude(ctx, record, v1alpha1.OutcomeSucceeded, "")
 		}
@@ -66,6 +63,15 @@ func (s *scope) proceed(ctx context.Context, record *v1alpha1.Record) error {
 		}
 	}
 	return s.concluded(ctx, record)
+}
+
+// current is the index of the step that is next, or that has begun and is not done.
+func current(record *v1alpha1.Record) int {
+	index := len(record.Status.Steps)
+	if index > 0 && record.Status.Steps[index-1].State == v1alpha1.StepStarted {
+		index--
+	}
+	return index
 }
 
 // safePoint tells whether an execution may stop here: before a step, or while a step has written everything and only waits. A

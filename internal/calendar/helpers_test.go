@@ -77,7 +77,7 @@ func oracleContains(spec *v1alpha1.CalendarSpec, w v1alpha1.Window, at time.Time
 		to = "24:00"
 	}
 	today := local.Format("Mon")
-	yesterday := time.Weekday((local.Weekday() + 6) % 7).String()[:3]
+	yesterday := ((local.Weekday() + 6) % 7).String()[:3]
 	if from < to {
 		return slices.Contains(w.Weekly.Days, v1alpha1.Weekday(today)) && from <= clock && clock < to
 	}

@@ -22,13 +22,13 @@ const (
 	basisJob = "job:"
 )
 
-// basis gives what is remembered under the prefix.
 // OnlyWaits tells whether a step has written everything that it writes and only waits, so that nothing is cut in two where it ends
 // here. It does not speak of Jobs, which act for as long as they run.
 func OnlyWaits(status *v1alpha1.StepStatus) bool {
 	return status.State == v1alpha1.StepStarted && strings.HasPrefix(status.Basis, basisWritten)
 }
 
+// basis gives what is remembered under the prefix.
 func (t *task) basis(prefix string) (string, bool) { return strings.CutPrefix(t.status.Basis, prefix) }
 
 var verbs = map[v1alpha1.WriteOperation]string{
