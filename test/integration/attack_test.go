@@ -1,7 +1,9 @@
 package integration
 
 import (
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -118,4 +120,45 @@ func TestOrphanedApprovals(t *testing.T) {
 		err := admin(t).Get(t.Context(), client.ObjectKeyFromObject(r), live)
 		return apierrors.IsNotFound(err), strings.Join(live.Finalizers, ", ")
 	})
+}
+
+// TestCancelAndApproveAtOnce cancels and approves at the same moment. Either may win; but a cancellation that was stored before the
+// stage was closed, and so before the start, must stop the execution.
+func TestCancelAndApproveAtOnce(t *testing.T) {
+	for range 15 {
+		r := ask(t, users.Alice, request("deploy", productionInputs))
+		reaches(t, r, v1alpha1.PhaseAwaitingApproval)
+		approval := approvalsOf(t, r, 1)[0]
+		cancelled := r.DeepCopy()
+		var both sync.WaitGroup
+		both.Go(func() {
+			body := client.RawPatch(types.MergePatchType, []byte(`{"spec":{"cancellation":{"reason":"stop"}}}`))
+			if err := as(t, users.Alice).Patch(t.Context(), cancelled, body); err != nil {
+				cancelled = nil
+			}
+		})
+		both.Go(func() { _ = vote(t, users.Bob, &approval, "Approve", "") })
+		both.Wait()
+		live := &v1alpha1.ActionRequest{}
+		eventually(t, "the end of the request", func() (bool, string) {
+			err := admin(t).Get(t.Context(), client.ObjectKeyFromObject(r), live)
+			return err == nil && live.Status.Outcome != "", string(live.Status.Phase)
+		})
+		if live.Status.Outcome != v1alpha1.OutcomeSucceeded || cancelled == nil {
+			continue
+		}
+		closed := approvalsOf(t, r, 1)[0]
+		if version(t, cancelled) < version(t, &closed) {
+			t.Errorf("%s ran although its cancellation was stored before the stage was closed", r.Name)
+		}
+	}
+}
+
+func version(t *testing.T, object client.Object) uint64 {
+	t.Helper()
+	v, err := strconv.ParseUint(object.GetResourceVersion(), 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
 }
