@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -45,7 +46,7 @@ func run(m *testing.M) int {
 	if os.Getenv("SIGNOFF_TEST_LOG") != "" {
 		ctrl.SetLogger(zap.New(zap.UseDevMode(true)))
 	} else {
-		ctrl.SetLogger(zap.New(zap.WriteTo(&strings.Builder{})))
+		ctrl.SetLogger(logr.Discard())
 	}
 	var err error
 	if cluster, err = env.Start(ctx, env.Options{CRDs: true, Nodes: true}); err != nil {
