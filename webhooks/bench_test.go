@@ -159,8 +159,8 @@ func BenchmarkCreate(b *testing.B) {
 		mutate, validate http.Handler
 	}{
 		"Idle":    {"staging", idle, idle},
-		"Allowed": {"staging", serve(w.mutate), serve(w.validate)},
-		"Waiting": {"production", serve(w.mutate), serve(w.validate)},
+		"Allowed": {"staging", hook(w.mutate), hook(w.validate)},
+		"Waiting": {"production", hook(w.mutate), hook(w.validate)},
 	} {
 		b.Run(name, func(b *testing.B) {
 			sent, err := yaml.YAMLToJSON([]byte(strings.ReplaceAll(benchRequest, "ENVIRONMENT", tc.environment)))
@@ -168,7 +168,7 @@ func BenchmarkCreate(b *testing.B) {
 				b.Fatal(err)
 			}
 			before := review(b, sent)
-			patch, err := jsonpatch.DecodePatch(answer(b, serve(w.mutate), before).Patch)
+			patch, err := jsonpatch.DecodePatch(answer(b, hook(w.mutate), before).Patch)
 			if err != nil {
 				b.Fatal(err)
 			}
@@ -185,5 +185,3 @@ func BenchmarkCreate(b *testing.B) {
 		})
 	}
 }
-
-func serve(handler admission.HandlerFunc) http.Handler { return &admission.Webhook{Handler: handler} }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 
+	"github.com/go-logr/logr"
 	authenticationv1 "k8s.io/api/authentication/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -74,8 +75,13 @@ func Register(server webhook.Server, deps *Deps) {
 		PathValidateGoverning:     (&governing{deps}).validate,
 		PathValidateRecord:        (&records{deps}).validate,
 	} {
-		server.Register(path, &webhook.Admission{Handler: handler})
+		server.Register(path, hook(handler))
 	}
+}
+
+// hook makes no logger for a request: nothing is logged here, and encoding what each is about costs as much as judging it.
+func hook(handler admission.HandlerFunc) *webhook.Admission {
+	return &webhook.Admission{Handler: handler, LogConstructor: func(base logr.Logger, _ *admission.Request) logr.Logger { return base }}
 }
 
 // isOperator tells whether the operator itself makes the write.

@@ -36,20 +36,29 @@ type accessRequest struct {
 	caller   *v1alpha1.Identity
 	vars     expression.Vars
 	budget   *expression.Budget
+	// permissions are those of the caller, and person is the variable of the caller. Nil: they are looked up.
+	permissions []*catalog.Permission
+	person      map[string]any
 }
 
 // access finds a permission whose condition holds. A condition that fails grants nothing.
 func (g *Gate) access(ctx context.Context, req *accessRequest) *Access {
 	out := &Access{request: req}
 	vars := req.vars
-	for _, permission := range req.snapshot.Permissions(req.action.Object, req.verb, req.caller) {
+	if req.permissions == nil {
+		req.permissions = req.snapshot.Permissions(req.action.Object, req.verb, req.caller)
+	}
+	for _, permission := range req.permissions {
 		if permission.When == nil {
 			out.Permission = permission
 			return out
 		}
 		if _, ok := vars.Values["caller"]; !ok {
+			if req.person == nil {
+				req.person = g.personVar(req.snapshot, req.caller)
+			}
 			vars.Values = maps.Clone(req.vars.Values)
-			vars.Values["caller"] = g.personVar(req.snapshot, req.caller)
+			vars.Values["caller"] = req.person
 		}
 		holds, err := permission.When.EvalBool(ctx, vars, req.budget)
 		if err == nil && holds {
@@ -110,17 +119,16 @@ func groupsText(caller *v1alpha1.Identity) string {
 
 // whoCan names the Roles that give a verb on an Action, and their members in short.
 func whoCan(s *snapshot.Snapshot, action *catalog.Action, verb v1alpha1.Verb) string {
-	var roles []string
-	for _, role := range s.Roles(action.Object.Namespace) {
-		if slices.ContainsFunc(role.Permissions, func(p *catalog.Permission) bool { return snapshot.Grants(p, action.Object, verb) }) {
-			roles = append(roles, fmt.Sprintf("role %s (%s)", role.Object.Name, Members(&role.Object.Spec.Members)))
-		}
-	}
-	if len(roles) == 0 {
+	granting := s.Granting(action.Object, verb)
+	if len(granting) == 0 {
 		return "Who can: nobody."
 	}
-	if len(roles) > maxNames {
-		roles = append(roles[:maxNames], "…")
+	var roles []string
+	for _, role := range granting[:min(len(granting), maxNames)] {
+		roles = append(roles, fmt.Sprintf("role %s (%s)", role.Object.Name, Members(&role.Object.Spec.Members)))
+	}
+	if len(granting) > maxNames {
+		roles = append(roles, "…")
 	}
 	return "Who can: " + strings.Join(roles, ", ") + "."
 }

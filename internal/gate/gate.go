@@ -150,5 +150,8 @@ type run struct {
 	budget   *expression.Budget
 	trace    *expression.Trace
 	policies []snapshot.PolicyEntry
-	out      *Judgement
+	// permissions are those by which the requester may ask, and requester is who that is, for expressions.
+	permissions []*catalog.Permission
+	requester   map[string]any
+	out         *Judgement
 }

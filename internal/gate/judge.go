@@ -51,7 +51,8 @@ func noSuchAction(names []string, ref v1alpha1.ActionReference) string {
 
 // admitted stops those whom no Role lets ask at all, before anything is said about inputs.
 func (r *run) admitted(context.Context) *Problem {
-	if len(r.out.Snapshot.Permissions(r.out.Action.Object, v1alpha1.VerbRequest, &r.subject.Requester)) > 0 {
+	r.permissions = r.out.Snapshot.Permissions(r.out.Action.Object, v1alpha1.VerbRequest, &r.subject.Requester)
+	if len(r.permissions) > 0 {
 		return nil
 	}
 	r.out.Access = &Access{request: &accessRequest{snapshot: r.out.Snapshot, action: r.out.Action, verb: v1alpha1.VerbRequest}}
@@ -77,11 +78,12 @@ func (r *run) inputs(context.Context) *Problem {
 
 // vars are the variables that do not need to be read anywhere, with the Calendars of a namespace.
 func (r *run) vars(namespace string) expression.Vars {
+	r.requester = r.gate.personVar(r.out.Snapshot, &r.subject.Requester)
 	return expression.Vars{
 		Values: map[string]any{
 			"inputs":    r.out.Inputs,
 			"request":   r.requestVar(),
-			"requester": r.gate.personVar(r.out.Snapshot, &r.subject.Requester),
+			"requester": r.requester,
 		},
 		Now: r.out.Now, Calendars: r.out.Snapshot.Calendars(namespace), Trace: r.trace,
 	}
@@ -103,6 +105,7 @@ func (r *run) access(ctx context.Context) *Problem {
 	access := r.gate.access(ctx, &accessRequest{
 		snapshot: r.out.Snapshot, action: r.out.Action, verb: v1alpha1.VerbRequest,
 		caller: &r.subject.Requester, vars: r.out.Vars, budget: r.budget,
+		permissions: r.permissions, person: r.requester,
 	})
 	r.out.Access = access
 	if access.Permission != nil {

@@ -3,6 +3,7 @@ package gate
 import (
 	"context"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 
@@ -98,9 +99,13 @@ func listOf(a *v1alpha1.Approvers, kind catalog.ApproverKind) *[]string {
 
 // emptiness says why approvers name nobody at all, or nothing where somebody may exist.
 func emptiness(s *snapshot.Snapshot, action *catalog.Action, a *v1alpha1.Approvers) string {
-	users, open := approvers(s, action, a)
-	if len(users) > 0 || open || len(a.ServiceAccounts) > 0 {
+	if len(a.ServiceAccounts) > 0 {
 		return ""
+	}
+	for subjects := range namedBy(s, action, a) {
+		if users, open := s.PeopleOf(subjects); len(users) > 0 || open {
+			return ""
+		}
 	}
 	var why []string
 	for _, team := range slices.Concat(a.Teams, a.LeadsOf) {
@@ -128,29 +133,40 @@ func emptiness(s *snapshot.Snapshot, action *catalog.Action, a *v1alpha1.Approve
 // approvers lists the users that approvers name, and tells whether others may exist whom nobody can list, such as the members
 // of a group.
 func approvers(s *snapshot.Snapshot, action *catalog.Action, a *v1alpha1.Approvers) (users []string, open bool) {
-	add := func(subjects *v1alpha1.Subjects) {
+	for subjects := range namedBy(s, action, a) {
 		u, groups := s.PeopleOf(subjects)
 		users, open = append(users, u...), open || groups
-	}
-	add(&v1alpha1.Subjects{Users: a.Users, Groups: a.Groups, Teams: a.Teams})
-	for _, team := range a.LeadsOf {
-		if t := s.Team(team); t != nil {
-			add(t.Spec.Leads)
-		}
-	}
-	for _, role := range rolesOf(s, action, a.Roles) {
-		add(&role.Object.Spec.Members)
 	}
 	slices.Sort(users)
 	return slices.Compact(users), open
 }
 
+// namedBy gives everything by which approvers name people.
+func namedBy(s *snapshot.Snapshot, action *catalog.Action, a *v1alpha1.Approvers) iter.Seq[*v1alpha1.Subjects] {
+	return func(yield func(*v1alpha1.Subjects) bool) {
+		if !yield(&v1alpha1.Subjects{Users: a.Users, Groups: a.Groups, Teams: a.Teams}) {
+			return
+		}
+		for _, team := range a.LeadsOf {
+			if t := s.Team(team); t != nil && !yield(t.Spec.Leads) {
+				return
+			}
+		}
+		for _, role := range rolesOf(s, action, a.Roles) {
+			if !yield(&role.Object.Spec.Members) {
+				return
+			}
+		}
+	}
+}
+
 // rolesOf finds the Roles that approvers name.
 func rolesOf(s *snapshot.Snapshot, action *catalog.Action, names []string) []*catalog.Role {
 	var roles []*catalog.Role
-	for _, role := range s.Roles(action.Object.Namespace) {
-		grants := func(p *catalog.Permission) bool { return snapshot.Grants(p, action.Object, v1alpha1.VerbApprove) }
-		if slices.Contains(names, role.Object.Name) || slices.Contains(names, AnyRole) && slices.ContainsFunc(role.Permissions, grants) {
+	for _, name := range names {
+		if name == AnyRole {
+			roles = append(roles, s.Granting(action.Object, v1alpha1.VerbApprove)...)
+		} else if role := s.Role(action.Object.Namespace, name); role != nil {
 			roles = append(roles, role)
 		}
 	}

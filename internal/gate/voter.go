@@ -81,12 +81,13 @@ func (g *Gate) matches(j *Judgement, a *v1alpha1.Approvers, voter *v1alpha1.Iden
 	if slices.ContainsFunc(a.LeadsOf, func(team string) bool { return s.Leads(voter, team) }) {
 		return true
 	}
-	for _, role := range rolesOf(s, j.Action, a.Roles) {
-		if s.Is(voter, &role.Object.Spec.Members) {
-			return true
+	return slices.ContainsFunc(a.Roles, func(name string) bool {
+		if name == AnyRole {
+			return len(s.Permissions(j.Action.Object, v1alpha1.VerbApprove, voter)) > 0
 		}
-	}
-	return false
+		role := s.Role(j.Action.Object.Namespace, name)
+		return role != nil && s.Is(voter, &role.Object.Spec.Members)
+	})
 }
 
 // Needed says in a few words whose agreement requirements ask for, as "in team payments".

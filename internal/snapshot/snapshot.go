@@ -3,6 +3,7 @@
 package snapshot
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -23,6 +24,7 @@ type Snapshot struct {
 	roles     map[types.NamespacedName]roleEntry
 	byTenant  map[string][]*catalog.Role
 	grants    map[grantKey]map[subject][]*catalog.Permission
+	granting  map[grantKey][]*catalog.Role
 	teams     teamIndex
 	calendars map[types.NamespacedName]calendarEntry
 	policies  []PolicyEntry
@@ -50,13 +52,16 @@ type PolicyEntry struct {
 	Err    error
 }
 
-// subject is one name by which somebody can be meant, with a prefix for its kind.
-type subject string
+// subject is one name by which somebody can be meant, and what kind of name it is.
+type subject struct {
+	kind byte
+	name string
+}
 
-func userSubject(name string) subject           { return subject("u:" + name) }
-func groupSubject(name string) subject          { return subject("g:" + name) }
-func serviceAccountSubject(name string) subject { return subject("s:" + name) }
-func teamSubject(name string) subject           { return subject("t:" + name) }
+func userSubject(name string) subject           { return subject{'u', name} }
+func groupSubject(name string) subject          { return subject{'g', name} }
+func serviceAccountSubject(name string) subject { return subject{'s', name} }
+func teamSubject(name string) subject           { return subject{'t', name} }
 
 // grantKey finds permissions: by the name of an Action, by catalog.AllActions, or by bySelector.
 type grantKey struct {
@@ -91,6 +96,22 @@ func (s *Snapshot) ActionNames(namespace string) []string {
 
 // Roles lists the Roles of a namespace that compile, sorted by name.
 func (s *Snapshot) Roles(namespace string) []*catalog.Role { return s.byTenant[namespace] }
+
+// Granting lists the Roles that give a verb on an Action, conditions not judged, sorted by name. The cost depends on how many
+// do, not on how many Roles there are.
+func (s *Snapshot) Granting(action *v1alpha1.Action, verb v1alpha1.Verb) []*catalog.Role {
+	var roles []*catalog.Role
+	for _, name := range [...]string{action.Name, catalog.AllActions} {
+		roles = append(roles, s.granting[grantKey{action.Namespace, verb, name}]...)
+	}
+	for _, role := range s.granting[grantKey{action.Namespace, verb, bySelector}] {
+		if slices.ContainsFunc(role.Permissions, func(p *catalog.Permission) bool { return Grants(p, action, verb) }) {
+			roles = append(roles, role)
+		}
+	}
+	slices.SortFunc(roles, func(a, b *catalog.Role) int { return cmp.Compare(a.Object.Name, b.Object.Name) })
+	return slices.Compact(roles)
+}
 
 // Role finds a Role that compiles.
 func (s *Snapshot) Role(namespace, name string) *catalog.Role {

@@ -146,6 +146,7 @@ func (s *Snapshot) indexRoles() {
 		}
 	}
 	s.grants = map[grantKey]map[subject][]*catalog.Permission{}
+	s.granting = map[grantKey][]*catalog.Role{}
 	for namespace, roles := range s.byTenant {
 		slices.SortFunc(roles, func(a, b *catalog.Role) int { return cmp.Compare(a.Object.Name, b.Object.Name) })
 		for _, role := range roles {
@@ -165,6 +166,7 @@ func (s *Snapshot) indexPermission(namespace string, p *catalog.Permission, memb
 	for _, verb := range p.Verbs {
 		for _, name := range names {
 			key := grantKey{namespace, verb, name}
+			s.granting[key] = append(s.granting[key], p.Role)
 			if s.grants[key] == nil {
 				s.grants[key] = map[subject][]*catalog.Permission{}
 			}
