@@ -4,7 +4,6 @@ package webhooks
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/http"
 
@@ -17,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/webhook"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
+	"sigs.k8s.io/json"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/gate"
@@ -104,9 +104,9 @@ func (d *Deps) operatorOnly(req *admission.Request, what string) admission.Respo
 	return forbidden("", fmt.Sprintf("%s is written by Signoff only. You are %s.", what, req.UserInfo.Username))
 }
 
-// decode reads an object of ours, refusing what cannot be read.
+// decode reads an object of ours, refusing what cannot be read. Names of fields must match in case, as the API server has it.
 func decode(raw []byte, into any) *admission.Response {
-	if err := json.Unmarshal(raw, into); err != nil {
+	if err := json.UnmarshalCaseSensitivePreserveInts(raw, into); err != nil {
 		return ptr(admission.Errored(http.StatusBadRequest, fmt.Errorf("failed to decode the object: %w", err)))
 	}
 	return nil

@@ -58,6 +58,9 @@ func (a *activation) ResolveName(name string) (any, bool) {
 	if !ok {
 		return types.NewErr("%s is not known here", name), true
 	}
+	if lazy, ok := value.(Lazy); ok {
+		value = lazy()
+	}
 	return a.adjust(name, value), true
 }
 

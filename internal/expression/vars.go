@@ -6,7 +6,8 @@ import "time"
 type Vars struct {
 	// Values are JSON-native values (map[string]any, []any, string, bool, int64, float64, nil) by the name of the
 	// variable. They are never changed. request.createdAt may be a time.Time (cheaper) or a string in RFC 3339. In the place
-	// of a value may stand an error that says why it is not known: expressions that read it fail with this error.
+	// of a value may stand an error that says why it is not known: expressions that read it fail with this error. Or a Lazy, which is
+	// asked when an expression reads the variable.
 	Values map[string]any
 	// Now is the time of the evaluation: the variable now, and where calendars look.
 	Now time.Time
@@ -15,6 +16,10 @@ type Vars struct {
 	// Trace, when set, takes notes of what the answer depended on.
 	Trace *Trace
 }
+
+// Lazy makes the value of a variable that few expressions read. It gives what could stand in its place; it may be asked more than
+// once.
+type Lazy func() any
 
 // Calendars finds the calendars that calendar('name') names.
 type Calendars interface {

@@ -38,7 +38,7 @@ type accessRequest struct {
 	budget   *expression.Budget
 	// permissions are those of the caller, and person is the variable of the caller. Nil: they are looked up.
 	permissions []*catalog.Permission
-	person      map[string]any
+	person      expression.Lazy
 }
 
 // access finds a permission whose condition holds. A condition that fails grants nothing.

@@ -152,6 +152,6 @@ type run struct {
 	policies []snapshot.PolicyEntry
 	// permissions are those by which the requester may ask, and requester is who that is, for expressions.
 	permissions []*catalog.Permission
-	requester   map[string]any
+	requester   expression.Lazy
 	out         *Judgement
 }

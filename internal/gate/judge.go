@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"strings"
+	"sync"
 	"time"
 
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -82,14 +83,14 @@ func (r *run) vars(namespace string) expression.Vars {
 	return expression.Vars{
 		Values: map[string]any{
 			"inputs":    r.out.Inputs,
-			"request":   r.requestVar(),
+			"request":   expression.Lazy(sync.OnceValue(r.requestVar)),
 			"requester": r.requester,
 		},
 		Now: r.out.Now, Calendars: r.out.Snapshot.Calendars(namespace), Trace: r.trace,
 	}
 }
 
-func (r *run) requestVar() map[string]any {
+func (r *run) requestVar() any {
 	created := r.subject.CreatedAt
 	if created.IsZero() {
 		created = r.out.Now
@@ -269,6 +270,12 @@ func Time(at, now time.Time) string {
 }
 
 func (g *Gate) personVar(snap interface {
+	TeamsOf(*v1alpha1.Identity) []string
+}, id *v1alpha1.Identity) expression.Lazy {
+	return sync.OnceValue(func() any { return g.personOfLogin(snap, id) })
+}
+
+func (g *Gate) personOfLogin(snap interface {
 	TeamsOf(*v1alpha1.Identity) []string
 }, id *v1alpha1.Identity) map[string]any {
 	_, isServiceAccount := identity.ServiceAccount(id.Username)

@@ -24,15 +24,23 @@ func (s *Schema) Resolve(raw []byte, path *field.Path) (map[string]any, field.Er
 	if s == nil {
 		return values, present(noInputs(values, path))
 	}
+	if s.root.defaults {
+		defaulting.Default(values, s.structural)
+	}
+	if !s.root.obvious(values) {
+		if errs := s.judge(values, path); len(errs) > 0 {
+			return nil, present(errs)
+		}
+		normalize(values, s.structural)
+	}
+	return s.applyRules(values, path)
+}
+
+// judge finds everything that is wrong with values.
+func (s *Schema) judge(values map[string]any, path *field.Path) field.ErrorList {
 	check := &checker{}
 	check.value(values, s.structural, path)
-	defaulting.Default(values, s.structural)
-	errs := append(check.errs, s.validate(values, path, check.errs)...)
-	if len(errs) > 0 {
-		return nil, present(errs)
-	}
-	normalize(values, s.structural)
-	return s.applyRules(values, path)
+	return append(check.errs, s.validate(values, path, check.errs)...)
 }
 
 // validate runs the validator of Kubernetes, and leaves out what was said before in better words.

@@ -188,11 +188,43 @@ func FuzzResolve(f *testing.F) {
 				t.Fatalf("%q: an error of several lines: %q", raw, err.Detail)
 			}
 		}
+		if tree, parseErrs := parse(raw, inputsPath); len(parseErrs) == 0 && s.root.obvious(tree) {
+			if errs := s.judge(tree, inputsPath); len(errs) > 0 {
+				t.Fatalf("%q: what is obvious is wrong: %v", raw, messages(errs))
+			}
+		}
 		if values != nil {
 			again, errs := s.Resolve(mustMarshal(t, values), inputsPath)
 			if diff := cmp.Diff(values, again); diff != "" || len(errs) > 0 {
 				t.Fatalf("%q: resolved again: %v, -want +got:\n%s", raw, messages(errs), diff)
 			}
+		}
+	})
+}
+
+// FuzzObvious: where one look says that inputs are valid, the checker and the validator of Kubernetes say so as well.
+func FuzzObvious(f *testing.F) {
+	for _, seed := range [][2]string{
+		{`{"type": "integer", "minimum": 0.5, "maximum": 7}`, `1`}, {`{"type": "integer", "maximum": -0.5}`, `0`},
+		{`{"type": "number", "minimum": -1e300}`, `-0.0`}, {`{"type": "string", "maxLength": 3, "pattern": "b"}`, `"abc"`},
+		{`{"type": "string", "enum": ["a", "b"], "minLength": 2}`, `"a"`}, {`{"type": "boolean", "nullable": true}`, `null`},
+		{`{"type": "array", "maxItems": 2, "minItems": 1, "items": {"type": "boolean"}}`, `[true]`},
+		{`{"type": "object", "maxProperties": 1, "additionalProperties": {"type": "integer", "format": "int32"}}`, `{"a": 4294967296}`},
+		{`{"type": "string", "maxLength": 9, "not": {"enum": ["x"]}}`, `"x"`}, {`{"type": "integer", "multipleOf": 2}`, `3`},
+	} {
+		f.Add(seed[0], seed[1])
+	}
+	f.Fuzz(func(t *testing.T, schema, value string) {
+		s, errs := Compile([]byte(property(schema)), schemaPath)
+		if len(errs) > 0 {
+			return
+		}
+		tree, errs := parse([]byte(`{"a": `+value+`}`), inputsPath)
+		if len(errs) > 0 || !s.root.obvious(tree) {
+			return
+		}
+		if errs := s.judge(tree, inputsPath); len(errs) > 0 {
+			t.Fatalf("what is obvious is wrong: %v", messages(errs))
 		}
 	})
 }

@@ -15,6 +15,7 @@ import (
 // Schema is a compiled schema of inputs, safe for concurrent use. A nil Schema belongs to an Action without inputs.
 type Schema struct {
 	structural *structuralschema.Structural
+	root       *node
 	validator  schemavalidation.SchemaValidator
 	// rules are the x-kubernetes-validations; nil without any.
 	rules *schemacel.Validator
@@ -56,7 +57,7 @@ func build(props *apiextensions.JSONSchemaProps, path *field.Path) (*Schema, fie
 		return nil, field.ErrorList{field.InternalError(path, err)}
 	}
 	return &Schema{
-		structural: structural, validator: validator,
+		structural: structural, root: nodeOf(structural), validator: validator,
 		rules: schemacel.NewValidator(structural, false, celconfig.PerCallLimit),
 	}, nil
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"fmt"
 	"os"
+	"runtime/debug"
 
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/metadata"
@@ -75,6 +76,8 @@ func (p *Process) governing() error {
 		go p.Store.Run(ctx)
 		if toolscache.WaitForCacheSync(ctx.Done(), synced...) {
 			p.Store.MarkSynced()
+			// Reading and compiling the catalog takes several times the memory that it needs afterwards.
+			debug.FreeOSMemory()
 		}
 		<-ctx.Done()
 		return nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	goruntime "runtime"
 	"testing"
 	"time"
 
@@ -13,17 +14,17 @@ import (
 	"github.com/signoff-dev/signoff/internal/gate"
 )
 
-// decisionRounds is how often each size is measured, by turns, so that a busy moment does not hit one size alone.
+// decisionRounds is how often each size is measured, so that one busy moment does not decide.
 const decisionRounds = 5
 
 // decisionCase is one size of the catalog.
 type decisionCase struct {
-	name    string
-	gate    *gate.Gate
-	subject *gate.Subject
-	effect  v1alpha1.Effect
-	ns      []float64
-	allocs  int64
+	name           string
+	roles, actions int
+	subject        *gate.Subject
+	effect         v1alpha1.Effect
+	ns             []float64
+	allocs         int64
 }
 
 func measureDecision(context.Context) ([]Result, error) {
@@ -31,15 +32,10 @@ func measureDecision(context.Context) ([]Result, error) {
 	if err := flag.Set("test.benchtime", "200ms"); err != nil {
 		return nil, fmt.Errorf("failed to set the time of a benchmark: %w", err)
 	}
-	cases, err := decisionCases()
-	if err != nil {
-		return nil, err
-	}
-	for range decisionRounds {
-		for _, c := range cases {
-			if err := c.measure(); err != nil {
-				return nil, err
-			}
+	cases := decisionCases()
+	for _, c := range cases {
+		if err := c.measure(); err != nil {
+			return nil, err
 		}
 	}
 	var results []Result
@@ -69,7 +65,7 @@ func allocsName(name string) string {
 }
 
 // decisionCases makes the catalogs. What is asked for is allowed at once, or needs the approval of whoever holds approve.
-func decisionCases() ([]*decisionCase, error) {
+func decisionCases() []*decisionCase {
 	allowed := subject("deploy", `{"service":"checkout","environment":"staging","image":"registry/checkout:1.42"}`)
 	waiting := subject("restart", `{"service":"checkout"}`)
 	var cases []*decisionCase
@@ -80,16 +76,15 @@ func decisionCases() ([]*decisionCase, error) {
 		{"roles=10", 10, 10}, {"roles=100", 100, 10}, {"roles=1000", 1000, 10}, {"roles=10000", 10_000, 10},
 		{"actions=10", 100, 10}, {"actions=100", 100, 100}, {"actions=1000", 100, 1000},
 	} {
-		g, err := newGate(size.roles, size.actions)
-		if err != nil {
-			return nil, err
-		}
-		cases = append(cases, &decisionCase{name: "decision/" + size.name, gate: g, subject: allowed, effect: v1alpha1.EffectAllow})
+		one := decisionCase{name: "decision/" + size.name, roles: size.roles, actions: size.actions, subject: allowed, effect: v1alpha1.EffectAllow}
+		cases = append(cases, &one)
 		if size.name == "roles=10" || size.name == "roles=10000" {
-			cases = append(cases, &decisionCase{name: "decision-approval/" + size.name, gate: g, subject: waiting, effect: v1alpha1.EffectRequireApproval})
+			other := one
+			other.name, other.subject, other.effect = "decision-approval/"+size.name, waiting, v1alpha1.EffectRequireApproval
+			cases = append(cases, &other)
 		}
 	}
-	return cases, nil
+	return cases
 }
 
 func subject(action, inputs string) *gate.Subject {
@@ -105,20 +100,27 @@ func subject(action, inputs string) *gate.Subject {
 	}
 }
 
-// measure takes one round of one case, after making sure that it decides what it should.
+// measure judges on a catalog of its own: one that is larger would make the garbage collection of this process dearer.
 func (c *decisionCase) measure() error {
+	judge, err := newGate(c.roles, c.actions)
+	if err != nil {
+		return err
+	}
+	goruntime.GC()
 	ctx, now := context.Background(), time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
-	judgement := c.gate.Judge(ctx, c.subject, now)
+	judgement := judge.Judge(ctx, c.subject, now)
 	if judgement.Problem != nil || judgement.Verdict.Effect != c.effect {
 		return fmt.Errorf("the decision of %s should be %s: %+v", c.name, c.effect, judgement.Problem)
 	}
-	result := testing.Benchmark(func(b *testing.B) {
-		b.ReportAllocs()
-		for b.Loop() {
-			c.gate.Judge(ctx, c.subject, now)
-		}
-	})
-	c.ns = append(c.ns, float64(result.T.Nanoseconds())/float64(result.N))
-	c.allocs = result.AllocsPerOp()
+	for range decisionRounds {
+		result := testing.Benchmark(func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				judge.Judge(ctx, c.subject, now)
+			}
+		})
+		c.ns = append(c.ns, float64(result.T.Nanoseconds())/float64(result.N))
+		c.allocs = result.AllocsPerOp()
+	}
 	return nil
 }
