@@ -42,6 +42,10 @@ func (w *actionRequests) mutate(ctx context.Context, req admission.Request) admi
 		}
 		return patched(w.restore(&req, request, old, caller))
 	}
+	if request.Spec.ActionRef == (v1alpha1.ActionReference{}) {
+		return invalid(&req, displayName(request), field.ErrorList{field.Required(field.NewPath("spec", "actionRef"),
+			"name the Action: namespace and name; see what there is: kubectl get actions -A")})
+	}
 	if given := request.Spec.Requester; given != nil && !apiequality.Semantic.DeepEqual(*given, caller) {
 		return invalid(&req, displayName(request), field.ErrorList{field.Forbidden(field.NewPath("spec", "requester"),
 			fmt.Sprintf("Signoff writes who asked, from your login (%s): leave it out", caller.Username))})
@@ -76,8 +80,7 @@ func (w *actionRequests) verdictAnnotation(ctx context.Context, req *admission.R
 		}
 	}
 	if req.DryRun != nil && *req.DryRun {
-		subject := subjectOf(request)
-		text, err := json.Marshal(gate.Explain(w.Gate.Judge(ctx, subject, w.Clock.Now())))
+		text, err := json.Marshal(w.explained(ctx, request))
 		if err == nil {
 			annotations[v1alpha1.AnnotationVerdict] = string(text)
 		}

@@ -13,6 +13,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
@@ -56,22 +57,29 @@ func (w *actionRequests) create(ctx context.Context, req *admission.Request, req
 		!slices.Contains(request.Finalizers, v1alpha1.RequestFinalizer) {
 		return forbidden(v1alpha1.ReasonNotStamped, "the request was not stamped by Signoff, or another webhook changed the stamp. Nothing was stored.")
 	}
-	now := w.Clock.Now()
-	if errs := times(&request.Spec, now); len(errs) > 0 {
+	now, errs := w.time(req, request)
+	if errs = append(append(errs, times(&request.Spec, now)...), tooManyLabels(request.Labels, nil)...); len(errs) > 0 {
 		return invalid(req, request.Name, errs)
 	}
-	judgement := w.Gate.Judge(ctx, gate.SubjectOf(request), now)
+	subject := gate.SubjectOf(request)
+	subject.Explain = true
+	judgement := w.Gate.Judge(ctx, subject, now)
+	return audited(w.answer(ctx, req, judgement, subject), judgement)
+}
+
+// answer says what a judgement means to who asks.
+func (w *actionRequests) answer(ctx context.Context, req *admission.Request, judgement *gate.Judgement, subject *gate.Subject) admission.Response {
 	if problem := judgement.Problem; problem != nil {
 		if len(problem.Fields) > 0 {
-			return invalid(req, request.Name, withExample(problem.Fields, judgement))
+			return invalid(req, subject.Name, withExample(problem.Fields, judgement))
 		}
 		message := problem.Message
 		if problem.Reason == v1alpha1.ReasonIndeterminate || problem.Reason == v1alpha1.ReasonFactsUnavailable {
 			message += "\n  Nothing was stored."
 		}
-		return forbidden(problem.Reason, message)
+		return explained(ctx, req, forbidden(problem.Reason, message), judgement)
 	}
-	return admission.Allowed("").WithWarnings(w.Gate.Warnings(judgement, gate.SubjectOf(request))...)
+	return admission.Allowed("").WithWarnings(w.Gate.Warnings(judgement, subject)...)
 }
 
 // times refuses times that can never be kept.
@@ -83,6 +91,9 @@ func times(spec *v1alpha1.ActionRequestSpec, now time.Time) field.ErrorList {
 	}
 	if spec.NotBefore != nil && spec.ExpiresAt != nil && !spec.NotBefore.Before(spec.ExpiresAt) {
 		errs = append(errs, field.Invalid(path.Child("notBefore"), spec.NotBefore.UTC().Format(time.RFC3339), "is not before expiresAt: the request could never run"))
+	}
+	if spec.NotBefore != nil && spec.BreakGlass != nil {
+		errs = append(errs, field.Forbidden(path.Child("notBefore"), "an emergency does not wait: leave out notBefore, or breakGlass"))
 	}
 	return errs
 }
@@ -101,6 +112,9 @@ func withExample(errs field.ErrorList, j *gate.Judgement) field.ErrorList {
 func (w *actionRequests) update(ctx context.Context, req *admission.Request, request, old *v1alpha1.ActionRequest) admission.Response {
 	if lost(old, request) && !w.isOperator(req) {
 		return forbidden("", fmt.Sprintf("the finalizer %s is removed by Signoff only, when nothing is left to do", v1alpha1.RequestFinalizer))
+	}
+	if errs := requestMetadata(&request.ObjectMeta, &old.ObjectMeta); len(errs) > 0 && !w.isOperator(req) {
+		return invalid(req, request.Name, errs)
 	}
 	if apiequality.Semantic.DeepEqual(request.Spec, old.Spec) {
 		return admission.Allowed("")
@@ -135,7 +149,11 @@ func (w *actionRequests) cancel(ctx context.Context, req *admission.Request, req
 // remove allows to delete what does not act. It judges by state and never by who asks: garbage collection and the deletion
 // of a namespace must always end.
 func (w *actionRequests) remove(ctx context.Context, old *v1alpha1.ActionRequest) admission.Response {
-	if old.Status.Outcome != "" || old.Status.Execution == nil {
+	open, err := w.openReview(ctx, old)
+	if err != nil {
+		return admission.Errored(http.StatusInternalServerError, err)
+	}
+	if open == nil && (old.Status.Outcome != "" || old.Status.Execution == nil) {
 		return admission.Allowed("")
 	}
 	terminating, err := w.terminating(ctx, old.Namespace)
@@ -145,8 +163,31 @@ func (w *actionRequests) remove(ctx context.Context, old *v1alpha1.ActionRequest
 	if terminating {
 		return admission.Allowed("")
 	}
+	if open != nil {
+		return forbidden(v1alpha1.ReasonAwaitingReview, fmt.Sprintf("%s/%s broke the glass and cannot be deleted before it is reviewed: %s, by %s.\n  See: kubectl describe approval -n %s %s",
+			old.Namespace, old.Name, open.Spec.Needs, open.Spec.Expires, open.Namespace, open.Name))
+	}
 	return forbidden("", fmt.Sprintf("%s/%s is executing and cannot be deleted. Cancel it first: kubectl patch actionrequest -n %s %s --type merge -p '{\"spec\":{\"cancellation\":{\"reason\":\"why\"}}}'",
 		old.Namespace, old.Name, old.Namespace, old.Name))
+}
+
+// openReview finds the open review of a request that broke the glass. Nothing that a client can write hides it.
+func (w *actionRequests) openReview(ctx context.Context, request *v1alpha1.ActionRequest) (*v1alpha1.Approval, error) {
+	if request.Spec.BreakGlass == nil {
+		return nil, nil //nolint:nilnil // no review is an answer, not an error
+	}
+	list := &v1alpha1.ApprovalList{}
+	err := w.Reader.List(ctx, list, client.InNamespace(request.Namespace),
+		client.MatchingLabels{v1alpha1.LabelRequestUID: string(request.UID)})
+	if err != nil {
+		return nil, fmt.Errorf("failed to list the Approvals of request %s/%s: %w", request.Namespace, request.Name, err)
+	}
+	for i := range list.Items {
+		if list.Items[i].Spec.Review && list.Items[i].Status.State == v1alpha1.ApprovalOpen {
+			return &list.Items[i], nil
+		}
+	}
+	return nil, nil //nolint:nilnil // no review is an answer, not an error
 }
 
 // terminating tells whether a namespace is being deleted, or gone.

@@ -52,7 +52,7 @@ func (w *approvals) mutate(ctx context.Context, req admission.Request) admission
 	spec := old.Spec.DeepCopy()
 	spec.Vote = nil
 	// Others read the comment in their terminals.
-	comment := printable(next.Spec.Vote.Comment)
+	comment := printable(strings.TrimFunc(next.Spec.Vote.Comment, unseen))
 	var warnings []string
 	if standing := w.standing(ctx, old, &caller); standing != nil && standing.Decision == next.Spec.Vote.Decision && standing.Comment == comment {
 		warnings = append(warnings, fmt.Sprintf("no change: you voted %s at %s.", standing.Decision, standing.At.UTC().Format("15:04 MST")))
@@ -68,6 +68,9 @@ func (w *approvals) mutate(ctx context.Context, req admission.Request) admission
 	}
 	return patched(ops).WithWarnings(warnings...)
 }
+
+// unseen tells of a character that shows nothing.
+func unseen(r rune) bool { return unicode.IsSpace(r) || !unicode.IsGraphic(r) }
 
 // printable escapes what cannot be shown, such as control characters and marks that turn the direction of writing.
 func printable(text string) string {
@@ -114,6 +117,7 @@ func ownMetadata(next, old *v1alpha1.Approval) field.ErrorList {
 	if !apiequality.Semantic.DeepEqual(next.Finalizers, old.Finalizers) {
 		errs = append(errs, field.Forbidden(path.Child("finalizers"), "are set by Signoff only"))
 	}
+	errs = append(errs, tooManyLabels(next.Labels, old.Labels)...)
 	for _, key := range []string{v1alpha1.LabelRequest, v1alpha1.LabelRequestUID} {
 		if next.Labels[key] != old.Labels[key] {
 			errs = append(errs, field.Forbidden(path.Child("labels").Key(key), "is set by Signoff only"))

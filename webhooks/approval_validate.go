@@ -48,16 +48,32 @@ func (w *approvals) validate(ctx context.Context, req admission.Request) admissi
 	if refused := decode(req.Object.Raw, next); refused != nil {
 		return *refused
 	}
-	if errs := ownMetadata(next, old); len(errs) > 0 && !w.isOperator(&req) {
-		// When its request goes, the Approval may be kept without an owner.
-		if allowed, err := w.mayGo(ctx, old); err != nil || !allowed {
-			return invalid(&req, old.Name, errs)
-		}
+	if refused := w.metadata(ctx, &req, next, old); refused != nil {
+		return *refused
 	}
 	if apiequality.Semantic.DeepEqual(next.Spec, old.Spec) {
 		return admission.Allowed("")
 	}
 	return w.vote(ctx, &req, next, old)
+}
+
+// metadata refuses changes of what Signoff put on an Approval. When its request goes, the Approval may be kept without an owner.
+func (w *approvals) metadata(ctx context.Context, req *admission.Request, next, old *v1alpha1.Approval) *admission.Response {
+	if w.isOperator(req) {
+		return nil
+	}
+	errs := ownMetadata(next, old)
+	if len(errs) == 0 {
+		return nil
+	}
+	kept := next.DeepCopy()
+	kept.OwnerReferences = old.OwnerReferences
+	if len(next.OwnerReferences) == 0 && len(ownMetadata(kept, old)) == 0 {
+		if allowed, err := w.mayGo(ctx, old); err == nil && allowed {
+			return nil
+		}
+	}
+	return ptr(invalid(req, old.Name, errs))
 }
 
 // vote checks that the update adds exactly one vote by exactly the caller, and that the caller may vote.
@@ -119,14 +135,22 @@ func decided(old *v1alpha1.Approval, now time.Time) *admission.Response {
 		if now.Before(old.Spec.ExpiresAt.Time) {
 			return nil
 		}
-		return ptr(forbidden(v1alpha1.ReasonAlreadyDecided, fmt.Sprintf("stage %q expired %s. Nothing more can be decided here. The requester can ask again.",
-			old.Spec.Stage.Name, gate.Time(old.Spec.ExpiresAt.Time, now))))
+		return ptr(forbidden(v1alpha1.ReasonAlreadyDecided, fmt.Sprintf("stage %q expired %s. Nothing more can be decided here.%s",
+			old.Spec.Stage.Name, gate.Time(old.Spec.ExpiresAt.Time, now), askAgain(old))))
 	}
 	what := strings.ToLower(string(state))
 	if len(old.Status.Decided) > 0 {
 		what = old.Status.Decided[len(old.Status.Decided)-1]
 	}
-	return ptr(forbidden(v1alpha1.ReasonAlreadyDecided, fmt.Sprintf("stage %q is closed: %s. Nothing more can be decided here. The requester can ask again.", old.Spec.Stage.Name, strings.TrimSuffix(what, "."))))
+	return ptr(forbidden(v1alpha1.ReasonAlreadyDecided, fmt.Sprintf("stage %q is closed: %s. Nothing more can be decided here.%s", old.Spec.Stage.Name, strings.TrimSuffix(what, "."), askAgain(old))))
+}
+
+// askAgain is what the requester of something that was not approved can do. What is reviewed has run.
+func askAgain(approval *v1alpha1.Approval) string {
+	if approval.Spec.Review {
+		return ""
+	}
+	return " The requester can ask again."
 }
 
 // room bounds the votes of one person, and keeps room for denials.
@@ -164,12 +188,20 @@ func (w *approvals) votesOf(ctx context.Context, old *v1alpha1.Approval, caller 
 func (w *approvals) judge(ctx context.Context, approval *v1alpha1.Approval, now time.Time) (*gate.Judgement, *gate.Problem) {
 	request := &v1alpha1.ActionRequest{}
 	key := types.NamespacedName{Namespace: approval.Namespace, Name: approval.Spec.RequestRef.Name}
-	err := w.Requests.Get(ctx, key, request)
+	reader := w.Requests
+	if approval.Spec.Review {
+		// A review outlasts its request, which is no longer in the cache then.
+		reader = w.Reader
+	}
+	err := reader.Get(ctx, key, request)
 	switch {
 	case apierrors.IsNotFound(err) || err == nil && request.UID != approval.Spec.RequestRef.UID:
 		return nil, &gate.Problem{Reason: v1alpha1.ReasonAlreadyDecided, Message: fmt.Sprintf("the request %s is over or gone. Nothing more can be decided here.", approval.Spec.RequestRef.Name)}
 	case err != nil:
 		return nil, &gate.Problem{Reason: v1alpha1.ReasonIndeterminate, Message: fmt.Sprintf("cannot read the request: %v. Try again.", err)}
+	case approval.Spec.Review:
+	case request.Status.Execution != nil:
+		return nil, &gate.Problem{Reason: v1alpha1.ReasonAlreadyDecided, Message: fmt.Sprintf("the request %s has started. Nothing more can be decided here. To stop it, cancel it.", request.Name)}
 	case request.Spec.Cancellation != nil || request.DeletionTimestamp != nil:
 		return nil, &gate.Problem{Reason: v1alpha1.ReasonAlreadyDecided, Message: fmt.Sprintf("the request %s was cancelled or deleted. Nothing more can be decided here.", request.Name)}
 	}
@@ -185,6 +217,9 @@ func (w *approvals) recorded(ctx context.Context, j *gate.Judgement, next *v1alp
 	result := quorum.Count(gate.Demands(next.Spec.Requirements), w.Gate.Votes(ctx, j, next))
 	switch result.State {
 	case v1alpha1.ApprovalDenied:
+		if next.Spec.Review {
+			return "your denial is recorded. The review ends as denied; what was done stays done."
+		}
 		return "your denial is recorded. The request is denied; that is final."
 	case v1alpha1.ApprovalApproved:
 		return fmt.Sprintf("your approval is recorded. Stage %q is approved.", next.Spec.Stage.Name)

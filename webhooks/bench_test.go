@@ -72,7 +72,9 @@ spec:
 status: {observedGeneration: -1}
 `
 
-type benchFacts struct{}
+type benchFacts struct{ gate.Facts }
+
+func (benchFacts) MayWrite(context.Context, *v1alpha1.Identity, gate.Query, bool) (bool, error) { return false, nil }
 
 func (benchFacts) Object(context.Context, string, string, v1alpha1.ObjectReference) (*unstructured.Unstructured, error) {
 	return &unstructured.Unstructured{}, nil

@@ -32,22 +32,16 @@ func (w *governing) validate(ctx context.Context, req admission.Request) admissi
 	case "Action":
 		return w.action(ctx, &req)
 	case "Role":
-		return check(&req, func(o, _ *v1alpha1.Role) field.ErrorList {
-			_, errs := catalog.CompileRole(o)
-			return errs
-		}, func(o *v1alpha1.Role) any { return o.Spec })
+		return w.role(ctx, &req)
 	case "Team":
-		return check(&req, w.team, func(o *v1alpha1.Team) any { return o.Spec })
+		return w.team(ctx, &req)
 	case "Calendar":
 		return check(&req, func(o, _ *v1alpha1.Calendar) field.ErrorList {
 			_, errs := calendar.Compile(&o.Spec, field.NewPath("spec"))
 			return errs
 		}, func(o *v1alpha1.Calendar) any { return o.Spec })
 	case "ActionPolicy":
-		return check(&req, func(o, _ *v1alpha1.ActionPolicy) field.ErrorList {
-			_, errs := catalog.CompilePolicy(o)
-			return errs
-		}, func(o *v1alpha1.ActionPolicy) any { return o.Spec })
+		return w.policy(ctx, &req)
 	}
 	return forbidden("", fmt.Sprintf("kind %s is not known to this version of Signoff", req.Kind.Kind))
 }
@@ -135,17 +129,6 @@ func (w *governing) review(ctx context.Context, req *admission.Request, right *a
 		return false, fmt.Errorf("failed to ask whether %s may %s %s/%s: %w", req.UserInfo.Username, right.Verb, right.Namespace, right.Name, err)
 	}
 	return review.Status.Allowed, nil
-}
-
-// team checks what the schema cannot: names, and that no Team is above itself.
-func (w *governing) team(o, _ *v1alpha1.Team) field.ErrorList {
-	spec := field.NewPath("spec")
-	errs := catalog.CheckSubjects(o.Spec.Members, spec.Child("members"))
-	errs = append(errs, catalog.CheckSubjects(o.Spec.Leads, spec.Child("leads"))...)
-	if o.Spec.Parent != "" && slices.Contains(w.Store.Current().AboveTeam(o.Spec.Parent), o.Name) {
-		errs = append(errs, field.Invalid(spec.Child("parent"), o.Spec.Parent, "the Teams would be above each other in a circle"))
-	}
-	return errs
 }
 
 // records keeps the operator's own book closed.

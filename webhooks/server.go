@@ -59,6 +59,8 @@ type Deps struct {
 	Clock clock.PassiveClock
 	// Operator is the user name of the operator itself.
 	Operator string
+	// OperatorNamespace is where the Calendars of policies are.
+	OperatorNamespace string
 	// CatalogNamespaces are the namespaces in which Actions may be published. Empty: all.
 	CatalogNamespaces []string
 }

@@ -54,7 +54,15 @@ type ActionSpec struct {
 	// target is the object that the Action is about. Rules read it as "target" and its namespace as
 	// "namespaceObject". Unset: the Action is about no object, and rules cannot read one.
 	// +optional
-	Target *ObjectReference `json:"target,omitempty"`
+	Target *Target `json:"target,omitempty"`
+
+	// lookups are further facts, read as execution.readServiceAccountName. Rules and templates read each under its name. Unset: none.
+	// +optional
+	// +listType=map
+	// +listMapKey=as
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=16
+	Lookups []Lookup `json:"lookups,omitempty"`
 
 	// rules are judged all; their order does not matter. The strongest effect wins. Unset:
 	// default decides alone.
@@ -96,6 +104,100 @@ type ActionInputs struct {
 	// +kubebuilder:pruning:PreserveUnknownFields
 	OpenAPIV3Schema runtime.RawExtension `json:"openAPIV3Schema"`
 }
+
+// Trust says what is thought of a fact that the requester can change.
+// +kubebuilder:validation:Enum=RequesterWritable
+type Trust string
+
+// TrustRequesterWritable accepts the fact although the requester can change it. Approvers are told.
+const TrustRequesterWritable Trust = "RequesterWritable"
+
+// Target is the object that an Action is about.
+type Target struct {
+	ObjectReference `json:",inline"`
+
+	// trust says what is thought of the target, and of its namespace, where the requester can change them. Unset: then they neither
+	// select approvers nor lift a restriction, and the request cannot be decided.
+	// +optional
+	Trust Trust `json:"trust,omitempty"`
+}
+
+// Lookup is a fact: an object, or a list of objects.
+// +kubebuilder:validation:ExactlyOneOf=object;list
+// +kubebuilder:validation:XValidation:rule="!has(self.optional) || !self.optional || has(self.object)",message="optional goes with object only: a list of nothing is empty",fieldPath=".optional"
+type Lookup struct {
+	// as is the name of the variable by which expressions read the fact.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:Pattern=`^[a-z][A-Za-z0-9]*$`
+	As string `json:"as"`
+
+	// object is one object.
+	// +optional
+	Object *ObjectReference `json:"object,omitempty"`
+
+	// list is all objects of a kind that are selected.
+	// +optional
+	List *ListLookup `json:"list,omitempty"`
+
+	// optional makes the variable null where the object does not exist. With object only. Defaults to false: then nothing can be decided.
+	// +optional
+	Optional bool `json:"optional,omitempty"`
+
+	// trust says what is thought of the fact where the requester can change it. Unset: then it neither selects approvers nor lifts
+	// a restriction, and the request cannot be decided.
+	// +optional
+	Trust Trust `json:"trust,omitempty"`
+}
+
+// ListLookup selects objects of one kind.
+type ListLookup struct {
+	// apiVersion is the API group and version of the objects, such as "apps/v1".
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=317
+	// +kubebuilder:validation:Pattern=`^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?v[0-9]+((alpha|beta)[0-9]+)?$`
+	APIVersion string `json:"apiVersion"`
+
+	// kind is the kind of the objects, such as "Deployment".
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:Pattern=`^[A-Z][A-Za-z0-9]*$`
+	Kind string `json:"kind"`
+
+	// namespace is the namespace of the objects; it may be a ${…} template. Unset: all namespaces.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=512
+	Namespace string `json:"namespace,omitempty"`
+
+	// selector selects objects by their labels. Unset: all.
+	// +optional
+	Selector *LookupSelector `json:"selector,omitempty"`
+
+	// limit is how many objects there may be. More are an error, and nothing can be decided. Defaults to 100.
+	// +optional
+	// +default=100
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=500
+	Limit int32 `json:"limit,omitempty"`
+}
+
+// LookupSelector selects objects by labels whose values may be templates.
+type LookupSelector struct {
+	// matchLabels are labels that an object must carry. The values may be ${…} templates.
+	// +required
+	// +kubebuilder:validation:MinProperties=1
+	// +kubebuilder:validation:MaxProperties=16
+	// +kubebuilder:validation:XValidation:rule="self.all(key, size(key) <= 317)",message="the key of a label has at most 317 characters"
+	MatchLabels map[string]LookupValue `json:"matchLabels"`
+}
+
+// LookupValue is the value of a label; it may be a ${…} template.
+// +kubebuilder:validation:MaxLength=512
+type LookupValue string
 
 // ObjectReference names an object. apiVersion and kind are literal; namespace and name may be ${…} templates.
 type ObjectReference struct {

@@ -8,6 +8,9 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 // +kubebuilder:subresource:status
 // +kubebuilder:resource:scope=Cluster,categories=signoff,path=actionpolicies,shortName=sgpolicy
 // +kubebuilder:printcolumn:name="Effect",type=string,JSONPath=`.status.effect`
+// +kubebuilder:printcolumn:name="Active",type=string,JSONPath=`.status.active`
+// +kubebuilder:printcolumn:name="Until",type=string,JSONPath=`.status.until`
+// +kubebuilder:printcolumn:name="Holding",type=integer,JSONPath=`.status.holding`
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 type ActionPolicy struct {
@@ -61,6 +64,56 @@ type PolicyMatch struct {
 	// requestNamespaces selects requests by the namespace they are made in. Unset: all.
 	// +optional
 	RequestNamespaces *PolicyNamespaces `json:"requestNamespaces,omitempty"`
+
+	// objects selects requests by what they will touch: at least one object that a step writes is selected by one of these.
+	// Unset: whatever they touch.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=16
+	Objects []PolicyObjects `json:"objects,omitempty"`
+}
+
+// PolicyObjects selects objects that a request will touch: everything in it must hold of one object.
+// +kubebuilder:validation:MinProperties=1
+type PolicyObjects struct {
+	// apiGroups are API groups; "" is the core group. Unset: every group.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=32
+	// +kubebuilder:validation:items:MaxLength=253
+	// +kubebuilder:validation:items:Pattern=`^([a-z0-9]([-a-z0-9.]*[a-z0-9])?)?$`
+	APIGroups []string `json:"apiGroups,omitempty"`
+
+	// kinds are kinds, such as Deployment. Unset: every kind.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=63
+	// +kubebuilder:validation:items:Pattern=`^[A-Z][A-Za-z0-9]*$`
+	Kinds []string `json:"kinds,omitempty"`
+
+	// namespaces are the namespaces of the objects. Unset: every namespace, and objects without one.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=63
+	// +kubebuilder:validation:items:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`
+	Namespaces []string `json:"namespaces,omitempty"`
+
+	// namespaceSelector selects the namespaces of the objects by their labels. Unset: whatever their labels.
+	// +optional
+	NamespaceSelector *LabelSelector `json:"namespaceSelector,omitempty"`
+
+	// selector selects the objects by their labels, as they are or as the request would make them: either is enough. Unset: whatever
+	// their labels.
+	// +optional
+	Selector *LabelSelector `json:"selector,omitempty"`
 }
 
 // PolicyActions selects Actions. Every field that is set must match.
@@ -119,6 +172,7 @@ const (
 
 // PolicyRule gives an effect to a situation.
 // +kubebuilder:validation:XValidation:rule="has(self.stages) == (self.effect == 'RequireApproval')",message="stages are needed with effect RequireApproval, and go with no other"
+// +kubebuilder:validation:XValidation:rule="!has(self.override) || self.effect == 'Deny'",message="override goes with effect Deny only",fieldPath=".override"
 type PolicyRule struct {
 	// name is the rule's name, unique in the policy. Verdicts name it.
 	// +required
@@ -154,6 +208,33 @@ type PolicyRule struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=512
 	Message string `json:"message,omitempty"`
+
+	// override says who may pass the rule in an emergency. With effect Deny only. Unset: nobody.
+	// +optional
+	Override *Override `json:"override,omitempty"`
+}
+
+// Override lets somebody pass a rule in an emergency.
+type Override struct {
+	// by are those who may pass the rule, by setting breakGlass on their request. They need the verb "break-glass" as well.
+	// +required
+	By Subjects `json:"by"`
+
+	// review is the review that then opens.
+	// +required
+	Review Review `json:"review"`
+}
+
+// Review is an approval that is given afterwards.
+type Review struct {
+	// approvers says who may review. Nobody reviews what they asked for.
+	// +required
+	Approvers Approvers `json:"approvers"`
+
+	// within is how long after the start the review is due. Defaults to 24h.
+	// +optional
+	// +default="24h"
+	Within Duration `json:"within,omitempty"`
 }
 
 // During is a time, by a Calendar.
@@ -175,6 +256,22 @@ type ActionPolicyStatus struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=32
 	Effect string `json:"effect,omitempty"`
+
+	// active says whether a rule can apply now: True, or False while every rule is outside of its calendar. Unknown where a Calendar is
+	// missing or not valid.
+	// +optional
+	// +kubebuilder:validation:MaxLength=8
+	Active string `json:"active,omitempty"`
+
+	// until is when active next changes, for people, such as "Mon 4 Jan 2027 23:59". Empty: never.
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	Until string `json:"until,omitempty"`
+
+	// holding is how many open requests the policy keeps from starting: by Deny, by Hold, or by an approval that is not given yet.
+	// +optional
+	// +default=0
+	Holding int32 `json:"holding"`
 
 	// conditions are the observed conditions. Ready is True where the policy is in force.
 	// +optional

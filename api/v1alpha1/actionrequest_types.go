@@ -43,6 +43,7 @@ type ActionRequest struct {
 // +kubebuilder:validation:XValidation:rule="has(self.reason) == has(oldSelf.reason) && (!has(self.reason) || self.reason == oldSelf.reason)",message="reason cannot change: make a new request",fieldPath=".reason"
 // +kubebuilder:validation:XValidation:rule="has(self.notBefore) == has(oldSelf.notBefore) && (!has(self.notBefore) || self.notBefore == oldSelf.notBefore)",message="notBefore cannot change: make a new request",fieldPath=".notBefore"
 // +kubebuilder:validation:XValidation:rule="has(self.expiresAt) == has(oldSelf.expiresAt) && (!has(self.expiresAt) || self.expiresAt == oldSelf.expiresAt)",message="expiresAt cannot change: make a new request",fieldPath=".expiresAt"
+// +kubebuilder:validation:XValidation:rule="has(self.breakGlass) == has(oldSelf.breakGlass) && (!has(self.breakGlass) || self.breakGlass == oldSelf.breakGlass)",message="breakGlass cannot change: make a new request",fieldPath=".breakGlass"
 // +kubebuilder:validation:XValidation:rule="has(self.requester) == has(oldSelf.requester) && (!has(self.requester) || self.requester == oldSelf.requester)",message="requester cannot change",fieldPath=".requester"
 // +kubebuilder:validation:XValidation:rule="!has(oldSelf.cancellation) || (has(self.cancellation) && self.cancellation == oldSelf.cancellation)",message="cancellation is final: it is written once",fieldPath=".cancellation"
 type ActionRequestSpec struct {
@@ -79,6 +80,11 @@ type ActionRequestSpec struct {
 	// +kubebuilder:validation:Pattern=`^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(Z|[+-][0-9]{2}:[0-9]{2})$`
 	ExpiresAt *metav1.Time `json:"expiresAt,omitempty"`
 
+	// breakGlass runs the request at once in an emergency, past Hold and RequireApproval, and past a Deny whose override names the
+	// requester. A review opens that somebody else must do. Unset: no emergency.
+	// +optional
+	BreakGlass *BreakGlass `json:"breakGlass,omitempty"`
+
 	// requester is who asked. The admission webhook writes it; a client cannot. Unset: the request was stored without the
 	// webhook, and never runs.
 	// +optional
@@ -87,6 +93,15 @@ type ActionRequestSpec struct {
 	// cancellation ends the request. It can be added at any time before the end, and never be removed. Unset: nobody cancelled.
 	// +optional
 	Cancellation *Cancellation `json:"cancellation,omitempty"`
+}
+
+// BreakGlass says that there is an emergency.
+type BreakGlass struct {
+	// reason tells reviewers what the emergency is.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=1024
+	Reason string `json:"reason"`
 }
 
 // Cancellation ends a request.
@@ -204,7 +219,7 @@ type ActionRequestStatus struct {
 	// +kubebuilder:validation:MaxItems=32
 	Steps []StepStatus `json:"steps,omitempty"`
 
-	// conditions are the observed conditions: Ready, Finished, Stalled, Authorized, Approved, Executed.
+	// conditions are the observed conditions: Ready, Finished, Stalled, Authorized, Approved, Executed, Reviewed.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
@@ -237,11 +252,17 @@ type Verdict struct {
 	// +required
 	Effect Effect `json:"effect"`
 
-	// rules are the rules that applied.
+	// rules are all rules that were judged, those that apply first.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=256
 	Rules []RuleResult `json:"rules,omitempty"`
+
+	// facts are what the rules and approvers were judged on.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=64
+	Facts []Fact `json:"facts,omitempty"`
 
 	// stages are the stages that must approve, as "action/<stage>" or "policy/<policy>/<stage>".
 	// +optional
@@ -259,7 +280,49 @@ type Verdict struct {
 	NextChange *metav1.Time `json:"nextChange,omitempty"`
 }
 
-// RuleResult is a rule that applied.
+// Fact is something that was read for a decision.
+type Fact struct {
+	// name is the variable by which expressions read it.
+	// +required
+	// +kubebuilder:validation:MaxLength=63
+	Name string `json:"name"`
+
+	// object is what was read, such as "Deployment production/checkout".
+	// +required
+	// +kubebuilder:validation:MaxLength=700
+	Object string `json:"object"`
+
+	// version is the resourceVersion of what was read. Unset: it does not exist.
+	// +optional
+	// +kubebuilder:validation:MaxLength=128
+	Version string `json:"version,omitempty"`
+
+	// readAs is the ServiceAccount as which it was read. Unset: the operator, which reads the labels of namespaces.
+	// +optional
+	// +kubebuilder:validation:MaxLength=320
+	ReadAs string `json:"readAs,omitempty"`
+
+	// trust is RequesterWritable where the Action accepts that the requester can change it.
+	// +optional
+	Trust Trust `json:"trust,omitempty"`
+}
+
+// RuleAnswer says whether a rule applies.
+// +kubebuilder:validation:Enum=Applies;NotApplicable;Overridden;Unknown
+type RuleAnswer string
+
+const (
+	// RuleApplies means that the rule applies.
+	RuleApplies RuleAnswer = "Applies"
+	// RuleNotApplicable means that the rule does not apply.
+	RuleNotApplicable RuleAnswer = "NotApplicable"
+	// RuleOverridden means that the rule applies, and that the requester passed it by breakGlass.
+	RuleOverridden RuleAnswer = "Overridden"
+	// RuleUnknown means that nobody can tell.
+	RuleUnknown RuleAnswer = "Unknown"
+)
+
+// RuleResult is a rule and its answer.
 type RuleResult struct {
 	// name is the rule, as "<rule>" for a rule of the Action and "policy/<policy>/<rule>" for one of an ActionPolicy.
 	// +required
@@ -270,10 +333,29 @@ type RuleResult struct {
 	// +required
 	Effect Effect `json:"effect"`
 
+	// answer says whether the rule applies.
+	// +required
+	Answer RuleAnswer `json:"answer"`
+
 	// message tells why.
 	// +optional
 	// +kubebuilder:validation:MaxLength=512
 	Message string `json:"message,omitempty"`
+
+	// because is what the answer rests on, a line each, such as 'inputs.environment is "production"'. What the requester may not read
+	// is not shown.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:items:MaxLength=256
+	Because []string `json:"because,omitempty"`
+
+	// differ is what would have to be otherwise for another answer, a line each.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:items:MaxLength=256
+	Differ []string `json:"differ,omitempty"`
 }
 
 // StepState is how far a step has come.

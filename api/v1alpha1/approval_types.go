@@ -52,6 +52,7 @@ type Approval struct {
 // +kubebuilder:validation:XValidation:rule="self.needs == oldSelf.needs",message="needs cannot change",fieldPath=".needs"
 // +kubebuilder:validation:XValidation:rule="self.expires == oldSelf.expires",message="expires cannot change",fieldPath=".expires"
 // +kubebuilder:validation:XValidation:rule="self.expiresAt == oldSelf.expiresAt",message="expiresAt cannot change",fieldPath=".expiresAt"
+// +kubebuilder:validation:XValidation:rule="has(self.review) == has(oldSelf.review) && (!has(self.review) || self.review == oldSelf.review)",message="review cannot change",fieldPath=".review"
 // +kubebuilder:validation:XValidation:rule="!has(self.vote)",message="nothing was recorded: the admission webhook of Signoff, which turns vote into an entry of votes, did not see this write",fieldPath=".vote"
 type ApprovalSpec struct {
 	// requestRef is the request that is to be agreed to, in the same namespace.
@@ -123,6 +124,11 @@ type ApprovalSpec struct {
 	// expiresAt is when the Approval expires if nobody decides.
 	// +required
 	ExpiresAt metav1.Time `json:"expiresAt"`
+
+	// review is true on the review of a request that broke the glass: it is voted on after the start, and holds nothing up. Unset: the
+	// request waits for this Approval.
+	// +optional
+	Review bool `json:"review,omitempty"`
 
 	// vote is how to vote: write it, and the webhook turns it into one entry of votes. It is always empty when read.
 	// +optional
@@ -245,7 +251,7 @@ const (
 	ApprovalApproved ApprovalState = "Approved"
 	// ApprovalDenied means that an approver said no.
 	ApprovalDenied ApprovalState = "Denied"
-	// ApprovalExpired means that time ran out.
+	// ApprovalExpired means that time ran out. A review that is Expired is overdue.
 	ApprovalExpired ApprovalState = "Expired"
 	// ApprovalSuperseded means that the request ended, or that something else is now to be agreed to.
 	ApprovalSuperseded ApprovalState = "Superseded"

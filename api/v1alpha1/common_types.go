@@ -17,6 +17,8 @@ const (
 	LabelStep = "signoff.dev/step"
 	// AnnotationVerdict carries, on the result of a server-side dry run and nowhere else, the whole verdict as JSON.
 	AnnotationVerdict = "signoff.dev/verdict"
+	// AnnotationAt asks, in a server-side dry run and nowhere else, what the verdict would be at another time, in RFC 3339.
+	AnnotationAt = "signoff.dev/at"
 )
 
 // Duration is a length of time such as "30m", "24h" or "1h30m": one to three numbers, each with the unit h, m or s. It is longer

@@ -15,6 +15,9 @@ const (
 	ConditionApproved = "Approved"
 	// ConditionExecuted is True once all steps are done.
 	ConditionExecuted = "Executed"
+	// ConditionReviewed is True once somebody else has agreed to what was done in an emergency. Absent on a request that did not break
+	// the glass.
+	ConditionReviewed = "Reviewed"
 )
 
 // Reasons of conditions, and reason codes of refusals.
@@ -69,6 +72,10 @@ const (
 	ReasonCannotImpersonate = "CannotImpersonate"
 	// ReasonParentMissing says that a Team is in force, but that the Team that it names as its parent does not exist.
 	ReasonParentMissing = "ParentMissing"
+	// ReasonInheritedMissing says that a Role is in force, but that a Role that it inherits is missing or not valid.
+	ReasonInheritedMissing = "InheritedMissing"
+	// ReasonCalendarMissing says that a policy names a Calendar that does not exist or is not valid.
+	ReasonCalendarMissing = "CalendarMissing"
 	// ReasonSelfApproval refuses the vote of the requester, or of the person behind the requester.
 	ReasonSelfApproval = "SelfApproval"
 	// ReasonNotAnApprover refuses the vote of somebody whom the stage does not name, or who lacks the verb approve.
@@ -77,4 +84,16 @@ const (
 	ReasonStaleVote = "StaleVote"
 	// ReasonAlreadyDecided refuses a vote on a closed Approval.
 	ReasonAlreadyDecided = "AlreadyDecided"
+	// ReasonVerdictChanged says that the rules give another answer than before.
+	ReasonVerdictChanged = "VerdictChanged"
+	// ReasonBreakGlass says that the requester passed rules in an emergency.
+	ReasonBreakGlass = "BreakGlass"
+	// ReasonAwaitingReview says that what was done in an emergency must still be reviewed.
+	ReasonAwaitingReview = "AwaitingReview"
+	// ReasonReviewed says that a reviewer agreed to what was done in an emergency.
+	ReasonReviewed = "Reviewed"
+	// ReasonReviewDenied says that a reviewer did not agree to what was done in an emergency.
+	ReasonReviewDenied = "ReviewDenied"
+	// ReasonReviewOverdue says that nobody reviewed in time what was done in an emergency.
+	ReasonReviewOverdue = "ReviewOverdue"
 )

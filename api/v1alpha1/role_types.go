@@ -29,17 +29,28 @@ type Role struct {
 }
 
 // RoleSpec says who may do what.
+// +kubebuilder:validation:XValidation:rule="has(self.permissions) || has(self.inherits)",message="gives nothing: at least one of permissions and inherits is needed"
 type RoleSpec struct {
 	// members are those who hold the Role.
 	// +required
 	Members Subjects `json:"members"`
 
-	// permissions are what members may do.
-	// +required
+	// inherits are names of Roles in the same namespace whose permissions members hold as well. Unset: none.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=253
+	// +kubebuilder:validation:items:Pattern=`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$`
+	Inherits []string `json:"inherits,omitempty"`
+
+	// permissions are what members may do. Unset: what is inherited.
+	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=32
-	Permissions []Permission `json:"permissions"`
+	Permissions []Permission `json:"permissions,omitempty"`
 }
 
 // Verb is something that can be done with an Action or a request for it.

@@ -32,6 +32,8 @@ type Reconciler struct {
 	Clock clock.PassiveClock
 	// Operator is the ServiceAccount of the operator, for the command that grants it what it lacks.
 	Operator types.NamespacedName
+	// Kinds knows the kinds that the API server serves.
+	Kinds meta.RESTMapper
 }
 
 // SetupWithManager makes the manager run the reconciler.
@@ -52,6 +54,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, key ctrl.Request) (ctrl.Resu
 			return err
 		}
 		action.Status = Status(action, r.grants(action.Namespace, lacking), now) //nolint:contextcheck // what is compiled is bounded by cost, so that no deadline is needed
+		r.withoutKinds(action, now)
 		return nil
 	})
 	if err == nil && result.RequeueAfter == 0 {
@@ -60,12 +63,13 @@ func (r *Reconciler) Reconcile(ctx context.Context, key ctrl.Request) (ctrl.Resu
 	return result, err
 }
 
-// lookAgain is how long an Action waits whose ServiceAccounts the operator may not use: nobody tells us of a grant. The wait
+// lookAgain is how long an Action waits whose ServiceAccounts the operator may not use, or whose facts are of a kind that is not there:
+// nobody tells us of a grant or a kind. The wait
 // grows with the time for which the Action has not been ready. Zero: there is nothing to wait for.
 func lookAgain(status *v1alpha1.ActionStatus, now time.Time) time.Duration {
 	const shortest, longest = time.Second, time.Minute
 	ready := meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionReady)
-	if ready == nil || ready.Reason != v1alpha1.ReasonCannotImpersonate {
+	if ready == nil || ready.Reason != v1alpha1.ReasonCannotImpersonate && ready.Reason != v1alpha1.ReasonFactsUnavailable {
 		return 0
 	}
 	return min(max(now.Sub(ready.LastTransitionTime.Time), shortest), longest)

@@ -1,24 +1,31 @@
-// Package actionpolicy tells in the status of an ActionPolicy what it does and whether it is in force.
+// Package actionpolicy tells in the status of an ActionPolicy what it does, whether it is in force, and how many requests it holds.
 package actionpolicy
 
 import (
 	"context"
-	"slices"
+	"fmt"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
-	"github.com/signoff-dev/signoff/internal/catalog"
+	"github.com/signoff-dev/signoff/internal/calendar"
 	"github.com/signoff-dev/signoff/internal/conditions"
 )
 
 // The rights of the controller.
-// +kubebuilder:rbac:groups=signoff.dev,resources=actionpolicies,verbs=get;list;watch
+// +kubebuilder:rbac:groups=signoff.dev,resources=actionpolicies;actionrequests;calendars,verbs=get;list;watch
 // +kubebuilder:rbac:groups=signoff.dev,resources=actionpolicies/status,verbs=update;patch
 
 // Reconciler keeps the status of ActionPolicies.
@@ -26,51 +33,80 @@ type Reconciler struct {
 	// Client reads from a cache, and writes.
 	Client client.Client
 	// Clock tells the time.
-	Clock clock.PassiveClock
+	Clock clock.WithTicker
+	// OperatorNamespace is where the Calendars of policies are.
+	OperatorNamespace string
 }
 
 // SetupWithManager makes the manager run the reconciler.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
+	if err := mgr.GetFieldIndexer().IndexField(context.Background(), &v1alpha1.ActionRequest{}, heldBy, func(o client.Object) []string {
+		request, _ := o.(*v1alpha1.ActionRequest)
+		return holders(request)
+	}); err != nil {
+		return fmt.Errorf("failed to index requests by the policies that hold them: %w", err)
+	}
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("actionpolicy").
 		For(&v1alpha1.ActionPolicy{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		Watches(&v1alpha1.Calendar{}, handler.EnqueueRequestsFromMapFunc(r.named), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		Watches(&v1alpha1.ActionRequest{}, requestHandler()).
+		WithOptions(controller.Options{
+			NewQueue: func(name string, limiter workqueue.TypedRateLimiter[reconcile.Request]) workqueue.TypedRateLimitingInterface[reconcile.Request] {
+				return workqueue.NewTypedRateLimitingQueueWithConfig(limiter, workqueue.TypedRateLimitingQueueConfig[reconcile.Request]{Name: name, Clock: r.Clock})
+			},
+		}).
 		Complete(r)
 }
 
-// Reconcile stores what there is to say about one ActionPolicy.
-func (r *Reconciler) Reconcile(ctx context.Context, key ctrl.Request) (ctrl.Result, error) {
-	policy := &v1alpha1.ActionPolicy{}
-	return conditions.Update(ctx, r.Client, key.NamespacedName, policy, func() error {
-		policy.Status = Status(policy, r.Clock.Now())
+// named finds the policies that name a Calendar.
+func (r *Reconciler) named(ctx context.Context, object client.Object) []reconcile.Request {
+	list := &v1alpha1.ActionPolicyList{}
+	if object.GetNamespace() != r.OperatorNamespace || r.Client.List(ctx, list) != nil {
 		return nil
+	}
+	var requests []reconcile.Request
+	for i := range list.Items {
+		// Which of them name the Calendar in an expression only compiling would tell, and there are few Calendars.
+		requests = append(requests, reconcile.Request{NamespacedName: types.NamespacedName{Name: list.Items[i].Name}})
+	}
+	return requests
+}
+
+// Reconcile stores what there is to say about one ActionPolicy, and comes back when time changes it.
+func (r *Reconciler) Reconcile(ctx context.Context, key ctrl.Request) (ctrl.Result, error) {
+	policy, now := &v1alpha1.ActionPolicy{}, r.Clock.Now()
+	var next time.Time
+	result, err := conditions.Update(ctx, r.Client, key.NamespacedName, policy, func() error {
+		s := situation{now: now, calendar: func(name string) (*calendar.Calendar, error) { return r.calendar(ctx, name) }}
+		var err error
+		if s.holding, err = r.holding(ctx, policy.Name); err != nil {
+			return err
+		}
+		policy.Status, next, err = status(policy, &s)
+		return err
 	})
+	if err == nil && result.RequeueAfter == 0 && !next.IsZero() {
+		result.RequeueAfter = next.Sub(now)
+	}
+	return result, err
 }
 
-// Status is what there is to say about an ActionPolicy. The effect is shown for an invalid one too, because it is not without
-// effect: what it is about cannot be decided.
-func Status(policy *v1alpha1.ActionPolicy, now time.Time) v1alpha1.ActionPolicyStatus {
-	_, errs := catalog.CompilePolicy(policy)
-	ready := conditions.Compiled(policy.Generation, errs, "in force")
+// errNoCalendar says that a Calendar cannot be used, which is no failure of the controller.
+type errNoCalendar struct{ text string }
+
+func (e errNoCalendar) Error() string { return e.text }
+
+func (r *Reconciler) calendar(ctx context.Context, name string) (*calendar.Calendar, error) {
+	object := &v1alpha1.Calendar{}
+	if err := r.Client.Get(ctx, types.NamespacedName{Namespace: r.OperatorNamespace, Name: name}, object); apierrors.IsNotFound(err) {
+		return nil, errNoCalendar{fmt.Sprintf("there is no Calendar %q in namespace %s", name, r.OperatorNamespace)}
+	} else if err != nil {
+		return nil, fmt.Errorf("failed to get Calendar %s/%s: %w", r.OperatorNamespace, name, err)
+	}
+	compiled, errs := calendar.Compile(&object.Spec, field.NewPath("spec"))
 	if len(errs) > 0 {
-		ready.Message = "Requests that this policy is about are refused or wait, because nobody can tell what it demands: " + ready.Message
+		return nil, errNoCalendar{fmt.Sprintf("Calendar %s/%s is not valid", r.OperatorNamespace, name)}
 	}
-	return v1alpha1.ActionPolicyStatus{
-		ObservedGeneration: policy.Generation,
-		Effect:             string(strongest(policy.Spec.Rules)),
-		Conditions:         conditions.With(policy.Status.Conditions, now, ready),
-	}
-}
-
-// byStrength are the effects, the weakest first.
-var byStrength = []v1alpha1.PolicyEffect{v1alpha1.PolicyRequireApproval, v1alpha1.PolicyHold, v1alpha1.PolicyDeny}
-
-func strongest(rules []v1alpha1.PolicyRule) v1alpha1.PolicyEffect {
-	strength := -1
-	for i := range rules {
-		strength = max(strength, slices.Index(byStrength, rules[i].Effect))
-	}
-	if strength < 0 {
-		return ""
-	}
-	return byStrength[strength]
+	return compiled, nil
 }

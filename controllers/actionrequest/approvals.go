@@ -11,6 +11,7 @@ import (
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -96,25 +97,56 @@ func (s *scope) denials(ctx context.Context) (bool, error) {
 		return false, nil
 	}
 	list := &v1alpha1.ApprovalList{}
-	if err := s.Client.List(ctx, list, s.ownApprovals()...); err != nil {
+	reader := client.Reader(s.Client)
+	if s.denialAnnounced() {
+		// The cache holds open Approvals only, and the one that was denied may be closed already.
+		reader = s.Reader
+	}
+	if err := reader.List(ctx, list, s.ownApprovals()...); err != nil {
 		return false, fmt.Errorf("failed to list the Approvals of request %s/%s: %w", s.request.Namespace, s.request.Name, err)
 	}
 	for i := range list.Items {
-		approval := list.Items[i].DeepCopy()
-		if approval.Status.State != v1alpha1.ApprovalOpen || len(approval.Spec.Votes) == 0 {
-			continue
+		if over, err := s.denial(ctx, list.Items[i].DeepCopy()); over || err != nil {
+			return over, err
 		}
-		result := quorum.Count(gate.Demands(approval.Spec.Requirements), s.Gate.Votes(ctx, s.judgement, approval))
-		if result.State != v1alpha1.ApprovalDenied {
-			continue
-		}
-		stage := &stageState{Stage: &gate.Stage{Stage: &catalog.Stage{Ref: approval.Spec.Stage}}, approval: approval, result: result}
-		if err := s.closeAs(ctx, stage, v1alpha1.ApprovalDenied, decidedLines(stage)); err != nil {
-			return false, err
-		}
-		return true, s.denied(ctx, stage)
 	}
 	return false, nil
+}
+
+// denial ends the request where an approver has said no in one Approval.
+func (s *scope) denial(ctx context.Context, approval *v1alpha1.Approval) (bool, error) {
+	state := approval.Status.State
+	if state != v1alpha1.ApprovalOpen && state != v1alpha1.ApprovalDenied || len(approval.Spec.Votes) == 0 {
+		return false, nil
+	}
+	stage := &stageState{Stage: &gate.Stage{Stage: &catalog.Stage{Ref: approval.Spec.Stage}}, approval: approval}
+	stage.result = quorum.Count(gate.Demands(approval.Spec.Requirements), s.Gate.Votes(ctx, s.judgement, approval))
+	if state == v1alpha1.ApprovalDenied {
+		return true, s.denied(ctx, stage)
+	}
+	if stage.result.State != v1alpha1.ApprovalDenied {
+		return false, nil
+	}
+	if err := s.closeAs(ctx, stage, v1alpha1.ApprovalDenied, decidedLines(stage)); err != nil {
+		return false, err
+	}
+	return true, s.denied(ctx, stage)
+}
+
+// denialAnnounced tells whether a denial was found earlier, and the request has not ended yet.
+func (s *scope) denialAnnounced() bool {
+	approved := meta.FindStatusCondition(s.before.Conditions, v1alpha1.ConditionApproved)
+	return approved != nil && approved.Reason == v1alpha1.ReasonDenied
+}
+
+// announceDenial stores that a denial was found before its Approval is closed: whatever happens between closing and ending the
+// request, the denial is looked for again, also where nothing demands its stage any more.
+func (s *scope) announceDenial(ctx context.Context, stage *stageState) error {
+	if s.denialAnnounced() {
+		return nil
+	}
+	s.condition(v1alpha1.ConditionApproved, false, v1alpha1.ReasonDenied, fmt.Sprintf("Denied in stage %s; the request ends.", stage.Ref.Name))
+	return s.store(ctx)
 }
 
 // count counts the votes of an Approval as they stand now. Again says that its votes no longer count and a new round is
@@ -172,6 +204,11 @@ func (s *scope) stillApproved(ctx context.Context, stage *stageState) (again, ov
 // closeAs closes an Approval. The resource version is that of the votes that were counted: any vote in between conflicts, and
 // is counted again.
 func (s *scope) closeAs(ctx context.Context, stage *stageState, state v1alpha1.ApprovalState, decided []string) error {
+	if state == v1alpha1.ApprovalDenied {
+		if err := s.announceDenial(ctx, stage); err != nil {
+			return err
+		}
+	}
 	if err := s.writeState(ctx, stage.approval, state, decided); err != nil {
 		return err
 	}
@@ -290,6 +327,29 @@ func (s *scope) supersede(ctx context.Context, current []*stageState) error {
 		}
 	}
 	return nil
+}
+
+// closeUndemanded closes Approvals of stages that nothing demands at the moment, before the execution is claimed, and tells whether
+// the request is over. A denial that comes in between conflicts with the write, and is honoured then; a later one is refused,
+// because the Approval is closed.
+func (s *scope) closeUndemanded(ctx context.Context) (bool, error) {
+	list := &v1alpha1.ApprovalList{}
+	if err := s.Client.List(ctx, list, s.ownApprovals()...); err != nil {
+		return false, fmt.Errorf("failed to list the Approvals of request %s/%s: %w", s.request.Namespace, s.request.Name, err)
+	}
+	for i := range list.Items {
+		approval := list.Items[i].DeepCopy()
+		if s.closed[approval.Name] {
+			continue
+		}
+		if over, err := s.denial(ctx, approval); over || err != nil {
+			return over, err
+		}
+		if err := s.supersedeOne(ctx, approval, "The request starts, and nothing demands this stage any more."); err != nil {
+			return false, err
+		}
+	}
+	return false, nil
 }
 
 // replaced tells whether a stage has another Approval by now.

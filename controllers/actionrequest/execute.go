@@ -10,6 +10,7 @@ import (
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/execution"
+	"github.com/signoff-dev/signoff/internal/gate"
 )
 
 // start claims the execution and begins it. Creating the Record is the lock: whoever creates it executes, once.
@@ -146,7 +147,7 @@ func (s *scope) storeRecord(ctx context.Context, record *v1alpha1.Record) error 
 // conclude writes how the execution ended to the Record, and then to the request.
 func (s *scope) conclude(ctx context.Context, record *v1alpha1.Record, outcome v1alpha1.Outcome, message string) error {
 	finished := metav1.NewTime(s.Clock.Now())
-	record.Status.Outcome, record.Status.Message, record.Status.FinishedAt = outcome, message, &finished
+	record.Status.Outcome, record.Status.Message, record.Status.FinishedAt = outcome, gate.Cut(message, maxMessage), &finished
 	record.Status.ObservedGeneration = record.Generation
 	if err := s.storeRecord(ctx, record); err != nil {
 		return err

@@ -50,7 +50,7 @@ func (s *scope) prepare(ctx context.Context) *gate.Problem {
 		return indeterminate(err)
 	}
 	s.plan = &preparation{steps: rendered}
-	if s.plan.changes, err = s.compare(ctx, rendered); err != nil {
+	if s.plan.changes, err = s.compare(ctx, rendered, sources); err != nil {
 		return &gate.Problem{Reason: v1alpha1.ReasonFactsUnavailable, Transient: true, Message: fmt.Sprintf("Cannot tell what would change: %v", err)}
 	}
 	s.plan.digest, err = digest.Of(s.digestSubject())
@@ -63,12 +63,17 @@ func (s *scope) prepare(ctx context.Context) *gate.Problem {
 // maxPlan is how many changes the API stores. The digest covers all of them all the same.
 const maxPlan = 64
 
+// maxPlanFields is how many fields all changes together show.
+const maxPlanFields = 512
+
 func boundedPlan(changes []v1alpha1.PlannedChange) []v1alpha1.PlannedChange {
 	if more := len(changes) - maxPlan + 1; more > 1 {
 		changes = append(changes[:maxPlan-1:maxPlan-1], v1alpha1.PlannedChange{Operation: "more", Object: fmt.Sprintf("… and %d objects more, see the Action", more)})
 	}
+	// Everything is stored in the request, in each Approval and in the Record, which the API server bounds.
+	share := max(maxPlanFields/max(len(changes), 1), 4)
 	for i := range changes {
-		changes[i].Fields = bounded(changes[i].Fields, maxPlan, 500)
+		changes[i].Fields = bounded(changes[i].Fields, min(share, maxPlan), 500)
 	}
 	return changes
 }
@@ -84,7 +89,12 @@ func (s *scope) read(ctx context.Context, ref v1alpha1.ObjectReference) (*unstru
 
 func (s *scope) digestSubject() digest.Subject {
 	action := s.judgement.Action.Object
+	emergency := ""
+	if s.request.Spec.BreakGlass != nil {
+		emergency = s.request.Spec.BreakGlass.Reason
+	}
 	return digest.Subject{
+		BreakGlass:       emergency,
 		RequestNamespace: s.request.Namespace, RequestName: s.request.Name, RequestUID: s.request.UID,
 		Requester: *s.request.Spec.Requester, Inputs: s.judgement.Inputs,
 		Action: action, Steps: s.plan.steps,

@@ -92,6 +92,12 @@ func (s *scope) advance(ctx context.Context) error {
 	if s.held() {
 		return s.store(ctx)
 	}
+	if over, err := s.closeUndemanded(ctx); over || err != nil {
+		return err
+	}
+	if err := s.openReview(ctx); err != nil {
+		return err
+	}
 	return s.start(ctx)
 }
 

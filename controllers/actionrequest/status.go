@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -21,7 +22,10 @@ import (
 const (
 	maxMessage    = 1024
 	maxWaitingFor = 200
-	maxNote       = 1000
+	// maxFailure keeps the column of the table readable; the condition has the whole message.
+	maxFailure = 80
+	// maxNote is in bytes.
+	maxNote = 1000
 )
 
 // ending says how a request ended.
@@ -75,7 +79,7 @@ func (s *scope) hold(ctx context.Context, problem *gate.Problem) error {
 	first, _, _ := strings.Cut(problem.Message, "\n")
 	s.waiting(phase, problem.Reason, problem.Message, first)
 	s.condition(v1alpha1.ConditionAuthorized, false, problem.Reason, problem.Message)
-	s.showVerdict()
+	s.showVerdict(ctx)
 	if problem.Transient || s.judgement.Volatile {
 		s.lookAgain()
 	}
@@ -123,7 +127,7 @@ func (s *scope) holds(why string) {
 
 // tally shows how far the approvals have come, and tells whether all are there.
 func (s *scope) tally(ctx context.Context, stages []*stageState) (bool, error) {
-	s.showVerdict()
+	s.showVerdict(ctx)
 	s.request.Status.Digest, s.request.Status.Plan = s.plan.digest, s.plan.changes
 	s.condition(v1alpha1.ConditionAuthorized, true, v1alpha1.ReasonAllowed, "The requester may ask, and no rule denies it.")
 	approved := 0
@@ -177,19 +181,60 @@ func (s *scope) awaiting(stages []*stageState) {
 	s.waiting(v1alpha1.PhaseAwaitingApproval, reason, message, strings.Join(short, "; "))
 }
 
-// showVerdict stores the verdict. That it was evaluated again is not worth a write.
-func (s *scope) showVerdict() {
+// showVerdict stores the verdict and why it is so. That it was evaluated again is not worth a write, nor another explanation.
+func (s *scope) showVerdict(ctx context.Context) {
 	verdict := gate.VerdictStatus(s.judgement)
-	if old := s.before.Verdict; verdict != nil && old != nil {
-		same := verdict.DeepCopy()
-		same.EvaluatedAt = old.EvaluatedAt
-		if equal(same, old) {
-			verdict = old.DeepCopy()
+	if verdict == nil {
+		return
+	}
+	old := s.before.Verdict
+	if old != nil && equal(answers(verdict), answers(old)) {
+		s.request.Status.Verdict = old.DeepCopy()
+		return
+	}
+	s.judgement.Explain(ctx)
+	s.request.Status.Verdict = gate.VerdictStatus(s.judgement)
+	if old != nil && decides(old) != decides(verdict) {
+		s.event(s.request, v1alpha1.ReasonVerdictChanged, verdictNote(s.request.Status.Verdict))
+	}
+}
+
+// answers is a verdict without its reasons and without when it was made.
+func answers(verdict *v1alpha1.Verdict) *v1alpha1.Verdict {
+	out := verdict.DeepCopy()
+	out.EvaluatedAt = metav1.Time{}
+	for i := range out.Rules {
+		out.Rules[i].Because, out.Rules[i].Differ = nil, nil
+	}
+	return out
+}
+
+// decides names what a verdict says and by which rules.
+func decides(verdict *v1alpha1.Verdict) string {
+	text := string(verdict.Effect)
+	for i := range verdict.Rules {
+		if rule := &verdict.Rules[i]; rule.Answer != v1alpha1.RuleNotApplicable {
+			text += fmt.Sprintf(" %s=%s", rule.Name, rule.Answer)
 		}
 	}
-	if verdict != nil {
-		s.request.Status.Verdict = verdict
+	return text
+}
+
+// verdictNote tells people what the rules say now, and why.
+func verdictNote(verdict *v1alpha1.Verdict) string {
+	var lines []string
+	for i := range verdict.Rules {
+		rule := &verdict.Rules[i]
+		if rule.Answer == v1alpha1.RuleNotApplicable {
+			continue
+		}
+		line := fmt.Sprintf("%s (%s, %s)", rule.Name, rule.Effect, rule.Answer)
+		if len(rule.Because) > 0 {
+			line += ": " + strings.Join(rule.Because, "; ")
+		}
+		lines = append(lines, line)
 	}
+	return fmt.Sprintf("The verdict is now %s. %s", verdict.Effect, strings.Join(lines, ". "))
 }
 
 // showExecuting shows that steps are running and what is waited for.
@@ -233,7 +278,7 @@ func (s *scope) end(ctx context.Context, outcome v1alpha1.Outcome, end ending) e
 	status := &s.request.Status
 	status.Outcome, status.Phase, status.WaitingFor = outcome, v1alpha1.Phase(outcome), ""
 	if outcome == v1alpha1.OutcomeFailed {
-		status.WaitingFor = gate.Cut(end.message, maxWaitingFor)
+		status.WaitingFor = gate.Cut(end.message, maxFailure)
 	}
 	success := outcome == v1alpha1.OutcomeSucceeded
 	s.condition(v1alpha1.ConditionReady, success, end.reason, end.message)
@@ -274,12 +319,26 @@ func (s *scope) event(object runtime.Object, reason, note string) {
 	if note == "" {
 		note = reason
 	}
-	s.Events.Eventf(object, nil, eventType(reason), reason, "Signoff", "%s", gate.Cut(note, maxNote))
+	s.Events.Eventf(object, nil, eventType(reason), reason, "Signoff", "%s", cutBytes(note, maxNote))
+}
+
+// cutBytes shortens a text to so many bytes, without breaking a character.
+func cutBytes(text string, most int) string {
+	const mark = "…"
+	if len(text) <= most {
+		return text
+	}
+	end := most - len(mark)
+	for !utf8.RuneStart(text[end]) {
+		end--
+	}
+	return text[:end] + mark
 }
 
 func eventType(reason string) string {
 	switch reason {
-	case v1alpha1.ReasonFailed, v1alpha1.ReasonDenied, v1alpha1.ReasonExpired, v1alpha1.ReasonNotStamped:
+	case v1alpha1.ReasonFailed, v1alpha1.ReasonDenied, v1alpha1.ReasonExpired, v1alpha1.ReasonNotStamped,
+		v1alpha1.ReasonBreakGlass, v1alpha1.ReasonReviewDenied, v1alpha1.ReasonReviewOverdue:
 		return corev1.EventTypeWarning
 	}
 	return corev1.EventTypeNormal

@@ -25,6 +25,8 @@ const (
 	maxInput     = 120
 	maxReason    = 300
 	maxPlanLines = 40
+	// maxSummaryPlan is enough for two lines of every write that most Actions make.
+	maxSummaryPlan = 90
 )
 
 // The API bounds what these may hold.
@@ -54,6 +56,20 @@ func plain(text string) string {
 		return escaped[1 : len(escaped)-1]
 	}
 	return text
+}
+
+// visible escapes what cannot be shown in a text that has its quotes already.
+func visible(text string) string {
+	var out strings.Builder
+	for _, r := range text {
+		if unicode.IsGraphic(r) {
+			out.WriteRune(r)
+			continue
+		}
+		quoted := strconv.QuoteRuneToASCII(r)
+		out.WriteString(quoted[1 : len(quoted)-1])
+	}
+	return out.String()
 }
 
 // bounded cuts lines to what the API stores.
@@ -111,15 +127,31 @@ func (s *scope) approvalSummary(a *v1alpha1.Approval) []string {
 		lines = append(lines, fmt.Sprintf("%s wrote: %s", plain(a.Spec.Requester.Username), quote(s.request.Spec.Reason, maxReason)))
 	}
 	lines = append(lines, "Why approval: "+s.whyText(a.Spec.Stage)+".")
+	lines = append(lines, s.trustLines()...)
 	lines = append(lines, fmt.Sprintf("It will, as %s/%s:", action.Namespace, action.Spec.Execution.ServiceAccountName))
 	lines = append(lines, planLines(a.Spec.Plan)...)
 	lines = append(lines, fmt.Sprintf("Who can approve: %s. Not %s.", s.Gate.Who(s.judgement, a.Spec.Requirements, &a.Spec.Requester), plain(a.Spec.Requester.Username)))
+	return bounded(append(lines, voteLines(a)...), maxApprovalSummary, maxLine)
+}
+
+// voteLines are the commands to vote.
+func voteLines(a *v1alpha1.Approval) []string {
 	vote := func(body string) string {
 		return fmt.Sprintf(`kubectl patch approval -n %s %s --type merge -p '{"spec":{"vote":{%s,"digest":"%s"}}}'`, a.Namespace, a.Name, body, short(a.Spec.Digest))
 	}
-	return bounded(append(lines,
-		"Approve: "+vote(`"decision":"Approve"`),
-		"Deny:    "+vote(`"decision":"Deny","comment":"why"`)), maxApprovalSummary, maxLine)
+	return []string{"Approve: " + vote(`"decision":"Approve"`), "Deny:    " + vote(`"decision":"Deny","comment":"why"`)}
+}
+
+// trustLines tells approvers which facts the Action accepts although the requester may be able to change them.
+func (s *scope) trustLines() []string {
+	var lines []string
+	for i := range s.judgement.Facts {
+		if fact := &s.judgement.Facts[i]; fact.Trust == v1alpha1.TrustRequesterWritable {
+			lines = append(lines, fmt.Sprintf("This Action trusts %s (%s), which %s may be able to change.",
+				plain(fact.Object), fact.Name, plain(s.request.Spec.Requester.Username)))
+		}
+	}
+	return lines
 }
 
 // whyText names the rules that demand a stage, with their messages.
@@ -173,24 +205,31 @@ func valueText(value any) string {
 	plain := quoted[1 : len(quoted)-1]
 	switch {
 	case !isString:
-		return gate.Cut(text, maxInput)
+		return gate.Cut(visible(text), maxInput)
 	case plain == text && text != "" && !strings.ContainsAny(text, " \t="):
 		return text
 	}
 	return quoted
 }
 
+// planLines shows what will be done. Each write gets its share of the lines, and shows what matters most first, so that nobody can
+// push one out of sight by another.
 func planLines(changes []v1alpha1.PlannedChange) []string {
+	share := max(maxPlanLines/max(len(changes), 1)-1, 2)
 	var lines []string
 	for i := range changes {
 		lines = append(lines, fmt.Sprintf("  %s %s", changes[i].Operation, changes[i].Object))
-		for _, line := range changes[i].Fields {
+		fields := changes[i].Fields
+		if len(fields) > share {
+			fields = append(fields[:share-1:share-1], fmt.Sprintf("… and %d lines more, see spec.plan", len(fields)-share+1))
+		}
+		for _, line := range fields {
 			lines = append(lines, "    "+line)
 		}
 	}
-	if len(lines) > maxPlanLines {
-		rest := len(lines) - maxPlanLines
-		lines = append(lines[:maxPlanLines], fmt.Sprintf("  … and %d lines more, see spec.plan", rest))
+	if len(lines) > maxSummaryPlan {
+		rest := len(lines) - maxSummaryPlan
+		lines = append(lines[:maxSummaryPlan], fmt.Sprintf("  … and %d lines more, see spec.plan", rest))
 	}
 	return lines
 }
@@ -229,8 +268,14 @@ func (s *scope) endSummary(end ending) []string {
 		lines = append(lines, record.Status.Message)
 	}
 	for i := range record.Spec.Approvals {
+		if len(s.request.Status.Summary) > 0 {
+			break // it tells who approved, with their words
+		}
 		approval := &record.Spec.Approvals[i]
 		lines = append(lines, fmt.Sprintf("Stage %s was approved by %s.", approval.Stage.Name, strings.Join(approval.ApprovedBy, ", ")))
+	}
+	if len(record.Status.Steps) == 0 {
+		return lines
 	}
 	return append(lines, fmt.Sprintf("Ran digest %s.", short(record.Spec.Digest)))
 }
@@ -307,7 +352,7 @@ func (s *scope) ownApprovals() []client.ListOption {
 
 // supersedeOne closes one open Approval that is no longer needed.
 func (s *scope) supersedeOne(ctx context.Context, approval *v1alpha1.Approval, why string) error {
-	if approval.Status.State != v1alpha1.ApprovalOpen || s.closed[approval.Name] {
+	if approval.Status.State != v1alpha1.ApprovalOpen || s.closed[approval.Name] || !s.needless(approval) {
 		return nil
 	}
 	return client.IgnoreNotFound(s.writeState(ctx, approval.DeepCopy(), v1alpha1.ApprovalSuperseded, []string{why}))

@@ -24,8 +24,9 @@ func members(s *v1alpha1.Subjects) string {
 	return conditions.Column(all, ", ")
 }
 
-// permissions says what members may do, as in "request, cancel on deploy; approve on *".
-func permissions(list []v1alpha1.Permission) string {
+// permissions says what members may do, as in "request, cancel on deploy; approve on *; inherits viewer".
+func permissions(spec *v1alpha1.RoleSpec) string {
+	list := spec.Permissions
 	var all []string
 	for i := range list {
 		p := &list[i]
@@ -39,6 +40,9 @@ func permissions(list []v1alpha1.Permission) string {
 			text += " (conditional)"
 		}
 		all = append(all, text)
+	}
+	if len(spec.Inherits) > 0 {
+		all = append(all, "inherits "+strings.Join(spec.Inherits, ", "))
 	}
 	return conditions.Column(all, "; ")
 }

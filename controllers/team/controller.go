@@ -1,12 +1,14 @@
-// Package team tells in the status of a Team whether it is in force, and whether the Team above it exists.
+// Package team tells in the status of a Team whether it is in force, whether the Team above it exists, and whether it is above itself.
 package team
 
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/go-logr/logr"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -48,13 +50,52 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	if err := mgr.GetFieldIndexer().IndexField(context.Background(), &v1alpha1.Team{}, byParent, parent); err != nil {
 		return fmt.Errorf("failed to index Teams by parent: %w", err)
 	}
-	// A change of the Team above changes nothing here; only that it comes or goes does.
-	comesOrGoes := predicate.Funcs{UpdateFunc: func(event.UpdateEvent) bool { return false }}
+	// That a Team comes or goes matters to those below; a move also to those above, which may now be in a circle, or no longer.
+	moves := predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool { return moved(e.ObjectOld, e.ObjectNew) }}
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("team").
 		For(&v1alpha1.Team{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
-		Watches(&v1alpha1.Team{}, handler.EnqueueRequestsFromMapFunc(r.below), builder.WithPredicates(comesOrGoes)).
+		Watches(&v1alpha1.Team{}, handler.EnqueueRequestsFromMapFunc(r.around), builder.WithPredicates(moves)).
 		Complete(r)
+}
+
+func moved(before, after client.Object) bool {
+	old, wasTeam := before.(*v1alpha1.Team)
+	team, isTeam := after.(*v1alpha1.Team)
+	return wasTeam && isTeam && old.Spec.Parent != team.Spec.Parent
+}
+
+// around names the Teams directly below a Team, and those above it.
+func (r *Reconciler) around(ctx context.Context, object client.Object) []reconcile.Request {
+	requests := r.below(ctx, object)
+	team, ok := object.(*v1alpha1.Team)
+	if !ok {
+		return requests
+	}
+	above, _, err := r.above(ctx, team)
+	if err != nil {
+		logr.FromContextOrDiscard(ctx).Error(err, "failed to read the Teams above a Team; their status is judged at their next event")
+	}
+	for _, name := range above {
+		requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKey{Name: name}})
+	}
+	return requests
+}
+
+// above names the Teams above a Team, from its parent on, each once, and the first one above it that does not exist.
+func (r *Reconciler) above(ctx context.Context, team *v1alpha1.Team) (names []string, missing string, err error) {
+	for name := team.Spec.Parent; name != "" && !slices.Contains(names, name); {
+		parent := &v1alpha1.Team{}
+		switch err := r.Client.Get(ctx, client.ObjectKey{Name: name}, parent); {
+		case apierrors.IsNotFound(err):
+			return names, name, nil
+		case err != nil:
+			return names, "", fmt.Errorf("failed to read the Team above, %s: %w", name, err)
+		}
+		names = append(names, name)
+		name = parent.Spec.Parent
+	}
+	return names, "", nil
 }
 
 // below names the Teams directly below a Team.
@@ -75,34 +116,27 @@ func (r *Reconciler) below(ctx context.Context, parent client.Object) []reconcil
 func (r *Reconciler) Reconcile(ctx context.Context, key ctrl.Request) (ctrl.Result, error) {
 	team := &v1alpha1.Team{}
 	return conditions.Update(ctx, r.Client, key.NamespacedName, team, func() error {
-		exists, err := r.parentExists(ctx, team)
+		above, missing, err := r.above(ctx, team)
 		if err != nil {
 			return err
 		}
-		team.Status = Status(team, exists, r.Clock.Now())
+		team.Status = Status(team, above, missing, r.Clock.Now())
 		return nil
 	})
 }
 
-// parentExists tells whether the Team above exists. A Team without parent lacks nothing.
-func (r *Reconciler) parentExists(ctx context.Context, team *v1alpha1.Team) (bool, error) {
-	if team.Spec.Parent == "" {
-		return true, nil
-	}
-	err := r.Client.Get(ctx, client.ObjectKey{Name: team.Spec.Parent}, &v1alpha1.Team{})
-	if client.IgnoreNotFound(err) != nil {
-		return false, fmt.Errorf("failed to read the parent %s: %w", team.Spec.Parent, err)
-	}
-	return err == nil, nil
-}
-
-// Status is what there is to say about a Team. Without the Team above it is in force all the same: its members are its members.
-func Status(team *v1alpha1.Team, parentExists bool, now time.Time) v1alpha1.TeamStatus {
+// Status is what there is to say about a Team, with the Teams above it, and the first of these that does not exist. Without its parent it is
+// in force all the same: its members are its members. So is one in a circle, because somebody who may do so put each Team below the other.
+func Status(team *v1alpha1.Team, above []string, missing string, now time.Time) v1alpha1.TeamStatus {
 	spec := field.NewPath("spec")
 	errs := catalog.CheckSubjects(team.Spec.Members, spec.Child("members"))
 	errs = append(errs, catalog.CheckSubjects(team.Spec.Leads, spec.Child("leads"))...)
+	if at := slices.Index(above, team.Name); at >= 0 {
+		way := slices.Concat([]string{team.Name}, above[:at+1])
+		errs = append(errs, field.Invalid(spec.Child("parent"), team.Spec.Parent, "the Teams are above each other in a circle: "+catalog.Way(way)))
+	}
 	ready := conditions.Compiled(team.Generation, errs, "in force")
-	if len(errs) == 0 && !parentExists {
+	if len(errs) == 0 && missing != "" && missing == team.Spec.Parent {
 		ready.Reason = v1alpha1.ReasonParentMissing
 		ready.Message = fmt.Sprintf("in force, but there is no Team %q above it: create it, or correct spec.parent", team.Spec.Parent)
 	}

@@ -15,23 +15,23 @@ import (
 
 // actionBuilder compiles one Action and collects everything that is wrong with it.
 type actionBuilder struct {
-	object    *v1alpha1.Action
-	out       *Action
-	rules     *expression.Compiler
-	templates *expression.Compiler
-	errs      field.ErrorList
+	object *v1alpha1.Action
+	out    *Action
+	// names compiles the templates that say which facts are read; rules and templates see those facts.
+	names, rules, templates *expression.Compiler
+	errs                    field.ErrorList
 }
 
 // CompileAction compiles an Action. Where the list is not empty, the Action cannot be used and the result is nil.
 func CompileAction(object *v1alpha1.Action) (*Action, field.ErrorList) {
 	b := &actionBuilder{object: object, out: &Action{Object: object}}
-	if !b.inputs() {
+	if !b.inputs() || !b.facts() {
 		return nil, b.errs
 	}
-	b.target()
 	b.stages()
 	b.allRules()
 	b.steps()
+	b.lookupUses()
 	b.durations()
 	if len(b.errs) > 0 {
 		return nil, b.errs
@@ -39,7 +39,7 @@ func CompileAction(object *v1alpha1.Action) (*Action, field.ErrorList) {
 	return b.out, nil
 }
 
-// inputs compiles the schema and, with it, the typed environments that everything else needs.
+// inputs compiles the schema and, with it, the typed environment that everything else needs.
 func (b *actionBuilder) inputs() bool {
 	spec := field.NewPath("spec")
 	if in := b.object.Spec.Inputs; in != nil {
@@ -51,14 +51,30 @@ func (b *actionBuilder) inputs() bool {
 		b.out.Inputs = schema
 	}
 	var err error
-	if b.rules, err = expression.NewCompiler(expression.ActionRule, b.out.Inputs.Structural()); err == nil {
-		b.templates, err = expression.NewCompiler(expression.TemplatePlace, b.out.Inputs.Structural())
-	}
+	b.names, err = expression.NewCompiler(expression.TemplatePlace, b.out.Inputs.Structural())
+	return b.typed(err)
+}
+
+func (b *actionBuilder) typed(err error) bool {
 	if err != nil {
-		b.errs = append(b.errs, field.Invalid(spec.Child("inputs", "openAPIV3Schema"), "", err.Error()))
-		return false
+		b.errs = append(b.errs, field.Invalid(field.NewPath("spec", "inputs", "openAPIV3Schema"), "", err.Error()))
 	}
-	return true
+	return err == nil
+}
+
+// facts compiles what is read, and gives its names to everything that may read it.
+func (b *actionBuilder) facts() bool {
+	b.target()
+	b.lookups()
+	lookups := b.lookupNames()
+	var err error
+	if b.templates = b.names; len(lookups) > 0 {
+		b.templates, err = expression.NewCompiler(expression.TemplatePlace, b.out.Inputs.Structural(), lookups...)
+	}
+	if err == nil {
+		b.rules, err = expression.NewCompiler(expression.ActionRule, b.out.Inputs.Structural(), lookups...)
+	}
+	return b.typed(err)
 }
 
 func (b *actionBuilder) target() {
@@ -71,7 +87,9 @@ func (b *actionBuilder) target() {
 		APIVersion: ref.APIVersion, Kind: ref.Kind,
 		Namespace: b.text(path.Child("namespace"), ref.Namespace),
 		Name:      b.text(path.Child("name"), ref.Name),
+		Trusted:   ref.Trust == v1alpha1.TrustRequesterWritable,
 	}
+	b.out.Target.Literal = literal(b.out.Target.Namespace, b.out.Target.Name)
 	for _, text := range []*template.Text{b.out.Target.Namespace, b.out.Target.Name} {
 		if text != nil && (text.Uses("target") || text.Uses("namespaceObject")) {
 			b.errs = append(b.errs, field.Invalid(path, ref.Name, "the target cannot be named by itself: use inputs, request or requester"))
@@ -179,7 +197,11 @@ func (b *actionBuilder) targeted(uses func(string) bool) error {
 
 func (b *actionBuilder) steps() {
 	path := field.NewPath("spec", "execution")
-	compiled, errs := steps.Compile(&b.object.Spec.Execution, b.object.Spec.Target, b.templates, path)
+	var target *v1alpha1.ObjectReference
+	if b.object.Spec.Target != nil {
+		target = &b.object.Spec.Target.ObjectReference
+	}
+	compiled, errs := steps.Compile(&b.object.Spec.Execution, target, b.templates, path)
 	b.errs = append(b.errs, errs...)
 	if compiled == nil {
 		return
@@ -206,7 +228,7 @@ func (b *actionBuilder) text(path *field.Path, source string) *template.Text {
 	if source == "" {
 		return nil
 	}
-	text, err := template.Parse(source, b.templates)
+	text, err := template.Parse(source, b.names)
 	if err != nil {
 		b.errs = append(b.errs, field.Invalid(path, source, err.Error()))
 	}

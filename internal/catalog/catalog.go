@@ -23,6 +23,8 @@ type Action struct {
 	Inputs *inputs.Schema
 	// Target is the object that the Action is about; nil where it names none.
 	Target *Target
+	// Lookups are further facts.
+	Lookups []*Lookup
 	// Rules are the rules of the Action.
 	Rules []Rule
 	// Default applies where none of Rules does.
@@ -52,6 +54,10 @@ func (a *Action) ReadServiceAccount() string {
 type Target struct {
 	APIVersion, Kind string
 	Namespace, Name  *template.Text
+	// Trusted says that the Action accepts it, and its namespace, although the requester can change them.
+	Trusted bool
+	// Literal says that nothing of a request decides which object it is.
+	Literal bool
 }
 
 // Rule is a compiled rule of an Action or an ActionPolicy.
@@ -68,6 +74,18 @@ type Rule struct {
 	Stages []*Stage
 	// Message tells people why.
 	Message string
+	// Override says who passes the rule in an emergency; nil: nobody.
+	Override *Override
+}
+
+// Override is the compiled override of a rule that denies.
+type Override struct {
+	// By are those who may pass the rule.
+	By *v1alpha1.Subjects
+	// Review is the stage that must approve afterwards.
+	Review *Stage
+	// Within is how long after the start the review is due.
+	Within v1alpha1.Duration
 }
 
 // Stage is a compiled stage.
@@ -139,6 +157,11 @@ type Policy struct {
 	Rules  []Rule
 	// Selector selects Actions by label; nil where the policy does not.
 	Selector labels.Selector
+	// Objects select requests by what they would write; nil where the policy does not.
+	Objects []ObjectMatch
+	// NeedsObjects says that a rule reads the objects that the request would write; NeedsObjectLabels that it reads their labels,
+	// NeedsObjectNamespaces that it reads their namespaces.
+	NeedsObjects, NeedsObjectLabels, NeedsObjectNamespaces bool
 	// NeedsTarget says that something reads the target, NeedsNamespace that something reads its namespace.
 	NeedsTarget, NeedsNamespace bool
 }

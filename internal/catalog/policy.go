@@ -42,16 +42,33 @@ func (b *policyBuilder) compilers() {
 	}
 }
 
+// match compiles what the policy is about. What is absent matches everything; what is empty is refused, because it could be meant to
+// match everything or nothing.
 func (b *policyBuilder) match() {
-	match := b.object.Spec.Match
-	if match == nil || match.Actions == nil || match.Actions.Selector == nil {
+	match, path := b.object.Spec.Match, field.NewPath("spec", "match")
+	if match == nil {
 		return
 	}
-	selector, err := match.Actions.Selector.AsSelector()
-	if err != nil {
-		b.errs = append(b.errs, field.Invalid(field.NewPath("spec", "match", "actions", "selector"), "", err.Error()))
+	if match.Actions == nil && match.RequestNamespaces == nil && match.Objects == nil {
+		b.errs = append(b.errs, field.Invalid(path, "{}", emptyMatch))
 	}
-	b.out.Selector = selector
+	if namespaces := match.RequestNamespaces; namespaces != nil && len(namespaces.Names) == 0 {
+		b.errs = append(b.errs, field.Invalid(path.Child("requestNamespaces", "names"), "[]", emptyMatch))
+	}
+	b.actions(match.Actions, path.Child("actions"))
+	b.objects(match.Objects, path.Child("objects"))
+}
+
+func (b *policyBuilder) actions(actions *v1alpha1.PolicyActions, path *field.Path) {
+	if actions == nil {
+		return
+	}
+	b.notEmpty(path.Child("namespaces"), actions.Namespaces)
+	b.notEmpty(path.Child("names"), actions.Names)
+	if actions.Namespaces == nil && actions.Names == nil && actions.Selector == nil {
+		b.errs = append(b.errs, field.Invalid(path, "{}", emptyMatch))
+	}
+	b.out.Selector = b.selector(actions.Selector, path.Child("selector"))
 }
 
 func (b *policyBuilder) rules() {
@@ -70,6 +87,7 @@ func (b *policyBuilder) rules() {
 			out.During = rule.During.Calendar
 		}
 		out.When = b.program(path.Child("when"), rule.When)
+		out.Override = b.override(rule, path.Child("override"))
 		for j, name := range rule.Stages {
 			stage, ok := stages[name]
 			if !ok {
@@ -93,6 +111,7 @@ func (b *policyBuilder) program(path *field.Path, source string) *expression.Pro
 	}
 	b.out.NeedsTarget = b.out.NeedsTarget || program.Uses("target")
 	b.out.NeedsNamespace = b.out.NeedsNamespace || program.Uses("namespaceObject")
+	b.reads(program)
 	return program
 }
 
@@ -105,7 +124,14 @@ func (p *Policy) Matches(action *v1alpha1.Action, requestNamespace string) bool 
 	if match.RequestNamespaces != nil && !slices.Contains(match.RequestNamespaces.Names, requestNamespace) {
 		return false
 	}
-	actions := match.Actions
+	return p.selects(action)
+}
+
+func (p *Policy) selects(action *v1alpha1.Action) bool {
+	if p.Object.Spec.Match == nil {
+		return true
+	}
+	actions := p.Object.Spec.Match.Actions
 	return actions == nil ||
 		(len(actions.Namespaces) == 0 || slices.Contains(actions.Namespaces, action.Namespace)) &&
 			(len(actions.Names) == 0 || slices.Contains(actions.Names, action.Name)) &&

@@ -14,7 +14,8 @@ import (
 // AllActions stands in a Role's names for every Action in the namespace.
 const AllActions = "*"
 
-// CompileRole compiles a Role. Where the list is not empty, the Role grants nothing and the result is nil.
+// CompileRole compiles a Role by itself; what it inherits is found out by a Family. Where the list is not empty, the Role grants
+// nothing and the result is nil.
 func CompileRole(object *v1alpha1.Role) (*Role, field.ErrorList) {
 	out := &Role{Object: object}
 	spec := field.NewPath("spec")

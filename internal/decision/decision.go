@@ -45,6 +45,13 @@ type Situation struct {
 	Action, Policy expression.Vars
 	// Budget is shared by all expressions of the decision.
 	Budget *expression.Budget
+	// Doubt, where set, says why the answer of a rule cannot be relied on. It is asked only where the answer would loosen the
+	// verdict: an error makes the rule one that could not be judged.
+	Doubt func(rule *catalog.Rule) error
+	// Emergency says that the requester breaks the glass, and may: Hold and RequireApproval are passed.
+	Emergency bool
+	// Passes tells, in an emergency, whether a rule that denies lets this requester pass. Nil: none does.
+	Passes func(rule *catalog.Rule) bool
 }
 
 // Verdict is the answer.
@@ -53,6 +60,10 @@ type Verdict struct {
 	Effect v1alpha1.Effect
 	// Rules are the rules that apply, the strongest effect first, then by name.
 	Rules []catalog.Rule
+	// Overridden are the rules that would apply, but are passed in an emergency, in the same order.
+	Overridden []catalog.Rule
+	// Idle are the rules that do not apply, by name. The default of the Action is among them where a rule of the Action applies.
+	Idle []catalog.Rule
 	// Stages are the stages that must approve, by id.
 	Stages []*catalog.Stage
 	// NextChange is the next instant at which time alone could change the answer. Zero: never.
@@ -97,8 +108,12 @@ func Decide(ctx context.Context, rules *Rules, s *Situation) *Verdict {
 	s.Action.Trace, s.Policy.Trace = trace, trace
 
 	v := &Verdict{}
-	v.judge(ctx, rules.Own, &s.Action, s.Budget)
-	if len(v.Rules) == 0 && len(v.Errors) == 0 {
+	v.judge(ctx, rules.Own, &s.Action, s)
+	switch {
+	case len(v.Rules) > 0:
+		v.Idle = append(v.Idle, rules.Default)
+		v.Errors = append(v.Errors, replaced(v.Rules, &rules.Default, s)...)
+	case len(v.Errors) == 0:
 		v.Rules = append(v.Rules, rules.Default)
 	}
 	for i := range rules.Policies {
@@ -107,23 +122,63 @@ func Decide(ctx context.Context, rules *Rules, s *Situation) *Verdict {
 			v.Errors = append(v.Errors, RuleError{"policy/" + policy.Name, policy.Err})
 			continue
 		}
-		v.judge(ctx, policy.Rules, &s.Policy, s.Budget)
+		v.judge(ctx, policy.Rules, &s.Policy, s)
 	}
-	v.conclude()
+	v.conclude(s)
 	v.NextChange = trace.NextChange
 	return v
 }
 
-func (v *Verdict) judge(ctx context.Context, rules []catalog.Rule, vars *expression.Vars, budget *expression.Budget) {
+func (v *Verdict) judge(ctx context.Context, rules []catalog.Rule, vars *expression.Vars, s *Situation) {
 	for i := range rules {
-		applies, err := applies(ctx, &rules[i], vars, budget)
+		applies, err := applies(ctx, &rules[i], vars, s.Budget)
+		if err == nil && s.Doubt != nil && loosens(rules[i].Effect, applies) {
+			err = s.Doubt(&rules[i])
+		}
 		switch {
 		case err != nil:
 			v.Errors = append(v.Errors, RuleError{rules[i].Name, err})
 		case applies:
 			v.Rules = append(v.Rules, rules[i])
+		default:
+			v.Idle = append(v.Idle, rules[i])
 		}
 	}
+}
+
+// loosens tells whether the opposite answer could have made the verdict stricter.
+func loosens(effect v1alpha1.Effect, applies bool) bool {
+	return applies == (effect == v1alpha1.EffectAllow)
+}
+
+// replaced says why nobody can rely on it that the default does not apply: the default would demand more, and every rule that
+// takes its place is in doubt.
+func replaced(applied []catalog.Rule, def *catalog.Rule, s *Situation) []RuleError {
+	if s.Doubt == nil || demanded(applied, def) {
+		return nil
+	}
+	var doubts []RuleError
+	for i := range applied {
+		err := s.Doubt(&applied[i])
+		if err == nil {
+			return nil
+		}
+		doubts = append(doubts, RuleError{applied[i].Name, err})
+	}
+	return doubts
+}
+
+// demanded tells whether rules demand all that the default would, or deny.
+func demanded(applied []catalog.Rule, def *catalog.Rule) bool {
+	effects, stages := map[v1alpha1.Effect]bool{}, map[*catalog.Stage]bool{}
+	for i := range applied {
+		effects[applied[i].Effect] = true
+		for _, stage := range applied[i].Stages {
+			stages[stage] = true
+		}
+	}
+	lacks := slices.ContainsFunc(def.Stages, func(stage *catalog.Stage) bool { return !stages[stage] })
+	return effects[v1alpha1.EffectDeny] || def.Effect == v1alpha1.EffectAllow || effects[def.Effect] && !lacks
 }
 
 func applies(ctx context.Context, rule *catalog.Rule, vars *expression.Vars, budget *expression.Budget) (bool, error) {
@@ -177,13 +232,21 @@ func strength(effect v1alpha1.Effect) int {
 	return 4
 }
 
-func (v *Verdict) conclude() {
-	slices.SortFunc(v.Rules, func(a, b catalog.Rule) int {
+func (v *Verdict) conclude(s *Situation) {
+	byStrength := func(a, b catalog.Rule) int {
 		return cmp.Or(cmp.Compare(strength(b.Effect), strength(a.Effect)), cmp.Compare(a.Name, b.Name))
-	})
+	}
+	slices.SortFunc(v.Rules, byStrength)
+	slices.SortFunc(v.Idle, func(a, b catalog.Rule) int { return cmp.Compare(a.Name, b.Name) })
 	slices.SortFunc(v.Errors, func(a, b RuleError) int { return cmp.Compare(a.Rule, b.Rule) })
+	if s.Emergency {
+		v.breakGlass(s)
+	}
 	v.Effect = v1alpha1.EffectDeny
-	if len(v.Rules) > 0 && strength(v.Rules[0].Effect) <= strength(v1alpha1.EffectDeny) {
+	switch {
+	case len(v.Rules) == 0 && len(v.Overridden) > 0:
+		v.Effect = v1alpha1.EffectAllow
+	case len(v.Rules) > 0 && strength(v.Rules[0].Effect) <= strength(v1alpha1.EffectDeny):
 		v.Effect = v.Rules[0].Effect
 	}
 	seen := map[string]*catalog.Stage{}
@@ -196,4 +259,26 @@ func (v *Verdict) conclude() {
 		v.Stages = append(v.Stages, stage)
 	}
 	slices.SortFunc(v.Stages, func(a, b *catalog.Stage) int { return cmp.Compare(a.Ref.ID(), b.Ref.ID()) })
+}
+
+// breakGlass passes every rule that can be passed. One denial that cannot be passed keeps all rules in force.
+func (v *Verdict) breakGlass(s *Situation) {
+	var kept, passed []catalog.Rule
+	for i := range v.Rules {
+		rule := v.Rules[i]
+		switch rule.Effect {
+		case v1alpha1.EffectHold, v1alpha1.EffectRequireApproval:
+			passed = append(passed, rule)
+		case v1alpha1.EffectDeny:
+			if s.Passes == nil || !s.Passes(&rule) {
+				return
+			}
+			passed = append(passed, rule)
+		case v1alpha1.EffectAllow:
+			kept = append(kept, rule)
+		default:
+			return
+		}
+	}
+	v.Rules, v.Overridden = kept, passed
 }

@@ -29,6 +29,8 @@ type Subject struct {
 	// RequestNamespace, RequestName and RequestUID are the request.
 	RequestNamespace, RequestName string
 	RequestUID                    types.UID
+	// BreakGlass is the reason of an emergency; empty where there is none.
+	BreakGlass string
 	// Requester is who asked. Only the user name and the uid count.
 	Requester v1alpha1.Identity
 	// Inputs are the inputs with all defaults filled in.

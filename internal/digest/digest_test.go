@@ -32,7 +32,7 @@ func restart() Subject {
 	action.Spec = v1alpha1.ActionSpec{
 		Title:      "Restart a Deployment",
 		RequestTTL: "168h",
-		Target:     &v1alpha1.ObjectReference{APIVersion: "apps/v1", Kind: "Deployment", Namespace: "${inputs.namespace}", Name: "${inputs.name}"},
+		Target:     &v1alpha1.Target{ObjectReference: v1alpha1.ObjectReference{APIVersion: "apps/v1", Kind: "Deployment", Namespace: "${inputs.namespace}", Name: "${inputs.name}"}},
 		Default:    &v1alpha1.DefaultRule{Effect: v1alpha1.EffectRequireApproval, Message: "somebody must agree"},
 		Execution:  v1alpha1.Execution{ServiceAccountName: "restarter", Timeout: "30m", Steps: []v1alpha1.Step{{Name: "restart"}}},
 	}
@@ -68,6 +68,7 @@ func hard() Subject {
 		Body: raw(`{ "b" : 1.0 , "a" : "\u00e9" }`), FieldManager: "m", Conflicts: v1alpha1.ConflictsTake,
 	})
 	s.Action.Spec.Execution.ReadServiceAccountName = "reader"
+	s.BreakGlass = "checkout is \"down\""
 	return s
 }
 

@@ -28,6 +28,8 @@ type request struct {
 	Namespace string `json:"namespace"`
 	Name      string `json:"name"`
 	UID       string `json:"uid"`
+	// BreakGlass is the reason of an emergency.
+	BreakGlass string `json:"breakGlass"`
 }
 
 type requester struct {
@@ -76,7 +78,7 @@ func (s Subject) document() (*document, error) {
 	exec := s.Action.Spec.Execution
 	doc := &document{
 		Version:                version,
-		Request:                request{s.RequestNamespace, s.RequestName, string(s.RequestUID)},
+		Request:                request{s.RequestNamespace, s.RequestName, string(s.RequestUID), s.BreakGlass},
 		Requester:              requester{s.Requester.Username, s.Requester.UID},
 		Inputs:                 map[string]any{},
 		Action:                 action{s.Action.Namespace, s.Action.Name, string(s.Action.UID), spec},

@@ -81,17 +81,23 @@ func explain(doing string, err error) string {
 	if status, ok := statusOf(err); ok && status.Message != "" {
 		said = status.Message
 	}
-	if apierrors.IsForbidden(err) {
+	switch {
+	case apierrors.IsForbidden(err) && strings.Contains(said, "impersonate"):
+		hint = ". The operator may not act as this ServiceAccount: the condition Ready of the Action has the commands that allow it. Then make a new request"
+	case apierrors.IsForbidden(err):
 		hint = ". Grant it to the ServiceAccount, then make a new request"
 	}
 	return oneLine(fmt.Sprintf("failed to %s: %s%s", doing, said, hint))
 }
 
+// lastWords is how much of the end of a long message is kept: the API server quotes whole objects, and says after that what is wrong.
+const lastWords = 400
+
 // oneLine keeps a message within a line and within the bounds of the API.
 func oneLine(s string) string {
 	line := strings.Join(strings.FieldsFunc(s, func(r rune) bool { return unicode.IsControl(r) || r == ' ' }), " ")
 	if runes := []rune(line); len(runes) > maxMessage {
-		return string(runes[:maxMessage-1]) + "…"
+		return string(runes[:maxMessage-lastWords-3]) + " … " + string(runes[len(runes)-lastWords:])
 	}
 	return line
 }

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"slices"
 
-	jsonpatch "gopkg.in/evanphx/json-patch.v4"
+	jsonpatch "github.com/evanphx/json-patch/v5"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -143,6 +143,9 @@ func (t *task) rejected(ctx context.Context, version string, unsent bool, refusa
 	return t.unknown("has changed since"), nil
 }
 
+// mostCopied is how many bytes the copies of a patch may make, as in the API server: copies of copies would fill the memory.
+const mostCopied = 3 << 20
+
 // misfit says which operation does not fit, which the API server does not.
 func misfit(w *v1alpha1.RenderedWrite, live *unstructured.Unstructured) string {
 	patch, err := jsonpatch.DecodePatch(w.Body.Raw)
@@ -153,7 +156,9 @@ func misfit(w *v1alpha1.RenderedWrite, live *unstructured.Unstructured) string {
 	if err != nil {
 		return ""
 	}
-	if _, err := patch.Apply(object); err != nil {
+	options := jsonpatch.NewApplyOptions()
+	options.AccumulatedCopySizeLimit = mostCopied
+	if _, err := patch.ApplyWithOptions(object, options); err != nil {
 		return ": " + err.Error()
 	}
 	return ""

@@ -51,6 +51,8 @@ func (a *activation) ResolveName(name string) (any, bool) {
 		return exactNow{types.Timestamp{Time: a.vars.Now}}, true
 	case varCalendars:
 		return &calendarsVal{opaque: opaque{calendarsType}, calendars: a.vars.Calendars, trace: a.vars.Trace}, true
+	case varTeams:
+		return &teamsVal{opaque: opaque{teamsType}, teams: a.vars.Teams}, true
 	case varInputs:
 		return a.resolveInputs()
 	}

@@ -24,25 +24,29 @@ type Compiler struct {
 	// inputs is the schema of the variable inputs, where it has one.
 	inputs *structuralschema.Structural
 	cost   *estimator
+	origin *origin
 }
 
 // NewCompiler returns a compiler for a place. Inputs is the schema of the Action's inputs, for the places that know it; nil
-// means that the Action has no inputs.
-func NewCompiler(place Place, inputs *structuralschema.Structural) (*Compiler, error) {
+// means that the Action has no inputs. Lookups are further variables of any type, for the same places: the facts that the Action reads.
+func NewCompiler(place Place, inputs *structuralschema.Structural, lookups ...string) (*Compiler, error) {
 	g, err := groundOf(place)
 	if err != nil {
 		return nil, err
 	}
-	c := &Compiler{scope: g.scope, env: g.env, types: maps.Clone(g.scope.typed)}
+	c := &Compiler{scope: g.scope, env: g.env, types: maps.Clone(g.scope.typed), origin: &origin{place, inputs, lookups}}
 	if g.scope.time {
 		c.types[varNow] = apiservercel.TimestampType
 	}
 	if g.scope.schema {
-		if err := c.typeInputs(place, inputs); err != nil {
+		if err := c.typeInputs(place, inputs, lookups); err != nil {
 			return nil, err
 		}
 	}
 	c.cost, c.structs = newEstimator(c.types), structsOf(c.types)
+	if c.scope.time {
+		c.structs[teamTypeName] = teamType()
+	}
 	return c, nil
 }
 
@@ -59,12 +63,17 @@ func structsOf(variables map[string]*apiservercel.DeclType) map[string]*apiserve
 	return out
 }
 
-func (c *Compiler) typeInputs(place Place, schema *structuralschema.Structural) error {
+func (c *Compiler) typeInputs(place Place, schema *structuralschema.Structural, lookups []string) error {
 	if place == TemplatePlace {
 		schema = asWritten(schema)
 	}
 	t := inputsType(schema)
-	env, err := extend(c.env, []*apiservercel.DeclType{t}, cel.Variable(varInputs, t.CelType()))
+	variables := []cel.EnvOption{cel.Variable(varInputs, t.CelType())}
+	for _, name := range lookups {
+		variables = append(variables, cel.Variable(name, cel.DynType))
+		c.types[name] = apiservercel.DynType
+	}
+	env, err := extend(c.env, []*apiservercel.DeclType{t}, variables...)
 	if err != nil {
 		return fmt.Errorf("failed to give inputs their types: %w", err)
 	}

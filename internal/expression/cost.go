@@ -20,8 +20,7 @@ func newEstimator(variables map[string]*apiservercel.DeclType) *estimator {
 
 // CallCost implements interpreter.ActualCostEstimator.
 func (e *estimator) CallCost(function, overload string, args []ref.Val, result ref.Val) *uint64 {
-	if isCalendarQuestion(overload) {
-		cost := calendarCost
+	if cost := ownCost(overload); cost > 0 {
 		return &cost
 	}
 	cost := e.CostEstimator.CallCost(function, overload, args, result)
@@ -35,8 +34,8 @@ func (e *estimator) CallCost(function, overload string, args []ref.Val, result r
 
 // EstimateCallCost implements checker.CostEstimator.
 func (e *estimator) EstimateCallCost(function, overload string, target *checker.AstNode, args []checker.AstNode) *checker.CallEstimate {
-	if isCalendarQuestion(overload) {
-		return &checker.CallEstimate{CostEstimate: checker.FixedCostEstimate(calendarCost)}
+	if cost := ownCost(overload); cost > 0 {
+		return &checker.CallEstimate{CostEstimate: checker.FixedCostEstimate(cost)}
 	}
 	estimate := e.CostEstimator.EstimateCallCost(function, overload, target, args)
 	if _, ok := guards[function]; ok && estimate != nil && estimate.ResultSize != nil {

@@ -2,6 +2,7 @@ package expression
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/google/cel-go/cel"
@@ -37,7 +38,7 @@ var runtime = sync.OnceValues(func() (*cel.Env, error) {
 	if err != nil {
 		return nil, err
 	}
-	options := append(functions, calendarFunctions()...)
+	options := slices.Concat(functions, calendarFunctions(), teamFunctions())
 	return env.Extend(append(options,
 		cel.CustomTypeAdapter(base.CELTypeAdapter()), cel.CustomTypeProvider(&lenientProvider{Provider: base.CELTypeProvider()}))...)
 })

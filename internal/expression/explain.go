@@ -82,6 +82,10 @@ func (c *Compiler) structAt(e ast.Expr) *apiservercel.DeclType {
 		if t := c.types[e.AsIdent()]; t != nil && t.IsObject() {
 			return t
 		}
+	case ast.CallKind:
+		if e.AsCall().FunctionName() == fnTeam {
+			return c.structs[teamTypeName]
+		}
 	case ast.SelectKind:
 		if t := c.structAt(e.AsSelect().Operand()); t != nil {
 			if f := findField(t, e.AsSelect().FieldName()); f != nil && f.Type.IsObject() {

@@ -2,6 +2,7 @@ package expression
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/google/cel-go/cel"
 	apiservercel "k8s.io/apiserver/pkg/cel"
@@ -12,12 +13,12 @@ type Place int
 
 const (
 	// ActionRule is the when of a rule of an Action: inputs (with the types of the Action's schema), request, requester, target,
-	// namespaceObject, now, calendar(name).
+	// namespaceObject, now, calendar(name), team(name).
 	ActionRule Place = iota
-	// RoleWhen is the when of a permission of a Role: inputs (of any type), request, requester, caller, now, calendar(name).
+	// RoleWhen is the when of a permission of a Role: inputs (of any type), request, requester, caller, now, calendar(name), team(name).
 	RoleWhen
 	// PolicyRule is the when of a rule of an ActionPolicy: inputs (of any type), request, requester, action, target,
-	// namespaceObject, now, calendar(name).
+	// namespaceObject, objects (that the request would write), now, calendar(name), team(name).
 	PolicyRule
 	// TemplatePlace is the inside of a ${…} template of an Action: inputs (with the types of the schema, but dates and
 	// durations as the strings that were sent), request, requester (username, uid and person only), target, namespaceObject. It
@@ -34,10 +35,13 @@ const (
 	varInputs    = "inputs"
 	varRequest   = "request"
 	varRequester = "requester"
+	varCaller    = "caller"
 	varNow       = "now"
+	varObjects   = "objects"
 	// The hidden ones cannot be written in an expression, because of the @.
 	varExactNow  = "@now"
 	varCalendars = "@calendars"
+	varTeams     = "@teams"
 )
 
 // scope is what an expression may use at a place.
@@ -46,7 +50,7 @@ type scope struct {
 	typed map[string]*apiservercel.DeclType
 	// hints say why a variable that exists elsewhere does not exist here.
 	hints map[string]string
-	// time says that now and calendar exist.
+	// time says that now, calendar and team exist.
 	time bool
 	// schema says that inputs has the types of the Action's schema.
 	schema bool
@@ -54,6 +58,7 @@ type scope struct {
 
 var (
 	noTime   = "what is rendered must not depend on the moment; request.createdAt does exist"
+	noTeams  = "Teams change, and what is rendered must not; name people in approvers"
 	noGroups = "groups differ from login to login, and what is rendered must not; use username or person"
 )
 
@@ -71,10 +76,12 @@ func scopeOf(place Place) (*scope, error) {
 	case PolicyRule:
 		return &scope{time: true, typed: map[string]*apiservercel.DeclType{
 			varInputs: dyn, varRequest: requestType(), varRequester: personType(), "action": actionType(), "target": dyn,
-			"namespaceObject": namespaceType(),
+			"namespaceObject": namespaceType(), varObjects: objectsType(),
 		}}, nil
 	case TemplatePlace:
-		return &scope{schema: true, hints: map[string]string{"now": noTime, "calendar": noTime, "groups": noGroups, "teams": noGroups},
+		return &scope{schema: true, hints: map[string]string{
+			"now": noTime, "calendar": noTime, "team": noTeams, "groups": noGroups, "teams": noGroups, "roles": noGroups, "leads": noGroups,
+		},
 			typed: map[string]*apiservercel.DeclType{
 				varRequest: requestType(), varRequester: namedPersonType(), "target": dyn, "namespaceObject": namespaceType(),
 			}}, nil
@@ -87,6 +94,25 @@ func scopeOf(place Place) (*scope, error) {
 	}
 }
 
+// ours are the variables and functions of all places, and what may become one.
+const ours = " inputs request requester caller target namespaceObject objects action now object user calendar team outcome steps outputs self "
+
+// words are the words and types of CEL.
+const words = " as bool break bytes const continue double dyn else false for function if import in int let list loop map namespace" +
+	" null optional package return string timestamp duration true type uint var void while has all exists map filter "
+
+// Reserved says why a name cannot be the name of a lookup. Empty: it can.
+func Reserved(name string) string {
+	word := " " + name + " "
+	switch {
+	case strings.Contains(ours, word):
+		return "this name means something else in expressions already"
+	case strings.Contains(words, word):
+		return "this is a word of CEL"
+	}
+	return ""
+}
+
 // options declare the variables and functions of the scope.
 func (s *scope) options() []cel.EnvOption {
 	var out []cel.EnvOption
@@ -95,7 +121,7 @@ func (s *scope) options() []cel.EnvOption {
 	}
 	if s.time {
 		out = append(out, cel.Variable(varNow, cel.TimestampType))
-		out = append(out, calendarFunctions()...)
+		out = append(append(out, calendarFunctions()...), teamFunctions()...)
 	}
 	return out
 }
@@ -103,7 +129,13 @@ func (s *scope) options() []cel.EnvOption {
 // objects are the types with fields, for the type checker.
 func (s *scope) objects() []*apiservercel.DeclType {
 	var out []*apiservercel.DeclType
+	if s.time {
+		out = append(out, teamType())
+	}
 	for _, t := range s.typed {
+		if t.IsList() {
+			t = t.ElemType
+		}
 		if t.IsObject() {
 			out = append(out, t)
 		}

@@ -17,12 +17,16 @@ type Program struct {
 	source               string
 	program              cel.Program
 	variables, calendars []string
+	teams                []string
 	// convert gives inputs the types of the schema; nil: nothing to do.
 	convert converter
 	// narrow removes from requester what the place must not see; nil: nothing to do.
 	narrow func(any) any
 	// cost is what the program may cost at most, or 0 if that is only known by counting.
 	cost uint64
+	// origin is what the compiler was made of, for the terms.
+	origin *origin
+	terms  lazyTerms
 }
 
 // Source returns the expression as it was written.
@@ -36,6 +40,9 @@ func (p *Program) Uses(variable string) bool {
 
 // Calendars returns the names of the calendars that the expression names literally, sorted.
 func (p *Program) Calendars() []string { return slices.Clone(p.calendars) }
+
+// Teams returns the names of the Teams that the expression names literally, sorted.
+func (p *Program) Teams() []string { return slices.Clone(p.teams) }
 
 // EvalBool evaluates an expression that gives true or false. A nil budget is a budget of its own.
 func (p *Program) EvalBool(ctx context.Context, vars Vars, budget *Budget) (bool, error) {

@@ -12,7 +12,8 @@ import (
 type lenientProvider struct{ types.Provider }
 
 // lenient are those fields with their empty values, by the name of the type and of the field.
-var lenient = emptyFields(requestType(), personType(), namespaceType(), actionType(), object(userTypeName, loginFields()))
+var lenient = emptyFields(requestType(), personType(), namespaceType(), actionType(), plannedType(), teamType(),
+	object(userTypeName, loginFields()))
 
 func emptyFields(of ...*apiservercel.DeclType) map[string]map[string]any {
 	out := make(map[string]map[string]any)
@@ -49,7 +50,11 @@ func (p *lenientProvider) FindStructFieldType(typeName, field string) (*types.Fi
 			if !ok {
 				return nil, fmt.Errorf("no such key: %s", field)
 			}
-			if v, ok := m[field]; ok && v != nil {
+			v, ok := m[field]
+			if unknown, failed := v.(error); failed {
+				return nil, unknown
+			}
+			if ok && v != nil {
 				return v, nil
 			}
 			return empty, nil

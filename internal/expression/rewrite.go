@@ -11,7 +11,7 @@ import (
 
 // rewrite changes the checked expression into what is run, and notes what it reads:
 //
-//   - calendar(name) gets the calendars of the evaluation as a hidden first argument;
+//   - calendar(name) and team(name) get the calendars and the Teams of the evaluation as a hidden first argument;
 //   - now as the argument of a calendar's function is the exact time;
 //   - fields of inputs get the names that they have in JSON.
 func (c *Compiler) rewrite(a *ast.AST) *rewriter {
@@ -26,6 +26,7 @@ type rewriter struct {
 	make                 ast.ExprFactory
 	id                   int64
 	variables, calendars []string
+	teams                []string
 	// fields are the inputs that are selected, and wholes counts how often inputs stand there without a selection.
 	fields map[string]bool
 	wholes int
@@ -101,6 +102,8 @@ func (r *rewriter) visitCall(e ast.Expr) {
 	switch {
 	case overloads[0] == idCalendar:
 		r.addCalendars(e, call.Args()[0])
+	case overloads[0] == idTeam:
+		r.addTeams(e, call.Args()[0])
 	case isCalendarQuestion(overloads[0]):
 		if at := call.Args()[0]; at.Kind() == ast.IdentKind && at.AsIdent() == varNow {
 			at.SetKindCase(r.make.NewIdent(at.ID(), varExactNow))
@@ -122,17 +125,35 @@ func (r *rewriter) visitOptionalSelect(call ast.CallExpr) {
 }
 
 func (r *rewriter) addCalendars(e, name ast.Expr) {
-	if name.Kind() == ast.LiteralKind {
-		if literal, ok := name.AsLiteral().(types.String); ok {
-			r.calendars = append(r.calendars, string(literal))
-		}
+	if literal, ok := literalText(name); ok {
+		r.calendars = append(r.calendars, literal)
 	}
+	r.hide(e, name, hiddenArgument{varCalendars, calendarsType, fnCalendar, idLookUp})
+}
+
+// hiddenArgument is a variable that nobody can write, and the overload of a function that takes it.
+type hiddenArgument struct {
+	variable           string
+	of                 *cel.Type
+	function, overload string
+}
+
+// hide makes a call that names something one that also gets where to look it up.
+func (r *rewriter) hide(e, name ast.Expr, with hiddenArgument) {
 	r.id++
-	hidden := r.make.NewIdent(r.id, varCalendars)
-	r.ast.SetReference(r.id, ast.NewIdentReference(varCalendars, nil))
-	r.ast.SetType(r.id, calendarsType)
-	e.SetKindCase(r.make.NewCall(e.ID(), fnCalendar, hidden, name))
-	r.ast.SetReference(e.ID(), ast.NewFunctionReference(idLookUp))
+	hidden := r.make.NewIdent(r.id, with.variable)
+	r.ast.SetReference(r.id, ast.NewIdentReference(with.variable, nil))
+	r.ast.SetType(r.id, with.of)
+	e.SetKindCase(r.make.NewCall(e.ID(), with.function, hidden, name))
+	r.ast.SetReference(e.ID(), ast.NewFunctionReference(with.overload))
+}
+
+func literalText(e ast.Expr) (string, bool) {
+	if e.Kind() != ast.LiteralKind {
+		return "", false
+	}
+	text, ok := e.AsLiteral().(types.String)
+	return string(text), ok
 }
 
 // structOf returns the type with fields behind a type of CEL, or nil.

@@ -14,7 +14,10 @@ const (
 	maxExtraKeys = 16
 	maxExtraList = 64
 	maxTeams     = 4096
+	maxRoles     = 4096
+	maxMembers   = 65536
 	maxMetadata  = 256 * 1024
+	maxObjects   = 64
 )
 
 // Names of the types in error messages of the type checker.
@@ -25,6 +28,8 @@ const (
 	namedPersonTypeName = "signoff.PersonInTemplate"
 	calendarTypeName    = "signoff.Calendar"
 	calendarsTypeName   = "signoff.Calendars"
+	teamTypeName        = "signoff.Team"
+	teamsTypeName       = "signoff.Teams"
 )
 
 func text(maxLength int64) *apiservercel.DeclType {
@@ -66,10 +71,12 @@ func loginFields() map[string]*apiservercel.DeclType {
 	}
 }
 
-// personType is somebody who asks or acts.
+// personType is somebody who asks or acts. teams are the Teams that they belong to, those above included; leads the Teams that they lead;
+// roles the Roles beside the Action that they are a member of, those that these inherit included.
 func personType() *apiservercel.DeclType {
 	fields := loginFields()
 	fields["person"], fields["teams"] = text(maxLogin), textList(maxTeams, maxName)
+	fields["roles"], fields["leads"] = textList(maxRoles, maxName), textList(maxTeams, maxName)
 	fields["isServiceAccount"], fields["isAgent"] = apiservercel.BoolType, apiservercel.BoolType
 	return object("signoff.Person", fields)
 }
@@ -98,3 +105,14 @@ func actionType() *apiservercel.DeclType {
 		"namespace": text(maxName), "name": text(maxName), "labels": textMap(),
 	})
 }
+
+// plannedType is an object that the request would write.
+func plannedType() *apiservercel.DeclType {
+	return object("signoff.Object", map[string]*apiservercel.DeclType{
+		"apiVersion": text(maxName), "group": text(maxName), "kind": text(maxName), "namespace": text(maxName), "name": text(maxName),
+		"operation": text(maxName), "labels": textMap(), "namespaceObject": namespaceType(),
+	})
+}
+
+// objectsType are all of them.
+func objectsType() *apiservercel.DeclType { return apiservercel.NewListType(plannedType(), maxObjects) }

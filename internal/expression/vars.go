@@ -1,6 +1,10 @@
 package expression
 
-import "time"
+import (
+	"time"
+
+	"github.com/google/cel-go/common/types"
+)
 
 // Vars are the values that an expression reads.
 type Vars struct {
@@ -13,6 +17,8 @@ type Vars struct {
 	Now time.Time
 	// Calendars finds calendars by name. Nil: every name is unknown.
 	Calendars Calendars
+	// Teams finds Teams by name. Nil: every name is unknown.
+	Teams Teams
 	// Trace, when set, takes notes of what the answer depended on.
 	Trace *Trace
 }
@@ -20,6 +26,9 @@ type Vars struct {
 // Lazy makes the value of a variable that few expressions read. It gives what could stand in its place; it may be asked more than
 // once.
 type Lazy func() any
+
+// Unknown stands inside a value for what could not be found out: expressions that read it fail with the error.
+func Unknown(err error) any { return types.WrapErr(err) }
 
 // Calendars finds the calendars that calendar('name') names.
 type Calendars interface {
@@ -37,6 +46,13 @@ type Calendar interface {
 	Next(t time.Time) (time.Time, bool)
 	// NextChange returns when the calendar next opens or closes after t; false when it never does.
 	NextChange(t time.Time) (time.Time, bool)
+}
+
+// Teams finds the Teams that team('name') names.
+type Teams interface {
+	// Team returns the Team of that name, JSON-native: name, parent, ancestors, leads, members and groups; or an error that says that there
+	// is none. The value is never changed.
+	Team(name string) (map[string]any, error)
 }
 
 // Trace takes notes of what answers depended on. One Trace may serve all expressions of a decision.

@@ -27,6 +27,8 @@ type Access struct {
 type Unmet struct {
 	Permission *catalog.Permission
 	Err        error
+
+	reasons expression.Reasons
 }
 
 type accessRequest struct {
@@ -55,7 +57,7 @@ func (g *Gate) access(ctx context.Context, req *accessRequest) *Access {
 		}
 		if _, ok := vars.Values["caller"]; !ok {
 			if req.person == nil {
-				req.person = g.personVar(req.snapshot, req.caller)
+				req.person = g.personVar(req.snapshot, req.action.Object.Namespace, req.caller)
 			}
 			vars.Values = maps.Clone(req.vars.Values)
 			vars.Values["caller"] = req.person
@@ -65,8 +67,9 @@ func (g *Gate) access(ctx context.Context, req *accessRequest) *Access {
 			out.Permission = permission
 			return out
 		}
-		out.Unmet = append(out.Unmet, Unmet{permission, err})
+		out.Unmet = append(out.Unmet, Unmet{Permission: permission, Err: err})
 	}
+	out.explain(ctx)
 	return out
 }
 
@@ -97,6 +100,9 @@ func (a *Access) unmet() string {
 		line := fmt.Sprintf("role %s lets you %s %s only when: %s", name, a.request.verb, ref.Name, demand)
 		if unmet.Err != nil {
 			line += fmt.Sprintf("\n  It could not be judged: %v", unmet.Err)
+		}
+		for _, reason := range sentences(unmet.reasons) {
+			line += "\n  " + reason
 		}
 		lines = append(lines, line)
 	}

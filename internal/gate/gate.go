@@ -21,14 +21,6 @@ import (
 // deadline bounds the evaluation of all expressions of one judgement.
 const deadline = 2 * time.Second
 
-// Facts reads what rules are judged on.
-type Facts interface {
-	// Object reads an object as a ServiceAccount, with its rights only.
-	Object(ctx context.Context, namespace, serviceAccount string, ref v1alpha1.ObjectReference) (*unstructured.Unstructured, error)
-	// Namespace reads the metadata of a namespace, with the JSON names of its fields.
-	Namespace(ctx context.Context, name string) (map[string]any, error)
-}
-
 // Gate judges requests and voters.
 type Gate struct {
 	store             *snapshot.Store
@@ -53,6 +45,8 @@ type Subject struct {
 	CreatedAt            time.Time
 	Spec                 *v1alpha1.ActionRequestSpec
 	Requester            v1alpha1.Identity
+	// Explain makes refusals by rules say which facts they rest on.
+	Explain bool
 }
 
 // SubjectOf gives the subject for a stored request.
@@ -81,6 +75,8 @@ type Judgement struct {
 	Access *Access
 	// Vars are the facts, as templates see them.
 	Vars expression.Vars
+	// Facts are what was read for the judgement.
+	Facts []v1alpha1.Fact
 	// Target is the live target, where something needs it.
 	Target *unstructured.Unstructured
 	// Volatile says that the judgement rests on objects that may change without anybody telling.
@@ -89,10 +85,16 @@ type Judgement struct {
 	Verdict *decision.Verdict
 	// Stages are the stages that must approve, with every template filled in.
 	Stages []Stage
+	// Review is the review that opens when the request starts in an emergency; nil: there is none.
+	Review *Review
 	// NextChange is the next instant at which time alone could change the judgement. Zero: never.
 	NextChange time.Time
 	// Problem says why the request cannot go ahead. Nil: it can, once every stage has approved and nothing holds it.
 	Problem *Problem
+	// Reasons say why each rule gave its answer, once Explain has been asked.
+	Reasons map[string]expression.Reasons
+
+	decided *decided
 }
 
 // Stage is a stage that must approve.
@@ -120,7 +122,7 @@ func (g *Gate) Judge(ctx context.Context, subject *Subject, now time.Time) *Judg
 	defer cancel()
 	run := &run{gate: g, subject: subject, budget: expression.NewBudget(), trace: &expression.Trace{}}
 	run.out = &Judgement{Snapshot: g.store.Current(), Now: now}
-	for _, part := range []func(context.Context) *Problem{run.action, run.admitted, run.inputs, run.access, run.gather, run.decide, run.resolve} {
+	for _, part := range []func(context.Context) *Problem{run.action, run.admitted, run.inputs, run.access, run.emergency, run.gather, run.touch, run.decide, run.gatherRest, run.resolve, run.review} {
 		if problem := part(ctx); problem != nil {
 			run.out.Problem = problem
 			break
@@ -153,5 +155,9 @@ type run struct {
 	// permissions are those by which the requester may ask, and requester is who that is, for expressions.
 	permissions []*catalog.Permission
 	requester   expression.Lazy
-	out         *Judgement
+	// facts are what was read, in the order of reading.
+	facts []fact
+	// planned is what the request would write, where a policy asks.
+	planned *planned
+	out     *Judgement
 }

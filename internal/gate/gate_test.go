@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/yaml"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
@@ -110,6 +111,16 @@ type fakeFacts struct{ labels map[string]any }
 
 func (f fakeFacts) Object(context.Context, string, string, v1alpha1.ObjectReference) (*unstructured.Unstructured, error) {
 	return nil, errors.New("deployments.apps is forbidden")
+}
+
+func (f fakeFacts) List(context.Context, string, string, Query) (*unstructured.UnstructuredList, error) {
+	return nil, errors.New("lists are forbidden")
+}
+
+func (f fakeFacts) Watch(string, string, Query, types.NamespacedName) bool { return false }
+
+func (f fakeFacts) MayWrite(context.Context, *v1alpha1.Identity, Query, bool) (bool, error) {
+	return false, nil
 }
 
 func (f fakeFacts) Namespace(_ context.Context, name string) (map[string]any, error) {

@@ -2,6 +2,7 @@ package gate
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"strings"
@@ -13,7 +14,6 @@ import (
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/decision"
 	"github.com/signoff-dev/signoff/internal/expression"
-	"github.com/signoff-dev/signoff/internal/identity"
 )
 
 func (r *run) action(context.Context) *Problem {
@@ -79,14 +79,14 @@ func (r *run) inputs(context.Context) *Problem {
 
 // vars are the variables that do not need to be read anywhere, with the Calendars of a namespace.
 func (r *run) vars(namespace string) expression.Vars {
-	r.requester = r.gate.personVar(r.out.Snapshot, &r.subject.Requester)
+	r.requester = r.gate.personVar(r.out.Snapshot, r.out.Action.Object.Namespace, &r.subject.Requester)
 	return expression.Vars{
 		Values: map[string]any{
 			"inputs":    r.out.Inputs,
 			"request":   expression.Lazy(sync.OnceValue(r.requestVar)),
 			"requester": r.requester,
 		},
-		Now: r.out.Now, Calendars: r.out.Snapshot.Calendars(namespace), Trace: r.trace,
+		Now: r.out.Now, Calendars: r.out.Snapshot.Calendars(namespace), Teams: r.out.Snapshot.Teams(), Trace: r.trace,
 	}
 }
 
@@ -115,76 +115,6 @@ func (r *run) access(ctx context.Context) *Problem {
 	return access.problem(&r.subject.Requester)
 }
 
-// gather reads the facts that the rules of the Action and of the matching policies need.
-func (r *run) gather(ctx context.Context) *Problem {
-	action := r.out.Action
-	r.policies = r.out.Snapshot.Policies(action.Object, r.subject.Namespace)
-	needsTarget, needsNamespace := r.needs()
-	if action.Target == nil || (!needsTarget && !needsNamespace) {
-		return nil
-	}
-	r.out.Volatile = true
-	ref, problem := r.targetRef(ctx)
-	if problem != nil {
-		return problem
-	}
-	if needsNamespace && ref.Namespace != "" {
-		namespace, err := r.gate.facts.Namespace(ctx, ref.Namespace)
-		if err != nil {
-			return unavailable("the namespace of the target", "Namespace "+ref.Namespace, err)
-		}
-		r.out.Vars.Values["namespaceObject"] = map[string]any{"metadata": namespace}
-	}
-	if needsTarget {
-		object, err := r.gate.facts.Object(ctx, action.Object.Namespace, action.ReadServiceAccount(), ref)
-		if err != nil {
-			return unavailable("the target", Name(&ref), err)
-		}
-		r.out.Target = object
-		r.out.Vars.Values["target"] = object.Object
-	}
-	return nil
-}
-
-// needs tells which facts the Action and the matching policies read.
-func (r *run) needs() (target, namespace bool) {
-	target, namespace = r.out.Action.NeedsTarget, r.out.Action.NeedsNamespace
-	for _, entry := range r.policies {
-		target = target || entry.Policy.NeedsTarget
-		namespace = namespace || entry.Policy.NeedsNamespace
-	}
-	return target, namespace
-}
-
-func (r *run) targetRef(ctx context.Context) (v1alpha1.ObjectReference, *Problem) {
-	target := r.out.Action.Target
-	ref := v1alpha1.ObjectReference{APIVersion: target.APIVersion, Kind: target.Kind}
-	var err error
-	if target.Namespace != nil {
-		ref.Namespace, err = target.Namespace.RenderString(ctx, r.out.Vars, r.budget)
-	}
-	if err == nil {
-		ref.Name, err = target.Name.RenderString(ctx, r.out.Vars, r.budget)
-	}
-	if err != nil {
-		return ref, &Problem{Reason: v1alpha1.ReasonIndeterminate, Message: fmt.Sprintf("cannot tell what the target is: %v", err)}
-	}
-	return ref, nil
-}
-
-// Name shows an object to people, as "Deployment production/checkout".
-func Name(ref *v1alpha1.ObjectReference) string {
-	if ref.Namespace == "" {
-		return ref.Kind + " " + ref.Name
-	}
-	return ref.Kind + " " + ref.Namespace + "/" + ref.Name
-}
-
-func unavailable(what, name string, err error) *Problem {
-	return &Problem{Reason: v1alpha1.ReasonFactsUnavailable, Transient: true,
-		Message: fmt.Sprintf("cannot read %s, %s: %v", what, name, err)}
-}
-
 func (r *run) decide(ctx context.Context) *Problem {
 	action := r.out.Action
 	rules := &decision.Rules{Own: action.Rules, Default: action.Default}
@@ -198,47 +128,65 @@ func (r *run) decide(ctx context.Context) *Problem {
 		policyVars.Values["action"] = map[string]any{
 			"namespace": action.Object.Namespace, "name": action.Object.Name, "labels": toMap(action.Object.Labels),
 		}
+		if r.planned != nil {
+			policyVars.Values[varObjects] = r.planned.value
+		}
 	}
+	r.out.decided = &decided{run: r, rules: rules, own: r.out.Vars, policy: policyVars}
+	r.out.decided.policy.Now, r.out.decided.own.Now = r.out.Now, r.out.Now
 	r.out.Verdict = decision.Decide(ctx, rules, &decision.Situation{
 		Now: r.out.Now, Action: r.out.Vars, Policy: policyVars, Budget: r.budget,
+		Doubt:     r.doubt(ctx),
+		Emergency: r.subject.Spec.BreakGlass != nil, Passes: r.passes,
 	})
-	return verdictProblem(r.out)
+	return r.withWayThrough(verdictProblem(ctx, r.out, r.subject.Explain))
 }
 
-func verdictProblem(j *Judgement) *Problem {
+func verdictProblem(ctx context.Context, j *Judgement, explain bool) *Problem {
 	if j.Verdict.Effect == v1alpha1.EffectDeny && !j.Verdict.Indeterminate() {
-		return &Problem{Reason: v1alpha1.ReasonDeniedByRule, Message: denied(j)}
+		return &Problem{Reason: v1alpha1.ReasonDeniedByRule, Message: denied(ctx, j, explain)}
 	}
 	if j.Verdict.Indeterminate() {
 		lines := make([]string, len(j.Verdict.Errors))
+		transient, to := false, j.decided.listener(ctx, true)
 		for i, err := range j.Verdict.Errors {
-			lines[i] = err.Error()
+			lines[i] = fmt.Sprintf("rule %s: %s", err.Rule, j.decided.errorText(err, to))
+			transient = transient || errors.Is(err, errNoAnswer) || errors.Is(err, errUnread)
 		}
-		return &Problem{Reason: v1alpha1.ReasonIndeterminate,
+		return &Problem{Reason: v1alpha1.ReasonIndeterminate, Transient: transient,
 			Message: fmt.Sprintf("cannot decide on %s, and no error means yes:\n  %s", j.Action.Ref(), strings.Join(lines, "\n  "))}
 	}
 	return nil
 }
 
 // denied says which rules deny, and until when where time decides.
-func denied(j *Judgement) string {
+func denied(ctx context.Context, j *Judgement, explain bool) string {
 	var lines []string
+	bounded := false
 	for _, rule := range j.Verdict.By(v1alpha1.EffectDeny) {
 		message := rule.Message
 		if message == "" {
 			message = ruleSource(rule.Name, rule.When != nil)
 		}
-		lines = append(lines, fmt.Sprintf("%s (%s)", message, RuleName(j.Action, rule.Name)))
+		until := j.decided.until(&rule)
+		bounded = bounded || until != ""
+		lines = append(lines, fmt.Sprintf("%s%s (%s)", message, until, RuleName(j.Action, rule.Name)))
+		if explain {
+			lines = append(lines, j.decided.refusal(ctx, &rule)...)
+		}
 	}
 	text := strings.Join(lines, "\n  ")
-	if !j.Verdict.NextChange.IsZero() {
+	if !bounded && !j.Verdict.NextChange.IsZero() {
 		text += fmt.Sprintf("\n  Time may change this on %s.", Time(j.Verdict.NextChange, j.Now))
 	}
 	return text
 }
 
+// defaultRule is the name of the default of an Action.
+const defaultRule = "default"
+
 func ruleSource(name string, conditional bool) string {
-	if name == "default" {
+	if name == defaultRule {
 		return "no rule of the Action allows this"
 	}
 	if conditional {
@@ -255,7 +203,7 @@ func RuleName(action interface {
 		policy, rule, _ := strings.Cut(policy, "/")
 		return fmt.Sprintf("ActionPolicy %s, rule %s", policy, rule)
 	}
-	if name == "default" {
+	if name == defaultRule {
 		return fmt.Sprintf("default of Action %s", action.Ref())
 	}
 	return fmt.Sprintf("rule %s of Action %s", name, action.Ref())
@@ -267,40 +215,4 @@ func Time(at, now time.Time) string {
 		return at.UTC().Format("Mon 2 Jan 2006 15:04 MST")
 	}
 	return at.UTC().Format("Mon 2 Jan 15:04 MST")
-}
-
-func (g *Gate) personVar(snap interface {
-	TeamsOf(*v1alpha1.Identity) []string
-}, id *v1alpha1.Identity) expression.Lazy {
-	return sync.OnceValue(func() any { return g.personOfLogin(snap, id) })
-}
-
-func (g *Gate) personOfLogin(snap interface {
-	TeamsOf(*v1alpha1.Identity) []string
-}, id *v1alpha1.Identity) map[string]any {
-	_, isServiceAccount := identity.ServiceAccount(id.Username)
-	extra := make(map[string]any, len(id.Extra))
-	for key, values := range id.Extra {
-		extra[key] = toList(values)
-	}
-	return map[string]any{
-		"username": id.Username, "uid": id.UID, "groups": toList(id.Groups), "extra": extra, "person": id.Person,
-		"teams": toList(snap.TeamsOf(id)), "isServiceAccount": isServiceAccount, "isAgent": g.rules.IsAgent(id),
-	}
-}
-
-func toList(values []string) []any {
-	list := make([]any, len(values))
-	for i, v := range values {
-		list[i] = v
-	}
-	return list
-}
-
-func toMap(values map[string]string) map[string]any {
-	out := make(map[string]any, len(values))
-	for k, v := range values {
-		out[k] = v
-	}
-	return out
 }

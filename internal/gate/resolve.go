@@ -60,6 +60,9 @@ func (r *run) requirement(ctx context.Context, stage *catalog.Stage, from *catal
 func (r *run) names(ctx context.Context, stage *catalog.Stage, list *catalog.ApproverList) ([]string, *Problem) {
 	var names []string
 	for _, text := range list.Names {
+		if problem := r.doubtStage(ctx, stage, &text); problem != nil {
+			return nil, problem
+		}
 		name, err := text.RenderString(ctx, r.out.Vars, r.budget)
 		if err != nil {
 			return nil, &Problem{Reason: v1alpha1.ReasonIndeterminate, Message: fmt.Sprintf(
@@ -160,15 +163,15 @@ func namedBy(s *snapshot.Snapshot, action *catalog.Action, a *v1alpha1.Approvers
 	}
 }
 
-// rolesOf finds the Roles that approvers name.
+// rolesOf finds the Roles that approvers name, and those that inherit them.
 func rolesOf(s *snapshot.Snapshot, action *catalog.Action, names []string) []*catalog.Role {
 	var roles []*catalog.Role
 	for _, name := range names {
 		if name == AnyRole {
 			roles = append(roles, s.Granting(action.Object, v1alpha1.VerbApprove)...)
-		} else if role := s.Role(action.Object.Namespace, name); role != nil {
-			roles = append(roles, role)
+			continue
 		}
+		roles = append(roles, s.Holding(action.Object.Namespace, name)...)
 	}
 	return roles
 }

@@ -10,6 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/catalog"
 	"github.com/signoff-dev/signoff/internal/expression"
 )
 
@@ -58,6 +59,7 @@ func (g *Gate) Warnings(j *Judgement, s *Subject) []string {
 		warnings = append(warnings, fmt.Sprintf("it expires %s if nobody decides. Follow: kubectl wait -n %s actionrequest/%s --for=condition=Finished --timeout=24h",
 			Time(soonestEnd(j, s), j.Now), s.Namespace, s.Name))
 	}
+	warnings = append(warnings, g.reviewWarnings(j, &s.Requester)...)
 	for i := range warnings {
 		warnings[i] = Cut(warnings[i], maxWarning)
 	}
@@ -159,20 +161,53 @@ func VerdictStatus(j *Judgement) *v1alpha1.Verdict {
 		return nil
 	}
 	out := &v1alpha1.Verdict{Effect: j.Verdict.Effect, EvaluatedAt: metav1.NewTime(j.Now)}
-	for _, rule := range j.Verdict.Rules {
-		out.Rules = append(out.Rules, v1alpha1.RuleResult{Name: rule.Name, Effect: rule.Effect, Message: rule.Message})
-	}
-	if len(out.Rules) > 64 {
-		out.Rules = out.Rules[:64]
-	}
+	out.Rules = results(j)
 	for i := range j.Stages {
 		out.Stages = append(out.Stages, j.Stages[i].Ref.ID())
 	}
+	out.Facts = j.Facts[:min(len(j.Facts), maxFacts)]
 	if !j.NextChange.IsZero() {
 		at := metav1.NewTime(j.NextChange)
 		out.NextChange = &at
 	}
 	return out
+}
+
+// maxRules is how many rules a verdict lists, and maxApplying how many where more than that apply: those that do not are left out first.
+const (
+	maxRules    = 64
+	maxApplying = 256
+)
+
+// results are the rules and their answers, those that apply first.
+func results(j *Judgement) []v1alpha1.RuleResult {
+	var out []v1alpha1.RuleResult
+	add := func(rules []catalog.Rule, answer v1alpha1.RuleAnswer, most int) {
+		for i := 0; i < len(rules) && len(out) < most; i++ {
+			out = append(out, resultOf(j, &rules[i], answer))
+		}
+	}
+	add(j.Verdict.Rules, v1alpha1.RuleApplies, maxApplying)
+	add(j.Verdict.Overridden, v1alpha1.RuleOverridden, maxApplying)
+	var failed []catalog.Rule
+	for _, err := range j.Verdict.Errors {
+		if rule := j.decided.rule(err.Rule); rule != nil {
+			failed = append(failed, *rule)
+		} else {
+			// A policy that cannot be judged could demand anything.
+			failed = append(failed, catalog.Rule{Name: err.Rule, Effect: v1alpha1.EffectDeny})
+		}
+	}
+	add(failed, v1alpha1.RuleUnknown, maxRules)
+	add(j.Verdict.Idle, v1alpha1.RuleNotApplicable, maxRules)
+	return out
+}
+
+func resultOf(j *Judgement, rule *catalog.Rule, answer v1alpha1.RuleAnswer) v1alpha1.RuleResult {
+	reasons := j.Reasons[rule.Name]
+	return v1alpha1.RuleResult{
+		Name: rule.Name, Effect: rule.Effect, Answer: answer, Message: rule.Message, Because: reasons.Because, Differ: reasons.Differ,
+	}
 }
 
 // Explanation is a judgement for programs: what a dry run answers.

@@ -85,8 +85,7 @@ func (g *Gate) matches(j *Judgement, a *v1alpha1.Approvers, voter *v1alpha1.Iden
 		if name == AnyRole {
 			return len(s.Permissions(j.Action.Object, v1alpha1.VerbApprove, voter)) > 0
 		}
-		role := s.Role(j.Action.Object.Namespace, name)
-		return role != nil && s.Is(voter, &role.Object.Spec.Members)
+		return s.HasRole(j.Action.Object.Namespace, name, voter)
 	})
 }
 

@@ -37,7 +37,7 @@ func (c *checker) value(value any, s *structuralschema.Structural, path *field.P
 	case int64:
 		c.number(v, v > mostInteger || v < -mostInteger, path)
 	case float64:
-		c.number(v, s.Type != "number" && math.Abs(v) > mostInteger, path)
+		c.number(v, math.Abs(v) > mostInteger, path)
 	}
 }
 

@@ -121,7 +121,7 @@ func (n *node) obviousNumber(value any) bool {
 	case int64:
 		return n.schema.Type == "integer" && n.within(float64(v)) && v <= mostInteger && v >= -mostInteger
 	case float64:
-		return n.schema.Type == "number" && n.within(v)
+		return n.schema.Type == "number" && n.within(v) && math.Abs(v) <= mostInteger
 	default:
 		return false
 	}

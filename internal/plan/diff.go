@@ -14,7 +14,9 @@ type differ struct {
 	secret bool
 	// copied says that the object holds a copy of another one's pod, whose variables are not for everybody.
 	copied bool
-	lines  lines
+	// oldHidden says that what was there before is not for everybody.
+	oldHidden bool
+	lines     lines
 }
 
 // missing stands for a value that is not there. Null is a value.
@@ -84,7 +86,7 @@ func (d *differ) compareLists(path []segment, before, after []any) {
 		d.compareItems(element(path, name), key, get(old, name), get(now, name))
 	}
 	if order, was := kept(after, old, key), kept(before, now, key); !slices.Equal(order, was) {
-		d.lines.add(path, "order %s → %s", valueText(strings.Join(was, ",")), valueText(strings.Join(order, ",")))
+		d.lines.add(path, "order %s → %s", d.show(path, strings.Join(was, ","), true), valueText(strings.Join(order, ",")))
 	}
 }
 

@@ -45,7 +45,7 @@ func FuzzDescribe(f *testing.F) {
 			w.Object = v1alpha1.ObjectReference{APIVersion: object.GetAPIVersion(), Kind: object.GetKind(), Name: object.GetName()}
 			w.Body.Raw = []byte(body)
 			steps := []v1alpha1.RenderedStep{{Name: "s", Writes: []v1alpha1.RenderedWrite{w, w}}}
-			fields := Describe(steps, func(v1alpha1.ObjectReference) (*unstructured.Unstructured, bool) { return object, true })[1].Fields
+			fields := Describe(steps, View{Live: func(v1alpha1.ObjectReference) Found { return Found{Object: object} }})[1].Fields
 			checkLines(t, fields)
 			if all := strings.Join(fields, "\n"); strings.Contains(all, "aHVudGVyMg==") && !strings.Contains(body, "aHVudGVyMg==") {
 				t.Errorf("a Secret is shown:\n%s", all)

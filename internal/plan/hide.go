@@ -13,10 +13,13 @@ const lastApplied = "kubectl.kubernetes.io/last-applied-configuration"
 
 // show writes a value, or that it is hidden. Old says that it is the value that was there before.
 //
-// Hidden are: everything in a Secret that is its content; the literal value of a variable of a container, where it was there
+// Hidden are: what was there before, in an object that not everybody may read; everything in a Secret that is its content; the literal value of a variable of a container, where it was there
 // before or comes with a copied pod, since people keep passwords there. What the step itself sets is shown, as it is what is
 // agreed to.
 func (d *differ) show(path []segment, value any, old bool) string {
+	if old && d.oldHidden {
+		return hidden
+	}
 	switch value.(type) {
 	case map[string]any, []any:
 		return valueText(d.redact(path, value, old))

@@ -16,7 +16,7 @@ func (d *differ) operations(before map[string]any, list []any) map[string]any {
 	for _, item := range list {
 		operation, _ := item.(map[string]any)
 		d.operation(object, operation)
-		next, err := throughJSON(object, []any{operation}, applyJSON)
+		next, err := throughJSON(object, []any{operation}, boundedJSON)
 		if err != nil {
 			d.lines = append(d.lines, line{text: "  this does not fit the object as it is now: the step would fail"})
 			return before
@@ -24,6 +24,26 @@ func (d *differ) operations(before map[string]any, list []any) map[string]any {
 		object = next
 	}
 	return object
+}
+
+// noted notes the operations of a JSON patch for an object that nobody can see.
+func (d *differ) noted(list []any) {
+	for _, item := range list {
+		operation, _ := item.(map[string]any)
+		d.operation(nil, operation)
+	}
+}
+
+// maxObject is more than the API server stores.
+const maxObject = 2 << 20
+
+// boundedJSON refuses what grows beyond every object that can be stored: a few copies of copies would fill the memory.
+func boundedJSON(before, patch []byte) ([]byte, error) {
+	after, err := applyJSON(before, patch)
+	if err == nil && len(after) > maxObject {
+		return nil, fmt.Errorf("the object would be larger than %d bytes", maxObject)
+	}
+	return after, err
 }
 
 func applyJSON(before, patch []byte) ([]byte, error) {
@@ -39,7 +59,10 @@ func (d *differ) operation(object, operation map[string]any) {
 	op, _ := operation["op"].(string)
 	pointer, _ := operation["path"].(string)
 	path := segments(pointer)
-	was := find(object, path)
+	var was any = missing{}
+	if object != nil {
+		was = find(object, path)
+	}
 	var text string
 	switch op {
 	case "test":

@@ -21,12 +21,32 @@ const (
 	operationRun   = "run"
 )
 
-// Describe says, one entry per write, what the steps will change. Live gives an object as it now is, or false if there is none.
-// Where a step writes what an earlier one has written, it is compared with what that will have made.
-func Describe(steps []v1alpha1.RenderedStep, live func(v1alpha1.ObjectReference) (*unstructured.Unstructured, bool)) []v1alpha1.PlannedChange {
-	d := &describer{live: live, written: map[v1alpha1.ObjectReference]map[string]any{}}
+// Found is an object as it now is, and who may know.
+type Found struct {
+	// Object is nil where there is none.
+	Object *unstructured.Unstructured
+	// Hidden says that its values are not for everybody who reads the plan: only what will be written is shown.
+	Hidden bool
+	// Unread says that nobody could look: it may exist or not.
+	Unread bool
+}
+
+// View is how the world is seen.
+type View struct {
+	// Live gives an object as it now is.
+	Live func(v1alpha1.ObjectReference) Found
+	// Copied tells about a step that copies a pod whether what it copies is not for everybody who reads the plan, and which fields
+	// of the container the step sets itself. Nil: everything may be shown.
+	Copied func(step string) (hidden bool, own []string)
+}
+
+// Describe says, one entry per write, what the steps will change. Where a step writes what an earlier one has written, it is
+// compared with what that will have made.
+func Describe(steps []v1alpha1.RenderedStep, view View) []v1alpha1.PlannedChange {
+	d := &describer{view: view, written: map[v1alpha1.ObjectReference]map[string]any{}}
 	var changes []v1alpha1.PlannedChange
 	for _, step := range steps {
+		d.step = step.Name
 		for i := range step.Writes {
 			change := d.describe(&step.Writes[i])
 			change.Step = step.Name
@@ -37,7 +57,8 @@ func Describe(steps []v1alpha1.RenderedStep, live func(v1alpha1.ObjectReference)
 }
 
 type describer struct {
-	live func(v1alpha1.ObjectReference) (*unstructured.Unstructured, bool)
+	view View
+	step string
 	// written are the objects as earlier writes will have made them.
 	written map[v1alpha1.ObjectReference]map[string]any
 }
@@ -61,53 +82,66 @@ func (d *describer) describe(w *v1alpha1.RenderedWrite) v1alpha1.PlannedChange {
 }
 
 func (d *describer) fields(w *v1alpha1.RenderedWrite, body any) []string {
-	before, exists := d.before(w.Object)
-	diff := &differ{secret: isSecret(w.Object)}
+	found := d.before(w.Object)
+	diff := &differ{secret: isSecret(w.Object), oldHidden: found.Hidden}
 	switch {
 	case w.Operation == v1alpha1.WriteCreateJob:
 		object, _ := body.(map[string]any)
-		return runFields(object, diff)
-	case !exists && w.Operation == v1alpha1.WriteApply:
-		object, _ := body.(map[string]any)
-		d.written[w.Object] = object
-		diff.compare(nil, map[string]any{}, withoutIdentity(object))
-		return diff.lines.fields("creates it")
-	case !exists:
-		return []string{"does not exist now: the step fails unless something else creates it first"}
+		return d.runFields(object, diff)
+	case found.Object == nil:
+		return d.blind(w, body, diff, found.Unread)
 	case w.Operation == v1alpha1.WriteJSONPatch:
 		list, _ := body.([]any)
-		after := diff.operations(before, list)
+		after := diff.operations(found.Object.Object, list)
 		d.written[w.Object] = after
 		return diff.lines.fields()
 	}
 	object, _ := body.(map[string]any)
-	after, err := result(w, before, object)
+	after, err := result(w, found.Object.Object, object)
 	if err != nil {
 		return []string{cutText("cannot be shown: " + err.Error())}
 	}
 	d.written[w.Object] = after
-	diff.compare(nil, before, after)
-	return diff.lines.fields()
+	diff.compare(nil, found.Object.Object, after)
+	return diff.lines.byRank().fields()
+}
+
+// blind shows what is sent to an object that is not there, or that nobody could look at: it may be there when it is sent.
+func (d *describer) blind(w *v1alpha1.RenderedWrite, body any, diff *differ, unread bool) []string {
+	head := "does not exist now: the step fails unless something else creates it first; then it gets"
+	switch {
+	case unread:
+		head = "cannot be compared: the ServiceAccount may not read it; what is sent"
+	case w.Operation == v1alpha1.WriteApply:
+		head = "creates it"
+	}
+	if list, ok := body.([]any); ok {
+		diff.noted(list)
+		return diff.lines.fields(head)
+	}
+	object, _ := body.(map[string]any)
+	if w.Operation == v1alpha1.WriteApply {
+		d.written[w.Object] = object
+	}
+	diff.compare(nil, map[string]any{}, withoutIdentity(object))
+	return diff.lines.byRank().fields(head)
 }
 
 // before is the object as it will be found.
-func (d *describer) before(ref v1alpha1.ObjectReference) (map[string]any, bool) {
+func (d *describer) before(ref v1alpha1.ObjectReference) Found {
+	found := d.view.Live(ref)
 	if object, ok := d.written[ref]; ok {
-		return object, true
+		return Found{Object: &unstructured.Unstructured{Object: object}, Hidden: found.Hidden}
 	}
-	object, ok := d.live(ref)
-	if !ok || object == nil {
-		return nil, false
-	}
-	return object.Object, true
+	return found
 }
 
 // nameOf writes a reference as people do.
 func nameOf(ref v1alpha1.ObjectReference) string {
 	if ref.Namespace == "" {
-		return fmt.Sprintf("%s %s", ref.Kind, ref.Name)
+		return cutText(fmt.Sprintf("%s %s", ref.Kind, ref.Name))
 	}
-	return fmt.Sprintf("%s %s/%s", ref.Kind, ref.Namespace, ref.Name)
+	return cutText(fmt.Sprintf("%s %s/%s", ref.Kind, ref.Namespace, ref.Name))
 }
 
 func isSecret(ref v1alpha1.ObjectReference) bool {

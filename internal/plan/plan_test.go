@@ -103,14 +103,72 @@ func describe(t testing.TB, writes ...v1alpha1.RenderedWrite) []v1alpha1.Planned
 		live[u.GetKind()+u.GetName()] = u
 	}
 	before := fmt.Sprint(live)
-	changes := Describe([]v1alpha1.RenderedStep{{Name: "rollout", Writes: writes}}, func(ref v1alpha1.ObjectReference) (*unstructured.Unstructured, bool) {
-		u, ok := live[ref.Kind+ref.Name]
-		return u, ok
-	})
+	changes := Describe([]v1alpha1.RenderedStep{{Name: "rollout", Writes: writes}}, View{Live: func(ref v1alpha1.ObjectReference) Found {
+		return Found{Object: live[ref.Kind+ref.Name]}
+	}})
 	if after := fmt.Sprint(live); after != before {
 		t.Errorf("the live objects changed:\n%s\n%s", before, after)
 	}
 	return changes
+}
+
+// TestHidden describes writes to an object that not everybody may read, or that nobody can look at.
+func TestHidden(t *testing.T) {
+	object := func() *unstructured.Unstructured { return parse(t, checkout) }
+	write := func(operation v1alpha1.WriteOperation, body string) v1alpha1.RenderedWrite {
+		w := v1alpha1.RenderedWrite{Operation: operation, Object: v1alpha1.ObjectReference{APIVersion: "apps/v1", Kind: "Deployment", Namespace: "production", Name: "checkout"}}
+		w.Body.Raw = []byte(body)
+		return w
+	}
+	const tricky = `{"metadata":{"annotations":{"shown":"registry/evil:6.66 → registry/checkout:1.42"}},"spec":{"replicas":7}}`
+	for name, tc := range map[string]struct {
+		reason string
+		write  v1alpha1.RenderedWrite
+		view   View
+		want   []string
+	}{
+		"Hidden": {
+			"what was there is hidden, and what will be there is shown, whatever signs it is made of", write(v1alpha1.WriteMergePatch, tricky),
+			View{Live: func(v1alpha1.ObjectReference) Found { return Found{Object: object(), Hidden: true} }},
+			[]string{`metadata.annotations.shown: (new) "registry/evil:6.66 → registry/checkout:1.42"`, "spec.replicas: (hidden) → 7"},
+		},
+		"Unread": {
+			"what is sent is shown, although nobody could look", write(v1alpha1.WriteMergePatch, `{"spec":{"replicas":7}}`),
+			View{Live: func(v1alpha1.ObjectReference) Found { return Found{Unread: true} }},
+			[]string{"cannot be compared: the ServiceAccount may not read it; what is sent", "spec.replicas: (new) 7"},
+		},
+		"UnreadJSON": {
+			"operations are shown as well", write(v1alpha1.WriteJSONPatch, `[{"op":"replace","path":"/spec/replicas","value":7}]`),
+			View{Live: func(v1alpha1.ObjectReference) Found { return Found{Unread: true} }},
+			[]string{"cannot be compared: the ServiceAccount may not read it; what is sent", "replace /spec/replicas: (new) 7"},
+		},
+		"Bomb": {
+			"copies of copies end before they fill the memory", write(v1alpha1.WriteJSONPatch, bomb(40)),
+			View{Live: func(v1alpha1.ObjectReference) Found { return Found{Object: object(), Hidden: true} }}, nil,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			fields := Describe([]v1alpha1.RenderedStep{{Name: "s", Writes: []v1alpha1.RenderedWrite{tc.write}}}, tc.view)[0].Fields
+			if tc.want == nil {
+				if last := fields[len(fields)-1]; !strings.Contains(last, "this does not fit the object") {
+					t.Errorf("%s: got %q", tc.reason, fields)
+				}
+				return
+			}
+			if diff := cmp.Diff(tc.want, fields); diff != "" {
+				t.Errorf("%s: -want +got:\n%s", tc.reason, diff)
+			}
+		})
+	}
+}
+
+// bomb doubles the object with each operation.
+func bomb(operations int) string {
+	list := make([]string, operations)
+	for i := range list {
+		list[i] = fmt.Sprintf(`{"op":"copy","from":"/spec","path":"/spec/x%d"}`, i)
+	}
+	return "[" + strings.Join(list, ",") + "]"
 }
 
 const identity = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {namespace: production, name: checkout, labels: {stale: mine, shared: both}}\n"
@@ -146,9 +204,9 @@ func TestFields(t *testing.T) {
 			reason: "new elements, new fields, a port by its key with its default left out", operation: v1alpha1.WriteApply, object: checkout,
 			body: identity + `spec: {template: {spec: {containers: [{name: app, image: "registry/checkout:1.41", workingDir: /srv, ports: [{containerPort: 80}, {containerPort: 81}], resources: {limits: {cpu: "1"}}}, {name: old, image: "old:1"}, {name: more, image: "x:1"}]}}}`,
 			want: []string{
+				"spec.template.spec.containers[more].image: (new) x:1",
 				"spec.template.spec.containers[app].ports[81].containerPort: (new) 81",
 				`spec.template.spec.containers[app].resources.limits.cpu: (new) "1"`,
-				"spec.template.spec.containers[more].image: (new) x:1",
 			},
 		},
 		"ApplyCreates": {
@@ -185,9 +243,9 @@ func TestFields(t *testing.T) {
 			reason: "a merge patch replaces the list: sidecar, variables and ports are lost, and it is seen", operation: v1alpha1.WriteMergePatch, object: checkout,
 			body: `{spec: {template: {spec: {containers: [{name: app, image: "registry/checkout:1.42"}]}}}}`,
 			want: []string{
+				"spec.template.spec.containers[app].image: registry/checkout:1.41 → registry/checkout:1.42",
 				`spec.template.spec.containers[app].args: ["serve","--verbose"] → (removed)`,
 				`spec.template.spec.containers[app].env: [{"name":"LEVEL","value":"(hidden)"},{"name":"DB","valueFrom":{"secretKeyRef":{"key":"url","name":"db"}}}] → (removed)`,
-				"spec.template.spec.containers[app].image: registry/checkout:1.41 → registry/checkout:1.42",
 				`spec.template.spec.containers[app].ports: [{"containerPort":80,"protocol":"TCP"}] → (removed)`,
 				"spec.template.spec.containers[app].workingDir: /srv → (removed)",
 				`spec.template.spec.containers[old]: {"image":"old:1","name":"old"} → (removed)`,
@@ -265,7 +323,7 @@ func TestFields(t *testing.T) {
 		},
 		"Absent": {
 			reason: "there is nothing to patch", operation: v1alpha1.WriteMergePatch, object: "{apiVersion: v1, kind: Node, metadata: {name: ns}}", body: "{a: 1}",
-			want: []string{"does not exist now: the step fails unless something else creates it first"},
+			want: []string{"does not exist now: the step fails unless something else creates it first; then it gets", "a: (new) 1"},
 		},
 		"Deceptive": {
 			reason: "what a requester wrote cannot look like a line, a change or another direction", operation: v1alpha1.WriteMergePatch, object: checkout,

@@ -9,13 +9,25 @@ import (
 )
 
 // runFields describes the Job of a step: where its pod comes from and what runs, then the rest of what is sent.
-func runFields(job map[string]any, diff *differ) []string {
-	var head []string
-	if from, _, _ := unstructured.NestedString(job, "metadata", "annotations", steps.AnnotationPodFrom); from != "" {
-		head = []string{"pod: a copy of that of " + valueText(from)}
-		diff.copied = true
-	}
+func (d *describer) runFields(job map[string]any, diff *differ) []string {
+	from, _, _ := unstructured.NestedString(job, "metadata", "annotations", steps.AnnotationPodFrom)
+	diff.copied = from != ""
 	diff.compare(nil, map[string]any{}, withoutIdentity(job))
 	diff.lines = slices.DeleteFunc(diff.lines, func(l line) bool { return len(l.path) > 0 && l.path[0].name == "metadata" })
-	return diff.lines.byRank().fields(head...)
+	if from == "" {
+		return diff.lines.byRank().fields()
+	}
+	head := "pod: a copy of that of " + valueText(from)
+	if d.view.Copied != nil {
+		if hidden, own := d.view.Copied(d.step); hidden {
+			head += " (what is copied is not shown: the requester may not read it)"
+			diff.lines = slices.DeleteFunc(diff.lines, func(l line) bool { return !l.names(own) })
+		}
+	}
+	return diff.lines.byRank().fields(head)
+}
+
+// names tells whether a line is about one of these fields.
+func (l line) names(fields []string) bool {
+	return slices.ContainsFunc(l.path, func(s segment) bool { return !s.item && slices.Contains(fields, s.name) })
 }

@@ -12,7 +12,6 @@ import (
 	toolscache "k8s.io/client-go/tools/cache"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
@@ -90,23 +89,16 @@ func (p *Process) webhooks() error {
 		Reader: p.Manager.GetAPIReader(), Requests: p.Manager.GetClient(), Namespaces: p.Manager.GetClient(), Reviews: p.Manager.GetClient(),
 		Clock:             p.clock,
 		Operator:          identity.ServiceAccountUsername(p.cfg.Operator.Namespace, p.cfg.Operator.ServiceAccount),
+		OperatorNamespace: p.cfg.Operator.Namespace,
 		CatalogNamespaces: p.cfg.CatalogNamespaces,
 	})
 	return nil
 }
 
 func (p *Process) controllers() error {
-	wake := make(chan event.GenericEvent, 64)
-	stopping := make(chan struct{})
-	watcher := execution.NewWatcher(p.clients, p.clock, func(request client.Object) {
-		select {
-		case wake <- event.GenericEvent{Object: request}:
-		case <-stopping:
-		}
-	})
+	watcher := execution.NewWatcher(p.clients, p.clock, p.wakeOne)
 	if err := p.Manager.Add(everywhere(func(ctx context.Context) error {
 		<-ctx.Done()
-		close(stopping)
 		watcher.Stop()
 		return nil
 	})); err != nil {
@@ -115,19 +107,20 @@ func (p *Process) controllers() error {
 	requests := &actionrequest.Reconciler{
 		Client: p.Manager.GetClient(), Reader: p.Manager.GetAPIReader(), Gate: p.Gate,
 		Clients: p.clients, Runner: execution.NewRunner(p.clients, p.clock), Watcher: watcher,
-		Rights: actionrequest.NewReviews(p.Manager.GetClient()),
+		Rights: p.reviews,
 		Events: p.Manager.GetEventRecorder("signoff"), Clock: p.clock,
 		OperatorNamespace: p.cfg.Operator.Namespace,
-		Changed:           p.changed, Wake: wake, Workers: p.cfg.Workers,
+		Changed:           p.changed, Wake: p.wake, Workers: p.cfg.Workers,
 	}
 	operator := types.NamespacedName{Namespace: p.cfg.Operator.Namespace, Name: p.cfg.Operator.ServiceAccount}
 	for name, reconciler := range map[string]interface{ SetupWithManager(ctrl.Manager) error }{
 		"requests":  requests,
-		"actions":   &action.Reconciler{Client: p.Manager.GetClient(), Clock: p.clock, Operator: operator},
+		"reviews":   &actionrequest.Reviewer{Reconciler: requests},
+		"actions":   &action.Reconciler{Client: p.Manager.GetClient(), Clock: p.clock, Operator: operator, Kinds: p.Manager.GetRESTMapper()},
 		"roles":     &role.Reconciler{Client: p.Manager.GetClient(), Clock: p.clock},
 		"teams":     &team.Reconciler{Client: p.Manager.GetClient(), Clock: p.clock},
 		"calendars": &calendar.Reconciler{Client: p.Manager.GetClient(), Clock: p.clock},
-		"policies":  &actionpolicy.Reconciler{Client: p.Manager.GetClient(), Clock: p.clock},
+		"policies":  &actionpolicy.Reconciler{Client: p.Manager.GetClient(), Clock: p.clock, OperatorNamespace: p.cfg.Operator.Namespace},
 	} {
 		if err := reconciler.SetupWithManager(p.Manager); err != nil {
 			return fmt.Errorf("failed to set up the controller of %s: %w", name, err)

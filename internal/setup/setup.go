@@ -9,9 +9,12 @@ import (
 	"path/filepath"
 	"sync/atomic"
 
+	authorizationv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	"k8s.io/utils/clock"
@@ -69,7 +72,10 @@ type Process struct {
 	clock    clock.WithTicker
 	identity *identity.Rules
 	clients  *execution.Clients
-	changed  chan event.GenericEvent
+	reviews  *facts.Reviews
+	// changed says that every open request must be judged again, wake names one. Nobody reads wake after stopping is closed.
+	changed, wake chan event.GenericEvent
+	stopping      chan struct{}
 }
 
 // New puts a process together. Nothing runs before Manager.Start.
@@ -82,10 +88,22 @@ func New(cfg *config.Configuration, restConfig *rest.Config, clk clock.WithTicke
 	if err != nil {
 		return nil, fmt.Errorf("failed to create the manager: %w", err)
 	}
-	p := &Process{Manager: manager, cfg: cfg, parts: parts, clock: clk, identity: rules, changed: make(chan event.GenericEvent, 1)}
+	p := &Process{
+		Manager: manager, cfg: cfg, parts: parts, clock: clk, identity: rules,
+		changed: make(chan event.GenericEvent, 1), wake: make(chan event.GenericEvent, 64), stopping: make(chan struct{}),
+	}
 	p.Store = snapshot.NewStore(p.wakeAll)
 	p.clients = execution.NewClients(restConfig, manager.GetRESTMapper())
-	p.Gate = gate.New(p.Store, rules, facts.New(p.clients, manager.GetClient()), cfg.Operator.Namespace)
+	reader := p.facts()
+	if err := manager.Add(everywhere(func(ctx context.Context) error {
+		<-ctx.Done()
+		close(p.stopping)
+		reader.Stop()
+		return nil
+	})); err != nil {
+		return nil, fmt.Errorf("failed to add the reader of facts: %w", err)
+	}
+	p.Gate = gate.New(p.Store, rules, reader, cfg.Operator.Namespace)
 	for _, part := range p.chosen() {
 		if err := part(); err != nil {
 			return nil, err
@@ -94,9 +112,33 @@ func New(cfg *config.Configuration, restConfig *rest.Config, clk clock.WithTicke
 	return p, nil
 }
 
+// facts reads facts as ServiceAccounts, and asks with the operator's own right who could have written them.
+func (p *Process) facts() *facts.Reader {
+	p.reviews = facts.NewReviews(func(ctx context.Context, review *authorizationv1.SubjectAccessReview) error {
+		return p.Manager.GetClient().Create(ctx, review)
+	}, p.clock)
+	return facts.New(facts.Options{
+		Clients: p.clients, Namespaces: p.Manager.GetClient(), Reviews: p.reviews, Clock: p.clock,
+		Wake: func(request types.NamespacedName) {
+			p.wakeOne(&v1alpha1.ActionRequest{ObjectMeta: metav1.ObjectMeta{Namespace: request.Namespace, Name: request.Name}})
+		},
+	})
+}
+
+// wakeOne makes one request be judged again, in the process that takes requests through their life.
+func (p *Process) wakeOne(request client.Object) {
+	if !p.parts.Controllers {
+		return
+	}
+	select {
+	case p.wake <- event.GenericEvent{Object: request}:
+	case <-p.stopping:
+	}
+}
+
 // chosen are the parts in the order in which they are put together.
 func (p *Process) chosen() []func() error {
-	chosen := []func() error{p.governing}
+	chosen := []func() error{p.governing, p.namespaces}
 	if p.parts.Admission {
 		chosen = append(chosen, p.webhooks)
 	}

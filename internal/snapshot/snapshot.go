@@ -3,11 +3,9 @@
 package snapshot
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 
-	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
@@ -20,14 +18,12 @@ import (
 
 // Snapshot is one state of the governing objects. It never changes.
 type Snapshot struct {
+	roleIndex
 	actions   map[types.NamespacedName]actionEntry
 	roles     map[types.NamespacedName]roleEntry
-	byTenant  map[string][]*catalog.Role
-	grants    map[grantKey]map[subject][]*catalog.Permission
-	granting  map[grantKey][]*catalog.Role
 	teams     teamIndex
 	calendars map[types.NamespacedName]calendarEntry
-	policies  []PolicyEntry
+	policies  *policyIndex
 	synced    bool
 }
 
@@ -63,16 +59,6 @@ func groupSubject(name string) subject          { return subject{'g', name} }
 func serviceAccountSubject(name string) subject { return subject{'s', name} }
 func teamSubject(name string) subject           { return subject{'t', name} }
 
-// grantKey finds permissions: by the name of an Action, by catalog.AllActions, or by bySelector.
-type grantKey struct {
-	namespace string
-	verb      v1alpha1.Verb
-	action    string
-}
-
-// bySelector is the key of permissions that select Actions by label.
-const bySelector = ""
-
 // Synced tells whether the snapshot holds everything that the API server had. Before, nothing can be decided.
 func (s *Snapshot) Synced() bool { return s.synced }
 
@@ -92,41 +78,6 @@ func (s *Snapshot) ActionNames(namespace string) []string {
 	}
 	slices.Sort(names)
 	return names
-}
-
-// Roles lists the Roles of a namespace that compile, sorted by name.
-func (s *Snapshot) Roles(namespace string) []*catalog.Role { return s.byTenant[namespace] }
-
-// Granting lists the Roles that give a verb on an Action, conditions not judged, sorted by name. The cost depends on how many
-// do, not on how many Roles there are.
-func (s *Snapshot) Granting(action *v1alpha1.Action, verb v1alpha1.Verb) []*catalog.Role {
-	var roles []*catalog.Role
-	for _, name := range [...]string{action.Name, catalog.AllActions} {
-		roles = append(roles, s.granting[grantKey{action.Namespace, verb, name}]...)
-	}
-	for _, role := range s.granting[grantKey{action.Namespace, verb, bySelector}] {
-		if slices.ContainsFunc(role.Permissions, func(p *catalog.Permission) bool { return Grants(p, action, verb) }) {
-			roles = append(roles, role)
-		}
-	}
-	slices.SortFunc(roles, func(a, b *catalog.Role) int { return cmp.Compare(a.Object.Name, b.Object.Name) })
-	return slices.Compact(roles)
-}
-
-// Role finds a Role that compiles.
-func (s *Snapshot) Role(namespace, name string) *catalog.Role {
-	return s.roles[types.NamespacedName{Namespace: namespace, Name: name}].role
-}
-
-// Policies gives the ActionPolicies that are about a request.
-func (s *Snapshot) Policies(action *v1alpha1.Action, requestNamespace string) []PolicyEntry {
-	var matching []PolicyEntry
-	for _, entry := range s.policies {
-		if entry.Policy.Matches(action, requestNamespace) {
-			matching = append(matching, entry)
-		}
-	}
-	return matching
 }
 
 // Calendars gives the Calendars of a namespace to expressions.
@@ -156,37 +107,6 @@ func (c calendars) Calendar(name string) (expression.Calendar, error) {
 		return nil, err
 	}
 	return cal, nil
-}
-
-// Permissions gives every permission by which somebody may use a verb on an Action, conditions not yet judged, in a stable
-// order. The cost depends on how many names the caller has, not on how many Roles there are.
-func (s *Snapshot) Permissions(action *v1alpha1.Action, verb v1alpha1.Verb, who *v1alpha1.Identity) []*catalog.Permission {
-	subjects := s.subjectsOf(who)
-	var found []*catalog.Permission
-	for _, name := range [...]string{action.Name, catalog.AllActions, bySelector} {
-		bySubject := s.grants[grantKey{action.Namespace, verb, name}]
-		if len(bySubject) == 0 {
-			continue
-		}
-		for _, subject := range subjects {
-			for _, permission := range bySubject[subject] {
-				if selects(permission, action) && !slices.Contains(found, permission) {
-					found = append(found, permission)
-				}
-			}
-		}
-	}
-	return found
-}
-
-func selects(p *catalog.Permission, action *v1alpha1.Action) bool {
-	return p.Selector == nil || p.Selector.Matches(labels.Set(action.Labels))
-}
-
-// Grants tells whether a permission is about a verb on an Action.
-func Grants(p *catalog.Permission, action *v1alpha1.Action, verb v1alpha1.Verb) bool {
-	return slices.Contains(p.Verbs, verb) && selects(p, action) &&
-		(p.Selector != nil || slices.Contains(p.Names, action.Name) || slices.Contains(p.Names, catalog.AllActions))
 }
 
 // subjectsOf gives every name by which somebody can be meant.

@@ -1,10 +1,8 @@
 package snapshot
 
 import (
-	"cmp"
 	"context"
 	"maps"
-	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -25,12 +23,17 @@ type Store struct {
 	calendars map[types.NamespacedName]calendarEntry
 	policies  map[string]PolicyEntry
 	synced    bool
+	// stale says what changed since the last snapshot, which shares all else.
+	stale stale
 
 	dirty   chan struct{}
 	current atomic.Pointer[Snapshot]
 	// changed is called after every new snapshot.
 	changed func()
 }
+
+// stale says of which kinds objects changed.
+type stale struct{ actions, roles, teams, calendars, policies bool }
 
 // NewStore makes an empty store, whose snapshot is not fit to decide on until MarkSynced. After every new snapshot it calls
 // changed, where that is given.
@@ -43,6 +46,7 @@ func NewStore(changed func()) *Store {
 		policies:  map[string]PolicyEntry{},
 		dirty:     make(chan struct{}, 1),
 		changed:   changed,
+		stale:     stale{true, true, true, true, true},
 	}
 	s.Rebuild()
 	return s
@@ -52,22 +56,22 @@ func NewStore(changed func()) *Store {
 func (s *Store) Current() *Snapshot { return s.current.Load() }
 
 // MarkSynced says that every object which the API server had has been put.
-func (s *Store) MarkSynced() { s.change(func() { s.synced = true }) }
+func (s *Store) MarkSynced() { s.change(new(bool), func() { s.synced = true }) }
 
 // Put takes a governing object that is new or has changed. Other objects are ignored.
 func (s *Store) Put(object any) {
 	switch o := object.(type) {
 	case *v1alpha1.Action:
 		compiled, errs := catalog.CompileAction(o)
-		s.change(func() { s.actions[key(o)] = actionEntry{compiled, errs} })
+		s.change(&s.stale.actions, func() { s.actions[key(o)] = actionEntry{compiled, errs} })
 	case *v1alpha1.Role:
 		compiled, errs := catalog.CompileRole(o)
-		s.change(func() { s.roles[key(o)] = roleEntry{compiled, errs} })
+		s.change(&s.stale.roles, func() { s.roles[key(o)] = roleEntry{compiled, errs} })
 	case *v1alpha1.Team:
-		s.change(func() { s.teams[o.Name] = o })
+		s.change(&s.stale.teams, func() { s.teams[o.Name] = o })
 	case *v1alpha1.Calendar:
 		compiled, errs := calendar.Compile(&o.Spec, field.NewPath("spec"))
-		s.change(func() { s.calendars[key(o)] = calendarEntry{compiled, errs} })
+		s.change(&s.stale.calendars, func() { s.calendars[key(o)] = calendarEntry{compiled, errs} })
 	case *v1alpha1.ActionPolicy:
 		compiled, errs := catalog.CompilePolicy(o)
 		entry := PolicyEntry{Policy: compiled, Err: errs.ToAggregate()}
@@ -75,7 +79,7 @@ func (s *Store) Put(object any) {
 			// What cannot be compiled still matches, so that the requests it is about wait instead of passing it by.
 			entry.Policy = &catalog.Policy{Object: o}
 		}
-		s.change(func() { s.policies[o.Name] = entry })
+		s.change(&s.stale.policies, func() { s.policies[o.Name] = entry })
 	}
 }
 
@@ -83,21 +87,22 @@ func (s *Store) Put(object any) {
 func (s *Store) Remove(object any) {
 	switch o := object.(type) {
 	case *v1alpha1.Action:
-		s.change(func() { delete(s.actions, key(o)) })
+		s.change(&s.stale.actions, func() { delete(s.actions, key(o)) })
 	case *v1alpha1.Role:
-		s.change(func() { delete(s.roles, key(o)) })
+		s.change(&s.stale.roles, func() { delete(s.roles, key(o)) })
 	case *v1alpha1.Team:
-		s.change(func() { delete(s.teams, o.Name) })
+		s.change(&s.stale.teams, func() { delete(s.teams, o.Name) })
 	case *v1alpha1.Calendar:
-		s.change(func() { delete(s.calendars, key(o)) })
+		s.change(&s.stale.calendars, func() { delete(s.calendars, key(o)) })
 	case *v1alpha1.ActionPolicy:
-		s.change(func() { delete(s.policies, o.Name) })
+		s.change(&s.stale.policies, func() { delete(s.policies, o.Name) })
 	}
 }
 
-func (s *Store) change(apply func()) {
+func (s *Store) change(stale *bool, apply func()) {
 	s.mu.Lock()
 	apply()
+	*stale = true
 	s.mu.Unlock()
 	select {
 	case s.dirty <- struct{}{}:
@@ -117,68 +122,42 @@ func (s *Store) Run(ctx context.Context) {
 	}
 }
 
-// Rebuild makes a new snapshot now.
+// Rebuild makes a new snapshot now. It shares with the one before what did not change, so that an edit of a policy costs the same
+// however many Roles there are.
 func (s *Store) Rebuild() {
 	s.mu.Lock()
-	snapshot := &Snapshot{
-		actions: maps.Clone(s.actions), roles: maps.Clone(s.roles),
-		calendars: maps.Clone(s.calendars),
-		policies:  slices.SortedFunc(maps.Values(s.policies), byPolicyName),
-		synced:    s.synced,
-	}
-	teams := maps.Clone(s.teams)
+	next := s.next()
+	s.current.Store(next)
 	s.mu.Unlock()
-
-	snapshot.teams = indexTeams(teams)
-	snapshot.indexRoles()
-	s.current.Store(snapshot)
 	if s.changed != nil {
 		s.changed()
 	}
 }
 
-func (s *Snapshot) indexRoles() {
-	s.byTenant = map[string][]*catalog.Role{}
-	for _, entry := range s.roles {
-		if entry.role != nil {
-			namespace := entry.role.Object.Namespace
-			s.byTenant[namespace] = append(s.byTenant[namespace], entry.role)
-		}
+func (s *Store) next() *Snapshot {
+	next := &Snapshot{}
+	if before := s.current.Load(); before != nil {
+		*next = *before
 	}
-	s.grants = map[grantKey]map[subject][]*catalog.Permission{}
-	s.granting = map[grantKey][]*catalog.Role{}
-	for namespace, roles := range s.byTenant {
-		slices.SortFunc(roles, func(a, b *catalog.Role) int { return cmp.Compare(a.Object.Name, b.Object.Name) })
-		for _, role := range roles {
-			members := subjectsIn(&role.Object.Spec.Members)
-			for _, permission := range role.Permissions {
-				s.indexPermission(namespace, permission, members)
-			}
-		}
+	next.synced = s.synced
+	if s.stale.actions {
+		next.actions = maps.Clone(s.actions)
 	}
-}
-
-func (s *Snapshot) indexPermission(namespace string, p *catalog.Permission, members []subject) {
-	names := p.Names
-	if p.Selector != nil {
-		names = []string{bySelector}
+	if s.stale.calendars {
+		next.calendars = maps.Clone(s.calendars)
 	}
-	for _, verb := range p.Verbs {
-		for _, name := range names {
-			key := grantKey{namespace, verb, name}
-			s.granting[key] = append(s.granting[key], p.Role)
-			if s.grants[key] == nil {
-				s.grants[key] = map[subject][]*catalog.Permission{}
-			}
-			for _, member := range members {
-				s.grants[key][member] = append(s.grants[key][member], p)
-			}
-		}
+	if s.stale.policies {
+		next.policies = indexPolicies(s.policies)
 	}
-}
-
-func byPolicyName(a, b PolicyEntry) int {
-	return cmp.Compare(a.Policy.Object.Name, b.Policy.Object.Name)
+	if s.stale.teams {
+		next.teams = indexTeams(maps.Clone(s.teams))
+	}
+	if s.stale.roles {
+		next.roles = maps.Clone(s.roles)
+		next.roleIndex = indexRoles(next.roles)
+	}
+	s.stale = stale{}
+	return next
 }
 
 type namespaced interface {

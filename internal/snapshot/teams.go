@@ -1,9 +1,13 @@
 package snapshot
 
 import (
+	"fmt"
+	"maps"
 	"slices"
+	"sync"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/expression"
 )
 
 // teamIndex answers which Teams somebody belongs to without walking the organisation.
@@ -11,20 +15,26 @@ type teamIndex struct {
 	// bySubject gives, for a direct member, the Teams it is in and all Teams above them.
 	bySubject map[subject][]string
 	leads     map[string][]subject
+	ledBy     map[subject][]string
 	objects   map[string]*v1alpha1.Team
 	below     map[string][]string
+	// facts are Teams as expressions see them, made when one first asks.
+	facts *sync.Map
 }
 
 func indexTeams(objects map[string]*v1alpha1.Team) teamIndex {
 	index := teamIndex{
-		bySubject: map[subject][]string{}, leads: map[string][]subject{},
-		objects: objects, below: map[string][]string{},
+		bySubject: map[subject][]string{}, leads: map[string][]subject{}, ledBy: map[subject][]string{},
+		objects: objects, below: map[string][]string{}, facts: &sync.Map{},
 	}
 	for name, team := range objects {
 		if team.Spec.Parent != "" {
 			index.below[team.Spec.Parent] = append(index.below[team.Spec.Parent], name)
 		}
 		index.leads[name] = subjectsIn(team.Spec.Leads)
+		for _, lead := range index.leads[name] {
+			index.ledBy[lead] = append(index.ledBy[lead], name)
+		}
 		above := index.andAbove(name)
 		for _, member := range append(subjectsIn(team.Spec.Members), index.leads[name]...) {
 			index.bySubject[member] = append(index.bySubject[member], above...)
@@ -66,27 +76,6 @@ func (t *teamIndex) of(subjects []subject) []string {
 	return slices.Compact(teams)
 }
 
-// people lists the users that a Team names, its leads and the Teams below included, and whether it also names groups, whose
-// members nobody can list.
-func (t *teamIndex) people(name string, seen map[string]bool) (users []string, groups bool) {
-	team, ok := t.objects[name]
-	if !ok || seen[name] {
-		return nil, false
-	}
-	seen[name] = true
-	for _, subjects := range []*v1alpha1.Subjects{team.Spec.Members, team.Spec.Leads} {
-		if subjects != nil {
-			users = append(users, subjects.Users...)
-			groups = groups || len(subjects.Groups) > 0
-		}
-	}
-	for _, below := range t.below[name] {
-		u, g := t.people(below, seen)
-		users, groups = append(users, u...), groups || g
-	}
-	return users, groups
-}
-
 // Team finds a Team.
 func (s *Snapshot) Team(name string) *v1alpha1.Team { return s.teams.objects[name] }
 
@@ -101,11 +90,87 @@ func (s *Snapshot) PeopleOf(subjects *v1alpha1.Subjects) (users []string, groups
 	}
 	users = slices.Clone(subjects.Users)
 	groups = len(subjects.Groups) > 0
-	seen := map[string]bool{}
+	seen, below, open := map[string]bool{}, map[string]bool{}, map[string]bool{}
 	for _, team := range subjects.Teams {
-		u, g := s.teams.people(team, seen)
-		users, groups = append(users, u...), groups || g
+		s.teams.collect(team, seen, below, open)
 	}
+	users = slices.AppendSeq(users, maps.Keys(below))
 	slices.Sort(users)
-	return slices.Compact(users), groups
+	return slices.Compact(users), groups || len(open) > 0
+}
+
+// Led names the Teams that somebody leads, sorted.
+func (s *Snapshot) Led(who *v1alpha1.Identity) []string {
+	var teams []string
+	for _, have := range directSubjects(who) {
+		teams = append(teams, s.teams.ledBy[have]...)
+	}
+	slices.Sort(teams)
+	return slices.Compact(teams)
+}
+
+// Teams gives the Teams to expressions.
+func (s *Snapshot) Teams() expression.Teams { return teamFacts{&s.teams} }
+
+type teamFacts struct{ index *teamIndex }
+
+// Team implements expression.Teams.
+func (f teamFacts) Team(name string) (map[string]any, error) {
+	if known, ok := f.index.facts.Load(name); ok {
+		return known.(map[string]any), nil //nolint:forcetypeassert // nothing else is stored
+	}
+	team, ok := f.index.objects[name]
+	if !ok {
+		return nil, fmt.Errorf("there is no Team %q", name)
+	}
+	facts := f.index.describe(team)
+	f.index.facts.Store(name, facts)
+	return facts, nil
+}
+
+// describe shows a Team to expressions: members are the users that it or a Team below names, leads those that lead it, groups all groups
+// that count as members, because nobody can list who is in them.
+func (t *teamIndex) describe(team *v1alpha1.Team) map[string]any {
+	members, groups := map[string]bool{}, map[string]bool{}
+	t.collect(team.Name, map[string]bool{}, members, groups)
+	var leads []string
+	if team.Spec.Leads != nil {
+		leads = team.Spec.Leads.Users
+	}
+	return map[string]any{
+		"name": team.Name, "parent": team.Spec.Parent, "ancestors": listOf(t.andAbove(team.Name)[1:]),
+		"leads": listOf(leads), "members": sortedList(members), "groups": sortedList(groups),
+	}
+}
+
+func (t *teamIndex) collect(name string, seen, users, groups map[string]bool) {
+	team, ok := t.objects[name]
+	if !ok || seen[name] {
+		return
+	}
+	seen[name] = true
+	for _, subjects := range []*v1alpha1.Subjects{team.Spec.Members, team.Spec.Leads} {
+		if subjects == nil {
+			continue
+		}
+		for _, user := range subjects.Users {
+			users[user] = true
+		}
+		for _, group := range subjects.Groups {
+			groups[group] = true
+		}
+	}
+	for _, below := range t.below[name] {
+		t.collect(below, seen, users, groups)
+	}
+}
+
+func sortedList(names map[string]bool) []any { return listOf(slices.Sorted(maps.Keys(names))) }
+
+func listOf(names []string) []any {
+	list := make([]any, len(names))
+	for i, name := range names {
+		list[i] = name
+	}
+	return list
 }

@@ -7,6 +7,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/template"
 )
 
 // applyWriter applies manifests by server-side apply.
@@ -21,7 +22,9 @@ type manifest struct {
 	// namespaced says that the manifest names a namespace.
 	namespaced bool
 	body       *body
-	path       string
+	// metadata is what says which object it is, and its labels.
+	metadata *template.Object
+	path     string
 }
 
 func (b *builder) apply(s *v1alpha1.ApplyStep, path *field.Path) writer {
@@ -68,6 +71,7 @@ func (b *builder) manifest(object map[string]any, path *field.Path) (*manifest, 
 	namespace, name := b.manifestMetadata(object, path.Child("metadata"))
 	m.namespaced = namespace != ""
 	m.body = b.body(object, path)
+	m.metadata = b.metadata(object, path)
 	return m, v1alpha1.ObjectReference{APIVersion: kindOf(apiVersion, kind).Group, Kind: kind, Namespace: namespace, Name: name}
 }
 
@@ -150,17 +154,25 @@ func (m *manifest) render(ctx context.Context, r rendering) (map[string]any, v1a
 	if !ok {
 		return nil, ref, fmt.Errorf("metadata must be an object")
 	}
+	ref, err = m.identity(metadata)
+	return object, ref, err
+}
+
+// identity says which object rendered metadata is of.
+func (m *manifest) identity(metadata map[string]any) (v1alpha1.ObjectReference, error) {
+	ref := v1alpha1.ObjectReference{APIVersion: m.apiVersion, Kind: m.kind}
+	var ok bool
 	if ref.Name, ok = metadata["name"].(string); !ok {
-		return nil, ref, fmt.Errorf("metadata.name: must be text")
+		return ref, fmt.Errorf("metadata.name: must be text")
 	}
 	if err := checkName(ref.APIVersion, ref.Kind, ref.Name); err != nil {
-		return nil, ref, fmt.Errorf("metadata.%w", err)
+		return ref, fmt.Errorf("metadata.%w", err)
 	}
 	if m.namespaced {
 		ref.Namespace, _ = metadata["namespace"].(string)
 		if err := checkNamespace(ref.Namespace); err != nil {
-			return nil, ref, fmt.Errorf("metadata.%w", err)
+			return ref, fmt.Errorf("metadata.%w", err)
 		}
 	}
-	return object, ref, checkOwn(ref)
+	return ref, checkOwn(ref)
 }

@@ -2,6 +2,7 @@ package steps
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -53,6 +54,13 @@ func Compile(exec *v1alpha1.Execution, target *v1alpha1.ObjectReference, c *expr
 		return nil, b.errs
 	}
 	out.warnings = b.warnings
+	for _, step := range out.steps {
+		for _, kind := range step.writer.kinds() {
+			if !slices.Contains(out.kinds, kind) {
+				out.kinds = append(out.kinds, kind)
+			}
+		}
+	}
 	return out, nil
 }
 

@@ -50,7 +50,7 @@ func (w *jobWriter) templated(ctx context.Context, r rendering) (*job, error) {
 // object is the Job as it is sent. It never starts a second pod for a failed one.
 func (j *job) object(r rendering, deadline time.Duration) map[string]any {
 	j.pod["restartPolicy"] = "Never"
-	own := map[string]any{v1alpha1.LabelRequestUID: r.RequestUID, v1alpha1.LabelStep: r.step}
+	own := r.jobLabels()
 	labels := map[string]any{}
 	maps.Copy(labels, j.labels)
 	maps.Copy(labels, own)
@@ -72,4 +72,9 @@ func (j *job) object(r rendering, deadline time.Duration) map[string]any {
 			"template":              map[string]any{"metadata": podMetadata, "spec": j.pod},
 		},
 	}
+}
+
+// jobLabels are the labels of the Job itself.
+func (r rendering) jobLabels() map[string]any {
+	return map[string]any{v1alpha1.LabelRequestUID: r.RequestUID, v1alpha1.LabelStep: r.step}
 }

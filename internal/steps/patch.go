@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/template"
 )
 
 // patchWriter sends a strategic merge patch or a JSON merge patch.
@@ -17,6 +18,8 @@ type patchWriter struct {
 	operation v1alpha1.WriteOperation
 	target    *reference
 	body      *body
+	// metadata is what the patch says about labels; nil where it says nothing about metadata.
+	metadata *template.Object
 	// directives are the $patch directives that the author wrote.
 	directives []string
 	field      string
@@ -34,12 +37,14 @@ func (b *builder) patch(s *v1alpha1.PatchStep, path *field.Path) writer {
 	case s.Merge != nil:
 		out := &patchWriter{operation: v1alpha1.WriteMergePatch, target: target, field: "patch.merge"}
 		out.body = b.patchBody(s.Merge, path.Child("merge"))
+		out.metadata = b.metadata(out.body.source, path.Child("merge"))
 		b.warnLists(out.body.source, target, path.Child("merge"))
 		return out
 	default:
 		out := &patchWriter{operation: v1alpha1.WriteStrategicPatch, target: target, field: "patch.strategic"}
 		b.strategicTarget(target, path.Child("strategic"))
 		out.body = b.patchBody(s.Strategic, path.Child("strategic"))
+		out.metadata = b.metadata(out.body.source, path.Child("strategic"))
 		out.directives = directives(out.body.source)
 		return out
 	}

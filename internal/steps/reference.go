@@ -17,7 +17,9 @@ import (
 // The patterns of v1alpha1.ObjectReference, which manifests have to follow as well. No template fits them.
 var (
 	apiVersionPattern = regexp.MustCompile(`^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?v[0-9]+((alpha|beta)[0-9]+)?$`)
-	kindPattern       = regexp.MustCompile(`^[A-Z][A-Za-z0-9]*$`)
+	// visibleName keeps people from being deceived by what Kubernetes allows in names of rbac.authorization.k8s.io.
+	visibleName = regexp.MustCompile(`^[!-~]{1,253}$`)
+	kindPattern = regexp.MustCompile(`^[A-Z][A-Za-z0-9]*$`)
 )
 
 // reference is a compiled ObjectReference.
@@ -110,8 +112,8 @@ func checkNamespace(namespace string) error {
 // checkName refuses what cannot be a name, so that a name can never reach into the path of another object.
 func checkName(apiVersion, kind, name string) error {
 	if kindOf(apiVersion, kind).Group == "rbac.authorization.k8s.io" {
-		if problems := content.IsPathSegmentName(name); len(problems) > 0 || name == "" || len(name) > validation.DNS1123SubdomainMaxLength {
-			return fmt.Errorf("name: %q is not a name: at most 253 characters without '/' and '%%'", cut(name))
+		if problems := content.IsPathSegmentName(name); len(problems) > 0 || !visibleName.MatchString(name) {
+			return fmt.Errorf("name: %q is not a name that everybody can read: at most 253 visible ASCII characters without blanks, '/' and '%%'", cut(name))
 		}
 		return nil
 	}

@@ -10,6 +10,7 @@ import (
 	"slices"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/expression"
@@ -21,6 +22,8 @@ type Steps struct {
 	warnings []string
 	// serviceAccount is the name of the executing ServiceAccount, in the namespace of the Action.
 	serviceAccount string
+	// kinds are the kinds of objects that are written, each once.
+	kinds []schema.GroupKind
 }
 
 // Input is what the templates of one request are filled in with.
@@ -55,6 +58,10 @@ type writer interface {
 	uses(variable string) bool
 	// render fills in the templates.
 	render(ctx context.Context, r rendering) ([]v1alpha1.RenderedWrite, error)
+	// kinds are the kinds of objects that are written.
+	kinds() []schema.GroupKind
+	// touched renders which objects would be written, and no more.
+	touched(ctx context.Context, r rendering) ([]Touched, error)
 }
 
 // rendering is the rendering of one step.
@@ -91,13 +98,23 @@ func (s *Steps) PodSources(ctx context.Context, in Input) ([]v1alpha1.ObjectRefe
 	return refs, nil
 }
 
+// maxRendered is how much all steps of a request may write together: everything is recorded in one object before it is executed.
+const maxRendered = 512 * 1024
+
 // Render fills in the templates of all steps and checks what comes out.
 func (s *Steps) Render(ctx context.Context, in Input) ([]v1alpha1.RenderedStep, error) {
 	rendered := make([]v1alpha1.RenderedStep, 0, len(s.steps))
+	size := 0
 	for _, step := range s.steps {
 		writes, err := step.writer.render(ctx, rendering{Input: in, step: step.name, serviceAccount: s.serviceAccount})
 		if err != nil {
 			return nil, fmt.Errorf("failed to render step %q: %w", step.name, err)
+		}
+		for i := range writes {
+			size += len(writes[i].Body.Raw)
+		}
+		if size > maxRendered {
+			return nil, fmt.Errorf("failed to render step %q: with it, the steps write more than %d bytes together, which cannot be recorded: shorten the inputs, or write less", step.name, maxRendered)
 		}
 		rendered = append(rendered, v1alpha1.RenderedStep{
 			Name:    step.name,

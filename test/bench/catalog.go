@@ -6,11 +6,13 @@ import (
 	_ "embed"
 	"fmt"
 
+	authorizationv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
+	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
@@ -65,7 +67,7 @@ func newGate(roles, actions int) (*gate.Gate, error) {
 	if err != nil {
 		return nil, fmt.Errorf("failed to make the identity rules: %w", err)
 	}
-	return gate.New(store, rules, facts.New(nil, namespaces{}), config.DefaultNamespace), nil
+	return gate.New(store, rules, facts.New(facts.Options{Namespaces: namespaces{}, Reviews: reviews(), Clock: clock.RealClock{}}), config.DefaultNamespace), nil
 }
 
 // otherAction is an Action like the one that is asked for, under another name.
@@ -93,6 +95,11 @@ func otherRole(i, actions int) *v1alpha1.Role {
 			Permissions: []v1alpha1.Permission{{Verbs: []v1alpha1.Verb{verb}, Actions: v1alpha1.ActionSelector{Names: []string{name}}}},
 		},
 	}
+}
+
+// reviews says that nobody may change a fact.
+func reviews() *facts.Reviews {
+	return facts.NewReviews(func(context.Context, *authorizationv1.SubjectAccessReview) error { return nil }, clock.RealClock{})
 }
 
 // namespaces answers as the cache of the manager does: with a copy of what it holds.

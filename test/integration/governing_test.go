@@ -111,8 +111,8 @@ func (c *governingCluster) run(t *testing.T) {
 	}
 	known, now := mgr.GetClient(), clock.RealClock{}
 	for _, r := range []interface{ SetupWithManager(ctrl.Manager) error }{
-		&action.Reconciler{Client: known, Clock: now, Operator: types.NamespacedName{Namespace: env.SystemNamespace, Name: "signoff"}},
-		&actionpolicy.Reconciler{Client: known, Clock: now},
+		&action.Reconciler{Client: known, Clock: now, Operator: types.NamespacedName{Namespace: env.SystemNamespace, Name: "signoff"}, Kinds: known.RESTMapper()},
+		&actionpolicy.Reconciler{Client: known, Clock: now, OperatorNamespace: env.SystemNamespace},
 		&calendar.Reconciler{Client: known, Clock: now},
 		&role.Reconciler{Client: known, Clock: now},
 		&team.Reconciler{Client: known, Clock: now},

@@ -81,7 +81,7 @@ func TestApprovalLetsItRun(t *testing.T) {
 	if got := deployment(t, "production").Spec.Template.Spec.Containers[0].Image; got != "registry/checkout:approved" {
 		t.Errorf("it did not run after the approval: image %s", got)
 	}
-	if text := strings.Join(done.Status.Summary, "\n"); !strings.Contains(text, "Stage owners was approved by bob.") {
+	if text := strings.Join(done.Status.Summary, "\n"); !strings.Contains(text, "Stage owners: approved by bob") {
 		t.Errorf("the summary does not say who agreed:\n%s", text)
 	}
 	closed := &v1alpha1.Approval{}

@@ -9,7 +9,7 @@ func actionCases() map[string]schemaCase {
 		"Full": {reason: "every property together is a good Action"},
 		"Small": {
 			reason: "the first Action of the README fits on a page",
-			change: "spec: {description: null, inputs: null, target: null, rules: null, stages: null, requestTTL: null, default: {effect: RequireApproval, stages: null, message: null}}",
+			change: "spec: {description: null, inputs: null, target: null, lookups: null, rules: null, stages: null, requestTTL: null, default: {effect: RequireApproval, stages: null, message: null}}",
 		},
 		"NoRules":    {reason: "without rules and default everything is denied, which is safe", change: "spec: {rules: null, default: null, stages: null}"},
 		"NoSpec":     {reason: "an Action without spec says nothing", change: "spec: null", want: "spec: Required value"},
@@ -25,6 +25,9 @@ func actionCases() map[string]schemaCase {
 		"ThreeParts": {reason: "a duration may have three parts", change: "spec: {requestTTL: 1h30m15s}"},
 		"NoAccount":  {reason: "who executes is never left open", change: "spec: {execution: {serviceAccountName: null}}", want: "spec.execution.serviceAccountName: Required value"},
 	}
+	for name, tc := range actionLookupCases() {
+		out["Lookup"+name] = tc
+	}
 	for name, tc := range actionRuleCases() {
 		out["Rule"+name] = tc
 	}
@@ -35,6 +38,30 @@ func actionCases() map[string]schemaCase {
 		out["Step"+name] = tc
 	}
 	return out
+}
+
+func actionLookupCases() map[string]schemaCase {
+	const object, list = "object: {apiVersion: v1, kind: ConfigMap, namespace: a, name: b}", "list: {apiVersion: v1, kind: ConfigMap}"
+	lookup := func(fields string) string { return "spec: {lookups: [{" + fields + "}]}" }
+	return map[string]schemaCase{
+		"Target":     {reason: "there is one word for trust", change: "spec: {target: {trust: Always}}", want: `Unsupported value: "Always": supported values: "RequesterWritable"`},
+		"Trust":      {reason: "there is one word for trust", change: lookup("as: a, trust: Always, " + object), want: `Unsupported value: "Always": supported values: "RequesterWritable"`},
+		"None":       {reason: "an empty list looks like a mistake", change: "spec: {lookups: []}", want: "spec.lookups: Invalid value"},
+		"Twice":      {reason: "a variable has one meaning", change: "spec: {lookups: [{as: a, " + object + "}, {as: a, " + list + "}]}", want: "spec.lookups[1]: Duplicate value"},
+		"Unnamed":    {reason: "expressions need a name", change: lookup(object), want: "spec.lookups[0].as: Required value"},
+		"BadName":    {reason: "a name with a hyphen would be a subtraction", change: lookup("as: deploy-limits, " + object), want: "spec.lookups[0].as: Invalid value"},
+		"Neither":    {reason: "a lookup looks something up", change: lookup("as: a"), want: "exactly one of the fields in [object list] must be set"},
+		"Both":       {reason: "a lookup looks one thing up", change: lookup("as: a, " + object + ", " + list), want: "exactly one of the fields in [object list] must be set"},
+		"Optional":   {reason: "a list of nothing is empty, so that optional would mean nothing", change: lookup("as: a, optional: true, " + list), want: "optional goes with object only"},
+		"Mandatory":  {reason: "saying the default is fine", change: lookup("as: a, optional: false, " + list)},
+		"NoLimit":    {reason: "a list without a limit has the default", change: lookup("as: a, " + list)},
+		"ZeroLimit":  {reason: "a list of nothing is a mistake", change: lookup("as: a, list: {apiVersion: v1, kind: ConfigMap, limit: 0}"), want: "spec.lookups[0].list.limit: Invalid value"},
+		"LargeLimit": {reason: "a decision reads no more than it can hold", change: lookup("as: a, list: {apiVersion: v1, kind: ConfigMap, limit: 501}"), want: "spec.lookups[0].list.limit: Invalid value"},
+		"Templated":  {reason: "which kind is read may not depend on inputs", change: lookup("as: a, list: {apiVersion: v1, kind: '${inputs.kind}'}"), want: "spec.lookups[0].list.kind: Invalid value"},
+		"Version":    {reason: "nor may its version", change: lookup("as: a, list: {apiVersion: '${inputs.v}', kind: ConfigMap}"), want: "spec.lookups[0].list.apiVersion: Invalid value"},
+		"NoLabels":   {reason: "an empty selector would select everything", change: lookup("as: a, list: {apiVersion: v1, kind: ConfigMap, selector: {matchLabels: {}}}"), want: "spec.lookups[0].list.selector.matchLabels: Invalid value"},
+		"Selector":   {reason: "a selector selects", change: lookup("as: a, list: {apiVersion: v1, kind: ConfigMap, selector: {}}"), want: "spec.lookups[0].list.selector.matchLabels: Required value"},
+	}
 }
 
 func actionRuleCases() map[string]schemaCase {

@@ -10,7 +10,7 @@ func approvalCases() map[string]schemaCase {
 		"Full": {reason: "every property together is a good Approval"},
 		"Small": {
 			reason: "a request without reason, of an Action without a plan, in a stage of the Action",
-			change: "spec: {plan: null, reason: null, for: null, votes: null, stage: {policy: null}}",
+			change: "spec: {plan: null, reason: null, for: null, votes: null, review: null, stage: {policy: null}}",
 		},
 		"NoSpec":       {reason: "an Approval asks for something", change: "spec: null", want: "spec: Required value"},
 		"Vote":         {reason: "without the webhook a vote is not counted, and its voter must hear so", change: "spec: {vote: {decision: Approve}}", want: recorded},

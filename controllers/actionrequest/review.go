@@ -1,0 +1,245 @@
+package actionrequest
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/workqueue"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/catalog"
+	"github.com/signoff-dev/signoff/internal/gate"
+	"github.com/signoff-dev/signoff/internal/quorum"
+)
+
+// openReview opens the review of an emergency. It comes before the claim, so that nothing is executed without one.
+func (s *scope) openReview(ctx context.Context) error {
+	if s.judgement.Review == nil {
+		return nil
+	}
+	review, err := s.findReview(ctx)
+	if err != nil {
+		return err
+	}
+	passed := gate.Passed(s.judgement)
+	s.condition(v1alpha1.ConditionApproved, true, v1alpha1.ReasonBreakGlass, "Nobody was asked: the requester broke the glass and passed "+passed+".")
+	if review.Status.State == v1alpha1.ApprovalOpen {
+		s.condition(v1alpha1.ConditionReviewed, false, v1alpha1.ReasonAwaitingReview, awaitingReview(review))
+	}
+	s.request.Status.Summary = bounded(append(s.request.Status.Summary,
+		fmt.Sprintf("Emergency, in the requester's words: %s.", quote(s.request.Spec.BreakGlass.Reason, maxReason)),
+		"It passed "+passed+".",
+		fmt.Sprintf("Review, due %s: see kubectl describe approval -n %s %s", review.Spec.Expires, review.Namespace, review.Name)), maxRequestSummary, maxLine)
+	return nil
+}
+
+func awaitingReview(review *v1alpha1.Approval) string {
+	return fmt.Sprintf("What was done in an emergency must be reviewed: %s, by %s. See kubectl describe approval -n %s %s",
+		review.Spec.Needs, review.Spec.Expires, review.Namespace, review.Name)
+}
+
+// findReview finds the review that an earlier attempt opened, or opens it.
+func (s *scope) findReview(ctx context.Context) (*v1alpha1.Approval, error) {
+	for round := range maxRounds {
+		key := types.NamespacedName{Namespace: s.request.Namespace, Name: s.reviewName(round)}
+		found := &v1alpha1.Approval{}
+		err := s.Reader.Get(ctx, key, found)
+		switch {
+		case apierrors.IsNotFound(err):
+			return s.createReview(ctx, key.Name)
+		case err != nil:
+			return nil, fmt.Errorf("failed to get Approval %s: %w", key, err)
+		case found.Spec.RequestRef.UID != s.request.UID || !found.Spec.Review:
+			return nil, fmt.Errorf("Approval %s is not the review of this request; it must be removed by an administrator", key) //nolint:staticcheck // a kind begins with a capital
+		case found.Status.State != v1alpha1.ApprovalSuperseded:
+			return found, nil
+		}
+	}
+	return nil, errors.New("failed to open the review: it was superseded too often")
+}
+
+// reviewName stands for the request, everything that will be executed, and the round.
+func (s *scope) reviewName(round int) string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s\x00review\x00%s\x00%d", s.request.UID, s.plan.digest, round))
+	return cut(s.request.Name, 40) + "-" + catalog.ReviewStage + "-" + hex.EncodeToString(sum[:4])
+}
+
+func (s *scope) createReview(ctx context.Context, name string) (*v1alpha1.Approval, error) {
+	review := s.newReview(name)
+	if err := s.Client.Create(ctx, review); err != nil {
+		return nil, fmt.Errorf("failed to create Approval %s/%s: %w", review.Namespace, review.Name, err)
+	}
+	s.event(review, v1alpha1.ReasonAwaitingReview, "Needs "+review.Spec.Needs+". Due "+review.Spec.Expires+".")
+	s.event(s.request, v1alpha1.ReasonBreakGlass, fmt.Sprintf("%s broke the glass and passed %s: %s. %s",
+		plain(s.request.Spec.Requester.Username), gate.Passed(s.judgement), quote(s.request.Spec.BreakGlass.Reason, maxReason), awaitingReview(review)))
+	return review, nil
+}
+
+func (s *scope) newReview(name string) *v1alpha1.Approval {
+	stage := &stageState{Stage: &gate.Stage{
+		Stage:        &catalog.Stage{Ref: v1alpha1.StageReference{Name: catalog.ReviewStage}},
+		Requirements: s.judgement.Review.Requirements,
+	}}
+	review := s.newApproval(stage, name)
+	due := s.now.Add(s.judgement.Review.Within).Truncate(time.Second)
+	review.Spec.Review = true
+	review.Spec.Expires, review.Spec.ExpiresAt = gate.Time(due, s.now), metav1.NewTime(due)
+	words := quote(s.request.Spec.BreakGlass.Reason, maxFor)
+	review.Spec.For = words[1 : len(words)-1]
+	review.Spec.Summary = s.reviewSummary(review)
+	return review
+}
+
+// reviewSummary is what a reviewer must read.
+func (s *scope) reviewSummary(a *v1alpha1.Approval) []string {
+	action, who := s.judgement.Action.Object, plain(a.Spec.Requester.Username)
+	lines := []string{
+		fmt.Sprintf("%s broke the glass to run %q (%s). It ran at once; this is the review afterwards.", who, action.Spec.Title, a.Spec.ActionRef),
+		"inputs: " + inputsLine(s.judgement.Inputs),
+		fmt.Sprintf("Emergency, as %s wrote: %s", who, quote(s.request.Spec.BreakGlass.Reason, maxReason)),
+	}
+	if a.Spec.Reason != "" {
+		lines = append(lines, fmt.Sprintf("%s wrote: %s", who, quote(s.request.Spec.Reason, maxReason)))
+	}
+	lines = append(lines, "It passed: "+gate.Passed(s.judgement)+".",
+		fmt.Sprintf("It acts, as %s/%s:", action.Namespace, action.Spec.Execution.ServiceAccountName))
+	lines = append(lines, planLines(a.Spec.Plan)...)
+	lines = append(lines, fmt.Sprintf("Who can review: %s. Not %s. Due %s.", s.Gate.Who(s.judgement, a.Spec.Requirements, &a.Spec.Requester), who, a.Spec.Expires))
+	return bounded(append(lines, voteLines(a)...), maxApprovalSummary, maxLine)
+}
+
+// needless tells whether an open Approval can be closed because nobody waits for it. A review stays open after its request has ended,
+// unless nothing was executed.
+func (s *scope) needless(approval *v1alpha1.Approval) bool {
+	if !approval.Spec.Review {
+		return true
+	}
+	if s.request.Status.Execution != nil {
+		return false
+	}
+	return s.request.Status.Outcome != "" || s.plan == nil || approval.Spec.Digest != s.plan.digest
+}
+
+// Reviewer takes the reviews of emergencies to their end. They outlast their requests, which are no longer in the cache then, so the
+// request is read live.
+type Reviewer struct {
+	*Reconciler
+}
+
+// SetupWithManager makes the manager run the reviewer.
+func (r *Reviewer) SetupWithManager(mgr ctrl.Manager) error {
+	isReview := predicate.NewPredicateFuncs(func(object client.Object) bool {
+		approval, ok := object.(*v1alpha1.Approval)
+		return ok && approval.Spec.Review
+	})
+	return ctrl.NewControllerManagedBy(mgr).
+		Named("review").
+		For(&v1alpha1.Approval{}, builder.WithPredicates(isReview)).
+		WithOptions(controller.Options{
+			NewQueue: func(name string, limiter workqueue.TypedRateLimiter[reconcile.Request]) workqueue.TypedRateLimitingInterface[reconcile.Request] {
+				return workqueue.NewTypedRateLimitingQueueWithConfig(limiter, workqueue.TypedRateLimitingQueueConfig[reconcile.Request]{Name: name, Clock: r.Clock})
+			},
+		}).
+		Complete(r)
+}
+
+// Reconcile counts the votes of one review, and closes it once it is decided or overdue.
+func (r *Reviewer) Reconcile(ctx context.Context, key ctrl.Request) (ctrl.Result, error) {
+	review := &v1alpha1.Approval{}
+	if err := r.Client.Get(ctx, key.NamespacedName, review); err != nil {
+		return ctrl.Result{}, client.IgnoreNotFound(err)
+	}
+	if !review.Spec.Review || review.Status.State != v1alpha1.ApprovalOpen {
+		return ctrl.Result{}, nil
+	}
+	request := &v1alpha1.ActionRequest{}
+	err := r.Reader.Get(ctx, types.NamespacedName{Namespace: review.Namespace, Name: review.Spec.RequestRef.Name}, request)
+	if apierrors.IsNotFound(err) || err == nil && request.UID != review.Spec.RequestRef.UID {
+		// The garbage collector removes the review after its request.
+		return ctrl.Result{}, nil
+	}
+	if err != nil {
+		return ctrl.Result{}, fmt.Errorf("failed to get the request of review %s: %w", key, err)
+	}
+	wait, err := r.newScope(request).review(ctx, review.DeepCopy())
+	if apierrors.IsConflict(err) {
+		return ctrl.Result{RequeueAfter: conflictDelay}, nil
+	}
+	if err != nil {
+		return ctrl.Result{}, fmt.Errorf("failed to reconcile review %s: %w", key, err)
+	}
+	return ctrl.Result{RequeueAfter: wait}, nil
+}
+
+// review looks at one open review, and says after which time to look again.
+func (s *scope) review(ctx context.Context, review *v1alpha1.Approval) (time.Duration, error) {
+	stage := &stageState{Stage: &gate.Stage{Stage: &catalog.Stage{Ref: review.Spec.Stage}}, approval: review}
+	judgement, problem := s.Gate.Context(ctx, gate.SubjectOf(s.request), s.now)
+	if problem != nil && problem.Transient {
+		return time.Second, nil
+	}
+	stage.result = quorum.Result{State: v1alpha1.ApprovalOpen}
+	if problem == nil {
+		stage.result = quorum.Count(gate.Demands(review.Spec.Requirements), s.Gate.Votes(ctx, judgement, review))
+	}
+	switch {
+	case stage.result.State == v1alpha1.ApprovalDenied:
+		return 0, s.reviewed(ctx, stage, v1alpha1.ReasonReviewDenied, decidedLines(stage))
+	case stage.result.State == v1alpha1.ApprovalApproved:
+		return 0, s.reviewed(ctx, stage, v1alpha1.ReasonReviewed, decidedLines(stage))
+	case !s.now.Before(review.Spec.ExpiresAt.Time):
+		return 0, s.reviewed(ctx, stage, v1alpha1.ReasonReviewOverdue, []string{"Overdue: nobody reviewed it in time."})
+	}
+	if err := s.showReview(ctx, stage); err != nil {
+		return 0, err
+	}
+	return max(review.Spec.ExpiresAt.Sub(s.now), time.Millisecond), nil
+}
+
+// showReview shows on a finished request, if nothing did before, that a review is open, and on the review who is missing.
+func (s *scope) showReview(ctx context.Context, stage *stageState) error {
+	if s.request.Status.Outcome != "" && meta.FindStatusCondition(s.request.Status.Conditions, v1alpha1.ConditionReviewed) == nil {
+		s.condition(v1alpha1.ConditionReviewed, false, v1alpha1.ReasonAwaitingReview, awaitingReview(stage.approval))
+		if err := s.store(ctx); err != nil {
+			return err
+		}
+	}
+	if stage.result.Missing == nil {
+		return nil
+	}
+	return s.progress(ctx, stage)
+}
+
+// reviewed closes a review and shows it on the request. The request comes first: once the review is closed, nobody looks again. Where a
+// vote comes in between, the review is not closed, and both are written anew.
+func (s *scope) reviewed(ctx context.Context, stage *stageState, reason string, decided []string) error {
+	state := map[string]v1alpha1.ApprovalState{
+		v1alpha1.ReasonReviewed: v1alpha1.ApprovalApproved, v1alpha1.ReasonReviewDenied: v1alpha1.ApprovalDenied,
+		v1alpha1.ReasonReviewOverdue: v1alpha1.ApprovalExpired,
+	}[reason]
+	message := "Review of the emergency: " + strings.Join(decided, " ")
+	s.condition(v1alpha1.ConditionReviewed, state == v1alpha1.ApprovalApproved, reason, message)
+	if err := s.store(ctx); err != nil {
+		return err
+	}
+	if err := s.writeState(ctx, stage.approval, state, decided); err != nil {
+		return err
+	}
+	s.event(s.request, reason, message)
+	return nil
+}

@@ -1,0 +1,186 @@
+package catalog
+
+import (
+	"fmt"
+	"slices"
+
+	metav1validation "k8s.io/apimachinery/pkg/apis/meta/v1/validation"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/expression"
+	"github.com/signoff-dev/signoff/internal/template"
+)
+
+// Lookup is a compiled lookup: a fact that the Action reads.
+type Lookup struct {
+	// Name is the variable by which expressions read it.
+	Name string
+	// APIVersion and Kind say what is read.
+	APIVersion, Kind string
+	// Namespace is nil where none is written. Object is the name of the object; nil for a list.
+	Namespace, Object *template.Text
+	// Labels select the objects of a list.
+	Labels []Label
+	// Limit is how many objects a list may have.
+	Limit int32
+	// Optional makes the variable null where the object does not exist.
+	Optional bool
+	// Trusted says that the Action accepts the fact although the requester can change it.
+	Trusted bool
+	// Literal says that nothing of a request decides what is read.
+	Literal bool
+	// InRules says that a rule reads it, InSteps that a step does.
+	InRules, InSteps bool
+	// Stages are the stages of the Action that read it.
+	Stages []*Stage
+}
+
+// Label is a label that an object of a list must carry.
+type Label struct {
+	Key   string
+	Value *template.Text
+}
+
+// IsSecret tells the kind that is never a fact: its content would end up in verdicts and plans.
+func IsSecret(apiVersion, kind string) bool { return apiVersion == "v1" && kind == "Secret" }
+
+// lookups compiles what the Action reads. Their templates see no other fact, so that no circle can arise.
+func (b *actionBuilder) lookups() {
+	seen := map[string]bool{}
+	for i := range b.object.Spec.Lookups {
+		in := &b.object.Spec.Lookups[i]
+		path := field.NewPath("spec", "lookups").Index(i)
+		if why := expression.Reserved(in.As); why != "" {
+			b.errs = append(b.errs, field.Invalid(path.Child("as"), in.As, why+"; choose another name"))
+		}
+		if seen[in.As] {
+			b.errs = append(b.errs, field.Duplicate(path.Child("as"), in.As))
+		}
+		seen[in.As] = true
+		if out := b.lookup(in, path); out != nil {
+			b.out.Lookups = append(b.out.Lookups, out)
+		}
+	}
+}
+
+func (b *actionBuilder) lookup(in *v1alpha1.Lookup, path *field.Path) *Lookup {
+	out := &Lookup{Name: in.As, Optional: in.Optional, Trusted: in.Trust == v1alpha1.TrustRequesterWritable}
+	switch {
+	case in.Object != nil && in.List == nil:
+		path = path.Child("object")
+		out.APIVersion, out.Kind = in.Object.APIVersion, in.Object.Kind
+		out.Namespace = b.naming(path.Child("namespace"), in.Object.Namespace)
+		if out.Object = b.naming(path.Child("name"), in.Object.Name); out.Object == nil && in.Object.Name == "" {
+			b.errs = append(b.errs, field.Required(path.Child("name"), "an object has a name"))
+		}
+	case in.List != nil && in.Object == nil:
+		path = path.Child("list")
+		out.APIVersion, out.Kind, out.Limit = in.List.APIVersion, in.List.Kind, in.List.Limit
+		out.Namespace = b.naming(path.Child("namespace"), in.List.Namespace)
+		out.Labels = b.labels(in.List.Selector, path.Child("selector", "matchLabels"))
+		if out.Limit <= 0 {
+			out.Limit = DefaultListLimit
+		}
+	default:
+		b.errs = append(b.errs, field.Invalid(path, in.As, "exactly one of object and list is needed"))
+		return nil
+	}
+	if IsSecret(out.APIVersion, out.Kind) {
+		b.errs = append(b.errs, field.Forbidden(path.Child("kind"), "a Secret is never read as a fact: its content would end up in verdicts and plans"))
+	}
+	out.Literal = literal(out.Namespace, out.Object)
+	for _, label := range out.Labels {
+		out.Literal = out.Literal && literal(label.Value)
+	}
+	return out
+}
+
+// DefaultListLimit is how many objects a list may have where the Action does not say.
+const DefaultListLimit = 100
+
+func (b *actionBuilder) labels(selector *v1alpha1.LookupSelector, path *field.Path) []Label {
+	if selector == nil {
+		return nil
+	}
+	var out []Label
+	for _, key := range sortedKeys(selector.MatchLabels) {
+		b.errs = append(b.errs, metav1validation.ValidateLabelName(key, path.Key(key))...)
+		value, err := template.Parse(string(selector.MatchLabels[key]), b.names)
+		if err != nil {
+			b.errs = append(b.errs, field.Invalid(path.Key(key), selector.MatchLabels[key], err.Error()))
+			continue
+		}
+		b.fixed(path.Key(key), value)
+		out = append(out, Label{Key: key, Value: value})
+	}
+	return out
+}
+
+// naming parses a text that says which fact is read.
+func (b *actionBuilder) naming(path *field.Path, source string) *template.Text {
+	if source == "" {
+		return nil
+	}
+	text, err := template.Parse(source, b.names)
+	if err != nil {
+		b.errs = append(b.errs, field.Invalid(path, source, err.Error()))
+		return nil
+	}
+	b.fixed(path, text)
+	return text
+}
+
+// fixed refuses a text that would itself have to be looked up.
+func (b *actionBuilder) fixed(path *field.Path, text *template.Text) {
+	if text.Uses("target") || text.Uses("namespaceObject") {
+		b.errs = append(b.errs, field.Invalid(path, text.Source(), "what is read cannot depend on another fact: use inputs, request or requester"))
+	}
+}
+
+func literal(texts ...*template.Text) bool {
+	return !slices.ContainsFunc(texts, func(t *template.Text) bool { return t != nil && !t.IsLiteral() })
+}
+
+// lookupNames are the variables of the lookups that can be declared.
+func (b *actionBuilder) lookupNames() []string {
+	var names []string
+	for _, lookup := range b.out.Lookups {
+		if expression.Reserved(lookup.Name) == "" && !slices.Contains(names, lookup.Name) {
+			names = append(names, lookup.Name)
+		}
+	}
+	return names
+}
+
+// lookupUses notes who reads each lookup. One that nobody reads is a mistake, and would be read for nothing.
+func (b *actionBuilder) lookupUses() {
+	for at, lookup := range b.out.Lookups {
+		lookup.InSteps = b.out.Steps != nil && b.out.Steps.Uses(lookup.Name)
+		for i := range b.out.Rules {
+			when := b.out.Rules[i].When
+			lookup.InRules = lookup.InRules || when != nil && when.Uses(lookup.Name)
+		}
+		for _, name := range sortedKeys(b.out.Stages) {
+			if stage := b.out.Stages[name]; stage.Uses(lookup.Name) {
+				lookup.Stages = append(lookup.Stages, stage)
+			}
+		}
+		if len(b.errs) == 0 && !lookup.InRules && !lookup.InSteps && len(lookup.Stages) == 0 {
+			b.errs = append(b.errs, field.Invalid(field.NewPath("spec", "lookups").Index(at), lookup.Name,
+				fmt.Sprintf("nothing reads this lookup: use %s in a rule, a stage or a step, or remove it", lookup.Name)))
+		}
+	}
+}
+
+// Uses tells whether a template of the stage reads a variable.
+func (s *Stage) Uses(variable string) bool {
+	for i := range s.Requirements {
+		for _, list := range s.Requirements[i].Approvers {
+			if slices.ContainsFunc(list.Names, func(n ApproverName) bool { return n.Uses(variable) }) {
+				return true
+			}
+		}
+	}
+	return false
+}

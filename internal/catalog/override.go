@@ -1,0 +1,39 @@
+package catalog
+
+import (
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/signoff-dev/signoff/api/v1alpha1"
+)
+
+// ReviewStage is the name of the stage that reviews what was done in an emergency.
+const ReviewStage = "review"
+
+// override compiles who may pass a rule in an emergency, and who reviews it then.
+func (b *policyBuilder) override(rule *v1alpha1.PolicyRule, path *field.Path) *Override {
+	from := rule.Override
+	if from == nil {
+		return nil
+	}
+	if rule.Effect != v1alpha1.PolicyDeny {
+		b.errs = append(b.errs, field.Forbidden(path, "goes with effect Deny only: every emergency passes Hold and RequireApproval"))
+	}
+	b.errs = append(b.errs, CheckSubjects(&from.By, path.Child("by"))...)
+	b.errs = append(b.errs, positive(path.Child("review", "within"), from.Review.Within)...)
+	return &Override{By: &from.By, Within: from.Review.Within, Review: b.review(rule, path.Child("review", "approvers"))}
+}
+
+// review compiles the reviewers. They are written out: a fact that cannot be read must not stand in the way of an emergency.
+func (b *policyBuilder) review(rule *v1alpha1.PolicyRule, path *field.Path) *Stage {
+	requirement, _, errs := compileRequirement(v1alpha1.Requirement{Name: rule.Name, Approvers: rule.Override.Review.Approvers, Count: 1}, b.approvers, path)
+	b.errs = append(b.errs, errs...)
+	for _, list := range requirement.Approvers {
+		for i := range list.Names {
+			if name := &list.Names[i]; !name.IsLiteral() {
+				b.errs = append(b.errs, field.Invalid(path.Child(string(list.Kind)).Index(i), name.Source,
+					"name the reviewers: a template reads facts, and a fact that cannot be read must not stand in the way of an emergency"))
+			}
+		}
+	}
+	return &Stage{Ref: v1alpha1.StageReference{Policy: b.object.Name, Name: ReviewStage}, Requirements: []Requirement{requirement}}
+}

@@ -1,0 +1,57 @@
+package gate
+
+import (
+	"context"
+	"fmt"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/signoff-dev/signoff/api/v1alpha1"
+)
+
+// Facts reads what rules are judged on, and tells who could have written it.
+type Facts interface {
+	// Object reads an object as a ServiceAccount, with its rights only.
+	Object(ctx context.Context, namespace, serviceAccount string, ref v1alpha1.ObjectReference) (*unstructured.Unstructured, error)
+	// List reads objects as a ServiceAccount. More than the limit of the query are an error.
+	List(ctx context.Context, namespace, serviceAccount string, query Query) (*unstructured.UnstructuredList, error)
+	// Namespace reads the metadata of a namespace, with the JSON names of its fields.
+	Namespace(ctx context.Context, name string) (map[string]any, error)
+	// Watch asks that a request be judged again once what a query gives has changed. False: nobody will tell.
+	Watch(namespace, serviceAccount string, query Query, request types.NamespacedName) bool
+	// MayWrite tells whether somebody could have made what a query gives what it is. Missing says that the object does not exist.
+	MayWrite(ctx context.Context, who *v1alpha1.Identity, query Query, missing bool) (bool, error)
+}
+
+// Query says what is read: one object, or, where no name is given, the objects of a kind that carry the labels.
+type Query struct {
+	v1alpha1.ObjectReference
+	// Selector selects the objects of a list by their labels, as "a=b,c=d". Empty: all.
+	Selector string
+	// Limit is how many objects a list may have.
+	Limit int32
+}
+
+// IsList tells a list from an object.
+func (q *Query) IsList() bool { return q.Name == "" }
+
+// String shows to people what is read.
+func (q *Query) String() string {
+	if !q.IsList() {
+		return Name(&q.ObjectReference)
+	}
+	text := "every " + q.Kind
+	if q.Namespace != "" {
+		text += " in namespace " + q.Namespace
+	}
+	if q.Selector != "" {
+		text += " with " + q.Selector
+	}
+	return text
+}
+
+// TooMany says that a list has more objects than its limit.
+func TooMany(query Query) error {
+	return fmt.Errorf("there are more than %d objects, the limit of this lookup: select fewer by namespace or labels, or raise list.limit (up to 500)", query.Limit)
+}

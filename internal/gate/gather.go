@@ -1,0 +1,271 @@
+package gate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/catalog"
+	"github.com/signoff-dev/signoff/internal/template"
+)
+
+// The variables of the facts that are no lookups.
+const (
+	varTarget    = "target"
+	varNamespace = "namespaceObject"
+)
+
+// fact is something that was read for the judgement.
+type fact struct {
+	name  string
+	query Query
+	// missing says that the object does not exist, trusted that the Action accepts that the requester can change it.
+	missing, trusted bool
+}
+
+// maxFacts is how many facts the API stores.
+const maxFacts = 64
+
+// gather reads the facts that the rules of the Action and of the matching policies need.
+func (r *run) gather(ctx context.Context) *Problem {
+	r.policies = r.out.Snapshot.Policies(r.out.Action.Object, r.subject.Namespace)
+	if problem := r.aboutTarget(ctx); problem != nil {
+		return problem
+	}
+	return r.lookUp(ctx, func(l *catalog.Lookup) bool { return l.InRules })
+}
+
+// gatherRest reads what only the stages that must approve, and the steps, need.
+func (r *run) gatherRest(ctx context.Context) *Problem {
+	return r.lookUp(ctx, func(l *catalog.Lookup) bool {
+		return l.InSteps || slices.ContainsFunc(l.Stages, func(s *catalog.Stage) bool { return slices.Contains(r.out.Verdict.Stages, s) })
+	})
+}
+
+// aboutTarget reads the target and its namespace, where something needs them.
+func (r *run) aboutTarget(ctx context.Context) *Problem {
+	action := r.out.Action
+	needsTarget, needsNamespace := r.needs()
+	if action.Target == nil || (!needsTarget && !needsNamespace) {
+		return nil
+	}
+	query, problem := r.targetQuery(ctx)
+	if problem != nil {
+		return problem
+	}
+	if needsNamespace && query.Namespace != "" {
+		if problem := r.readNamespace(ctx, query.Namespace); problem != nil {
+			return problem
+		}
+	}
+	if !needsTarget {
+		return nil
+	}
+	r.watch(query, action.Target.Literal)
+	object, err := r.gate.facts.Object(ctx, action.Object.Namespace, action.ReadServiceAccount(), query.ObjectReference)
+	if err != nil {
+		return unavailable("the target", query.String(), err)
+	}
+	r.out.Target = object
+	r.note(fact{name: varTarget, query: query, trusted: action.Target.Trusted}, object.Object, object.GetResourceVersion())
+	return nil
+}
+
+// readNamespace reads the namespace of the target. The operator watches all namespaces, and is told of changes.
+func (r *run) readNamespace(ctx context.Context, name string) *Problem {
+	metadata, err := r.gate.facts.Namespace(ctx, name)
+	if err != nil {
+		return unavailable("the namespace of the target", "Namespace "+name, err)
+	}
+	version, _ := metadata["resourceVersion"].(string)
+	delete(metadata, "resourceVersion")
+	query := Query{ObjectReference: v1alpha1.ObjectReference{APIVersion: "v1", Kind: "Namespace", Name: name}}
+	r.note(fact{name: varNamespace, query: query, trusted: r.out.Action.Target.Trusted}, map[string]any{"metadata": metadata}, version)
+	r.out.Facts[len(r.out.Facts)-1].ReadAs = ""
+	return nil
+}
+
+// needs tells which facts the Action and the matching policies read.
+func (r *run) needs() (target, namespace bool) {
+	target, namespace = r.out.Action.NeedsTarget, r.out.Action.NeedsNamespace
+	for _, entry := range r.policies {
+		target = target || entry.Policy.NeedsTarget
+		namespace = namespace || entry.Policy.NeedsNamespace
+	}
+	return target, namespace
+}
+
+// watch asks to be told of changes of a fact. What a request decides about is not watched: everybody could fill the watches.
+func (r *run) watch(query Query, literal bool) {
+	action := r.out.Action
+	request := types.NamespacedName{Namespace: r.subject.Namespace, Name: r.subject.Name}
+	if !literal || !r.gate.facts.Watch(action.Object.Namespace, action.ReadServiceAccount(), query, request) {
+		r.out.Volatile = true
+	}
+}
+
+// note makes a fact a variable, and records it.
+func (r *run) note(f fact, value any, version string) {
+	action := r.out.Action
+	recorded := v1alpha1.Fact{
+		Name: f.name, Object: Cut(f.query.String(), 700), Version: version,
+		ReadAs: action.Object.Namespace + "/" + action.ReadServiceAccount(),
+	}
+	if f.trusted {
+		recorded.Trust = v1alpha1.TrustRequesterWritable
+	}
+	r.out.Vars.Values[f.name] = value
+	r.facts = append(r.facts, f)
+	r.out.Facts = append(r.out.Facts, recorded)
+}
+
+func (r *run) known(name string) bool {
+	return slices.ContainsFunc(r.facts, func(f fact) bool { return f.name == name })
+}
+
+// lookUp reads the lookups that are wanted, each once.
+func (r *run) lookUp(ctx context.Context, wanted func(*catalog.Lookup) bool) *Problem {
+	for _, lookup := range r.out.Action.Lookups {
+		if !wanted(lookup) || r.known(lookup.Name) {
+			continue
+		}
+		if problem := r.readLookup(ctx, lookup); problem != nil {
+			return problem
+		}
+	}
+	return nil
+}
+
+func (r *run) readLookup(ctx context.Context, lookup *catalog.Lookup) *Problem {
+	query, err := r.lookupQuery(ctx, lookup)
+	if err != nil {
+		return &Problem{Reason: v1alpha1.ReasonIndeterminate, Message: fmt.Sprintf("cannot tell what lookup %s is: %v", lookup.Name, err)}
+	}
+	r.watch(query, lookup.Literal)
+	f := fact{name: lookup.Name, query: query, trusted: lookup.Trusted}
+	if query.IsList() {
+		return r.readList(ctx, f)
+	}
+	action := r.out.Action
+	object, err := r.gate.facts.Object(ctx, action.Object.Namespace, action.ReadServiceAccount(), query.ObjectReference)
+	switch {
+	case err == nil:
+		r.note(f, object.Object, object.GetResourceVersion())
+	case Missing(err) && lookup.Optional:
+		f.missing = true
+		r.note(f, nil, "")
+	case Missing(err):
+		return unavailable("lookup "+lookup.Name, query.String(),
+			fmt.Errorf("it does not exist; the Action's author may say optional: true, and what then: %w", err))
+	default:
+		return unavailable("lookup "+lookup.Name, query.String(), err)
+	}
+	return nil
+}
+
+func (r *run) readList(ctx context.Context, f fact) *Problem {
+	action := r.out.Action
+	list, err := r.gate.facts.List(ctx, action.Object.Namespace, action.ReadServiceAccount(), f.query)
+	if err == nil && len(list.Items) > int(f.query.Limit) {
+		err = TooMany(f.query)
+	}
+	if err != nil {
+		return unavailable("lookup "+f.name, f.query.String(), err)
+	}
+	items := make([]any, len(list.Items))
+	for i := range list.Items {
+		items[i] = list.Items[i].Object
+	}
+	r.note(f, items, list.GetResourceVersion())
+	return nil
+}
+
+// Missing tells that an object does not exist. An API server that no longer serves the kind also answers "not found", and says nothing
+// about the object.
+func Missing(err error) bool {
+	var status apierrors.APIStatus
+	if !apierrors.IsNotFound(err) || !errors.As(err, &status) {
+		return false
+	}
+	details := status.Status().Details
+	return details == nil || !slices.ContainsFunc(details.Causes, func(c metav1.StatusCause) bool {
+		return c.Type == metav1.CauseTypeUnexpectedServerResponse
+	})
+}
+
+func (r *run) targetQuery(ctx context.Context) (Query, *Problem) {
+	target := r.out.Action.Target
+	query := Query{ObjectReference: v1alpha1.ObjectReference{APIVersion: target.APIVersion, Kind: target.Kind}}
+	var err error
+	if query.Namespace, err = r.segment(ctx, "namespace", target.Namespace); err == nil {
+		query.Name, err = r.segment(ctx, "name", target.Name)
+	}
+	if err != nil {
+		return query, &Problem{Reason: v1alpha1.ReasonIndeterminate, Message: fmt.Sprintf("cannot tell what the target is: %v", err)}
+	}
+	return query, nil
+}
+
+func (r *run) lookupQuery(ctx context.Context, lookup *catalog.Lookup) (Query, error) {
+	query := Query{ObjectReference: v1alpha1.ObjectReference{APIVersion: lookup.APIVersion, Kind: lookup.Kind}, Limit: lookup.Limit}
+	var err error
+	if query.Namespace, err = r.segment(ctx, "namespace", lookup.Namespace); err != nil {
+		return query, err
+	}
+	if query.Name, err = r.segment(ctx, "name", lookup.Object); err != nil {
+		return query, err
+	}
+	selected := make(labels.Set, len(lookup.Labels))
+	for _, label := range lookup.Labels {
+		value, err := label.Value.RenderString(ctx, r.out.Vars, r.budget)
+		if err != nil {
+			return query, err
+		}
+		selected[label.Key] = value
+	}
+	selector, err := labels.ValidatedSelectorFromSet(selected)
+	if err != nil {
+		return query, err
+	}
+	query.Selector = selector.String()
+	return query, nil
+}
+
+// segment renders the name of something. What is written must not become nothing, which would mean something else: every object, or every
+// namespace; nor a path to another object.
+func (r *run) segment(ctx context.Context, what string, text *template.Text) (string, error) {
+	if text == nil {
+		return "", nil
+	}
+	value, err := text.RenderString(ctx, r.out.Vars, r.budget)
+	switch {
+	case err != nil:
+		return "", err
+	case value == "":
+		return "", fmt.Errorf("the %s %s is empty", what, text.Source())
+	case value == "." || value == ".." || strings.ContainsAny(value, "/%"):
+		return "", fmt.Errorf("the %s %s gives %q, which no object can have", what, text.Source(), Cut(value, 100))
+	}
+	return value, nil
+}
+
+// Name shows an object to people, as "Deployment production/checkout".
+func Name(ref *v1alpha1.ObjectReference) string {
+	if ref.Namespace == "" {
+		return ref.Kind + " " + ref.Name
+	}
+	return ref.Kind + " " + ref.Namespace + "/" + ref.Name
+}
+
+func unavailable(what, name string, err error) *Problem {
+	return &Problem{Reason: v1alpha1.ReasonFactsUnavailable, Transient: true,
+		Message: fmt.Sprintf("cannot read %s, %s: %v", what, name, err)}
+}

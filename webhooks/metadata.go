@@ -1,0 +1,43 @@
+package webhooks
+
+import (
+	"fmt"
+	"slices"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+)
+
+// maxLabels bounds what people hang on objects of ours. The API server bounds annotations, but not labels.
+const maxLabels = 64
+
+// requestMetadata refuses changes of metadata by which whoever may patch a request could remove it without the right to: the
+// garbage collector removes what names an owner that does not exist, and a finalizer that nobody removes blocks a namespace.
+// Removing them is allowed, because the garbage collector does.
+func requestMetadata(next, old *metav1.ObjectMeta) field.ErrorList {
+	path := field.NewPath("metadata")
+	var errs field.ErrorList
+	for i := range next.OwnerReferences {
+		if !slices.ContainsFunc(old.OwnerReferences, func(known metav1.OwnerReference) bool { return sameOwner(&known, &next.OwnerReferences[i]) }) {
+			errs = append(errs, field.Forbidden(path.Child("ownerReferences").Index(i), "an owner can be given when the request is made, and not later"))
+		}
+	}
+	for i, finalizer := range next.Finalizers {
+		if !slices.Contains(old.Finalizers, finalizer) {
+			errs = append(errs, field.Forbidden(path.Child("finalizers").Index(i), "a finalizer can be given when the request is made, and not later"))
+		}
+	}
+	return append(errs, tooManyLabels(next.Labels, old.Labels)...)
+}
+
+func sameOwner(a, b *metav1.OwnerReference) bool {
+	return a.UID == b.UID && a.APIVersion == b.APIVersion && a.Kind == b.Kind && a.Name == b.Name
+}
+
+// tooManyLabels refuses to make an object so large that its status no longer fits.
+func tooManyLabels(next, old map[string]string) field.ErrorList {
+	if len(next) <= maxLabels || len(next) <= len(old) {
+		return nil
+	}
+	return field.ErrorList{field.Invalid(field.NewPath("metadata", "labels"), len(next), fmt.Sprintf("so many labels: at most %d are kept", maxLabels))}
+}
