@@ -18,6 +18,7 @@ import (
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/gate"
+	"github.com/signoff-dev/signoff/internal/metrics"
 )
 
 // validate judges the final object, whatever other webhooks made of it.
@@ -64,6 +65,9 @@ func (w *actionRequests) create(ctx context.Context, req *admission.Request, req
 	subject := gate.SubjectOf(request)
 	subject.Explain = true
 	judgement := w.Gate.Judge(ctx, subject, now)
+	if !isDryRun(req) {
+		metrics.Judged(metrics.Admission, judgement)
+	}
 	return audited(w.answer(ctx, req, judgement, subject), judgement)
 }
 

@@ -74,7 +74,9 @@ status: {observedGeneration: -1}
 
 type benchFacts struct{ gate.Facts }
 
-func (benchFacts) MayWrite(context.Context, *v1alpha1.Identity, gate.Query, bool) (bool, error) { return false, nil }
+func (benchFacts) MayWrite(context.Context, *v1alpha1.Identity, gate.Query, bool) (bool, error) {
+	return false, nil
+}
 
 func (benchFacts) Object(context.Context, string, string, v1alpha1.ObjectReference) (*unstructured.Unstructured, error) {
 	return &unstructured.Unstructured{}, nil
@@ -113,7 +115,7 @@ func benchWebhooks(b *testing.B) *actionRequests {
 		b.Fatal(err)
 	}
 	return &actionRequests{&Deps{
-		Gate: gate.New(store, rules, benchFacts{}, config.DefaultNamespace), Identity: rules, Store: store, Clock: clock.RealClock{},
+		Gate: gate.New(store, rules, benchFacts{}, config.DefaultNamespace, clock.RealClock{}), Identity: rules, Store: store, Clock: clock.RealClock{},
 	}}
 }
 

@@ -270,7 +270,6 @@ type ActionPolicyStatus struct {
 
 	// holding is how many open requests the policy keeps from starting: by Deny, by Hold, or by an approval that is not given yet.
 	// +optional
-	// +default=0
 	Holding int32 `json:"holding"`
 
 	// conditions are the observed conditions. Ready is True where the policy is in force.

@@ -15,6 +15,7 @@ import (
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/decision"
 	"github.com/signoff-dev/signoff/internal/gate"
+	"github.com/signoff-dev/signoff/internal/metrics"
 )
 
 // scope is one reconciliation of one request.
@@ -70,6 +71,7 @@ func (s *scope) next(ctx context.Context) error {
 // advance brings a request that has not started nearer to its start.
 func (s *scope) advance(ctx context.Context) error {
 	s.judgement = s.Gate.Judge(ctx, gate.SubjectOf(s.request), s.now)
+	metrics.Judged(metrics.Controllers, s.judgement)
 	s.at(s.expires())
 	s.at(s.judgement.NextChange)
 	if !s.now.Before(s.expires()) {

@@ -35,7 +35,7 @@ type EvalError struct {
 	Source string
 	// Message is one sentence.
 	Message string
-	// Err is ErrBudget, ErrDeadline, or nil.
+	// Err is ErrBudget, ErrDeadline, what a variable or a Meter said, or nil.
 	Err error
 }
 
@@ -44,7 +44,7 @@ func (e *EvalError) Error() string {
 	return fmt.Sprintf("failed to evaluate %q: %s", short(e.Source), e.Message)
 }
 
-// Unwrap gives ErrBudget, ErrDeadline, or nil.
+// Unwrap gives Err.
 func (e *EvalError) Unwrap() error { return e.Err }
 
 // maxSourceInErrors is how many characters of an expression an error repeats.

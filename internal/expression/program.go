@@ -114,11 +114,16 @@ func (p *Program) evalCounted(ctx context.Context, a *activation, budget *Budget
 	if budget.Remaining() == 0 {
 		return nil, p.failed(ErrBudget.Error(), ErrBudget)
 	}
+	done, err := budget.begin(ctx)
+	if err != nil {
+		return nil, p.failed(err.Error(), err)
+	}
 	out, details, err := p.program.ContextEval(ctx, a)
 	cost := ExpressionLimit
 	if actual := details.ActualCost(); actual != nil {
 		cost = *actual
 	}
+	done(cost)
 	within := budget.spend(cost)
 	switch {
 	case ctx.Err() != nil:

@@ -2,6 +2,7 @@ package gate
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -173,11 +174,18 @@ func (d *decided) errorText(failed decision.RuleError, to *expression.Listener) 
 		if !program.Uses(name) {
 			continue
 		}
-		if why := to.Hide(name); why != "" && expression.IsEvaluation(failed.Err) {
+		if why := to.Hide(name); why != "" && expression.IsEvaluation(failed.Err) && !unavailableNow(failed.Err) {
 			return fmt.Sprintf("what it reads of %s did not give an answer (not shown: %s)", name, why)
 		}
 	}
 	return failed.Err.Error()
+}
+
+// unavailableNow tells an error that says nothing about the content of a fact: it could not be read, or there was no time.
+func unavailableNow(err error) bool {
+	return slices.ContainsFunc([]error{errUnread, errNoAnswer, errBusy, expression.ErrBudget, expression.ErrDeadline}, func(known error) bool {
+		return errors.Is(err, known)
+	})
 }
 
 // rule finds a rule that was judged.
@@ -282,4 +290,3 @@ func AuditRules(j *Judgement) string {
 
 // maxAudit bounds an annotation of the audit log.
 const maxAudit = 1024
-

@@ -8,6 +8,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+	"k8s.io/utils/clock"
 	"k8s.io/utils/lru"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
@@ -29,14 +30,19 @@ type Gate struct {
 	operatorNamespace string
 	// persons remembers who stands behind a user name that comes without groups, because there may be thousands of approvers.
 	persons *lru.Cache
+	shares  *shares
 }
 
 // maxPersons bounds how many user names are remembered.
 const maxPersons = 32768
 
-// New makes a gate. Calendars of policies are found in the operator's namespace.
-func New(store *snapshot.Store, rules *identity.Rules, facts Facts, operatorNamespace string) *Gate {
-	return &Gate{store: store, rules: rules, facts: facts, operatorNamespace: operatorNamespace, persons: lru.New(maxPersons)}
+// New makes a gate. Calendars of policies are found in the operator's namespace. The clock only measures what decisions cost; the time of a
+// decision is given with each.
+func New(store *snapshot.Store, rules *identity.Rules, facts Facts, operatorNamespace string, clk clock.PassiveClock) *Gate {
+	return &Gate{
+		store: store, rules: rules, facts: facts, operatorNamespace: operatorNamespace,
+		persons: lru.New(maxPersons), shares: newShares(clk),
+	}
 }
 
 // Subject is a request to be judged.
@@ -79,7 +85,8 @@ type Judgement struct {
 	Facts []v1alpha1.Fact
 	// Target is the live target, where something needs it.
 	Target *unstructured.Unstructured
-	// Volatile says that the judgement rests on objects that may change without anybody telling.
+	// Volatile says that the judgement rests on what may change without anybody telling: objects that nobody watches, or whether there was
+	// time to evaluate an expression.
 	Volatile bool
 	// Verdict is the answer of the rules.
 	Verdict *decision.Verdict
@@ -120,13 +127,15 @@ type Problem struct {
 func (g *Gate) Judge(ctx context.Context, subject *Subject, now time.Time) *Judgement {
 	ctx, cancel := context.WithTimeout(ctx, deadline)
 	defer cancel()
-	run := &run{gate: g, subject: subject, budget: expression.NewBudget(), trace: &expression.Trace{}}
-	run.out = &Judgement{Snapshot: g.store.Current(), Now: now}
+	run := g.run(subject, now)
 	for _, part := range []func(context.Context) *Problem{run.action, run.admitted, run.inputs, run.access, run.emergency, run.gather, run.touch, run.decide, run.gatherRest, run.resolve, run.review} {
 		if problem := part(ctx); problem != nil {
 			run.out.Problem = problem
 			break
 		}
+	}
+	if run.turns.refused {
+		run.out.Volatile = true
 	}
 	run.out.NextChange = run.trace.NextChange
 	if run.out.Verdict != nil {
@@ -137,8 +146,7 @@ func (g *Gate) Judge(ctx context.Context, subject *Subject, now time.Time) *Judg
 
 // Context finds the Action and the inputs of a request without judging it: what is needed to judge a voter.
 func (g *Gate) Context(ctx context.Context, subject *Subject, now time.Time) (*Judgement, *Problem) {
-	run := &run{gate: g, subject: subject, budget: expression.NewBudget(), trace: &expression.Trace{}}
-	run.out = &Judgement{Snapshot: g.store.Current(), Now: now}
+	run := g.run(subject, now)
 	if problem := run.action(ctx); problem != nil {
 		return run.out, problem
 	}
@@ -150,6 +158,7 @@ type run struct {
 	gate     *Gate
 	subject  *Subject
 	budget   *expression.Budget
+	turns    *turns
 	trace    *expression.Trace
 	policies []snapshot.PolicyEntry
 	// permissions are those by which the requester may ask, and requester is who that is, for expressions.
@@ -160,4 +169,13 @@ type run struct {
 	// planned is what the request would write, where a policy asks.
 	planned *planned
 	out     *Judgement
+}
+
+// run begins a judgement.
+func (g *Gate) run(subject *Subject, now time.Time) *run {
+	turns := &turns{share: g.shares.of(subject.Spec.ActionRef.Namespace)}
+	return &run{
+		gate: g, subject: subject, turns: turns, budget: expression.NewBudget().Under(turns), trace: &expression.Trace{},
+		out: &Judgement{Snapshot: g.store.Current(), Now: now},
+	}
 }

@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/clock"
 	"sigs.k8s.io/yaml"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
@@ -130,19 +131,25 @@ func (f fakeFacts) Namespace(_ context.Context, name string) (map[string]any, er
 // newGate makes a gate over the world.
 func newGate(t testing.TB, facts Facts) *Gate {
 	t.Helper()
+	cfg := config.Default()
+	cfg.Person.Expression = "user.username.split('@')[0]"
+	return gateOver(t, world, cfg, facts, clock.RealClock{})
+}
+
+// gateOver makes a gate over governing objects, written as YAML.
+func gateOver(t testing.TB, objects string, cfg *config.Configuration, facts Facts, clk clock.PassiveClock) *Gate {
+	t.Helper()
 	store := snapshot.NewStore(nil)
-	for _, text := range strings.Split(world, "\n---\n") {
+	for text := range strings.SplitSeq(objects, "\n---\n") {
 		store.Put(parse(t, text))
 	}
 	store.MarkSynced()
 	store.Rebuild()
-	cfg := config.Default()
-	cfg.Person.Expression = "user.username.split('@')[0]"
 	rules, err := identity.New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return New(store, rules, facts, "signoff-system")
+	return New(store, rules, facts, "signoff-system", clk)
 }
 
 func parse(t testing.TB, text string) any {
@@ -298,7 +305,7 @@ func TestNotSynced(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	j := New(snapshot.NewStore(nil), rules, fakeFacts{}, "signoff-system").Judge(t.Context(), asking("alice", "deploy", ""), monday)
+	j := New(snapshot.NewStore(nil), rules, fakeFacts{}, "signoff-system", clock.RealClock{}).Judge(t.Context(), asking("alice", "deploy", ""), monday)
 	if j.Problem == nil || !j.Problem.Transient || j.Problem.Reason != v1alpha1.ReasonIndeterminate {
 		t.Errorf("before the caches are in sync nothing can be decided; got %+v", j.Problem)
 	}

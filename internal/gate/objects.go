@@ -60,8 +60,7 @@ func (r *run) touch(ctx context.Context) *Problem {
 func (g *Gate) About(ctx context.Context, policy *catalog.Policy, subject *Subject, now time.Time) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, deadline)
 	defer cancel()
-	r := &run{gate: g, subject: subject, budget: expression.NewBudget(), trace: &expression.Trace{}}
-	r.out = &Judgement{Snapshot: g.store.Current(), Now: now}
+	r := g.run(subject, now)
 	if problem := r.action(ctx); problem != nil {
 		return false, errors.New(problem.Message)
 	}
@@ -191,7 +190,9 @@ func namespaceOf(t *steps.Touched) string {
 	return t.Object.Namespace
 }
 
-func isNamespace(ref *v1alpha1.ObjectReference) bool { return ref.APIVersion == "v1" && ref.Kind == "Namespace" }
+func isNamespace(ref *v1alpha1.ObjectReference) bool {
+	return ref.APIVersion == "v1" && ref.Kind == "Namespace"
+}
 
 func (p *planned) inNamespace(ctx context.Context, selector labels.Selector, namespace string) (bool, error) {
 	if selector == nil {

@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/clock"
 	"sigs.k8s.io/yaml"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
@@ -109,7 +110,7 @@ func policed(t testing.TB, facts Facts, policies ...string) *Gate {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return New(store, rules, facts, "signoff-system")
+	return New(store, rules, facts, "signoff-system", clock.RealClock{})
 }
 
 func put[T any](t testing.TB, store *snapshot.Store, text string, object *T) {

@@ -6,11 +6,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/utils/clock"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/config"
-	"github.com/signoff-dev/signoff/internal/identity"
-	"github.com/signoff-dev/signoff/internal/snapshot"
 )
 
 const organisation = `
@@ -77,17 +76,7 @@ spec:
 
 func organised(t *testing.T) *Gate {
 	t.Helper()
-	store := snapshot.NewStore(nil)
-	for text := range strings.SplitSeq(organisation, "\n---\n") {
-		store.Put(parse(t, text))
-	}
-	store.MarkSynced()
-	store.Rebuild()
-	rules, err := identity.New(config.Default())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return New(store, rules, fakeFacts{}, "signoff-system")
+	return gateOver(t, organisation, config.Default(), fakeFacts{}, clock.RealClock{})
 }
 
 func scale(who, inputs string) *Subject {

@@ -11,7 +11,6 @@ import (
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/catalog"
-	"github.com/signoff-dev/signoff/internal/expression"
 )
 
 // DefaultTTL is how long an unfinished request lives where the Action does not say.
@@ -139,12 +138,13 @@ func (g *Gate) MayCancel(ctx context.Context, s *Subject, caller *v1alpha1.Ident
 	if err == nil && same {
 		return nil
 	}
-	snap := g.store.Current()
+	run := g.run(s, now)
+	snap := run.out.Snapshot
 	action, _ := snap.Action(s.Spec.ActionRef)
 	if action == nil {
 		return &Problem{Reason: v1alpha1.ReasonNotAuthorized, Message: fmt.Sprintf("only the requester (%s) may cancel this: Action %s is not there to say who else may.", s.Requester.Username, s.Spec.ActionRef)}
 	}
-	run := &run{gate: g, subject: s, budget: expression.NewBudget(), trace: &expression.Trace{}, out: &Judgement{Snapshot: snap, Now: now, Action: action}}
+	run.out.Action = action
 	if problem := run.inputs(ctx); problem != nil {
 		return problem
 	}

@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
-	"github.com/signoff-dev/signoff/internal/expression"
 	"github.com/signoff-dev/signoff/internal/identity"
 	"github.com/signoff-dev/signoff/internal/quorum"
 )
@@ -38,7 +37,7 @@ func (g *Gate) Eligible(ctx context.Context, j *Judgement, stage string, require
 		return refuse(v1alpha1.ReasonSelfApproval, g.selfApproval(j, requirements, requester, voter))
 	}
 	access := g.access(ctx, &accessRequest{
-		snapshot: j.Snapshot, action: j.Action, verb: v1alpha1.VerbApprove, caller: voter, vars: j.Vars, budget: expression.NewBudget(),
+		snapshot: j.Snapshot, action: j.Action, verb: v1alpha1.VerbApprove, caller: voter, vars: j.Vars, budget: g.budget(j.Action.Object.Namespace),
 	})
 	if access.Permission == nil {
 		return refuse(v1alpha1.ReasonNotAnApprover, access.problem(voter).Message)

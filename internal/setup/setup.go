@@ -33,6 +33,7 @@ import (
 	"github.com/signoff-dev/signoff/internal/facts"
 	"github.com/signoff-dev/signoff/internal/gate"
 	"github.com/signoff-dev/signoff/internal/identity"
+	"github.com/signoff-dev/signoff/internal/metrics"
 	"github.com/signoff-dev/signoff/internal/snapshot"
 )
 
@@ -93,6 +94,7 @@ func New(cfg *config.Configuration, restConfig *rest.Config, clk clock.WithTicke
 		changed: make(chan event.GenericEvent, 1), wake: make(chan event.GenericEvent, 64), stopping: make(chan struct{}),
 	}
 	p.Store = snapshot.NewStore(p.wakeAll)
+	metrics.Show(p.Store)
 	p.clients = execution.NewClients(restConfig, manager.GetRESTMapper())
 	reader := p.facts()
 	if err := manager.Add(everywhere(func(ctx context.Context) error {
@@ -103,7 +105,7 @@ func New(cfg *config.Configuration, restConfig *rest.Config, clk clock.WithTicke
 	})); err != nil {
 		return nil, fmt.Errorf("failed to add the reader of facts: %w", err)
 	}
-	p.Gate = gate.New(p.Store, rules, reader, cfg.Operator.Namespace)
+	p.Gate = gate.New(p.Store, rules, reader, cfg.Operator.Namespace, p.clock)
 	for _, part := range p.chosen() {
 		if err := part(); err != nil {
 			return nil, err

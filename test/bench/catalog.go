@@ -67,7 +67,7 @@ func newGate(roles, actions int) (*gate.Gate, error) {
 	if err != nil {
 		return nil, fmt.Errorf("failed to make the identity rules: %w", err)
 	}
-	return gate.New(store, rules, facts.New(facts.Options{Namespaces: namespaces{}, Reviews: reviews(), Clock: clock.RealClock{}}), config.DefaultNamespace), nil
+	return gate.New(store, rules, facts.New(facts.Options{Namespaces: namespaces{}, Reviews: reviews(), Clock: clock.RealClock{}}), config.DefaultNamespace, clock.RealClock{}), nil
 }
 
 // otherAction is an Action like the one that is asked for, under another name.

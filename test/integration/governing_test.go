@@ -198,11 +198,11 @@ func TestGoverningStatus(t *testing.T) {
 	c.shows(t, "roles.signoff.dev",
 		"platform | developer | group developers, team payments | request, cancel on deploy-service | True",
 		"platform | typo | user alice | approve on * (conditional) | False")
-	c.shows(t, "teams", "payments | engineering | #payments on Slack")
+	c.shows(t, "teams", "payments | engineering | #payments on Slack | True")
 	c.shows(t, "calendars",
 		"platform | business-hours | Europe/London | True",
 		"platform | nowhere | Europe/Atlantis | False")
-	c.shows(t, "actionpolicies", "christmas-freeze | Deny | True", "typo | Hold | False")
+	c.shows(t, "actionpolicies", "christmas-freeze | Deny | Unknown | 0 | False", "typo | Hold | True | 0 | False")
 
 	for object, want := range map[string]string{
 		"action/typo":            `spec.rules[0].when: Invalid value: "requster.username == 'eve'": line 1, column 1: undefined variable 'requster' (did you mean "requester"?)`,

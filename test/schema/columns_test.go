@@ -21,7 +21,7 @@ func columns() map[string][]column {
 		"action": {
 			{"Title", "Deploy a service"}, {"Inputs", "namespace,name"}, {"Approval", "sometimes"}, {"Ready", "True"},
 		},
-		"actionpolicy": {{"Effect", "Deny"}, {"Ready", "True"}},
+		"actionpolicy": {{"Effect", "Deny"}, {"Active", "True"}, {"Until", "Mon 4 Jan 2027 23:59"}, {"Holding", "3"}, {"Ready", "True"}},
 		"actionrequest": {
 			{"Action", "deploy"}, {"Phase", "Cancelled"}, {"Waiting For", "owners: 1 of payments (bob, carol +1)"},
 			{"Approvals", "1/2"}, {"Requester", "alice"},
@@ -35,7 +35,7 @@ func columns() map[string][]column {
 			{"Request Namespace", "payments"}, {"Request", "checkout-1-42"}, {"Action", "deploy"}, {"Outcome", "Succeeded"},
 		},
 		"role": {{"Members", "user alice, group developers"}, {"Permissions", "request, cancel on deploy"}, {"Ready", "True"}},
-		"team": {{"Parent", "engineering"}, {"Contact", "#payments on Slack"}},
+		"team": {{"Parent", "engineering"}, {"Contact", "#payments on Slack"}, {"Ready", "True"}},
 	}
 }
 

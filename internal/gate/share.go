@@ -1,0 +1,109 @@
+package gate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"k8s.io/utils/clock"
+	"k8s.io/utils/lru"
+
+	"github.com/signoff-dev/signoff/internal/expression"
+)
+
+// What the Actions of one catalog namespace may take, so that expensive expressions of one team never slow down another. Expressions whose
+// cost is known to be small are not counted.
+const (
+	// costPerSecond is about a quarter of a core, and costAtOnce one decision that is as dear as one can be.
+	costPerSecond, costAtOnce = float64(expression.DecisionLimit) / 4, float64(expression.DecisionLimit)
+	// maxShares is how many namespaces are remembered.
+	maxShares = 4096
+)
+
+// errBusy says that a namespace has taken its share. It may be another answer in a while.
+var errBusy = errors.New("it has to wait for its turn")
+
+// shares bound what each catalog namespace may take.
+type shares struct {
+	clock             clock.PassiveClock
+	perSecond, atOnce float64
+	mu                sync.Mutex
+	known             *lru.Cache
+}
+
+func newShares(clk clock.PassiveClock) *shares {
+	return &shares{clock: clk, perSecond: costPerSecond, atOnce: costAtOnce, known: lru.New(maxShares)}
+}
+
+// share is what is left for the Actions of one namespace. It implements expression.Meter.
+type share struct {
+	*shares
+	namespace string
+	// turn lets one expression run at a time.
+	turn chan struct{}
+
+	mine sync.Mutex
+	left float64
+	at   time.Time
+}
+
+// of gives the share of a namespace.
+func (s *shares) of(namespace string) *share {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if known, ok := s.known.Get(namespace); ok {
+		return known.(*share) //nolint:forcetypeassert // nothing else is put in
+	}
+	made := &share{shares: s, namespace: namespace, turn: make(chan struct{}, 1), left: s.atOnce, at: s.clock.Now()}
+	s.known.Add(namespace, made)
+	return made
+}
+
+// Begin implements expression.Meter.
+func (s *share) Begin(ctx context.Context) (done func(cost uint64), err error) {
+	select {
+	case s.turn <- struct{}{}:
+	case <-ctx.Done():
+		return nil, s.busy()
+	}
+	if s.take(0) <= 0 {
+		<-s.turn
+		return nil, s.busy()
+	}
+	return func(cost uint64) { s.take(float64(cost)); <-s.turn }, nil
+}
+
+// take takes a cost away, and gives what is left.
+func (s *share) take(cost float64) float64 {
+	s.mine.Lock()
+	defer s.mine.Unlock()
+	now := s.clock.Now()
+	passed := max(now.Sub(s.at), 0).Seconds()
+	s.left, s.at = min(s.left+passed*s.perSecond, s.atOnce)-cost, now
+	return s.left
+}
+
+func (s *share) busy() error {
+	return fmt.Errorf("the expressions for Actions in namespace %s take too much time, more than a quarter of a core, and %w: try again in a while, or let the author of the Action make them simpler",
+		s.namespace, errBusy)
+}
+
+// turns asks a share for one decision, and notes whether it was refused once.
+type turns struct {
+	*share
+	refused bool
+}
+
+// Begin implements expression.Meter.
+func (t *turns) Begin(ctx context.Context) (done func(cost uint64), err error) {
+	done, err = t.share.Begin(ctx)
+	t.refused = t.refused || err != nil
+	return done, err
+}
+
+// budget is that of one decision about an Action of a namespace.
+func (g *Gate) budget(namespace string) *expression.Budget {
+	return expression.NewBudget().Under(g.shares.of(namespace))
+}

@@ -1,0 +1,89 @@
+package gate
+
+import (
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	clocktesting "k8s.io/utils/clock/testing"
+
+	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/config"
+)
+
+// Both Actions have a rule whose cost depends on the groups of the requester, and is counted. That of burn is about as dear as a rule can be.
+const greedy = `
+apiVersion: signoff.dev/v1alpha1
+kind: Action
+metadata: {namespace: hostile, name: burn}
+spec:
+  title: Burn
+  rules:
+  - {name: burn, when: "requester.groups.all(a, requester.groups.all(b, requester.groups.all(c, a + b + c != 'x')))", effect: Allow}
+  execution: {serviceAccountName: a, steps: [{name: note, apply: {manifests: [{apiVersion: v1, kind: ConfigMap, metadata: {namespace: web, name: note}}]}}]}
+---
+apiVersion: signoff.dev/v1alpha1
+kind: Action
+metadata: {namespace: platform, name: deploy}
+spec:
+  title: Deploy
+  rules:
+  - {name: pairs, when: "requester.groups.all(a, requester.groups.all(b, a + b != 'x'))", effect: Allow}
+  execution: {serviceAccountName: a, steps: [{name: note, apply: {manifests: [{apiVersion: v1, kind: ConfigMap, metadata: {namespace: web, name: note}}]}}]}
+---
+apiVersion: signoff.dev/v1alpha1
+kind: Role
+metadata: {namespace: hostile, name: all}
+spec: {members: {users: [eve, alice]}, permissions: [{verbs: [request], actions: {names: ["*"]}}]}
+---
+apiVersion: signoff.dev/v1alpha1
+kind: Role
+metadata: {namespace: platform, name: all}
+spec: {members: {users: [eve, alice]}, permissions: [{verbs: [request], actions: {names: ["*"]}}]}
+`
+
+func greedyRequest(namespace, action string) *Subject {
+	s := asking("eve", action, "")
+	s.Spec.ActionRef.Namespace = namespace
+	for i := range 10 {
+		s.Requester.Groups = append(s.Requester.Groups, strings.Repeat("g", i+1))
+	}
+	return s
+}
+
+// TestShareOfANamespace: what one team's expressions cost is bounded all together, and others do not notice.
+func TestShareOfANamespace(t *testing.T) {
+	clk := clocktesting.NewFakeClock(monday)
+	g := gateOver(t, greedy, config.Default(), fakeFacts{}, clk)
+	g.shares.atOnce, g.shares.perSecond = 200_000, 100_000
+	burn := func() *Judgement { return g.Judge(t.Context(), greedyRequest("hostile", "burn"), monday) }
+	if j := burn(); j.Problem != nil || j.Volatile {
+		t.Fatalf("the first time there is enough: %+v", j.Problem)
+	}
+	cost := g.shares.atOnce - g.shares.of("hostile").take(0)
+	var all sync.WaitGroup
+	answered := make([]bool, 20)
+	for i := range answered {
+		all.Go(func() { answered[i] = burn().Problem == nil })
+	}
+	all.Wait()
+	if cost <= 0 || cost*20 < g.shares.atOnce {
+		t.Fatalf("one judgement costs %v, so that twenty cannot take all of %v: the test proves nothing", cost, g.shares.atOnce)
+	}
+	if spent := g.shares.atOnce - g.shares.of("hostile").take(0); spent > g.shares.atOnce+cost {
+		t.Errorf("many at once spent %v, although there were only %v", spent, g.shares.atOnce)
+	}
+	refused := burn()
+	if refused.Problem == nil || refused.Problem.Reason != v1alpha1.ReasonIndeterminate || !refused.Volatile ||
+		!strings.Contains(refused.Problem.Message, "for Actions in namespace hostile take too much time") {
+		t.Errorf("then nothing can be decided, and that may change by itself; got %+v", refused.Problem)
+	}
+	if j := g.Judge(t.Context(), greedyRequest("platform", "deploy"), monday); j.Problem != nil || j.Verdict.Effect != v1alpha1.EffectAllow {
+		t.Errorf("another team gets its answer; got %+v", j.Problem)
+	}
+	clk.Step(10 * time.Minute)
+	if j := burn(); j.Problem != nil {
+		t.Errorf("after a while there is enough again; got %+v", j.Problem)
+	}
+}

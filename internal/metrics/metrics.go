@@ -1,0 +1,89 @@
+// Package metrics tells Prometheus whether Signoff is fit to decide, and what it decided.
+package metrics
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"github.com/prometheus/client_golang/prometheus"
+	ctrlmetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
+
+	"github.com/signoff-dev/signoff/internal/gate"
+	"github.com/signoff-dev/signoff/internal/snapshot"
+)
+
+// Part says who judged.
+type Part string
+
+// The parts of a process that judge.
+const (
+	// Admission judges what is asked for before it is stored.
+	Admission Part = "admission"
+	// Controllers judge what is stored, until it starts.
+	Controllers Part = "controllers"
+)
+
+// unknown is the effect of a judgement that came to no verdict.
+const unknown = "Unknown"
+
+var (
+	judgements = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "signoff_judgements_total",
+		Help: "Judgements of requests, by who judged, by the strongest effect of the rules (Unknown: no verdict) and by the reason why the request cannot go ahead (empty: it can).",
+	}, []string{"part", "effect", "reason"})
+
+	synced = prometheus.NewDesc("signoff_snapshot_synced",
+		"1 where the process knows all governing objects; at 0 nothing is decided.", nil, nil)
+	invalid = prometheus.NewDesc("signoff_snapshot_invalid_objects",
+		"Governing objects that do not compile, by kind. Requests that they are about are refused or wait.", []string{"kind"}, nil)
+)
+
+// Judged counts a judgement.
+func Judged(part Part, j *gate.Judgement) {
+	effect, reason := unknown, ""
+	if j.Verdict != nil && !j.Verdict.Indeterminate() {
+		effect = string(j.Verdict.Effect)
+	}
+	if j.Problem != nil {
+		reason = j.Problem.Reason
+	}
+	judgements.WithLabelValues(string(part), effect, reason).Inc()
+}
+
+// health shows the snapshot of the process.
+type health struct {
+	store atomic.Pointer[snapshot.Store]
+}
+
+var (
+	shown    = &health{}
+	register sync.Once
+)
+
+// Show registers the metrics once, and shows from now on the snapshots of this store: a process has one, a test may make several.
+func Show(store *snapshot.Store) {
+	shown.store.Store(store)
+	register.Do(func() { ctrlmetrics.Registry.MustRegister(judgements, shown) })
+}
+
+// Describe implements prometheus.Collector.
+func (h *health) Describe(out chan<- *prometheus.Desc) {
+	out <- synced
+	out <- invalid
+}
+
+// Collect implements prometheus.Collector.
+func (h *health) Collect(out chan<- prometheus.Metric) {
+	store := h.store.Load()
+	if store == nil {
+		return
+	}
+	current, fit := store.Current(), 0.0
+	if current.Synced() {
+		fit = 1
+	}
+	out <- prometheus.MustNewConstMetric(synced, prometheus.GaugeValue, fit)
+	for kind, count := range current.Invalid() {
+		out <- prometheus.MustNewConstMetric(invalid, prometheus.GaugeValue, float64(count), kind)
+	}
+}

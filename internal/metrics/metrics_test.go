@@ -1,0 +1,76 @@
+package metrics
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/decision"
+	"github.com/signoff-dev/signoff/internal/gate"
+	"github.com/signoff-dev/signoff/internal/snapshot"
+)
+
+func TestHealth(t *testing.T) {
+	store := snapshot.NewStore(nil)
+	Show(store)
+	expect := func(reason, want string) {
+		t.Helper()
+		if err := testutil.CollectAndCompare(shown, strings.NewReader(want)); err != nil {
+			t.Errorf("%s\n%v", reason, err)
+		}
+	}
+	const heads = `# HELP signoff_snapshot_synced 1 where the process knows all governing objects; at 0 nothing is decided.
+# TYPE signoff_snapshot_synced gauge
+`
+	const invalidHeads = `# HELP signoff_snapshot_invalid_objects Governing objects that do not compile, by kind. Requests that they are about are refused or wait.
+# TYPE signoff_snapshot_invalid_objects gauge
+`
+	expect("Before everything has been read, nothing is decided.", heads+"signoff_snapshot_synced 0\n"+invalidHeads+
+		`signoff_snapshot_invalid_objects{kind="Action"} 0
+signoff_snapshot_invalid_objects{kind="ActionPolicy"} 0
+signoff_snapshot_invalid_objects{kind="Calendar"} 0
+signoff_snapshot_invalid_objects{kind="Role"} 0
+`)
+	store.Put(&v1alpha1.ActionPolicy{
+		ObjectMeta: metav1.ObjectMeta{Name: "broken"},
+		Spec:       v1alpha1.ActionPolicySpec{Rules: []v1alpha1.PolicyRule{{Name: "r", Effect: v1alpha1.PolicyDeny, When: "nonsense"}}},
+	})
+	store.MarkSynced()
+	store.Rebuild()
+	expect("A policy that does not compile is counted.", heads+"signoff_snapshot_synced 1\n"+invalidHeads+
+		`signoff_snapshot_invalid_objects{kind="Action"} 0
+signoff_snapshot_invalid_objects{kind="ActionPolicy"} 1
+signoff_snapshot_invalid_objects{kind="Calendar"} 0
+signoff_snapshot_invalid_objects{kind="Role"} 0
+`)
+}
+
+func TestJudged(t *testing.T) {
+	for name, tc := range map[string]struct {
+		reason       string
+		judgement    gate.Judgement
+		effect, code string
+	}{
+		"Allowed": {"What may run is counted by its effect.",
+			gate.Judgement{Verdict: &decision.Verdict{Effect: v1alpha1.EffectAllow}}, "Allow", ""},
+		"Indeterminate": {"A rule that could not be judged gives no verdict, whatever its effect would have been.",
+			gate.Judgement{
+				Verdict: &decision.Verdict{Effect: v1alpha1.EffectDeny, Errors: []decision.RuleError{{Rule: "r"}}},
+				Problem: &gate.Problem{Reason: v1alpha1.ReasonIndeterminate},
+			}, "Unknown", "Indeterminate"},
+		"NoVerdict": {"Who may not ask gets no verdict.",
+			gate.Judgement{Problem: &gate.Problem{Reason: v1alpha1.ReasonNotAuthorized}}, "Unknown", "NotAuthorized"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			counter := judgements.WithLabelValues(string(Admission), tc.effect, tc.code)
+			before := testutil.ToFloat64(counter)
+			Judged(Admission, &tc.judgement)
+			if got := testutil.ToFloat64(counter) - before; got != 1 {
+				t.Errorf("%s Counted %v times as %s, %q.", tc.reason, got, tc.effect, tc.code)
+			}
+		})
+	}
+}
