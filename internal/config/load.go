@@ -52,7 +52,7 @@ func decode(data []byte) (*Configuration, field.ErrorList, error) {
 		return nil, nil, err
 	}
 	for _, e := range errs {
-		if e.Field == "" {
+		if e.Field == strict.Root {
 			e.Field = "configuration"
 		}
 		if e.Type == field.ErrorTypeTypeInvalid {

@@ -143,7 +143,11 @@ func (g *governing) decode(ctx context.Context, kind *crdschema.Kind, content ma
 	parts := []string{kind.Name, untyped.GetNamespace(), untyped.GetName()}
 	g.name = strings.Join(slices.DeleteFunc(parts, func(part string) bool { return part == "" }), "/")
 	unknown, errs := kind.Check(ctx, content)
-	if errs = append(unknown, errs...); len(errs) > 0 {
+	switch {
+	case len(unknown) > 0:
+		// The rest may be wrong only because of them; the API server does not look at it either.
+		return unknown
+	case len(errs) > 0:
 		return errs
 	}
 	if g.object = newObject(kind.Name); g.object == nil {

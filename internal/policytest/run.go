@@ -108,6 +108,8 @@ func (r *Runner) file(ctx context.Context, path string) FileResult {
 	if len(out.Problems) > 0 {
 		out.Cases = nil
 	}
+	// What stands at the top of the file is wrong in every case.
+	out.Problems = slices.CompactFunc(out.Problems, func(a, b *manifest.Problem) bool { return a.Error() == b.Error() })
 	out.Cases = slices.DeleteFunc(out.Cases, func(c CaseResult) bool { return r.Only != nil && !r.Only.MatchString(c.Name) })
 	return out
 }

@@ -15,6 +15,9 @@ import (
 	"github.com/signoff-dev/signoff/internal/suggest"
 )
 
+// Root is the path of an error that is about the whole file.
+const Root = "document"
+
 // Decode reads JSON into a value of a struct type, and gives the fields that are unknown or of another type. Path is where the JSON stands;
 // nil: it is the whole file. Where a type does not fit, no unknown fields are given.
 func Decode(document []byte, into any, path *field.Path) (field.ErrorList, error) {
@@ -42,6 +45,8 @@ func typeError(err *json.UnmarshalTypeError, path *field.Path) *field.Error {
 // under gives the path of something that is written as a.b[0].c.
 func under(path *field.Path, name string) *field.Path {
 	switch {
+	case path == nil && name == "":
+		return field.NewPath(Root)
 	case path == nil:
 		return field.NewPath(name)
 	case name == "":
