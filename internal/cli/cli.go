@@ -29,8 +29,12 @@ type Program struct {
 	Clock clock.PassiveClock
 }
 
-// errNo ends a command whose answer is no, and has been given.
-var errNo = errors.New("no")
+var (
+	// errNo ends a command whose answer is no, and has been given.
+	errNo = errors.New("no")
+	// errSaid ends a command without an answer, which has been said.
+	errSaid = errors.New("said")
+)
 
 // Run runs the command that the arguments name, and gives the exit code.
 func (p *Program) Run(ctx context.Context, args []string) int {
@@ -45,6 +49,8 @@ func (p *Program) Run(ctx context.Context, args []string) int {
 		return exitYes
 	case errors.Is(err, errNo):
 		return exitNo
+	case errors.Is(err, errSaid):
+		return exitError
 	}
 	_, _ = fmt.Fprintln(p.IO.ErrOut, "error: "+err.Error())
 	return exitError
@@ -61,6 +67,7 @@ Nothing here changes anything: "test" needs no cluster, "explain" asks it by a d
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
-	root.AddCommand(p.test())
+	root.AddCommand(p.test(), p.explain(), p.canI(), p.whoCan(), p.version())
+	p.completion(root)
 	return root
 }

@@ -19,6 +19,21 @@ func observedText(o *policytest.Observed) string {
 	return page.indented("      ")
 }
 
+// text shows the answer to a request.
+func (e *Explained) text() string {
+	page := &page{}
+	page.line("%s, asked as %s", e.Request, loginText(e.Requester.Username, e.Requester.Groups))
+	if e.Note != "" {
+		page.line("Note: %s", e.Note)
+	}
+	if v := e.Verdict; v != nil {
+		page.line("Judged at: %s", expression.ShowTime(v.EvaluatedAt.UTC()))
+	}
+	page.explanation(&e.Explanation)
+	page.list("Warnings", e.Warnings)
+	return page.indented("")
+}
+
 // page is a text for people in the making.
 type page struct{ lines []string }
 
