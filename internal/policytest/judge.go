@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"k8s.io/apimachinery/pkg/util/validation/field"
+	"k8s.io/utils/clock"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/gate"
@@ -47,7 +48,7 @@ func (p *Policies) Judge(ctx context.Context, f *File, c *Case) (*Observed, fiel
 	}
 	request.Spec.Requester = &requester
 	world := p.worldOf(f, c)
-	out := &Observed{gate: gate.New(p.store, p.rules, world, p.operatorNamespace), subject: gate.SubjectOf(request)}
+	out := &Observed{gate: gate.New(p.store, p.rules, world, p.operatorNamespace, clock.RealClock{}), subject: gate.SubjectOf(request)}
 	out.subject.Explain = true
 	out.judgement = out.gate.Judge(ctx, out.subject, c.at)
 	out.judgement.Explain(ctx)
