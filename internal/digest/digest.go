@@ -4,22 +4,18 @@
 package digest
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"regexp"
 	"strings"
 
-	"github.com/gowebpki/jcs"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/canonical"
 )
 
 const (
-	// prefix says which hash it is.
-	prefix = "sha256:"
+	prefix = canonical.Prefix
 	// shortLength is how many hexadecimal digits people see, and the fewest that they may give.
 	shortLength = 8
 )
@@ -48,26 +44,21 @@ func Of(s Subject) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	canonical, err := encode(doc)
+	digest, err := canonical.SumOf(doc)
 	if err != nil {
 		return "", fmt.Errorf("failed to encode what the digest stands for: %w", err)
 	}
-	return sum(canonical), nil
+	return digest, nil
 }
 
 // OfAction returns the digest of what an Action says, leaving out its texts for people. It is an error if an Action cannot be
 // digested, so that it can be refused when it is written.
 func OfAction(action *v1alpha1.Action) (string, error) {
-	canonical, err := encode(withoutTexts(&action.Spec))
+	digest, err := canonical.SumOf(withoutTexts(&action.Spec))
 	if err != nil {
 		return "", fmt.Errorf("failed to encode the spec of the Action: %w", err)
 	}
-	return sum(canonical), nil
-}
-
-func sum(canonical []byte) string {
-	hash := sha256.Sum256(canonical)
-	return prefix + hex.EncodeToString(hash[:])
+	return digest, nil
 }
 
 // Short returns the beginning of a digest, for people.
@@ -76,30 +67,12 @@ func Short(digest string) string {
 	return digits[:min(len(digits), shortLength)]
 }
 
-var (
-	whole = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
-	given = regexp.MustCompile(`^(sha256:)?[0-9a-f]{8,64}$`)
-)
+var given = regexp.MustCompile(`^(sha256:)?[0-9a-f]{8,64}$`)
 
 // Matches reports whether what somebody gave, at least eight digits with or without "sha256:", is the beginning of the digest.
 func Matches(digest, prefixGiven string) bool {
-	if !whole.MatchString(digest) || !given.MatchString(prefixGiven) {
+	if !canonical.IsSum(digest) || !given.MatchString(prefixGiven) {
 		return false
 	}
 	return strings.HasPrefix(strings.TrimPrefix(digest, prefix), strings.TrimPrefix(prefixGiven, prefix))
-}
-
-// encode gives the canonical bytes of a document.
-func encode(doc any) ([]byte, error) {
-	if err := checkText(doc); err != nil {
-		return nil, err
-	}
-	raw, err := json.Marshal(doc)
-	if err != nil {
-		return nil, err
-	}
-	if err := checkNumbers(raw); err != nil {
-		return nil, err
-	}
-	return jcs.Transform(raw)
 }

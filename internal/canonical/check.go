@@ -1,42 +1,59 @@
-package digest
+package canonical
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"math"
 	"reflect"
+	"strconv"
 	"unicode/utf8"
 )
 
-// maxExact is the largest integer that every JSON implementation reads exactly.
-const maxExact = 1<<53 - 1
+// MaxInteger is the largest integer that every JSON implementation reads exactly.
+const MaxInteger = 1<<53 - 1
 
 var errText = errors.New("a text is not valid UTF-8")
 
-// checkNumbers refuses numbers that two readers could understand differently.
+// checkNumbers refuses numbers that two readers could understand differently. The JSON is valid: it comes from an encoder.
 func checkNumbers(raw []byte) error {
-	decoder := json.NewDecoder(bytes.NewReader(raw))
-	decoder.UseNumber()
-	for {
-		token, err := decoder.Token()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return fmt.Errorf("failed to read JSON: %w", err)
-		}
-		number, ok := token.(json.Number)
-		if !ok {
-			continue
-		}
-		value, err := number.Float64()
-		if err != nil || math.Abs(value) > maxExact {
-			return fmt.Errorf("the number %.40s is beyond ±(2^53-1): write it as text", number.String())
+	for i := 0; i < len(raw); {
+		switch c := raw[i]; {
+		case c == '"':
+			i += textLength(raw[i:])
+		case c == '-' || (c >= '0' && c <= '9'):
+			number := raw[i : i+numberLength(raw[i:])]
+			value, err := strconv.ParseFloat(string(number), 64)
+			if err != nil || math.Abs(value) > MaxInteger {
+				return fmt.Errorf("the number %.40s is beyond ±(2^53-1): write it as text", number)
+			}
+			i += len(number)
+		default:
+			i++
 		}
 	}
+	return nil
+}
+
+// textLength is the length of the text that JSON begins with, quotes included.
+func textLength(raw []byte) int {
+	for i := 1; i < len(raw); i++ {
+		switch raw[i] {
+		case '\\':
+			i++
+		case '"':
+			return i + 1
+		}
+	}
+	return len(raw)
+}
+
+// numberLength is the length of the number that JSON begins with.
+func numberLength(raw []byte) int {
+	if end := bytes.IndexAny(raw, ",]} \t\n\r"); end >= 0 {
+		return end
+	}
+	return len(raw)
 }
 
 // checkText refuses invalid UTF-8 anywhere in a document, which encoding/json would replace without a word.

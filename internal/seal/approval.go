@@ -1,0 +1,158 @@
+package seal
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/canonical"
+)
+
+// Approval is approval.v1: what is to be agreed to, by whom, and until when. Votes begin their chain at it.
+type Approval struct {
+	Common
+	Name string `json:"name,omitempty"`
+	UID  string `json:"uid,omitempty"`
+	// Request is the request that is to be agreed to.
+	Request Reference `json:"request,omitzero"`
+	Action  Reference `json:"action,omitzero"`
+	Stage   Stage     `json:"stage,omitzero"`
+	Digest  string    `json:"digest,omitempty"`
+	// OpenedAt and ClosesAt are in milliseconds.
+	OpenedAt     int64         `json:"opened,omitempty"`
+	ClosesAt     int64         `json:"closes,omitempty"`
+	Requirements []Requirement `json:"requirements,omitempty"`
+	Review       bool          `json:"review,omitempty"`
+	// Shown is the hash of what approvers read. The text itself is not in the seal, because seals are shown in audit logs.
+	Shown string `json:"shown,omitempty"`
+}
+
+// Reference names an object. Its namespace is left out where it is that of the payload.
+type Reference struct {
+	Namespace string `json:"namespace,omitempty"`
+	Name      string `json:"name,omitempty"`
+	UID       string `json:"uid,omitempty"`
+}
+
+// Stage is a stage, and the ActionPolicy that defines it. Empty: the Action does.
+type Stage struct {
+	Name   string `json:"name,omitempty"`
+	Policy string `json:"policy,omitempty"`
+}
+
+// Requirement is one demand of a stage. All its lists are sets.
+type Requirement struct {
+	Name            string   `json:"name,omitempty"`
+	Count           int32    `json:"count,omitempty"`
+	Users           []string `json:"users,omitempty"`
+	Groups          []string `json:"groups,omitempty"`
+	Teams           []string `json:"teams,omitempty"`
+	ServiceAccounts []string `json:"serviceAccounts,omitempty"`
+	Roles           []string `json:"roles,omitempty"`
+	LeadsOf         []string `json:"leadsOf,omitempty"`
+}
+
+// shown is what approvers read. It is closed, as payloads are.
+type shown struct {
+	Requester Identity `json:"requester,omitzero"`
+	Summary   []string `json:"summary,omitempty"`
+	Plan      []change `json:"plan,omitempty"`
+	Reason    string   `json:"reason,omitempty"`
+	For       string   `json:"for,omitempty"`
+	Needs     string   `json:"needs,omitempty"`
+	Expires   string   `json:"expires,omitempty"`
+}
+
+type change struct {
+	Step      string   `json:"step,omitempty"`
+	Operation string   `json:"operation,omitempty"`
+	Object    string   `json:"object,omitempty"`
+	Fields    []string `json:"fields,omitempty"`
+}
+
+var changeFields = all("step", "operation", "object", "fields")
+
+var approvalFields = knownOf[v1alpha1.ApprovalSpec](
+	all("requestRef.name", "requestRef.uid", "actionRef.namespace", "actionRef.name", "stage.name", "stage.policy",
+		"digest", "summary", "reason", "for", "needs", "expires", "expiresAt", "review").
+		under("plan[]", changeFields).
+		under("requester", identityFields).
+		under("requirements[]", all("name", "count").
+			under("approvers", all("users", "groups", "teams", "serviceAccounts", "roles", "leadsOf"))).
+		but("vote", "it is never stored; what it says becomes an entry of votes").
+		but("votes", "each comes later and has a seal of its own, vote.v1"))
+
+// Type is approval.v1.
+func (*Approval) Type() Type { return TypeApproval }
+
+func (p *Approval) check() error {
+	var m missing
+	m.add(p.Common.check())
+	m.text("namespace", p.Namespace)
+	m.text("name", p.Name)
+	m.text("uid", p.UID)
+	m.text("request.name", p.Request.Name)
+	m.text("request.uid", p.Request.UID)
+	m.text("action.namespace", p.Action.Namespace)
+	m.text("action.name", p.Action.Name)
+	m.text("stage.name", p.Stage.Name)
+	m.sum("digest", p.Digest)
+	m.sum("shown", p.Shown)
+	m.number("opened", p.OpenedAt)
+	m.number("closes", p.ClosesAt)
+	if len(p.Requirements) == 0 {
+		m.add(errors.New("requirements are missing"))
+	}
+	return m.err()
+}
+
+// ApprovalPayload builds approval.v1 from an Approval that the API server has given its uid.
+func ApprovalPayload(ap *v1alpha1.Approval, s Stamp) (*Approval, error) {
+	spec := &ap.Spec
+	if err := approvalFields.check(TypeApproval, spec); err != nil {
+		return nil, err
+	}
+	var m millis
+	texts, err := canonical.SumOf(shown{
+		Requester: identity(&spec.Requester), Summary: spec.Summary, Plan: changes(spec.Plan),
+		Reason: spec.Reason, For: spec.For, Needs: spec.Needs, Expires: spec.Expires,
+	})
+	if err != nil {
+		m.add(fmt.Errorf("failed to encode what approvers read: %w", err))
+	}
+	return built(&Approval{
+		Common:       s.common(&m, approvals, ap.Namespace),
+		Name:         ap.Name,
+		UID:          string(ap.UID),
+		Request:      Reference{Name: spec.RequestRef.Name, UID: string(spec.RequestRef.UID)},
+		Action:       Reference{Namespace: spec.ActionRef.Namespace, Name: spec.ActionRef.Name},
+		Stage:        Stage{spec.Stage.Name, spec.Stage.Policy},
+		Digest:       spec.Digest,
+		OpenedAt:     m.of("creationTimestamp", ap.CreationTimestamp.Time),
+		ClosesAt:     m.of("expiresAt", spec.ExpiresAt.Time),
+		Requirements: requirements(spec.Requirements),
+		Review:       spec.Review,
+		Shown:        texts,
+	}, &m)
+}
+
+func requirements(list []v1alpha1.Requirement) []Requirement {
+	out := make([]Requirement, 0, len(list))
+	for i := range list {
+		who := &list[i].Approvers
+		out = append(out, Requirement{
+			Name: list[i].Name, Count: list[i].Count,
+			Users: sorted(who.Users), Groups: sorted(who.Groups), Teams: sorted(who.Teams),
+			ServiceAccounts: sorted(who.ServiceAccounts), Roles: sorted(who.Roles), LeadsOf: sorted(who.LeadsOf),
+		})
+	}
+	return out
+}
+
+func changes(list []v1alpha1.PlannedChange) []change {
+	out := make([]change, 0, len(list))
+	for _, c := range list {
+		out = append(out, change{c.Step, c.Operation, c.Object, c.Fields})
+	}
+	return out
+}

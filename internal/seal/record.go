@@ -1,0 +1,212 @@
+package seal
+
+import (
+	"fmt"
+
+	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/canonical"
+)
+
+// Record is record.v1: what was executed, and how it ended.
+type Record struct {
+	Common
+	Name           string           `json:"name,omitempty"`
+	UID            string           `json:"uid,omitempty"`
+	Request        Reference        `json:"request,omitzero"`
+	Action         Reference        `json:"action,omitzero"`
+	Requester      Identity         `json:"requester,omitzero"`
+	ServiceAccount string           `json:"serviceAccount,omitempty"`
+	Digest         string           `json:"digest,omitempty"`
+	ClaimedAt      int64            `json:"claimedAt,omitempty"`
+	Approvals      []ApprovalPassed `json:"approvals,omitempty"`
+	// Plan is the hash of what the steps were to do. The text itself is not in the seal, because seals are shown in audit logs.
+	Plan       string     `json:"plan,omitempty"`
+	Timeout    string     `json:"timeout,omitempty"`
+	Steps      []Step     `json:"steps,omitempty"`
+	Progress   []Progress `json:"progress,omitempty"`
+	Outcome    string     `json:"outcome,omitempty"`
+	Message    string     `json:"message,omitempty"`
+	FinishedAt int64      `json:"finishedAt,omitempty"`
+}
+
+// ApprovalPassed is a stage that approved.
+type ApprovalPassed struct {
+	Name       string   `json:"name,omitempty"`
+	UID        string   `json:"uid,omitempty"`
+	Stage      Stage    `json:"stage,omitzero"`
+	ApprovedBy []string `json:"approvedBy,omitempty"`
+}
+
+// Step is a step with everything filled in.
+type Step struct {
+	Name    string   `json:"name,omitempty"`
+	Writes  []Write  `json:"writes,omitempty"`
+	WaitFor *WaitFor `json:"waitFor,omitempty"`
+	Timeout string   `json:"timeout,omitempty"`
+}
+
+// Write is one write to the API server.
+type Write struct {
+	Operation    string `json:"operation,omitempty"`
+	APIVersion   string `json:"apiVersion,omitempty"`
+	Kind         string `json:"kind,omitempty"`
+	Namespace    string `json:"namespace,omitempty"`
+	Name         string `json:"name,omitempty"`
+	FieldManager string `json:"fieldManager,omitempty"`
+	Conflicts    string `json:"conflicts,omitempty"`
+	// Body is the hash of what is sent.
+	Body string `json:"body,omitempty"`
+}
+
+// WaitFor is what is waited for after a step.
+type WaitFor struct {
+	Status     string `json:"status,omitempty"`
+	Expression string `json:"expression,omitempty"`
+}
+
+// Progress is how far a step has come.
+type Progress struct {
+	Name       string `json:"name,omitempty"`
+	State      string `json:"state,omitempty"`
+	Message    string `json:"message,omitempty"`
+	StartedAt  int64  `json:"startedAt,omitempty"`
+	FinishedAt int64  `json:"finishedAt,omitempty"`
+	Basis      string `json:"basis,omitempty"`
+}
+
+// recordBody is the part of a Record that is looked at field by field.
+type recordBody struct {
+	Spec   v1alpha1.RecordSpec   `json:"spec"`
+	Status v1alpha1.RecordStatus `json:"status"`
+}
+
+var recordFields = knownOf[recordBody](cover{}.
+	under("spec", all("requestRef.namespace", "requestRef.name", "requestRef.uid", "actionRef.namespace", "actionRef.name",
+		"serviceAccountName", "digest", "claimedAt", "timeout").
+		under("requester", identityFields).
+		under("approvals[]", all("name", "uid", "stage.name", "stage.policy", "approvedBy")).
+		under("plan[]", changeFields).
+		under("steps[]", all("name", "timeout", "waitFor.status", "waitFor.expression").
+			under("writes[]", all("operation", "body", "fieldManager", "conflicts",
+				"object.apiVersion", "object.kind", "object.namespace", "object.name")))).
+	under("status", all("outcome", "message", "finishedAt").
+		under("steps[]", all("name", "state", "message", "startedAt", "finishedAt", "basis")).
+		but("observedGeneration", "it is about the bookkeeping of the API server, not about the execution")))
+
+// Type is record.v1.
+func (*Record) Type() Type { return TypeRecord }
+
+func (p *Record) check() error {
+	var m missing
+	m.add(p.Common.check())
+	m.text("namespace", p.Namespace)
+	m.text("name", p.Name)
+	m.text("uid", p.UID)
+	m.text("request.namespace", p.Request.Namespace)
+	m.text("request.name", p.Request.Name)
+	m.text("request.uid", p.Request.UID)
+	m.text("action.namespace", p.Action.Namespace)
+	m.text("action.name", p.Action.Name)
+	if p.Digest != "" {
+		m.sum("digest", p.Digest)
+	}
+	if p.Plan != "" {
+		m.sum("plan", p.Plan)
+	}
+	for _, step := range p.Steps {
+		for _, write := range step.Writes {
+			m.sum("body of step "+step.Name, write.Body)
+		}
+		if step.WaitFor != nil && *step.WaitFor == (WaitFor{}) {
+			m.add(fmt.Errorf("step %s waits for nothing", step.Name))
+		}
+	}
+	return m.err()
+}
+
+// RecordPayload builds record.v1 from a Record.
+func RecordPayload(r *v1alpha1.Record, s Stamp) (*Record, error) {
+	spec, status := &r.Spec, &r.Status
+	if err := recordFields.check(TypeRecord, recordBody{*spec, *status}); err != nil {
+		return nil, err
+	}
+	var m millis
+	p := &Record{
+		Common:         s.common(&m, records, r.Namespace),
+		Name:           r.Name,
+		UID:            string(r.UID),
+		Request:        Reference{spec.RequestRef.Namespace, spec.RequestRef.Name, string(spec.RequestRef.UID)},
+		Action:         Reference{Namespace: spec.ActionRef.Namespace, Name: spec.ActionRef.Name},
+		Requester:      identity(&spec.Requester),
+		ServiceAccount: spec.ServiceAccountName,
+		Digest:         spec.Digest,
+		ClaimedAt:      m.of("claimedAt", spec.ClaimedAt.Time),
+		Approvals:      passed(spec.Approvals),
+		Plan:           m.plan(spec.Plan),
+		Timeout:        string(spec.Timeout),
+		Steps:          m.steps(spec.Steps),
+		Progress:       m.progress(status.Steps),
+		Outcome:        string(status.Outcome),
+		Message:        status.Message,
+		FinishedAt:     m.at("finishedAt", status.FinishedAt),
+	}
+	return built(p, &m)
+}
+
+func passed(list []v1alpha1.RecordedApproval) []ApprovalPassed {
+	out := make([]ApprovalPassed, 0, len(list))
+	for _, a := range list {
+		out = append(out, ApprovalPassed{a.Name, string(a.UID), Stage{a.Stage.Name, a.Stage.Policy}, a.ApprovedBy})
+	}
+	return out
+}
+
+func (m *millis) plan(list []v1alpha1.PlannedChange) string {
+	if len(list) == 0 {
+		return ""
+	}
+	sum, err := canonical.SumOf(changes(list))
+	m.add(err)
+	return sum
+}
+
+func (m *millis) steps(list []v1alpha1.RenderedStep) []Step {
+	out := make([]Step, 0, len(list))
+	for i := range list {
+		step := Step{Name: list[i].Name, Timeout: string(list[i].Timeout)}
+		if w := list[i].WaitFor; w != nil {
+			step.WaitFor = &WaitFor{string(w.Status), w.Expression}
+		}
+		for j := range list[i].Writes {
+			step.Writes = append(step.Writes, m.write(&list[i].Writes[j]))
+		}
+		out = append(out, step)
+	}
+	return out
+}
+
+func (m *millis) write(w *v1alpha1.RenderedWrite) Write {
+	body := ""
+	// An empty body would be encoded as null.
+	if len(w.Body.Raw) > 0 {
+		sum, err := canonical.SumOf(rawJSON(w.Body.Raw))
+		m.add(err)
+		body = sum
+	}
+	return Write{
+		Operation: string(w.Operation), APIVersion: w.Object.APIVersion, Kind: w.Object.Kind, Namespace: w.Object.Namespace,
+		Name: w.Object.Name, FieldManager: w.FieldManager, Conflicts: string(w.Conflicts), Body: body,
+	}
+}
+
+func (m *millis) progress(list []v1alpha1.StepStatus) []Progress {
+	out := make([]Progress, 0, len(list))
+	for i := range list {
+		s := &list[i]
+		out = append(out, Progress{
+			Name: s.Name, State: string(s.State), Message: s.Message, Basis: s.Basis,
+			StartedAt: m.at("startedAt", s.StartedAt), FinishedAt: m.at("finishedAt", s.FinishedAt),
+		})
+	}
+	return out
+}
