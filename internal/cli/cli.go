@@ -40,9 +40,6 @@ var (
 func (p *Program) Run(ctx context.Context, args []string) int {
 	root := p.root()
 	root.SetArgs(args)
-	root.SetIn(p.IO.In)
-	root.SetOut(p.IO.Out)
-	root.SetErr(p.IO.ErrOut)
 	err := root.ExecuteContext(ctx)
 	switch {
 	case err == nil:
@@ -67,6 +64,10 @@ Nothing here changes anything: "test" needs no cluster, "explain" asks it by a d
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
+	// The commands for completion keep where they write when they are made.
+	root.SetIn(p.IO.In)
+	root.SetOut(p.IO.Out)
+	root.SetErr(p.IO.ErrOut)
 	root.AddCommand(p.test(), p.explain(), p.canI(), p.whoCan(), p.version())
 	p.completion(root)
 	return root

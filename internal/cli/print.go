@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
+	"unicode"
 
 	"sigs.k8s.io/yaml"
 )
@@ -23,6 +25,24 @@ func checkOutput(output string, accepted ...string) error {
 		return nil
 	}
 	return fmt.Errorf("failed to read -o %q: it is one of %s", output, strings.Join(slices.DeleteFunc(accepted, func(s string) bool { return s == "" }), ", "))
+}
+
+// safe escapes what a terminal would act on: names and messages are somebody else's.
+func safe(text string) string {
+	text = strings.ToValidUTF8(text, "\ufffd")
+	harmless := func(r rune) bool { return r == '\n' || unicode.IsGraphic(r) }
+	if !strings.ContainsFunc(text, func(r rune) bool { return !harmless(r) }) {
+		return text
+	}
+	out := &strings.Builder{}
+	for _, r := range text {
+		if harmless(r) {
+			out.WriteRune(r)
+			continue
+		}
+		out.WriteString(strings.Trim(strconv.QuoteRune(r), "'"))
+	}
+	return out.String()
 }
 
 // print prints the answer with this number, for people or for programs.
@@ -44,7 +64,7 @@ func (p *Program) print(output string, number int, value any, text func() string
 			out = "---\n" + out
 		}
 	default:
-		if out = text(); number > 0 {
+		if out = safe(text()); number > 0 {
 			out = "\n" + out
 		}
 	}

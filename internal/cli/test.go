@@ -69,8 +69,8 @@ func (p *Program) runTests(ctx context.Context, o *testOptions, paths []string) 
 	if o.verbose {
 		show = observedText
 	}
-	if err := report.Write(p.IO.Out, show); err != nil {
-		return fmt.Errorf("failed to write the report: %w", err)
+	if err := p.print(outputText, 0, nil, func() string { return report.Text(show) }); err != nil {
+		return err
 	}
 	if o.junit != "" {
 		if err := writeFile(o.junit, report.JUnit); err != nil {

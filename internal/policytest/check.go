@@ -173,12 +173,15 @@ func (e *Expect) check(path *field.Path) field.ErrorList {
 		_, wrong := timeAt(e.NextChange, path.Child("nextChange"))
 		errs = append(errs, wrong...)
 	}
+	return append(errs, e.checkMay(path.Child("may"))...)
+}
+
+func (e *Expect) checkMay(path *field.Path) field.ErrorList {
+	var errs field.ErrorList
 	for _, what := range slices.Sorted(maps.Keys(e.May)) {
-		switch {
-		case what == mayApprove || what == mayReview || what == mayCancel:
-		case strings.HasPrefix(what, "action/") || strings.HasPrefix(what, "policy/"):
-		default:
-			errs = append(errs, field.NotSupported(path.Child("may").Key(what), what,
+		isStage := strings.HasPrefix(what, "action/") || strings.HasPrefix(what, "policy/")
+		if !isStage && what != mayApprove && what != mayReview && what != mayCancel {
+			errs = append(errs, field.NotSupported(path.Key(what), what,
 				[]string{mayApprove, mayCancel, mayReview, "action/<stage>", "policy/<policy>/<stage>"}))
 		}
 	}

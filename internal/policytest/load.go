@@ -81,7 +81,7 @@ func (f *File) configuration() (*config.Configuration, []*manifest.Problem) {
 	cfg := config.Default()
 	if f.Configuration != "" {
 		path := f.beside(f.Configuration)
-		data, err := os.ReadFile(path)
+		data, err := os.ReadFile(path) //nolint:gosec // a test file names the files that it is about
 		if err != nil {
 			return nil, []*manifest.Problem{f.document.At(field.Invalid(field.NewPath("configuration"), f.Configuration, reasonOf(err)))}
 		}
@@ -119,25 +119,36 @@ func (f *File) objects() ([]*manifest.Document, []*manifest.Problem) {
 			problems = append(problems, f.document.At(field.Invalid(path, pattern, err.Error())))
 		}
 		for _, name := range files {
-			if seen[name] || isTestFile(name) && name != f.beside(pattern) {
+			if seen[name] {
 				continue
 			}
 			seen[name] = true
-			read, err := readFile(name)
-			var problem *manifest.Problem
-			switch {
-			case errors.As(err, &problem):
-				problems = append(problems, problem)
-			case err != nil:
-				problems = append(problems, f.document.At(field.Invalid(path, pattern, reasonOf(err))))
-			}
-			if name != f.beside(pattern) {
-				read = slices.DeleteFunc(read, isNoObject)
-			}
+			read, problem := f.readObjects(name, pattern, path)
 			documents = append(documents, read...)
+			problems = append(problems, problem...)
 		}
 	}
 	return documents, problems
+}
+
+// readObjects reads a file of objects that a pattern, or its own name, names.
+func (f *File) readObjects(name, pattern string, path *field.Path) ([]*manifest.Document, []*manifest.Problem) {
+	byPattern := name != f.beside(pattern)
+	if byPattern && isTestFile(name) {
+		return nil, nil
+	}
+	documents, err := readFile(name)
+	var problem *manifest.Problem
+	switch {
+	case errors.As(err, &problem):
+		return nil, []*manifest.Problem{problem}
+	case err != nil:
+		return nil, []*manifest.Problem{f.document.At(field.Invalid(path, pattern, reasonOf(err)))}
+	}
+	if byPattern {
+		documents = slices.DeleteFunc(documents, isNoObject)
+	}
+	return documents, nil
 }
 
 // isNoObject tells documents that are nothing of Kubernetes.
@@ -147,7 +158,7 @@ func isNoObject(document *manifest.Document) bool {
 }
 
 func readFile(name string) ([]*manifest.Document, error) {
-	data, err := os.ReadFile(name)
+	data, err := os.ReadFile(name) //nolint:gosec // a test file names the files that it is about
 	if err != nil {
 		return nil, err
 	}

@@ -2,12 +2,11 @@ package policytest
 
 import (
 	"fmt"
-	"io"
 	"strings"
 )
 
-// Write writes what came, a line for each case that failed, and a summary. With show, every case has a line, and what show writes of it.
-func (r *Report) Write(to io.Writer, show func(*Observed) string) error {
+// Text says what came: a line for each case that failed, and a summary. With show, every case has a line, and what show says of it.
+func (r *Report) Text(show func(*Observed) string) string {
 	text := &strings.Builder{}
 	for i := range r.Files {
 		r.Files[i].write(text, show)
@@ -17,8 +16,7 @@ func (r *Report) Write(to io.Writer, show func(*Observed) string) error {
 	if unreadable > 0 {
 		fmt.Fprintf(text, ", %s could not be read", plural(unreadable, "file"))
 	}
-	_, err := io.WriteString(to, text.String()+"\n")
-	return err
+	return text.String() + "\n"
 }
 
 func (f *FileResult) write(text *strings.Builder, show func(*Observed) string) {

@@ -62,7 +62,7 @@ func golden(t *testing.T, name, got string) {
 // TestShop runs a file that uses everything, and whose cases all pass.
 func TestShop(t *testing.T) {
 	report := run(t, "testdata/shop")
-	got := text(t, func(to io.Writer) error { return report.Write(to, nil) })
+	got := report.Text(nil)
 	if want := "21 cases in 1 file: 21 passed, 0 failed\n"; got != want {
 		t.Errorf("got\n%swant\n%s", got, want)
 	}
@@ -71,7 +71,7 @@ func TestShop(t *testing.T) {
 // TestFailures shows that each expectation can fail, and what is then said.
 func TestFailures(t *testing.T) {
 	report := run(t, "testdata/broken/failing.yaml", "testdata/broken/refused.yaml")
-	golden(t, "failures.txt", text(t, func(to io.Writer) error { return report.Write(to, nil) }))
+	golden(t, "failures.txt", report.Text(nil))
 	golden(t, "failures.xml", text(t, report.JUnit))
 }
 
@@ -99,7 +99,7 @@ func TestUnreadable(t *testing.T) {
 	write("g_test.yaml", strings.Replace(good, "[a.yaml]", "[empty.yaml]", 1)+"- name: two\n  request: {spec: {inpts: {}}}\n  expect: {effect: Deny}\n")
 	write("h_test.yaml", strings.NewReplacer("[a.yaml]", "[empty.yaml]", "{spec: {}}", "{specc: {}}").Replace(good)+"- name: two\n  expect: {effect: Deny}\n")
 	report := run(t, ".")
-	got := text(t, func(to io.Writer) error { return report.Write(to, nil) })
+	got := report.Text(nil)
 	want := `ERROR a_test.yaml:3: objects[0]: Invalid value: "missing.yaml": there is no such file
 ERROR a_test.yaml:3: objects[1]: Invalid value: "none-*.yaml": there is no such file
 ERROR syntax.yaml:1: failed to parse YAML: did not find expected node content
