@@ -191,7 +191,9 @@ func namespaceOf(t *steps.Touched) string {
 	return t.Object.Namespace
 }
 
-func isNamespace(ref *v1alpha1.ObjectReference) bool { return ref.APIVersion == "v1" && ref.Kind == "Namespace" }
+func isNamespace(ref *v1alpha1.ObjectReference) bool {
+	return ref.APIVersion == "v1" && ref.Kind == "Namespace"
+}
 
 func (p *planned) inNamespace(ctx context.Context, selector labels.Selector, namespace string) (bool, error) {
 	if selector == nil {
