@@ -2,6 +2,7 @@ package gate
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -162,10 +163,11 @@ func (d *decided) hidden(ctx context.Context, variable, who string) string {
 	return ""
 }
 
-// errorText says why a rule could not be judged, without what the requester may not read.
+// errorText says why a rule could not be judged, without what the requester may not read. That something could not be read says nothing of what
+// is in it.
 func (d *decided) errorText(failed decision.RuleError, to *expression.Listener) string {
 	program := d.programOf(failed.Rule)
-	if program == nil {
+	if program == nil || errors.Is(failed.Err, errUnread) {
 		return failed.Err.Error()
 	}
 	for i := range d.run.facts {
