@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -184,8 +186,23 @@ func (r *run) readList(ctx context.Context, f fact) *Problem {
 	for i := range list.Items {
 		items[i] = list.Items[i].Object
 	}
-	r.note(f, items, list.GetResourceVersion())
+	r.note(f, items, listVersion(items))
 	return nil
+}
+
+// listVersion stands for the objects of a list: that of the newest, and how many there are. The version that the API server gives a list grows
+// with every write to anything, our own included: a verdict that named it would never be twice the same.
+func listVersion(items []any) string {
+	newest := "0"
+	for _, item := range items {
+		object, _ := item.(map[string]any)
+		version, _, _ := unstructured.NestedString(object, "metadata", "resourceVersion")
+		// They are numbers that grow, see KEP-5504.
+		if cmp.Or(cmp.Compare(len(version), len(newest)), cmp.Compare(version, newest)) > 0 {
+			newest = version
+		}
+	}
+	return fmt.Sprintf("%s (%d)", newest, len(items))
 }
 
 // Missing tells that an object does not exist. An API server that no longer serves the kind also answers "not found", and says nothing
