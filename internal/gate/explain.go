@@ -145,7 +145,7 @@ func (d *decided) hidden(ctx context.Context, variable, who string) string {
 	rights, able := d.run.gate.facts.(Rights)
 	for i := range d.run.facts {
 		f := &d.run.facts[i]
-		if f.name != variable {
+		if f.name != variable || f.own {
 			continue
 		}
 		name := f.query.String()

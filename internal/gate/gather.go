@@ -31,6 +31,8 @@ type fact struct {
 	query Query
 	// missing says that the object does not exist, trusted that the Action accepts that the requester can change it.
 	missing, trusted bool
+	// own says that it is about nobody but the requester, who may see it whatever else they may read.
+	own bool
 }
 
 // maxFacts is how many facts the API stores.
@@ -91,7 +93,7 @@ func (r *run) readNamespace(ctx context.Context, name string) *Problem {
 	delete(metadata, "resourceVersion")
 	query := Query{ObjectReference: v1alpha1.ObjectReference{APIVersion: "v1", Kind: "Namespace", Name: name}}
 	r.note(fact{name: varNamespace, query: query, trusted: r.out.Action.Target.Trusted}, map[string]any{"metadata": metadata}, version)
-	r.out.Facts[len(r.out.Facts)-1].ReadAs = ""
+	r.readByOperator()
 	return nil
 }
 
@@ -129,6 +131,9 @@ func (r *run) note(f fact, value any, version string) {
 	r.out.Facts = append(r.out.Facts, recorded)
 }
 
+// readByOperator says that the last fact was read by the operator itself.
+func (r *run) readByOperator() { r.out.Facts[len(r.out.Facts)-1].ReadAs = "" }
+
 func (r *run) known(name string) bool {
 	return slices.ContainsFunc(r.facts, func(f fact) bool { return f.name == name })
 }
@@ -147,6 +152,9 @@ func (r *run) lookUp(ctx context.Context, wanted func(*catalog.Lookup) bool) *Pr
 }
 
 func (r *run) readLookup(ctx context.Context, lookup *catalog.Lookup) *Problem {
+	if lookup.Executions != nil {
+		return r.readExecutions(ctx, lookup)
+	}
 	query, err := r.lookupQuery(ctx, lookup)
 	if err != nil {
 		return &Problem{Reason: v1alpha1.ReasonIndeterminate, Message: fmt.Sprintf("cannot tell what lookup %s is: %v", lookup.Name, err)}
