@@ -105,7 +105,7 @@ func (d *decided) during(rule *catalog.Rule, vars *expression.Vars) (expression.
 	}
 	out := expression.Reasons{Because: []string{fmt.Sprintf("calendar %s is open", rule.During)}}
 	if at, ok := calendar.Ends(now); ok {
-		out.Because[0] += " until " + expression.ShowTime(at)
+		out.Because[0] += " until " + expression.ShowEnd(at)
 		out.Differ = []string{"from " + expression.ShowTime(at) + " " + itWouldNotApply}
 	}
 	return out, true
@@ -234,6 +234,19 @@ func sentences(found expression.Reasons) []string {
 	return lines
 }
 
+// timed tells whether time alone could change the answer of a rule.
+func (d *decided) timed(rule *catalog.Rule) bool {
+	if rule.Name == defaultRule {
+		return slices.ContainsFunc(d.rules.Own, func(own catalog.Rule) bool { return d.timed(&own) })
+	}
+	if rule.During != "" || rule.When == nil {
+		return rule.During != ""
+	}
+	return rule.When.Uses("now") || slices.ContainsFunc(d.run.out.Action.Lookups, func(l *catalog.Lookup) bool {
+		return l.Executions != nil && rule.When.Uses(l.Name)
+	})
+}
+
 // until says when a rule that time bounds ends.
 func (d *decided) until(rule *catalog.Rule) string {
 	if rule.During == "" {
@@ -244,7 +257,7 @@ func (d *decided) until(rule *catalog.Rule) string {
 		return ""
 	}
 	if at, ok := calendar.Ends(d.run.out.Now); ok {
-		return " until " + expression.ShowTime(at)
+		return " until " + expression.ShowEnd(at)
 	}
 	return ""
 }
@@ -284,4 +297,3 @@ func AuditRules(j *Judgement) string {
 
 // maxAudit bounds an annotation of the audit log.
 const maxAudit = 1024
-
