@@ -33,7 +33,7 @@ help: ## Print this list.
 .PHONY: demo
 demo: ## Play the first story on a real control plane, with real kubectl as several people; KEEP=1 leaves it running.
 	@dir=$$($(CONTROLPLANE)) && mkdir -p bin && \
-	$(STEP) "compiling the demo" env $(STATIC) $(GO) build $(STRIPPED) -o bin/ . ./test/demo && \
+	$(STEP) "compiling the demo" env $(STATIC) $(GO) build $(STRIPPED) -o bin/ . ./cmd/kubectl-signoff ./test/demo && \
 	KUBEBUILDER_ASSETS="$$dir" bin/demo
 
 .PHONY: test
@@ -53,8 +53,8 @@ fuzz: ## Run every fuzz target for FUZZ_TIME.
 	@FUZZ_TIME=$(FUZZ_TIME) sh hack/fuzz
 
 .PHONY: build
-build: ## Build the operator into bin/signoff.
-	@mkdir -p bin && $(STEP) "compiling the operator" env $(STATIC) $(GO) build $(STRIPPED) -o bin/ .
+build: ## Build the operator into bin/signoff, and the plugin of kubectl into bin/kubectl-signoff.
+	@mkdir -p bin && $(STEP) "compiling the operator and the plugin" env $(STATIC) $(GO) build $(STRIPPED) -o bin/ . ./cmd/kubectl-signoff
 
 .PHONY: generate
 generate: ## Write everything that is made from the code: deep copies, CRDs, RBAC, the API reference.

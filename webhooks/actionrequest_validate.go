@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"time"
 
 	admissionv1 "k8s.io/api/admission/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -58,7 +57,7 @@ func (w *actionRequests) create(ctx context.Context, req *admission.Request, req
 		return forbidden(v1alpha1.ReasonNotStamped, "the request was not stamped by Signoff, or another webhook changed the stamp. Nothing was stored.")
 	}
 	now, errs := w.time(req, request)
-	if errs = append(append(errs, times(&request.Spec, now)...), tooManyLabels(request.Labels, nil)...); len(errs) > 0 {
+	if errs = append(append(errs, gate.CheckTimes(&request.Spec, now)...), tooManyLabels(request.Labels, nil)...); len(errs) > 0 {
 		return invalid(req, request.Name, errs)
 	}
 	subject := gate.SubjectOf(request)
@@ -80,22 +79,6 @@ func (w *actionRequests) answer(ctx context.Context, req *admission.Request, jud
 		return explained(ctx, req, forbidden(problem.Reason, message), judgement)
 	}
 	return admission.Allowed("").WithWarnings(w.Gate.Warnings(judgement, subject)...)
-}
-
-// times refuses times that can never be kept.
-func times(spec *v1alpha1.ActionRequestSpec, now time.Time) field.ErrorList {
-	var errs field.ErrorList
-	path := field.NewPath("spec")
-	if spec.ExpiresAt != nil && !spec.ExpiresAt.After(now) {
-		errs = append(errs, field.Invalid(path.Child("expiresAt"), spec.ExpiresAt.UTC().Format(time.RFC3339), "is in the past: give a later time, or leave it out"))
-	}
-	if spec.NotBefore != nil && spec.ExpiresAt != nil && !spec.NotBefore.Before(spec.ExpiresAt) {
-		errs = append(errs, field.Invalid(path.Child("notBefore"), spec.NotBefore.UTC().Format(time.RFC3339), "is not before expiresAt: the request could never run"))
-	}
-	if spec.NotBefore != nil && spec.BreakGlass != nil {
-		errs = append(errs, field.Forbidden(path.Child("notBefore"), "an emergency does not wait: leave out notBefore, or breakGlass"))
-	}
-	return errs
 }
 
 // withExample adds where to find a request that works, where something is missing.

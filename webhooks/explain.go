@@ -64,9 +64,9 @@ func (w *actionRequests) time(req *admission.Request, request *v1alpha1.ActionRe
 
 func isDryRun(req *admission.Request) bool { return req.DryRun != nil && *req.DryRun }
 
-// explained adds the whole verdict to the refusal of a dry run, for programs.
+// explained adds to the refusal of a dry run what programs read: the code of the reason, and the whole verdict as far as it came.
 func explained(ctx context.Context, req *admission.Request, response admission.Response, judgement *gate.Judgement) admission.Response {
-	if !isDryRun(req) || judgement.Verdict == nil {
+	if !isDryRun(req) {
 		return response
 	}
 	judgement.Explain(ctx)

@@ -12,7 +12,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
-	"github.com/signoff-dev/signoff/internal/catalog"
 )
 
 // Verbs of RBAC that only mean something to these webhooks: on teams.signoff.dev, and escalate on roles.signoff.dev.
@@ -38,7 +37,7 @@ func (w *governing) team(ctx context.Context, req *admission.Request) admission.
 	var entries []entry
 	response := check(req, func(o, old *v1alpha1.Team) field.ErrorList {
 		entries = w.entries(o, old)
-		return w.teamErrors(o)
+		return w.Store.Current().CheckTeam(o)
 	}, func(o *v1alpha1.Team) any { return o.Spec })
 	if !response.Allowed {
 		return response
@@ -63,22 +62,6 @@ func (e *entry) right() *authorizationv1.ResourceAttributes {
 	return &authorizationv1.ResourceAttributes{
 		Group: v1alpha1.GroupVersion.Group, Version: v1alpha1.GroupVersion.Version, Resource: "teams", Verb: e.verb, Name: e.team,
 	}
-}
-
-// teamErrors checks what the schema cannot: names, and that no Team is above itself.
-func (w *governing) teamErrors(o *v1alpha1.Team) field.ErrorList {
-	spec := field.NewPath("spec")
-	errs := catalog.CheckSubjects(o.Spec.Members, spec.Child("members"))
-	errs = append(errs, catalog.CheckSubjects(o.Spec.Leads, spec.Child("leads"))...)
-	if o.Spec.Parent == "" {
-		return errs
-	}
-	above := w.Store.Current().AboveTeam(o.Spec.Parent)
-	if at := slices.Index(above, o.Name); at >= 0 {
-		way := slices.Concat([]string{o.Name}, above[:at+1])
-		errs = append(errs, field.Invalid(spec.Child("parent"), o.Spec.Parent, "the Teams would be above each other in a circle: "+catalog.Way(way)))
-	}
-	return errs
 }
 
 // entries says who gets in where by a write: a Team below another one, and members and leads. Old is empty where the Team is new.

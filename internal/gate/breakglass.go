@@ -53,10 +53,12 @@ func (r *run) emergency(ctx context.Context) *Problem {
 
 const withoutBreakGlass = "Without spec.breakGlass the request is judged like any other."
 
-// commander is the requester as permissions for an emergency see them: a ServiceAccount counts only where it is named itself, not by
-// a group that the API server puts it into.
-func (r *run) commander() *v1alpha1.Identity {
-	who := &r.subject.Requester
+// commander is the requester as permissions for an emergency see them.
+func (r *run) commander() *v1alpha1.Identity { return Commander(&r.subject.Requester) }
+
+// Commander is somebody as permissions for an emergency see them: a ServiceAccount counts only where it is named itself, not by a group
+// that the API server puts it into.
+func Commander(who *v1alpha1.Identity) *v1alpha1.Identity {
 	if _, ok := identity.ServiceAccount(who.Username); !ok {
 		return who
 	}

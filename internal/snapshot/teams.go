@@ -6,7 +6,10 @@ import (
 	"slices"
 	"sync"
 
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
 	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/catalog"
 	"github.com/signoff-dev/signoff/internal/expression"
 )
 
@@ -81,6 +84,22 @@ func (s *Snapshot) Team(name string) *v1alpha1.Team { return s.teams.objects[nam
 
 // AboveTeam gives a Team and every Team above it, whether they exist or not.
 func (s *Snapshot) AboveTeam(name string) []string { return s.teams.andAbove(name) }
+
+// CheckTeam checks what the schema of a Team cannot: names, and that no Team is above itself.
+func (s *Snapshot) CheckTeam(o *v1alpha1.Team) field.ErrorList {
+	spec := field.NewPath("spec")
+	errs := catalog.CheckSubjects(o.Spec.Members, spec.Child("members"))
+	errs = append(errs, catalog.CheckSubjects(o.Spec.Leads, spec.Child("leads"))...)
+	if o.Spec.Parent == "" {
+		return errs
+	}
+	above := s.AboveTeam(o.Spec.Parent)
+	if at := slices.Index(above, o.Name); at >= 0 {
+		way := slices.Concat([]string{o.Name}, above[:at+1])
+		errs = append(errs, field.Invalid(spec.Child("parent"), o.Spec.Parent, "the Teams would be above each other in a circle: "+catalog.Way(way)))
+	}
+	return errs
+}
 
 // PeopleOf lists the users that subjects name, directly or through Teams, sorted, and tells whether they also name groups,
 // whose members nobody can list.

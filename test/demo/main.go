@@ -110,7 +110,7 @@ func invite(p *playground.Playground, player *story.Player, s *story.Story) {
 	people := slices.Sorted(maps.Keys(s.People))
 	fmt.Printf("\nThe playground is running. In another terminal:\n\n")
 	fmt.Printf("  cd %s\n", p.Root)
-	fmt.Printf("  export PATH=%s:$PATH\n", p.Cluster.Binaries)
+	fmt.Printf("  export PATH=%s:$PATH\n", p.Programs())
 	fmt.Printf("  export KUBECONFIG=%s\n\n", player.Kubeconfigs[""])
 	fmt.Printf("You can be %s; begin with\n\n", strings.Join(people, ", "))
 	fmt.Printf("  kubectl config use-context admin\n\n")

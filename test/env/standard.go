@@ -51,6 +51,8 @@ const (
 	RoleAuditor = "signoff-auditor"
 	// RoleCatalogReader may read Actions, Roles and Calendars.
 	RoleCatalogReader = "signoff-catalog-reader"
+	// RoleTeamReader may read Teams.
+	RoleTeamReader = "signoff-team-reader"
 )
 
 // Person is a user with credentials.

@@ -48,7 +48,7 @@ func Start(ctx context.Context, options Options) (*Playground, error) {
 		options.Tell = func(string) {}
 	}
 	p := &Playground{options: options}
-	for _, part := range []func(context.Context) error{p.start, p.install, p.inForce} {
+	for _, part := range []func(context.Context) error{p.start, p.plugin, p.install, p.inForce} {
 		if err := part(ctx); err != nil {
 			err = errors.Join(err, p.logTail())
 			p.Stop()
@@ -143,10 +143,15 @@ func (p *Playground) Player(ctx context.Context, s *story.Story, dir string, nar
 	return &story.Player{Dir: dir, Environment: p.Environment(), Kubeconfigs: kubeconfigs, Narrator: narrator}, nil
 }
 
-// Environment is what commands see: the kubectl that fits the API server comes first, and no settings of whoever runs this.
+// Programs are the folders of the kubectl that fits the API server and of our plugin, as a part of PATH.
+func (p *Playground) Programs() string {
+	return strings.Join([]string{p.Cluster.Binaries, p.plugins()}, string(os.PathListSeparator))
+}
+
+// Environment is what commands see: our programs come first, and no settings of whoever runs this.
 func (p *Playground) Environment() []string {
 	return []string{
-		"PATH=" + strings.Join([]string{p.Cluster.Binaries, os.Getenv("PATH")}, string(os.PathListSeparator)),
+		"PATH=" + strings.Join([]string{p.Programs(), os.Getenv("PATH")}, string(os.PathListSeparator)),
 		"HOME=" + p.people.dir, "TZ=UTC", "LANG=C.UTF-8",
 	}
 }

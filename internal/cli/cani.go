@@ -1,0 +1,171 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	authenticationv1 "k8s.io/api/authentication/v1"
+
+	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/catalog"
+	"github.com/signoff-dev/signoff/internal/gate"
+	"github.com/signoff-dev/signoff/internal/identity"
+	"github.com/signoff-dev/signoff/internal/snapshot"
+)
+
+func (p *Program) canI() *cobra.Command {
+	quiet := false
+	command := &cobra.Command{
+		Use:   "can-i VERB NAMESPACE/ACTION",
+		Short: "Find out whether a Role lets you do something with an Action",
+		Long: `Finds out whether a Role lets you do something with an Action, and which one: request, approve, cancel, break-glass, request-on-behalf or
+resolve. It reads the Action, the Roles beside it and the Teams that they name, with your own rights, also where --as asks about somebody
+else. What rules then say to a request is
+for "explain" to tell.
+
+The exit code is 0 for yes, also where a condition must hold, 1 for no, and 2 if there is no answer.`,
+		Example: `  kubectl signoff can-i request platform/deploy-service
+
+  # Somebody else
+  kubectl signoff can-i approve platform/deploy-service --as bob --as-group security
+
+  # In a script
+  if kubectl signoff can-i -q request platform/restart; then …; fi`,
+		Args: cobra.ExactArgs(2),
+	}
+	c := connect(command)
+	command.ValidArgsFunction = c.completeQuestion
+	command.Flags().Lookup("namespace").Hidden = true // the Action is named with its own
+	command.RunE = func(cmd *cobra.Command, args []string) error { return p.runCanI(cmd.Context(), c, args, quiet) }
+	command.Flags().BoolVarP(&quiet, "quiet", "q", false, "say nothing, and only give the exit code")
+	return command
+}
+
+func (p *Program) runCanI(ctx context.Context, c *connection, args []string, quiet bool) error {
+	q, err := questionOf(args)
+	if err != nil {
+		return err
+	}
+	who, err := c.whoAmI(ctx)
+	if err != nil {
+		return err
+	}
+	v, err := c.look(ctx, q.action)
+	if err != nil {
+		return err
+	}
+	yes, lines := v.permitted(q, who)
+	if !quiet {
+		for _, text := range v.invalid {
+			_, _ = fmt.Fprintln(p.IO.ErrOut, "warning: "+text)
+		}
+		if err := p.print(outputText, 0, nil, func() string { return strings.Join(lines, "\n") + "\n" }); err != nil {
+			return err
+		}
+	}
+	if !yes {
+		return errNo
+	}
+	return nil
+}
+
+// permitted answers the question, with the Roles and conditions that the answer rests on.
+func (v *view) permitted(q *question, info *authenticationv1.UserInfo) (bool, []string) {
+	who := &v1alpha1.Identity{Username: info.Username, UID: info.UID, Groups: info.Groups}
+	never, demand := voter(q, who)
+	if never != "" {
+		return false, []string{"no: " + never}
+	}
+	if q.verb == v1alpha1.VerbBreakGlass {
+		who = gate.Commander(who)
+	}
+	granted := v.snapshot.Permissions(v.action, q.verb, who)
+	if len(granted) == 0 {
+		return false, []string{
+			fmt.Sprintf("no: no Role in namespace %s gives %q on %s to %s", q.action.Namespace, q.verb, q.action.Name, loginText(info.Username, info.Groups)),
+			fmt.Sprintf("  Who can: kubectl signoff who-can %s %s", q.verb, q.action),
+		}
+	}
+	var lines []string
+	if at := slices.IndexFunc(granted, func(p *catalog.Permission) bool { return p.When == nil }); at >= 0 {
+		granted = granted[at : at+1]
+	}
+	for i, permission := range granted {
+		lines = append(lines, yesText(i, demands(permission, demand), v.roleText(permission, who)))
+	}
+	if q.verb == v1alpha1.VerbApprove {
+		lines = append(lines, "  A stage must name "+who.Username+" as well, and nobody approves what they asked for.")
+	}
+	return true, lines
+}
+
+// voter says why somebody can never approve, or what the configuration must say before they can.
+func voter(q *question, who *v1alpha1.Identity) (never, demand string) {
+	if q.verb != v1alpha1.VerbApprove {
+		return "", ""
+	}
+	if account, ok := identity.ServiceAccount(who.Username); ok {
+		return "", fmt.Sprintf("the configuration of Signoff names %s in approvers.serviceAccounts", account)
+	}
+	if strings.HasPrefix(who.Username, "system:") {
+		return who.Username + " is a system identity, and these never approve", ""
+	}
+	return "", ""
+}
+
+// demands is what must hold for a permission, beside what is demanded of the caller anyway. Empty: nothing.
+func demands(permission *catalog.Permission, also string) string {
+	return strings.Join(slices.DeleteFunc([]string{conditionOf(permission), also}, func(s string) bool { return s == "" }), ", and ")
+}
+
+// conditionOf is the condition of a permission, in the words of its author where there are some. Empty: none.
+func conditionOf(permission *catalog.Permission) string {
+	switch {
+	case permission.When == nil:
+		return ""
+	case permission.Message != "":
+		return permission.Message
+	}
+	return oneLine(permission.When.Source())
+}
+
+func oneLine(text string) string { return strings.Join(strings.Fields(text), " ") }
+
+func yesText(number int, demand, role string) string {
+	switch {
+	case demand == "":
+		return fmt.Sprintf("yes (%s)", role)
+	case number == 0:
+		return fmt.Sprintf("yes, when: %s (%s)", demand, role)
+	}
+	return fmt.Sprintf("or when: %s (%s)", demand, role)
+}
+
+// roleText names the Role by which somebody holds a permission.
+func (v *view) roleText(permission *catalog.Permission, who *v1alpha1.Identity) string {
+	from := permission.Role.Object
+	for _, holder := range v.snapshot.Holding(from.Namespace, from.Name) {
+		if v.snapshot.Is(who, &holder.Object.Spec.Members) {
+			return roleName(holder, from.Name)
+		}
+	}
+	return "Role " + from.Namespace + "/" + from.Name
+}
+
+func roleName(holder *catalog.Role, from string) string {
+	text := fmt.Sprintf("Role %s/%s", holder.Object.Namespace, holder.Object.Name)
+	if holder.Object.Name != from {
+		text += ", which inherits " + from
+	}
+	return text
+}
+
+// granting gives the permissions by which a Role gives a verb on the Action, those that it inherits included.
+func (v *view) granting(q *question, role *catalog.Role) []*catalog.Permission {
+	return slices.DeleteFunc(slices.Clone(v.snapshot.Lineage(role).Permissions()), func(p *catalog.Permission) bool {
+		return !snapshot.Grants(p, v.action, q.verb)
+	})
+}

@@ -1,0 +1,188 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/gate"
+	"github.com/signoff-dev/signoff/internal/manifest"
+)
+
+// explainOptions are the flags of `explain`.
+type explainOptions struct {
+	files  []string
+	at     string
+	output string
+}
+
+func (p *Program) explain() *cobra.Command {
+	o := &explainOptions{}
+	command := &cobra.Command{
+		Use:   "explain -f FILE",
+		Short: "Ask the cluster what it would answer to a request, and why",
+		Long: `Asks the cluster what it would answer to a request, and why: every rule with its answer, what the answer rests on, what would have to be
+otherwise, the facts that were read, and who would have to approve. It is a server-side dry run: nothing is stored, and nobody is told.
+
+The exit code is 0 if the request would be allowed or needs approval, 1 if it would be refused, and 2 if there is no answer. With several
+requests it is the highest.`,
+		Example: `  # What would happen, and why
+  kubectl signoff explain -f request.yaml
+
+  # What would be answered to somebody else, at Christmas
+  kubectl signoff explain -f request.yaml --as bob --as-group developers --at 2026-12-25T09:00:00Z
+
+  # For programs
+  kubectl signoff explain -f - -o json < request.yaml`,
+		Args: cobra.NoArgs,
+	}
+	c := connect(command)
+	command.RunE = func(cmd *cobra.Command, _ []string) error { return p.runExplain(cmd.Context(), c, o) }
+	command.Flags().StringArrayVarP(&o.files, "filename", "f", nil, `a file of ActionRequests, or "-" for standard input; may be given several times`)
+	command.Flags().StringVar(&o.at, "at", "", "the time at which it is judged, such as 2026-12-24T09:00:00Z (default now)")
+	command.Flags().StringVarP(&o.output, "output", "o", outputText, "text, json or yaml")
+	return command
+}
+
+// Explained is the answer to one request, for programs.
+type Explained struct {
+	// Request is the request, as "namespace/name".
+	Request string `json:"request"`
+	// Requester is who would ask.
+	Requester Requester `json:"requester"`
+	gate.Explanation
+	// Warnings are what the requester would be told of an admitted request.
+	Warnings []string `json:"warnings,omitempty"`
+	// Note says what was judged instead of exactly the request.
+	Note string `json:"note,omitempty"`
+}
+
+// Requester is a login, without what may be about its credentials.
+type Requester struct {
+	Username string   `json:"username"`
+	Groups   []string `json:"groups,omitempty"`
+}
+
+func (p *Program) runExplain(ctx context.Context, c *connection, o *explainOptions) error {
+	requests, err := p.requests(c, o)
+	if err != nil {
+		return err
+	}
+	who, err := c.whoAmI(ctx)
+	if err != nil {
+		return err
+	}
+	client, err := c.client(v1alpha1.GroupVersion)
+	if err != nil {
+		return err
+	}
+	asker := &asker{client: client, connection: c, at: o.at}
+	refused, failed := false, false
+	for i, request := range requests {
+		out := &Explained{Request: request.GetNamespace() + "/" + nameOf(request), Requester: Requester{who.Username, who.Groups}}
+		if err := asker.ask(ctx, request, out); err != nil {
+			failed = true
+			_, _ = fmt.Fprintf(p.IO.ErrOut, "error: %s: %v\n", out.Request, err)
+			continue
+		}
+		refused = refused || !out.Allowed
+		if err := p.print(o.output, i, out, out.text); err != nil {
+			return err
+		}
+	}
+	switch {
+	case failed:
+		return errSaid
+	case refused:
+		return errNo
+	}
+	return nil
+}
+
+// requests reads the requests of all files. Nothing is asked before everything has been read.
+func (p *Program) requests(c *connection, o *explainOptions) ([]*unstructured.Unstructured, error) {
+	if err := checkOutput(o.output, outputText, outputJSON, outputYAML); err != nil {
+		return nil, err
+	}
+	if len(o.files) == 0 {
+		return nil, errors.New(`-f is missing: name the file of the request, or "-" for standard input`)
+	}
+	if _, err := time.Parse(time.RFC3339, o.at); o.at != "" && err != nil {
+		return nil, fmt.Errorf("failed to read --at %q: write the time as 2026-12-24T09:00:00Z or 2026-12-24T10:00:00+01:00", o.at)
+	}
+	namespace, err := c.namespace()
+	if err != nil {
+		return nil, err
+	}
+	var requests []*unstructured.Unstructured
+	for _, name := range o.files {
+		documents, err := p.read(name)
+		if err != nil {
+			return nil, err
+		}
+		for _, document := range documents {
+			request, err := requestOf(document, namespace)
+			if err != nil {
+				return nil, err
+			}
+			requests = append(requests, request)
+		}
+	}
+	if len(requests) == 0 {
+		return nil, errors.New("there is no request in what -f names")
+	}
+	return requests, nil
+}
+
+func (p *Program) read(name string) ([]*manifest.Document, error) {
+	if name == "-" {
+		data, err := io.ReadAll(p.IO.In)
+		if err != nil {
+			return nil, fmt.Errorf("failed to read standard input: %w", err)
+		}
+		return manifest.Parse("standard input", data)
+	}
+	data, err := os.ReadFile(name)
+	if err != nil {
+		return nil, fmt.Errorf("failed to read the request: %w", err)
+	}
+	return manifest.Parse(name, data)
+}
+
+// requestOf gives the request of a document.
+func requestOf(document *manifest.Document, namespace string) (*unstructured.Unstructured, error) {
+	content, err := document.Object()
+	if err != nil {
+		return nil, err
+	}
+	request := &unstructured.Unstructured{Object: content}
+	if request.GetAPIVersion() != v1alpha1.GroupVersion.String() || request.GetKind() != "ActionRequest" {
+		return nil, &manifest.Problem{File: document.File, Line: document.Line, Err: fmt.Errorf(
+			"explain takes ActionRequests of %s only, and this is %s of %q", v1alpha1.GroupVersion, orNothing(request.GetKind()), request.GetAPIVersion())}
+	}
+	if request.GetNamespace() == "" {
+		request.SetNamespace(namespace)
+	}
+	return request, nil
+}
+
+func orNothing(kind string) string {
+	if kind == "" {
+		return "no kind"
+	}
+	return kind
+}
+
+func nameOf(request *unstructured.Unstructured) string {
+	if name := request.GetName(); name != "" {
+		return name
+	}
+	return request.GetGenerateName() + "…"
+}

@@ -1,0 +1,75 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+
+	"sigs.k8s.io/yaml"
+)
+
+// What -o accepts.
+const (
+	outputText = "text"
+	outputWide = "wide"
+	outputJSON = "json"
+	outputYAML = "yaml"
+)
+
+func checkOutput(output string, accepted ...string) error {
+	if slices.Contains(accepted, output) {
+		return nil
+	}
+	return fmt.Errorf("failed to read -o %q: it is one of %s", output, strings.Join(slices.DeleteFunc(accepted, func(s string) bool { return s == "" }), ", "))
+}
+
+// safe escapes what a terminal would act on: names and messages are somebody else's.
+func safe(text string) string {
+	text = strings.ToValidUTF8(text, "\ufffd")
+	harmless := func(r rune) bool { return r == '\n' || unicode.IsGraphic(r) }
+	if !strings.ContainsFunc(text, func(r rune) bool { return !harmless(r) }) {
+		return text
+	}
+	out := &strings.Builder{}
+	for _, r := range text {
+		if harmless(r) {
+			out.WriteRune(r)
+			continue
+		}
+		out.WriteString(strings.Trim(strconv.QuoteRune(r), "'"))
+	}
+	return out.String()
+}
+
+// print prints the answer with this number, for people or for programs.
+func (p *Program) print(output string, number int, value any, text func() string) error {
+	out := ""
+	switch output {
+	case outputJSON:
+		content, err := json.MarshalIndent(value, "", "  ")
+		if err != nil {
+			return fmt.Errorf("failed to write the answer: %w", err)
+		}
+		out = string(content) + "\n"
+	case outputYAML:
+		content, err := yaml.Marshal(value)
+		if err != nil {
+			return fmt.Errorf("failed to write the answer: %w", err)
+		}
+		if out = string(content); number > 0 {
+			out = "---\n" + out
+		}
+	default:
+		if out = safe(text()); number > 0 {
+			out = "\n" + out
+		}
+	}
+	if _, err := io.WriteString(p.IO.Out, out); err != nil {
+		return fmt.Errorf("failed to write the answer: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,163 @@
+package plugin
+
+import (
+	"encoding/json"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/cli"
+	"github.com/signoff-dev/signoff/test/env"
+)
+
+// catalogReaders lets people read all that `can-i` and `who-can` look at.
+func catalogReaders(t *testing.T) {
+	t.Helper()
+	for _, who := range []env.Person{users.Alice, users.Bob, users.Erin, users.Mallory, users.Frank, users.Ada} {
+		if err := cluster.Grant(t.Context(), env.RoleTeamReader, "", env.ToUser(who.Name)); err != nil {
+			t.Fatal(err)
+		}
+		if err := cluster.Grant(t.Context(), env.RoleCatalogReader, env.CatalogNamespace, env.ToUser(who.Name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestCanI(t *testing.T) {
+	catalogReaders(t)
+	agent := []string{"--as", users.Agent.Name, "--as-group", "system:serviceaccounts"}
+	cases := map[string]struct {
+		reason string
+		who    env.Person
+		args   []string
+		exit   int
+		stdout string
+	}{
+		"Yes":       {"by a group", users.Alice, []string{"request", "platform/deploy"}, 0, "yes (Role platform/developer)\n"},
+		"No":        {"nobody granted it", users.Mallory, []string{"request", "platform/deploy"}, 1, "no: no Role in namespace platform gives \"request\" on deploy to mallory\n  Who can: kubectl signoff who-can request platform/deploy\n"},
+		"Approve":   {"a voter must also be named by a stage", users.Erin, []string{"approve", "platform/scale"}, 0, "yes (Role platform/developer)\n  A stage must name erin as well, and nobody approves what they asked for.\n"},
+		"Team":      {"by a Team and a label of the Action", users.Bob, []string{"break-glass", "platform/deploy"}, 0, "yes (Role platform/commander)\n"},
+		"NotHere":   {"the same permission is not about another Action", users.Bob, []string{"break-glass", "platform/scale"}, 1, "no: no Role in namespace platform gives \"break-glass\" on scale to bob (groups payments, engineering)\n  Who can: kubectl signoff who-can break-glass platform/scale\n"},
+		"Inherited": {"by a Role that inherits the one with the permission", users.Frank, []string{"break-glass", "platform/deploy"}, 0, "yes (Role platform/chief, which inherits commander)\n"},
+		"When":      {"a permission with a condition", users.Ada, append([]string{"request", "platform/deploy"}, agent...), 0, "yes, when: machines change staging only (Role platform/machine)\n"},
+		"Machine": {
+			"a ServiceAccount approves where the configuration names it", users.Ada, append([]string{"approve", "platform/deploy"}, agent...), 0,
+			"yes, when: machines change staging only, and the configuration of Signoff names agents/bot in approvers.serviceAccounts (Role platform/machine)\n  A stage must name system:serviceaccount:agents:bot as well, and nobody approves what they asked for.\n",
+		},
+		"MachineGroup": {
+			"in an emergency a ServiceAccount does not count by its group", users.Ada, append([]string{"break-glass", "platform/deploy"}, agent...), 1,
+			"no: no Role in namespace platform gives \"break-glass\" on deploy to system:serviceaccount:agents:bot (groups system:serviceaccounts)\n  Who can: kubectl signoff who-can break-glass platform/deploy\n",
+		},
+		"System":  {"what Kubernetes runs never approves", users.Ada, []string{"approve", "platform/deploy", "--as", "system:kube-scheduler"}, 1, "no: system:kube-scheduler is a system identity, and these never approve\n"},
+		"Quiet":   {"only the exit code", users.Mallory, []string{"request", "platform/deploy", "-q"}, 1, ""},
+		"Unknown": {"a verb that does not exist", users.Alice, []string{"eat", "platform/deploy"}, 2, ""},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			answer := kubectl(t, tc.who, "", append([]string{"can-i"}, tc.args...)...)
+			answer.says(t, tc.exit)
+			if diff := cmp.Diff(tc.stdout, answer.stdout); diff != "" {
+				t.Errorf("%s (-want +got):\n%s\n%s", tc.reason, diff, answer.stderr)
+			}
+		})
+	}
+}
+
+func TestWhoCan(t *testing.T) {
+	catalogReaders(t)
+	cases := map[string]struct {
+		reason string
+		args   []string
+		stdout string
+	}{
+		"Table": {"one line for each Role", []string{"approve", "platform/deploy"}, `ROLE        MEMBERS                     CONDITION
+developer   group payments, erin        -
+machine     serviceaccount agents/bot   machines change staging only
+`},
+		"Wide": {"with the people in Teams, those below and who leads included", []string{"break-glass", "platform/deploy", "-o", "wide"}, `ROLE        MEMBERS                               CONDITION
+chief       frank, group system:serviceaccounts   -
+commander   bob, carol, dave                      -
+`},
+		"Nobody": {"nobody is an answer", []string{"cancel", "platform/deploy"}, "nobody: no Role in namespace platform gives \"cancel\" on it\n"},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			answer := kubectl(t, users.Alice, "", append([]string{"who-can"}, tc.args...)...)
+			answer.says(t, 0)
+			if diff := cmp.Diff(tc.stdout, answer.stdout); diff != "" {
+				t.Errorf("%s (-want +got):\n%s", tc.reason, diff)
+			}
+		})
+	}
+}
+
+func TestWhoCanForPrograms(t *testing.T) {
+	catalogReaders(t)
+	answer := kubectl(t, users.Alice, "", "who-can", "break-glass", "platform/deploy", "-o", "json")
+	answer.says(t, 0)
+	got := &cli.Holders{}
+	if err := json.Unmarshal([]byte(answer.stdout), got); err != nil {
+		t.Fatal(err)
+	}
+	want := &cli.Holders{Verb: v1alpha1.VerbBreakGlass, Action: "platform/deploy", Roles: []cli.Holder{
+		{
+			Role: "chief", Members: v1alpha1.Subjects{Users: []string{"frank"}, Groups: []string{"system:serviceaccounts"}}, People: []string{"frank"},
+			OpenEnded: true, Always: true, Permissions: []cli.HeldPermission{{From: "commander"}},
+		},
+		{
+			Role: "commander", Members: v1alpha1.Subjects{Teams: []string{"payments"}}, People: []string{"bob", "carol", "dave"},
+			Always: true, Permissions: []cli.HeldPermission{{}},
+		},
+	}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	answer = kubectl(t, users.Alice, "", "who-can", "approve", "platform/deploy", "-o", "yaml")
+	answer.says(t, 0, "when: inputs.environment == 'staging'", "openEnded: true")
+}
+
+// TestMissingRights says which right is missing, and whom to ask.
+func TestMissingRights(t *testing.T) {
+	cases := map[string]struct {
+		reason string
+		who    env.Person
+		args   []string
+		words  []string
+	}{
+		"Catalog": {
+			"who may read nothing in the catalog", users.Nadia, []string{"can-i", "request", "platform/deploy"},
+			[]string{"error: you (nadia) may not get actions.signoff.dev in namespace platform.", "Ask the owners of namespace platform for the ClusterRole signoff-catalog-reader there."},
+		},
+		"Teams": {
+			"Teams are objects of the whole cluster", users.Dave, []string{"who-can", "request", "platform/deploy"},
+			[]string{"error: you (dave) may not list teams.signoff.dev, so nobody can tell who is in the Teams that Roles name (payments).", "for the ClusterRole signoff-team-reader"},
+		},
+		"NoAction": {
+			"an Action that does not exist", users.Audrey, []string{"can-i", "request", "platform/deplyo"},
+			[]string{"error: there is no Action platform/deplyo; see what there is: kubectl get actions -n platform"},
+		},
+		"Form": {"a name without its namespace", users.Audrey, []string{"can-i", "request", "deploy"}, []string{`failed to read "deploy": name the Action as NAMESPACE/NAME`}},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			answer := kubectl(t, tc.who, "", tc.args...)
+			t.Log(tc.reason)
+			answer.says(t, 2, tc.words...)
+		})
+	}
+}
+
+// TestCompletion offers verbs, and the Actions that the caller may list.
+func TestCompletion(t *testing.T) {
+	answer := kubectl(t, users.Audrey, "", "__complete", "can-i", "req")
+	answer.says(t, 0)
+	if want := "request\nrequest-on-behalf\n:4\n"; answer.stdout != want {
+		t.Errorf("verbs: got %q, want %q", answer.stdout, want)
+	}
+	answer = kubectl(t, users.Audrey, "", "__complete", "who-can", "request", "platform/s")
+	answer.says(t, 0)
+	if want := "platform/scale\n:4\n"; answer.stdout != want {
+		t.Errorf("Actions: got %q, want %q", answer.stdout, want)
+	}
+}
