@@ -122,8 +122,8 @@ type Target struct {
 	Trust Trust `json:"trust,omitempty"`
 }
 
-// Lookup is a fact: an object, or a list of objects.
-// +kubebuilder:validation:ExactlyOneOf=object;list
+// Lookup is a fact: an object, a list of objects, or what was executed lately.
+// +kubebuilder:validation:ExactlyOneOf=object;list;executions
 // +kubebuilder:validation:XValidation:rule="!has(self.optional) || !self.optional || has(self.object)",message="optional goes with object only: a list of nothing is empty",fieldPath=".optional"
 type Lookup struct {
 	// as is the name of the variable by which expressions read the fact.
@@ -140,6 +140,11 @@ type Lookup struct {
 	// list is all objects of a kind that are selected.
 	// +optional
 	List *ListLookup `json:"list,omitempty"`
+
+	// executions are the Records of what was executed lately, the oldest first. With them a rule can give a budget, such as five an hour.
+	// They are read by the operator, from its own book.
+	// +optional
+	Executions *ExecutionsLookup `json:"executions,omitempty"`
 
 	// optional makes the variable null where the object does not exist. With object only. Defaults to false: then nothing can be decided.
 	// +optional
@@ -184,6 +189,34 @@ type ListLookup struct {
 	// +kubebuilder:validation:Maximum=500
 	Limit int32 `json:"limit,omitempty"`
 }
+
+// ExecutionsLookup selects the Records of what was executed lately.
+type ExecutionsLookup struct {
+	// within is how far back it goes from the moment of the decision, up to a week ("168h").
+	// +required
+	Within Duration `json:"within"`
+
+	// by says whose requests count. Unset: everybody's.
+	// +optional
+	By ExecutionsBy `json:"by,omitempty"`
+
+	// actions are the Actions whose executions count, by their names in the namespace of this Action. Unset: this Action alone.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=253
+	// +kubebuilder:validation:items:Pattern=`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$`
+	Actions []string `json:"actions,omitempty"`
+}
+
+// ExecutionsBy says whose executions count.
+// +kubebuilder:validation:Enum=Requester
+type ExecutionsBy string
+
+// ExecutionsByRequester counts only what the requester asked for, with whichever login.
+const ExecutionsByRequester ExecutionsBy = "Requester"
 
 // LookupSelector selects objects by labels whose values may be templates.
 type LookupSelector struct {

@@ -292,7 +292,8 @@ type Fact struct {
 	// +kubebuilder:validation:MaxLength=700
 	Object string `json:"object"`
 
-	// version is the resourceVersion of what was read. Unset: it does not exist.
+	// version is the resourceVersion of what was read; for a list, that of its newest object, and how many objects there are. Unset: it
+	// does not exist.
 	// +optional
 	// +kubebuilder:validation:MaxLength=128
 	Version string `json:"version,omitempty"`

@@ -15,6 +15,13 @@ const (
 	LabelRequestUID = "signoff.dev/request-uid"
 	// LabelStep names, on a Job, the step that created it.
 	LabelStep = "signoff.dev/step"
+	// LabelAction names, on a Record, the Action that was executed, as "<namespace>.<name>" where that fits. This label and the two below
+	// only help to find Records: spec says what is so.
+	LabelAction = "signoff.dev/action"
+	// LabelRequester names, on a Record, the person who asked, where the name fits.
+	LabelRequester = "signoff.dev/requester"
+	// LabelHour names, on a Record, the hour in which the execution began, in UTC, as "2026-12-24T15".
+	LabelHour = "signoff.dev/hour"
 	// AnnotationVerdict carries, on the result of a server-side dry run and nowhere else, the whole verdict as JSON.
 	AnnotationVerdict = "signoff.dev/verdict"
 	// AnnotationAt asks, in a server-side dry run and nowhere else, what the verdict would be at another time, in RFC 3339.

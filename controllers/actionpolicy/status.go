@@ -10,6 +10,7 @@ import (
 	"github.com/signoff-dev/signoff/internal/calendar"
 	"github.com/signoff-dev/signoff/internal/catalog"
 	"github.com/signoff-dev/signoff/internal/conditions"
+	"github.com/signoff-dev/signoff/internal/expression"
 )
 
 // situation is what the status of a policy is judged on.
@@ -137,8 +138,8 @@ func nextChange(calendars []*calendar.Calendar, now time.Time, open bool) (time.
 
 // Until shows an instant to people. The end of a day on which something was still open is 23:59 of that day.
 func Until(at time.Time, open bool) string {
-	if open && at.Hour() == 0 && at.Minute() == 0 {
-		at = at.Add(-time.Minute)
+	if open {
+		at = expression.LastMinute(at)
 	}
 	return at.Format("Mon 2 Jan 2006 15:04")
 }

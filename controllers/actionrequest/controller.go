@@ -72,11 +72,14 @@ type Reconciler struct {
 	Workers int
 
 	written *lru.Cache
+	turns   *turns
 }
 
 // SetupWithManager makes the manager run the reconciler.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	r.written = lru.New(remembered)
+	var queue workqueue.TypedRateLimitingInterface[reconcile.Request]
+	r.turns = newTurns(r.Clock, func(request types.NamespacedName) { queue.Add(reconcile.Request{NamespacedName: request}) })
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("actionrequest").
 		For(&v1alpha1.ActionRequest{}).
@@ -86,7 +89,8 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		WithOptions(controller.Options{
 			MaxConcurrentReconciles: max(r.Workers, 1),
 			NewQueue: func(name string, limiter workqueue.TypedRateLimiter[reconcile.Request]) workqueue.TypedRateLimitingInterface[reconcile.Request] {
-				return workqueue.NewTypedRateLimitingQueueWithConfig(limiter, workqueue.TypedRateLimitingQueueConfig[reconcile.Request]{Name: name, Clock: r.Clock})
+				queue = workqueue.NewTypedRateLimitingQueueWithConfig(limiter, workqueue.TypedRateLimitingQueueConfig[reconcile.Request]{Name: name, Clock: r.Clock})
+				return queue
 			},
 		}).
 		Complete(r)
@@ -108,6 +112,7 @@ func (r *Reconciler) allOpen(ctx context.Context, _ client.Object) []reconcile.R
 
 // Reconcile does the next thing for one request.
 func (r *Reconciler) Reconcile(ctx context.Context, key ctrl.Request) (ctrl.Result, error) {
+	defer r.turns.leave(key.NamespacedName)
 	request := &v1alpha1.ActionRequest{}
 	if err := r.Client.Get(ctx, key.NamespacedName, request); err != nil {
 		return ctrl.Result{}, client.IgnoreNotFound(err)

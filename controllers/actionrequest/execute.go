@@ -11,25 +11,75 @@ import (
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/execution"
 	"github.com/signoff-dev/signoff/internal/gate"
+	"github.com/signoff-dev/signoff/internal/record"
 )
 
-// start claims the execution and begins it. Creating the Record is the lock: whoever creates it executes, once.
-func (s *scope) start(ctx context.Context) error {
-	record := s.newRecord()
-	err := s.Client.Create(ctx, record)
-	if apierrors.IsAlreadyExists(err) {
-		if record, err = s.record(ctx); err == nil && record == nil {
-			err = fmt.Errorf("failed to claim the execution: Record %s was there and is gone", s.request.UID)
-		}
+// claimInTurn claims the execution of a request whose Action counts what was started before: everything is judged once more when it is the turn
+// of this request, on facts as they are then, and nobody else who is counted starts in between. No Record: the request waits.
+func (s *scope) claimInTurn(ctx context.Context) (*v1alpha1.Record, error) {
+	if !s.turns.take(s.judgement.Action.Object.Namespace, s.key()) {
+		s.at(s.now.Add(turnCheck))
+		return nil, nil //nolint:nilnil // no Record is an answer, not an error
 	}
+	defer s.turns.leave(s.key())
+	ctx, end := context.WithTimeout(ctx, turnWork)
+	defer end()
+	s.now = s.Clock.Now()
+	ready, err := s.approach(gate.Live(ctx))
+	if err != nil || !ready {
+		return nil, err
+	}
+	return s.claim(ctx)
+}
+
+// claim gives the Record that lets the execution begin. No Record: the request is over.
+func (s *scope) claim(ctx context.Context) (*v1alpha1.Record, error) {
+	if over, err := s.closeUndemanded(ctx); over || err != nil {
+		return nil, err
+	}
+	if err := s.openReview(ctx); err != nil {
+		return nil, err
+	}
+	record, err := s.createRecord(ctx)
 	if err != nil {
-		return fmt.Errorf("failed to claim the execution of request %s/%s: %w", s.request.Namespace, s.request.Name, err)
+		return nil, fmt.Errorf("failed to claim the execution of request %s/%s: %w", s.request.Namespace, s.request.Name, err)
 	}
+	return record, nil
+}
+
+// begin executes what was claimed.
+func (s *scope) begin(ctx context.Context, record *v1alpha1.Record) error {
 	if err := s.refresh(ctx); err != nil {
 		return err
 	}
 	s.event(s.request, v1alpha1.ReasonExecuting, fmt.Sprintf("Started as %s/%s, digest %s.", record.Spec.ActionRef.Namespace, record.Spec.ServiceAccountName, short(record.Spec.Digest)))
 	return s.proceed(ctx, record)
+}
+
+// createRecord creates the Record, or finds the one that an earlier attempt created. Creating it is the lock: whoever creates it executes,
+// once. Where nobody can tell whether it was created, nobody else whose start depends on it gets a turn before that is known.
+func (s *scope) createRecord(ctx context.Context) (*v1alpha1.Record, error) {
+	record := s.newRecord()
+	err := s.Client.Create(ctx, record)
+	switch {
+	case err == nil:
+		return record, nil
+	case uncertain(err):
+		s.turns.keep(s.key())
+		return nil, err
+	case !apierrors.IsAlreadyExists(err):
+		return nil, err
+	}
+	record, err = s.record(ctx)
+	if err == nil && record == nil {
+		err = fmt.Errorf("Record %s was there and is gone", s.request.UID) //nolint:staticcheck // a kind begins with a capital
+	}
+	return record, err
+}
+
+// uncertain tells that a write may have been done, or may still be.
+func uncertain(err error) bool {
+	return apierrors.ReasonForError(err) == metav1.StatusReasonUnknown || apierrors.IsTimeout(err) || apierrors.IsServerTimeout(err) || apierrors.IsInternalError(err)
 }
 
 // resume takes an execution up again that began earlier.
@@ -173,7 +223,7 @@ func (s *scope) concluded(ctx context.Context, record *v1alpha1.Record) error {
 // newRecord is the claim: everything that is executed, and who let it.
 func (s *scope) newRecord() *v1alpha1.Record {
 	action := s.judgement.Action.Object
-	return &v1alpha1.Record{
+	claim := &v1alpha1.Record{
 		ObjectMeta: metav1.ObjectMeta{Namespace: s.OperatorNamespace, Name: string(s.request.UID)},
 		Spec: v1alpha1.RecordSpec{
 			RequestRef: v1alpha1.RecordRequestReference{Namespace: s.request.Namespace, Name: s.request.Name, UID: s.request.UID},
@@ -184,4 +234,6 @@ func (s *scope) newRecord() *v1alpha1.Record {
 			Timeout: action.Spec.Execution.Timeout,
 		},
 	}
+	claim.Labels = record.Labels(&claim.Spec)
+	return claim
 }

@@ -39,6 +39,8 @@ func (r *Reconciler) newScope(request *v1alpha1.ActionRequest) *scope {
 	return &scope{Reconciler: r, request: request, before: *request.Status.DeepCopy(), now: r.Clock.Now(), closed: map[string]bool{}}
 }
 
+func (s *scope) key() types.NamespacedName { return client.ObjectKeyFromObject(s.request) }
+
 // run does the next thing, and says after which time to look again. Zero: an event will come.
 func (s *scope) run(ctx context.Context) (time.Duration, error) {
 	err := s.next(ctx)
@@ -70,37 +72,48 @@ func (s *scope) next(ctx context.Context) error {
 
 // advance brings a request that has not started nearer to its start.
 func (s *scope) advance(ctx context.Context) error {
+	ready, err := s.approach(ctx)
+	if err != nil || !ready {
+		return err
+	}
+	claim := s.claim
+	if s.judgement.Action.Counts {
+		claim = s.claimInTurn
+	}
+	record, err := claim(ctx)
+	if err != nil || record == nil {
+		return err
+	}
+	return s.begin(ctx, record)
+}
+
+// approach does all that comes before the start, and tells whether the request may start now.
+func (s *scope) approach(ctx context.Context) (bool, error) {
 	s.judgement = s.Gate.Judge(ctx, gate.SubjectOf(s.request), s.now)
 	metrics.Judged(metrics.Controllers, s.judgement)
 	s.at(s.expires())
 	s.at(s.judgement.NextChange)
 	if !s.now.Before(s.expires()) {
-		return s.finish(ctx, v1alpha1.OutcomeExpired, ending{reason: v1alpha1.ReasonExpired,
+		return false, s.finish(ctx, v1alpha1.OutcomeExpired, ending{reason: v1alpha1.ReasonExpired,
 			message: fmt.Sprintf("Expired %s before it could start.", gate.Time(s.expires(), s.now))})
 	}
 	if over, err := s.denials(ctx); over || err != nil {
-		return err
+		return false, err
 	}
 	if problem := s.judgement.Problem; problem != nil {
-		return s.hold(ctx, problem)
+		return false, s.hold(ctx, problem)
 	}
 	if problem := s.prepare(ctx); problem != nil {
-		return s.hold(ctx, problem)
+		return false, s.hold(ctx, problem)
 	}
 	approved, err := s.approvals(ctx)
 	if err != nil || !approved {
-		return err
+		return false, err
 	}
 	if s.held() {
-		return s.store(ctx)
+		return false, s.store(ctx)
 	}
-	if over, err := s.closeUndemanded(ctx); over || err != nil {
-		return err
-	}
-	if err := s.openReview(ctx); err != nil {
-		return err
-	}
-	return s.start(ctx)
+	return true, nil
 }
 
 // at notes an instant at which something must be done.

@@ -99,30 +99,19 @@ func (s *scope) held() bool {
 	spec := &s.request.Spec
 	if spec.NotBefore != nil && s.now.Before(spec.NotBefore.Time) {
 		s.at(spec.NotBefore.Time)
-		s.holds("notBefore " + gate.Time(spec.NotBefore.Time, s.now))
+		why := "notBefore " + gate.Time(spec.NotBefore.Time, s.now)
+		s.waiting(v1alpha1.PhaseHeld, v1alpha1.ReasonHeld, "Held by "+why+"; starts by itself.", why)
 		return true
 	}
-	holds := s.judgement.Verdict.By(v1alpha1.EffectHold)
-	if len(holds) == 0 {
+	if len(s.judgement.Verdict.By(v1alpha1.EffectHold)) == 0 {
 		return false
 	}
 	if s.judgement.Volatile {
 		s.lookAgain()
 	}
-	var names []string
-	for _, rule := range holds {
-		names = append(names, gate.RuleName(s.judgement.Action, rule.Name))
-	}
-	why := strings.Join(names, ", ")
-	if !s.judgement.NextChange.IsZero() {
-		why += " until " + gate.Time(s.judgement.NextChange, s.now)
-	}
-	s.holds(why)
+	s.waiting(v1alpha1.PhaseHeld, v1alpha1.ReasonHeld,
+		strings.TrimSpace("Held by "+gate.HeldBy(s.judgement, false)+"; starts by itself. "+gate.WhoPasses(s.judgement)), gate.HeldBy(s.judgement, true))
 	return true
-}
-
-func (s *scope) holds(why string) {
-	s.waiting(v1alpha1.PhaseHeld, v1alpha1.ReasonHeld, "Held by "+why+"; starts by itself.", why)
 }
 
 // tally shows how far the approvals have come, and tells whether all are there.

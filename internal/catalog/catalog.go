@@ -35,6 +35,8 @@ type Action struct {
 	Steps *steps.Steps
 	// NeedsTarget says that something reads the target, NeedsNamespace that something reads its namespace.
 	NeedsTarget, NeedsNamespace bool
+	// Counts says that a decision rests on what was executed before, so that no two executions may be decided on at once.
+	Counts bool
 }
 
 // Ref names the Action.

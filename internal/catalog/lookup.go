@@ -24,6 +24,8 @@ type Lookup struct {
 	Labels []Label
 	// Limit is how many objects a list may have.
 	Limit int32
+	// Executions says that Records of what was executed lately are read; nil: something else is.
+	Executions *Executions
 	// Optional makes the variable null where the object does not exist.
 	Optional bool
 	// Trusted says that the Action accepts the fact although the requester can change it.
@@ -66,34 +68,56 @@ func (b *actionBuilder) lookups() {
 
 func (b *actionBuilder) lookup(in *v1alpha1.Lookup, path *field.Path) *Lookup {
 	out := &Lookup{Name: in.As, Optional: in.Optional, Trusted: in.Trust == v1alpha1.TrustRequesterWritable}
+	kind := path
 	switch {
-	case in.Object != nil && in.List == nil:
-		path = path.Child("object")
-		out.APIVersion, out.Kind = in.Object.APIVersion, in.Object.Kind
-		out.Namespace = b.naming(path.Child("namespace"), in.Object.Namespace)
-		if out.Object = b.naming(path.Child("name"), in.Object.Name); out.Object == nil && in.Object.Name == "" {
-			b.errs = append(b.errs, field.Required(path.Child("name"), "an object has a name"))
-		}
-	case in.List != nil && in.Object == nil:
-		path = path.Child("list")
-		out.APIVersion, out.Kind, out.Limit = in.List.APIVersion, in.List.Kind, in.List.Limit
-		out.Namespace = b.naming(path.Child("namespace"), in.List.Namespace)
-		out.Labels = b.labels(in.List.Selector, path.Child("selector", "matchLabels"))
-		if out.Limit <= 0 {
-			out.Limit = DefaultListLimit
-		}
-	default:
-		b.errs = append(b.errs, field.Invalid(path, in.As, "exactly one of object and list is needed"))
+	case looksUp(in) != 1:
+		b.errs = append(b.errs, field.Invalid(path, in.As, "exactly one of object, list and executions is needed"))
 		return nil
+	case in.Object != nil:
+		kind = b.oneObject(out, in.Object, path.Child("object"))
+	case in.List != nil:
+		kind = b.list(out, in.List, path.Child("list"))
+	default:
+		b.executions(out, in.Executions, path.Child("executions"))
 	}
 	if IsSecret(out.APIVersion, out.Kind) {
-		b.errs = append(b.errs, field.Forbidden(path.Child("kind"), "a Secret is never read as a fact: its content would end up in verdicts and plans"))
+		b.errs = append(b.errs, field.Forbidden(kind.Child("kind"), "a Secret is never read as a fact: its content would end up in verdicts and plans"))
 	}
 	out.Literal = literal(out.Namespace, out.Object)
 	for _, label := range out.Labels {
 		out.Literal = out.Literal && literal(label.Value)
 	}
 	return out
+}
+
+// looksUp counts what a lookup looks up.
+func looksUp(in *v1alpha1.Lookup) int {
+	count := 0
+	for _, is := range []bool{in.Object != nil, in.List != nil, in.Executions != nil} {
+		if is {
+			count++
+		}
+	}
+	return count
+}
+
+func (b *actionBuilder) oneObject(out *Lookup, in *v1alpha1.ObjectReference, path *field.Path) *field.Path {
+	out.APIVersion, out.Kind = in.APIVersion, in.Kind
+	out.Namespace = b.naming(path.Child("namespace"), in.Namespace)
+	if out.Object = b.naming(path.Child("name"), in.Name); out.Object == nil && in.Name == "" {
+		b.errs = append(b.errs, field.Required(path.Child("name"), "an object has a name"))
+	}
+	return path
+}
+
+func (b *actionBuilder) list(out *Lookup, in *v1alpha1.ListLookup, path *field.Path) *field.Path {
+	out.APIVersion, out.Kind, out.Limit = in.APIVersion, in.Kind, in.Limit
+	out.Namespace = b.naming(path.Child("namespace"), in.Namespace)
+	out.Labels = b.labels(in.Selector, path.Child("selector", "matchLabels"))
+	if out.Limit <= 0 {
+		out.Limit = DefaultListLimit
+	}
+	return path
 }
 
 // DefaultListLimit is how many objects a list may have where the Action does not say.
@@ -156,6 +180,7 @@ func (b *actionBuilder) lookupNames() []string {
 // lookupUses notes who reads each lookup. One that nobody reads is a mistake, and would be read for nothing.
 func (b *actionBuilder) lookupUses() {
 	for at, lookup := range b.out.Lookups {
+		b.out.Counts = b.out.Counts || lookup.counts()
 		lookup.InSteps = b.out.Steps != nil && b.out.Steps.Uses(lookup.Name)
 		for i := range b.out.Rules {
 			when := b.out.Rules[i].When

@@ -299,7 +299,9 @@ func (e *explainer) sayMembership(l *leaf, holds bool) string {
 
 func (e *explainer) sayCalendar(l *leaf, holds bool) string {
 	text := fmt.Sprintf("calendar %s is %s", l.subject, word(holds, "open", "closed"))
-	if at, ok := e.turns(l, holds); ok {
+	if at, ok := e.turns(l, holds); ok && holds {
+		text += " until " + ShowEnd(at)
+	} else if ok {
 		text += " until " + ShowTime(at)
 	}
 	return text
@@ -318,6 +320,18 @@ func (e *explainer) turns(l *leaf, open bool) (time.Time, bool) {
 		return calendar.Ends(e.vars.Now)
 	}
 	return calendar.Next(e.vars.Now)
+}
+
+// ShowEnd shows the end of a time in which something was open. That of a whole day is 23:59 of that day, because nobody calls the end of
+// Monday "Tuesday 00:00".
+func ShowEnd(at time.Time) string { return ShowTime(LastMinute(at)) }
+
+// LastMinute gives the minute before an instant that is the beginning of a day, and every other instant as it is.
+func LastMinute(at time.Time) time.Time {
+	if at.Hour() == 0 && at.Minute() == 0 && at.Second() == 0 {
+		return at.Add(-time.Minute)
+	}
+	return at
 }
 
 // ShowTime shows an instant in its own zone, by the name of the zone.

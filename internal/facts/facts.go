@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/dynamic"
@@ -37,6 +38,8 @@ type Options struct {
 	Namespaces client.Reader
 	// Reviews asks what people may do.
 	Reviews *Reviews
+	// Book reads the operator's own Records from the API server, and from no cache.
+	Book client.Reader
 	// Clock tells the time.
 	Clock clock.WithTicker
 	// Wake makes a request be judged again. It may be called from several goroutines at once.
@@ -60,10 +63,16 @@ func New(o Options) *Reader {
 	return r
 }
 
-// account is a ServiceAccount.
+// account is a ServiceAccount; without a name it is the operator on behalf of the Actions of a namespace.
 type account struct{ namespace, name string }
 
-func (a account) String() string { return a.namespace + "/" + a.name }
+// String shows the account to people, after "as".
+func (a account) String() string {
+	if a.name == "" {
+		return "the operator, for Actions of namespace " + a.namespace
+	}
+	return "ServiceAccount " + a.namespace + "/" + a.name
+}
 
 var errSecret = errors.New("a Secret is never read as a fact")
 
@@ -111,7 +120,7 @@ func (r *Reader) read(ctx context.Context, s source) (found, error) {
 	if catalog.IsSecret(s.query.APIVersion, s.query.Kind) {
 		return found{}, errSecret
 	}
-	if known, ok := r.watches.known(s); ok {
+	if known, ok := r.watches.known(s); ok && !gate.IsLive(ctx) {
 		return known, nil
 	}
 	before := r.watches.mark(s)
@@ -156,6 +165,31 @@ func list(ctx context.Context, resource dynamic.ResourceInterface, query gate.Qu
 		return found{err: gate.TooMany(query)}, nil
 	}
 	return found{list: objects}, nil
+}
+
+var _ gate.Book = (*Reader)(nil)
+
+// Records lists the operator's own Records, as they are at this moment: the list is not older than any Record whose creation has been
+// answered.
+func (r *Reader) Records(ctx context.Context, namespace string, query gate.Query) (*unstructured.UnstructuredList, error) {
+	selector, err := labels.Parse(query.Selector)
+	if err != nil {
+		return nil, fmt.Errorf("failed to read the selector of Records: %w", err)
+	}
+	done, err := r.limits.begin(ctx, account{namespace: namespace})
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	objects := &unstructured.UnstructuredList{}
+	objects.SetGroupVersionKind(schema.FromAPIVersionAndKind(query.APIVersion, query.Kind+"List"))
+	if err := r.Book.List(ctx, objects, client.InNamespace(query.Namespace), client.MatchingLabelsSelector{Selector: selector}, client.Limit(int64(query.Limit)+1)); err != nil {
+		return nil, fmt.Errorf("failed to list Records: %w", err)
+	}
+	if len(objects.Items) > int(query.Limit) || objects.GetContinue() != "" {
+		return nil, gate.TooMany(query)
+	}
+	return objects, nil
 }
 
 // Namespace reads the name, the labels, the annotations and the version of a namespace.

@@ -66,9 +66,9 @@ func (l *limits) begin(ctx context.Context, as account) (done func(), err error)
 	case a.slots <- struct{}{}:
 		return func() { <-a.slots; a.spend(l.clock.Since(start)) }, nil
 	case <-timer.C():
-		err = fmt.Errorf("%d facts are being read as ServiceAccount %s already; try again in a moment", readsInFlight, as)
+		err = fmt.Errorf("%d facts are being read as %s already; try again in a moment", readsInFlight, as)
 	case <-ctx.Done():
-		err = fmt.Errorf("%d facts are being read as ServiceAccount %s already: %w", readsInFlight, as, ctx.Err())
+		err = fmt.Errorf("%d facts are being read as %s already: %w", readsInFlight, as, ctx.Err())
 	}
 	a.spend(l.clock.Since(start))
 	return nil, err
@@ -81,9 +81,9 @@ func (a *allowance) take(now time.Time, as account) error {
 	a.reads, a.time, a.at = min(a.reads+passed*readsPerSecond, readsAtOnce), min(a.time+passed*timePerSecond, timeAtOnce), now
 	switch {
 	case a.reads < 1:
-		return fmt.Errorf("too many facts were read as ServiceAccount %s, more than %v each second; try again in a moment", as, readsPerSecond)
+		return fmt.Errorf("too many facts were read as %s, more than %v each second; try again in a moment", as, readsPerSecond)
 	case a.time <= 0:
-		return fmt.Errorf("reading facts as ServiceAccount %s takes too long, more than half of the time; try again in a while", as)
+		return fmt.Errorf("reading facts as %s takes too long, more than half of the time; try again in a while", as)
 	}
 	a.reads--
 	return nil

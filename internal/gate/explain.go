@@ -105,7 +105,7 @@ func (d *decided) during(rule *catalog.Rule, vars *expression.Vars) (expression.
 	}
 	out := expression.Reasons{Because: []string{fmt.Sprintf("calendar %s is open", rule.During)}}
 	if at, ok := calendar.Ends(now); ok {
-		out.Because[0] += " until " + expression.ShowTime(at)
+		out.Because[0] += " until " + expression.ShowEnd(at)
 		out.Differ = []string{"from " + expression.ShowTime(at) + " " + itWouldNotApply}
 	}
 	return out, true
@@ -145,7 +145,7 @@ func (d *decided) hidden(ctx context.Context, variable, who string) string {
 	rights, able := d.run.gate.facts.(Rights)
 	for i := range d.run.facts {
 		f := &d.run.facts[i]
-		if f.name != variable {
+		if f.name != variable || f.own {
 			continue
 		}
 		name := f.query.String()
@@ -163,10 +163,11 @@ func (d *decided) hidden(ctx context.Context, variable, who string) string {
 	return ""
 }
 
-// errorText says why a rule could not be judged, without what the requester may not read.
+// errorText says why a rule could not be judged, without what the requester may not read. That something could not be read says nothing of what
+// is in it.
 func (d *decided) errorText(failed decision.RuleError, to *expression.Listener) string {
 	program := d.programOf(failed.Rule)
-	if program == nil {
+	if program == nil || errors.Is(failed.Err, errUnread) {
 		return failed.Err.Error()
 	}
 	for i := range d.run.facts {
@@ -240,6 +241,19 @@ func sentences(found expression.Reasons) []string {
 	return lines
 }
 
+// timed tells whether time alone could change the answer of a rule.
+func (d *decided) timed(rule *catalog.Rule) bool {
+	if rule.Name == defaultRule {
+		return slices.ContainsFunc(d.rules.Own, func(own catalog.Rule) bool { return d.timed(&own) })
+	}
+	if rule.During != "" || rule.When == nil {
+		return rule.During != ""
+	}
+	return rule.When.Uses("now") || slices.ContainsFunc(d.run.out.Action.Lookups, func(l *catalog.Lookup) bool {
+		return l.Executions != nil && rule.When.Uses(l.Name)
+	})
+}
+
 // until says when a rule that time bounds ends.
 func (d *decided) until(rule *catalog.Rule) string {
 	if rule.During == "" {
@@ -250,7 +264,7 @@ func (d *decided) until(rule *catalog.Rule) string {
 		return ""
 	}
 	if at, ok := calendar.Ends(d.run.out.Now); ok {
-		return " until " + expression.ShowTime(at)
+		return " until " + expression.ShowEnd(at)
 	}
 	return ""
 }

@@ -24,6 +24,21 @@ type Facts interface {
 	MayWrite(ctx context.Context, who *v1alpha1.Identity, query Query, missing bool) (bool, error)
 }
 
+// Book is what Facts can read besides: the Records of what was executed. Where Facts cannot, nothing that counts executions can be decided.
+type Book interface {
+	// Records lists what a query selects, as it is at this moment, with the operator's own right. It is for Actions of a namespace, whose share
+	// of reads it takes. More than the limit of the query are an error.
+	Records(ctx context.Context, namespace string, query Query) (*unstructured.UnstructuredList, error)
+}
+
+type liveKey struct{}
+
+// Live makes facts be read as they are at this moment: not what was read before and is still watched.
+func Live(ctx context.Context) context.Context { return context.WithValue(ctx, liveKey{}, true) }
+
+// IsLive tells whether facts are to be read as they are at this moment.
+func IsLive(ctx context.Context) bool { return ctx.Value(liveKey{}) != nil }
+
 // Query says what is read: one object, or, where no name is given, the objects of a kind that carry the labels.
 type Query struct {
 	v1alpha1.ObjectReference
@@ -31,6 +46,8 @@ type Query struct {
 	Selector string
 	// Limit is how many objects a list may have.
 	Limit int32
+	// Title, where set, is how people read it.
+	Title string
 }
 
 // IsList tells a list from an object.
@@ -38,6 +55,9 @@ func (q *Query) IsList() bool { return q.Name == "" }
 
 // String shows to people what is read.
 func (q *Query) String() string {
+	if q.Title != "" {
+		return q.Title
+	}
 	if !q.IsList() {
 		return Name(&q.ObjectReference)
 	}
@@ -53,5 +73,8 @@ func (q *Query) String() string {
 
 // TooMany says that a list has more objects than its limit.
 func TooMany(query Query) error {
+	if query.Title != "" {
+		return fmt.Errorf("there are more than %d, the most that can be read: choose a shorter time, or by: Requester", query.Limit)
+	}
 	return fmt.Errorf("there are more than %d objects, the limit of this lookup: select fewer by namespace or labels, or raise list.limit (up to 500)", query.Limit)
 }

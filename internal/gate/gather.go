@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -29,6 +31,8 @@ type fact struct {
 	query Query
 	// missing says that the object does not exist, trusted that the Action accepts that the requester can change it.
 	missing, trusted bool
+	// own says that it is about nobody but the requester, who may see it whatever else they may read.
+	own bool
 }
 
 // maxFacts is how many facts the API stores.
@@ -89,7 +93,7 @@ func (r *run) readNamespace(ctx context.Context, name string) *Problem {
 	delete(metadata, "resourceVersion")
 	query := Query{ObjectReference: v1alpha1.ObjectReference{APIVersion: "v1", Kind: "Namespace", Name: name}}
 	r.note(fact{name: varNamespace, query: query, trusted: r.out.Action.Target.Trusted}, map[string]any{"metadata": metadata}, version)
-	r.out.Facts[len(r.out.Facts)-1].ReadAs = ""
+	r.readByOperator()
 	return nil
 }
 
@@ -127,6 +131,9 @@ func (r *run) note(f fact, value any, version string) {
 	r.out.Facts = append(r.out.Facts, recorded)
 }
 
+// readByOperator says that the last fact was read by the operator itself.
+func (r *run) readByOperator() { r.out.Facts[len(r.out.Facts)-1].ReadAs = "" }
+
 func (r *run) known(name string) bool {
 	return slices.ContainsFunc(r.facts, func(f fact) bool { return f.name == name })
 }
@@ -145,6 +152,9 @@ func (r *run) lookUp(ctx context.Context, wanted func(*catalog.Lookup) bool) *Pr
 }
 
 func (r *run) readLookup(ctx context.Context, lookup *catalog.Lookup) *Problem {
+	if lookup.Executions != nil {
+		return r.readExecutions(ctx, lookup)
+	}
 	query, err := r.lookupQuery(ctx, lookup)
 	if err != nil {
 		return &Problem{Reason: v1alpha1.ReasonIndeterminate, Message: fmt.Sprintf("cannot tell what lookup %s is: %v", lookup.Name, err)}
@@ -184,8 +194,23 @@ func (r *run) readList(ctx context.Context, f fact) *Problem {
 	for i := range list.Items {
 		items[i] = list.Items[i].Object
 	}
-	r.note(f, items, list.GetResourceVersion())
+	r.note(f, items, listVersion(items))
 	return nil
+}
+
+// listVersion stands for the objects of a list: that of the newest, and how many there are. The version that the API server gives a list grows
+// with every write to anything, our own included: a verdict that named it would never be twice the same.
+func listVersion(items []any) string {
+	newest := "0"
+	for _, item := range items {
+		object, _ := item.(map[string]any)
+		version, _, _ := unstructured.NestedString(object, "metadata", "resourceVersion")
+		// They are numbers that grow, see KEP-5504.
+		if cmp.Or(cmp.Compare(len(version), len(newest)), cmp.Compare(version, newest)) > 0 {
+			newest = version
+		}
+	}
+	return fmt.Sprintf("%s (%d)", newest, len(items))
 }
 
 // Missing tells that an object does not exist. An API server that no longer serves the kind also answers "not found", and says nothing

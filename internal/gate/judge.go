@@ -162,8 +162,9 @@ func verdictProblem(ctx context.Context, j *Judgement, explain bool) *Problem {
 // denied says which rules deny, and until when where time decides.
 func denied(ctx context.Context, j *Judgement, explain bool) string {
 	var lines []string
-	bounded := false
+	bounded, timed := false, false
 	for _, rule := range j.Verdict.By(v1alpha1.EffectDeny) {
+		timed = timed || j.decided.timed(&rule)
 		message := rule.Message
 		if message == "" {
 			message = ruleSource(rule.Name, rule.When != nil)
@@ -176,8 +177,9 @@ func denied(ctx context.Context, j *Judgement, explain bool) string {
 		}
 	}
 	text := strings.Join(lines, "\n  ")
-	if !bounded && !j.Verdict.NextChange.IsZero() {
-		text += fmt.Sprintf("\n  Time may change this on %s.", Time(j.Verdict.NextChange, j.Now))
+	next := decision.Earlier(j.decided.run.trace.NextChange, j.Verdict.NextChange)
+	if !bounded && timed && !next.IsZero() {
+		text += fmt.Sprintf("\n  Time may change this on %s.", Time(next, j.Now))
 	}
 	return text
 }

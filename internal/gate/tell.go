@@ -52,7 +52,7 @@ func (g *Gate) Warnings(j *Judgement, s *Subject) []string {
 		}
 	}
 	for _, rule := range j.Verdict.By(v1alpha1.EffectHold) {
-		warnings = append(warnings, "held by "+RuleName(j.Action, rule.Name)+untilText(j)+"; it starts by itself.")
+		warnings = append(warnings, "held by "+heldBy(j, &rule)+"; it starts by itself.")
 	}
 	if len(warnings) > 0 {
 		warnings = append(warnings, fmt.Sprintf("it expires %s if nobody decides. Follow: kubectl wait -n %s actionrequest/%s --for=condition=Finished --timeout=24h",
@@ -78,11 +78,38 @@ func soonestEnd(j *Judgement, s *Subject) time.Time {
 	return end
 }
 
-func untilText(j *Judgement) string {
-	if j.Verdict.NextChange.IsZero() {
+// HeldBy names the rules that hold a request, each with its message and until when. In short it leaves messages out.
+func HeldBy(j *Judgement, short bool) string {
+	var parts []string
+	for _, rule := range j.Verdict.By(v1alpha1.EffectHold) {
+		if short {
+			rule.Message = ""
+		}
+		parts = append(parts, heldBy(j, &rule))
+	}
+	return strings.Join(parts, ", ")
+}
+
+func heldBy(j *Judgement, rule *catalog.Rule) string {
+	text := RuleName(j.Action, rule.Name)
+	if rule.Message != "" {
+		text += " (" + rule.Message + ")"
+	}
+	if until := j.decided.until(rule); until != "" {
+		return text + until
+	}
+	if j.decided.timed(rule) && !j.NextChange.IsZero() {
+		text += " until " + Time(j.NextChange, j.Now)
+	}
+	return text
+}
+
+// WhoPasses says who can pass what holds a request, in an emergency. Empty: nobody.
+func WhoPasses(j *Judgement) string {
+	if len(j.Snapshot.Granting(j.Action.Object, v1alpha1.VerbBreakGlass)) == 0 {
 		return ""
 	}
-	return " until " + Time(j.Verdict.NextChange, j.Now)
+	return "In an emergency it can be passed, by spec.breakGlass on a new request. " + whoCan(j.Snapshot, j.Action, v1alpha1.VerbBreakGlass)
 }
 
 // from says from whom approvals are needed, as "team payments (bob, carol; not you)".

@@ -121,6 +121,7 @@ func (p *Process) facts() *facts.Reader {
 	}, p.clock)
 	return facts.New(facts.Options{
 		Clients: p.clients, Namespaces: p.Manager.GetClient(), Reviews: p.reviews, Clock: p.clock,
+		Book: p.Manager.GetAPIReader(),
 		Wake: func(request types.NamespacedName) {
 			p.wakeOne(&v1alpha1.ActionRequest{ObjectMeta: metav1.ObjectMeta{Namespace: request.Namespace, Name: request.Name}})
 		},

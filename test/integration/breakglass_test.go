@@ -86,7 +86,7 @@ func TestFreezeRefusesAndSaysWhoPasses(t *testing.T) {
 	last := frozen(t)
 	for _, who := range []env.Person{users.Dave, users.Alice} {
 		refused(t, as(t, who).Create(t.Context(), request("em-frozen", `{}`)), metav1.StatusReasonForbidden,
-			"critical applications are frozen", "ActionPolicy em-freeze, rule frozen", last.AddDate(0, 0, 1).Format("2 Jan"),
+			"critical applications are frozen", "ActionPolicy em-freeze, rule frozen", "until "+last.Format("Mon 2 Jan 2006")+" 23:59 UTC",
 			"Emergency: alice may set spec.breakGlass.reason; alice, alice@laptop, search reviews it within 8 h.")
 	}
 	refused(t, as(t, users.Dave).Create(t.Context(), emergency("em-frozen")), metav1.StatusReasonForbidden,

@@ -52,6 +52,74 @@ func TestReadmeFiles(t *testing.T) {
 	}
 }
 
+// What the cookbook shows is what the files of the examples say, which stories apply and policy tests check.
+func TestCookbook(t *testing.T) {
+	folders := map[string]bool{}
+	for _, match := range block.FindAllStringSubmatch(read(t, "docs", "guides", "policy-cookbook.md"), -1) {
+		if path, whole := strings.CutPrefix(match[1], "file: "); whole {
+			folders[filepath.Dir(path)] = true
+			if diff := cmp.Diff(read(t, path), match[3]); diff != "" {
+				t.Errorf("the cookbook differs from %s (-file +cookbook):\n%s", path, diff)
+			}
+			continue
+		}
+		path, part := strings.CutPrefix(match[1], "excerpt: ")
+		if !part {
+			t.Errorf("a block of the cookbook does not say of which file it is:\n%s", match[3])
+			continue
+		}
+		folders[filepath.Dir(path)] = true
+		if !excerptOf(read(t, path), match[3]) {
+			t.Errorf("%s does not say, in one piece:\n%s", path, match[3])
+		}
+	}
+	for _, name := range []string{"agent-scaling", "christmas-freeze", "cost-and-posture", "deploy-service", "feature-flag", "hold-everything"} {
+		if !folders["examples/"+name] {
+			t.Errorf("the cookbook shows nothing of examples/%s", name)
+		}
+	}
+}
+
+// excerptOf tells whether lines are in a file in one piece, all of them indented by the same number of blanks there.
+func excerptOf(file, part string) bool {
+	lines, wanted := strings.Split(file, "\n"), strings.Split(strings.TrimRight(part, "\n"), "\n")
+	for at := range lines {
+		indent, ok := strings.CutSuffix(lines[at], wanted[0])
+		if !ok || strings.Trim(indent, " ") != "" || at+len(wanted) > len(lines) {
+			continue
+		}
+		same := true
+		for i := range wanted {
+			same = same && lines[at+i] == indent+wanted[i]
+		}
+		if same {
+			return true
+		}
+	}
+	return false
+}
+
+func TestExcerptOf(t *testing.T) {
+	const file = "spec:\n  rules:\n  - a\n  - b\nend: true\n"
+	for name, tc := range map[string]struct {
+		reason, part string
+		want         bool
+	}{
+		"Piece":    {"A part is in the file, with less indentation.", "rules:\n- a\n- b\n", true},
+		"Whole":    {"So is all of it.", file, true},
+		"Changed":  {"A line that is another one is noticed.", "rules:\n- a\n- c\n", false},
+		"Left out": {"And so is one that is missing.", "rules:\n- b\n", false},
+		"Indented": {"And one that is elsewhere.", "rules:\n  - a\n", false},
+		"Beyond":   {"And what goes beyond the end.", "end: true\n\nmore\n", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := excerptOf(file, tc.part); got != tc.want {
+				t.Errorf("%s\nexcerptOf(...): want %t, got %t", tc.reason, tc.want, got)
+			}
+		})
+	}
+}
+
 // What the README tells a new user to type is what the story of the first Action types, in this order. Only what the user
 // copies from an output is not in the README.
 func TestReadmeCommands(t *testing.T) {
@@ -74,13 +142,16 @@ func TestReadmeCommands(t *testing.T) {
 
 // What the README of an example tells to type, its story types.
 func TestExampleCommands(t *testing.T) {
-	for _, dir := range []string{"deploy-service", "run-task"} {
+	for _, dir := range []string{"agent-scaling", "christmas-freeze", "cost-and-posture", "deploy-service", "feature-flag", "hold-everything", "run-task"} {
 		inStory := map[string]bool{}
 		for _, command := range typed(t, dir) {
 			inStory[command] = true
 		}
 		count := 0
 		for _, match := range block.FindAllStringSubmatch(read(t, "examples", dir, "README.md"), -1) {
+			if match[2] != "sh" {
+				continue
+			}
 			for _, command := range commands(match[3]) {
 				count++
 				if !inStory[command] {

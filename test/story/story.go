@@ -34,9 +34,12 @@ type Story struct {
 // Person is a login.
 type Person struct {
 	// User is the user name that the API server sees.
-	User string `yaml:"user"`
+	User string `yaml:"user,omitempty"`
 	// Groups are the groups of the login.
 	Groups []string `yaml:"groups,omitempty"`
+	// ServiceAccount is a machine instead of a user, as "namespace/name": it has a token of that ServiceAccount. Namespace and ServiceAccount
+	// are made where they are not there.
+	ServiceAccount string `yaml:"serviceAccount,omitempty"`
 	// Administrator binds the login to cluster-admin. It is no member of system:masters, so RBAC and webhooks see it.
 	Administrator bool `yaml:"administrator,omitempty"`
 }
@@ -107,7 +110,8 @@ func (s *Story) check() error {
 	for name, person := range s.People {
 		at := "people." + name
 		c.need(nameForm.MatchString(name), at, "a name has small letters, digits and dashes")
-		c.need(person.User != "", at+".user", "is needed")
+		c.need((person.User == "") != (person.ServiceAccount == ""), at, "exactly one of user and serviceAccount is needed")
+		c.need(person.ServiceAccount == "" || accountForm.MatchString(person.ServiceAccount), at+".serviceAccount", "is written as namespace/name")
 	}
 	c.need(len(s.Scenes) > 0, "scenes", "at least one is needed")
 	for i := range s.Scenes {
@@ -123,6 +127,7 @@ func (s *Story) check() error {
 
 var (
 	nameForm    = regexp.MustCompile(`^[a-z][a-z0-9-]*$`)
+	accountForm = regexp.MustCompile(`^[a-z][a-z0-9-]*/[a-z][a-z0-9-]*$`)
 	placeholder = regexp.MustCompile(`\{\{([a-z][a-z0-9-]*)\}\}`)
 )
 

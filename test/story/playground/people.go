@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
@@ -55,6 +56,12 @@ func (p *people) kubeconfigs(ctx context.Context, all map[string]story.Person) (
 // login gives the credentials of a person, and the rights of an administrator where the story says so. All other rights come
 // from what the story applies.
 func (p *people) login(ctx context.Context, person *story.Person) (*rest.Config, error) {
+	if namespace, name, is := strings.Cut(person.ServiceAccount, "/"); is {
+		if err := p.cluster.Apply(ctx, fmt.Appendf(nil, "{apiVersion: v1, kind: Namespace, metadata: {name: %s}}", namespace)); err != nil {
+			return nil, err
+		}
+		return p.cluster.ServiceAccount(ctx, namespace, name)
+	}
 	login, err := p.cluster.User(person.User, person.Groups...)
 	if err != nil {
 		return nil, err
@@ -68,6 +75,6 @@ func (p *people) login(ctx context.Context, person *story.Person) (*rest.Config,
 func add(config *clientcmdapi.Config, name string, login *rest.Config) {
 	const cluster = "playground"
 	config.Clusters[cluster] = &clientcmdapi.Cluster{Server: login.Host, CertificateAuthorityData: login.CAData}
-	config.AuthInfos[name] = &clientcmdapi.AuthInfo{ClientCertificateData: login.CertData, ClientKeyData: login.KeyData}
+	config.AuthInfos[name] = &clientcmdapi.AuthInfo{ClientCertificateData: login.CertData, ClientKeyData: login.KeyData, Token: login.BearerToken}
 	config.Contexts[name] = &clientcmdapi.Context{Cluster: cluster, AuthInfo: name}
 }

@@ -16,7 +16,7 @@ import (
 	"github.com/signoff-dev/signoff/test/system"
 )
 
-// ConfigurationFile holds the person expression that the examples are played with.
+// ConfigurationFile says who is who in the examples.
 const ConfigurationFile = "examples/configuration.yaml"
 
 // Options say what is started.
@@ -104,7 +104,7 @@ func (p *Playground) install(ctx context.Context) error {
 	return nil
 }
 
-// configure takes the person expression from the file that readers see.
+// configure takes who is who from the file that readers see.
 func (p *Playground) configure() (func(*config.Configuration), error) {
 	data, err := os.ReadFile(filepath.Join(p.Root, ConfigurationFile))
 	if err != nil {
@@ -114,7 +114,9 @@ func (p *Playground) configure() (func(*config.Configuration), error) {
 	if err != nil {
 		return nil, fmt.Errorf("failed to load %s: %w", ConfigurationFile, err)
 	}
-	return func(cfg *config.Configuration) { cfg.Person = loaded.Person }, nil
+	return func(cfg *config.Configuration) {
+		cfg.Person, cfg.Requester, cfg.Approvers = loaded.Person, loaded.Requester, loaded.Approvers
+	}, nil
 }
 
 func (p *Playground) logFile() string { return filepath.Join(p.Cluster.Dir, "logs", "signoff.log") }
