@@ -11,12 +11,11 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/utils/clock"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/config"
-	"github.com/signoff-dev/signoff/internal/identity"
 	"github.com/signoff-dev/signoff/internal/record"
-	"github.com/signoff-dev/signoff/internal/snapshot"
 )
 
 const budgetWorld = `
@@ -93,17 +92,7 @@ func ran(who, action string, at time.Time) *v1alpha1.Record {
 
 func budgetGate(t *testing.T, facts Facts) *Gate {
 	t.Helper()
-	store := snapshot.NewStore(nil)
-	for _, text := range strings.Split(budgetWorld, "\n---\n") {
-		store.Put(parse(t, text))
-	}
-	store.MarkSynced()
-	store.Rebuild()
-	rules, err := identity.New(config.Default())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return New(store, rules, facts, "signoff-system")
+	return gateOver(t, budgetWorld, config.Default(), facts, clock.RealClock{})
 }
 
 func TestBudget(t *testing.T) {
