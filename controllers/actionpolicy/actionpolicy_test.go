@@ -188,8 +188,8 @@ func TestCalendarUnread(t *testing.T) {
 	}
 }
 
-func requestOf(name string, change func(*v1alpha1.ActionRequestStatus), rules ...v1alpha1.RuleResult) *v1alpha1.ActionRequest {
-	request := &v1alpha1.ActionRequest{ObjectMeta: metav1.ObjectMeta{Namespace: "payments", Name: name}}
+func requestOf(change func(*v1alpha1.ActionRequestStatus), rules ...v1alpha1.RuleResult) *v1alpha1.ActionRequest {
+	request := &v1alpha1.ActionRequest{ObjectMeta: metav1.ObjectMeta{Namespace: "payments", Name: "a"}}
 	request.Status.Verdict = &v1alpha1.Verdict{Rules: rules}
 	if change != nil {
 		change(&request.Status)
@@ -211,17 +211,17 @@ func TestHolding(t *testing.T) {
 		request *v1alpha1.ActionRequest
 		want    int32
 	}{
-		"Deny":      {"A rule that denies holds.", requestOf("a", nil, result("policy/freeze/r", v1alpha1.EffectDeny, applies)), 1},
-		"Hold":      {"So does one that holds, approved or not.", requestOf("a", approved, result("policy/freeze/r", v1alpha1.EffectHold, applies)), 1},
-		"Ask":       {"So does an approval that is not given.", requestOf("a", nil, result("policy/freeze/r", v1alpha1.EffectRequireApproval, applies)), 1},
-		"Approved":  {"One that is given does not.", requestOf("a", approved, result("policy/freeze/r", v1alpha1.EffectRequireApproval, applies)), 0},
-		"Twice":     {"Two rules hold one request.", requestOf("a", nil, result("policy/freeze/r", v1alpha1.EffectDeny, applies), result("policy/freeze/s", v1alpha1.EffectHold, applies)), 1},
-		"Other":     {"Another policy is another one.", requestOf("a", nil, result("policy/freeze-2/r", v1alpha1.EffectDeny, applies), result("freeze", v1alpha1.EffectDeny, applies)), 0},
-		"Idle":      {"A rule that does not apply holds nothing.", requestOf("a", nil, result("policy/freeze/r", v1alpha1.EffectDeny, v1alpha1.RuleNotApplicable)), 0},
-		"Passed":    {"Nor does one that was passed.", requestOf("a", nil, result("policy/freeze/r", v1alpha1.EffectDeny, v1alpha1.RuleOverridden)), 0},
-		"Over":      {"Nor is a request held that is over.", requestOf("a", func(s *v1alpha1.ActionRequestStatus) { s.Outcome = "Expired" }, result("policy/freeze/r", v1alpha1.EffectDeny, applies)), 0},
-		"Executing": {"Or that runs.", requestOf("a", func(s *v1alpha1.ActionRequestStatus) { s.Execution = &v1alpha1.ExecutionClaim{} }, result("policy/freeze/r", v1alpha1.EffectDeny, applies)), 0},
-		"Unjudged":  {"Or that nobody has judged.", requestOf("a", func(s *v1alpha1.ActionRequestStatus) { s.Verdict = nil }), 0},
+		"Deny":      {"A rule that denies holds.", requestOf(nil, result("policy/freeze/r", v1alpha1.EffectDeny, applies)), 1},
+		"Hold":      {"So does one that holds, approved or not.", requestOf(approved, result("policy/freeze/r", v1alpha1.EffectHold, applies)), 1},
+		"Ask":       {"So does an approval that is not given.", requestOf(nil, result("policy/freeze/r", v1alpha1.EffectRequireApproval, applies)), 1},
+		"Approved":  {"One that is given does not.", requestOf(approved, result("policy/freeze/r", v1alpha1.EffectRequireApproval, applies)), 0},
+		"Twice":     {"Two rules hold one request.", requestOf(nil, result("policy/freeze/r", v1alpha1.EffectDeny, applies), result("policy/freeze/s", v1alpha1.EffectHold, applies)), 1},
+		"Other":     {"Another policy is another one.", requestOf(nil, result("policy/freeze-2/r", v1alpha1.EffectDeny, applies), result("freeze", v1alpha1.EffectDeny, applies)), 0},
+		"Idle":      {"A rule that does not apply holds nothing.", requestOf(nil, result("policy/freeze/r", v1alpha1.EffectDeny, v1alpha1.RuleNotApplicable)), 0},
+		"Passed":    {"Nor does one that was passed.", requestOf(nil, result("policy/freeze/r", v1alpha1.EffectDeny, v1alpha1.RuleOverridden)), 0},
+		"Over":      {"Nor is a request held that is over.", requestOf(func(s *v1alpha1.ActionRequestStatus) { s.Outcome = "Expired" }, result("policy/freeze/r", v1alpha1.EffectDeny, applies)), 0},
+		"Executing": {"Or that runs.", requestOf(func(s *v1alpha1.ActionRequestStatus) { s.Execution = &v1alpha1.ExecutionClaim{} }, result("policy/freeze/r", v1alpha1.EffectDeny, applies)), 0},
+		"Unjudged":  {"Or that nobody has judged.", requestOf(func(s *v1alpha1.ActionRequestStatus) { s.Verdict = nil }), 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := world(t, interceptor.Funcs{}, clocktesting.NewFakeClock(noon), tc.request, freezeOf(v1alpha1.PolicyRule{Name: "r", Effect: v1alpha1.PolicyDeny}))

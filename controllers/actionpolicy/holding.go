@@ -57,7 +57,7 @@ func (r *Reconciler) holding(ctx context.Context, policy string) (int32, error) 
 	if err := r.Client.List(ctx, list, client.MatchingFields{heldBy: policy}, client.UnsafeDisableDeepCopy); err != nil {
 		return 0, fmt.Errorf("failed to list the requests that are held: %w", err)
 	}
-	return int32(min(len(list.Items), math.MaxInt32)), nil //nolint:gosec // it is bounded
+	return int32(min(len(list.Items), math.MaxInt32)), nil
 }
 
 type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]

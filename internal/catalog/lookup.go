@@ -181,19 +181,24 @@ func (b *actionBuilder) lookupNames() []string {
 func (b *actionBuilder) lookupUses() {
 	for at, lookup := range b.out.Lookups {
 		b.out.Counts = b.out.Counts || lookup.counts()
-		lookup.InSteps = b.out.Steps != nil && b.out.Steps.Uses(lookup.Name)
-		for i := range b.out.Rules {
-			when := b.out.Rules[i].When
-			lookup.InRules = lookup.InRules || when != nil && when.Uses(lookup.Name)
-		}
-		for _, name := range sortedKeys(b.out.Stages) {
-			if stage := b.out.Stages[name]; stage.Uses(lookup.Name) {
-				lookup.Stages = append(lookup.Stages, stage)
-			}
-		}
+		b.readers(lookup)
 		if len(b.errs) == 0 && !lookup.InRules && !lookup.InSteps && len(lookup.Stages) == 0 {
 			b.errs = append(b.errs, field.Invalid(field.NewPath("spec", "lookups").Index(at), lookup.Name,
 				fmt.Sprintf("nothing reads this lookup: use %s in a rule, a stage or a step, or remove it", lookup.Name)))
+		}
+	}
+}
+
+// readers notes which rules, steps and stages read a lookup.
+func (b *actionBuilder) readers(lookup *Lookup) {
+	lookup.InSteps = b.out.Steps != nil && b.out.Steps.Uses(lookup.Name)
+	for i := range b.out.Rules {
+		when := b.out.Rules[i].When
+		lookup.InRules = lookup.InRules || when != nil && when.Uses(lookup.Name)
+	}
+	for _, name := range sortedKeys(b.out.Stages) {
+		if stage := b.out.Stages[name]; stage.Uses(lookup.Name) {
+			lookup.Stages = append(lookup.Stages, stage)
 		}
 	}
 }

@@ -182,24 +182,28 @@ func (s *splitter) shape(out *leaf, call ast.CallExpr) {
 	case operators.Equals, operators.NotEquals, operators.Less, operators.LessEquals, operators.Greater, operators.GreaterEquals:
 		s.comparison(out, call.FunctionName(), args[0], args[1])
 	case operators.In:
-		if name, ok := literalText(args[0]); ok && membership(out, args[1], name) {
-			return
+		if name, ok := literalText(args[0]); !ok || !membership(out, args[1], name) {
+			s.comparison(out, operators.In, args[0], args[1])
 		}
-		s.comparison(out, operators.In, args[0], args[1])
 	case "has":
 		if field, ok := s.text(args[0]); ok {
 			out.shape, out.subject = isSet, field
 		}
 	case "exists":
-		if name, ok := sought(args); ok && call.IsMemberFunction() && membership(out, call.Target(), name) {
-			return
-		}
-		s.search(out, call)
+		s.exists(out, call)
 	case "contains":
 		if name, ok := calendarOf(call); ok {
 			out.shape, out.subject = isCalendar, name
 		}
 	}
+}
+
+// exists recognizes a search for a name, or for objects.
+func (s *splitter) exists(out *leaf, call ast.CallExpr) {
+	if name, ok := sought(call.Args()); ok && call.IsMemberFunction() && membership(out, call.Target(), name) {
+		return
+	}
+	s.search(out, call)
 }
 
 // mirrored are the operators that say the same with their sides exchanged.
@@ -316,11 +320,17 @@ func calendarOf(call ast.CallExpr) (string, bool) {
 	return literalText(call.Target().AsCall().Args()[0])
 }
 
+// searchesObjects tells a macro over the planned objects that names each of them.
+func searchesObjects(call ast.CallExpr) bool {
+	args := call.Args()
+	return call.IsMemberFunction() && len(args) == 2 && args[0].Kind() == ast.IdentKind &&
+		call.Target().Kind() == ast.IdentKind && call.Target().AsIdent() == varObjects
+}
+
 // search recognizes objects.exists(o, …), so that the objects can be named.
 func (s *splitter) search(out *leaf, call ast.CallExpr) {
 	args := call.Args()
-	if !call.IsMemberFunction() || len(args) != 2 || args[0].Kind() != ast.IdentKind ||
-		call.Target().Kind() != ast.IdentKind || call.Target().AsIdent() != varObjects {
+	if !searchesObjects(call) {
 		return
 	}
 	element := args[0].AsIdent()

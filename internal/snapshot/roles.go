@@ -102,7 +102,7 @@ func (x *roleIndex) grant(namespace string, p *catalog.Permission, holder *catal
 func byRoleName(a, b *catalog.Role) int { return cmp.Compare(a.Object.Name, b.Object.Name) }
 
 // Roles lists the Roles of a namespace that compile, sorted by name.
-func (s *Snapshot) Roles(namespace string) []*catalog.Role { return s.roleIndex.byTenant[namespace] }
+func (s *Snapshot) Roles(namespace string) []*catalog.Role { return s.byTenant[namespace] }
 
 // Role finds a Role that compiles.
 func (s *Snapshot) Role(namespace, name string) *catalog.Role {

@@ -175,14 +175,19 @@ func (w *jsonWriter) touched(ctx context.Context, r rendering) ([]Touched, error
 
 const labelsPointer = "/metadata/labels"
 
+// movesLabels tells an operation that takes labels away to another place.
+func movesLabels(operation map[string]any) bool {
+	from, _ := operation["from"].(string)
+	return operation["op"] == "move" && (strings.HasPrefix(from, labelsPointer) || strings.HasPrefix(labelsPointer, from))
+}
+
 // note takes note of what an operation of a JSON patch does to labels.
 func (t *Touched) note(operation map[string]any) {
 	path, _ := operation["path"].(string)
 	op, _ := operation["op"].(string)
 	within := strings.HasPrefix(path, labelsPointer+"/")
 	if op == "test" || !within && !strings.HasPrefix(labelsPointer, path) {
-		from, _ := operation["from"].(string)
-		if op == "move" && (strings.HasPrefix(from, labelsPointer) || strings.HasPrefix(labelsPointer, from)) {
+		if movesLabels(operation) {
 			t.Unclear = errors.New("labels are moved away")
 		}
 		return
