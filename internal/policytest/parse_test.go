@@ -1,6 +1,7 @@
 package policytest
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
@@ -125,7 +126,7 @@ func FuzzParse(f *testing.F) {
 			t.Fatalf("file %v, problems %v", file, problems)
 		}
 		for _, problem := range problems {
-			if problem.Error() == "" || strings.Contains(problem.Error(), "<nil>") {
+			if problem.Error() == "" || strings.Contains(problem.Error(), "<nil>: ") {
 				t.Errorf("a problem says %q", problem.Error())
 			}
 		}
@@ -136,7 +137,9 @@ func FuzzParse(f *testing.F) {
 			if c := &file.Cases[i]; c.at.IsZero() || c.Requester == nil || c.Name == "" {
 				t.Errorf("case %d lacks something: %+v", i, c)
 			}
-			_, _, _ = file.request(t.Context(), &file.Cases[i])
+			if text, err := merged(file.Request, file.Cases[i].Request); err == nil && !json.Valid(text) {
+				t.Errorf("case %d asks for %s", i, text)
+			}
 			_ = file.login(*file.Cases[i].Requester)
 		}
 	})

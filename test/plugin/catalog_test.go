@@ -60,6 +60,9 @@ func TestCanI(t *testing.T) {
 			if diff := cmp.Diff(tc.stdout, answer.stdout); diff != "" {
 				t.Errorf("%s (-want +got):\n%s\n%s", tc.reason, diff, answer.stderr)
 			}
+			if name == "Yes" || name == "When" {
+				inGuide(t, answer.stdout)
+			}
 		})
 	}
 }
@@ -87,6 +90,9 @@ commander   bob, carol, dave                      -
 			answer.says(t, 0)
 			if diff := cmp.Diff(tc.stdout, answer.stdout); diff != "" {
 				t.Errorf("%s (-want +got):\n%s", tc.reason, diff)
+			}
+			if name == "Table" {
+				inGuide(t, answer.stdout)
 			}
 		})
 	}

@@ -64,7 +64,20 @@ func TestExplainForPeople(t *testing.T) {
 	if !strings.HasPrefix(answer.stdout, pageAtNight) {
 		t.Errorf("it says\n%s\nand should begin with\n%s", answer.stdout, pageAtNight)
 	}
+	inGuide(t, answer.stdout[:len(pageAtNight)])
 	answer.says(t, 0, `needs 1 approval in stage "owners" from team payments (bob, carol, dave; not you). Rule: owned.`)
+}
+
+// inGuide finds in the guide what was printed.
+func inGuide(t *testing.T, text string) {
+	t.Helper()
+	guide, err := os.ReadFile("../../docs/guides/explain.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(guide), text) {
+		t.Errorf("docs/guides/explain.md does not show\n%s", text)
+	}
 }
 
 // TestExplainForSomebodyElse impersonates, which takes the right to.
@@ -132,6 +145,11 @@ func TestExplainRefusals(t *testing.T) {
 			answer := kubectl(t, tc.who, tc.stdin, append([]string{"explain", "-f", "-"}, tc.args...)...)
 			t.Log(tc.reason)
 			answer.says(t, tc.exit, tc.words...)
+			if name == "Rule" {
+				_, why, _ := strings.Cut(answer.stdout, "Judged at: ")
+				why, _, _ = strings.Cut(why, "Rules:")
+				inGuide(t, "Judged at: "+why)
+			}
 		})
 	}
 }

@@ -1,6 +1,7 @@
 package story_test
 
 import (
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -21,8 +22,20 @@ func TestExamples(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(ground.Stop)
+	t.Run("plugin", func(t *testing.T) { findsPlugin(t, ground) })
 	for _, dir := range examples(t, ground.Root) {
 		t.Run(filepath.Base(dir), func(t *testing.T) { playExample(t, ground, dir) })
+	}
+}
+
+// findsPlugin shows that stories can type `kubectl signoff`.
+func findsPlugin(t *testing.T, ground *playground.Playground) {
+	t.Helper()
+	command := exec.CommandContext(t.Context(), "/bin/sh", "-c", "kubectl signoff version")
+	command.Env = ground.Environment()
+	out, err := command.CombinedOutput()
+	if want := "API signoff.dev/v1alpha1"; err != nil || !strings.Contains(string(out), want) {
+		t.Errorf("got %v and %q, want %q", err, out, want)
 	}
 }
 
