@@ -134,7 +134,7 @@ func (g *Gate) Judge(ctx context.Context, subject *Subject, now time.Time) *Judg
 			break
 		}
 	}
-	if run.turns.refused {
+	if run.turns.refused || ctx.Err() != nil {
 		run.out.Volatile = true
 	}
 	run.out.NextChange = run.trace.NextChange
