@@ -195,7 +195,11 @@ func (s *scope) review(ctx context.Context, review *v1alpha1.Approval) (time.Dur
 	}
 	stage.result = quorum.Result{State: v1alpha1.ApprovalOpen}
 	if problem == nil {
-		stage.result = quorum.Count(gate.Demands(review.Spec.Requirements), s.Gate.Votes(ctx, judgement, review))
+		votes, err := s.Gate.Votes(ctx, judgement, review)
+		if err != nil {
+			return 0, err
+		}
+		stage.result = quorum.Count(gate.Demands(review.Spec.Requirements), votes)
 	}
 	switch {
 	case stage.result.State == v1alpha1.ApprovalDenied:

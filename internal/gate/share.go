@@ -25,6 +25,9 @@ const (
 // errBusy says that a namespace has taken its share. It may be another answer in a while.
 var errBusy = errors.New("it has to wait for its turn")
 
+// Later tells an error that may be gone a while later although nothing has changed: there was no turn, or no time.
+func Later(err error) bool { return errors.Is(err, errBusy) || errors.Is(err, expression.ErrDeadline) }
+
 // shares bound what each catalog namespace may take.
 type shares struct {
 	clock             clock.PassiveClock
@@ -103,7 +106,7 @@ func (t *turns) Begin(ctx context.Context) (done func(cost uint64), err error) {
 	return done, err
 }
 
-// budget is that of one decision about an Action of a namespace.
-func (g *Gate) budget(namespace string) *expression.Budget {
+// Budget is for expressions about an Action of a namespace that belong to no judgement. It counts towards the share of the namespace.
+func (g *Gate) Budget(namespace string) *expression.Budget {
 	return expression.NewBudget().Under(g.shares.of(namespace))
 }
