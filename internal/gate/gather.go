@@ -29,6 +29,10 @@ type fact struct {
 	query Query
 	// missing says that the object does not exist, trusted that the Action accepts that the requester can change it.
 	missing, trusted bool
+	// items are the names and namespaces of what a list has.
+	items []types.NamespacedName
+	// written is what is known of whether the requester could have written it.
+	written *answer
 }
 
 // maxFacts is how many facts the API stores.
@@ -183,6 +187,7 @@ func (r *run) readList(ctx context.Context, f fact) *Problem {
 	items := make([]any, len(list.Items))
 	for i := range list.Items {
 		items[i] = list.Items[i].Object
+		f.items = append(f.items, types.NamespacedName{Namespace: list.Items[i].GetNamespace(), Name: list.Items[i].GetName()})
 	}
 	r.note(f, items, list.GetResourceVersion())
 	return nil
