@@ -199,6 +199,7 @@ func (s *scope) review(ctx context.Context, review *v1alpha1.Approval) (time.Dur
 		if err != nil {
 			return 0, err
 		}
+		s.at(judgement.Vars.Trace.NextChange)
 		stage.result = quorum.Count(gate.Demands(review.Spec.Requirements), votes)
 	}
 	switch {
@@ -212,7 +213,8 @@ func (s *scope) review(ctx context.Context, review *v1alpha1.Approval) (time.Dur
 	if err := s.showReview(ctx, stage); err != nil {
 		return 0, err
 	}
-	return max(review.Spec.ExpiresAt.Sub(s.now), time.Millisecond), nil
+	s.at(review.Spec.ExpiresAt.Time)
+	return max(s.wake.Sub(s.now), time.Millisecond), nil
 }
 
 // showReview shows on a finished request, if nothing did before, that a review is open, and on the review who is missing.

@@ -88,6 +88,8 @@ func (s *scope) advance(ctx context.Context) error {
 		return s.hold(ctx, problem)
 	}
 	approved, err := s.approvals(ctx)
+	// Time can also change whose votes count.
+	s.at(s.judgement.Vars.Trace.NextChange)
 	if err != nil || !approved {
 		return err
 	}
