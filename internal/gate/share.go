@@ -93,15 +93,17 @@ func (s *share) busy() error {
 		s.namespace, errBusy)
 }
 
-// turns asks a share for one decision, and notes whether it was refused once.
+// turns asks the share of a namespace for one decision, and notes whether it was refused once. A namespace that nothing is evaluated for is not
+// remembered: anybody can name one, and would push out the others.
 type turns struct {
-	*share
-	refused bool
+	*shares
+	namespace string
+	refused   bool
 }
 
 // Begin implements expression.Meter.
 func (t *turns) Begin(ctx context.Context) (done func(cost uint64), err error) {
-	done, err = t.share.Begin(ctx)
+	done, err = t.of(t.namespace).Begin(ctx)
 	t.refused = t.refused || err != nil
 	return done, err
 }

@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -85,6 +86,18 @@ func TestShareOfANamespace(t *testing.T) {
 	clk.Step(10 * time.Minute)
 	if j := burn(); j.Problem != nil {
 		t.Errorf("after a while there is enough again; got %+v", j.Problem)
+	}
+}
+
+// TestSharesAreNotPushedOut: nobody gets a new share by asking for Actions that do not exist.
+func TestSharesAreNotPushedOut(t *testing.T) {
+	g := gateOver(t, greedy, config.Default(), fakeFacts{}, clocktesting.NewFakeClock(monday))
+	g.shares.of("hostile").take(2 * g.shares.atOnce)
+	for i := range maxShares + 1 {
+		g.Judge(t.Context(), greedyRequest(fmt.Sprintf("n%d", i), "burn"), monday)
+	}
+	if j := g.Judge(t.Context(), greedyRequest("hostile", "burn"), monday); j.Problem == nil {
+		t.Error("the share was used up, and is whole again")
 	}
 }
 
