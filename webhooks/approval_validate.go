@@ -214,7 +214,11 @@ func (w *approvals) recorded(ctx context.Context, j *gate.Judgement, next *v1alp
 	if vote.Decision == v1alpha1.DecisionWithdraw {
 		return "your vote is taken back."
 	}
-	result := quorum.Count(gate.Demands(next.Spec.Requirements), w.Gate.Votes(ctx, j, next))
+	votes, err := w.Gate.Votes(ctx, j, next)
+	if err != nil {
+		return "your vote is recorded. It will be counted as soon as every voter can be judged."
+	}
+	result := quorum.Count(gate.Demands(next.Spec.Requirements), votes)
 	switch result.State {
 	case v1alpha1.ApprovalDenied:
 		if next.Spec.Review {

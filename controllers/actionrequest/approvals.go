@@ -120,7 +120,11 @@ func (s *scope) denial(ctx context.Context, approval *v1alpha1.Approval) (bool, 
 		return false, nil
 	}
 	stage := &stageState{Stage: &gate.Stage{Stage: &catalog.Stage{Ref: approval.Spec.Stage}}, approval: approval}
-	stage.result = quorum.Count(gate.Demands(approval.Spec.Requirements), s.Gate.Votes(ctx, s.judgement, approval))
+	votes, err := s.Gate.Votes(ctx, s.judgement, approval)
+	if err != nil {
+		return false, err
+	}
+	stage.result = quorum.Count(gate.Demands(approval.Spec.Requirements), votes)
 	if state == v1alpha1.ApprovalDenied {
 		return true, s.denied(ctx, stage)
 	}
@@ -153,7 +157,11 @@ func (s *scope) announceDenial(ctx context.Context, stage *stageState) error {
 // needed, over that the request has ended.
 func (s *scope) count(ctx context.Context, stage *stageState) (again, over bool, err error) {
 	approval := stage.approval
-	stage.result = quorum.Count(gate.Demands(approval.Spec.Requirements), s.Gate.Votes(ctx, s.judgement, approval))
+	votes, err := s.Gate.Votes(ctx, s.judgement, approval)
+	if err != nil {
+		return false, false, err
+	}
+	stage.result = quorum.Count(gate.Demands(approval.Spec.Requirements), votes)
 	switch approval.Status.State {
 	case v1alpha1.ApprovalDenied:
 		return false, true, s.denied(ctx, stage)

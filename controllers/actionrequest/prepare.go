@@ -8,7 +8,6 @@ import (
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/digest"
-	"github.com/signoff-dev/signoff/internal/expression"
 	"github.com/signoff-dev/signoff/internal/gate"
 	"github.com/signoff-dev/signoff/internal/steps"
 )
@@ -30,7 +29,7 @@ func (s *scope) prepare(ctx context.Context) *gate.Problem {
 	input := steps.Input{
 		Namespace: action.Object.Namespace, Action: action.Object.Name,
 		RequestName: s.request.Name, RequestUID: string(s.request.UID),
-		Vars: j.Vars, Budget: expression.NewBudget(),
+		Vars: j.Vars, Budget: s.Gate.Budget(action.Object.Namespace),
 		Objects: map[v1alpha1.ObjectReference]*unstructured.Unstructured{},
 	}
 	sources, err := action.Steps.PodSources(ctx, input)
@@ -79,7 +78,7 @@ func boundedPlan(changes []v1alpha1.PlannedChange) []v1alpha1.PlannedChange {
 }
 
 func indeterminate(err error) *gate.Problem {
-	return &gate.Problem{Reason: v1alpha1.ReasonIndeterminate, Message: fmt.Sprintf("Cannot tell what would be executed: %v", err)}
+	return &gate.Problem{Reason: v1alpha1.ReasonIndeterminate, Transient: gate.Later(err), Message: fmt.Sprintf("Cannot tell what would be executed: %v", err)}
 }
 
 func (s *scope) read(ctx context.Context, ref v1alpha1.ObjectReference) (*unstructured.Unstructured, error) {

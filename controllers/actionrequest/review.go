@@ -195,7 +195,12 @@ func (s *scope) review(ctx context.Context, review *v1alpha1.Approval) (time.Dur
 	}
 	stage.result = quorum.Result{State: v1alpha1.ApprovalOpen}
 	if problem == nil {
-		stage.result = quorum.Count(gate.Demands(review.Spec.Requirements), s.Gate.Votes(ctx, judgement, review))
+		votes, err := s.Gate.Votes(ctx, judgement, review)
+		if err != nil {
+			return 0, err
+		}
+		s.at(judgement.Vars.Trace.NextChange)
+		stage.result = quorum.Count(gate.Demands(review.Spec.Requirements), votes)
 	}
 	switch {
 	case stage.result.State == v1alpha1.ApprovalDenied:
@@ -208,7 +213,8 @@ func (s *scope) review(ctx context.Context, review *v1alpha1.Approval) (time.Dur
 	if err := s.showReview(ctx, stage); err != nil {
 		return 0, err
 	}
-	return max(review.Spec.ExpiresAt.Sub(s.now), time.Millisecond), nil
+	s.at(review.Spec.ExpiresAt.Time)
+	return max(s.wake.Sub(s.now), time.Millisecond), nil
 }
 
 // showReview shows on a finished request, if nothing did before, that a review is open, and on the review who is missing.

@@ -107,6 +107,8 @@ func (s *scope) approach(ctx context.Context) (bool, error) {
 		return false, s.hold(ctx, problem)
 	}
 	approved, err := s.approvals(ctx)
+	// Time can also change whose votes count.
+	s.at(s.judgement.Vars.Trace.NextChange)
 	if err != nil || !approved {
 		return false, err
 	}

@@ -102,6 +102,8 @@ func CheckApprover(kind ApproverKind, name string, path *field.Path) field.Error
 	switch {
 	case strings.TrimSpace(name) != name || name == "":
 		return field.ErrorList{field.Invalid(path, name, "must be a name without surrounding blanks")}
+	case hides(name):
+		return CheckName(path, name)
 	case kind == ApproverGroups && strings.HasPrefix(name, "system:"):
 		return field.ErrorList{field.Invalid(path, name, "system groups never approve: they hold identities that are not people; name a group of people")}
 	case kind == ApproverUsers && strings.HasPrefix(name, "system:"):

@@ -62,6 +62,15 @@ var (
 		{"update", ""}, {"patch", ""}, {"create", ""},
 		{"update", "status"}, {"patch", "status"}, {"update", "scale"}, {"patch", "scale"},
 	}
+	// more are further rights by which objects of some kinds get their content: the labels of a namespace by finalize, the conditions of a
+	// CertificateSigningRequest by approval, and so on.
+	more = map[schema.GroupResource][]right{
+		{Resource: "namespaces"}: {{"update", "finalize"}},
+		{Resource: "pods"}: {
+			{"update", "ephemeralcontainers"}, {"patch", "ephemeralcontainers"}, {"update", "resize"}, {"patch", "resize"}, {"create", "binding"},
+		},
+		{Group: "certificates.k8s.io", Resource: "certificatesigningrequests"}: {{"update", "approval"}, {"patch", "approval"}},
+	}
 	// removing are the rights by which an object can have gone, or can come at any time.
 	removing = []right{{"delete", ""}, {"deletecollection", ""}, {"create", ""}}
 )
@@ -143,10 +152,10 @@ func (r *Reader) MayWrite(ctx context.Context, who *v1alpha1.Identity, query gat
 		// The API server asks for rights on a namespace inside of it.
 		on.Namespace = query.Name
 	}
-	rights := changing
+	rights := slices.Concat(changing, more[resource])
 	switch {
 	case query.IsList():
-		rights = append(slices.Clone(changing), removing[:2]...)
+		rights = append(rights, removing[:2]...)
 	case missing:
 		rights = removing
 	}

@@ -67,6 +67,7 @@ func TestMayWrite(t *testing.T) {
 		"ListCreate":    {reason: "A list has what somebody adds.", query: list, yes: []string{"create configmaps platform/"}, want: true},
 		"ListDelete":    {reason: "And lacks what somebody removes.", query: list, yes: []string{"delete configmaps platform/"}, want: true},
 		"Namespace":     {reason: "Rights on a namespace can be given inside of it.", query: namespace, yes: []string{"patch namespaces production/production"}, want: true},
+		"Finalize":      {reason: "Finalizing a namespace writes its labels.", query: namespace, yes: []string{"update namespaces production/production/finalize"}, want: true},
 		"NoAnswer":      {reason: "No answer is not a no.", query: limitsMap, err: broken, wantErr: broken},
 		"OneAnswer":     {reason: "One yes is enough, whatever else cannot be told.", query: limitsMap, yes: []string{"patch configmaps platform/limits"}, err: broken, want: true},
 	} {

@@ -134,7 +134,7 @@ func (g *Gate) Judge(ctx context.Context, subject *Subject, now time.Time) *Judg
 			break
 		}
 	}
-	if run.turns.refused {
+	if run.turns.refused || ctx.Err() != nil {
 		run.out.Volatile = true
 	}
 	run.out.NextChange = run.trace.NextChange
@@ -173,7 +173,7 @@ type run struct {
 
 // run begins a judgement.
 func (g *Gate) run(subject *Subject, now time.Time) *run {
-	turns := &turns{share: g.shares.of(subject.Spec.ActionRef.Namespace)}
+	turns := &turns{shares: g.shares, namespace: subject.Spec.ActionRef.Namespace}
 	return &run{
 		gate: g, subject: subject, turns: turns, budget: expression.NewBudget().Under(turns), trace: &expression.Trace{},
 		out: &Judgement{Snapshot: g.store.Current(), Now: now},

@@ -300,6 +300,23 @@ func TestNextChange(t *testing.T) {
 	}
 }
 
+// TestNoTime: where there was no time to judge, there may be later, and nothing else would make the request be judged again.
+func TestNoTime(t *testing.T) {
+	for name, inputs := range map[string]string{
+		"Rules":     `{"service":"checkout","environment":"staging"}`,
+		"Approvers": `{"service":"checkout","environment":"production"}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			cancel()
+			j := newGate(t, fakeFacts{labels: map[string]any{"team": "payments"}}).Judge(ctx, asking("alice", "deploy", inputs), monday)
+			if j.Problem == nil || !j.Volatile {
+				t.Errorf("want a problem that may be gone later, got %+v, volatile %v", j.Problem, j.Volatile)
+			}
+		})
+	}
+}
+
 func TestNotSynced(t *testing.T) {
 	rules, err := identity.New(config.Default())
 	if err != nil {

@@ -33,6 +33,10 @@ type fact struct {
 	missing, trusted bool
 	// own says that it is about nobody but the requester, who may see it whatever else they may read.
 	own bool
+	// items are the names and namespaces of what a list has.
+	items []types.NamespacedName
+	// written is what is known of whether the requester could have written it.
+	written *answer
 }
 
 // maxFacts is how many facts the API stores.
@@ -193,6 +197,7 @@ func (r *run) readList(ctx context.Context, f fact) *Problem {
 	items := make([]any, len(list.Items))
 	for i := range list.Items {
 		items[i] = list.Items[i].Object
+		f.items = append(f.items, types.NamespacedName{Namespace: list.Items[i].GetNamespace(), Name: list.Items[i].GetName()})
 	}
 	r.note(f, items, listVersion(items))
 	return nil

@@ -205,6 +205,11 @@ func (p *planned) inNamespace(ctx context.Context, selector labels.Selector, nam
 	if selector.Matches(textsOf(found.labels)) {
 		return true, nil
 	}
+	for labels, err := range p.become(ctx, found) {
+		if err != nil || selector.Matches(textsOf(labels)) {
+			return err == nil, err
+		}
+	}
 	return false, p.doubt(ctx, namespaceRef(namespace), found.missing)
 }
 
@@ -378,6 +383,11 @@ func (p *planned) namespaceVar(ctx context.Context, name string) any {
 	if name != "" {
 		found = p.namespace(ctx, name)
 		p.use(namespaceRef(name), found)
+	}
+	if found.missing {
+		for labels, err := range p.become(ctx, found) {
+			found.labels, found.err = labels, err
+		}
 	}
 	if found.err != nil {
 		return expression.Unknown(found.err)

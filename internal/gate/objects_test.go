@@ -46,6 +46,25 @@ spec:
       job: {namespace: jobs, template: {spec: {containers: [{name: a, image: b}]}}}
 `
 
+// claimAction makes a namespace, or labels one that is there, and then writes into it.
+const claimAction = `
+metadata: {namespace: platform, name: claim}
+spec:
+  title: Make a namespace
+  inputs:
+    openAPIV3Schema:
+      type: object
+      properties: {namespace: {type: string, maxLength: 63}, tier: {type: string, maxLength: 63}}
+  default: {effect: Allow}
+  execution:
+    serviceAccountName: deployer
+    steps:
+    - name: namespace
+      apply: {manifests: [{apiVersion: v1, kind: Namespace, metadata: {name: "${inputs.namespace}", labels: {tier: "${inputs.tier}"}}}]}
+    - name: access
+      apply: {manifests: [{apiVersion: v1, kind: ConfigMap, metadata: {namespace: "${inputs.namespace}", name: access}}]}
+`
+
 // cluster is what facts know of: labels by "namespace" and by "namespace/name".
 type cluster struct {
 	namespaces, objects map[string]map[string]any
@@ -97,6 +116,7 @@ func policed(t testing.TB, facts Facts, policies ...string) *Gate {
 	t.Helper()
 	store := snapshot.NewStore(nil)
 	put(t, store, objectsAction, &v1alpha1.Action{})
+	put(t, store, claimAction, &v1alpha1.Action{})
 	put(t, store, `{metadata: {namespace: platform, name: all}, spec: {members: {users: [alice]}, permissions: [{verbs: [request], actions: {names: ["*"]}}]}}`, &v1alpha1.Role{})
 	put(t, store, `{metadata: {namespace: signoff-system, name: now}, spec: {timeZone: UTC, windows: [{dates: {from: "2026-11-01", through: "2026-11-30"}}]}}`, &v1alpha1.Calendar{})
 	put(t, store, `{metadata: {namespace: signoff-system, name: later}, spec: {timeZone: UTC, windows: [{dates: {from: "2026-12-01", through: "2026-12-30"}}]}}`, &v1alpha1.Calendar{})
@@ -229,6 +249,32 @@ func TestPoliciesAboutObjects(t *testing.T) {
 			}
 			if diff := cmp.Diff(tc.readings, reads); diff != "" {
 				t.Errorf("%s\nlabels are read only where a policy asks for them: -want, +got:\n%s", tc.reason, diff)
+			}
+		})
+	}
+}
+
+// TestNamespacesOfTheRequest: a request does not pass a policy by because it makes, or labels, the namespace itself that it writes into.
+func TestNamespacesOfTheRequest(t *testing.T) {
+	critical := `{match: {objects: [{kinds: [%s], namespaceSelector: {matchLabels: {%s}}}]}, rules: [{name: r, effect: Hold}]}`
+	inRule := `{rules: [{name: r, effect: Hold, when: "objects.exists(o, o.kind == 'ConfigMap' && o.namespaceObject.metadata.labels[?'tier'].orValue('') == 'critical')"}]}`
+	for name, tc := range map[string]struct {
+		reason, policy, inputs string
+		want                   v1alpha1.Effect
+	}{
+		"Made":      {"It is in a namespace that this request makes with the label.", fmt.Sprintf(critical, "ConfigMap", "tier: critical"), `{"namespace":"new","tier":"critical"}`, v1alpha1.EffectHold},
+		"Itself":    {"And so is the namespace.", fmt.Sprintf(critical, "Namespace", "tier: critical"), `{"namespace":"new","tier":"critical"}`, v1alpha1.EffectHold},
+		"Otherwise": {"Without the label it is not.", fmt.Sprintf(critical, "ConfigMap", "tier: critical"), `{"namespace":"new","tier":"low"}`, v1alpha1.EffectAllow},
+		"Labelled":  {"A namespace that is there gets the label first.", fmt.Sprintf(critical, "ConfigMap", "tier: critical"), `{"namespace":"staging","tier":"critical"}`, v1alpha1.EffectHold},
+		"Unlabel":   {"Taking the label away first helps nobody.", fmt.Sprintf(critical, "ConfigMap", "tier: critical"), `{"namespace":"production","tier":"low"}`, v1alpha1.EffectHold},
+		"Name":      {"Every namespace has its name as a label once it is there.", fmt.Sprintf(critical, "ConfigMap", "kubernetes.io/metadata.name: new"), `{"namespace":"new","tier":"low"}`, v1alpha1.EffectHold},
+		"Rule":      {"Rules see the label that the request gives.", inRule, `{"namespace":"new","tier":"critical"}`, v1alpha1.EffectHold},
+		"RuleLow":   {"And only that.", inRule, `{"namespace":"new","tier":"low"}`, v1alpha1.EffectAllow},
+	} {
+		t.Run(name, func(t *testing.T) {
+			j := policed(t, known(), tc.policy).Judge(t.Context(), asking("alice", "claim", tc.inputs), monday)
+			if j.Problem != nil || j.Verdict.Effect != tc.want {
+				t.Errorf("%s\nwant %s, got %+v %+v", tc.reason, tc.want, j.Verdict, j.Problem)
 			}
 		})
 	}

@@ -25,6 +25,9 @@ const (
 // errBusy says that a namespace has taken its share. It may be another answer in a while.
 var errBusy = errors.New("it has to wait for its turn")
 
+// Later tells an error that may be gone a while later although nothing has changed: there was no turn, or no time.
+func Later(err error) bool { return errors.Is(err, errBusy) || errors.Is(err, expression.ErrDeadline) }
+
 // shares bound what each catalog namespace may take.
 type shares struct {
 	clock             clock.PassiveClock
@@ -90,20 +93,22 @@ func (s *share) busy() error {
 		s.namespace, errBusy)
 }
 
-// turns asks a share for one decision, and notes whether it was refused once.
+// turns asks the share of a namespace for one decision, and notes whether it was refused once. A namespace that nothing is evaluated for is not
+// remembered: anybody can name one, and would push out the others.
 type turns struct {
-	*share
-	refused bool
+	*shares
+	namespace string
+	refused   bool
 }
 
 // Begin implements expression.Meter.
 func (t *turns) Begin(ctx context.Context) (done func(cost uint64), err error) {
-	done, err = t.share.Begin(ctx)
+	done, err = t.of(t.namespace).Begin(ctx)
 	t.refused = t.refused || err != nil
 	return done, err
 }
 
-// budget is that of one decision about an Action of a namespace.
-func (g *Gate) budget(namespace string) *expression.Budget {
+// Budget is for expressions about an Action of a namespace that belong to no judgement. It counts towards the share of the namespace.
+func (g *Gate) Budget(namespace string) *expression.Budget {
 	return expression.NewBudget().Under(g.shares.of(namespace))
 }

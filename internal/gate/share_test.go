@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -85,5 +86,54 @@ func TestShareOfANamespace(t *testing.T) {
 	clk.Step(10 * time.Minute)
 	if j := burn(); j.Problem != nil {
 		t.Errorf("after a while there is enough again; got %+v", j.Problem)
+	}
+}
+
+// TestSharesAreNotPushedOut: nobody gets a new share by asking for Actions that do not exist.
+func TestSharesAreNotPushedOut(t *testing.T) {
+	g := gateOver(t, greedy, config.Default(), fakeFacts{}, clocktesting.NewFakeClock(monday))
+	g.shares.of("hostile").take(2 * g.shares.atOnce)
+	for i := range maxShares + 1 {
+		g.Judge(t.Context(), greedyRequest(fmt.Sprintf("n%d", i), "burn"), monday)
+	}
+	if j := g.Judge(t.Context(), greedyRequest("hostile", "burn"), monday); j.Problem == nil {
+		t.Error("the share was used up, and is whole again")
+	}
+}
+
+// TestVotesWaitForTheirTurn: a voter who cannot be judged for want of time is not a voter who may not vote, so that no approval is lost.
+func TestVotesWaitForTheirTurn(t *testing.T) {
+	const approver = `
+---
+apiVersion: signoff.dev/v1alpha1
+kind: Role
+metadata: {namespace: hostile, name: approvers}
+spec:
+  members: {users: [bob]}
+  permissions: [{verbs: [approve], actions: {names: ["*"]}, when: "requester.groups.all(a, requester.groups.all(b, requester.groups.all(c, a + b + c != 'x')))"}]
+`
+	clk := clocktesting.NewFakeClock(monday)
+	g := gateOver(t, greedy+approver, config.Default(), fakeFacts{}, clk)
+	subject := greedyRequest("hostile", "burn")
+	j := g.Judge(t.Context(), subject, monday)
+	if j.Problem != nil {
+		t.Fatal(j.Problem.Message)
+	}
+	approval := &v1alpha1.Approval{Spec: v1alpha1.ApprovalSpec{
+		Digest: "d", Requester: subject.Requester,
+		Requirements: []v1alpha1.Requirement{{Name: "r", Count: 1, Approvers: v1alpha1.Approvers{Users: []string{"bob"}}}},
+		Votes:        []v1alpha1.Vote{{Voter: v1alpha1.Identity{Username: "bob", Person: "bob"}, Decision: v1alpha1.DecisionApprove, Digest: "d"}},
+	}}
+	votes, err := g.Votes(t.Context(), j, approval)
+	if err != nil || len(votes) != 1 || !votes[0].Meets[0] {
+		t.Fatalf("bob may vote; got %+v, %v", votes, err)
+	}
+	g.shares.of("hostile").take(2 * g.shares.atOnce)
+	if votes, err := g.Votes(t.Context(), j, approval); err == nil {
+		t.Errorf("nobody can tell now; got %+v", votes)
+	}
+	clk.Step(10 * time.Minute)
+	if votes, err := g.Votes(t.Context(), j, approval); err != nil || !votes[0].Meets[0] {
+		t.Errorf("the vote counts again; got %+v, %v", votes, err)
 	}
 }

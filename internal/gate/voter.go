@@ -37,10 +37,12 @@ func (g *Gate) Eligible(ctx context.Context, j *Judgement, stage string, require
 		return refuse(v1alpha1.ReasonSelfApproval, g.selfApproval(j, requirements, requester, voter))
 	}
 	access := g.access(ctx, &accessRequest{
-		snapshot: j.Snapshot, action: j.Action, verb: v1alpha1.VerbApprove, caller: voter, vars: j.Vars, budget: g.budget(j.Action.Object.Namespace),
+		snapshot: j.Snapshot, action: j.Action, verb: v1alpha1.VerbApprove, caller: voter, vars: j.Vars, budget: g.Budget(j.Action.Object.Namespace),
 	})
 	if access.Permission == nil {
-		return refuse(v1alpha1.ReasonNotAnApprover, access.problem(voter).Message)
+		refuse(v1alpha1.ReasonNotAnApprover, access.problem(voter).Message)
+		out.Problem.Transient = slices.ContainsFunc(access.Unmet, func(u Unmet) bool { return Later(u.Err) })
+		return out
 	}
 	any := false
 	for i := range requirements {
@@ -277,8 +279,9 @@ func candidateOf(all map[string]*quorum.Candidate, person string, requirements i
 	return all[person]
 }
 
-// Votes brings the votes of an Approval to the form that the quorum counts, each voter judged now.
-func (g *Gate) Votes(ctx context.Context, j *Judgement, approval *v1alpha1.Approval) []quorum.Vote {
+// Votes brings the votes of an Approval to the form that the quorum counts, each voter judged now. A voter who cannot be judged just now is
+// an error: the vote is neither lost nor counted.
+func (g *Gate) Votes(ctx context.Context, j *Judgement, approval *v1alpha1.Approval) ([]quorum.Vote, error) {
 	var votes []quorum.Vote
 	for i := range approval.Spec.Votes {
 		vote := &approval.Spec.Votes[i]
@@ -291,12 +294,15 @@ func (g *Gate) Votes(ctx context.Context, j *Judgement, approval *v1alpha1.Appro
 			person = ""
 		}
 		eligible := g.Eligible(ctx, j, approval.Spec.Stage.Name, approval.Spec.Requirements, &approval.Spec.Requester, &vote.Voter)
+		if eligible.Problem != nil && eligible.Problem.Transient {
+			return nil, fmt.Errorf("failed to judge the vote of %s: %s", vote.Voter.Username, eligible.Problem.Message)
+		}
 		votes = append(votes, quorum.Vote{
 			Person: person, Username: vote.Voter.Username, Decision: vote.Decision,
 			At: vote.At.Time, Comment: vote.Comment, Meets: eligible.Meets,
 		})
 	}
-	return votes
+	return votes, nil
 }
 
 // Demands brings requirements to the form that the quorum counts.
