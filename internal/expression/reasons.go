@@ -165,7 +165,7 @@ func (e *explainer) decisive(t *term, want answer, out []*leaf) []*leaf {
 // say puts a leaf and its answer into words.
 func (e *explainer) say(l *leaf) string {
 	if hidden := e.hidden(l); hidden != "" {
-		return fmt.Sprintf("%s (not shown: %s)", l.about(), hidden)
+		return fmt.Sprintf("%s (not shown: %s)", plainName(l.about(), false).subject, hidden)
 	}
 	found := e.answers[l]
 	if found == unknown {
@@ -223,22 +223,23 @@ func (e *explainer) sayUnknown(l *leaf) string {
 	case !ok:
 		return l.about() + " is not known"
 	case strings.HasPrefix(failed.Message, "no such key"):
-		return l.about() + " is not set"
+		return plainName(l.about(), false).subject + " is not set"
 	}
 	return fmt.Sprintf("%s is not known: %s", l.about(), failed.Message)
 }
 
 func (e *explainer) sayComparison(l *leaf, holds bool) string {
-	text := l.left.source + " is " + e.value(l.left)
+	name := plainName(l.left.source, false)
+	text := name.subject + " is " + e.value(l.left)
 	switch l.operator {
 	case operators.Equals, operators.NotEquals:
 		equal := holds == (l.operator == operators.Equals)
 		if l.fixed && (equal || l.input != "") {
-			return text
+			return text + name.note
 		}
-		return text + ", " + word(equal, "the same as ", "not ") + e.other(l)
+		return text + ", " + word(equal, "the same as ", "not ") + e.other(l) + name.note
 	}
-	return fmt.Sprintf("%s, which is %s%s %s", text, word(holds, "", "not "), relation(l.operator), e.other(l))
+	return fmt.Sprintf("%s, which is %s%s %s%s", text, word(holds, "", "not "), relation(l.operator), e.other(l), name.note)
 }
 
 func relation(operator string) string {
@@ -359,7 +360,8 @@ func (e *explainer) saySearch(l *leaf, holds bool) string {
 	if len(values) == 0 {
 		return text + ": " + l.subject
 	}
-	return fmt.Sprintf("%s: %s is %s", text, l.subject, Show(values[0]))
+	name := plainName(l.subject, true)
+	return fmt.Sprintf("%s: %s is %s%s", text, name.subject, Show(values[0]), name.note)
 }
 
 func (e *explainer) texts(p *Program) []string {
@@ -415,6 +417,9 @@ func (e *explainer) condition(l *leaf) string {
 	}
 	if l.shape == isCalendar {
 		return fmt.Sprintf("if calendar %s were %s", l.subject, word(e.answers[l] == yes, "closed", "open"))
+	}
+	if l.shape == isComparison {
+		return fmt.Sprintf("if %s were %s", plainName(l.left.source, false).subject, were(l.operator, e.answers[l] == yes, l.right.source))
 	}
 	if e.answers[l] == yes {
 		return "if not " + l.source

@@ -23,7 +23,7 @@ func TestExplain(t *testing.T) {
 		},
 		"EqualOpen": {
 			reason: "where nobody knows other values, the term itself is said", place: ActionRule, source: "inputs.environment == 'staging'",
-			want: Reasons{[]string{`inputs.environment is "staging"`}, []string{`if not inputs.environment == "staging", it would not apply`}},
+			want: Reasons{[]string{`inputs.environment is "staging"`}, []string{`if inputs.environment were not "staging", it would not apply`}},
 		},
 		"NotEqual": {
 			reason: "the value that the expression names was tried", place: ActionRule, source: "'production' == inputs.environment",
@@ -33,7 +33,7 @@ func TestExplain(t *testing.T) {
 			reason: "what would not be enough is not promised", place: ActionRule, source: "inputs.environment == 'production' && inputs.replicas > 10",
 			want: Reasons{
 				[]string{`inputs.environment is "staging"`, `inputs.replicas is 3, which is not more than 10`},
-				[]string{`if inputs.environment == "production" and inputs.replicas > 10, it would apply`},
+				[]string{`if inputs.environment were "production" and inputs.replicas were more than 10, it would apply`},
 			},
 		},
 		"OnlyWhatDecides": {
@@ -66,13 +66,37 @@ func TestExplain(t *testing.T) {
 				l.Hide = func(v string) string { return map[string]string{"target": "you may not read Deployment a/b"}[v] }
 			},
 			want: Reasons{
-				[]string{`target.metadata.labels["tier"] (not shown: you may not read Deployment a/b)`},
-				[]string{`if not target.metadata.labels["tier"] == "critical", it would not apply`},
+				[]string{`label "tier" of the target (not shown: you may not read Deployment a/b)`},
+				[]string{`if label "tier" of the target were not "critical", it would not apply`},
 			},
 		},
 		"Unset": {
 			reason: "an error says what is not there", place: ActionRule, source: "target.metadata.labels['team'] == 'x'",
-			want: Reasons{[]string{`target.metadata.labels["team"] is not set`}, nil},
+			want: Reasons{[]string{`label "team" of the target is not set`}, nil},
+		},
+		"NamespaceLabel": {
+			reason: "whose label it is, and what counts where it is not there", place: ActionRule,
+			source: "namespaceObject.metadata.labels[?'tier'].orValue('critical') == 'critical'",
+			change: func(v *Vars, _ *Listener) {
+				v.Values["namespaceObject"] = map[string]any{"metadata": map[string]any{"labels": map[string]any{"tier": "standard"}}}
+			},
+			want: Reasons{
+				[]string{`label "tier" of the namespace of the target is "standard", not "critical" (no label "tier" counts as "critical")`},
+				[]string{`if label "tier" of the namespace of the target were "critical", it would apply`},
+			},
+		},
+		"Number": {
+			reason: "a number that would have to be another one", place: ActionRule, source: "target.spec.critical > 0",
+			change: func(v *Vars, _ *Listener) { v.Values["target"] = map[string]any{"spec": map[string]any{"critical": int64(2)}} },
+			want:   Reasons{[]string{"target.spec.critical is 2, which is more than 0"}, []string{"if target.spec.critical were at most 0, it would not apply"}},
+		},
+		"OneOf": {
+			reason: "a list of which it is none", place: ActionRule, source: "target.spec.stage in ['Alpha', 'Beta']",
+			change: func(v *Vars, _ *Listener) { v.Values["target"] = map[string]any{"spec": map[string]any{"stage": "GA"}} },
+			want: Reasons{
+				[]string{`target.spec.stage is "GA", which is not one of ["Alpha", "Beta"]`},
+				[]string{`if target.spec.stage were one of ["Alpha", "Beta"], it would apply`},
+			},
 		},
 		"Has": {
 			reason: "presence", place: ActionRule, source: "has(target.status)",
@@ -81,7 +105,7 @@ func TestExplain(t *testing.T) {
 		"Control": {
 			reason: "nothing that a requester wrote can move the cursor", place: ActionRule, source: "request.reason == 'x'",
 			change: func(v *Vars, _ *Listener) { v.Values["request"] = map[string]any{"reason": "a\x1b[2Jb\nc"} },
-			want:   Reasons{[]string{`request.reason is "a\x1b[2Jb\nc", not "x"`}, []string{`if request.reason == "x", it would apply`}},
+			want:   Reasons{[]string{`request.reason is "a\x1b[2Jb\nc", not "x"`}, []string{`if request.reason were "x", it would apply`}},
 		},
 		"Objects": {
 			reason: "what would be written is named", place: PolicyRule, source: "objects.exists(o, o.labels[?'tier'].orValue('critical') == 'critical')",
@@ -89,7 +113,7 @@ func TestExplain(t *testing.T) {
 				v.Values["objects"] = []any{map[string]any{"kind": "Deployment", "namespace": "production", "name": "checkout", "labels": map[string]any{}}}
 			},
 			want: Reasons{
-				[]string{`Deployment production/checkout: labels[?"tier"].orValue("critical") is "critical"`},
+				[]string{`Deployment production/checkout: label "tier" is "critical" (no label "tier" counts as "critical")`},
 				[]string{`if not objects.exists(o, o.labels[?"tier"].orValue("critical") == "critical"), it would not apply`},
 			},
 		},

@@ -1,7 +1,6 @@
 package expression
 
 import (
-	"strings"
 	"sync"
 
 	"github.com/google/cel-go/common"
@@ -349,7 +348,7 @@ func (s *splitter) search(out *leaf, call ast.CallExpr) {
 	}
 	if left, ok := s.text(args[1].AsCall().Args()[0]); ok {
 		if values, err := s.compiler.Any(filtered + "dyn(" + left + "))"); err == nil {
-			out.values, out.subject = values, strings.TrimPrefix(left, element+".")
+			out.values, out.subject = values, trimmed(left, element)
 		}
 	}
 }

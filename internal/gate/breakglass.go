@@ -283,8 +283,8 @@ func (g *Gate) reviewWarnings(j *Judgement, requester *v1alpha1.Identity) []stri
 	}
 	warnings := []string{
 		fmt.Sprintf("you break the glass: it runs at once and passes %s.", Passed(j)),
-		fmt.Sprintf("a review opens: %s must agree by %s, and not you. Until then the request cannot be deleted.",
-			g.People(j, j.Review.Requirements, requester)+" ("+Needs(j.Review.Requirements, nil)+")", Time(j.Now.Add(j.Review.Within), j.Now)),
+		fmt.Sprintf("a review opens: %s must agree by %s (%s; not you). Until then the request cannot be deleted.",
+			Needs(j.Review.Requirements, nil), Time(j.Now.Add(j.Review.Within), j.Now), g.People(j, j.Review.Requirements, requester)),
 	}
 	if short := g.Short(j, j.Review.Requirements, requester); slices.ContainsFunc(short, func(n int) bool { return n > 0 }) {
 		warnings = append(warnings, "nobody can do this review as things are: too few people may. Add members, or it will be overdue.")

@@ -302,7 +302,7 @@ func TestBreakGlassWarnings(t *testing.T) {
 	j := gate.Judge(t.Context(), subject, monday)
 	want := []string{
 		"you break the glass: it runs at once and passes ActionPolicy freeze, rule frozen, ActionPolicy later, rule later.",
-		"a review opens: members of groups (1 of security) must agree by Mon 23 Nov 16:00 UTC, and not you. Until then the request cannot be deleted.",
+		"a review opens: 1 of security must agree by Mon 23 Nov 16:00 UTC (members of group security; not you). Until then the request cannot be deleted.",
 	}
 	if diff := cmp.Diff(want, gate.Warnings(j, subject)); diff != "" {
 		t.Errorf("Warnings(...): -want, +got:\n%s", diff)

@@ -233,8 +233,7 @@ func sentences(found expression.Reasons) []string {
 		lines = append(lines, strings.Join(because, "; ")+".")
 	}
 	for _, line := range found.Differ {
-		certain := strings.HasPrefix(line, "with ") || strings.HasPrefix(line, "from ")
-		if certain && len(lines) <= maxDiffer {
+		if plainWords(line) && len(lines) <= maxDiffer {
 			lines = append(lines, strings.ToUpper(line[:1])+line[1:]+".")
 		}
 	}
@@ -252,6 +251,12 @@ func (d *decided) timed(rule *catalog.Rule) bool {
 	return rule.When.Uses("now") || slices.ContainsFunc(d.run.out.Action.Lookups, func(l *catalog.Lookup) bool {
 		return l.Executions != nil && rule.When.Uses(l.Name)
 	})
+}
+
+// plainWords tells a line of an explanation from one that repeats the expression.
+func plainWords(line string) bool {
+	return strings.HasPrefix(line, "with ") || strings.HasPrefix(line, "from ") ||
+		strings.HasPrefix(line, "if ") && strings.Contains(line, " were ")
 }
 
 // until says when a rule that time bounds ends.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -176,6 +177,7 @@ func denied(ctx context.Context, j *Judgement, explain bool) string {
 			lines = append(lines, j.decided.refusal(ctx, &rule)...)
 		}
 	}
+	bounded = bounded || slices.ContainsFunc(lines, func(line string) bool { return strings.HasPrefix(line, "From ") })
 	text := strings.Join(lines, "\n  ")
 	next := decision.Earlier(j.decided.run.trace.NextChange, j.Verdict.NextChange)
 	if !bounded && timed && !next.IsZero() {

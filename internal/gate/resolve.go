@@ -133,15 +133,15 @@ func emptiness(s *snapshot.Snapshot, action *catalog.Action, a *v1alpha1.Approve
 	return strings.Join(why, " and ")
 }
 
-// approvers lists the users that approvers name, and tells whether others may exist whom nobody can list, such as the members
-// of a group.
-func approvers(s *snapshot.Snapshot, action *catalog.Action, a *v1alpha1.Approvers) (users []string, open bool) {
+// approvers lists the users that approvers name, and the groups, whose members nobody can list.
+func approvers(s *snapshot.Snapshot, action *catalog.Action, a *v1alpha1.Approvers) (users, groups []string) {
 	for subjects := range namedBy(s, action, a) {
-		u, groups := s.PeopleOf(subjects)
-		users, open = append(users, u...), open || groups
+		u, _ := s.PeopleOf(subjects)
+		users, groups = append(users, u...), append(groups, s.GroupsOf(subjects)...)
 	}
 	slices.Sort(users)
-	return slices.Compact(users), open
+	slices.Sort(groups)
+	return slices.Compact(users), slices.Compact(groups)
 }
 
 // namedBy gives everything by which approvers name people.

@@ -120,11 +120,23 @@ func (g *Gate) from(j *Judgement, requirements []v1alpha1.Requirement, requester
 			named = append(named, text)
 		}
 	}
-	people := g.People(j, requirements, requester) + "; not you"
-	if len(named) == 0 {
-		return people
+	people, groups := g.People(j, requirements, requester), true
+	for i := range requirements {
+		groups = groups && slices.Equal(requirements[i].Approvers.Groups, openGroups(j, &requirements[i]))
 	}
-	return fmt.Sprintf("%s (%s)", strings.Join(named, "; "), people)
+	switch {
+	case len(named) == 0:
+		return people + "; not you"
+	case groups && strings.HasPrefix(people, "members of group"):
+		// The groups are named already.
+		return strings.Join(named, "; ") + " (not you)"
+	}
+	return fmt.Sprintf("%s (%s; not you)", strings.Join(named, "; "), people)
+}
+
+func openGroups(j *Judgement, r *v1alpha1.Requirement) []string {
+	_, groups := approvers(j.Snapshot, j.Action, &r.Approvers)
+	return groups
 }
 
 func approvalsText(requirements []v1alpha1.Requirement) string {

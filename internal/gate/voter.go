@@ -27,7 +27,7 @@ func (g *Gate) Eligible(ctx context.Context, j *Judgement, stage string, require
 		return out
 	}
 	if ok, why := g.rules.MayVote(voter); !ok {
-		return refuse(v1alpha1.ReasonNotAnApprover, "you cannot approve: "+why+".")
+		return refuse(v1alpha1.ReasonNotAnApprover, "you cannot approve: "+why+".\n  "+g.eligibleNow(j, requirements, requester))
 	}
 	same, err := g.rules.SamePerson(ctx, requester, voter)
 	if err != nil {
@@ -157,7 +157,7 @@ func shortApprovers(a *v1alpha1.Approvers) string {
 func (g *Gate) Who(j *Judgement, requirements []v1alpha1.Requirement, requester *v1alpha1.Identity) string {
 	var parts []string
 	for i := range requirements {
-		users, _ := approvers(j.Snapshot, j.Action, &requirements[i].Approvers)
+		users, groups := approvers(j.Snapshot, j.Action, &requirements[i].Approvers)
 		users = g.without(users, requester)
 		if len(users) > 3 {
 			users = append(users[:3:3], fmt.Sprintf("+%d", len(users)-3))
@@ -165,6 +165,8 @@ func (g *Gate) Who(j *Judgement, requirements []v1alpha1.Requirement, requester 
 		text := strings.Join(users, ", ")
 		named := ofWhom(&requirements[i].Approvers)
 		switch {
+		case text == "" && named == "":
+			text = membersOf(groups)
 		case text == "":
 			text = named
 		case named != "":
@@ -179,28 +181,42 @@ func (g *Gate) Who(j *Judgement, requirements []v1alpha1.Requirement, requester 
 
 // People names a few people who could meet requirements, for a narrow column.
 func (g *Gate) People(j *Judgement, requirements []v1alpha1.Requirement, requester *v1alpha1.Identity) string {
-	var all []string
-	open := false
+	var all, groups []string
 	for i := range requirements {
-		users, groups := approvers(j.Snapshot, j.Action, &requirements[i].Approvers)
-		all, open = append(all, g.without(users, requester)...), open || groups
+		users, open := approvers(j.Snapshot, j.Action, &requirements[i].Approvers)
+		all, groups = append(all, g.without(users, requester)...), append(groups, open...)
 	}
 	slices.Sort(all)
-	all = slices.Compact(all)
-	switch {
-	case len(all) == 0 && open:
-		return "members of groups"
-	case len(all) == 0:
-		return "nobody"
+	slices.Sort(groups)
+	all, groups = slices.Compact(all), slices.Compact(groups)
+	if len(all) > 3 {
+		all = append(all[:2:2], fmt.Sprintf("+%d", len(all)-2))
 	}
 	text := strings.Join(all, ", ")
-	if len(all) > 3 {
-		text = fmt.Sprintf("%s +%d", strings.Join(all[:2], ", "), len(all)-2)
-	}
-	if open {
-		text += ", members of groups"
+	switch members := membersOf(groups); {
+	case text == "" && members == "":
+		return "nobody"
+	case text == "":
+		return members
+	case members != "":
+		text += ", " + members
 	}
 	return text
+}
+
+// membersOf names the members of groups, which nobody can list.
+func membersOf(groups []string) string {
+	if len(groups) == 0 {
+		return ""
+	}
+	word, names := "members of group ", groups
+	if len(groups) > 1 {
+		word = "members of groups "
+	}
+	if len(groups) > 3 {
+		names = append(groups[:2:2], fmt.Sprintf("+%d", len(groups)-2))
+	}
+	return word + strings.Join(names, ", ")
 }
 
 func ofWhom(a *v1alpha1.Approvers) string {
@@ -253,14 +269,14 @@ func (g *Gate) Short(j *Judgement, requirements []v1alpha1.Requirement, requeste
 	candidates := map[string]*quorum.Candidate{}
 	for i := range requirements {
 		demands = append(demands, quorum.Requirement{Name: requirements[i].Name, Count: int(requirements[i].Count)})
-		users, open := approvers(j.Snapshot, j.Action, &requirements[i].Approvers)
+		users, groups := approvers(j.Snapshot, j.Action, &requirements[i].Approvers)
 		for _, user := range g.without(users, requester) {
 			candidateOf(candidates, g.personOf(user), len(requirements)).Meets[i] = true
 		}
 		for _, account := range requirements[i].Approvers.ServiceAccounts {
 			candidateOf(candidates, identity.ServiceAccountUsername("", account), len(requirements)).Meets[i] = true
 		}
-		if open {
+		if len(groups) > 0 {
 			unlimited := candidateOf(candidates, fmt.Sprintf("\x00open-%d", i), len(requirements))
 			unlimited.Unlimited, unlimited.Meets[i] = true, true
 		}

@@ -121,6 +121,20 @@ func (s *Snapshot) PeopleOf(subjects *v1alpha1.Subjects) (users []string, groups
 	return slices.Compact(users), groups || len(open) > 0
 }
 
+// GroupsOf lists the groups that subjects name, directly or through Teams, sorted: their members count, and nobody can list them.
+func (s *Snapshot) GroupsOf(subjects *v1alpha1.Subjects) []string {
+	if subjects == nil {
+		return nil
+	}
+	seen, below, open := map[string]bool{}, map[string]bool{}, map[string]bool{}
+	for _, team := range subjects.Teams {
+		s.teams.collect(team, seen, below, open)
+	}
+	groups := slices.AppendSeq(slices.Clone(subjects.Groups), maps.Keys(open))
+	slices.Sort(groups)
+	return slices.Compact(groups)
+}
+
 // Led names the Teams that somebody leads, sorted.
 func (s *Snapshot) Led(who *v1alpha1.Identity) []string {
 	var teams []string
