@@ -87,8 +87,10 @@ func TestExplain(t *testing.T) {
 		},
 		"Number": {
 			reason: "a number that would have to be another one", place: ActionRule, source: "target.spec.critical > 0",
-			change: func(v *Vars, _ *Listener) { v.Values["target"] = map[string]any{"spec": map[string]any{"critical": int64(2)}} },
-			want:   Reasons{[]string{"target.spec.critical is 2, which is more than 0"}, []string{"if target.spec.critical were at most 0, it would not apply"}},
+			change: func(v *Vars, _ *Listener) {
+				v.Values["target"] = map[string]any{"spec": map[string]any{"critical": int64(2)}}
+			},
+			want: Reasons{[]string{"target.spec.critical is 2, which is more than 0"}, []string{"if target.spec.critical were at most 0, it would not apply"}},
 		},
 		"OneOf": {
 			reason: "a list of which it is none", place: ActionRule, source: "target.spec.stage in ['Alpha', 'Beta']",
