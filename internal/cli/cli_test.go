@@ -75,11 +75,11 @@ func TestTestCommand(t *testing.T) {
 const shopAtChristmas = `ok    ../policytest/testdata/shop/shop_test.yaml:72: Christmas
       Answer: refused (DeniedByPolicy)
       Why:
-        nothing changes at Christmas until Mon 4 Jan 2027 00:00 UTC (ActionPolicy christmas, rule frozen)
+        nothing changes at Christmas until Sun 3 Jan 2027 23:59 UTC (ActionPolicy christmas, rule frozen)
         Emergency: members of commanders may set spec.breakGlass.reason; carol reviews it within 24 h.
       Rules:
         policy/christmas/frozen (Deny) applies: nothing changes at Christmas
-          because calendar christmas is open until Mon 4 Jan 2027 00:00 UTC
+          because calendar christmas is open until Sun 3 Jan 2027 23:59 UTC
           from Mon 4 Jan 2027 00:00 UTC it would not apply
 `
 
