@@ -83,7 +83,10 @@ func Register(server webhook.Server, deps *Deps) {
 
 // hook makes no logger for a request: nothing is logged here, and encoding what each is about costs as much as judging it.
 func hook(handler admission.HandlerFunc) *webhook.Admission {
-	return &webhook.Admission{Handler: handler, LogConstructor: func(base logr.Logger, _ *admission.Request) logr.Logger { return base }}
+	answer := func(ctx context.Context, req admission.Request) admission.Response {
+		return readable(handler(ctx, req))
+	}
+	return &webhook.Admission{Handler: admission.HandlerFunc(answer), LogConstructor: func(base logr.Logger, _ *admission.Request) logr.Logger { return base }}
 }
 
 // isOperator tells whether the operator itself makes the write.

@@ -237,7 +237,7 @@ func planLines(changes []v1alpha1.PlannedChange) []string {
 // requestSummary tells the story of a request so far.
 func (s *scope) requestSummary(stages []*stageState) []string {
 	action := s.judgement.Action.Object
-	lines := []string{fmt.Sprintf("%s asks to run %q (%s).", s.request.Spec.Requester.Username, action.Spec.Title, s.request.Spec.ActionRef)}
+	lines := []string{fmt.Sprintf("%s asks to run %q (%s).", plain(s.request.Spec.Requester.Username), action.Spec.Title, s.request.Spec.ActionRef)}
 	lines = append(lines, planLines(s.plan.changes)...)
 	for _, stage := range stages {
 		switch {

@@ -122,6 +122,7 @@ func (b *actionBuilder) allRules() {
 		rule := &b.object.Spec.Rules[i]
 		path := spec.Child("rules").Index(i)
 		out := Rule{Name: rule.Name, Effect: rule.Effect, Message: rule.Message}
+		b.errs = append(b.errs, checkText(path.Child("message"), rule.Message)...)
 		if rule.When != "" {
 			out.When = b.when(path.Child("when"), rule.When)
 		}
@@ -131,6 +132,7 @@ func (b *actionBuilder) allRules() {
 	b.out.Default = Rule{Name: "default", Effect: v1alpha1.EffectDeny}
 	if def := b.object.Spec.Default; def != nil {
 		b.out.Default.Effect, b.out.Default.Message = def.Effect, def.Message
+		b.errs = append(b.errs, checkText(spec.Child("default", "message"), def.Message)...)
 		b.out.Default.Stages = b.rollCall(spec.Child("default"), def.Effect, def.Stages, used)
 	}
 	for i, stage := range b.object.Spec.Stages {

@@ -83,6 +83,7 @@ func (b *policyBuilder) rules() {
 			Name:   "policy/" + b.object.Name + "/" + rule.Name,
 			Effect: v1alpha1.Effect(rule.Effect), Message: rule.Message,
 		}
+		b.errs = append(b.errs, checkText(path.Child("message"), rule.Message)...)
 		if rule.During != nil {
 			out.During = rule.During.Calendar
 		}

@@ -39,7 +39,7 @@ func CompileRole(object *v1alpha1.Role) (*Role, field.ErrorList) {
 
 func compilePermission(p *v1alpha1.Permission, compiler *expression.Compiler, path *field.Path) (*Permission, field.ErrorList) {
 	out := &Permission{Verbs: p.Verbs, Names: p.Actions.Names, Message: p.Message}
-	var errs field.ErrorList
+	errs := checkText(path.Child("message"), p.Message)
 	if p.Actions.Selector != nil {
 		selector, err := p.Actions.Selector.AsSelector()
 		if err != nil {
@@ -84,10 +84,11 @@ func CheckSubjects(s *v1alpha1.Subjects, path *field.Path) field.ErrorList {
 			errs = append(errs, field.Invalid(at, user, fmt.Sprintf("a ServiceAccount belongs in serviceAccounts, as %q",
 				strings.Replace(strings.TrimPrefix(user, "system:serviceaccount:"), ":", "/", 1))))
 		}
-		errs = append(errs, blank(at, user)...)
+		errs = append(append(errs, blank(at, user)...), CheckName(at, user)...)
 	}
 	for i, group := range s.Groups {
-		errs = append(errs, blank(path.Child("groups").Index(i), group)...)
+		at := path.Child("groups").Index(i)
+		errs = append(append(errs, blank(at, group)...), CheckName(at, group)...)
 	}
 	return errs
 }

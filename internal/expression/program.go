@@ -155,5 +155,5 @@ func cause(err error) error {
 }
 
 func (p *Program) failed(message string, err error) error {
-	return &EvalError{Source: p.source, Message: message, Err: err}
+	return &EvalError{Source: p.source, Message: visible(message), Err: err}
 }

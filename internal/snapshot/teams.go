@@ -90,6 +90,9 @@ func (s *Snapshot) CheckTeam(o *v1alpha1.Team) field.ErrorList {
 	spec := field.NewPath("spec")
 	errs := catalog.CheckSubjects(o.Spec.Members, spec.Child("members"))
 	errs = append(errs, catalog.CheckSubjects(o.Spec.Leads, spec.Child("leads"))...)
+	if o.Spec.Contact != nil {
+		errs = append(errs, catalog.CheckName(spec.Child("contact", "text"), o.Spec.Contact.Text)...)
+	}
 	if o.Spec.Parent == "" {
 		return errs
 	}
