@@ -100,7 +100,7 @@ func ApproverLists(a *v1alpha1.Approvers) []NamedList {
 // CheckApprover refuses names that may never approve, whoever wrote them or whichever fact they came from.
 func CheckApprover(kind ApproverKind, name string, path *field.Path) field.ErrorList {
 	switch {
-	case strings.TrimSpace(name) != name || name == "":
+	case surrounded(name):
 		return field.ErrorList{field.Invalid(path, name, "must be a name without surrounding blanks")}
 	case hides(name):
 		return CheckName(path, name)
@@ -113,6 +113,9 @@ func CheckApprover(kind ApproverKind, name string, path *field.Path) field.Error
 	}
 	return nil
 }
+
+// surrounded tells a name that is empty, or has blanks around it.
+func surrounded(name string) bool { return name == "" || strings.TrimSpace(name) != name }
 
 // afterErrors checks that after names other stages, without a circle.
 func afterErrors(stages []v1alpha1.Stage, path *field.Path) field.ErrorList {
