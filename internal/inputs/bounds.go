@@ -78,8 +78,7 @@ func checkNode(s *structuralschema.Structural, path *field.Path) field.ErrorList
 	case s.Type == "object":
 		errs = append(errs, checkProperties(s, path)...)
 	}
-	errs = append(errs, checkFormat(s, path)...)
-	return append(errs, checkRules(s, path)...)
+	return append(errs, checkFormat(s, path)...)
 }
 
 func checkString(s *structuralschema.Structural, path *field.Path) field.ErrorList {

@@ -164,7 +164,7 @@ func finishedStatus(at string) map[string]any {
 			"    spec.template.spec.containers[app].image: registry/checkout:1.41 → registry/checkout:1.42",
 		},
 		"verdict": map[string]any{
-			"effect": "Allow", "evaluatedAt": at, "rules": []any{map[string]any{"name": "staging-in-hours", "effect": "Allow"}},
+			"effect": "Allow", "evaluatedAt": at, "rules": []any{map[string]any{"name": "staging-in-hours", "effect": "Allow", "answer": string(v1alpha1.RuleApplies)}},
 		},
 		"steps": []any{map[string]any{"name": "rollout", "state": "Done", "startedAt": at, "finishedAt": at, "basis": "written"}},
 		"conditions": []any{
