@@ -226,11 +226,29 @@ func (w *approvals) recorded(ctx context.Context, j *gate.Judgement, next *v1alp
 		}
 		return "your denial is recorded. The request is denied; that is final."
 	case v1alpha1.ApprovalApproved:
-		return fmt.Sprintf("your approval is recorded. Stage %q is approved.", next.Spec.Stage.Name)
+		return gate.Cut(fmt.Sprintf("your approval is recorded. Stage %q is approved.%s", next.Spec.Stage.Name, w.keptBack(ctx, next, j.Now)), maxWarning)
 	case v1alpha1.ApprovalOpen, v1alpha1.ApprovalExpired, v1alpha1.ApprovalSuperseded:
 	}
 	return gate.Cut(fmt.Sprintf("your approval is recorded. Still needed: %s. Take it back: kubectl patch approval -n %s %s --type merge -p '{\"spec\":{\"vote\":{\"decision\":\"Withdraw\"}}}'",
-		gate.Needs(next.Spec.Requirements, result.Missing), next.Namespace, next.Name), 240)
+		gate.Needs(next.Spec.Requirements, result.Missing), next.Namespace, next.Name), maxWarning)
+}
+
+// keptBack says what keeps a request from starting although a stage has approved it. Empty: nothing that rules say.
+func (w *approvals) keptBack(ctx context.Context, approval *v1alpha1.Approval, now time.Time) string {
+	request := &v1alpha1.ActionRequest{}
+	key := types.NamespacedName{Namespace: approval.Namespace, Name: approval.Spec.RequestRef.Name}
+	if approval.Spec.Review || w.Requests.Get(ctx, key, request) != nil {
+		return ""
+	}
+	judgement := w.Gate.Judge(ctx, gate.SubjectOf(request), now)
+	switch {
+	case judgement.Problem != nil:
+		why, _, _ := strings.Cut(judgement.Problem.Message, "\n")
+		return " The request stays held: " + why + "."
+	case len(judgement.Verdict.By(v1alpha1.EffectHold)) > 0:
+		return " The request stays held by " + gate.HeldBy(judgement, true) + "; it starts by itself."
+	}
+	return ""
 }
 
 // remove lets an Approval go with its request, and never before: it is the evidence of who agreed.

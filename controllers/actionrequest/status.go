@@ -165,6 +165,9 @@ func (s *scope) awaiting(stages []*stageState) {
 		short = append(short, fmt.Sprintf("%s: %s (%s)", stage.Ref.Name, needs, s.Gate.People(s.judgement, requirements, s.request.Spec.Requester)))
 		long = append(long, fmt.Sprintf("Stage %s: %s more (%s). Expires %s.", stage.Ref.Name, needs, who, stage.approval.Spec.Expires))
 	}
+	if again := s.judgement.JudgedAgain(); again != "" {
+		long = append(long, strings.ToUpper(again[:1])+again[1:])
+	}
 	message := strings.Join(long, " ")
 	s.condition(v1alpha1.ConditionApproved, false, reason, message)
 	s.waiting(v1alpha1.PhaseAwaitingApproval, reason, message, strings.Join(short, "; "))

@@ -61,9 +61,3 @@ func short(s string) string {
 	}
 	return s
 }
-
-// IsEvaluation tells an error of an expression, which may repeat what the expression read, from one that was not in the expression.
-func IsEvaluation(err error) bool {
-	_, ok := errors.AsType[*EvalError](err)
-	return ok
-}

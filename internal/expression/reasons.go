@@ -419,7 +419,11 @@ func (e *explainer) condition(l *leaf) string {
 		return fmt.Sprintf("if calendar %s were %s", l.subject, word(e.answers[l] == yes, "closed", "open"))
 	}
 	if l.shape == isComparison {
-		return fmt.Sprintf("if %s were %s", plainName(l.left.source, false).subject, were(l.operator, e.answers[l] == yes, l.right.source))
+		right := l.right.source
+		if e.hidden(l) == "" {
+			right = e.other(l)
+		}
+		return fmt.Sprintf("if %s were %s", plainName(l.left.source, false).subject, were(l.operator, e.answers[l] == yes, right))
 	}
 	if e.answers[l] == yes {
 		return "if not " + l.source

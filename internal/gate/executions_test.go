@@ -162,3 +162,18 @@ func TestBudgetExplained(t *testing.T) {
 		t.Errorf("want %+v, got %+v", want, got.Facts)
 	}
 }
+
+// Who waits because of time reads when to expect another answer, and nobody else does.
+func TestJudgedAgain(t *testing.T) {
+	over := &book{entries: []*v1alpha1.Record{ran("bot", "scale", monday.Add(-time.Minute)), ran("bot", "scale", monday.Add(-2*time.Minute))}}
+	gate, subject := budgetGate(t, over), asking("bot", "scale", "")
+	j := gate.Judge(t.Context(), subject, monday)
+	const again = "without an approval it is judged again on Mon 23 Nov 12:58 UTC, when time may change what is needed."
+	if warnings := gate.Warnings(j, subject); len(warnings) != 3 || warnings[1] != again {
+		t.Errorf("want %q second, got %q", again, warnings)
+	}
+	simple := newGate(t, fakeFacts{})
+	if text := simple.Judge(t.Context(), asking("alice", "simple", ""), monday).JudgedAgain(); text != "" {
+		t.Errorf("what always needs an approval is not changed by time: %q", text)
+	}
+}

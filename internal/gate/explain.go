@@ -167,19 +167,34 @@ func (d *decided) hidden(ctx context.Context, variable, who string) string {
 // is in it.
 func (d *decided) errorText(failed decision.RuleError, to *expression.Listener) string {
 	program := d.programOf(failed.Rule)
-	if program == nil || errors.Is(failed.Err, errUnread) {
+	if program == nil || unavailableNow(failed.Err) {
 		return failed.Err.Error()
 	}
+	evaluation, isEvaluation := errors.AsType[*expression.EvalError](failed.Err)
+	if !isEvaluation {
+		return failed.Err.Error()
+	}
+	var reads []string
 	for i := range d.run.facts {
 		name := d.run.facts[i].name
 		if !program.Uses(name) {
 			continue
 		}
-		if why := to.Hide(name); why != "" && expression.IsEvaluation(failed.Err) && !unavailableNow(failed.Err) {
+		if why := to.Hide(name); why != "" {
 			return fmt.Sprintf("what it reads of %s did not give an answer (not shown: %s)", name, why)
 		}
+		reads = appendNew(reads, d.run.facts[i].query.String())
 	}
-	return failed.Err.Error()
+	rule := d.rule(failed.Rule)
+	if rule == nil || rule.Message == "" {
+		return failed.Err.Error()
+	}
+	// Its author wrote for people what the rule is about, so the expression is not repeated.
+	text := fmt.Sprintf("%s (%s)", evaluation.Message, rule.Message)
+	if len(reads) > 0 {
+		text += "; it reads " + listText(reads)
+	}
+	return text
 }
 
 // unavailableNow tells an error that says nothing about the content of a fact: it could not be read, or there was no time.

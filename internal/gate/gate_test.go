@@ -383,3 +383,16 @@ func TestWarningsFitTheHeader(t *testing.T) {
 		}
 	}
 }
+
+// What holds or denies says until when only where time has to do with it. The Action has business hours, which are nothing to the rule that holds.
+func TestUntil(t *testing.T) {
+	gate := newGate(t, readable{fakeFacts{labels: map[string]any{"team": "payments"}}})
+	held := gate.Judge(t.Context(), asking("alice", "deploy", `{"service":"busy","environment":"staging"}`), monday)
+	if got, want := HeldBy(held, false), "rule busy of Action platform/deploy"; got != want || held.NextChange.IsZero() {
+		t.Errorf("HeldBy(...): want %q, got %q; next change %s", want, got, held.NextChange)
+	}
+	denied := gate.Judge(t.Context(), asking("alice", "deploy", `{"service":"frozen","environment":"staging"}`), monday)
+	if strings.Contains(denied.Problem.Message, "Time may change this") {
+		t.Errorf("no time changes that the service is frozen:\n%s", denied.Problem.Message)
+	}
+}

@@ -54,6 +54,9 @@ func (g *Gate) Warnings(j *Judgement, s *Subject) []string {
 	for _, rule := range j.Verdict.By(v1alpha1.EffectHold) {
 		warnings = append(warnings, "held by "+heldBy(j, &rule)+"; it starts by itself.")
 	}
+	if again := j.JudgedAgain(); again != "" && len(j.Stages) > 0 {
+		warnings = append(warnings, again)
+	}
 	if len(warnings) > 0 {
 		warnings = append(warnings, fmt.Sprintf("it expires %s if nobody decides. Follow: kubectl wait -n %s actionrequest/%s --for=condition=Finished --timeout=24h",
 			Time(soonestEnd(j, s), j.Now), s.Namespace, s.Name))
@@ -76,6 +79,19 @@ func soonestEnd(j *Judgement, s *Subject) time.Time {
 		}
 	}
 	return end
+}
+
+// JudgedAgain says when time alone may make an approval needless, where a rule that demands one depends on it.
+func (j *Judgement) JudgedAgain() string {
+	if j.NextChange.IsZero() {
+		return ""
+	}
+	for _, rule := range j.Verdict.By(v1alpha1.EffectRequireApproval) {
+		if j.decided.timed(&rule) {
+			return fmt.Sprintf("without an approval it is judged again on %s, when time may change what is needed.", Time(j.NextChange, j.Now))
+		}
+	}
+	return ""
 }
 
 // HeldBy names the rules that hold a request, each with its message and until when. In short it leaves messages out.
