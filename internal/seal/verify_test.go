@@ -1,6 +1,7 @@
 package seal
 
 import (
+	"bytes"
 	"crypto/ed25519"
 	"errors"
 	"fmt"
@@ -303,6 +304,18 @@ func TestAdoptsRequestsOnly(t *testing.T) {
 	ar, _ := sampleRequest()
 	if _, err := AdoptionPayload(ar, &Envelope{Type: TypeVote}, nonceA, stamp(0)); ReasonOf(err) != Malformed {
 		t.Errorf("got %v", err)
+	}
+}
+
+// TestLimitsComeFirst is about texts that are refused for their size alone, before anything is done with them.
+func TestLimitsComeFirst(t *testing.T) {
+	ar, rs := sampleRequest()
+	body := must[[]byte](t)(encode(must[*Request](t)(RequestPayload(ar, rs))))
+	if _, err := ParsePayload(TypeRequest, append(body, bytes.Repeat([]byte(" "), MaxBody)...)); ReasonOf(err) != Malformed {
+		t.Errorf("a payload with a million blanks: got %v", err)
+	}
+	if _, err := ParseSeal(strings.Repeat("x", 1<<20)); ReasonOf(err) != Malformed || len(err.Error()) > 100 {
+		t.Errorf("a seal of a megabyte: got %.200v", err)
 	}
 }
 
