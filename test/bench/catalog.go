@@ -30,10 +30,13 @@ import (
 var catalogYAML []byte
 
 // catalog gives the objects of the catalog.
-func catalog() ([]runtime.Object, error) {
+func catalog() ([]runtime.Object, error) { return decoded(catalogYAML) }
+
+// decoded gives the objects of a YAML text.
+func decoded(yaml []byte) ([]runtime.Object, error) {
 	decoder := serializer.NewCodecFactory(setup.Scheme(), serializer.EnableStrict).UniversalDeserializer()
 	var objects []runtime.Object
-	for _, text := range bytes.Split(catalogYAML, []byte("\n---\n")) {
+	for _, text := range bytes.Split(yaml, []byte("\n---\n")) {
 		object, _, err := decoder.Decode(text, nil, nil)
 		if err != nil {
 			return nil, fmt.Errorf("failed to decode the catalog: %w", err)

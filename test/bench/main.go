@@ -25,6 +25,7 @@ type section struct {
 
 var sections = []section{
 	{"decision", measureDecision},
+	{"policies", measurePolicies},
 	{"admission", measureAdmission},
 	{"lifecycle", measureLifecycle},
 	{"memory", measureMemory},
