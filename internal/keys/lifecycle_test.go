@@ -265,3 +265,19 @@ func TestDecide(t *testing.T) {
 		})
 	}
 }
+
+// TestAllowances is about replicas whose clocks differ as much as they may, and that have last looked as long ago as they may.
+func TestAllowances(t *testing.T) {
+	ahead, behind := noon.Add(seal.MaxSkew), noon.Add(-seal.MaxSkew)
+	published := Decide(&Observed{Purpose: seal.Admission, Private: ids("a"), Now: noon}, Policy{}).Next
+	if published.At.After(behind) {
+		t.Errorf("a key counts from %s, and somebody signs with it at %s by their clock", published.At, behind)
+	}
+	retired := Decide(&Observed{
+		Purpose: seal.Admission, Now: noon, Private: ids("old", "new"), Replicas: []Replica{replica("r1", "new", "old", "new")},
+		Document: &Document{Keys: []seal.PublicKey{public("old", seal.Admission, -time.Hour, 0, 0), public("new", seal.Admission, -time.Minute, 0, 0)}},
+	}, Policy{}).Next
+	if late := ahead.Add(seal.MaxSkew); retired == nil || retired.At.Before(late) {
+		t.Errorf("a key counts until %+v, and somebody who has not seen that it was replaced signs with it at %s by their clock", retired, late)
+	}
+}

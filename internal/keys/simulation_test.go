@@ -48,7 +48,7 @@ const (
 	// lag is how old what a replica has seen may be. With the difference of two clocks it is within the grace of a key.
 	lag       = 50 * time.Second
 	clocks    = seal.MaxSkew / 2
-	simulated = 400
+	simulated = 300
 )
 
 func (w *world) clock(p *process) time.Time { return w.now.Add(p.skew).Truncate(time.Millisecond) }
@@ -159,7 +159,7 @@ func (w *world) ring(doc *Document) *seal.Keyring {
 // TestSimulation plays rotations with replicas that come, go, lag and die. Whatever happens, a seal that any replica makes is valid by the
 // live keys for as long as it is of interest, no key is made that nobody wished for, and rotations come to an end.
 func TestSimulation(t *testing.T) {
-	for seed := range uint64(10) {
+	for seed := range uint64(5) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			w := &world{
 				t: t, random: rand.New(rand.NewPCG(seed, 1)), chacha: rand.NewChaCha8([32]byte{byte(seed)}),
@@ -216,7 +216,7 @@ func (w *world) turn() {
 // calm lets everything come to an end.
 func (w *world) calm() {
 	w.asked = time.Time{}
-	for range 200 {
+	for range 120 {
 		w.now = w.now.Add(30 * time.Second)
 		for _, p := range w.replicas {
 			w.refresh(p)
@@ -227,7 +227,7 @@ func (w *world) calm() {
 
 // TestLossIsNeverSilent takes the private keys away at every point of a rotation: until a person asks, nothing is signed and nothing made.
 func TestLossIsNeverSilent(t *testing.T) {
-	for seed := range uint64(20) {
+	for seed := range uint64(10) {
 		w := &world{
 			t: t, random: rand.New(rand.NewPCG(seed, 2)), chacha: rand.NewChaCha8([32]byte{byte(seed)}),
 			store: &memory{}, now: noon, policy: Policy{KeepFor: 20 * time.Minute, MaxAge: 5 * time.Minute},

@@ -1,6 +1,7 @@
 package seal
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -117,8 +118,8 @@ func (v *Verifier) Votes(ap *Approval, root *Envelope, votes []*Vote, seals []st
 		if err != nil {
 			return nil, start, &Gap{Index: i, Kind: GapSeal, text: "its seal is not valid", cause: err}
 		}
-		if why := vote.foreign(ap); why != "" {
-			return nil, start, gap(i, GapForeign, "%s", why)
+		if err := vote.On(ap); err != nil {
+			return nil, start, gap(i, GapForeign, "%s", err)
 		}
 		links = append(links, Link{Seq: vote.Seq, Prev: vote.Prev, Hash: e.Hash()})
 	}
@@ -126,19 +127,19 @@ func (v *Verifier) Votes(ap *Approval, root *Envelope, votes []*Vote, seals []st
 	return links, end, err
 }
 
-// foreign says why a vote cannot belong to an Approval. That it comes after the Approval is proved by the chain, so its time is allowed
-// to be earlier by as much as clocks may differ.
-func (p *Vote) foreign(ap *Approval) string {
+// On tells why a vote cannot belong to an Approval, or nil. That it comes after the Approval is proved by the chain, so its time is
+// allowed to be earlier by as much as clocks may differ.
+func (p *Vote) On(ap *Approval) error {
 	issued := p.Issued()
 	switch {
 	case p.Cluster != ap.Cluster || p.Namespace != ap.Namespace || p.Approval != ap.UID || p.Request != ap.Request.UID || p.Stage != ap.Stage:
-		return "it was given on another Approval"
+		return errors.New("it was given on another Approval")
 	case p.Digest != ap.Digest:
-		return "it was given on another digest"
+		return errors.New("it was given on another digest")
 	case issued.Before(time.UnixMilli(ap.OpenedAt).Add(-MaxSkew)):
-		return "it was given before the Approval was opened"
+		return errors.New("it was given before the Approval was opened")
 	case !issued.Before(time.UnixMilli(ap.ClosesAt)):
-		return "it was given after the Approval closed"
+		return errors.New("it was given after the Approval closed")
 	}
-	return ""
+	return nil
 }

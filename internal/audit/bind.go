@@ -1,0 +1,107 @@
+package audit
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/canonical"
+	"github.com/signoff-dev/signoff/internal/seal"
+)
+
+// bind tells whether a payload proves what an event says. Otherwise a valid seal could be put beside any words.
+func bind(payload seal.Payload, l *line, d *Data) error {
+	switch p := payload.(type) {
+	case *seal.Request:
+		return first(cluster(p.Cluster, l), is("request", d.Request, p.Namespace, p.Name, ""), is("action", d.Action, p.Action.Namespace, p.Action.Name, ""))
+	case *seal.Adoption:
+		return first(cluster(p.Cluster, l), is("request", d.Request, p.Namespace, p.Name, p.UID))
+	case *seal.Approval:
+		return first(cluster(p.Cluster, l), ofApprovalPayload(p, l, d))
+	case *seal.Vote:
+		return first(cluster(p.Cluster, l), same("request", d.Request, p.Namespace, p.Request), same("approval", d.Approval, p.Namespace, p.Approval),
+			inStage(d, p.Stage, p.Digest), at(l, p.IssuedAt))
+	case *seal.Act:
+		return first(cluster(p.Cluster, l), is("request", d.Request, p.Namespace, p.Name, p.UID), content(p, d))
+	case *seal.Record:
+		return first(cluster(p.Cluster, l), ofRecordPayload(p, l, d))
+	case *seal.Checkpoint:
+		return first(cluster(p.Cluster, l), at(l, p.IssuedAt))
+	default:
+		return errors.New("it has no place in a log")
+	}
+}
+
+func first(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func cluster(uid string, l *line) error {
+	if uid != l.cluster() {
+		return errors.New("it is from another cluster")
+	}
+	return nil
+}
+
+// is compares a reference with what was sealed. An empty uid was not known when it was.
+func is(what string, ref *seal.Reference, namespace, name, uid string) error {
+	if ref == nil || ref.Namespace != namespace || ref.Name != name || (uid != "" && ref.UID != uid) {
+		return fmt.Errorf("another %s was sealed: %s/%s", what, namespace, name)
+	}
+	return nil
+}
+
+// same is is for a payload that does not name the object.
+func same(what string, ref *seal.Reference, namespace, uid string) error {
+	if ref == nil || ref.Namespace != namespace || ref.UID != uid {
+		return fmt.Errorf("another %s was sealed: %s", what, uid)
+	}
+	return nil
+}
+
+func at(l *line, millis int64) error {
+	if l.at.UnixMilli() != millis {
+		return errors.New("another time was sealed")
+	}
+	return nil
+}
+
+func inStage(d *Data, stage seal.Stage, digest string) error {
+	if d.Stage == nil || *d.Stage != stage || d.Digest != digest {
+		return errors.New("another stage or digest was sealed")
+	}
+	return nil
+}
+
+func ofApprovalPayload(p *seal.Approval, l *line, d *Data) error {
+	if until := time.UnixMilli(p.ClosesAt).UTC().Format(time.RFC3339); until != d.Until || p.Review != (l.Type == TypeReviewOpened) {
+		return errors.New("another end, or another kind of Approval, was sealed")
+	}
+	return first(at(l, p.OpenedAt), is("approval", d.Approval, p.Namespace, p.Name, p.UID), is("request", d.Request, p.Namespace, p.Request.Name, p.Request.UID),
+		is("action", d.Action, p.Action.Namespace, p.Action.Name, ""), inStage(d, p.Stage, p.Digest))
+}
+
+func ofRecordPayload(p *seal.Record, l *line, d *Data) error {
+	want, known := map[string]v1alpha1.Outcome{
+		TypeStarted: "", TypeSucceeded: v1alpha1.OutcomeSucceeded, TypeFailed: v1alpha1.OutcomeFailed, TypeCancelled: v1alpha1.OutcomeCancelled,
+	}[l.Type]
+	if !known || p.Outcome != string(want) || p.Digest != d.Digest {
+		return fmt.Errorf("another outcome or digest was sealed: %q, %.15s", p.Outcome, p.Digest)
+	}
+	return first(is("request", d.Request, p.Request.Namespace, p.Request.Name, p.Request.UID), is("action", d.Action, p.Action.Namespace, p.Action.Name, ""))
+}
+
+// content compares what somebody did with the words beside it.
+func content(p *seal.Act, d *Data) error {
+	sum, err := canonical.SumOf(seal.Cancellation{Reason: d.Reason})
+	if err != nil || p.Type() != seal.TypeCancel || p.Content != sum {
+		return errors.New("other words were sealed")
+	}
+	return nil
+}

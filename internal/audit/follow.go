@@ -1,0 +1,110 @@
+package audit
+
+import (
+	"fmt"
+
+	"github.com/signoff-dev/signoff/internal/seal"
+)
+
+// maxOpen is how many Approvals may be open at the same time in a log.
+const maxOpen = 1 << 20
+
+// opened is an Approval whose votes are followed.
+type opened struct {
+	approval *seal.Approval
+	// next is the number of the next vote, and head the hash of the envelope that it must name.
+	next int64
+	head string
+}
+
+// follow carries on what proofs of several lines make together: checkpoints, and the votes on an Approval.
+func (v *verifier) follow(l *line, d *Data, p proof) *Gap {
+	switch payload := p.payload.(type) {
+	case *seal.Checkpoint:
+		return v.checkpoint(l, payload)
+	case *seal.Approval:
+		return v.approval(l, payload, p.envelope)
+	case *seal.Vote:
+		return v.vote(l, d, payload, p.envelope)
+	default:
+		return nil
+	}
+}
+
+func (v *verifier) checkpoint(l *line, p *seal.Checkpoint) *Gap {
+	chain := v.chain()
+	switch {
+	case p.Chain != l.Chain || l.ID != checkpointID(p.Chain, p.Count):
+		// No later line says what this one was before it was changed, so all that it says must be signed.
+		return v.gap(GapForeign, l.ID, "it signs %d lines of log %s", p.Count, p.Chain)
+	case p.Count != l.number()-1:
+		return v.gap(GapRemoved, l.ID, "it signs %d lines, and there are %d", p.Count, l.number()-1)
+	case p.Head != l.Prev:
+		// Which of the lines it was cannot be told: whoever changed one made the hashes of all others anew.
+		return &Gap{
+			Line: v.lines.number - (l.number() - 1 - chain.Signed), Kind: GapRewritten,
+			Message: fmt.Sprintf("the checkpoint on line %d (%s) has signed something else as %s of log %s", v.lines.number, l.ID, numbers(chain.Signed+1, l.number()-1), l.Chain),
+		}
+	}
+	chain.Signed, chain.SignedAt, chain.known = l.number(), p.Issued(), true
+	v.report.Checkpoints++
+	return nil
+}
+
+func checkpointID(chain string, count int64) string {
+	return fmt.Sprintf("%s/checkpoint/%d", chain, count)
+}
+
+func (v *verifier) approval(l *line, p *seal.Approval, e *seal.Envelope) *Gap {
+	if _, again := v.open[p.UID]; again {
+		return nil
+	}
+	if len(v.open) >= maxOpen {
+		return v.gap(GapMalformed, l.ID, "more than %d Approvals are open at the same time", maxOpen)
+	}
+	// What it demands is not needed to follow its votes, and there may be many.
+	p.Requirements = nil
+	v.open[p.UID] = &opened{approval: p, head: e.Hash()}
+	return nil
+}
+
+func (v *verifier) vote(l *line, d *Data, p *seal.Vote, e *seal.Envelope) *Gap {
+	o, ok := v.open[d.Approval.UID]
+	if !ok {
+		v.report.Unlinked++
+		return nil
+	}
+	if err := p.On(o.approval); err != nil {
+		return v.gap(GapForeign, l.ID, "%s", err)
+	}
+	hash := e.Hash()
+	if p.Seq == o.next-1 && hash == o.head {
+		// The same fact, written twice: a process died before it knew that the first was written.
+		return nil
+	}
+	if p.Seq != o.next || p.Prev != o.head {
+		return v.gap(GapVotes, l.ID, "it is vote %d after %.15s…, and vote %d after %.15s… was to come", p.Seq, p.Prev, o.next, o.head)
+	}
+	o.next, o.head = o.next+1, hash
+	return nil
+}
+
+// close forgets an Approval that gets no more votes.
+func (v *verifier) close(l *line, d *Data) {
+	if l.Type == TypeStageClosed || l.Type == TypeReviewDone {
+		delete(v.open, d.Approval.UID)
+	}
+}
+
+// resumed notes the lines that nobody had signed when another process went on.
+func (v *verifier) resumed(l *line, d *Data) *Gap {
+	if l.Type != TypeLogResumed {
+		return nil
+	}
+	chain := v.chain()
+	if chain.known && (d.Log.Signed != chain.Signed || d.Log.Unsigned != l.number()-1-chain.Signed) {
+		return v.gap(GapForeign, l.ID, "it says that %d lines were signed and %d were not, which are %d and %d", d.Log.Signed, d.Log.Unsigned, chain.Signed, l.number()-1-chain.Signed)
+	}
+	v.unvouched(l.Chain, d.Log.Signed+1, l.number()-1)
+	return nil
+}

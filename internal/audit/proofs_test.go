@@ -1,0 +1,160 @@
+package audit
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/seal"
+)
+
+// TestProofs puts valid seals beside words that they do not prove, as somebody would who can write the log, or who runs the controller
+// and has no key of admission.
+func TestProofs(t *testing.T) {
+	keys := newKeyring(t)
+	s := newStory(t, keys, "restart-1", false)
+	s.ar.Spec.Cancellation = &v1alpha1.Cancellation{Reason: "not needed", By: s.ar.Spec.Requester}
+	cancel := s.sign(must[*seal.Act](t)(seal.CancelPayload(s.ar, stampAt(time.Minute))))
+	review := newStory(t, keys, "restart-2", true)
+	s.record.Status.Outcome = v1alpha1.OutcomeSucceeded
+	events := map[string]Event{
+		"requested": s.requested(), "opened": Opened(s.ap, s.approval), "review": Opened(review.ap, review.approval),
+		"voted": s.vote("bob", v1alpha1.DecisionApprove), "cancelled": Cancelled(s.ar, cancel, noon),
+		"succeeded": Finished(s.record, s.sealedRecord(), noon),
+	}
+	other := func(path ...string) func(*testing.T, map[string]any) {
+		return func(t *testing.T, m map[string]any) {
+			dig(t, m, append([]string{"data"}, path[:len(path)-1]...)...)[path[len(path)-1]] = "other"
+		}
+	}
+	digest := func(_ *testing.T, m map[string]any) {
+		m["data"].(map[string]any)["digest"] = strings.Replace(testDigest, "9", "8", 1)
+	}
+	later := func(_ *testing.T, m map[string]any) { m["time"] = "2026-11-23T12:30:00Z" }
+	of := func(kind string) func(*testing.T, map[string]any) {
+		return func(_ *testing.T, m map[string]any) { m["type"] = kind }
+	}
+	for name, tc := range map[string]struct {
+		event  string
+		change func(*testing.T, map[string]any)
+		want   string
+	}{
+		"RequestedOtherUID":      {"requested", other("request", "uid"), "adoption.v1 is of something else: another request"},
+		"RequestedOtherAction":   {"requested", other("action", "name"), "request.v1 is of something else: another action"},
+		"RequestedOtherCatalog":  {"requested", other("action", "namespace"), "request.v1 is of something else: another action"},
+		"OpenedOtherUID":         {"opened", other("approval", "uid"), "another approval"},
+		"OpenedOtherName":        {"opened", other("approval", "name"), "another approval"},
+		"OpenedOtherRequest":     {"opened", other("request", "uid"), "another request"},
+		"OpenedOtherAction":      {"opened", other("action", "name"), "another action"},
+		"OpenedOtherStage":       {"opened", other("stage", "name"), "another stage"},
+		"OpenedOtherPolicy":      {"opened", other("stage", "policy"), "another stage"},
+		"OpenedOtherDigest":      {"opened", digest, "another stage or digest"},
+		"OpenedOtherEnd":         {"opened", other("until"), "another end"},
+		"OpenedLater":            {"opened", later, "another time"},
+		"OpenedAsReview":         {"opened", of(TypeReviewOpened), "another kind"},
+		"ReviewAsStage":          {"review", of(TypeStageOpened), "another kind"},
+		"VotedOtherApproval":     {"voted", other("approval", "uid"), "another approval"},
+		"VotedOtherPlace":        {"voted", other("approval", "namespace"), "another approval"},
+		"VotedOtherRequest":      {"voted", other("request", "uid"), "another request"},
+		"VotedOtherStage":        {"voted", other("stage", "name"), "another stage"},
+		"VotedOtherDigest":       {"voted", digest, "another stage or digest"},
+		"VotedLater":             {"voted", later, "another time"},
+		"CancelledOtherWords":    {"cancelled", other("reason"), "other words"},
+		"CancelledOtherRequest":  {"cancelled", other("request", "uid"), "another request"},
+		"SucceededOtherRequest":  {"succeeded", other("request", "uid"), "another request"},
+		"SucceededOtherAction":   {"succeeded", other("action", "name"), "another action"},
+		"SucceededOtherDigest":   {"succeeded", digest, "another outcome or digest"},
+		"SucceededAsFailed":      {"succeeded", of(TypeFailed), "another outcome"},
+		"SucceededAsStarted":     {"succeeded", of(TypeStarted), "another outcome"},
+		"SucceededAsCancelled":   {"succeeded", of(TypeCancelled), "another outcome"},
+		"SucceededAsSomethingOf": {"succeeded", of(TypeDenied), "another outcome"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newLog(t, keys, chainA, nil)
+			l.add(events[tc.event])
+			lines := l.list()
+			lines[1] = with(t, lines[1], func(m map[string]any) { tc.change(t, m) })
+			got := verify(t, lines, keys.ring).Gap
+			if got == nil || got.Kind != GapForeign || got.Line != 2 || !strings.Contains(got.Message, tc.want) {
+				t.Errorf("got %v, want %q", got, tc.want)
+			}
+		})
+	}
+}
+
+// TestOtherCluster is about a log whose every line says that it is of another cluster.
+func TestOtherCluster(t *testing.T) {
+	keys := newKeyring(t)
+	lines := newFullLog(t, keys).list()
+	for i := range lines {
+		lines[i] = with(t, lines[i], func(m map[string]any) { m["source"] = "/clusters/other" })
+	}
+	if got := verify(t, rechain(t, lines, 1), keys.ring).Gap; got == nil || got.Kind != GapForeign || got.Line != 2 || !strings.Contains(got.Message, "cluster") {
+		t.Errorf("got %v", got)
+	}
+}
+
+// TestOtherAdoption is about an adoption that binds the uid to another request of the same name.
+func TestOtherAdoption(t *testing.T) {
+	keys := newKeyring(t)
+	s := newStory(t, keys, "restart-1", false)
+	e := s.requested()
+	s.ar.Spec.Reason = "another reason"
+	again := s.sign(must[*seal.Request](t)(seal.RequestPayload(s.ar, seal.RequestStamp{
+		Stamp: stampAt(0), Nonce: nonce, ExpiresAt: noon.Add(time.Hour), ActionUID: "a", ActionSpec: testDigest, Effect: v1alpha1.EffectAllow,
+	})))
+	e.Data.Seals.Request = again.Sealed()
+	l := newLog(t, keys, chainA, nil)
+	l.add(e)
+	if got := verify(t, l.list(), keys.ring).Gap; got == nil || got.Kind != GapForeign || !strings.Contains(got.Message, "another request was adopted") {
+		t.Errorf("got %v", got)
+	}
+}
+
+// TestLateVote is about a vote that admission sealed after its Approval had ended. It is a fact, and must be shown as one that does not count.
+func TestLateVote(t *testing.T) {
+	keys := newKeyring(t)
+	s := newStory(t, keys, "restart-1", false)
+	l := newLog(t, keys, chainA, nil)
+	l.add(s.requested(), Opened(s.ap, s.approval))
+	s.ap.Spec.Votes = append(s.ap.Spec.Votes, v1alpha1.Vote{
+		Decision: v1alpha1.DecisionApprove, Digest: testDigest, Voter: v1alpha1.Identity{Username: "bob"}, At: metav1.NewMicroTime(noon.Add(2 * time.Hour)),
+	})
+	p := must[*seal.Vote](t)(seal.VotePayload(s.ap, &s.ap.Spec.Votes[0], seal.VoteStamp{Cluster: testCluster, Prev: s.approval.Hash()}))
+	l.add(Voted(s.ap, 0, s.sign(p)))
+	if got := verify(t, l.list(), keys.ring).Gap; got == nil || got.Kind != GapForeign || got.Line != 4 || !strings.Contains(got.Message, "closed") {
+		t.Errorf("got %v", got)
+	}
+}
+
+// TestSealsOfOtherKinds is about a valid seal under the name of another kind.
+func TestSealsOfOtherKinds(t *testing.T) {
+	keys := newKeyring(t)
+	s := newStory(t, keys, "restart-1", false)
+	e := s.vote("bob", v1alpha1.DecisionApprove)
+	l := newLog(t, keys, chainA, nil)
+	l.add(e)
+	lines := l.list()
+	for _, kind := range []string{"request", "adoption", "approval", "cancel", "record", "checkpoint"} {
+		changed := slices.Clone(lines)
+		changed[1] = with(t, lines[1], func(m map[string]any) {
+			seals := dig(t, m, "data", "seals")
+			seals[kind] = seals["vote"]
+		})
+		if got := verify(t, changed, keys.ring).Gap; got == nil || got.Kind != GapSeal {
+			t.Errorf("a vote as %s: got %v", kind, got)
+		}
+	}
+	changed := slices.Clone(lines)
+	changed[1] = with(t, lines[1], func(m map[string]any) {
+		vote := dig(t, m, "data", "seals", "vote")
+		vote["seal"] = "v2" + vote["seal"].(string)[2:]
+	})
+	if got := verify(t, changed, keys.ring).Gap; got == nil || got.Kind != GapSeal || !strings.Contains(got.Message, "vote.v2") {
+		t.Errorf("a vote of a newer version: got %v", got)
+	}
+}

@@ -1,0 +1,121 @@
+package audit
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// Types of events.
+const (
+	// TypeRequested says that a request was adopted.
+	TypeRequested = "dev.signoff.request.requested.v1"
+	// TypeRejected says that a request was found that will never be acted on: its evidence does not hold.
+	TypeRejected = "dev.signoff.request.rejected.v1"
+	// TypeDenied says that an approver said no.
+	TypeDenied = "dev.signoff.request.denied.v1"
+	// TypeExpired says that time ran out.
+	TypeExpired = "dev.signoff.request.expired.v1"
+	// TypeCancelled says that somebody cancelled, or that what was executed was stopped for it.
+	TypeCancelled = "dev.signoff.request.cancelled.v1"
+	// TypeStageOpened says that somebody is asked to agree.
+	TypeStageOpened = "dev.signoff.stage.opened.v1"
+	// TypeStageVoted says that somebody voted.
+	TypeStageVoted = "dev.signoff.stage.voted.v1"
+	// TypeStageClosed says how a stage ended.
+	TypeStageClosed = "dev.signoff.stage.closed.v1"
+	// TypeStarted says that an execution began.
+	TypeStarted = "dev.signoff.execution.started.v1"
+	// TypeStep says how far a step came.
+	TypeStep = "dev.signoff.execution.step.v1"
+	// TypeSucceeded says that all steps are done.
+	TypeSucceeded = "dev.signoff.execution.succeeded.v1"
+	// TypeFailed says that a step failed.
+	TypeFailed = "dev.signoff.execution.failed.v1"
+	// TypeReviewOpened says that somebody must review what was done in an emergency.
+	TypeReviewOpened = "dev.signoff.review.opened.v1"
+	// TypeReviewOverdue says that nobody did in time.
+	TypeReviewOverdue = "dev.signoff.review.overdue.v1"
+	// TypeReviewDone says how the review ended.
+	TypeReviewDone = "dev.signoff.review.done.v1"
+	// TypeLogStarted begins a log.
+	TypeLogStarted = "dev.signoff.audit.started.v1"
+	// TypeLogResumed says that another process goes on with a log.
+	TypeLogResumed = "dev.signoff.audit.resumed.v1"
+	// TypeCheckpoint signs all lines before it.
+	TypeCheckpoint = "dev.signoff.audit.checkpoint.v1"
+)
+
+// logPrefix begins the types of events that are about the log itself.
+const logPrefix = "dev.signoff.audit."
+
+// member is a part of the data that an event of some type needs.
+type member struct {
+	name string
+	has  func(*Data) bool
+}
+
+var (
+	hasRequest = member{"request", func(d *Data) bool {
+		return d.Request != nil && d.Request.UID != "" && d.Request.Name != "" && d.Request.Namespace != ""
+	}}
+	hasAction   = member{"action", func(d *Data) bool { return d.Action != nil && d.Action.Name != "" && d.Action.Namespace != "" }}
+	hasApproval = member{"approval", func(d *Data) bool { return d.Approval != nil && d.Approval.UID != "" }}
+	hasStage    = member{"stage", func(d *Data) bool { return d.Stage != nil && d.Stage.Name != "" }}
+	hasDigest   = member{"digest", func(d *Data) bool { return d.Digest != "" }}
+	hasState    = member{"state", func(d *Data) bool { return d.State != "" }}
+	hasStep     = member{"step", func(d *Data) bool { return d.Step != "" }}
+	hasCode     = member{"code", func(d *Data) bool { return d.Code != "" }}
+	hasUntil    = member{"until", func(d *Data) bool { return d.Until != "" }}
+	hasLog      = member{"log", func(d *Data) bool { return d.Log != nil }}
+
+	sealedRequest    = member{"seals.request", func(d *Data) bool { return d.Seals != nil && d.Seals.Request != nil }}
+	sealedAdoption   = member{"seals.adoption", func(d *Data) bool { return d.Seals != nil && d.Seals.Adoption != nil }}
+	sealedApproval   = member{"seals.approval", func(d *Data) bool { return d.Seals != nil && d.Seals.Approval != nil }}
+	sealedVote       = member{"seals.vote", func(d *Data) bool { return d.Seals != nil && d.Seals.Vote != nil }}
+	sealedRecord     = member{"seals.record", func(d *Data) bool { return d.Seals != nil && d.Seals.Record != nil }}
+	sealedCheckpoint = member{"seals.checkpoint", func(d *Data) bool { return d.Seals != nil && d.Seals.Checkpoint != nil }}
+	sealedEnd        = member{"seals.cancel or seals.record", func(d *Data) bool { return d.Seals != nil && (d.Seals.Cancel != nil || d.Seals.Record != nil) }}
+)
+
+// needs are the parts of the data that each type needs. What somebody did needs the seal that proves it.
+var needs = map[string][]member{
+	TypeRequested:     {hasRequest, hasAction, sealedRequest, sealedAdoption},
+	TypeRejected:      {hasRequest, hasCode},
+	TypeDenied:        {hasRequest, hasAction},
+	TypeExpired:       {hasRequest, hasAction},
+	TypeCancelled:     {hasRequest, hasAction, sealedEnd},
+	TypeStageOpened:   {hasRequest, hasAction, hasApproval, hasStage, hasDigest, hasUntil, sealedApproval},
+	TypeStageVoted:    {hasRequest, hasAction, hasApproval, hasStage, hasDigest, sealedVote},
+	TypeStageClosed:   {hasRequest, hasAction, hasApproval, hasStage, hasDigest, hasState},
+	TypeStarted:       {hasRequest, hasAction, hasDigest, sealedRecord},
+	TypeStep:          {hasRequest, hasAction, hasDigest, hasStep, hasState},
+	TypeSucceeded:     {hasRequest, hasAction, hasDigest, sealedRecord},
+	TypeFailed:        {hasRequest, hasAction, hasDigest, sealedRecord},
+	TypeReviewOpened:  {hasRequest, hasAction, hasApproval, hasStage, hasDigest, hasUntil, sealedApproval},
+	TypeReviewOverdue: {hasRequest, hasAction, hasApproval, hasStage, hasDigest},
+	TypeReviewDone:    {hasRequest, hasAction, hasApproval, hasStage, hasDigest, hasState},
+	TypeLogStarted:    {},
+	TypeLogResumed:    {hasLog},
+	TypeCheckpoint:    {sealedCheckpoint},
+}
+
+// check finds what the data lacks.
+func (d *Data) check(of string) error {
+	var lacks []string
+	for _, m := range needs[of] {
+		if !m.has(d) {
+			lacks = append(lacks, m.name)
+		}
+	}
+	if len(lacks) > 0 {
+		return fmt.Errorf("it lacks %s", strings.Join(lacks, ", "))
+	}
+	if d.Log != nil && !strings.HasPrefix(of, logPrefix) {
+		return errors.New("it is not about the log")
+	}
+	if of == TypeCheckpoint && (*d != Data{Seals: d.Seals} || *d.Seals != Seals{Checkpoint: d.Seals.Checkpoint}) {
+		return errors.New("it says more than a checkpoint")
+	}
+	return nil
+}
