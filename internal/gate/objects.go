@@ -163,7 +163,7 @@ func (p *planned) about(ctx context.Context, policy *catalog.Policy) (bool, erro
 // selects tells whether everything in an entry holds of an object. What certainly does not hold outweighs what nobody knows.
 func (p *planned) selects(ctx context.Context, m *catalog.ObjectMatch, t *steps.Touched) (bool, error) {
 	namespace := namespaceOf(t)
-	if !m.Kind(groupKind(t)) || !m.In(namespace) || m.Namespace != nil && namespace == "" {
+	if !m.In(namespace) || m.Namespace != nil && namespace == "" || !m.Kind(groupKind(t)) {
 		return false, nil
 	}
 	inNamespace, err := p.inNamespace(ctx, m.Namespace, namespace)

@@ -77,6 +77,11 @@ func (r *run) mayWrite(ctx context.Context, f *fact) (bool, error) {
 	if f.written != nil {
 		return f.written.yes, f.written.err
 	}
+	if len(f.items) == 0 {
+		may, err := r.gate.facts.MayWrite(ctx, &r.subject.Requester, f.query, f.missing)
+		f.written = &answer{may, err}
+		return may, err
+	}
 	queries := []Query{f.query}
 	for _, item := range f.items {
 		one := Query{ObjectReference: f.query.ObjectReference}
