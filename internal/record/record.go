@@ -154,13 +154,16 @@ func personOf(who *v1alpha1.Identity) string {
 
 func actionLabel(ref v1alpha1.ActionReference) string { return value(ref.Namespace + "." + ref.Name) }
 
+// labelCharacters may stand inside the value of a label.
+const labelCharacters = "-_.0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
 // value makes a label of a text: the text itself where that is possible, else what can be shown of it and a hash.
 func value(text string) string {
 	if len(validation.IsValidLabelValue(text)) == 0 && text != "" {
 		return text
 	}
 	shown := strings.Map(func(r rune) rune {
-		if r < 128 && (r == '-' || r == '_' || r == '.' || r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z') {
+		if strings.ContainsRune(labelCharacters, r) {
 			return r
 		}
 		return '-'

@@ -186,10 +186,11 @@ func (t *Touched) note(operation map[string]any) {
 	path, _ := operation["path"].(string)
 	op, _ := operation["op"].(string)
 	within := strings.HasPrefix(path, labelsPointer+"/")
+	if movesLabels(operation) {
+		t.Unclear = errors.New("labels are moved away")
+		return
+	}
 	if op == "test" || !within && !strings.HasPrefix(labelsPointer, path) {
-		if movesLabels(operation) {
-			t.Unclear = errors.New("labels are moved away")
-		}
 		return
 	}
 	key := strings.NewReplacer("~1", "/", "~0", "~").Replace(strings.TrimPrefix(path, labelsPointer+"/"))

@@ -97,7 +97,7 @@ func settles(t *testing.T, requests []*v1alpha1.ActionRequest) (ran, wait int) {
 			if err := admin(t).Get(t.Context(), client.ObjectKeyFromObject(r), live); err != nil {
 				return false, err.Error()
 			}
-			switch live.Status.Phase { //nolint:exhaustive // the others are not settled
+			switch live.Status.Phase {
 			case v1alpha1.PhaseSucceeded:
 				ran++
 			case v1alpha1.PhaseAwaitingApproval:
