@@ -175,6 +175,11 @@ func (w *jsonWriter) touched(ctx context.Context, r rendering) ([]Touched, error
 
 const labelsPointer = "/metadata/labels"
 
+// overLabels tells whether a place is labels, one of them, or something that they are in.
+func overLabels(path string) bool {
+	return strings.HasPrefix(path, labelsPointer+"/") || strings.HasPrefix(labelsPointer, path)
+}
+
 // movesLabels tells an operation that takes labels away to another place.
 func movesLabels(operation map[string]any) bool {
 	from, _ := operation["from"].(string)
@@ -190,7 +195,7 @@ func (t *Touched) note(operation map[string]any) {
 		t.Unclear = errors.New("labels are moved away")
 		return
 	}
-	if op == "test" || !within && !strings.HasPrefix(labelsPointer, path) {
+	if op == "test" || !overLabels(path) {
 		return
 	}
 	key := strings.NewReplacer("~1", "/", "~0", "~").Replace(strings.TrimPrefix(path, labelsPointer+"/"))
