@@ -12,9 +12,9 @@ import (
 // TestBudgetComesBack plays a budget of two an hour: what is over it waits for a person, and runs by itself at the second at which the first
 // execution no longer counts, and not before. The next one waits on, until the second no longer counts.
 func TestBudgetComesBack(t *testing.T) {
-	clock.SetTime(clock.Now().Truncate(time.Second).Add(time.Second + 300*time.Millisecond))
+	moveTo(t, clock.Now().Truncate(time.Second).Add(time.Second + 300*time.Millisecond))
 	first := reaches(t, ask(t, "two-an-hour", nil), v1alpha1.PhaseSucceeded)
-	clock.Step(10 * time.Minute)
+	step(t, 10 * time.Minute)
 	reaches(t, ask(t, "two-an-hour", nil), v1alpha1.PhaseSucceeded)
 	third := reaches(t, ask(t, "two-an-hour", nil), v1alpha1.PhaseAwaitingApproval)
 	next := third.Status.Verdict.NextChange
@@ -22,15 +22,15 @@ func TestBudgetComesBack(t *testing.T) {
 		t.Fatalf("the verdict says when the budget comes back: want %s, got %v", want, next)
 	}
 	fourth := reaches(t, ask(t, "two-an-hour", nil), v1alpha1.PhaseAwaitingApproval)
-	clock.SetTime(next.Add(-time.Second))
+	moveTo(t, next.Add(-time.Second))
 	stays(t, third, v1alpha1.PhaseAwaitingApproval)
-	clock.Step(time.Second)
+	step(t, time.Second)
 	eventually(t, "one of both runs", func() (bool, string) { return phases(t, third, fourth, v1alpha1.PhaseSucceeded) == 1, "" })
 	stays(t, third, phaseOf(t, third))
 	if waiting := phases(t, third, fourth, v1alpha1.PhaseAwaitingApproval); waiting != 1 {
 		t.Fatalf("the other waits on: %d wait", waiting)
 	}
-	clock.Step(10 * time.Minute)
+	step(t, 10 * time.Minute)
 	reaches(t, third, v1alpha1.PhaseSucceeded)
 	reaches(t, fourth, v1alpha1.PhaseSucceeded)
 }

@@ -31,11 +31,11 @@ func TestVotesThatTimeCounts(t *testing.T) {
 		err := approve(t, users.Erin, open)
 		return err == nil, fmt.Sprint(err)
 	})
-	clock.SetTime(day(1))
+	moveTo(t, day(1))
 	if err := approve(t, users.Carol, approval(t, r, v1alpha1.ApprovalOpen)); err != nil {
 		t.Fatal(err)
 	}
 	stays(t, r, v1alpha1.PhaseAwaitingApproval)
-	clock.SetTime(later)
+	moveTo(t, later)
 	reaches(t, r, v1alpha1.PhaseSucceeded)
 }
