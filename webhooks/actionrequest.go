@@ -24,22 +24,15 @@ const nameSuffix = 8
 type actionRequests struct{ *Deps }
 
 // mutate stamps the requester, names the request and adds our finalizer. It decides nothing.
-func (w *actionRequests) mutate(ctx context.Context, req admission.Request) admission.Response {
+func (w *actionRequests) mutate(ctx context.Context, req admission.Request, request, old *v1alpha1.ActionRequest) admission.Response {
 	if req.SubResource != "" || req.Operation == admissionv1.Delete {
 		return admission.Allowed("")
-	}
-	request, old := &v1alpha1.ActionRequest{}, &v1alpha1.ActionRequest{}
-	if refused := decode(req.Object.Raw, request); refused != nil {
-		return *refused
 	}
 	caller, refused := w.stamp(ctx, &req.UserInfo)
 	if refused != nil {
 		return *refused
 	}
 	if req.Operation == admissionv1.Update {
-		if refused := decode(req.OldObject.Raw, old); refused != nil {
-			return *refused
-		}
 		return patched(w.restore(&req, request, old, caller))
 	}
 	if request.Spec.ActionRef == (v1alpha1.ActionReference{}) {

@@ -21,20 +21,9 @@ import (
 )
 
 // validate judges the final object, whatever other webhooks made of it.
-func (w *actionRequests) validate(ctx context.Context, req admission.Request) admission.Response {
+func (w *actionRequests) validate(ctx context.Context, req admission.Request, request, old *v1alpha1.ActionRequest) admission.Response {
 	if req.SubResource != "" {
 		return w.operatorOnly(&req, "the "+req.SubResource+" of an ActionRequest")
-	}
-	request, old := &v1alpha1.ActionRequest{}, &v1alpha1.ActionRequest{}
-	if req.Operation != admissionv1.Delete {
-		if refused := decode(req.Object.Raw, request); refused != nil {
-			return *refused
-		}
-	}
-	if req.Operation != admissionv1.Create {
-		if refused := decode(req.OldObject.Raw, old); refused != nil {
-			return *refused
-		}
 	}
 	switch req.Operation {
 	case admissionv1.Create:

@@ -31,13 +31,9 @@ type approvals struct{ *Deps }
 
 // mutate turns a write of spec.vote into one vote by the caller: the new spec is the old one and that vote. Nothing else that
 // the client sent is kept, so that patch, edit, replace and apply all mean the same.
-func (w *approvals) mutate(ctx context.Context, req admission.Request) admission.Response {
+func (w *approvals) mutate(ctx context.Context, req admission.Request, next, old *v1alpha1.Approval) admission.Response {
 	if req.SubResource != "" || req.Operation != admissionv1.Update {
 		return admission.Allowed("")
-	}
-	next, old := &v1alpha1.Approval{}, &v1alpha1.Approval{}
-	if refused := decodeBoth(&req, next, old); refused != nil {
-		return *refused
 	}
 	if next.Spec.Vote == nil {
 		return admission.Allowed("")

@@ -31,22 +31,15 @@ const (
 )
 
 // validate judges the final object, whatever other webhooks made of it.
-func (w *approvals) validate(ctx context.Context, req admission.Request) admission.Response {
+func (w *approvals) validate(ctx context.Context, req admission.Request, next, old *v1alpha1.Approval) admission.Response {
 	if req.SubResource != "" {
 		return w.operatorOnly(&req, "the "+req.SubResource+" of an Approval")
 	}
 	if req.Operation == admissionv1.Create {
 		return w.operatorOnly(&req, "an Approval")
 	}
-	next, old := &v1alpha1.Approval{}, &v1alpha1.Approval{}
-	if refused := decode(req.OldObject.Raw, old); refused != nil {
-		return *refused
-	}
 	if req.Operation == admissionv1.Delete {
 		return w.remove(ctx, &req, old)
-	}
-	if refused := decode(req.Object.Raw, next); refused != nil {
-		return *refused
 	}
 	if refused := w.metadata(ctx, &req, next, old); refused != nil {
 		return *refused

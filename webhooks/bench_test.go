@@ -119,8 +119,8 @@ func benchWebhooks(b *testing.B) *actionRequests {
 	}}
 }
 
-// review is what the API server sends.
-func review(b *testing.B, object []byte) []byte {
+// reviewOf is what the API server sends.
+func reviewOf(b *testing.B, object []byte) []byte {
 	b.Helper()
 	kind := metav1.GroupVersionKind{Group: "signoff.dev", Version: "v1alpha1", Kind: "ActionRequest"}
 	resource := metav1.GroupVersionResource{Group: "signoff.dev", Version: "v1alpha1", Resource: "actionrequests"}
@@ -163,16 +163,16 @@ func BenchmarkCreate(b *testing.B) {
 		mutate, validate http.Handler
 	}{
 		"Idle":    {"staging", idle, idle},
-		"Allowed": {"staging", hook(w.mutate), hook(w.validate)},
-		"Waiting": {"production", hook(w.mutate), hook(w.validate)},
+		"Allowed": {"staging", serve(w.mutate), serve(w.validate)},
+		"Waiting": {"production", serve(w.mutate), serve(w.validate)},
 	} {
 		b.Run(name, func(b *testing.B) {
 			sent, err := yaml.YAMLToJSON([]byte(strings.ReplaceAll(benchRequest, "ENVIRONMENT", tc.environment)))
 			if err != nil {
 				b.Fatal(err)
 			}
-			before := review(b, sent)
-			patch, err := jsonpatch.DecodePatch(answer(b, hook(w.mutate), before).Patch)
+			before := reviewOf(b, sent)
+			patch, err := jsonpatch.DecodePatch(answer(b, serve(w.mutate), before).Patch)
 			if err != nil {
 				b.Fatal(err)
 			}
@@ -180,7 +180,7 @@ func BenchmarkCreate(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			after := review(b, stamped)
+			after := reviewOf(b, stamped)
 			b.ReportAllocs()
 			for b.Loop() {
 				answer(b, tc.mutate, before)

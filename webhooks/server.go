@@ -69,15 +69,15 @@ type Deps struct {
 func Register(server webhook.Server, deps *Deps) {
 	requests := &actionRequests{deps}
 	approvals := &approvals{deps}
-	for path, handler := range map[string]admission.HandlerFunc{
-		PathMutateActionRequest:   requests.mutate,
-		PathValidateActionRequest: requests.validate,
-		PathMutateApproval:        approvals.mutate,
-		PathValidateApproval:      approvals.validate,
-		PathValidateGoverning:     (&governing{deps}).validate,
-		PathValidateRecord:        (&records{deps}).validate,
+	for path, handler := range map[string]http.Handler{
+		PathMutateActionRequest:   serve(requests.mutate),
+		PathValidateActionRequest: serve(requests.validate),
+		PathMutateApproval:        serve(approvals.mutate),
+		PathValidateApproval:      serve(approvals.validate),
+		PathValidateGoverning:     hook((&governing{deps}).validate),
+		PathValidateRecord:        hook((&records{deps}).validate),
 	} {
-		server.Register(path, hook(handler))
+		server.Register(path, handler)
 	}
 }
 
@@ -115,14 +115,6 @@ func decode(raw []byte, into any) *admission.Response {
 		return ptr(admission.Errored(http.StatusBadRequest, fmt.Errorf("failed to decode the object: %w", err)))
 	}
 	return nil
-}
-
-// decodeBoth reads the object of an update as it will be and as it was.
-func decodeBoth(req *admission.Request, next, old any) *admission.Response {
-	if refused := decode(req.Object.Raw, next); refused != nil {
-		return refused
-	}
-	return decode(req.OldObject.Raw, old)
 }
 
 // forbidden is a 403 whose first line reads well after kubectl's own words. The reason code is kept for programs.

@@ -68,6 +68,8 @@ type Verdict struct {
 	Stages []*catalog.Stage
 	// NextChange is the next instant at which time alone could change the answer. Zero: never.
 	NextChange time.Time
+	// Changes says for each rule when time alone could next change its answer. Rules that time does not change are not in it.
+	Changes map[string]time.Time
 	// Errors say what could not be judged, by rule.
 	Errors []RuleError
 }
@@ -109,6 +111,7 @@ func Decide(ctx context.Context, rules *Rules, s *Situation) *Verdict {
 
 	v := &Verdict{}
 	v.judge(ctx, rules.Own, &s.Action, s)
+	v.changes(rules.Default.Name, v.NextChange)
 	switch {
 	case len(v.Rules) > 0:
 		v.Idle = append(v.Idle, rules.Default)
@@ -125,13 +128,26 @@ func Decide(ctx context.Context, rules *Rules, s *Situation) *Verdict {
 		v.judge(ctx, policy.Rules, &s.Policy, s)
 	}
 	v.conclude(s)
-	v.NextChange = trace.NextChange
 	return v
+}
+
+// changes notes when time alone could change the answer of a rule. The default changes with the rules that it stands in for.
+func (v *Verdict) changes(rule string, at time.Time) {
+	if at.IsZero() {
+		return
+	}
+	if v.Changes == nil {
+		v.Changes = map[string]time.Time{}
+	}
+	v.Changes[rule] = at
+	v.NextChange = Earlier(v.NextChange, at)
 }
 
 func (v *Verdict) judge(ctx context.Context, rules []catalog.Rule, vars *expression.Vars, s *Situation) {
 	for i := range rules {
+		vars.Trace.NextChange = time.Time{}
 		applies, err := applies(ctx, &rules[i], vars, s.Budget)
+		v.changes(rules[i].Name, vars.Trace.NextChange)
 		if err == nil && s.Doubt != nil && loosens(rules[i].Effect, applies) {
 			err = s.Doubt(&rules[i])
 		}

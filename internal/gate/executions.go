@@ -46,11 +46,12 @@ func (r *run) readExecutions(ctx context.Context, lookup *catalog.Lookup) *Probl
 	items, ends := wanted.Pick(list.Items)
 	if !ends.IsZero() {
 		// Whole seconds, because no others are stored: what is stored must compare as equal.
-		r.trace.NextChange = decision.Earlier(r.trace.NextChange, ends.Add(time.Second-1).Truncate(time.Second))
+		ends = ends.Add(time.Second - 1).Truncate(time.Second)
+		r.trace.NextChange = decision.Earlier(r.trace.NextChange, ends)
 	}
 	// Nobody tells of further executions.
 	r.out.Volatile = true
-	r.note(fact{name: lookup.Name, query: query, trusted: lookup.Trusted, own: lookup.Executions.Own}, items, listVersion(items))
+	r.note(fact{name: lookup.Name, query: query, trusted: lookup.Trusted, own: lookup.Executions.Own, ends: ends}, items, listVersion(items))
 	r.readByOperator()
 	return nil
 }

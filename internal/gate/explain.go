@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/catalog"
@@ -255,17 +256,16 @@ func sentences(found expression.Reasons) []string {
 	return lines
 }
 
-// timed tells whether time alone could change the answer of a rule.
-func (d *decided) timed(rule *catalog.Rule) bool {
-	if rule.Name == defaultRule {
-		return slices.ContainsFunc(d.rules.Own, func(own catalog.Rule) bool { return d.timed(&own) })
+// changes says when time alone could next change the answer of a rule. Zero: never.
+func (d *decided) changes(rule *catalog.Rule) time.Time {
+	next := d.run.out.Verdict.Changes[rule.Name]
+	for i := range d.run.facts {
+		f := &d.run.facts[i]
+		if rule.Name == defaultRule || rule.When != nil && rule.When.Uses(f.name) {
+			next = decision.Earlier(next, f.ends)
+		}
 	}
-	if rule.During != "" || rule.When == nil {
-		return rule.During != ""
-	}
-	return rule.When.Uses("now") || slices.ContainsFunc(d.run.out.Action.Lookups, func(l *catalog.Lookup) bool {
-		return l.Executions != nil && rule.When.Uses(l.Name)
-	})
+	return next
 }
 
 // plainWords tells a line of an explanation from one that repeats the expression.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -31,6 +32,8 @@ type fact struct {
 	query Query
 	// missing says that the object does not exist, trusted that the Action accepts that the requester can change it.
 	missing, trusted bool
+	// ends says when time alone changes what it gives. Zero: never.
+	ends time.Time
 	// own says that it is about nobody but the requester, who may see it whatever else they may read.
 	own bool
 	// items are the names and namespaces of what a list has.

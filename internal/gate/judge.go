@@ -163,9 +163,9 @@ func verdictProblem(ctx context.Context, j *Judgement, explain bool) *Problem {
 // denied says which rules deny, and until when where time decides.
 func denied(ctx context.Context, j *Judgement, explain bool) string {
 	var lines []string
-	bounded, timed := false, false
+	bounded, next := false, time.Time{}
 	for _, rule := range j.Verdict.By(v1alpha1.EffectDeny) {
-		timed = timed || j.decided.timed(&rule)
+		next = decision.Earlier(next, j.decided.changes(&rule))
 		message := rule.Message
 		if message == "" {
 			message = ruleSource(rule.Name, rule.When != nil)
@@ -179,8 +179,7 @@ func denied(ctx context.Context, j *Judgement, explain bool) string {
 	}
 	bounded = bounded || slices.ContainsFunc(lines, func(line string) bool { return strings.HasPrefix(line, "From ") })
 	text := strings.Join(lines, "\n  ")
-	next := decision.Earlier(j.decided.run.trace.NextChange, j.Verdict.NextChange)
-	if !bounded && timed && !next.IsZero() {
+	if !bounded && !next.IsZero() {
 		text += fmt.Sprintf("\n  Time may change this on %s.", Time(next, j.Now))
 	}
 	return text

@@ -11,6 +11,7 @@ import (
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/catalog"
+	"github.com/signoff-dev/signoff/internal/decision"
 )
 
 // DefaultTTL is how long an unfinished request lives where the Action does not say.
@@ -83,15 +84,14 @@ func soonestEnd(j *Judgement, s *Subject) time.Time {
 
 // JudgedAgain says when time alone may make an approval needless, where a rule that demands one depends on it.
 func (j *Judgement) JudgedAgain() string {
-	if j.NextChange.IsZero() {
+	var next time.Time
+	for _, rule := range j.Verdict.By(v1alpha1.EffectRequireApproval) {
+		next = decision.Earlier(next, j.decided.changes(&rule))
+	}
+	if next.IsZero() {
 		return ""
 	}
-	for _, rule := range j.Verdict.By(v1alpha1.EffectRequireApproval) {
-		if j.decided.timed(&rule) {
-			return fmt.Sprintf("without an approval it is judged again on %s, when time may change what is needed.", Time(j.NextChange, j.Now))
-		}
-	}
-	return ""
+	return fmt.Sprintf("without an approval it is judged again on %s, when time may change what is needed.", Time(next, j.Now))
 }
 
 // HeldBy names the rules that hold a request, each with its message and until when. In short it leaves messages out.
@@ -114,8 +114,8 @@ func heldBy(j *Judgement, rule *catalog.Rule) string {
 	if until := j.decided.until(rule); until != "" {
 		return text + until
 	}
-	if j.decided.timed(rule) && !j.NextChange.IsZero() {
-		text += " until " + Time(j.NextChange, j.Now)
+	if next := j.decided.changes(rule); !next.IsZero() {
+		text += " until " + Time(next, j.Now)
 	}
 	return text
 }

@@ -204,6 +204,7 @@ func cacheOptions() cache.Options {
 func clientAuth(cfg *config.Configuration) func(*tls.Config) {
 	return func(t *tls.Config) {
 		t.MinVersion = tls.VersionTLS13
+		t.NextProtos = []string{"http/1.1"}
 		t.ClientAuth = tls.RequireAndVerifyClientCert
 		t.ClientCAs = clientCAs(cfg)
 	}

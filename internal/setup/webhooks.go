@@ -60,20 +60,25 @@ func MutatingWebhooks(o *WebhookOptions) *admissionregistrationv1.MutatingWebhoo
 
 // ValidatingWebhooks gives the configuration of the webhooks that judge the final object: every kind, verb, version and
 // subresource of ours. What the operator itself writes to status, and what only it may create, does not come by: this keeps
-// half of all writes off the webhooks, and the operator able to write status while they are down.
+// half of all writes off the webhooks, and the operator able to write status while they are down. Conditions stand at webhooks of
+// their own where that can be, because the API server takes its time to judge them.
 func ValidatingWebhooks(o *WebhookOptions) *admissionregistrationv1.ValidatingWebhookConfiguration {
 	all := []admissionregistrationv1.OperationType{admissionregistrationv1.OperationAll}
 	notStatus := o.unlessOperator("own-status", isStatus)
+	// A custom resource has the subresources status and scale, and none else.
+	catalog := []string{"actions", "roles", "teams", "calendars", "actionpolicies"}
 	notOwn := o.unlessOperator("own-writes", "("+isStatus+" || request.operation == 'CREATE')")
 	config := &admissionregistrationv1.ValidatingWebhookConfiguration{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "admissionregistration.k8s.io/v1", Kind: "ValidatingWebhookConfiguration"},
 		ObjectMeta: metav1.ObjectMeta{Name: "signoff"},
 	}
 	for _, w := range []ours{
-		{"requests.signoff.dev", webhooks.PathValidateActionRequest, withSub("actionrequests"), all, notStatus},
-		{"approvals.signoff.dev", webhooks.PathValidateApproval, withSub("approvals"), all, notOwn},
-		{"governing.signoff.dev", webhooks.PathValidateGoverning, withSub("actions", "roles", "teams", "calendars", "actionpolicies"), all, notStatus},
-		{"records.signoff.dev", webhooks.PathValidateRecord, withSub("records"), all, notOwn},
+		{"requests.signoff.dev", webhooks.PathValidateActionRequest, with("/scale", "actionrequests"), all, nil},
+		{"status.requests.signoff.dev", webhooks.PathValidateActionRequest, only("/status", "actionrequests"), all, notStatus},
+		{"approvals.signoff.dev", webhooks.PathValidateApproval, only("/*", "approvals"), all, notOwn},
+		{"governing.signoff.dev", webhooks.PathValidateGoverning, with("/scale", catalog...), all, nil},
+		{"status.governing.signoff.dev", webhooks.PathValidateGoverning, only("/status", catalog...), all, notStatus},
+		{"records.signoff.dev", webhooks.PathValidateRecord, only("/*", "records"), all, notOwn},
 	} {
 		config.Webhooks = append(config.Webhooks, admissionregistrationv1.ValidatingWebhook{
 			Name: w.name, ClientConfig: o.client(w.path), Rules: w.rules(), MatchConditions: w.conditions,
@@ -85,12 +90,18 @@ func ValidatingWebhooks(o *WebhookOptions) *admissionregistrationv1.ValidatingWe
 	return config
 }
 
-func withSub(resources ...string) []string {
+// only names a subresource of resources. "/*" stands for every one, and for the resources themselves.
+func only(subresource string, resources ...string) []string {
 	var all []string
 	for _, resource := range resources {
-		all = append(all, resource, resource+"/*")
+		all = append(all, resource+subresource)
 	}
 	return all
+}
+
+// with names resources and a subresource of them.
+func with(subresource string, resources ...string) []string {
+	return append(only(subresource, resources...), resources...)
 }
 
 func (w *ours) rules() []admissionregistrationv1.RuleWithOperations {

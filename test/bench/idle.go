@@ -53,6 +53,7 @@ func serveIdle(ctx context.Context, dir string) error {
 		Host: "127.0.0.1", Port: number, CertDir: dir,
 		TLSOpts: []func(*tls.Config){func(t *tls.Config) {
 			t.MinVersion, t.ClientAuth, t.ClientCAs = tls.VersionTLS13, tls.RequireAndVerifyClientCert, callers
+			t.NextProtos = []string{"http/1.1"}
 		}},
 	})
 	allow := admission.HandlerFunc(func(context.Context, admission.Request) admission.Response { return admission.Allowed("") })
