@@ -74,7 +74,7 @@ status: {observedGeneration: -1}
 
 type benchFacts struct{ gate.Facts }
 
-func (benchFacts) MayWrite(context.Context, *v1alpha1.Identity, gate.Query, bool) (bool, error) {
+func (benchFacts) MayWrite(context.Context, *v1alpha1.Identity, bool, ...gate.Query) (bool, error) {
 	return false, nil
 }
 

@@ -37,6 +37,18 @@ func (m *ObjectMatch) In(namespace string) bool {
 	return len(m.namespaces) == 0 || slices.Contains(m.namespaces, namespace)
 }
 
+// Namespaces names the only namespaces in which the policy selects objects. Nil: there are others.
+func (p *Policy) Namespaces() []string {
+	var all []string
+	for i := range p.Objects {
+		if len(p.Objects[i].namespaces) == 0 {
+			return nil
+		}
+		all = append(all, p.Objects[i].namespaces...)
+	}
+	return all
+}
+
 // objects compiles match.objects.
 func (b *policyBuilder) objects(entries []v1alpha1.PolicyObjects, path *field.Path) {
 	if entries != nil && len(entries) == 0 {

@@ -29,6 +29,15 @@ type Rules struct {
 	Policies []Policy
 }
 
+// count gives how many rules there are.
+func (r *Rules) count() int {
+	count := len(r.Own) + 1
+	for i := range r.Policies {
+		count += len(r.Policies[i].Rules)
+	}
+	return count
+}
+
 // Policy is an ActionPolicy that is about the request.
 type Policy struct {
 	Name  string
@@ -109,7 +118,7 @@ func Decide(ctx context.Context, rules *Rules, s *Situation) *Verdict {
 	s.Action.Now, s.Policy.Now = s.Now, s.Now
 	s.Action.Trace, s.Policy.Trace = trace, trace
 
-	v := &Verdict{}
+	v := &Verdict{Idle: make([]catalog.Rule, 0, rules.count())}
 	v.judge(ctx, rules.Own, &s.Action, s)
 	v.changes(rules.Default.Name, v.NextChange)
 	switch {

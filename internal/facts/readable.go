@@ -3,9 +3,6 @@ package facts
 import (
 	"context"
 
-	authorizationv1 "k8s.io/api/authorization/v1"
-	"k8s.io/apimachinery/pkg/runtime/schema"
-
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/gate"
 )
@@ -14,17 +11,13 @@ var _ gate.Rights = (*Reader)(nil)
 
 // MayRead tells whether somebody may read what a query gives, so that a verdict shows nobody what they could not see.
 func (r *Reader) MayRead(ctx context.Context, who *v1alpha1.Identity, query gate.Query) (bool, error) {
-	resource, err := r.resourceOf(&query.ObjectReference)
+	on, err := r.attributes(&query)
 	if err != nil {
 		return false, err
 	}
-	on := authorizationv1.ResourceAttributes{Group: resource.Group, Resource: resource.Resource, Namespace: query.Namespace, Name: query.Name}
-	if resource == (schema.GroupResource{Resource: "namespaces"}) {
-		on.Namespace = query.Name
-	}
-	verb := "get"
+	way := getting
 	if query.IsList() {
-		verb = "list"
+		way = reading
 	}
-	return r.Reviews.mayAny(ctx, who, on, []right{{verb: verb}})
+	return r.Reviews.mayAny(ctx, who, question{way: way, on: on})
 }

@@ -1,11 +1,12 @@
 package facts
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -46,16 +47,41 @@ func (r *Reviews) Asked() int64 { return r.asked.Load() }
 
 // MayGet tells whether somebody may get an object.
 func (r *Reviews) MayGet(ctx context.Context, who *v1alpha1.Identity, resource schema.GroupResource, namespace, name string) (bool, error) {
-	return r.mayAny(ctx, who, authorizationv1.ResourceAttributes{
+	return r.mayAny(ctx, who, question{way: getting, on: authorizationv1.ResourceAttributes{
 		Group: resource.Group, Resource: resource.Resource, Namespace: namespace, Name: name,
-	}, []right{{verb: "get"}})
+	}})
+}
+
+// way is a way in which somebody has to do with an object.
+type way string
+
+const (
+	// getting is reading it, reading a list.
+	getting, reading way = "get", "list"
+	// making is giving an object that exists its content, listing giving a list what it has, and removing making that an object is missing.
+	making, listing, removing way = "make", "make-list", "remove"
+)
+
+// rights are those by which somebody goes this way.
+func (w way) rights(resource schema.GroupResource) []right {
+	switch w {
+	case getting, reading:
+		return []right{{string(w), ""}}
+	case removing:
+		return []right{{"delete", ""}, {"deletecollection", ""}, {"create", ""}}
+	case making:
+		return slices.Concat(changing, more[resource])
+	case listing:
+		return slices.Concat(changing, more[resource], []right{{"delete", ""}, {"deletecollection", ""}})
+	}
+	return nil
 }
 
 // right is a verb, on the object itself or on a subresource.
 type right struct{ verb, subresource string }
 
-// The rights by which somebody makes an object, or a list, what it is. Deleting is among them where nothing was found: what is missing can have
-// been removed. What exists can have been created with any content.
+// The rights by which somebody makes an object what it is. Deleting is not among them: what exists can have been created with any content, and
+// only what is missing can have been removed.
 var (
 	// changing are the rights by which an object that exists got its content.
 	changing = []right{
@@ -71,29 +97,67 @@ var (
 		},
 		{Group: "certificates.k8s.io", Resource: "certificatesigningrequests"}: {{"update", "approval"}, {"patch", "approval"}},
 	}
-	// removing are the rights by which an object can have gone, or can come at any time.
-	removing = []right{{"delete", ""}, {"deletecollection", ""}, {"create", ""}}
 )
 
-// mayAny tells whether somebody has at least one right. The questions are asked together. One that has no answer counts only where
-// no other is answered by yes.
-func (r *Reviews) mayAny(ctx context.Context, who *v1alpha1.Identity, on authorizationv1.ResourceAttributes, rights []right) (bool, error) {
-	key := keyOf(who, &on, rights)
-	if answer, ok := r.answers.Get(key); ok {
-		return answer.(bool), nil //nolint:forcetypeassert // nothing else is put in
+// asksAtOnce bounds how many objects are asked about at the same time.
+const asksAtOnce = 8
+
+// question is whether somebody goes a way with an object, and its answer.
+type question struct {
+	way way
+	on  authorizationv1.ResourceAttributes
+	key string
+	yes bool
+	err error
+}
+
+// mayAny tells whether at least one of some questions about somebody is answered by yes. What is not known yet is asked together. What has no
+// answer counts only where nothing else is answered by yes.
+func (r *Reviews) mayAny(ctx context.Context, who *v1alpha1.Identity, questions ...question) (bool, error) {
+	person := appendPerson(make([]byte, 0, 256), who)
+	var unknown []*question
+	for i := range questions {
+		q := &questions[i]
+		q.key = string(appendTexts(person, string(q.way), q.on.Group, q.on.Resource, q.on.Namespace, q.on.Name))
+		known, ok := r.answers.Get(q.key)
+		if !ok {
+			unknown = append(unknown, q)
+		} else if known.(bool) { //nolint:forcetypeassert // nothing else is put in
+			return true, nil
+		}
 	}
+	var problem error
+	for some := range slices.Chunk(unknown, asksAtOnce) {
+		var asking sync.WaitGroup
+		for _, q := range some {
+			asking.Go(func() { r.answer(ctx, who, q) })
+		}
+		asking.Wait()
+		for _, q := range some {
+			if q.yes {
+				return true, nil
+			}
+			problem = cmp.Or(problem, q.err)
+		}
+	}
+	return false, problem
+}
+
+// answer asks for every right at once, of which one is enough, and remembers the answer.
+func (r *Reviews) answer(ctx context.Context, who *v1alpha1.Identity, q *question) {
+	rights := q.way.rights(schema.GroupResource{Group: q.on.Group, Resource: q.on.Resource})
 	answers, errs := make([]bool, len(rights)), make([]error, len(rights))
 	var asking sync.WaitGroup
 	for i, right := range rights {
-		asking.Go(func() { answers[i], errs[i] = r.may(ctx, who, on, right) })
+		asking.Go(func() { answers[i], errs[i] = r.may(ctx, who, q.on, right) })
 	}
 	asking.Wait()
-	yes := slices.Contains(answers, true)
-	if at := slices.IndexFunc(errs, func(err error) bool { return err != nil }); at >= 0 && !yes {
-		return false, errs[at]
+	if q.yes = slices.Contains(answers, true); !q.yes {
+		q.err = cmp.Or(errs...)
 	}
-	r.answers.Add(key, yes, answersFor)
-	return yes, nil
+	if q.err == nil {
+		r.answers.Add(q.key, q.yes, answersFor)
+	}
 }
 
 func (r *Reviews) may(ctx context.Context, who *v1alpha1.Identity, on authorizationv1.ResourceAttributes, right right) (bool, error) {
@@ -116,50 +180,63 @@ func extraOf(who *v1alpha1.Identity) map[string]authorizationv1.ExtraValue {
 	return extra
 }
 
-// keyOf is one text for one question. Every part is written with its length, so that no two questions have the same text.
-func keyOf(who *v1alpha1.Identity, on *authorizationv1.ResourceAttributes, rights []right) string {
-	var key strings.Builder
-	add := func(parts ...string) {
-		for _, part := range parts {
-			key.WriteString(strconv.Itoa(len(part)))
-			key.WriteByte(':')
-			key.WriteString(part)
-		}
+// appendPerson writes who somebody is.
+func appendPerson(text []byte, who *v1alpha1.Identity) []byte {
+	text = appendTexts(text, who.Username, who.UID, strconv.Itoa(len(who.Groups)))
+	text = appendTexts(text, who.Groups...)
+	if len(who.Extra) == 0 {
+		return text
 	}
-	add(rights[0].verb, strconv.Itoa(len(rights)), on.Group, on.Resource, on.Namespace, on.Name, who.Username, who.UID)
-	add(strconv.Itoa(len(who.Groups)))
-	add(who.Groups...)
-	names := make([]string, 0, len(who.Extra))
-	for name := range who.Extra {
-		names = append(names, name)
+	for _, name := range slices.Sorted(maps.Keys(who.Extra)) {
+		text = appendTexts(text, name, strconv.Itoa(len(who.Extra[name])))
+		text = appendTexts(text, who.Extra[name]...)
 	}
-	slices.Sort(names)
-	for _, name := range names {
-		add(name, strconv.Itoa(len(who.Extra[name])))
-		add(who.Extra[name]...)
-	}
-	return key.String()
+	return text
 }
 
-// MayWrite tells whether somebody could have made what a query gives what it is.
-func (r *Reader) MayWrite(ctx context.Context, who *v1alpha1.Identity, query gate.Query, missing bool) (bool, error) {
+// appendTexts writes each text with its length, so that no two lists of texts are written the same.
+func appendTexts(to []byte, texts ...string) []byte {
+	for _, text := range texts {
+		to = append(append(strconv.AppendInt(to, int64(len(text)), 10), ':'), text...)
+	}
+	return to
+}
+
+// MayWrite tells whether somebody could have made what one of some queries gives what it is.
+func (r *Reader) MayWrite(ctx context.Context, who *v1alpha1.Identity, missing bool, queries ...gate.Query) (bool, error) {
+	questions := make([]question, len(queries))
+	for i := range queries {
+		on, err := r.attributes(&queries[i])
+		if err != nil {
+			return false, err
+		}
+		questions[i] = question{way: wayTo(&queries[i], missing), on: on}
+	}
+	return r.Reviews.mayAny(ctx, who, questions...)
+}
+
+// attributes say what a query gives.
+func (r *Reader) attributes(query *gate.Query) (authorizationv1.ResourceAttributes, error) {
 	resource, err := r.resourceOf(&query.ObjectReference)
 	if err != nil {
-		return false, err
+		return authorizationv1.ResourceAttributes{}, err
 	}
 	on := authorizationv1.ResourceAttributes{Group: resource.Group, Resource: resource.Resource, Namespace: query.Namespace, Name: query.Name}
 	if resource == (schema.GroupResource{Resource: "namespaces"}) {
 		// The API server asks for rights on a namespace inside of it.
 		on.Namespace = query.Name
 	}
-	rights := slices.Concat(changing, more[resource])
+	return on, nil
+}
+
+func wayTo(query *gate.Query, missing bool) way {
 	switch {
 	case query.IsList():
-		rights = append(rights, removing[:2]...)
+		return listing
 	case missing:
-		rights = removing
+		return removing
 	}
-	return r.Reviews.mayAny(ctx, who, on, rights)
+	return making
 }
 
 func (r *Reader) resourceOf(ref *v1alpha1.ObjectReference) (schema.GroupResource, error) {

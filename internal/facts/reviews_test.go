@@ -74,7 +74,7 @@ func TestMayWrite(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			api := &asked{yes: tc.yes, err: tc.err}
 			r := New(Options{Clients: newServer(), Clock: clocktesting.NewFakeClock(noon), Reviews: NewReviews(api.ask, clocktesting.NewFakeClock(noon))})
-			got, err := r.MayWrite(t.Context(), &v1alpha1.Identity{Username: "alice"}, tc.query, tc.missing)
+			got, err := r.MayWrite(t.Context(), &v1alpha1.Identity{Username: "alice"}, tc.missing, tc.query)
 			if got != tc.want || !errors.Is(err, tc.wantErr) || (err != nil) != (tc.wantErr != nil) {
 				t.Errorf("%s\nMayWrite(...): want %v, %v, got %v, %v after %q", tc.reason, tc.want, tc.wantErr, got, err, api.questions)
 			}
@@ -88,7 +88,7 @@ func TestAnswersAreBelievedForAWhile(t *testing.T) {
 	who := &v1alpha1.Identity{Username: "alice", Groups: []string{"a", "b"}}
 	may := func(who *v1alpha1.Identity) {
 		t.Helper()
-		if yes, err := r.MayWrite(t.Context(), who, limitsMap, false); err != nil || yes {
+		if yes, err := r.MayWrite(t.Context(), who, false, limitsMap); err != nil || yes {
 			t.Fatalf("got %v, %v", yes, err)
 		}
 	}
@@ -112,11 +112,11 @@ func TestAnswersAreBelievedForAWhile(t *testing.T) {
 func TestNoAnswerIsNotRemembered(t *testing.T) {
 	api, clk := &asked{err: errors.New("away")}, clocktesting.NewFakeClock(noon)
 	r := New(Options{Clients: newServer(), Clock: clk, Reviews: NewReviews(api.ask, clk)})
-	if _, err := r.MayWrite(t.Context(), &v1alpha1.Identity{}, limitsMap, false); err == nil {
+	if _, err := r.MayWrite(t.Context(), &v1alpha1.Identity{}, false, limitsMap); err == nil {
 		t.Fatal("want an error")
 	}
 	api.err = nil
-	if _, err := r.MayWrite(t.Context(), &v1alpha1.Identity{}, limitsMap, false); err != nil {
+	if _, err := r.MayWrite(t.Context(), &v1alpha1.Identity{}, false, limitsMap); err != nil {
 		t.Errorf("the next answer counts: %v", err)
 	}
 }

@@ -74,7 +74,7 @@ func (b *book) Records(_ context.Context, namespace string, query Query) (*unstr
 	return list, b.err
 }
 
-func (b *book) MayWrite(context.Context, *v1alpha1.Identity, Query, bool) (bool, error) {
+func (b *book) MayWrite(context.Context, *v1alpha1.Identity, bool, ...Query) (bool, error) {
 	return b.writable, nil
 }
 

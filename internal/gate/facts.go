@@ -20,8 +20,8 @@ type Facts interface {
 	Namespace(ctx context.Context, name string) (map[string]any, error)
 	// Watch asks that a request be judged again once what a query gives has changed. False: nobody will tell.
 	Watch(namespace, serviceAccount string, query Query, request types.NamespacedName) bool
-	// MayWrite tells whether somebody could have made what a query gives what it is. Missing says that the object does not exist.
-	MayWrite(ctx context.Context, who *v1alpha1.Identity, query Query, missing bool) (bool, error)
+	// MayWrite tells whether somebody could have made what one of some queries gives what it is. Missing says that the objects do not exist.
+	MayWrite(ctx context.Context, who *v1alpha1.Identity, missing bool, queries ...Query) (bool, error)
 }
 
 // Book is what Facts can read besides: the Records of what was executed. Where Facts cannot, nothing that counts executions can be decided.

@@ -155,12 +155,14 @@ func (g *Gate) Context(ctx context.Context, subject *Subject, now time.Time) (*J
 
 // run is one judgement in the making.
 type run struct {
-	gate     *Gate
-	subject  *Subject
-	budget   *expression.Budget
-	turns    *turns
-	trace    *expression.Trace
-	policies []snapshot.PolicyEntry
+	gate    *Gate
+	subject *Subject
+	budget  *expression.Budget
+	turns   *turns
+	trace   *expression.Trace
+	// candidates are the policies that can be about the request, and policies those that are, as far as is known.
+	candidates *snapshot.Candidates
+	policies   []snapshot.PolicyEntry
 	// permissions are those by which the requester may ask, and requester is who that is, for expressions.
 	permissions []*catalog.Permission
 	requester   expression.Lazy

@@ -120,7 +120,7 @@ func (f fakeFacts) List(context.Context, string, string, Query) (*unstructured.U
 
 func (f fakeFacts) Watch(string, string, Query, types.NamespacedName) bool { return false }
 
-func (f fakeFacts) MayWrite(context.Context, *v1alpha1.Identity, Query, bool) (bool, error) {
+func (f fakeFacts) MayWrite(context.Context, *v1alpha1.Identity, bool, ...Query) (bool, error) {
 	return false, nil
 }
 

@@ -47,7 +47,8 @@ const maxFacts = 64
 
 // gather reads the facts that the rules of the Action and of the matching policies need.
 func (r *run) gather(ctx context.Context) *Problem {
-	r.policies = r.out.Snapshot.Policies(r.out.Action.Object, r.subject.Namespace)
+	r.candidates = r.out.Snapshot.Policies(r.out.Action.Object, r.subject.Namespace)
+	r.policies = r.candidates.Entries
 	if problem := r.aboutTarget(ctx); problem != nil {
 		return problem
 	}
@@ -134,6 +135,10 @@ func (r *run) note(f fact, value any, version string) {
 		recorded.Trust = v1alpha1.TrustRequesterWritable
 	}
 	r.out.Vars.Values[f.name] = value
+	if r.facts == nil {
+		most := len(action.Lookups) + 2
+		r.facts, r.out.Facts = make([]fact, 0, most), slices.Grow(r.out.Facts, most)
+	}
 	r.facts = append(r.facts, f)
 	r.out.Facts = append(r.out.Facts, recorded)
 }

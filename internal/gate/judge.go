@@ -118,7 +118,7 @@ func (r *run) access(ctx context.Context) *Problem {
 
 func (r *run) decide(ctx context.Context) *Problem {
 	action := r.out.Action
-	rules := &decision.Rules{Own: action.Rules, Default: action.Default}
+	rules := &decision.Rules{Own: action.Rules, Default: action.Default, Policies: make([]decision.Policy, 0, len(r.policies))}
 	for _, entry := range r.policies {
 		rules.Policies = append(rules.Policies, decision.Policy{Name: entry.Policy.Object.Name, Rules: entry.Policy.Rules, Err: entry.Err})
 	}

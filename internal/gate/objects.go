@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"slices"
 	"sync"
 	"time"
 
@@ -33,7 +32,7 @@ var errUnread = errors.New("it could not be read")
 // touch finds out which policies are about what the request would write. Nothing is rendered where no policy asks. A policy for which it
 // cannot be found out stays, with an error, so that the request does not pass it by.
 func (r *run) touch(ctx context.Context) *Problem {
-	if !slices.ContainsFunc(r.policies, func(e snapshot.PolicyEntry) bool { return len(e.Policy.Objects) > 0 || e.Policy.NeedsObjects }) {
+	if !r.candidates.AskForObjects {
 		return nil
 	}
 	if problem := r.lookUpSteps(ctx); problem != nil {
@@ -41,7 +40,7 @@ func (r *run) touch(ctx context.Context) *Problem {
 	}
 	p := newPlanned(r)
 	var about []snapshot.PolicyEntry
-	for _, entry := range r.policies {
+	for _, entry := range p.candidates(ctx) {
 		matches, err := p.about(ctx, entry.Policy)
 		if err != nil && entry.Err == nil {
 			entry.Err = fmt.Errorf("nobody can tell whether this policy is about the request: %w", err)
@@ -54,6 +53,19 @@ func (r *run) touch(ctx context.Context) *Problem {
 	p.needs(about)
 	p.value = sync.OnceValue(func() any { return p.objects(ctx) })
 	return nil
+}
+
+// candidates gives the policies that can be about what the request would write, by its namespaces; all of them where nobody can tell.
+func (p *planned) candidates(ctx context.Context) []snapshot.PolicyEntry {
+	touched, err := p.render(ctx)
+	if err != nil {
+		return p.run.candidates.Entries
+	}
+	namespaces := make([]string, len(touched))
+	for i := range touched {
+		namespaces[i] = namespaceOf(&touched[i])
+	}
+	return p.run.candidates.Writing(namespaces)
 }
 
 // About tells whether a policy is about a request, whatever the policy then demands. What cannot be found out is an error.
@@ -251,7 +263,7 @@ func written(labels, change map[string]any) map[string]any {
 func (p *planned) doubt(ctx context.Context, ref v1alpha1.ObjectReference, missing bool) error {
 	r := p.run
 	query := Query{ObjectReference: ref}
-	may, err := r.gate.facts.MayWrite(ctx, &r.subject.Requester, query, missing)
+	may, err := r.gate.facts.MayWrite(ctx, &r.subject.Requester, missing, query)
 	if err != nil {
 		return fmt.Errorf("%w: %s: %w", errNoAnswer, query.String(), err)
 	}

@@ -107,8 +107,8 @@ func (cluster) List(context.Context, string, string, Query) (*unstructured.Unstr
 
 func (cluster) Watch(string, string, Query, types.NamespacedName) bool { return false }
 
-func (c cluster) MayWrite(_ context.Context, _ *v1alpha1.Identity, query Query, _ bool) (bool, error) {
-	return slices.Contains(c.writable, query.Kind+" "+query.Name), nil
+func (c cluster) MayWrite(_ context.Context, _ *v1alpha1.Identity, _ bool, queries ...Query) (bool, error) {
+	return slices.ContainsFunc(queries, func(q Query) bool { return slices.Contains(c.writable, q.Kind+" "+q.Name) }), nil
 }
 
 // policed makes a gate with the Action, a Role for everybody, and policies.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/catalog"
@@ -68,52 +67,20 @@ type answer struct {
 	err error
 }
 
-// asksAtOnce bounds how many objects of a list are asked about at the same time.
-const asksAtOnce = 8
-
 // mayWrite asks, once, whether the requester could have made a fact what it is. A right can be given on one object by its name, so each
 // object of a list is asked about as well as the list.
 func (r *run) mayWrite(ctx context.Context, f *fact) (bool, error) {
-	if f.written != nil {
-		return f.written.yes, f.written.err
-	}
-	if len(f.items) == 0 {
-		may, err := r.gate.facts.MayWrite(ctx, &r.subject.Requester, f.query, f.missing)
+	if f.written == nil {
+		queries := append(make([]Query, 0, len(f.items)+1), f.query)
+		for _, item := range f.items {
+			one := Query{ObjectReference: f.query.ObjectReference}
+			one.Namespace, one.Name = item.Namespace, item.Name
+			queries = append(queries, one)
+		}
+		may, err := r.gate.facts.MayWrite(ctx, &r.subject.Requester, f.missing, queries...)
 		f.written = &answer{may, err}
-		return may, err
 	}
-	queries := []Query{f.query}
-	for _, item := range f.items {
-		one := Query{ObjectReference: f.query.ObjectReference}
-		one.Namespace, one.Name = item.Namespace, item.Name
-		queries = append(queries, one)
-	}
-	answers := make([]answer, len(queries))
-	for at := 0; at < len(queries); at += asksAtOnce {
-		var asking sync.WaitGroup
-		for i := at; i < min(at+asksAtOnce, len(queries)); i++ {
-			asking.Go(func() {
-				answers[i].yes, answers[i].err = r.gate.facts.MayWrite(ctx, &r.subject.Requester, queries[i], f.missing)
-			})
-		}
-		asking.Wait()
-	}
-	f.written = strictest(answers)
 	return f.written.yes, f.written.err
-}
-
-// strictest gives yes where one of the answers is, and else an error where one has.
-func strictest(answers []answer) *answer {
-	out := &answer{}
-	for _, a := range answers {
-		if a.yes && a.err == nil {
-			return &a
-		}
-		if a.err != nil {
-			out = &a
-		}
-	}
-	return out
 }
 
 func (r *run) writable(f *fact, policy bool) error {

@@ -148,8 +148,8 @@ func (w *world) Namespace(_ context.Context, name string) (map[string]any, error
 func (w *world) Watch(string, string, gate.Query, types.NamespacedName) bool { return true }
 
 // MayWrite implements gate.Facts.
-func (w *world) MayWrite(_ context.Context, _ *v1alpha1.Identity, query gate.Query, _ bool) (bool, error) {
-	return names(w.writable, &query), nil
+func (w *world) MayWrite(_ context.Context, _ *v1alpha1.Identity, _ bool, queries ...gate.Query) (bool, error) {
+	return slices.ContainsFunc(queries, func(query gate.Query) bool { return names(w.writable, &query) }), nil
 }
 
 // MayRead implements gate.Rights: a test is read by who wrote it.

@@ -83,7 +83,7 @@ func BenchmarkPolicies(b *testing.B) {
 	action := current.Actions()[0].Object
 	b.ReportAllocs()
 	for b.Loop() {
-		if len(current.Policies(action, "payments")) != 10 {
+		if len(current.Policies(action, "payments").Entries) != 10 {
 			b.Fatal("ten policies are about the Action")
 		}
 	}

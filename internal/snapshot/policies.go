@@ -33,6 +33,49 @@ type place struct {
 	namespace string
 }
 
+// Candidates are the ActionPolicies that can be about a request.
+type Candidates struct {
+	// Entries are sorted by name. The list must not be changed.
+	Entries []PolicyEntry
+	// AskForObjects says that one of them asks what the request would write.
+	AskForObjects bool
+
+	// within are the places in Entries of those that select objects by the names of namespaces only, anywhere of all others.
+	within   map[string][]int
+	anywhere []int
+}
+
+func candidates(entries []PolicyEntry) *Candidates {
+	c := &Candidates{Entries: slices.Clip(entries), within: map[string][]int{}}
+	for i := range entries {
+		policy := entries[i].Policy
+		c.AskForObjects = c.AskForObjects || len(policy.Objects) > 0 || policy.NeedsObjects
+		namespaces := policy.Namespaces()
+		if namespaces == nil {
+			c.anywhere = append(c.anywhere, i)
+		}
+		for _, namespace := range namespaces {
+			c.within[namespace] = append(c.within[namespace], i)
+		}
+	}
+	return c
+}
+
+// Writing gives those that can be about a request that writes objects in some namespaces; "" is that of objects that have none.
+func (c *Candidates) Writing(namespaces []string) []PolicyEntry {
+	places := slices.Clone(c.anywhere)
+	for _, namespace := range namespaces {
+		places = append(places, c.within[namespace]...)
+	}
+	slices.Sort(places)
+	places = slices.Compact(places)
+	entries := make([]PolicyEntry, len(places))
+	for i, at := range places {
+		entries[i] = c.Entries[at]
+	}
+	return entries
+}
+
 func indexPolicies(policies map[string]PolicyEntry) *policyIndex {
 	index := &policyIndex{entries: slices.SortedFunc(maps.Values(policies), byPolicyName)}
 	index.memory.Store(&policyMemory{})
@@ -44,12 +87,12 @@ func byPolicyName(a, b PolicyEntry) int {
 }
 
 // about gives the policies that can be about a request for an Action, without a look at all of them where it was asked before.
-func (x *policyIndex) about(action *catalog.Action, namespace string) []PolicyEntry {
+func (x *policyIndex) about(action *catalog.Action, namespace string) *Candidates {
 	memory, at := x.memory.Load(), place{action, namespace}
 	if known, ok := memory.answers.Load(at); ok {
-		return known.([]PolicyEntry) //nolint:forcetypeassert // nothing else is stored below
+		return known.(*Candidates) //nolint:forcetypeassert // nothing else is stored below
 	}
-	found := slices.Clip(x.walk(action.Object, namespace, func(p *catalog.Policy) bool { return p.Writes(action.Steps.Kinds()) }))
+	found := candidates(x.walk(action.Object, namespace, func(p *catalog.Policy) bool { return p.Writes(action.Steps.Kinds()) }))
 	if memory.count.Add(1) > maxRemembered {
 		// Forgetting everything now and then costs less than keeping track of what was asked last.
 		x.memory.CompareAndSwap(memory, &policyMemory{})
@@ -70,12 +113,12 @@ func (x *policyIndex) walk(action *v1alpha1.Action, namespace string, also func(
 }
 
 // Policies gives the ActionPolicies that can be about a request: as far as its Action and its namespace tell, and the kinds that the Action
-// writes. Which objects of these kinds, only the request tells. The list must not be changed.
-func (s *Snapshot) Policies(action *v1alpha1.Action, requestNamespace string) []PolicyEntry {
+// writes. Which objects of these kinds, only the request tells.
+func (s *Snapshot) Policies(action *v1alpha1.Action, requestNamespace string) *Candidates {
 	if compiled := s.actions[key(action)].action; compiled != nil && compiled.Object == action {
 		return s.policies.about(compiled, requestNamespace)
 	}
-	return s.policies.walk(action, requestNamespace, func(*catalog.Policy) bool { return true })
+	return candidates(s.policies.walk(action, requestNamespace, func(*catalog.Policy) bool { return true }))
 }
 
 // AllPolicies gives every ActionPolicy, by name. The list must not be changed.

@@ -3,6 +3,7 @@ package snapshot
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -10,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/catalog"
 )
 
 // writing is an Action that writes ConfigMaps.
@@ -43,10 +45,38 @@ func someMatch(random *rand.Rand) *v1alpha1.PolicyMatch {
 	if random.IntN(2) == 0 {
 		match.Objects = []v1alpha1.PolicyObjects{{Kinds: []string{[]string{"ConfigMap", "Secret"}[random.IntN(2)]}}}
 	}
+	if match.Objects != nil && random.IntN(2) == 0 {
+		match.Objects[0].Namespaces = []string{someNamespace(random), someNamespace(random)}
+	}
+	if match.Objects != nil && random.IntN(4) == 0 {
+		match.Objects = append(match.Objects, v1alpha1.PolicyObjects{Namespaces: []string{someNamespace(random)}})
+	}
 	if match.Actions == nil && match.RequestNamespaces == nil && match.Objects == nil {
 		return nil
 	}
 	return match
+}
+
+func someNamespace(random *rand.Rand) string { return []string{"", "a", "b", "c"}[random.IntN(4)] }
+
+// anywhereIn gives the policies that select objects in at least one of some namespaces, by a look at each.
+func anywhereIn(entries []PolicyEntry, namespaces []string) []string {
+	found := []string{}
+	for _, entry := range entries {
+		selects := func(m catalog.ObjectMatch) bool { return slices.ContainsFunc(namespaces, m.In) }
+		if len(entry.Policy.Objects) == 0 || slices.ContainsFunc(entry.Policy.Objects, selects) {
+			found = append(found, entry.Policy.Object.Name)
+		}
+	}
+	return found
+}
+
+func names(entries []PolicyEntry) []string {
+	found := []string{}
+	for _, entry := range entries {
+		found = append(found, entry.Policy.Object.Name)
+	}
+	return found
 }
 
 // TestPoliciesAreIndexed compares what is remembered with a look at every policy, before and after edits.
@@ -71,10 +101,14 @@ func TestPoliciesAreIndexed(t *testing.T) {
 					want = append(want, entry.Policy.Object.Name)
 				}
 			}
-			for _, entry := range current.Policies(action.Object, namespace) {
+			for _, entry := range current.Policies(action.Object, namespace).Entries {
 				got = append(got, entry.Policy.Object.Name)
 			}
-			for _, entry := range current.Policies(action.Object, namespace) {
+			writes, found := []string{someNamespace(random), someNamespace(random)}, current.Policies(action.Object, namespace)
+			if diff := cmp.Diff(anywhereIn(found.Entries, writes), names(found.Writing(writes))); diff != "" {
+				t.Fatalf("round %d, writing to %q: -want, +got:\n%s", round, writes, diff)
+			}
+			for _, entry := range found.Entries {
 				again = append(again, entry.Policy.Object.Name)
 			}
 			if diff := cmp.Diff(want, got) + cmp.Diff(want, again); diff != "" {
@@ -92,8 +126,8 @@ func TestPolicyMemoryIsBounded(t *testing.T) {
 	current := store.Current()
 	action := current.Actions()[0]
 	for i := range 2 * maxRemembered {
-		if got := current.Policies(action.Object, fmt.Sprintf("team-%d", i)); len(got) != 1 {
-			t.Fatalf("namespace %d: want 1 policy, got %d", i, len(got))
+		if got := current.Policies(action.Object, fmt.Sprintf("team-%d", i)); len(got.Entries) != 1 {
+			t.Fatalf("namespace %d: want 1 policy, got %d", i, len(got.Entries))
 		}
 	}
 	kept := 0

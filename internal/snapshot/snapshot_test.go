@@ -152,7 +152,7 @@ func TestBrokenPolicyStillMatches(t *testing.T) {
 	policy := &v1alpha1.ActionPolicy{ObjectMeta: metav1.ObjectMeta{Name: "p"}, Spec: v1alpha1.ActionPolicySpec{
 		Rules: []v1alpha1.PolicyRule{{Name: "r", When: "inputs.", Effect: "Deny"}},
 	}}
-	matching := of(policy).Policies(action(nil), "payments")
+	matching := of(policy).Policies(action(nil), "payments").Entries
 	if len(matching) != 1 || matching[0].Err == nil {
 		t.Errorf("a policy that does not compile must match with its error, so that requests wait; got %v", matching)
 	}
