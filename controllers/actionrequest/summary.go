@@ -18,6 +18,7 @@ import (
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/digest"
 	"github.com/signoff-dev/signoff/internal/gate"
+	"github.com/signoff-dev/signoff/internal/visible"
 )
 
 const (
@@ -56,20 +57,6 @@ func plain(text string) string {
 		return escaped[1 : len(escaped)-1]
 	}
 	return text
-}
-
-// visible escapes what cannot be shown in a text that has its quotes already.
-func visible(text string) string {
-	var out strings.Builder
-	for _, r := range text {
-		if unicode.IsGraphic(r) {
-			out.WriteRune(r)
-			continue
-		}
-		quoted := strconv.QuoteRuneToASCII(r)
-		out.WriteString(quoted[1 : len(quoted)-1])
-	}
-	return out.String()
 }
 
 // bounded cuts lines to what the API stores.
@@ -205,7 +192,7 @@ func valueText(value any) string {
 	plain := quoted[1 : len(quoted)-1]
 	switch {
 	case !isString:
-		return gate.Cut(visible(text), maxInput)
+		return gate.Cut(visible.Escaped(text), maxInput)
 	case plain == text && text != "" && !strings.ContainsAny(text, " \t="):
 		return text
 	}

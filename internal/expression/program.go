@@ -10,6 +10,8 @@ import (
 	"github.com/google/cel-go/common/types"
 	"github.com/google/cel-go/common/types/ref"
 	"github.com/google/cel-go/interpreter"
+
+	"github.com/signoff-dev/signoff/internal/visible"
 )
 
 // Program is a compiled expression. It is safe for concurrent use.
@@ -155,5 +157,5 @@ func cause(err error) error {
 }
 
 func (p *Program) failed(message string, err error) error {
-	return &EvalError{Source: p.source, Message: visible(message), Err: err}
+	return &EvalError{Source: p.source, Message: visible.Quoted(message), Err: err}
 }

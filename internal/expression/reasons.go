@@ -10,9 +10,10 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/google/cel-go/common/operators"
+
+	"github.com/signoff-dev/signoff/internal/visible"
 )
 
 const (
@@ -281,7 +282,7 @@ func Show(value any) string {
 	if err != nil {
 		return "?"
 	}
-	return visible(cut(string(encoded), maxShown))
+	return visible.Quoted(cut(string(encoded), maxShown))
 }
 
 func (e *explainer) sayMembership(l *leaf, holds bool) string {
@@ -293,9 +294,9 @@ func (e *explainer) sayMembership(l *leaf, holds bool) string {
 		who += " not"
 	}
 	if l.list == "leads" {
-		return who + " a lead of team " + visible(l.subject)
+		return who + " a lead of team " + visible.Quoted(l.subject)
 	}
-	return fmt.Sprintf("%s in %s %s", who, strings.TrimSuffix(l.list, "s"), visible(l.subject))
+	return fmt.Sprintf("%s in %s %s", who, strings.TrimSuffix(l.list, "s"), visible.Quoted(l.subject))
 }
 
 func (e *explainer) sayCalendar(l *leaf, holds bool) string {
@@ -495,7 +496,7 @@ func (e *explainer) try(change func(*Vars)) bool {
 
 // appendLine adds a line once, cut and with nothing hidden in it, while there is room.
 func appendLine(lines []string, line string) []string {
-	line = cut(visible(line), maxReasonLine)
+	line = cut(visible.Quoted(line), maxReasonLine)
 	if len(lines) >= maxReasonLines || slices.Contains(lines, line) {
 		return lines
 	}
@@ -503,13 +504,6 @@ func appendLine(lines []string, line string) []string {
 }
 
 // visible escapes what does not show on a terminal, or breaks a line.
-func visible(text string) string {
-	if !strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsGraphic(r) }) {
-		return text
-	}
-	return strconv.QuoteToGraphic(text)
-}
-
 func cut(text string, most int) string {
 	runes := []rune(text)
 	if len(runes) <= most {

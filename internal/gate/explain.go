@@ -13,6 +13,7 @@ import (
 	"github.com/signoff-dev/signoff/internal/catalog"
 	"github.com/signoff-dev/signoff/internal/decision"
 	"github.com/signoff-dev/signoff/internal/expression"
+	"github.com/signoff-dev/signoff/internal/visible"
 )
 
 // Rights are what Facts can tell besides: who may read what was read. Facts that cannot tell are not shown to anybody.
@@ -51,7 +52,7 @@ func (j *Judgement) Explain(ctx context.Context) {
 		}
 	}
 	for _, failed := range j.Verdict.Errors {
-		j.Reasons[failed.Rule] = expression.Reasons{Because: []string{Cut(visible(j.decided.errorText(failed, to)), maxReason)}}
+		j.Reasons[failed.Rule] = expression.Reasons{Because: []string{Cut(visible.Quoted(j.decided.errorText(failed, to)), maxReason)}}
 	}
 }
 
@@ -94,7 +95,7 @@ func (d *decided) during(rule *catalog.Rule, vars *expression.Vars) (expression.
 	}
 	calendar, err := vars.Calendars.Calendar(rule.During)
 	if err != nil {
-		return expression.Reasons{Because: []string{Cut(visible(err.Error()), maxReason)}}, false
+		return expression.Reasons{Because: []string{Cut(visible.Quoted(err.Error()), maxReason)}}, false
 	}
 	now := d.run.out.Now
 	if !calendar.Contains(now) {
@@ -121,7 +122,7 @@ func (d *decided) vars(rule string) *expression.Vars {
 
 // listener is the requester, who is told in person, or whoever reads the stored verdict.
 func (d *decided) listener(ctx context.Context, inPerson bool) *expression.Listener {
-	name, is, may := visible(d.run.subject.Requester.Username), " is", " may"
+	name, is, may := visible.Quoted(d.run.subject.Requester.Username), " is", " may"
 	if inPerson {
 		name, is = "you", " are"
 	}

@@ -1,0 +1,47 @@
+// Package visible shows texts that come from many hands as they are: nothing hidden in them reaches a terminal, which obeys what it is told.
+package visible
+
+import (
+	"strconv"
+	"strings"
+	"unicode"
+)
+
+// Quoted puts a text that has something hidden in quotes, escaped as Go has it. Others stay as they are.
+func Quoted(text string) string {
+	if !hides(text) {
+		return text
+	}
+	return strconv.QuoteToGraphic(text)
+}
+
+// Escaped escapes what is hidden, and puts nothing in quotes.
+func Escaped(text string) string {
+	if !hides(text) {
+		return text
+	}
+	var out strings.Builder
+	for _, r := range text {
+		if unicode.IsGraphic(r) {
+			out.WriteRune(r)
+			continue
+		}
+		escaped := strconv.QuoteRuneToGraphic(r)
+		out.WriteString(escaped[1 : len(escaped)-1])
+	}
+	return out.String()
+}
+
+// Lines is Escaped that leaves the ends of lines as they are.
+func Lines(text string) string {
+	lines := strings.Split(text, "\n")
+	for i := range lines {
+		lines[i] = Escaped(lines[i])
+	}
+	return strings.Join(lines, "\n")
+}
+
+// hides tells whether a text has control characters, marks that turn the direction of writing, or others that do not show.
+func hides(text string) bool {
+	return strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsGraphic(r) })
+}
