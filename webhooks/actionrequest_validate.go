@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 
 	admissionv1 "k8s.io/api/admission/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -45,6 +46,9 @@ func (w *actionRequests) create(ctx context.Context, req *admission.Request, req
 	if request.Spec.Requester == nil || !apiequality.Semantic.DeepEqual(*request.Spec.Requester, caller) ||
 		!slices.Contains(request.Finalizers, v1alpha1.RequestFinalizer) {
 		return forbidden(v1alpha1.ReasonNotStamped, "the request was not stamped by Signoff, or another webhook changed the stamp. Nothing was stored.")
+	}
+	if blank := blankReasons(&request.Spec); len(blank) > 0 {
+		return invalid(req, request.Name, blank)
 	}
 	now, errs := w.time(req, request)
 	if errs = append(append(errs, gate.CheckTimes(&request.Spec, now)...), tooManyLabels(request.Labels, nil)...); len(errs) > 0 {
@@ -104,6 +108,19 @@ func (w *actionRequests) update(ctx context.Context, req *admission.Request, req
 	return w.cancel(ctx, req, request, old)
 }
 
+// blankReasons refuses reasons without a word: others must read them.
+func blankReasons(spec *v1alpha1.ActionRequestSpec) field.ErrorList {
+	var errs field.ErrorList
+	path := field.NewPath("spec")
+	if spec.BreakGlass != nil && strings.TrimFunc(spec.BreakGlass.Reason, unseen) == "" {
+		errs = append(errs, field.Required(path.Child("breakGlass", "reason"), "say what the emergency is: a reviewer will read it"))
+	}
+	if spec.Cancellation != nil && strings.TrimFunc(spec.Cancellation.Reason, unseen) == "" {
+		errs = append(errs, field.Required(path.Child("cancellation", "reason"), "say why"))
+	}
+	return errs
+}
+
 // cancel lets the requester, or somebody who holds the verb cancel, end a request that is not over.
 func (w *actionRequests) cancel(ctx context.Context, req *admission.Request, request, old *v1alpha1.ActionRequest) admission.Response {
 	caller, refused := w.stamp(ctx, &req.UserInfo)
@@ -112,6 +129,9 @@ func (w *actionRequests) cancel(ctx context.Context, req *admission.Request, req
 	}
 	if by := request.Spec.Cancellation.By; by == nil || !apiequality.Semantic.DeepEqual(*by, caller) {
 		return forbidden(v1alpha1.ReasonNotStamped, "the cancellation was not stamped by Signoff, or another webhook changed the stamp")
+	}
+	if blank := blankReasons(&request.Spec); len(blank) > 0 {
+		return invalid(req, request.Name, blank)
 	}
 	if old.Status.Outcome != "" {
 		return forbidden(v1alpha1.ReasonAlreadyDecided, fmt.Sprintf("the request is over (%s): there is nothing to cancel", old.Status.Outcome))

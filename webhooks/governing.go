@@ -36,14 +36,24 @@ func (w *governing) validate(ctx context.Context, req admission.Request) admissi
 	case "Team":
 		return w.team(ctx, &req)
 	case "Calendar":
-		return check(&req, func(o, _ *v1alpha1.Calendar) field.ErrorList {
-			_, errs := calendar.Compile(&o.Spec, field.NewPath("spec"))
-			return errs
-		}, func(o *v1alpha1.Calendar) any { return o.Spec })
+		return w.calendar(&req)
 	case "ActionPolicy":
 		return w.policy(ctx, &req)
 	}
 	return forbidden("", fmt.Sprintf("kind %s is not known to this version of Signoff", req.Kind.Kind))
+}
+
+// calendar compiles a Calendar.
+func (w *governing) calendar(req *admission.Request) admission.Response {
+	var warnings []string
+	response := check(req, func(o, _ *v1alpha1.Calendar) field.ErrorList {
+		compiled, errs := calendar.Compile(&o.Spec, field.NewPath("spec"))
+		if len(errs) == 0 {
+			warnings = w.never(compiled)
+		}
+		return errs
+	}, func(o *v1alpha1.Calendar) any { return o.Spec })
+	return response.WithWarnings(warnings...)
 }
 
 // check decodes an object, lets an update with an unchanged spec pass, and judges the rest.
@@ -72,27 +82,37 @@ func (w *governing) action(ctx context.Context, req *admission.Request) admissio
 		return forbidden("", fmt.Sprintf("Actions are published in these namespaces only: %v (configuration catalogNamespaces)", w.CatalogNamespaces))
 	}
 	var warnings []string
-	changed := false
-	response := check(req, func(o, _ *v1alpha1.Action) field.ErrorList {
+	var object *v1alpha1.Action
+	onlyLabels := false
+	response := check(req, func(o, old *v1alpha1.Action) field.ErrorList {
+		onlyLabels = apiequality.Semantic.DeepEqual(o.Spec, old.Spec)
 		compiled, errs := catalog.CompileAction(o)
 		if compiled != nil {
-			warnings, changed = compiled.Steps.Warnings(), true
+			warnings, object = append(compiled.Steps.Warnings(), w.absentInAction(compiled)...), o
 		}
 		return errs
-	}, func(o *v1alpha1.Action) any { return o.Spec })
-	if !response.Allowed || !changed {
+	}, selectable)
+	if !response.Allowed || object == nil {
 		return response
-	}
-	object := &v1alpha1.Action{}
-	if refused := decode(req.Object.Raw, object); refused != nil {
-		return *refused
 	}
 	for _, name := range []string{object.Spec.Execution.ServiceAccountName, object.Spec.Execution.ReadServiceAccountName} {
 		if refused := w.mayUse(ctx, req, name); refused != nil {
+			if onlyLabels {
+				refused.Result.Message += "\n  Roles and policies select Actions by labels, so changing labels takes the same right."
+			}
 			return *refused
 		}
 	}
 	return response.WithWarnings(warnings...)
+}
+
+// selectable is what of an Action says what it does and which Roles and policies are about it. These select Actions by labels, so who
+// changes labels must be allowed what who changes the rest must be.
+func selectable(o *v1alpha1.Action) any {
+	return struct {
+		Spec   v1alpha1.ActionSpec
+		Labels map[string]string
+	}{o.Spec, o.Labels}
 }
 
 // mayUse asks whether the writer of an Action may act as a ServiceAccount, or was granted to use it in Actions.

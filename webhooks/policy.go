@@ -39,13 +39,8 @@ func (w *governing) policy(ctx context.Context, req *admission.Request) admissio
 	if !response.Allowed || compiled == nil {
 		return response
 	}
-	snap := w.Store.Current()
-	warnings := slices.Concat(w.affected(ctx, compiled), w.pointless(compiled), contradictions(compiled), contradicted(compiled, snap.AllPolicies()))
-	for _, name := range compiled.Calendars() {
-		if _, err := snap.CalendarOf(w.OperatorNamespace, name); err != nil {
-			warnings = append(warnings, fmt.Sprintf("%v: until there is, requests that this policy is about are refused or wait", err))
-		}
-	}
+	warnings := slices.Concat(w.affected(ctx, compiled), w.pointless(compiled), w.nowhere(ctx, compiled),
+		contradictions(compiled), contradicted(compiled, w.Store.Current().AllPolicies()), w.absentInPolicy(compiled))
 	for i := range warnings {
 		warnings[i] = gate.Cut(warnings[i], maxWarning)
 	}

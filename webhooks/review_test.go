@@ -188,7 +188,7 @@ func byControllerRuntime(tb testing.TB, body []byte) *admissionv1.AdmissionReque
 	tb.Helper()
 	var given *admissionv1.AdmissionRequest
 	handler := &admission.Webhook{Handler: admission.HandlerFunc(func(_ context.Context, req admission.Request) admission.Response {
-		given = req.AdmissionRequest.DeepCopy()
+		given = req.DeepCopy()
 		return admission.Allowed("")
 	})}
 	request := httptest.NewRequestWithContext(tb.Context(), http.MethodPost, "/", bytes.NewReader(body))

@@ -26,7 +26,9 @@ type roleChange struct {
 	unknown []string
 	// missing are all of them, for a warning.
 	missing []string
-	errs    field.ErrorList
+	// absent are warnings of what else it names and is not there.
+	absent []string
+	errs   field.ErrorList
 }
 
 // role judges the write of a Role. As with the Roles of Kubernetes, whoever may write Roles can give only what they hold themself, or
@@ -40,6 +42,7 @@ func (w *governing) role(ctx context.Context, req *admission.Request) admission.
 			return errs
 		}
 		change = changeOf(snap, compiled, old)
+		change.absent = w.absentInRole(compiled)
 		return change.errs
 	}, func(o *v1alpha1.Role) any { return o.Spec })
 	if !response.Allowed || change == nil {
@@ -48,6 +51,7 @@ func (w *governing) role(ctx context.Context, req *admission.Request) admission.
 	if refused := w.mayGive(ctx, req, snap, change); refused != nil {
 		return *refused
 	}
+	response = response.WithWarnings(change.absent...)
 	for _, name := range change.missing {
 		response = response.WithWarnings(fmt.Sprintf("inherits Role %s, which is not in namespace %s, or not valid: it gives nothing until it is", shortName(name), req.Namespace))
 	}
@@ -64,6 +68,11 @@ func changeOf(snap *snapshot.Snapshot, role *catalog.Role, old *v1alpha1.Role) *
 	change := &roleChange{role: role.Object, missing: lineage.Missing, errs: lineage.Errs}
 	if len(change.errs) == 0 {
 		change.errs = heirErrors(snap, role, family)
+	}
+	for _, permission := range lineage.Permissions() {
+		if permission.Role.Object.Name != role.Object.Name {
+			change.errs = append(change.errs, catalog.SystemApprovers(role.Object, permission, field.NewPath("spec", "members", "groups"))...)
+		}
 	}
 	had, missed := formerly(snap, old)
 	change.grants = catalog.GrantsOf(lineage.Permissions())

@@ -35,8 +35,9 @@ type entry struct {
 // Teams, also Teams that are not there yet.
 func (w *governing) team(ctx context.Context, req *admission.Request) admission.Response {
 	var entries []entry
+	var absent []string
 	response := check(req, func(o, old *v1alpha1.Team) field.ErrorList {
-		entries = w.entries(o, old)
+		entries, absent = w.entries(o, old), w.absentInTeam(o)
 		return w.Store.Current().CheckTeam(o)
 	}, func(o *v1alpha1.Team) any { return o.Spec })
 	if !response.Allowed {
@@ -55,7 +56,7 @@ func (w *governing) team(ctx context.Context, req *admission.Request) admission.
 	if len(refusals) > 0 {
 		return forbidden(v1alpha1.ReasonNotAuthorized, strings.Join(refusals, "\n"))
 	}
-	return response
+	return response.WithWarnings(absent...)
 }
 
 func (e *entry) right() *authorizationv1.ResourceAttributes {

@@ -20,6 +20,7 @@ import (
 // +kubebuilder:printcolumn:name="Needs",type=string,JSONPath=`.spec.needs`
 // +kubebuilder:printcolumn:name="For",type=string,JSONPath=`.spec.for`
 // +kubebuilder:printcolumn:name="Expires",type=string,JSONPath=`.spec.expires`
+// +kubebuilder:printcolumn:name="Policy",type=string,priority=1,JSONPath=`.spec.stage.policy`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 // +kubebuilder:validation:XValidation:rule="!has(oldSelf.status) || !has(oldSelf.status.state) || oldSelf.status.state == 'Open' || (has(self.status) && has(self.status.state) && (self.status.state == oldSelf.status.state || (oldSelf.status.state == 'Approved' && self.status.state == 'Superseded')))",message="a closed Approval stays closed: only Approved may still become Superseded",fieldPath=".status.state"
 type Approval struct {

@@ -78,7 +78,7 @@ func (c *comparison) live(ref v1alpha1.ObjectReference) plan.Found {
 
 // requesterMayRead asks the API server whether the requester may get an object.
 func (c *comparison) requesterMayRead(ref *v1alpha1.ObjectReference) (bool, error) {
-	resource, err := c.Clients.ResourceOf(ref)
+	resource, _, err := c.Clients.ResourceOf(ref)
 	if err != nil {
 		return false, fmt.Errorf("failed to find the resource of %s: %w", gate.Name(ref), err)
 	}

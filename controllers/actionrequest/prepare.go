@@ -34,7 +34,7 @@ func (s *scope) prepare(ctx context.Context) *gate.Problem {
 	}
 	sources, err := action.Steps.PodSources(ctx, input)
 	if err != nil {
-		return indeterminate(err)
+		return s.indeterminate(ctx, err)
 	}
 	for _, ref := range sources {
 		object, err := s.read(ctx, ref)
@@ -46,15 +46,15 @@ func (s *scope) prepare(ctx context.Context) *gate.Problem {
 	}
 	rendered, err := action.Steps.Render(ctx, input)
 	if err != nil {
-		return indeterminate(err)
+		return s.indeterminate(ctx, err)
 	}
 	s.plan = &preparation{steps: rendered}
 	if s.plan.changes, err = s.compare(ctx, rendered, sources); err != nil {
-		return &gate.Problem{Reason: v1alpha1.ReasonFactsUnavailable, Transient: true, Message: fmt.Sprintf("Cannot tell what would change: %v", err)}
+		return &gate.Problem{Reason: v1alpha1.ReasonFactsUnavailable, Transient: true, Message: "Cannot tell what would change: " + s.judgement.ErrorText(ctx, err)}
 	}
 	s.plan.digest, err = digest.Of(s.digestSubject())
 	if err != nil {
-		return indeterminate(err)
+		return s.indeterminate(ctx, err)
 	}
 	return nil
 }
@@ -77,8 +77,9 @@ func boundedPlan(changes []v1alpha1.PlannedChange) []v1alpha1.PlannedChange {
 	return changes
 }
 
-func indeterminate(err error) *gate.Problem {
-	return &gate.Problem{Reason: v1alpha1.ReasonIndeterminate, Transient: gate.Later(err), Message: fmt.Sprintf("Cannot tell what would be executed: %v", err)}
+func (s *scope) indeterminate(ctx context.Context, err error) *gate.Problem {
+	return &gate.Problem{Reason: v1alpha1.ReasonIndeterminate, Transient: gate.Later(err),
+		Message: "Cannot tell what would be executed: " + s.judgement.ErrorText(ctx, err)}
 }
 
 func (s *scope) read(ctx context.Context, ref v1alpha1.ObjectReference) (*unstructured.Unstructured, error) {

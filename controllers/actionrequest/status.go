@@ -77,7 +77,7 @@ func (s *scope) hold(ctx context.Context, problem *gate.Problem) error {
 		phase = v1alpha1.PhaseHeld
 	}
 	first, _, _ := strings.Cut(problem.Message, "\n")
-	s.waiting(phase, problem.Reason, problem.Message, first)
+	s.waiting(phase, problem.Reason, problem.Message, gate.Cut(first, maxFailure))
 	s.condition(v1alpha1.ConditionAuthorized, false, problem.Reason, problem.Message)
 	s.showVerdict(ctx)
 	if problem.Transient || s.judgement.Volatile {

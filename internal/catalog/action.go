@@ -32,6 +32,7 @@ func CompileAction(object *v1alpha1.Action) (*Action, field.ErrorList) {
 	b.allRules()
 	b.steps()
 	b.lookupUses()
+	b.secretTarget()
 	b.durations()
 	if len(b.errs) > 0 {
 		return nil, b.errs
@@ -94,6 +95,14 @@ func (b *actionBuilder) target() {
 		if text != nil && (text.Uses("target") || text.Uses("namespaceObject")) {
 			b.errs = append(b.errs, field.Invalid(path, ref.Name, "the target cannot be named by itself: use inputs, request or requester"))
 		}
+	}
+}
+
+// secretTarget refuses to read a target that is a Secret. Writing one is no fact.
+func (b *actionBuilder) secretTarget() {
+	if target := b.out.Target; target != nil && b.out.NeedsTarget && IsSecret(target.APIVersion, target.Kind) {
+		b.errs = append(b.errs, field.Forbidden(field.NewPath("spec", "target", "kind"),
+			"a rule, a stage or a step reads the target, and a Secret is never read as a fact: its content would end up in verdicts and plans"))
 	}
 }
 

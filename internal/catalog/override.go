@@ -1,6 +1,8 @@
 package catalog
 
 import (
+	"strings"
+
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
@@ -25,15 +27,25 @@ func (b *policyBuilder) override(rule *v1alpha1.PolicyRule, path *field.Path) *O
 
 // review compiles the reviewers. They are written out: a fact that cannot be read must not stand in the way of an emergency.
 func (b *policyBuilder) review(rule *v1alpha1.PolicyRule, path *field.Path) *Stage {
+	if !b.writtenOut(&rule.Override.Review.Approvers, path) {
+		return nil
+	}
 	requirement, _, errs := compileRequirement(v1alpha1.Requirement{Name: rule.Name, Approvers: rule.Override.Review.Approvers, Count: 1}, b.approvers, path)
 	b.errs = append(b.errs, errs...)
-	for _, list := range requirement.Approvers {
-		for i := range list.Names {
-			if name := &list.Names[i]; !name.IsLiteral() {
-				b.errs = append(b.errs, field.Invalid(path.Child(string(list.Kind)).Index(i), name.Source,
+	return &Stage{Ref: v1alpha1.StageReference{Policy: b.object.Name, Name: ReviewStage}, Requirements: []Requirement{requirement}}
+}
+
+// writtenOut refuses templates among the reviewers.
+func (b *policyBuilder) writtenOut(approvers *v1alpha1.Approvers, path *field.Path) bool {
+	all := true
+	for _, list := range ApproverLists(approvers) {
+		for i, name := range list.Names {
+			if strings.Contains(name, "${") {
+				all = false
+				b.errs = append(b.errs, field.Invalid(path.Child(string(list.Kind)).Index(i), name,
 					"name the reviewers: a template reads facts, and a fact that cannot be read must not stand in the way of an emergency"))
 			}
 		}
 	}
-	return &Stage{Ref: v1alpha1.StageReference{Policy: b.object.Name, Name: ReviewStage}, Requirements: []Requirement{requirement}}
+	return all
 }

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
@@ -86,6 +87,9 @@ func (b *policyBuilder) rules() {
 		b.errs = append(b.errs, checkText(path.Child("message"), rule.Message)...)
 		if rule.During != nil {
 			out.During = rule.During.Calendar
+			if errs := validation.IsDNS1123Subdomain(out.During); len(errs) > 0 {
+				b.errs = append(b.errs, field.Invalid(path.Child("during", "calendar"), out.During, "must be the name of a Calendar in the operator's namespace: "+errs[0]))
+			}
 		}
 		out.When = b.program(path.Child("when"), rule.When)
 		out.Override = b.override(rule, path.Child("override"))

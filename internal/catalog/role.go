@@ -29,7 +29,7 @@ func CompileRole(object *v1alpha1.Role) (*Role, field.ErrorList) {
 		permission.Role = out
 		out.Permissions = append(out.Permissions, permission)
 		errs = append(errs, e...)
-		errs = append(errs, systemApprovers(object, permission, spec.Child("members", "groups"))...)
+		errs = append(errs, SystemApprovers(object, permission, spec.Child("members", "groups"))...)
 	}
 	if len(errs) > 0 {
 		return nil, errs
@@ -60,8 +60,9 @@ func compilePermission(p *v1alpha1.Permission, compiler *expression.Compiler, pa
 	return out, errs
 }
 
-// systemApprovers refuses a Role that would let whole classes of logins approve, ServiceAccounts among them.
-func systemApprovers(object *v1alpha1.Role, p *Permission, path *field.Path) field.ErrorList {
+// SystemApprovers refuses a Role that would let whole classes of logins approve, ServiceAccounts among them, by a permission of its own or one that
+// it inherits.
+func SystemApprovers(object *v1alpha1.Role, p *Permission, path *field.Path) field.ErrorList {
 	if !slices.Contains(p.Verbs, v1alpha1.VerbApprove) {
 		return nil
 	}
@@ -84,14 +85,42 @@ func CheckSubjects(s *v1alpha1.Subjects, path *field.Path) field.ErrorList {
 			errs = append(errs, field.Invalid(at, user, fmt.Sprintf("a ServiceAccount belongs in serviceAccounts, as %q",
 				strings.Replace(strings.TrimPrefix(user, "system:serviceaccount:"), ":", "/", 1))))
 		}
-		errs = append(append(errs, blank(at, user)...), CheckName(at, user)...)
+		errs = append(errs, literalName(at, user)...)
 	}
 	for i, group := range s.Groups {
 		at := path.Child("groups").Index(i)
-		errs = append(append(errs, blank(at, group)...), CheckName(at, group)...)
+		errs = append(errs, literalName(at, group)...)
 	}
 	return errs
 }
+
+// literalName checks the name of somebody where nothing is filled in.
+func literalName(path *field.Path, name string) field.ErrorList {
+	errs := append(blank(path, name), CheckName(path, name)...)
+	if strings.Contains(name, "${") {
+		errs = append(errs, field.Invalid(path, name, "must be the name itself: nothing is filled in here"))
+	}
+	return errs
+}
+
+// CheckTeamGroups refuses groups of logins that are not people in a Team: whoever is in a Team may be an approver by it, and system groups never
+// approve. Snapshots leave such groups out of Teams all the same.
+func CheckTeamGroups(s *v1alpha1.Subjects, path *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	if s == nil {
+		return nil
+	}
+	for i, group := range s.Groups {
+		if IsSystem(group) {
+			errs = append(errs, field.Invalid(path.Child("groups").Index(i), group,
+				"a system group cannot be in a Team, because the members of a Team can approve: to let everybody ask, name the group in the members of a Role"))
+		}
+	}
+	return errs
+}
+
+// IsSystem tells the name of a user or a group that Kubernetes keeps for itself.
+func IsSystem(name string) bool { return strings.HasPrefix(name, "system:") }
 
 func blank(path *field.Path, name string) field.ErrorList {
 	if strings.TrimSpace(name) == name {

@@ -104,9 +104,9 @@ func CheckApprover(kind ApproverKind, name string, path *field.Path) field.Error
 		return field.ErrorList{field.Invalid(path, name, "must be a name without surrounding blanks")}
 	case hides(name):
 		return CheckName(path, name)
-	case kind == ApproverGroups && strings.HasPrefix(name, "system:"):
+	case kind == ApproverGroups && IsSystem(name):
 		return field.ErrorList{field.Invalid(path, name, "system groups never approve: they hold identities that are not people; name a group of people")}
-	case kind == ApproverUsers && strings.HasPrefix(name, "system:"):
+	case kind == ApproverUsers && IsSystem(name):
 		return field.ErrorList{field.Invalid(path, name, "system identities never approve; a ServiceAccount belongs in serviceAccounts as namespace/name")}
 	case kind == ApproverServiceAccounts && strings.Count(name, "/") != 1:
 		return field.ErrorList{field.Invalid(path, name, "must be namespace/name")}

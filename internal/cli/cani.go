@@ -79,8 +79,12 @@ func (v *view) permitted(q *question, info *authenticationv1.UserInfo) (bool, []
 	if never != "" {
 		return false, []string{"no: " + never}
 	}
-	if q.verb == v1alpha1.VerbBreakGlass {
+	switch q.verb {
+	case v1alpha1.VerbBreakGlass:
 		who = gate.Commander(who)
+	case v1alpha1.VerbApprove:
+		who = gate.InPerson(who)
+	case v1alpha1.VerbRequest, v1alpha1.VerbCancel:
 	}
 	granted := v.snapshot.Permissions(v.action, q.verb, who)
 	if len(granted) == 0 {

@@ -72,17 +72,17 @@ func (c *Clients) Get(ctx context.Context, namespace, serviceAccount string, ref
 	return object, nil
 }
 
-// ResourceOf gives the resource under which a kind is served.
-func (c *Clients) ResourceOf(ref *v1alpha1.ObjectReference) (schema.GroupResource, error) {
+// ResourceOf gives the resource under which a kind is served, and tells whether its objects are in namespaces.
+func (c *Clients) ResourceOf(ref *v1alpha1.ObjectReference) (resource schema.GroupResource, namespaced bool, err error) {
 	gvk := schema.FromAPIVersionAndKind(ref.APIVersion, ref.Kind)
 	mapping, err := c.mapper.RESTMapping(gvk.GroupKind(), gvk.Version)
 	if err != nil {
-		return schema.GroupResource{}, err
+		return schema.GroupResource{}, false, err
 	}
-	return mapping.Resource.GroupResource(), nil
+	return mapping.Resource.GroupResource(), mapping.Scope.Name() == meta.RESTScopeNameNamespace, nil
 }
 
-// Resource gives the client of a ServiceAccount for the kind of an object, in its namespace. Whether the kind has namespaces is the
+// Resource gives the client of a ServiceAccount for the kind of an object, in its namespace; without a name and a namespace for all of the kind. Whether the kind has namespaces is the
 // API server's to say: an object that seems to be in one when it is not, or the reverse, is refused as a bad request.
 func (c *Clients) Resource(namespace, serviceAccount string, ref *v1alpha1.ObjectReference) (dynamic.ResourceInterface, error) {
 	gvk := schema.FromAPIVersionAndKind(ref.APIVersion, ref.Kind)
@@ -97,6 +97,8 @@ func (c *Clients) Resource(namespace, serviceAccount string, ref *v1alpha1.Objec
 	resource := client.Resource(mapping.Resource)
 	namespaced := mapping.Scope.Name() == meta.RESTScopeNameNamespace
 	switch {
+	case namespaced && ref.Namespace == "" && ref.Name == "":
+		return resource, nil
 	case namespaced && ref.Namespace == "":
 		return nil, apierrors.NewBadRequest(fmt.Sprintf("%s is namespaced, but no namespace is given", ref.Kind))
 	case !namespaced && ref.Namespace != "":

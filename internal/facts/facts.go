@@ -26,8 +26,8 @@ import (
 type Clients interface {
 	// Resource gives the client of a ServiceAccount for the kind of an object, in its namespace.
 	Resource(namespace, serviceAccount string, ref *v1alpha1.ObjectReference) (dynamic.ResourceInterface, error)
-	// ResourceOf gives the resource under which a kind is served.
-	ResourceOf(ref *v1alpha1.ObjectReference) (schema.GroupResource, error)
+	// ResourceOf gives the resource under which a kind is served, and tells whether its objects are in namespaces.
+	ResourceOf(ref *v1alpha1.ObjectReference) (resource schema.GroupResource, namespaced bool, err error)
 }
 
 // Options say with what a Reader works.

@@ -64,8 +64,8 @@ func (s *server) Resource(_, serviceAccount string, _ *v1alpha1.ObjectReference)
 }
 
 // ResourceOf implements Clients.
-func (s *server) ResourceOf(*v1alpha1.ObjectReference) (schema.GroupResource, error) {
-	return schema.GroupResource{Resource: "configmaps"}, nil
+func (s *server) ResourceOf(*v1alpha1.ObjectReference) (schema.GroupResource, bool, error) {
+	return schema.GroupResource{Resource: "configmaps"}, true, nil
 }
 
 func (s *server) set(change func()) {

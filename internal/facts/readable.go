@@ -11,7 +11,7 @@ var _ gate.Rights = (*Reader)(nil)
 
 // MayRead tells whether somebody may read what a query gives, so that a verdict shows nobody what they could not see.
 func (r *Reader) MayRead(ctx context.Context, who *v1alpha1.Identity, query gate.Query) (bool, error) {
-	on, err := r.attributes(&query)
+	on, _, err := r.attributes(&query)
 	if err != nil {
 		return false, err
 	}

@@ -169,27 +169,22 @@ func (d *decided) hidden(ctx context.Context, variable, who string) string {
 // is in it.
 func (d *decided) errorText(failed decision.RuleError, to *expression.Listener) string {
 	program := d.programOf(failed.Rule)
-	if program == nil || unavailableNow(failed.Err) {
-		return failed.Err.Error()
-	}
 	evaluation, isEvaluation := errors.AsType[*expression.EvalError](failed.Err)
-	if !isEvaluation {
+	if program == nil || !isEvaluation || unavailableNow(failed.Err) {
 		return failed.Err.Error()
 	}
-	var reads []string
-	for i := range d.run.facts {
-		name := d.run.facts[i].name
-		if !program.Uses(name) {
-			continue
-		}
-		if why := to.Hide(name); why != "" {
-			return fmt.Sprintf("what it reads of %s did not give an answer (not shown: %s)", name, why)
-		}
-		reads = appendNew(reads, d.run.facts[i].query.String())
+	if name, why := d.secret(program.Uses, to); name != "" {
+		return fmt.Sprintf("what it reads of %s did not give an answer (not shown: %s)", name, why)
 	}
 	rule := d.rule(failed.Rule)
 	if rule == nil || rule.Message == "" {
 		return failed.Err.Error()
+	}
+	var reads []string
+	for i := range d.run.facts {
+		if program.Uses(d.run.facts[i].name) {
+			reads = appendNew(reads, d.run.facts[i].query.String())
+		}
 	}
 	// Its author wrote for people what the rule is about, so the expression is not repeated.
 	text := fmt.Sprintf("%s (%s)", evaluation.Message, rule.Message)
@@ -197,6 +192,37 @@ func (d *decided) errorText(failed decision.RuleError, to *expression.Listener) 
 		text += "; it reads " + listText(reads)
 	}
 	return text
+}
+
+// secret names a fact that something reads and that is not shown to a listener, and says why. Empty: everything can be shown.
+func (d *decided) secret(uses func(string) bool, to *expression.Listener) (name, why string) {
+	for i := range d.run.facts {
+		if name := d.run.facts[i].name; uses(name) {
+			if why := to.Hide(name); why != "" {
+				return name, why
+			}
+		}
+	}
+	return "", ""
+}
+
+// ErrorText says what went wrong with what an Action writes, without what the requester may not read.
+func (j *Judgement) ErrorText(ctx context.Context, err error) string {
+	if j.decided == nil {
+		return err.Error()
+	}
+	return j.decided.stepsError(err, j.decided.listener(ctx, false)).Error()
+}
+
+// stepsError is why steps could not be filled in, without what a listener may not read.
+func (d *decided) stepsError(err error, to *expression.Listener) error {
+	if err == nil || unavailableNow(err) {
+		return err
+	}
+	if name, why := d.secret(d.run.out.Action.Steps.Uses, to); name != "" {
+		return fmt.Errorf("what the steps read of %s did not give what they need (not shown: %s)", name, why)
+	}
+	return err
 }
 
 // unavailableNow tells an error that says nothing about the content of a fact: it could not be read, or there was no time.

@@ -124,6 +124,10 @@ func (f fakeFacts) MayWrite(context.Context, *v1alpha1.Identity, bool, ...Query)
 	return false, nil
 }
 
+func (f fakeFacts) MayRead(context.Context, *v1alpha1.Identity, Query) (bool, error) {
+	return true, nil
+}
+
 func (f fakeFacts) Namespace(_ context.Context, name string) (map[string]any, error) {
 	return map[string]any{"name": name, "labels": f.labels, "annotations": map[string]any{}}, nil
 }

@@ -85,6 +85,9 @@ func (r *run) mayWrite(ctx context.Context, f *fact) (bool, error) {
 
 func (r *run) writable(f *fact, policy bool) error {
 	text := fmt.Sprintf("%s can be changed by you (%s), so %s cannot decide this.", f.query.String(), r.subject.Requester.Username, f.name)
+	if f.query.IsList() && f.query.Namespace == "" {
+		text = fmt.Sprintf("%s can be changed by whoever may write one anywhere, perhaps by you (%s), so %s cannot decide this.", f.query.String(), r.subject.Requester.Username, f.name)
+	}
 	switch {
 	case policy:
 		return errors.New(text + " A policy can rely only on what the requester cannot change.")

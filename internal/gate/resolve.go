@@ -52,9 +52,29 @@ func (r *run) requirement(ctx context.Context, stage *catalog.Stage, from *catal
 		*listOf(&out.Approvers, from.Approvers[i].Kind) = names
 	}
 	if who := emptiness(r.out.Snapshot, r.out.Action, &out.Approvers); who != "" {
+		if hidden := r.hidden(ctx, uses(from)); hidden != "" {
+			who = "what it takes from facts names nobody (" + hidden + ")"
+		}
 		return out, nobody(stage, who)
 	}
 	return out, nil
+}
+
+// uses tells which facts the approvers of a requirement are taken from.
+func uses(from *catalog.Requirement) func(string) bool {
+	return func(fact string) bool {
+		return slices.ContainsFunc(from.Approvers, func(list catalog.ApproverList) bool {
+			return slices.ContainsFunc(list.Names, func(name catalog.ApproverName) bool { return name.Uses(fact) })
+		})
+	}
+}
+
+// hidden says why what something gives is not shown to the requester: it rests on a fact that they may not read. Empty: it can be shown.
+func (r *run) hidden(ctx context.Context, uses func(string) bool) string {
+	if _, why := r.out.decided.secret(uses, r.out.decided.listener(ctx, true)); why != "" {
+		return "not shown: " + why
+	}
+	return ""
 }
 
 func (r *run) names(ctx context.Context, stage *catalog.Stage, list *catalog.ApproverList) ([]string, *Problem) {
@@ -65,10 +85,17 @@ func (r *run) names(ctx context.Context, stage *catalog.Stage, list *catalog.App
 		}
 		name, err := text.RenderString(ctx, r.out.Vars, r.budget)
 		if err != nil {
+			why := err.Error()
+			if hidden := r.hidden(ctx, text.Uses); hidden != "" && !unavailableNow(err) {
+				why = "that gives no name (" + hidden + ")"
+			}
 			return nil, &Problem{Reason: v1alpha1.ReasonIndeterminate, Message: fmt.Sprintf(
-				"cannot tell who must approve: stage %q asks for %s, and %v", stage.Ref.Name, text.Source, err)}
+				"cannot tell who must approve: stage %q asks for %s, and %s", stage.Ref.Name, text.Source, why)}
 		}
 		if errs := catalog.CheckApprover(list.Kind, name, field.NewPath(string(list.Kind))); len(errs) > 0 {
+			if hidden := r.hidden(ctx, text.Uses); hidden != "" {
+				return nil, nobody(stage, fmt.Sprintf("%s gives nobody's name (%s)", text.Source, hidden))
+			}
 			return nil, nobody(stage, fmt.Sprintf("%s gives %q: %s", text.Source, name, errs[0].Detail))
 		}
 		names = append(names, name)

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
@@ -62,11 +63,20 @@ func (g *Gate) Warnings(j *Judgement, s *Subject) []string {
 		warnings = append(warnings, fmt.Sprintf("it expires %s if nobody decides. Follow: kubectl wait -n %s actionrequest/%s --for=condition=Finished --timeout=24h",
 			Time(soonestEnd(j, s), j.Now), s.Namespace, s.Name))
 	}
-	warnings = append(warnings, g.reviewWarnings(j, &s.Requester)...)
+	warnings = append(append(warnings, notReady(j)...), g.reviewWarnings(j, &s.Requester)...)
 	for i := range warnings {
 		warnings[i] = Cut(warnings[i], maxWarning)
 	}
 	return warnings
+}
+
+// notReady says that the Action is known not to run as things are.
+func notReady(j *Judgement) []string {
+	ready := meta.FindStatusCondition(j.Action.Object.Status.Conditions, v1alpha1.ConditionReady)
+	if ready == nil || ready.Status != metav1.ConditionFalse {
+		return nil
+	}
+	return []string{fmt.Sprintf("Action %s is not ready, so this will hardly run: %s", j.Action.Ref(), ready.Message)}
 }
 
 // soonestEnd is when a request ends if nobody decides anything: with the first stage that times out, or by itself.

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/catalog"
 	"github.com/signoff-dev/signoff/internal/identity"
 	"github.com/signoff-dev/signoff/internal/quorum"
 )
@@ -29,6 +30,7 @@ func (g *Gate) Eligible(ctx context.Context, j *Judgement, stage string, require
 	if ok, why := g.rules.MayVote(voter); !ok {
 		return refuse(v1alpha1.ReasonNotAnApprover, "you cannot approve: "+why+".\n  "+g.eligibleNow(j, requirements, requester))
 	}
+	voter = InPerson(voter)
 	same, err := g.rules.SamePerson(ctx, requester, voter)
 	if err != nil {
 		return refuse(v1alpha1.ReasonIndeterminate, fmt.Sprintf("cannot tell whether you are the requester: %v", err))
@@ -54,6 +56,14 @@ func (g *Gate) Eligible(ctx context.Context, j *Judgement, stage string, require
 			voter.Username, stage, j.Action.Object.Name, Needed(requirements), g.eligibleNow(j, requirements, requester)))
 	}
 	return out
+}
+
+// InPerson leaves out the groups that Kubernetes puts logins into, whether they are people or not: nobody approves because of one, by whichever
+// Role, Team or stage that names it.
+func InPerson(voter *v1alpha1.Identity) *v1alpha1.Identity {
+	person := *voter
+	person.Groups = slices.DeleteFunc(slices.Clone(voter.Groups), catalog.IsSystem)
+	return &person
 }
 
 func (g *Gate) selfApproval(j *Judgement, requirements []v1alpha1.Requirement, requester, voter *v1alpha1.Identity) string {

@@ -34,12 +34,12 @@ func indexTeams(objects map[string]*v1alpha1.Team) teamIndex {
 		if team.Spec.Parent != "" {
 			index.below[team.Spec.Parent] = append(index.below[team.Spec.Parent], name)
 		}
-		index.leads[name] = subjectsIn(team.Spec.Leads)
+		index.leads[name] = peopleIn(team.Spec.Leads)
 		for _, lead := range index.leads[name] {
 			index.ledBy[lead] = append(index.ledBy[lead], name)
 		}
 		above := index.andAbove(name)
-		for _, member := range append(subjectsIn(team.Spec.Members), index.leads[name]...) {
+		for _, member := range append(peopleIn(team.Spec.Members), index.leads[name]...) {
 			index.bySubject[member] = append(index.bySubject[member], above...)
 		}
 	}
@@ -51,6 +51,11 @@ func indexTeams(objects map[string]*v1alpha1.Team) teamIndex {
 		slices.Sort(below)
 	}
 	return index
+}
+
+// peopleIn are the subjects that count in a Team: whoever wrote it and however, a system group is in none.
+func peopleIn(s *v1alpha1.Subjects) []subject {
+	return slices.DeleteFunc(subjectsIn(s), func(have subject) bool { return have.kind == 'g' && catalog.IsSystem(have.name) })
 }
 
 // andAbove gives a Team and every Team above it. It ends although the Teams may form a circle.
@@ -90,6 +95,8 @@ func (s *Snapshot) CheckTeam(o *v1alpha1.Team) field.ErrorList {
 	spec := field.NewPath("spec")
 	errs := catalog.CheckSubjects(o.Spec.Members, spec.Child("members"))
 	errs = append(errs, catalog.CheckSubjects(o.Spec.Leads, spec.Child("leads"))...)
+	errs = append(errs, catalog.CheckTeamGroups(o.Spec.Members, spec.Child("members"))...)
+	errs = append(errs, catalog.CheckTeamGroups(o.Spec.Leads, spec.Child("leads"))...)
 	if o.Spec.Contact != nil {
 		errs = append(errs, catalog.CheckName(spec.Child("contact", "text"), o.Spec.Contact.Text)...)
 	}
@@ -193,7 +200,9 @@ func (t *teamIndex) collect(name string, seen, users, groups map[string]bool) {
 			users[user] = true
 		}
 		for _, group := range subjects.Groups {
-			groups[group] = true
+			if !catalog.IsSystem(group) {
+				groups[group] = true
+			}
 		}
 	}
 	for _, below := range t.below[name] {

@@ -58,8 +58,8 @@ func (m *mirror) Resource(_, _ string, ref *v1alpha1.ObjectReference) (dynamic.R
 }
 
 // ResourceOf implements facts.Clients.
-func (m *mirror) ResourceOf(*v1alpha1.ObjectReference) (schema.GroupResource, error) {
-	return schema.GroupResource{Resource: "configmaps"}, nil
+func (m *mirror) ResourceOf(*v1alpha1.ObjectReference) (schema.GroupResource, bool, error) {
+	return schema.GroupResource{Resource: "configmaps"}, true, nil
 }
 
 // mirrored is the objects of one kind in one namespace.

@@ -31,10 +31,10 @@ func TestReviewIsOverdue(t *testing.T) {
 	}
 	r := reaches(t, ask(t, "frozen", func(s *v1alpha1.ActionRequestSpec) { s.BreakGlass = &v1alpha1.BreakGlass{Reason: "fire"} }), v1alpha1.PhaseSucceeded)
 	open := approval(t, r, v1alpha1.ApprovalOpen)
-	step(t, 4*time.Minute + 50*time.Second)
+	step(t, 4*time.Minute+50*time.Second)
 	stays(t, r, v1alpha1.PhaseSucceeded)
 	reviewed(t, r, v1alpha1.ReasonAwaitingReview)
-	step(t, 11 * time.Second)
+	step(t, 11*time.Second)
 	reviewed(t, r, v1alpha1.ReasonReviewOverdue)
 	approval(t, r, v1alpha1.ApprovalExpired)
 	if err := approve(t, users.Bob, open); err == nil || !strings.Contains(err.Error(), `stage "review" is closed`) {

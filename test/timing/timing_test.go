@@ -228,9 +228,9 @@ func approve(t *testing.T, who env.Person, a *v1alpha1.Approval) error {
 func TestStageExpires(t *testing.T) {
 	r := reaches(t, ask(t, "one-hour", nil), v1alpha1.PhaseAwaitingApproval)
 	open := approval(t, r, v1alpha1.ApprovalOpen)
-	step(t, 50 * time.Minute)
+	step(t, 50*time.Minute)
 	stays(t, r, v1alpha1.PhaseAwaitingApproval)
-	step(t, 11 * time.Minute)
+	step(t, 11*time.Minute)
 	reaches(t, r, v1alpha1.PhaseExpired)
 	approval(t, r, v1alpha1.ApprovalExpired)
 	if err := approve(t, users.Bob, open); err == nil || !strings.Contains(err.Error(), "Nothing more can be decided here") {
@@ -240,7 +240,7 @@ func TestStageExpires(t *testing.T) {
 
 func TestRequestExpires(t *testing.T) {
 	r := reaches(t, ask(t, "two-hours", nil), v1alpha1.PhaseAwaitingApproval)
-	step(t, 121 * time.Minute)
+	step(t, 121*time.Minute)
 	reaches(t, r, v1alpha1.PhaseExpired)
 }
 
@@ -251,7 +251,7 @@ func TestNotBefore(t *testing.T) {
 	if !strings.HasPrefix(held.Status.WaitingFor, "notBefore ") {
 		t.Errorf("waitingFor: %q", held.Status.WaitingFor)
 	}
-	step(t, 31 * time.Minute)
+	step(t, 31*time.Minute)
 	reaches(t, r, v1alpha1.PhaseSucceeded)
 }
 
@@ -293,7 +293,7 @@ func TestApprovalIsValidFor(t *testing.T) {
 		t.Fatal(err)
 	}
 	reaches(t, r, v1alpha1.PhaseHeld)
-	step(t, 61 * time.Minute)
+	step(t, 61*time.Minute)
 	reaches(t, r, v1alpha1.PhaseAwaitingApproval)
 	if approval(t, r, v1alpha1.ApprovalSuperseded).Name != first.Name {
 		t.Error("the approval that is too old must be superseded")

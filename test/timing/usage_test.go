@@ -12,9 +12,9 @@ import (
 // TestBudgetComesBack plays a budget of two an hour: what is over it waits for a person, and runs by itself at the second at which the first
 // execution no longer counts, and not before. The next one waits on, until the second no longer counts.
 func TestBudgetComesBack(t *testing.T) {
-	moveTo(t, clock.Now().Truncate(time.Second).Add(time.Second + 300*time.Millisecond))
+	moveTo(t, clock.Now().Truncate(time.Second).Add(time.Second+300*time.Millisecond))
 	first := reaches(t, ask(t, "two-an-hour", nil), v1alpha1.PhaseSucceeded)
-	step(t, 10 * time.Minute)
+	step(t, 10*time.Minute)
 	reaches(t, ask(t, "two-an-hour", nil), v1alpha1.PhaseSucceeded)
 	third := reaches(t, ask(t, "two-an-hour", nil), v1alpha1.PhaseAwaitingApproval)
 	next := third.Status.Verdict.NextChange
@@ -30,7 +30,7 @@ func TestBudgetComesBack(t *testing.T) {
 	if waiting := phases(t, third, fourth, v1alpha1.PhaseAwaitingApproval); waiting != 1 {
 		t.Fatalf("the other waits on: %d wait", waiting)
 	}
-	step(t, 10 * time.Minute)
+	step(t, 10*time.Minute)
 	reaches(t, third, v1alpha1.PhaseSucceeded)
 	reaches(t, fourth, v1alpha1.PhaseSucceeded)
 }
