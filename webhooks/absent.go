@@ -179,14 +179,19 @@ func (w *governing) nowhere(ctx context.Context, policy *catalog.Policy) []strin
 	if from := match.RequestNamespaces; from != nil && !slices.ContainsFunc(from.Names, there) {
 		warnings = append(warnings, "this policy is about requests from namespaces that are not there: check spec.match.requestNamespaces.names")
 	}
-	selects := func(m catalog.ObjectMatch) bool {
-		// What has no namespace is selected by neither.
-		return m.In("") && m.Namespace == nil || slices.ContainsFunc(list.Items, func(n corev1.Namespace) bool {
-			return m.In(n.Name) && (m.Namespace == nil || m.Namespace.Matches(labels.Set(n.Labels)))
-		})
-	}
-	if len(policy.Objects) > 0 && !slices.ContainsFunc(policy.Objects, selects) {
+	somewhere := func(m catalog.ObjectMatch) bool { return isSomewhere(&m, list.Items) }
+	if len(policy.Objects) > 0 && !slices.ContainsFunc(policy.Objects, somewhere) {
 		warnings = append(warnings, "this policy is about objects in namespaces that are not there: check namespaces and namespaceSelector in spec.match.objects")
 	}
 	return warnings
+}
+
+// isSomewhere tells whether objects can be selected in one of the namespaces, or outside of all.
+func isSomewhere(m *catalog.ObjectMatch, namespaces []corev1.Namespace) bool {
+	if m.In("") && m.Namespace == nil {
+		return true
+	}
+	return slices.ContainsFunc(namespaces, func(n corev1.Namespace) bool {
+		return m.In(n.Name) && (m.Namespace == nil || m.Namespace.Matches(labels.Set(n.Labels)))
+	})
 }
