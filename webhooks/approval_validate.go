@@ -125,7 +125,8 @@ func addedVote(next, old *v1alpha1.Approval, caller *v1alpha1.Identity, now time
 func decided(old *v1alpha1.Approval, now time.Time) *admission.Response {
 	state := old.Status.State
 	if state == v1alpha1.ApprovalOpen || state == "" {
-		if now.Before(old.Spec.ExpiresAt.Time) {
+		// A review that is overdue must still be done.
+		if old.Spec.Review || now.Before(old.Spec.ExpiresAt.Time) {
 			return nil
 		}
 		return ptr(forbidden(v1alpha1.ReasonAlreadyDecided, fmt.Sprintf("stage %q expired %s. Nothing more can be decided here.%s",
@@ -138,8 +139,11 @@ func decided(old *v1alpha1.Approval, now time.Time) *admission.Response {
 	return ptr(forbidden(v1alpha1.ReasonAlreadyDecided, fmt.Sprintf("stage %q is closed: %s. Nothing more can be decided here.%s", old.Spec.Stage.Name, strings.TrimSuffix(what, "."), askAgain(old))))
 }
 
-// askAgain is what the requester of something that was not approved can do. What is reviewed has run.
+// askAgain is what can be done about something that was not approved. What is reviewed has run; what was replaced has a successor, or needs none.
 func askAgain(approval *v1alpha1.Approval) string {
+	if approval.Status.State == v1alpha1.ApprovalSuperseded {
+		return fmt.Sprintf(" See what is to be decided now: kubectl get approvals -n %s", approval.Namespace)
+	}
 	if approval.Spec.Review {
 		return ""
 	}

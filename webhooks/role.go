@@ -69,11 +69,6 @@ func changeOf(snap *snapshot.Snapshot, role *catalog.Role, old *v1alpha1.Role) *
 	if len(change.errs) == 0 {
 		change.errs = heirErrors(snap, role, family)
 	}
-	for _, permission := range lineage.Permissions() {
-		if permission.Role.Object.Name != role.Object.Name {
-			change.errs = append(change.errs, catalog.SystemApprovers(role.Object, permission, field.NewPath("spec", "members", "groups"))...)
-		}
-	}
 	had, missed := formerly(snap, old)
 	change.grants = catalog.GrantsOf(lineage.Permissions())
 	if len(added(&old.Spec.Members, &role.Object.Spec.Members)) > 0 {

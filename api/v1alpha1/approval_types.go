@@ -252,7 +252,7 @@ const (
 	ApprovalApproved ApprovalState = "Approved"
 	// ApprovalDenied means that an approver said no.
 	ApprovalDenied ApprovalState = "Denied"
-	// ApprovalExpired means that time ran out. A review that is Expired is overdue.
+	// ApprovalExpired means that time ran out. A review never expires: one that is overdue stays Open.
 	ApprovalExpired ApprovalState = "Expired"
 	// ApprovalSuperseded means that the request ended, or that something else is now to be agreed to.
 	ApprovalSuperseded ApprovalState = "Superseded"

@@ -327,10 +327,15 @@ func (s *scope) supersede(ctx context.Context, current []*stageState) error {
 	for i := range list {
 		old := &list[i]
 		// A stage that is not required at the moment keeps its Approval, as long as that is about the same thing.
-		if required[old.Name] != nil || old.Spec.Digest == s.plan.digest && !replaced(old, current) {
+		defined := old.Spec.Review || s.judgement.Defines(old.Spec.Stage)
+		if required[old.Name] != nil || old.Spec.Digest == s.plan.digest && !replaced(old, current) && defined {
 			continue
 		}
-		if err := s.writeState(ctx, old.DeepCopy(), v1alpha1.ApprovalSuperseded, changes(old, s.plan)); client.IgnoreNotFound(err) != nil {
+		why := changes(old, s.plan)
+		if !defined {
+			why = []string{fmt.Sprintf("Nothing defines stage %s any more.", old.Spec.Stage.ID())}
+		}
+		if err := s.writeState(ctx, old.DeepCopy(), v1alpha1.ApprovalSuperseded, why); client.IgnoreNotFound(err) != nil {
 			return err
 		}
 	}

@@ -158,7 +158,7 @@ func (r *Reviewer) SetupWithManager(mgr ctrl.Manager) error {
 		Complete(r)
 }
 
-// Reconcile counts the votes of one review, and closes it once it is decided or overdue.
+// Reconcile counts the votes of one review, and closes it once it is decided.
 func (r *Reviewer) Reconcile(ctx context.Context, key ctrl.Request) (ctrl.Result, error) {
 	review := &v1alpha1.Approval{}
 	if err := r.Client.Get(ctx, key.NamespacedName, review); err != nil {
@@ -208,13 +208,33 @@ func (s *scope) review(ctx context.Context, review *v1alpha1.Approval) (time.Dur
 	case stage.result.State == v1alpha1.ApprovalApproved:
 		return 0, s.reviewed(ctx, stage, v1alpha1.ReasonReviewed, decidedLines(stage))
 	case !s.now.Before(review.Spec.ExpiresAt.Time):
-		return 0, s.reviewed(ctx, stage, v1alpha1.ReasonReviewOverdue, []string{"Overdue: nobody reviewed it in time."})
+		if err := s.overdue(ctx, review); err != nil {
+			return 0, err
+		}
 	}
 	if err := s.showReview(ctx, stage); err != nil {
 		return 0, err
 	}
 	s.at(review.Spec.ExpiresAt.Time)
+	if s.wake.IsZero() {
+		return 0, nil
+	}
 	return max(s.wake.Sub(s.now), time.Millisecond), nil
+}
+
+// overdue says that nobody reviewed in time. The review stays open: it must still be done, and until then its request stays.
+func (s *scope) overdue(ctx context.Context, review *v1alpha1.Approval) error {
+	if known := meta.FindStatusCondition(s.request.Status.Conditions, v1alpha1.ConditionReviewed); known != nil && known.Reason == v1alpha1.ReasonReviewOverdue {
+		return nil
+	}
+	message := fmt.Sprintf("Review of the emergency: overdue since %s, nobody did it in time. It can still be done, and must be: see kubectl describe approval -n %s %s",
+		review.Spec.Expires, review.Namespace, review.Name)
+	s.condition(v1alpha1.ConditionReviewed, false, v1alpha1.ReasonReviewOverdue, message)
+	if err := s.store(ctx); err != nil {
+		return err
+	}
+	s.event(s.request, v1alpha1.ReasonReviewOverdue, message)
+	return nil
 }
 
 // showReview shows on a finished request, if nothing did before, that a review is open, and on the review who is missing.
@@ -234,10 +254,10 @@ func (s *scope) showReview(ctx context.Context, stage *stageState) error {
 // reviewed closes a review and shows it on the request. The request comes first: once the review is closed, nobody looks again. Where a
 // vote comes in between, the review is not closed, and both are written anew.
 func (s *scope) reviewed(ctx context.Context, stage *stageState, reason string, decided []string) error {
-	state := map[string]v1alpha1.ApprovalState{
-		v1alpha1.ReasonReviewed: v1alpha1.ApprovalApproved, v1alpha1.ReasonReviewDenied: v1alpha1.ApprovalDenied,
-		v1alpha1.ReasonReviewOverdue: v1alpha1.ApprovalExpired,
-	}[reason]
+	state := v1alpha1.ApprovalApproved
+	if reason == v1alpha1.ReasonReviewDenied {
+		state = v1alpha1.ApprovalDenied
+	}
 	message := "Review of the emergency: " + strings.Join(decided, " ")
 	s.condition(v1alpha1.ConditionReviewed, state == v1alpha1.ApprovalApproved, reason, message)
 	if err := s.store(ctx); err != nil {

@@ -29,7 +29,7 @@ func CompileRole(object *v1alpha1.Role) (*Role, field.ErrorList) {
 		permission.Role = out
 		out.Permissions = append(out.Permissions, permission)
 		errs = append(errs, e...)
-		errs = append(errs, SystemApprovers(object, permission, spec.Child("members", "groups"))...)
+		errs = append(errs, systemApprovers(object, permission, spec.Child("members", "groups"))...)
 	}
 	if len(errs) > 0 {
 		return nil, errs
@@ -60,9 +60,8 @@ func compilePermission(p *v1alpha1.Permission, compiler *expression.Compiler, pa
 	return out, errs
 }
 
-// SystemApprovers refuses a Role that would let whole classes of logins approve, ServiceAccounts among them, by a permission of its own or one that
-// it inherits.
-func SystemApprovers(object *v1alpha1.Role, p *Permission, path *field.Path) field.ErrorList {
+// systemApprovers refuses a Role that would let whole classes of logins approve, ServiceAccounts among them.
+func systemApprovers(object *v1alpha1.Role, p *Permission, path *field.Path) field.ErrorList {
 	if !slices.Contains(p.Verbs, v1alpha1.VerbApprove) {
 		return nil
 	}

@@ -202,3 +202,15 @@ func rolesOf(s *snapshot.Snapshot, action *catalog.Action, names []string) []*ca
 	}
 	return roles
 }
+
+// Defines tells whether there is a stage, demanded or not.
+func (j *Judgement) Defines(stage v1alpha1.StageReference) bool {
+	if stage.Policy == "" {
+		return j.Action.Stages[stage.Name] != nil
+	}
+	return slices.ContainsFunc(j.Snapshot.AllPolicies(), func(e snapshot.PolicyEntry) bool {
+		return e.Policy.Object.Name == stage.Policy && (e.Err != nil || slices.ContainsFunc(e.Policy.Object.Spec.Stages, func(s v1alpha1.Stage) bool {
+			return s.Name == stage.Name
+		}))
+	})
+}

@@ -138,7 +138,7 @@ func (p *Vote) On(ap *Approval) error {
 		return errors.New("it was given on another digest")
 	case issued.Before(time.UnixMilli(ap.OpenedAt).Add(-MaxSkew)):
 		return errors.New("it was given before the Approval was opened")
-	case !issued.Before(time.UnixMilli(ap.ClosesAt)):
+	case !ap.Review && !issued.Before(time.UnixMilli(ap.ClosesAt)):
 		return errors.New("it was given after the Approval closed")
 	}
 	return nil

@@ -2,6 +2,7 @@ package snapshot
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -198,5 +199,19 @@ func BenchmarkPermissions(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// TestSystemGroupsAreInNoTeam reads a Team that was stored before system groups were refused in it, or without the webhook.
+func TestSystemGroupsAreInNoTeam(t *testing.T) {
+	snapshot := of(&v1alpha1.Team{ObjectMeta: metav1.ObjectMeta{Name: "all"}, Spec: v1alpha1.TeamSpec{
+		Members: &v1alpha1.Subjects{Groups: []string{"system:authenticated", "people"}}, Leads: &v1alpha1.Subjects{Groups: []string{"system:masters"}},
+	}})
+	anybody := &v1alpha1.Identity{Username: "x", Groups: []string{"system:authenticated", "system:masters"}}
+	if teams := snapshot.TeamsOf(anybody); len(teams) > 0 || snapshot.Leads(anybody, "all") {
+		t.Errorf("whoever logs in is in no Team by that: got %v", teams)
+	}
+	if groups := snapshot.GroupsOf(&v1alpha1.Subjects{Teams: []string{"all"}}); !slices.Equal(groups, []string{"people"}) {
+		t.Errorf("only groups of people are in a Team: got %v", groups)
 	}
 }
