@@ -327,17 +327,27 @@ func (s *scope) supersede(ctx context.Context, current []*stageState) error {
 	for i := range list {
 		old := &list[i]
 		// A stage that is not required at the moment keeps its Approval, as long as that is about the same thing.
-		defined := old.Spec.Review || s.judgement.Defines(old.Spec.Stage)
-		if required[old.Name] != nil || old.Spec.Digest == s.plan.digest && !replaced(old, current) && defined {
+		if required[old.Name] != nil {
 			continue
 		}
-		why := changes(old, s.plan)
-		if !defined {
-			why = []string{fmt.Sprintf("Nothing defines stage %s any more.", old.Spec.Stage.ID())}
+		why := s.outdated(old, current)
+		if why == nil {
+			continue
 		}
 		if err := s.writeState(ctx, old.DeepCopy(), v1alpha1.ApprovalSuperseded, why); client.IgnoreNotFound(err) != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// outdated says why an Approval of a stage that is not required at the moment is about something else by now. Nil: it is not.
+func (s *scope) outdated(old *v1alpha1.Approval, current []*stageState) []string {
+	switch {
+	case old.Spec.Digest != s.plan.digest || replaced(old, current):
+		return changes(old, s.plan)
+	case !old.Spec.Review && !s.judgement.Defines(old.Spec.Stage):
+		return []string{fmt.Sprintf("Nothing defines stage %s any more.", old.Spec.Stage.ID())}
 	}
 	return nil
 }
