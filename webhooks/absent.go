@@ -7,6 +7,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/labels"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/calendar"
@@ -169,7 +170,7 @@ func (w *governing) nowhere(ctx context.Context, policy *catalog.Policy) []strin
 		return nil
 	}
 	list := &corev1.NamespaceList{}
-	if err := w.Namespaces.List(ctx, list); err != nil {
+	if err := w.Namespaces.List(ctx, list, client.UnsafeDisableDeepCopy); err != nil {
 		return nil
 	}
 	var warnings []string

@@ -47,11 +47,8 @@ func (w *actionRequests) create(ctx context.Context, req *admission.Request, req
 		!slices.Contains(request.Finalizers, v1alpha1.RequestFinalizer) {
 		return forbidden(v1alpha1.ReasonNotStamped, "the request was not stamped by Signoff, or another webhook changed the stamp. Nothing was stored.")
 	}
-	if blank := blankReasons(&request.Spec); len(blank) > 0 {
-		return invalid(req, request.Name, blank)
-	}
 	now, errs := w.time(req, request)
-	if errs = append(append(errs, gate.CheckTimes(&request.Spec, now)...), tooManyLabels(request.Labels, nil)...); len(errs) > 0 {
+	if errs = slices.Concat(errs, blankReasons(&request.Spec), gate.CheckTimes(&request.Spec, now), tooManyLabels(request.Labels, nil)); len(errs) > 0 {
 		return invalid(req, request.Name, errs)
 	}
 	subject := gate.SubjectOf(request)

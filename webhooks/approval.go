@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"unicode"
 
@@ -19,6 +18,7 @@ import (
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/digest"
 	"github.com/signoff-dev/signoff/internal/gate"
+	"github.com/signoff-dev/signoff/internal/visible"
 )
 
 // lastApplied is where kubectl apply keeps what it sent. Kept on an Approval, it would vote again and again.
@@ -70,11 +70,10 @@ func unseen(r rune) bool { return unicode.IsSpace(r) || !unicode.IsGraphic(r) }
 
 // printable escapes what cannot be shown, such as control characters and marks that turn the direction of writing.
 func printable(text string) string {
-	if !strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsGraphic(r) }) {
+	if !visible.Hides(text) {
 		return text
 	}
-	escaped := strconv.QuoteToGraphic(text)
-	return gate.Cut(escaped[1:len(escaped)-1], maxComment)
+	return gate.Cut(visible.Inside(text), maxComment)
 }
 
 // onlyVote refuses a write that votes and changes something else as well, and a vote on something that was not looked at.

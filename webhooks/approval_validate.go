@@ -240,8 +240,7 @@ func (w *approvals) keptBack(ctx context.Context, approval *v1alpha1.Approval, n
 	judgement := w.Gate.Judge(ctx, gate.SubjectOf(request), now)
 	switch {
 	case judgement.Problem != nil:
-		why, _, _ := strings.Cut(judgement.Problem.Message, "\n")
-		return " The request stays held: " + why + "."
+		return " The request stays held: " + judgement.Problem.Short() + "."
 	case len(judgement.Verdict.By(v1alpha1.EffectHold)) > 0:
 		return " The request stays held by " + gate.HeldBy(judgement, true) + "; it starts by itself."
 	}

@@ -25,6 +25,7 @@ import (
 	"github.com/signoff-dev/signoff/internal/catalog"
 	"github.com/signoff-dev/signoff/internal/gate"
 	"github.com/signoff-dev/signoff/internal/quorum"
+	"github.com/signoff-dev/signoff/internal/visible"
 )
 
 // openReview opens the review of an emergency. It comes before the claim, so that nothing is executed without one.
@@ -86,7 +87,7 @@ func (s *scope) createReview(ctx context.Context, name string) (*v1alpha1.Approv
 	}
 	s.event(review, v1alpha1.ReasonAwaitingReview, "Needs "+review.Spec.Needs+". Due "+review.Spec.Expires+".")
 	s.event(s.request, v1alpha1.ReasonBreakGlass, fmt.Sprintf("%s broke the glass and passed %s: %s. %s",
-		plain(s.request.Spec.Requester.Username), gate.Passed(s.judgement), quote(s.request.Spec.BreakGlass.Reason, maxReason), awaitingReview(review)))
+		visible.Inside(s.request.Spec.Requester.Username), gate.Passed(s.judgement), quote(s.request.Spec.BreakGlass.Reason, maxReason), awaitingReview(review)))
 	return review, nil
 }
 
@@ -107,7 +108,7 @@ func (s *scope) newReview(name string) *v1alpha1.Approval {
 
 // reviewSummary is what a reviewer must read.
 func (s *scope) reviewSummary(a *v1alpha1.Approval) []string {
-	action, who := s.judgement.Action.Object, plain(a.Spec.Requester.Username)
+	action, who := s.judgement.Action.Object, visible.Inside(a.Spec.Requester.Username)
 	lines := []string{
 		fmt.Sprintf("%s broke the glass to run %q (%s). It ran at once; this is the review afterwards.", who, action.Spec.Title, a.Spec.ActionRef),
 		"inputs: " + inputsLine(s.judgement.Inputs),
@@ -203,10 +204,8 @@ func (s *scope) review(ctx context.Context, review *v1alpha1.Approval) (time.Dur
 		stage.result = quorum.Count(gate.Demands(review.Spec.Requirements), votes)
 	}
 	switch {
-	case stage.result.State == v1alpha1.ApprovalDenied:
-		return 0, s.reviewed(ctx, stage, v1alpha1.ReasonReviewDenied, decidedLines(stage))
-	case stage.result.State == v1alpha1.ApprovalApproved:
-		return 0, s.reviewed(ctx, stage, v1alpha1.ReasonReviewed, decidedLines(stage))
+	case stage.result.State != v1alpha1.ApprovalOpen:
+		return 0, s.reviewed(ctx, stage)
 	case !s.now.Before(review.Spec.ExpiresAt.Time):
 		if err := s.overdue(ctx, review); err != nil {
 			return 0, err
@@ -216,10 +215,7 @@ func (s *scope) review(ctx context.Context, review *v1alpha1.Approval) (time.Dur
 		return 0, err
 	}
 	s.at(review.Spec.ExpiresAt.Time)
-	if s.wake.IsZero() {
-		return 0, nil
-	}
-	return max(s.wake.Sub(s.now), time.Millisecond), nil
+	return s.wait(), nil
 }
 
 // overdue says that nobody reviewed in time. The review stays open: it must still be done, and until then its request stays.
@@ -253,10 +249,10 @@ func (s *scope) showReview(ctx context.Context, stage *stageState) error {
 
 // reviewed closes a review and shows it on the request. The request comes first: once the review is closed, nobody looks again. Where a
 // vote comes in between, the review is not closed, and both are written anew.
-func (s *scope) reviewed(ctx context.Context, stage *stageState, reason string, decided []string) error {
-	state := v1alpha1.ApprovalApproved
-	if reason == v1alpha1.ReasonReviewDenied {
-		state = v1alpha1.ApprovalDenied
+func (s *scope) reviewed(ctx context.Context, stage *stageState) error {
+	state, reason, decided := stage.result.State, v1alpha1.ReasonReviewed, decidedLines(stage)
+	if state == v1alpha1.ApprovalDenied {
+		reason = v1alpha1.ReasonReviewDenied
 	}
 	message := "Review of the emergency: " + strings.Join(decided, " ")
 	s.condition(v1alpha1.ConditionReviewed, state == v1alpha1.ApprovalApproved, reason, message)

@@ -16,6 +16,7 @@ import (
 	"github.com/signoff-dev/signoff/internal/decision"
 	"github.com/signoff-dev/signoff/internal/gate"
 	"github.com/signoff-dev/signoff/internal/metrics"
+	"github.com/signoff-dev/signoff/internal/visible"
 )
 
 // scope is one reconciliation of one request.
@@ -47,10 +48,18 @@ func (s *scope) run(ctx context.Context) (time.Duration, error) {
 	if err != nil {
 		return 0, err
 	}
-	if s.wake.IsZero() || s.request.Status.Outcome != "" {
+	if s.request.Status.Outcome != "" {
 		return 0, nil
 	}
-	return max(s.wake.Sub(s.Clock.Now()), time.Millisecond), nil
+	return s.wait(), nil
+}
+
+// wait is after which time to look again. Zero: an event will come.
+func (s *scope) wait() time.Duration {
+	if s.wake.IsZero() {
+		return 0
+	}
+	return max(s.wake.Sub(s.Clock.Now()), time.Millisecond)
 }
 
 func (s *scope) next(ctx context.Context) error {
@@ -194,7 +203,7 @@ func (s *scope) stopText() string {
 	}
 	by := "somebody"
 	if cancellation.By != nil {
-		by = plain(cancellation.By.Username)
+		by = visible.Inside(cancellation.By.Username)
 	}
 	return fmt.Sprintf("Cancelled by %s: %s.", by, quote(cancellation.Reason, 200))
 }

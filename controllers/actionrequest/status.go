@@ -76,22 +76,13 @@ func (s *scope) hold(ctx context.Context, problem *gate.Problem) error {
 	if problem.Reason == v1alpha1.ReasonDeniedByRule || problem.Reason == v1alpha1.ReasonNotAuthorized {
 		phase = v1alpha1.PhaseHeld
 	}
-	s.waiting(phase, problem.Reason, problem.Message, gate.Cut(firstWords(problem.Message), maxFailure))
+	s.waiting(phase, problem.Reason, problem.Message, gate.Cut(problem.Short(), maxFailure))
 	s.condition(v1alpha1.ConditionAuthorized, false, problem.Reason, problem.Message)
 	s.showVerdict(ctx)
 	if problem.Transient || s.judgement.Volatile {
 		s.lookAgain()
 	}
 	return s.store(ctx)
-}
-
-// firstWords is the first line of a message that says something: one that ends with a colon only announces the next.
-func firstWords(message string) string {
-	first, rest, _ := strings.Cut(message, "\n")
-	if strings.HasSuffix(first, ":") && rest != "" {
-		first, _, _ = strings.Cut(rest, "\n")
-	}
-	return strings.TrimSpace(first)
 }
 
 // lookAgain makes a request that rests on facts be judged again although nothing wakes it: after a pause that grows with its

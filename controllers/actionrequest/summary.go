@@ -9,7 +9,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
 
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -49,16 +48,6 @@ func quote(text string, length int) string {
 	return `"` + gate.Cut(escaped[1:len(escaped)-1], 2*length) + `"`
 }
 
-// plain shows a text as it is where all of it can be shown, and escaped where not, so that no control character or the like
-// reaches a terminal.
-func plain(text string) string {
-	if strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsGraphic(r) }) {
-		escaped := strconv.QuoteToGraphic(text)
-		return escaped[1 : len(escaped)-1]
-	}
-	return text
-}
-
 // bounded cuts lines to what the API stores.
 func bounded(lines []string, most, length int) []string {
 	if len(lines) > most {
@@ -89,7 +78,7 @@ func (s *scope) newApproval(stage *stageState, name string) *v1alpha1.Approval {
 		Spec: v1alpha1.ApprovalSpec{
 			RequestRef: v1alpha1.RequestReference{Name: request.Name, UID: request.UID},
 			ActionRef:  request.Spec.ActionRef, Stage: stage.Ref, Digest: s.plan.digest, Plan: s.plan.changes,
-			Requirements: stage.Requirements, Requester: *request.Spec.Requester, Reason: gate.Cut(plain(request.Spec.Reason), 4000),
+			Requirements: stage.Requirements, Requester: *request.Spec.Requester, Reason: gate.Cut(visible.Inside(request.Spec.Reason), 4000),
 			Needs: gate.Cut(gate.Needs(stage.Requirements, nil), 250), Expires: gate.Time(expires, s.now), ExpiresAt: metav1.NewTime(expires),
 			Votes: []v1alpha1.Vote{},
 		},
@@ -107,17 +96,17 @@ func (s *scope) newApproval(stage *stageState, name string) *v1alpha1.Approval {
 func (s *scope) approvalSummary(a *v1alpha1.Approval) []string {
 	action := s.judgement.Action.Object
 	lines := []string{
-		fmt.Sprintf("%s asks to run %q (%s).", plain(a.Spec.Requester.Username), action.Spec.Title, a.Spec.ActionRef),
+		fmt.Sprintf("%s asks to run %q (%s).", visible.Inside(a.Spec.Requester.Username), action.Spec.Title, a.Spec.ActionRef),
 		"inputs: " + inputsLine(s.judgement.Inputs),
 	}
 	if a.Spec.Reason != "" {
-		lines = append(lines, fmt.Sprintf("%s wrote: %s", plain(a.Spec.Requester.Username), quote(s.request.Spec.Reason, maxReason)))
+		lines = append(lines, fmt.Sprintf("%s wrote: %s", visible.Inside(a.Spec.Requester.Username), quote(s.request.Spec.Reason, maxReason)))
 	}
 	lines = append(lines, "Why approval: "+s.whyText(a.Spec.Stage)+".")
 	lines = append(lines, s.trustLines()...)
 	lines = append(lines, fmt.Sprintf("It will, as %s/%s:", action.Namespace, action.Spec.Execution.ServiceAccountName))
 	lines = append(lines, planLines(a.Spec.Plan)...)
-	lines = append(lines, fmt.Sprintf("Who can approve: %s. Not %s.", s.Gate.Who(s.judgement, a.Spec.Requirements, &a.Spec.Requester), plain(a.Spec.Requester.Username)))
+	lines = append(lines, fmt.Sprintf("Who can approve: %s. Not %s.", s.Gate.Who(s.judgement, a.Spec.Requirements, &a.Spec.Requester), visible.Inside(a.Spec.Requester.Username)))
 	return bounded(append(lines, voteLines(a)...), maxApprovalSummary, maxLine)
 }
 
@@ -135,7 +124,7 @@ func (s *scope) trustLines() []string {
 	for i := range s.judgement.Facts {
 		if fact := &s.judgement.Facts[i]; fact.Trust == v1alpha1.TrustRequesterWritable {
 			lines = append(lines, fmt.Sprintf("This Action trusts %s (%s), which %s may be able to change.",
-				plain(fact.Object), fact.Name, plain(s.request.Spec.Requester.Username)))
+				visible.Inside(fact.Object), fact.Name, visible.Inside(s.request.Spec.Requester.Username)))
 		}
 	}
 	return lines
@@ -224,7 +213,7 @@ func planLines(changes []v1alpha1.PlannedChange) []string {
 // requestSummary tells the story of a request so far.
 func (s *scope) requestSummary(stages []*stageState) []string {
 	action := s.judgement.Action.Object
-	lines := []string{fmt.Sprintf("%s asks to run %q (%s).", plain(s.request.Spec.Requester.Username), action.Spec.Title, s.request.Spec.ActionRef)}
+	lines := []string{fmt.Sprintf("%s asks to run %q (%s).", visible.Inside(s.request.Spec.Requester.Username), action.Spec.Title, s.request.Spec.ActionRef)}
 	lines = append(lines, planLines(s.plan.changes)...)
 	for _, stage := range stages {
 		switch {

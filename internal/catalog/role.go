@@ -9,6 +9,7 @@ import (
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/expression"
+	"github.com/signoff-dev/signoff/internal/identity"
 )
 
 // AllActions stands in a Role's names for every Action in the namespace.
@@ -102,24 +103,21 @@ func literalName(path *field.Path, name string) field.ErrorList {
 	return errs
 }
 
-// CheckTeamGroups refuses groups of logins that are not people in a Team: whoever is in a Team may be an approver by it, and system groups never
-// approve. Snapshots leave such groups out of Teams all the same.
-func CheckTeamGroups(s *v1alpha1.Subjects, path *field.Path) field.ErrorList {
-	var errs field.ErrorList
+// CheckTeamSubjects is CheckSubjects for a Team, and refuses groups of logins that are not people: whoever is in a Team may be an approver by it, and
+// system groups never approve. Snapshots leave such groups out of Teams all the same.
+func CheckTeamSubjects(s *v1alpha1.Subjects, path *field.Path) field.ErrorList {
+	errs := CheckSubjects(s, path)
 	if s == nil {
-		return nil
+		return errs
 	}
 	for i, group := range s.Groups {
-		if IsSystem(group) {
+		if identity.IsSystem(group) {
 			errs = append(errs, field.Invalid(path.Child("groups").Index(i), group,
 				"a system group cannot be in a Team, because the members of a Team can approve: to let everybody ask, name the group in the members of a Role"))
 		}
 	}
 	return errs
 }
-
-// IsSystem tells the name of a user or a group that Kubernetes keeps for itself.
-func IsSystem(name string) bool { return strings.HasPrefix(name, "system:") }
 
 func blank(path *field.Path, name string) field.ErrorList {
 	if strings.TrimSpace(name) == name {

@@ -8,7 +8,9 @@ import (
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/expression"
+	"github.com/signoff-dev/signoff/internal/identity"
 	"github.com/signoff-dev/signoff/internal/template"
+	"github.com/signoff-dev/signoff/internal/visible"
 )
 
 // needs says which facts something reads.
@@ -102,11 +104,11 @@ func CheckApprover(kind ApproverKind, name string, path *field.Path) field.Error
 	switch {
 	case surrounded(name):
 		return field.ErrorList{field.Invalid(path, name, "must be a name without surrounding blanks")}
-	case hides(name):
+	case visible.Hides(name):
 		return CheckName(path, name)
-	case kind == ApproverGroups && IsSystem(name):
+	case kind == ApproverGroups && identity.IsSystem(name):
 		return field.ErrorList{field.Invalid(path, name, "system groups never approve: they hold identities that are not people; name a group of people")}
-	case kind == ApproverUsers && IsSystem(name):
+	case kind == ApproverUsers && identity.IsSystem(name):
 		return field.ErrorList{field.Invalid(path, name, "system identities never approve; a ServiceAccount belongs in serviceAccounts as namespace/name")}
 	case kind == ApproverServiceAccounts && strings.Count(name, "/") != 1:
 		return field.ErrorList{field.Invalid(path, name, "must be namespace/name")}

@@ -114,7 +114,7 @@ func voter(q *question, who *v1alpha1.Identity) (never, demand string) {
 	if account, ok := identity.ServiceAccount(who.Username); ok {
 		return "", fmt.Sprintf("the configuration of Signoff names %s in approvers.serviceAccounts", account)
 	}
-	if strings.HasPrefix(who.Username, "system:") {
+	if identity.IsSystem(who.Username) {
 		return who.Username + " is a system identity, and these never approve", ""
 	}
 	return "", ""

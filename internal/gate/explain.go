@@ -42,7 +42,7 @@ func (j *Judgement) Explain(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, deadline)
 	defer cancel()
-	to := j.decided.listener(ctx, false)
+	to := j.decided.run.listener(ctx, false)
 	j.Reasons = map[string]expression.Reasons{}
 	for _, rules := range [][]catalog.Rule{j.Verdict.Rules, j.Verdict.Overridden, j.Verdict.Idle} {
 		for i := range rules {
@@ -121,8 +121,8 @@ func (d *decided) vars(rule string) *expression.Vars {
 }
 
 // listener is the requester, who is told in person, or whoever reads the stored verdict.
-func (d *decided) listener(ctx context.Context, inPerson bool) *expression.Listener {
-	name, is, may := visible.Quoted(d.run.subject.Requester.Username), " is", " may"
+func (r *run) listener(ctx context.Context, inPerson bool) *expression.Listener {
+	name, is, may := visible.Quoted(r.subject.Requester.Username), " is", " may"
 	if inPerson {
 		name, is = "you", " are"
 	}
@@ -130,11 +130,11 @@ func (d *decided) listener(ctx context.Context, inPerson bool) *expression.Liste
 	return &expression.Listener{
 		Yes: itWouldApply, No: itWouldNotApply,
 		People: map[string]string{"requester": name + is},
-		Values: d.run.out.Action.InputValues,
+		Values: r.out.Action.InputValues,
 		Hide: func(variable string) string {
 			why, ok := known[variable]
 			if !ok {
-				why = d.hidden(ctx, variable, name+may)
+				why = r.unreadable(ctx, variable, name+may)
 				known[variable] = why
 			}
 			return why
@@ -142,11 +142,11 @@ func (d *decided) listener(ctx context.Context, inPerson bool) *expression.Liste
 	}
 }
 
-// hidden says why what was read is not shown. Values are shown only to who could read them without Signoff.
-func (d *decided) hidden(ctx context.Context, variable, who string) string {
-	rights, able := d.run.gate.facts.(Rights)
-	for i := range d.run.facts {
-		f := &d.run.facts[i]
+// unreadable says why what was read is not shown. Values are shown only to who could read them without Signoff.
+func (r *run) unreadable(ctx context.Context, variable, who string) string {
+	rights, able := r.gate.facts.(Rights)
+	for i := range r.facts {
+		f := &r.facts[i]
 		if f.name != variable || f.own {
 			continue
 		}
@@ -154,7 +154,7 @@ func (d *decided) hidden(ctx context.Context, variable, who string) string {
 		if !able {
 			return fmt.Sprintf("nobody can tell whether %s read %s", who, name)
 		}
-		may, err := rights.MayRead(ctx, &d.run.subject.Requester, f.query)
+		may, err := rights.MayRead(ctx, &r.subject.Requester, f.query)
 		switch {
 		case err != nil:
 			return fmt.Sprintf("nobody could tell whether %s read %s", who, name)
@@ -173,7 +173,7 @@ func (d *decided) errorText(failed decision.RuleError, to *expression.Listener) 
 	if program == nil || !isEvaluation || unavailableNow(failed.Err) {
 		return failed.Err.Error()
 	}
-	if name, why := d.secret(program.Uses, to); name != "" {
+	if name, why := d.run.secret(program.Uses, to); name != "" {
 		return fmt.Sprintf("what it reads of %s did not give an answer (not shown: %s)", name, why)
 	}
 	rule := d.rule(failed.Rule)
@@ -195,9 +195,9 @@ func (d *decided) errorText(failed decision.RuleError, to *expression.Listener) 
 }
 
 // secret names a fact that something reads and that is not shown to a listener, and says why. Empty: everything can be shown.
-func (d *decided) secret(uses func(string) bool, to *expression.Listener) (name, why string) {
-	for i := range d.run.facts {
-		if name := d.run.facts[i].name; uses(name) {
+func (r *run) secret(uses func(string) bool, to *expression.Listener) (name, why string) {
+	for i := range r.facts {
+		if name := r.facts[i].name; uses(name) {
 			if why := to.Hide(name); why != "" {
 				return name, why
 			}
@@ -211,15 +211,15 @@ func (j *Judgement) ErrorText(ctx context.Context, err error) string {
 	if j.decided == nil {
 		return err.Error()
 	}
-	return j.decided.stepsError(err, j.decided.listener(ctx, false)).Error()
+	return j.decided.run.stepsError(err, j.decided.run.listener(ctx, false)).Error()
 }
 
 // stepsError is why steps could not be filled in, without what a listener may not read.
-func (d *decided) stepsError(err error, to *expression.Listener) error {
-	if err == nil || unavailableNow(err) {
+func (r *run) stepsError(err error, to *expression.Listener) error {
+	if unavailableNow(err) {
 		return err
 	}
-	if name, why := d.secret(d.run.out.Action.Steps.Uses, to); name != "" {
+	if name, why := r.secret(r.out.Action.Steps.Uses, to); name != "" {
 		return fmt.Errorf("what the steps read of %s did not give what they need (not shown: %s)", name, why)
 	}
 	return err
@@ -260,7 +260,7 @@ func (d *decided) refusal(ctx context.Context, rule *catalog.Rule) []string {
 	if rule.When == nil {
 		return nil
 	}
-	found := rule.When.Explain(ctx, *d.vars(rule.Name), d.run.budget, d.listener(ctx, true))
+	found := rule.When.Explain(ctx, *d.vars(rule.Name), d.run.budget, d.run.listener(ctx, true))
 	return sentences(found)
 }
 

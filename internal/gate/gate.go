@@ -4,6 +4,7 @@ package gate
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -121,6 +122,15 @@ type Problem struct {
 	Fields field.ErrorList
 	// Transient says that the answer may be another one soon: a fact could not be read, a cache is not in sync.
 	Transient bool
+}
+
+// Short is the first line of the message that says something: one that ends with a colon only announces the next.
+func (p *Problem) Short() string {
+	first, rest, _ := strings.Cut(p.Message, "\n")
+	if strings.HasSuffix(first, ":") && rest != "" {
+		first, _, _ = strings.Cut(rest, "\n")
+	}
+	return strings.TrimSpace(first)
 }
 
 // Judge judges a request at a time. It never fails: what cannot be found out is a Problem.

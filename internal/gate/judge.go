@@ -149,7 +149,7 @@ func verdictProblem(ctx context.Context, j *Judgement, explain bool) *Problem {
 	}
 	if j.Verdict.Indeterminate() {
 		lines := make([]string, len(j.Verdict.Errors))
-		transient, to := false, j.decided.listener(ctx, true)
+		transient, to := false, j.decided.run.listener(ctx, true)
 		for i, err := range j.Verdict.Errors {
 			lines[i] = fmt.Sprintf("rule %s: %s", err.Rule, j.decided.errorText(err, to))
 			transient = transient || errors.Is(err, errNoAnswer) || errors.Is(err, errUnread)

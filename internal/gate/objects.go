@@ -147,8 +147,8 @@ func (p *planned) render(ctx context.Context) ([]steps.Touched, error) {
 		input.Vars.Values["request"] = request
 	}
 	p.touched, p.err = r.out.Action.Steps.Touched(ctx, input)
-	if told := (&decided{run: r}); p.err != nil {
-		p.err = told.stepsError(p.err, told.listener(ctx, true))
+	if p.err != nil {
+		p.err = r.stepsError(p.err, r.listener(ctx, true))
 	}
 	return p.touched, p.err
 }

@@ -71,7 +71,7 @@ func uses(from *catalog.Requirement) func(string) bool {
 
 // hidden says why what something gives is not shown to the requester: it rests on a fact that they may not read. Empty: it can be shown.
 func (r *run) hidden(ctx context.Context, uses func(string) bool) string {
-	if _, why := r.out.decided.secret(uses, r.out.decided.listener(ctx, true)); why != "" {
+	if _, why := r.secret(uses, r.listener(ctx, true)); why != "" {
 		return "not shown: " + why
 	}
 	return ""
@@ -86,8 +86,10 @@ func (r *run) names(ctx context.Context, stage *catalog.Stage, list *catalog.App
 		name, err := text.RenderString(ctx, r.out.Vars, r.budget)
 		if err != nil {
 			why := err.Error()
-			if hidden := r.hidden(ctx, text.Uses); hidden != "" && !unavailableNow(err) {
-				why = "that gives no name (" + hidden + ")"
+			if !unavailableNow(err) {
+				if hidden := r.hidden(ctx, text.Uses); hidden != "" {
+					why = "that gives no name (" + hidden + ")"
+				}
 			}
 			return nil, &Problem{Reason: v1alpha1.ReasonIndeterminate, Message: fmt.Sprintf(
 				"cannot tell who must approve: stage %q asks for %s, and %s", stage.Ref.Name, text.Source, why)}

@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
-	"github.com/signoff-dev/signoff/internal/catalog"
 	"github.com/signoff-dev/signoff/internal/identity"
 	"github.com/signoff-dev/signoff/internal/quorum"
 )
@@ -62,7 +61,7 @@ func (g *Gate) Eligible(ctx context.Context, j *Judgement, stage string, require
 // Role, Team or stage that names it.
 func InPerson(voter *v1alpha1.Identity) *v1alpha1.Identity {
 	person := *voter
-	person.Groups = slices.DeleteFunc(slices.Clone(voter.Groups), catalog.IsSystem)
+	person.Groups = slices.DeleteFunc(slices.Clone(voter.Groups), identity.IsSystem)
 	return &person
 }
 

@@ -139,11 +139,14 @@ func (r *Rules) MayVote(id *v1alpha1.Identity) (bool, string) {
 		}
 		return false, fmt.Sprintf("ServiceAccount %s is not a person; the configuration does not list it in approvers.serviceAccounts", account)
 	}
-	if strings.HasPrefix(id.Username, systemPrefix) {
+	if IsSystem(id.Username) {
 		return false, fmt.Sprintf("%s is a system identity, not a person", id.Username)
 	}
 	return true, ""
 }
+
+// IsSystem tells the name of a user or a group that Kubernetes keeps for itself.
+func IsSystem(name string) bool { return strings.HasPrefix(name, systemPrefix) }
 
 // ServiceAccount gives "namespace/name" for the user name of a ServiceAccount.
 func ServiceAccount(username string) (string, bool) {

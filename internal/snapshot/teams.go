@@ -11,6 +11,7 @@ import (
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/catalog"
 	"github.com/signoff-dev/signoff/internal/expression"
+	"github.com/signoff-dev/signoff/internal/identity"
 )
 
 // teamIndex answers which Teams somebody belongs to without walking the organisation.
@@ -55,7 +56,7 @@ func indexTeams(objects map[string]*v1alpha1.Team) teamIndex {
 
 // peopleIn are the subjects that count in a Team: whoever wrote it and however, a system group is in none.
 func peopleIn(s *v1alpha1.Subjects) []subject {
-	return slices.DeleteFunc(subjectsIn(s), func(have subject) bool { return have.kind == 'g' && catalog.IsSystem(have.name) })
+	return slices.DeleteFunc(subjectsIn(s), func(have subject) bool { return have.kind == 'g' && identity.IsSystem(have.name) })
 }
 
 // andAbove gives a Team and every Team above it. It ends although the Teams may form a circle.
@@ -93,10 +94,8 @@ func (s *Snapshot) AboveTeam(name string) []string { return s.teams.andAbove(nam
 // CheckTeam checks what the schema of a Team cannot: names, and that no Team is above itself.
 func (s *Snapshot) CheckTeam(o *v1alpha1.Team) field.ErrorList {
 	spec := field.NewPath("spec")
-	errs := catalog.CheckSubjects(o.Spec.Members, spec.Child("members"))
-	errs = append(errs, catalog.CheckSubjects(o.Spec.Leads, spec.Child("leads"))...)
-	errs = append(errs, catalog.CheckTeamGroups(o.Spec.Members, spec.Child("members"))...)
-	errs = append(errs, catalog.CheckTeamGroups(o.Spec.Leads, spec.Child("leads"))...)
+	errs := catalog.CheckTeamSubjects(o.Spec.Members, spec.Child("members"))
+	errs = append(errs, catalog.CheckTeamSubjects(o.Spec.Leads, spec.Child("leads"))...)
 	if o.Spec.Contact != nil {
 		errs = append(errs, catalog.CheckName(spec.Child("contact", "text"), o.Spec.Contact.Text)...)
 	}
@@ -200,7 +199,7 @@ func (t *teamIndex) collect(name string, seen, users, groups map[string]bool) {
 			users[user] = true
 		}
 		for _, group := range subjects.Groups {
-			if !catalog.IsSystem(group) {
+			if !identity.IsSystem(group) {
 				groups[group] = true
 			}
 		}

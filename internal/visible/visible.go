@@ -9,15 +9,24 @@ import (
 
 // Quoted puts a text that has something hidden in quotes, escaped as Go has it. Others stay as they are.
 func Quoted(text string) string {
-	if !hides(text) {
+	if !Hides(text) {
 		return text
 	}
 	return strconv.QuoteToGraphic(text)
 }
 
+// Inside is Quoted without the quotes.
+func Inside(text string) string {
+	if !Hides(text) {
+		return text
+	}
+	quoted := strconv.QuoteToGraphic(text)
+	return quoted[1 : len(quoted)-1]
+}
+
 // Escaped escapes what is hidden, and puts nothing in quotes.
 func Escaped(text string) string {
-	if !hides(text) {
+	if !Hides(text) {
 		return text
 	}
 	var out strings.Builder
@@ -41,7 +50,7 @@ func Lines(text string) string {
 	return strings.Join(lines, "\n")
 }
 
-// hides tells whether a text has control characters, marks that turn the direction of writing, or others that do not show.
-func hides(text string) bool {
+// Hides tells whether a text has control characters, marks that turn the direction of writing, or others that do not show.
+func Hides(text string) bool {
 	return strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsGraphic(r) })
 }

@@ -25,3 +25,11 @@ func TestVisible(t *testing.T) {
 		})
 	}
 }
+
+func TestInside(t *testing.T) {
+	for text, want := range map[string]string{`a "b"`: `a "b"`, "a \"b\"\x1b": `a \"b\"\x1b`, "": ""} {
+		if got := Inside(text); got != want {
+			t.Errorf("Inside(%q): want %q as Quoted has it between its quotes, got %q", text, want, got)
+		}
+	}
+}
