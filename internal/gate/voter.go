@@ -29,7 +29,6 @@ func (g *Gate) Eligible(ctx context.Context, j *Judgement, stage string, require
 	if ok, why := g.rules.MayVote(voter); !ok {
 		return refuse(v1alpha1.ReasonNotAnApprover, "you cannot approve: "+why+".\n  "+g.eligibleNow(j, requirements, requester))
 	}
-	voter = InPerson(voter)
 	same, err := g.rules.SamePerson(ctx, requester, voter)
 	if err != nil {
 		return refuse(v1alpha1.ReasonIndeterminate, fmt.Sprintf("cannot tell whether you are the requester: %v", err))
@@ -37,6 +36,7 @@ func (g *Gate) Eligible(ctx context.Context, j *Judgement, stage string, require
 	if same {
 		return refuse(v1alpha1.ReasonSelfApproval, g.selfApproval(j, requirements, requester, voter))
 	}
+	voter = InPerson(voter)
 	access := g.access(ctx, &accessRequest{
 		snapshot: j.Snapshot, action: j.Action, verb: v1alpha1.VerbApprove, caller: voter, vars: j.Vars, budget: g.Budget(j.Action.Object.Namespace),
 	})
