@@ -33,7 +33,7 @@ func (w *actionRequests) mutate(ctx context.Context, req admission.Request, requ
 		return *refused
 	}
 	if req.Operation == admissionv1.Update {
-		return patched(w.restore(&req, request, old, caller))
+		return w.restore(&req, request, old, caller)
 	}
 	if request.Spec.ActionRef == (v1alpha1.ActionReference{}) {
 		return invalid(&req, displayName(request), field.ErrorList{field.Required(field.NewPath("spec", "actionRef"),
@@ -43,7 +43,12 @@ func (w *actionRequests) mutate(ctx context.Context, req admission.Request, requ
 		return invalid(&req, displayName(request), field.ErrorList{field.Forbidden(field.NewPath("spec", "requester"),
 			fmt.Sprintf("Signoff writes who asked, from your login (%s): leave it out", caller.Username))})
 	}
-	return patched(w.fill(ctx, &req, request, caller))
+	ops := w.fill(ctx, &req, request, caller)
+	sealed, err := w.seal(&req, request)
+	if err != nil {
+		return unsealed(err)
+	}
+	return patched(append(ops, sealed...))
 }
 
 // fill completes a new request.
@@ -58,6 +63,9 @@ func (w *actionRequests) fill(ctx context.Context, req *admission.Request, reque
 	}
 	if request.Spec.Cancellation != nil {
 		ops = append(ops, jsonpatch.NewOperation("add", "/spec/cancellation/by", caller))
+		if request.Spec.Cancellation.Seal != nil {
+			ops = append(ops, jsonpatch.NewOperation("remove", "/spec/cancellation/seal", nil))
+		}
 	}
 	request.Spec.Requester = &caller
 	return append(ops, w.verdictAnnotation(ctx, req, request)...)
@@ -85,8 +93,11 @@ func (w *actionRequests) verdictAnnotation(ctx context.Context, req *admission.R
 }
 
 // restore keeps what a client cannot change, so that re-applying a manifest without it is no change.
-func (w *actionRequests) restore(req *admission.Request, request, old *v1alpha1.ActionRequest, caller v1alpha1.Identity) []jsonpatch.Operation {
+func (w *actionRequests) restore(req *admission.Request, request, old *v1alpha1.ActionRequest, caller v1alpha1.Identity) admission.Response {
 	var ops []jsonpatch.Operation
+	if old.Spec.Seal != nil && !apiequality.Semantic.DeepEqual(request.Spec.Seal, old.Spec.Seal) {
+		ops = append(ops, jsonpatch.NewOperation("add", "/spec/seal", old.Spec.Seal))
+	}
 	if old.Spec.Requester != nil && !apiequality.Semantic.DeepEqual(request.Spec.Requester, old.Spec.Requester) {
 		ops = append(ops, jsonpatch.NewOperation("add", "/spec/requester", old.Spec.Requester))
 	}
@@ -96,14 +107,35 @@ func (w *actionRequests) restore(req *admission.Request, request, old *v1alpha1.
 	if verdict := request.Annotations[v1alpha1.AnnotationVerdict]; verdict != "" && !w.isOperator(req) {
 		ops = append(ops, jsonpatch.NewOperation("remove", "/metadata/annotations/signoff.dev~1verdict", nil))
 	}
-	switch {
-	case request.Spec.Cancellation == nil:
-	case old.Spec.Cancellation == nil:
-		ops = append(ops, jsonpatch.NewOperation("add", "/spec/cancellation/by", caller))
-	case old.Spec.Cancellation.By != nil:
-		ops = append(ops, jsonpatch.NewOperation("add", "/spec/cancellation/by", old.Spec.Cancellation.By))
+	cancelled, err := w.cancellation(req, request, old, caller)
+	if err != nil {
+		return unsealed(err)
 	}
-	return ops
+	return patched(append(ops, cancelled...))
+}
+
+// cancellation stamps and seals a new cancellation, and keeps the stamp of an old one.
+func (w *actionRequests) cancellation(req *admission.Request, request, old *v1alpha1.ActionRequest, caller v1alpha1.Identity) ([]jsonpatch.Operation, error) {
+	const path = "/spec/cancellation"
+	given, known := request.Spec.Cancellation, old.Spec.Cancellation
+	if given == nil {
+		return nil, nil
+	}
+	if known != nil {
+		kept := v1alpha1.Cancellation{Reason: given.Reason, By: known.By, Seal: known.Seal}
+		if apiequality.Semantic.DeepEqual(*given, kept) {
+			return nil, nil
+		}
+		return []jsonpatch.Operation{jsonpatch.NewOperation("add", path, kept)}, nil
+	}
+	stamped := request.DeepCopy()
+	stamped.Spec.Cancellation = &v1alpha1.Cancellation{Reason: given.Reason, By: &caller}
+	if !isDryRun(req) {
+		if err := w.Evidence.SealCancellation(stamped, w.Clock.Now()); err != nil {
+			return nil, fmt.Errorf("failed to seal the cancellation: %w", err)
+		}
+	}
+	return []jsonpatch.Operation{jsonpatch.NewOperation("add", path, stamped.Spec.Cancellation)}, nil
 }
 
 // lost tells whether an update drops our finalizer.

@@ -57,7 +57,13 @@ func (w *actionRequests) create(ctx context.Context, req *admission.Request, req
 	if !isDryRun(req) {
 		metrics.Judged(metrics.Admission, judgement)
 	}
-	return audited(w.answer(ctx, req, judgement, subject), judgement)
+	answer := w.answer(ctx, req, judgement, subject)
+	if answer.Allowed {
+		if refused := w.sealed(req, request); refused != nil {
+			answer = *refused
+		}
+	}
+	return audited(answer, judgement)
 }
 
 // answer says what a judgement means to who asks.
@@ -129,6 +135,11 @@ func (w *actionRequests) cancel(ctx context.Context, req *admission.Request, req
 	}
 	if blank := blankReasons(&request.Spec); len(blank) > 0 {
 		return invalid(req, request.Name, blank)
+	}
+	if dry := isDryRun(req); dry != (request.Spec.Cancellation.Seal == nil) {
+		return forbidden(v1alpha1.ReasonNotStamped, "the cancellation was not sealed by Signoff, or another webhook changed the seal")
+	} else if _, err := w.Evidence.Cancellation(request); err != nil && !dry {
+		return unsealed(err)
 	}
 	if old.Status.Outcome != "" {
 		return forbidden(v1alpha1.ReasonAlreadyDecided, fmt.Sprintf("the request is over (%s): there is nothing to cancel", old.Status.Outcome))

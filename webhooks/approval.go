@@ -17,6 +17,7 @@ import (
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/digest"
+	"github.com/signoff-dev/signoff/internal/evidence"
 	"github.com/signoff-dev/signoff/internal/gate"
 	"github.com/signoff-dev/signoff/internal/visible"
 )
@@ -55,14 +56,40 @@ func (w *approvals) mutate(ctx context.Context, req admission.Request, next, old
 	} else {
 		spec.Votes = append(spec.Votes, v1alpha1.Vote{
 			Decision: next.Spec.Vote.Decision, Comment: comment,
-			Voter: caller, At: metav1.NewMicroTime(w.Clock.Now()), Digest: old.Spec.Digest,
+			Voter: caller, At: evidence.Instant(w.Clock.Now()), Digest: old.Spec.Digest,
 		})
+		if err := w.seal(&req, old, spec); err != nil {
+			return uncounted(old, err)
+		}
 	}
 	ops, err := onlySpec(next, old, spec)
 	if err != nil {
 		return forbidden("", err.Error())
 	}
 	return patched(ops).WithWarnings(warnings...)
+}
+
+// seal seals the vote that was added last. A dry run gives its result away, so nothing is sealed there.
+func (w *approvals) seal(req *admission.Request, old *v1alpha1.Approval, spec *v1alpha1.ApprovalSpec) error {
+	if isDryRun(req) {
+		return nil
+	}
+	voted := *old
+	voted.Spec = *spec
+	if err := w.Evidence.SealVote(&voted); err != nil {
+		return fmt.Errorf("failed to seal the vote: %w", err)
+	}
+	return nil
+}
+
+// uncounted refuses a vote on something that is not what Signoff opened, or that cannot be sealed.
+func uncounted(old *v1alpha1.Approval, err error) admission.Response {
+	reason := evidence.Of(err)
+	text := reason.Message + ".\n  No vote on it counts."
+	if reason.Wait {
+		text = reason.Message + ".\n  Your vote was not recorded. Try again."
+	}
+	return forbidden(reason.Reason, fmt.Sprintf("%s See: kubectl describe actionrequest -n %s %s", text, old.Namespace, old.Spec.RequestRef.Name))
 }
 
 // unseen tells of a character that shows nothing.

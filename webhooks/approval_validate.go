@@ -98,7 +98,24 @@ func (w *approvals) vote(ctx context.Context, req *admission.Request, next, old 
 	if eligible.Problem != nil {
 		return forbidden(eligible.Problem.Reason, eligible.Problem.Message)
 	}
+	if refused := w.sealed(req, next, vote); refused != nil {
+		return *refused
+	}
 	return admission.Allowed("").WithWarnings(w.recorded(ctx, judgement, next, vote))
+}
+
+// sealed tells whether the vote that was added is what was sealed, and continues those before.
+func (w *approvals) sealed(req *admission.Request, next *v1alpha1.Approval, vote *v1alpha1.Vote) *admission.Response {
+	if isDryRun(req) {
+		if vote.Seal != "" {
+			return ptr(forbidden(v1alpha1.ReasonNotStamped, "a dry run is never sealed, and another webhook put a seal on the vote"))
+		}
+		return nil
+	}
+	if _, err := w.Evidence.Approval(next); err != nil {
+		return ptr(uncounted(next, err))
+	}
+	return nil
 }
 
 // addedVote gives the one vote that an update adds, or says what else it does.

@@ -19,6 +19,7 @@ import (
 	"sigs.k8s.io/json"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/evidence"
 	"github.com/signoff-dev/signoff/internal/gate"
 	"github.com/signoff-dev/signoff/internal/identity"
 	"github.com/signoff-dev/signoff/internal/snapshot"
@@ -55,8 +56,12 @@ type Deps struct {
 	Namespaces client.Reader
 	// Reviews asks the API server what somebody may do.
 	Reviews client.Client
+	// Evidence seals what people do.
+	Evidence *evidence.Book
 	// Clock tells the time.
 	Clock clock.PassiveClock
+	// Wall tells the time by which the API server dates objects. It is Clock, but for tests that let that run faster.
+	Wall clock.PassiveClock
 	// Operator is the user name of the operator itself.
 	Operator string
 	// OperatorNamespace is where the Calendars of policies are.

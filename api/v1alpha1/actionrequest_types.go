@@ -3,6 +3,7 @@ package v1alpha1
 import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
 )
 
 // ActionRequest asks for an Action: these inputs, for this reason. Its spec never changes, except that it can be cancelled.
@@ -45,6 +46,7 @@ type ActionRequest struct {
 // +kubebuilder:validation:XValidation:rule="has(self.expiresAt) == has(oldSelf.expiresAt) && (!has(self.expiresAt) || self.expiresAt == oldSelf.expiresAt)",message="expiresAt cannot change: make a new request",fieldPath=".expiresAt"
 // +kubebuilder:validation:XValidation:rule="has(self.breakGlass) == has(oldSelf.breakGlass) && (!has(self.breakGlass) || self.breakGlass == oldSelf.breakGlass)",message="breakGlass cannot change: make a new request",fieldPath=".breakGlass"
 // +kubebuilder:validation:XValidation:rule="has(self.requester) == has(oldSelf.requester) && (!has(self.requester) || self.requester == oldSelf.requester)",message="requester cannot change",fieldPath=".requester"
+// +kubebuilder:validation:XValidation:rule="has(self.seal) == has(oldSelf.seal) && (!has(self.seal) || self.seal == oldSelf.seal)",message="seal cannot change",fieldPath=".seal"
 // +kubebuilder:validation:XValidation:rule="!has(oldSelf.cancellation) || (has(self.cancellation) && self.cancellation == oldSelf.cancellation)",message="cancellation is final: it is written once",fieldPath=".cancellation"
 type ActionRequestSpec struct {
 	// actionRef names the Action that is asked for.
@@ -90,9 +92,42 @@ type ActionRequestSpec struct {
 	// +optional
 	Requester *Identity `json:"requester,omitempty"`
 
+	// seal proves who asked for what, and when. The admission webhook writes it; a client cannot. Unset: the request was stored
+	// without the webhook, and never runs.
+	// +optional
+	Seal *RequestSeal `json:"seal,omitempty"`
+
 	// cancellation ends the request. It can be added at any time before the end, and never be removed. Unset: nobody cancelled.
 	// +optional
 	Cancellation *Cancellation `json:"cancellation,omitempty"`
+}
+
+// RequestSeal proves who asked for what, and when.
+type RequestSeal struct {
+	Seal `json:",inline"`
+
+	// expiresAt is when the seal ends: a request that the operator has not taken up by then never runs.
+	// +required
+	ExpiresAt metav1.Time `json:"expiresAt"`
+
+	// nonce is random: no two requests have the same.
+	// +required
+	// +kubebuilder:validation:MaxLength=32
+	// +kubebuilder:validation:Pattern=`^[0-9a-f]{32}$`
+	Nonce string `json:"nonce"`
+
+	// actionUID is the uid of the Action as it was when it was asked for.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=64
+	// +kubebuilder:validation:Type=string
+	ActionUID types.UID `json:"actionUID"`
+
+	// actionDigest stands for what the Action said then, as "sha256:…".
+	// +required
+	// +kubebuilder:validation:Pattern=`^sha256:[0-9a-f]{64}$`
+	// +kubebuilder:validation:MaxLength=71
+	ActionDigest string `json:"actionDigest"`
 }
 
 // BreakGlass says that there is an emergency.
@@ -115,6 +150,10 @@ type Cancellation struct {
 	// by is who cancelled. The admission webhook writes it.
 	// +optional
 	By *Identity `json:"by,omitempty"`
+
+	// seal proves it. The admission webhook writes it. Unset: nobody can tell who cancelled; the request ends all the same.
+	// +optional
+	Seal *Seal `json:"seal,omitempty"`
 }
 
 // Phase is how far a request has come, in one word. It is derived; conditions say more.
@@ -208,6 +247,10 @@ type ActionRequestStatus struct {
 	// +kubebuilder:validation:MaxItems=64
 	Plan []PlannedChange `json:"plan,omitempty"`
 
+	// adoption says that the operator has taken up the request, and which Approvals it has opened since. Unset: not yet.
+	// +optional
+	Adoption *Adoption `json:"adoption,omitempty"`
+
 	// execution is the claim of the one execution. Written once.
 	// +optional
 	Execution *ExecutionClaim `json:"execution,omitempty"`
@@ -225,6 +268,34 @@ type ActionRequestStatus struct {
 	// +listMapKey=type
 	// +kubebuilder:validation:MaxItems=16
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
+}
+
+// Adoption binds a request to the uid that the API server gave it after it was sealed, and to its Approvals: one that is not there
+// any more ends the request.
+type Adoption struct {
+	Seal `json:",inline"`
+
+	// approvals are the Approvals that were opened and still count.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=256
+	Approvals []OpenedApproval `json:"approvals,omitempty"`
+}
+
+// OpenedApproval names an Approval that the operator has opened.
+type OpenedApproval struct {
+	// name is the name of the Approval.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	Name string `json:"name"`
+
+	// uid is its uid.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=64
+	// +kubebuilder:validation:Type=string
+	UID types.UID `json:"uid"`
 }
 
 // ExecutionClaim says that an execution has begun.

@@ -54,6 +54,7 @@ type Approval struct {
 // +kubebuilder:validation:XValidation:rule="self.expires == oldSelf.expires",message="expires cannot change",fieldPath=".expires"
 // +kubebuilder:validation:XValidation:rule="self.expiresAt == oldSelf.expiresAt",message="expiresAt cannot change",fieldPath=".expiresAt"
 // +kubebuilder:validation:XValidation:rule="has(self.review) == has(oldSelf.review) && (!has(self.review) || self.review == oldSelf.review)",message="review cannot change",fieldPath=".review"
+// +kubebuilder:validation:XValidation:rule="has(self.seal) == has(oldSelf.seal) && (!has(self.seal) || self.seal == oldSelf.seal)",message="seal cannot change",fieldPath=".seal"
 // +kubebuilder:validation:XValidation:rule="!has(self.vote)",message="nothing was recorded: the admission webhook of Signoff, which turns vote into an entry of votes, did not see this write",fieldPath=".vote"
 type ApprovalSpec struct {
 	// requestRef is the request that is to be agreed to, in the same namespace.
@@ -130,6 +131,10 @@ type ApprovalSpec struct {
 	// request waits for this Approval.
 	// +optional
 	Review bool `json:"review,omitempty"`
+
+	// seal proves that the operator opened the Approval, and when. Unset: somebody else did, and it never counts.
+	// +optional
+	Seal *Seal `json:"seal,omitempty"`
 
 	// vote is how to vote: write it, and the webhook turns it into one entry of votes. It is always empty when read.
 	// +optional
@@ -239,6 +244,13 @@ type Vote struct {
 	// +kubebuilder:validation:Pattern=`^sha256:[0-9a-f]{64}$`
 	// +kubebuilder:validation:MaxLength=71
 	Digest string `json:"digest"`
+
+	// seal is the signature over the vote and over the one before it, as "v1.<key id>.<signature>". The admission webhook writes it.
+	// Unset: the vote was stored without the webhook, and never counts.
+	// +optional
+	// +kubebuilder:validation:MaxLength=128
+	// +kubebuilder:validation:Pattern=`^v[0-9]+\.[0-9a-f]{16}\.[A-Za-z0-9_-]{86}$`
+	Seal string `json:"seal,omitempty"`
 }
 
 // ApprovalState is the result of an Approval.
@@ -292,12 +304,28 @@ type ApprovalStatus struct {
 	// +optional
 	ClosedAt *metav1.Time `json:"closedAt,omitempty"`
 
+	// seal says how many votes there were and how the Approval stood, so that a vote that is removed later is missed. Unset: the operator
+	// has seen no vote yet.
+	// +optional
+	Seal *ApprovalSeal `json:"seal,omitempty"`
+
 	// conditions are the observed conditions. Ready is True once the Approval is Approved.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
 	// +kubebuilder:validation:MaxItems=16
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
+}
+
+// ApprovalSeal says how many votes an Approval had. It covers state and closedAt as well.
+type ApprovalSeal struct {
+	Seal `json:",inline"`
+
+	// votes is how many votes there were.
+	// +required
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=256
+	Votes int32 `json:"votes"`
 }
 
 // ApprovalList is a list of Approvals.

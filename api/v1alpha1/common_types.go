@@ -3,6 +3,8 @@ package v1alpha1
 import (
 	"fmt"
 	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 // RequestFinalizer is put on every ActionRequest when it is created, so that a request that acts is never removed unseen.
@@ -22,6 +24,8 @@ const (
 	LabelRequester = "signoff.dev/requester"
 	// LabelHour names, on a Record, the hour in which the execution began, in UTC, as "2026-12-24T15".
 	LabelHour = "signoff.dev/hour"
+	// LabelNonce holds, on a Record, the nonce of the seal of its request.
+	LabelNonce = "signoff.dev/nonce"
 	// AnnotationVerdict carries, on the result of a server-side dry run and nowhere else, the whole verdict as JSON.
 	AnnotationVerdict = "signoff.dev/verdict"
 	// AnnotationAt asks, in a server-side dry run and nowhere else, what the verdict would be at another time, in RFC 3339.
@@ -285,6 +289,19 @@ type Identity struct {
 // +kubebuilder:validation:items:MaxLength=1024
 // +listType=atomic
 type ExtraValue []string
+
+// Seal is a signature over the object that it is part of, with what the object does not say itself.
+type Seal struct {
+	// at is when it was sealed, by the clock of whoever sealed it, in whole milliseconds.
+	// +required
+	At metav1.MicroTime `json:"at"`
+
+	// signature is the signature as "v1.<key id>.<signature>", see docs/design/seal.
+	// +required
+	// +kubebuilder:validation:MaxLength=128
+	// +kubebuilder:validation:Pattern=`^v[0-9]+\.[0-9a-f]{16}\.[A-Za-z0-9_-]{86}$`
+	Signature string `json:"signature"`
+}
 
 // PlannedChange is what one step will do to one object.
 type PlannedChange struct {

@@ -62,6 +62,16 @@ const (
 	ReasonCancelled = "Cancelled"
 	// ReasonNotStamped says that the request was stored without the admission webhook. It will never run.
 	ReasonNotStamped = "NotStamped"
+	// ReasonSealInvalid says that something was changed or made without Signoff, so that its seal does not fit. It never counts.
+	ReasonSealInvalid = "SealInvalid"
+	// ReasonReplayed says that a request is a copy, or was restored. It will never run.
+	ReasonReplayed = "Replayed"
+	// ReasonEvidenceLost says that votes or Approvals that were there are gone. The request ends.
+	ReasonEvidenceLost = "EvidenceLost"
+	// ReasonCannotSeal says that there is no key to seal with at the moment.
+	ReasonCannotSeal = "CannotSeal"
+	// ReasonKeyLost says that a key is gone, so that nothing is sealed or executed before a person brings it back or asks for a new one.
+	ReasonKeyLost = "KeyLost"
 	// ReasonSuperseded says that the request ended, or that something else is now to be agreed to.
 	ReasonSuperseded = "Superseded"
 	// ReasonReady says that the object can be used.

@@ -88,6 +88,10 @@ type RecordSpec struct {
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=32
 	Steps []RenderedStep `json:"steps"`
+
+	// seal proves that the operator made the claim.
+	// +optional
+	Seal *Seal `json:"seal,omitempty"`
 }
 
 // RecordRequestReference names an ActionRequest.
@@ -135,6 +139,18 @@ type RecordedApproval struct {
 	// +kubebuilder:validation:MaxItems=256
 	// +kubebuilder:validation:items:MaxLength=1024
 	ApprovedBy []string `json:"approvedBy,omitempty"`
+
+	// votes is how many votes there were, denials and withdrawals included.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=256
+	Votes int32 `json:"votes,omitempty"`
+
+	// head is the hash of the last of them, each of which names the one before, as "sha256:…".
+	// +optional
+	// +kubebuilder:validation:Pattern=`^sha256:[0-9a-f]{64}$`
+	// +kubebuilder:validation:MaxLength=71
+	Head string `json:"head,omitempty"`
 }
 
 // RenderedStep is a step with everything filled in.
@@ -230,6 +246,10 @@ type RecordStatus struct {
 	// finishedAt is when the execution ended.
 	// +optional
 	FinishedAt *metav1.Time `json:"finishedAt,omitempty"`
+
+	// seal covers the claim and all of the above. Unset: nothing of it has been written yet.
+	// +optional
+	Seal *Seal `json:"seal,omitempty"`
 }
 
 // RecordList is a list of Records.

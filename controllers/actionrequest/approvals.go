@@ -18,6 +18,7 @@ import (
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/catalog"
+	"github.com/signoff-dev/signoff/internal/evidence"
 	"github.com/signoff-dev/signoff/internal/gate"
 	"github.com/signoff-dev/signoff/internal/quorum"
 )
@@ -26,8 +27,10 @@ import (
 type stageState struct {
 	*gate.Stage
 	approval *v1alpha1.Approval
-	result   quorum.Result
-	opened   bool
+	// ballot is the Approval, verified. Nil: it has not been, or cannot be.
+	ballot *evidence.Ballot
+	result quorum.Result
+	opened bool
 }
 
 // maxRounds bounds how often a stage of one digest is opened anew.
@@ -120,11 +123,17 @@ func (s *scope) denial(ctx context.Context, approval *v1alpha1.Approval) (bool, 
 		return false, nil
 	}
 	stage := &stageState{Stage: &gate.Stage{Stage: &catalog.Stage{Ref: approval.Spec.Stage}}, approval: approval}
-	votes, err := s.Gate.Votes(ctx, s.judgement, approval)
-	if err != nil {
+	ballot, err := s.ballot(approval)
+	switch {
+	case err != nil && !s.knows(approval):
+		// Somebody else made it, so nobody denied anything there.
+		return false, nil
+	case err != nil:
 		return false, err
 	}
-	stage.result = quorum.Count(gate.Demands(approval.Spec.Requirements), votes)
+	if err := s.tallied(ctx, s.judgement, stage, ballot); err != nil {
+		return false, err
+	}
 	if state == v1alpha1.ApprovalDenied {
 		return true, s.denied(ctx, stage)
 	}
@@ -157,11 +166,13 @@ func (s *scope) announceDenial(ctx context.Context, stage *stageState) error {
 // needed, over that the request has ended.
 func (s *scope) count(ctx context.Context, stage *stageState) (again, over bool, err error) {
 	approval := stage.approval
-	votes, err := s.Gate.Votes(ctx, s.judgement, approval)
+	ballot, err := s.ballot(approval)
 	if err != nil {
 		return false, false, err
 	}
-	stage.result = quorum.Count(gate.Demands(approval.Spec.Requirements), votes)
+	if err := s.tallied(ctx, s.judgement, stage, ballot); err != nil {
+		return false, false, err
+	}
 	switch approval.Status.State {
 	case v1alpha1.ApprovalDenied:
 		return false, true, s.denied(ctx, stage)
@@ -187,6 +198,16 @@ func (s *scope) count(ctx context.Context, stage *stageState) (again, over bool,
 	}
 	s.at(approval.Spec.ExpiresAt.Time)
 	return false, false, s.progress(ctx, stage)
+}
+
+// tallied counts the votes of an Approval that has been verified.
+func (s *scope) tallied(ctx context.Context, judgement *gate.Judgement, stage *stageState, ballot *evidence.Ballot) error {
+	votes, err := s.Gate.Votes(ctx, judgement, stage.approval)
+	if err != nil {
+		return fmt.Errorf("failed to count the votes on Approval %s/%s: %w", stage.approval.Namespace, stage.approval.Name, err)
+	}
+	stage.ballot, stage.result = ballot, quorum.Count(gate.Demands(stage.approval.Spec.Requirements), votes)
+	return nil
 }
 
 // stillApproved judges a granted approval again: would every vote be accepted now, and is it still fresh?
@@ -217,20 +238,26 @@ func (s *scope) closeAs(ctx context.Context, stage *stageState, state v1alpha1.A
 			return err
 		}
 	}
-	if err := s.writeState(ctx, stage.approval, state, decided); err != nil {
+	if err := s.writeState(ctx, stage.approval, stage.ballot, state, decided); err != nil {
 		return err
 	}
 	s.event(s.request, string(state), fmt.Sprintf("Stage %s: %s", stage.Ref.Name, strings.Join(decided, " ")))
 	return nil
 }
 
-func (s *scope) writeState(ctx context.Context, approval *v1alpha1.Approval, state v1alpha1.ApprovalState, decided []string) error {
-	closed := metav1.NewTime(s.now)
+func (s *scope) writeState(ctx context.Context, approval *v1alpha1.Approval, ballot *evidence.Ballot, state v1alpha1.ApprovalState, decided []string) error {
+	closed := metav1.NewTime(s.now.Truncate(time.Second))
 	approval.Status.State, approval.Status.Decided, approval.Status.ClosedAt = state, bounded(decided, maxDecided, maxLine), &closed
 	approval.Status.WaitingFor, approval.Status.Missing = "", nil
 	approval.Status.ObservedGeneration = approval.Generation
 	setCondition(&approval.Status.Conditions, approval.Generation, s.now, v1alpha1.ConditionReady,
 		state == v1alpha1.ApprovalApproved, string(state), strings.Join(decided, " "))
+	if err := s.sealState(approval, ballot, s.now); err != nil {
+		return err
+	}
+	if state == v1alpha1.ApprovalSuperseded {
+		s.drops(approval)
+	}
 	if err := s.Client.Status().Update(ctx, approval); err != nil {
 		return fmt.Errorf("failed to close Approval %s/%s: %w", approval.Namespace, approval.Name, err)
 	}
@@ -246,7 +273,7 @@ func (s *scope) progress(ctx context.Context, stage *stageState) error {
 		return nil
 	}
 	waiting := gate.Cut(gate.Needs(approval.Spec.Requirements, stage.result.Missing), maxWaitingFor)
-	if approval.Status.WaitingFor == waiting {
+	if known := approval.Status.Seal; approval.Status.WaitingFor == waiting && known != nil && int(known.Votes) == len(approval.Spec.Votes) {
 		return nil
 	}
 	approval.Status.WaitingFor, approval.Status.Decided = waiting, bounded(decidedLines(stage), maxDecided, maxLine)
@@ -257,6 +284,9 @@ func (s *scope) progress(ctx context.Context, stage *stageState) error {
 		}
 	}
 	approval.Status.ObservedGeneration = approval.Generation
+	if err := s.sealState(approval, stage.ballot, s.now); err != nil {
+		return err
+	}
 	if err := s.Client.Status().Update(ctx, approval); err != nil {
 		return fmt.Errorf("failed to update the status of Approval %s/%s: %w", approval.Namespace, approval.Name, err)
 	}
@@ -273,23 +303,38 @@ func (s *scope) findOrOpen(ctx context.Context, stage *stageState, round int) (*
 		err = s.Reader.Get(ctx, key, found)
 	}
 	switch {
-	case apierrors.IsNotFound(err):
-		return s.open(ctx, stage, key.Name)
-	case err != nil:
+	case client.IgnoreNotFound(err) != nil:
 		return nil, fmt.Errorf("failed to get Approval %s: %w", key, err)
+	case s.missing(key.Name, found.UID) != nil:
+		return nil, s.missing(key.Name, found.UID)
+	case err != nil:
+		return s.open(ctx, stage, key.Name)
 	case found.Spec.RequestRef.UID != s.request.UID || found.Spec.Digest != s.plan.digest:
 		return nil, fmt.Errorf("Approval %s is not about this request; it must be removed by an administrator", key) //nolint:staticcheck // a kind begins with a capital
 	}
+	s.opens(found)
 	return found.DeepCopy(), nil
 }
 
 func (s *scope) open(ctx context.Context, stage *stageState, name string) (*v1alpha1.Approval, error) {
 	approval := s.newApproval(stage, name)
-	if err := s.Client.Create(ctx, approval); err != nil {
-		return nil, fmt.Errorf("failed to create Approval %s/%s: %w", approval.Namespace, approval.Name, err)
+	if err := s.create(ctx, approval); err != nil {
+		return nil, err
 	}
 	s.event(approval, v1alpha1.ReasonAwaitingApproval, "Needs "+approval.Spec.Needs+". Expires "+approval.Spec.Expires+".")
 	return approval, nil
+}
+
+// create seals an Approval and creates it.
+func (s *scope) create(ctx context.Context, approval *v1alpha1.Approval) error {
+	if _, err := s.Evidence.SealApproval(approval, s.now); err != nil {
+		return fmt.Errorf("failed to seal Approval %s/%s: %w", approval.Namespace, approval.Name, err)
+	}
+	if err := s.Client.Create(ctx, approval); err != nil {
+		return fmt.Errorf("failed to create Approval %s/%s: %w", approval.Namespace, approval.Name, err)
+	}
+	s.opens(approval)
+	return nil
 }
 
 // approvalName stands for the request, the stage, everything that will be executed, who must agree, and the round.
@@ -334,7 +379,7 @@ func (s *scope) supersede(ctx context.Context, current []*stageState) error {
 		if why == nil {
 			continue
 		}
-		if err := s.writeState(ctx, old.DeepCopy(), v1alpha1.ApprovalSuperseded, why); client.IgnoreNotFound(err) != nil {
+		if err := s.supersedeAs(ctx, old, why); client.IgnoreNotFound(err) != nil {
 			return err
 		}
 	}

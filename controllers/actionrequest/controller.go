@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -24,6 +25,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/evidence"
 	"github.com/signoff-dev/signoff/internal/execution"
 	"github.com/signoff-dev/signoff/internal/gate"
 )
@@ -60,8 +62,12 @@ type Reconciler struct {
 	Rights Rights
 	// Events tells what happened.
 	Events events.EventRecorder
+	// Evidence seals what the operator does, and verifies what people did.
+	Evidence *evidence.Book
 	// Clock tells the time.
 	Clock clock.WithTicker
+	// Wall tells the time by which the API server dates objects. It is Clock, but for tests that let that run faster.
+	Wall clock.PassiveClock
 	// OperatorNamespace is where Records live.
 	OperatorNamespace string
 	// Changed says that governing objects changed, so that every open request must be judged again.
@@ -73,11 +79,15 @@ type Reconciler struct {
 
 	written *lru.Cache
 	turns   *turns
+	// adopted holds by nonce what this process knows of the requests that it took up, and since is when it began to.
+	adopted *lru.Cache
+	since   time.Time
+	begun   sync.Once
 }
 
 // SetupWithManager makes the manager run the reconciler.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
-	r.written = lru.New(remembered)
+	r.written, r.adopted = lru.New(remembered), lru.New(remembered)
 	var queue workqueue.TypedRateLimitingInterface[reconcile.Request]
 	r.turns = newTurns(r.Clock, func(request types.NamespacedName) { queue.Add(reconcile.Request{NamespacedName: request}) })
 	return ctrl.NewControllerManagedBy(mgr).
@@ -113,6 +123,8 @@ func (r *Reconciler) allOpen(ctx context.Context, _ client.Object) []reconcile.R
 // Reconcile does the next thing for one request.
 func (r *Reconciler) Reconcile(ctx context.Context, key ctrl.Request) (ctrl.Result, error) {
 	defer r.turns.leave(key.NamespacedName)
+	// A replica leads from its first reconciliation on.
+	r.begun.Do(func() { r.since = r.Wall.Now() })
 	request := &v1alpha1.ActionRequest{}
 	if err := r.Client.Get(ctx, key.NamespacedName, request); err != nil {
 		return ctrl.Result{}, client.IgnoreNotFound(err)

@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/evidence"
 	"github.com/signoff-dev/signoff/internal/execution"
 	"github.com/signoff-dev/signoff/internal/gate"
 	"github.com/signoff-dev/signoff/internal/record"
@@ -37,6 +39,9 @@ func (s *scope) claim(ctx context.Context) (*v1alpha1.Record, error) {
 	if over, err := s.closeUndemanded(ctx); over || err != nil {
 		return nil, err
 	}
+	if err := s.noneMissing(ctx); err != nil {
+		return nil, err
+	}
 	if err := s.openReview(ctx); err != nil {
 		return nil, err
 	}
@@ -60,6 +65,9 @@ func (s *scope) begin(ctx context.Context, record *v1alpha1.Record) error {
 // once. Where nobody can tell whether it was created, nobody else whose start depends on it gets a turn before that is known.
 func (s *scope) createRecord(ctx context.Context) (*v1alpha1.Record, error) {
 	record := s.newRecord()
+	if _, err := s.Evidence.SealClaim(record, s.now); err != nil {
+		return nil, fmt.Errorf("failed to seal the Record: %w", err)
+	}
 	err := s.Client.Create(ctx, record)
 	switch {
 	case err == nil:
@@ -97,6 +105,13 @@ func (s *scope) resume(ctx context.Context) error {
 
 // proceed does the next steps of a claimed execution, from the Record and nothing else.
 func (s *scope) proceed(ctx context.Context, record *v1alpha1.Record) error {
+	if _, err := s.Evidence.Record(record); err != nil {
+		problem := evidence.Of(err)
+		if problem.Wait {
+			return fmt.Errorf("failed to verify Record %s: %w", record.Name, err)
+		}
+		return s.end(ctx, v1alpha1.OutcomeFailed, ending{reason: problem.Reason, message: "Nothing more is executed: " + problem.Message + "."})
+	}
 	for record.Status.Outcome == "" {
 		index := current(record)
 		if index == len(record.Spec.Steps) {
@@ -188,6 +203,9 @@ func (s *scope) await(ctx context.Context, record *v1alpha1.Record, step *v1alph
 }
 
 func (s *scope) storeRecord(ctx context.Context, record *v1alpha1.Record) error {
+	if _, err := s.Evidence.SealRecord(record, s.now); err != nil {
+		return fmt.Errorf("failed to seal Record %s: %w", record.Name, err)
+	}
 	if err := s.Client.Status().Update(ctx, record); err != nil {
 		return fmt.Errorf("failed to update the status of Record %s: %w", record.Name, err)
 	}
@@ -196,7 +214,7 @@ func (s *scope) storeRecord(ctx context.Context, record *v1alpha1.Record) error 
 
 // conclude writes how the execution ended to the Record, and then to the request.
 func (s *scope) conclude(ctx context.Context, record *v1alpha1.Record, outcome v1alpha1.Outcome, message string) error {
-	finished := metav1.NewTime(s.Clock.Now())
+	finished := metav1.NewTime(s.Clock.Now().Truncate(time.Second))
 	record.Status.Outcome, record.Status.Message, record.Status.FinishedAt = outcome, gate.Cut(message, maxMessage), &finished
 	record.Status.ObservedGeneration = record.Generation
 	if err := s.storeRecord(ctx, record); err != nil {
@@ -229,11 +247,12 @@ func (s *scope) newRecord() *v1alpha1.Record {
 			RequestRef: v1alpha1.RecordRequestReference{Namespace: s.request.Namespace, Name: s.request.Name, UID: s.request.UID},
 			ActionRef:  s.request.Spec.ActionRef, Requester: *s.request.Spec.Requester,
 			ServiceAccountName: action.Spec.Execution.ServiceAccountName,
-			Digest:             s.plan.digest, ClaimedAt: metav1.NewMicroTime(s.now),
+			Digest:             s.plan.digest, ClaimedAt: evidence.Instant(s.now),
 			Approvals: s.plan.approvedBy, Plan: s.plan.changes, Steps: s.plan.steps,
 			Timeout: action.Spec.Execution.Timeout,
 		},
 	}
 	claim.Labels = record.Labels(&claim.Spec)
+	claim.Labels[v1alpha1.LabelNonce] = s.request.Spec.Seal.Nonce
 	return claim
 }

@@ -23,6 +23,7 @@ import (
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/catalog"
+	"github.com/signoff-dev/signoff/internal/evidence"
 	"github.com/signoff-dev/signoff/internal/gate"
 	"github.com/signoff-dev/signoff/internal/quorum"
 	"github.com/signoff-dev/signoff/internal/visible"
@@ -82,8 +83,8 @@ func (s *scope) reviewName(round int) string {
 
 func (s *scope) createReview(ctx context.Context, name string) (*v1alpha1.Approval, error) {
 	review := s.newReview(name)
-	if err := s.Client.Create(ctx, review); err != nil {
-		return nil, fmt.Errorf("failed to create Approval %s/%s: %w", review.Namespace, review.Name, err)
+	if err := s.create(ctx, review); err != nil {
+		return nil, err
 	}
 	s.event(review, v1alpha1.ReasonAwaitingReview, "Needs "+review.Spec.Needs+". Due "+review.Spec.Expires+".")
 	s.event(s.request, v1alpha1.ReasonBreakGlass, fmt.Sprintf("%s broke the glass and passed %s: %s. %s",
@@ -195,13 +196,15 @@ func (s *scope) review(ctx context.Context, review *v1alpha1.Approval) (time.Dur
 		return time.Second, nil
 	}
 	stage.result = quorum.Result{State: v1alpha1.ApprovalOpen}
-	if problem == nil {
-		votes, err := s.Gate.Votes(ctx, judgement, review)
-		if err != nil {
+	ballot, err := s.ballot(review)
+	if err != nil {
+		return s.unreviewable(ctx, err)
+	}
+	if stage.ballot = ballot; problem == nil {
+		if err := s.tallied(ctx, judgement, stage, ballot); err != nil {
 			return 0, err
 		}
 		s.at(judgement.Vars.Trace.NextChange)
-		stage.result = quorum.Count(gate.Demands(review.Spec.Requirements), votes)
 	}
 	switch {
 	case stage.result.State != v1alpha1.ApprovalOpen:
@@ -216,6 +219,16 @@ func (s *scope) review(ctx context.Context, review *v1alpha1.Approval) (time.Dur
 	}
 	s.at(review.Spec.ExpiresAt.Time)
 	return s.wait(), nil
+}
+
+// unreviewable says that votes on a review do not count, because somebody changed it without Signoff.
+func (s *scope) unreviewable(ctx context.Context, err error) (time.Duration, error) {
+	problem := evidence.Of(err)
+	if problem.Wait {
+		return time.Second, nil
+	}
+	s.condition(v1alpha1.ConditionReviewed, false, problem.Reason, "Review of the emergency: no vote on it counts: "+problem.Message+".")
+	return 0, s.store(ctx)
 }
 
 // overdue says that nobody reviewed in time. The review stays open: it must still be done, and until then its request stays.
@@ -259,7 +272,7 @@ func (s *scope) reviewed(ctx context.Context, stage *stageState) error {
 	if err := s.store(ctx); err != nil {
 		return err
 	}
-	if err := s.writeState(ctx, stage.approval, state, decided); err != nil {
+	if err := s.writeState(ctx, stage.approval, stage.ballot, state, decided); err != nil {
 		return err
 	}
 	s.event(s.request, reason, message)

@@ -14,8 +14,10 @@ import (
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/decision"
+	"github.com/signoff-dev/signoff/internal/evidence"
 	"github.com/signoff-dev/signoff/internal/gate"
 	"github.com/signoff-dev/signoff/internal/metrics"
+	"github.com/signoff-dev/signoff/internal/seal"
 	"github.com/signoff-dev/signoff/internal/visible"
 )
 
@@ -29,6 +31,9 @@ type scope struct {
 	// judgement is set by judge, and plan by prepare.
 	judgement *gate.Judgement
 	plan      *preparation
+	// sealed is the envelope of the request, once it has been verified. readopt says that its Approvals have changed since it was adopted.
+	sealed  *seal.Envelope
+	readopt bool
 	// closed are the Approvals that this reconciliation has closed; the cache may not know yet.
 	closed map[string]bool
 	// wake is the next instant at which something must be done. Zero: an event will come.
@@ -45,6 +50,9 @@ func (s *scope) key() types.NamespacedName { return client.ObjectKeyFromObject(s
 // run does the next thing, and says after which time to look again. Zero: an event will come.
 func (s *scope) run(ctx context.Context) (time.Duration, error) {
 	err := s.next(ctx)
+	if evidence.Is(err) {
+		err = s.unproven(ctx, err)
+	}
 	if err != nil {
 		return 0, err
 	}
@@ -66,15 +74,15 @@ func (s *scope) next(ctx context.Context) error {
 	switch {
 	case s.request.Status.Outcome != "":
 		return s.release(ctx)
-	case s.request.Spec.Requester == nil:
-		return s.finish(ctx, v1alpha1.OutcomeFailed, ending{reason: v1alpha1.ReasonNotStamped,
-			message: "This request was stored while Signoff's admission webhook was absent. It will never run. Create it again."})
 	case s.request.Status.Execution != nil:
 		return s.resume(ctx)
 	case s.request.DeletionTimestamp != nil:
 		return s.deleted(ctx)
 	case s.request.Spec.Cancellation != nil:
 		return s.cancelled(ctx)
+	}
+	if err := s.genuine(ctx); err != nil {
+		return err
 	}
 	return s.advance(ctx)
 }
@@ -148,11 +156,15 @@ func (s *scope) store(ctx context.Context) error {
 	if apiequality.Semantic.DeepEqual(s.before, s.request.Status) {
 		return nil
 	}
+	if err := s.sealAdoption(); err != nil {
+		return err
+	}
 	if err := s.Client.Status().Update(ctx, s.request); err != nil {
 		return fmt.Errorf("failed to update the status of request %s/%s: %w", s.request.Namespace, s.request.Name, err)
 	}
 	s.before = *s.request.Status.DeepCopy()
 	s.remember(s.request.UID, s.request.ResourceVersion)
+	s.stored()
 	return nil
 }
 
@@ -202,7 +214,7 @@ func (s *scope) stopText() string {
 		return "Deleted."
 	}
 	by := "somebody"
-	if cancellation.By != nil {
+	if _, err := s.Evidence.Cancellation(s.request); err == nil {
 		by = visible.Inside(cancellation.By.Username)
 	}
 	return fmt.Sprintf("Cancelled by %s: %s.", by, quote(cancellation.Reason, 200))

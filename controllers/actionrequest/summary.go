@@ -281,7 +281,10 @@ func (s *scope) approvedText(stages []*stageState) string {
 }
 
 func recorded(stage *stageState) v1alpha1.RecordedApproval {
-	out := v1alpha1.RecordedApproval{Name: stage.approval.Name, UID: stage.approval.UID, Stage: stage.Ref}
+	out := v1alpha1.RecordedApproval{
+		Name: stage.approval.Name, UID: stage.approval.UID, Stage: stage.Ref,
+		Votes: int32(stage.ballot.End.Count), Head: stage.ballot.End.Hash, //nolint:gosec // the API bounds the votes
+	}
 	for _, match := range stage.result.By {
 		out.ApprovedBy = append(out.ApprovedBy, match.Username)
 	}
@@ -331,5 +334,14 @@ func (s *scope) supersedeOne(ctx context.Context, approval *v1alpha1.Approval, w
 	if approval.Status.State != v1alpha1.ApprovalOpen || s.closed[approval.Name] || !s.needless(approval) {
 		return nil
 	}
-	return client.IgnoreNotFound(s.writeState(ctx, approval.DeepCopy(), v1alpha1.ApprovalSuperseded, []string{why}))
+	return client.IgnoreNotFound(s.supersedeAs(ctx, approval, []string{why}))
+}
+
+// supersedeAs closes an Approval that counts no more, also one that cannot be verified.
+func (s *scope) supersedeAs(ctx context.Context, approval *v1alpha1.Approval, why []string) error {
+	ballot, err := s.ballot(approval)
+	if err != nil {
+		ballot = nil
+	}
+	return s.writeState(ctx, approval.DeepCopy(), ballot, v1alpha1.ApprovalSuperseded, why)
 }

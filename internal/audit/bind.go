@@ -83,7 +83,7 @@ func ofApprovalPayload(p *seal.Approval, l *line, d *Data) error {
 	if until := time.UnixMilli(p.ClosesAt).UTC().Format(time.RFC3339); until != d.Until || p.Review != (l.Type == TypeReviewOpened) {
 		return errors.New("another end, or another kind of Approval, was sealed")
 	}
-	return first(at(l, p.OpenedAt), is("approval", d.Approval, p.Namespace, p.Name, p.UID), is("request", d.Request, p.Namespace, p.Request.Name, p.Request.UID),
+	return first(at(l, p.IssuedAt), is("approval", d.Approval, p.Namespace, p.Name, ""), is("request", d.Request, p.Namespace, p.Request.Name, p.Request.UID),
 		is("action", d.Action, p.Action.Namespace, p.Action.Name, ""), inStage(d, p.Stage, p.Digest))
 }
 

@@ -66,7 +66,7 @@ func Opened(ap *v1alpha1.Approval, approval *seal.Envelope) Event {
 	if ap.Spec.Review {
 		of = TypeReviewOpened
 	}
-	e := ofApproval(ap, of, "opened", ap.CreationTimestamp.Time)
+	e := ofApproval(ap, of, "opened", ap.Spec.Seal.At.Time)
 	e.Data.Until = ap.Spec.ExpiresAt.UTC().Format(time.RFC3339)
 	e.Data.Seals = &Seals{Approval: approval.Sealed()}
 	return e

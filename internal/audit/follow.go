@@ -3,6 +3,8 @@ package audit
 import (
 	"fmt"
 
+	"k8s.io/apimachinery/pkg/types"
+
 	"github.com/signoff-dev/signoff/internal/seal"
 )
 
@@ -23,7 +25,7 @@ func (v *verifier) follow(l *line, d *Data, p proof) *Gap {
 	case *seal.Checkpoint:
 		return v.checkpoint(l, payload)
 	case *seal.Approval:
-		return v.approval(l, payload, p.envelope)
+		return v.approval(l, d, payload, p.envelope)
 	case *seal.Vote:
 		return v.vote(l, d, payload, p.envelope)
 	default:
@@ -55,8 +57,8 @@ func checkpointID(chain string, count int64) string {
 	return fmt.Sprintf("%s/checkpoint/%d", chain, count)
 }
 
-func (v *verifier) approval(l *line, p *seal.Approval, e *seal.Envelope) *Gap {
-	if _, again := v.open[p.UID]; again {
+func (v *verifier) approval(l *line, d *Data, p *seal.Approval, e *seal.Envelope) *Gap {
+	if _, again := v.open[d.Approval.UID]; again {
 		return nil
 	}
 	if len(v.open) >= maxOpen {
@@ -64,7 +66,7 @@ func (v *verifier) approval(l *line, p *seal.Approval, e *seal.Envelope) *Gap {
 	}
 	// What it demands is not needed to follow its votes, and there may be many.
 	p.Requirements = nil
-	v.open[p.UID] = &opened{approval: p, head: e.Hash()}
+	v.open[d.Approval.UID] = &opened{approval: p, head: e.Hash()}
 	return nil
 }
 
@@ -74,7 +76,7 @@ func (v *verifier) vote(l *line, d *Data, p *seal.Vote, e *seal.Envelope) *Gap {
 		v.report.Unlinked++
 		return nil
 	}
-	if err := p.On(o.approval); err != nil {
+	if err := p.On(o.approval, types.UID(d.Approval.UID)); err != nil {
 		return v.gap(GapForeign, l.ID, "%s", err)
 	}
 	hash := e.Hash()

@@ -104,17 +104,18 @@ func newStory(t testing.TB, keys *keyring, name string, review bool) *story {
 		Requester: &v1alpha1.Identity{Username: "alice", Groups: []string{"developers"}},
 	}
 	request := must[*seal.Request](t)(seal.RequestPayload(s.ar, seal.RequestStamp{
-		Stamp: stampAt(0), Nonce: nonce, ExpiresAt: noon.Add(time.Hour), ActionUID: "a", ActionSpec: testDigest, Effect: v1alpha1.EffectRequireApproval,
+		Stamp: stampAt(0), Nonce: nonce, ExpiresAt: noon.Add(time.Hour), ActionUID: "a", ActionSpec: testDigest,
 	}))
 	s.request = s.sign(request)
 	s.adoption = s.sign(must[*seal.Adoption](t)(seal.AdoptionPayload(s.ar, s.request, nonce, stampAt(time.Second))))
 	s.ap.Namespace, s.ap.Name, s.ap.UID = "payments", name+"-owners", runtimeUID("ap-"+uid)
 	s.ap.CreationTimestamp = s.ar.CreationTimestamp
+	sealedAt := &v1alpha1.Seal{At: metav1.NewMicroTime(noon.Add(time.Second))}
 	s.ap.Spec = v1alpha1.ApprovalSpec{
 		RequestRef: v1alpha1.RequestReference{Name: name, UID: s.ar.UID}, ActionRef: s.ar.Spec.ActionRef,
 		Stage: v1alpha1.StageReference{Name: "owners"}, Digest: testDigest, Summary: []string{"secret-looking old value hunter2"}, Needs: "1", Expires: "later",
 		Requirements: []v1alpha1.Requirement{{Name: "owner", Count: 1, Approvers: v1alpha1.Approvers{Teams: []string{"payments"}}}},
-		Requester:    *s.ar.Spec.Requester, ExpiresAt: metav1.NewTime(noon.Truncate(time.Second).Add(time.Hour)), Review: review,
+		Requester:    *s.ar.Spec.Requester, ExpiresAt: metav1.NewTime(noon.Truncate(time.Second).Add(time.Hour)), Review: review, Seal: sealedAt,
 	}
 	s.approval = s.sign(must[*seal.Approval](t)(seal.ApprovalPayload(s.ap, stampAt(time.Second))))
 	s.record = s.newRecord()

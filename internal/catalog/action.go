@@ -3,10 +3,12 @@ package catalog
 import (
 	"fmt"
 	"slices"
+	"sync"
 
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/digest"
 	"github.com/signoff-dev/signoff/internal/expression"
 	"github.com/signoff-dev/signoff/internal/inputs"
 	"github.com/signoff-dev/signoff/internal/steps"
@@ -37,6 +39,7 @@ func CompileAction(object *v1alpha1.Action) (*Action, field.ErrorList) {
 	if len(b.errs) > 0 {
 		return nil, b.errs
 	}
+	b.out.Digest = sync.OnceValues(func() (string, error) { return digest.OfAction(object) })
 	return b.out, nil
 }
 

@@ -35,6 +35,8 @@ type Action struct {
 	Steps *steps.Steps
 	// NeedsTarget says that something reads the target, NeedsNamespace that something reads its namespace.
 	NeedsTarget, NeedsNamespace bool
+	// Digest stands for what the Action says, as digest.OfAction gives it. It is computed when it is first asked for.
+	Digest func() (string, error)
 	// Counts says that a decision rests on what was executed before, so that no two executions may be decided on at once.
 	Counts bool
 }

@@ -81,7 +81,7 @@ func (r *Runner) newTask(record *v1alpha1.Record, step *v1alpha1.RenderedStep, s
 	t := &task{Runner: r, record: record, step: step, status: status, now: r.clock.Now()}
 	t.status.Name, t.status.State = step.Name, v1alpha1.StepStarted
 	if t.status.StartedAt == nil {
-		t.status.StartedAt = &metav1.Time{Time: t.now}
+		t.status.StartedAt = &metav1.Time{Time: t.now.Truncate(time.Second)}
 	}
 	t.limit = limitOf(record, step, t.status.StartedAt)
 	return t
@@ -109,7 +109,7 @@ func (t *task) done() Outcome { return t.end(v1alpha1.StepDone, "") }
 
 func (t *task) end(state v1alpha1.StepState, message string) Outcome {
 	t.status.State, t.status.Message = state, message
-	t.status.FinishedAt = &metav1.Time{Time: t.now}
+	t.status.FinishedAt = &metav1.Time{Time: t.now.Truncate(time.Second)}
 	return Outcome{Status: t.status}
 }
 

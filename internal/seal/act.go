@@ -28,7 +28,8 @@ type Cancellation struct {
 	Reason string `json:"reason,omitempty"`
 }
 
-var cancelFields = knownOf[v1alpha1.Cancellation](all("reason").under("by", identityFields))
+var cancelFields = knownOf[v1alpha1.Cancellation](all("reason").under("by", identityFields).
+	but("seal", "it is the stamp and the signature of this payload"))
 
 // Type is cancel.v1, delegation.v1, edit.v1 or resolve.v1.
 func (p *Act) Type() Type { return p.act }

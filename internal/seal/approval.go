@@ -8,18 +8,17 @@ import (
 	"github.com/signoff-dev/signoff/internal/canonical"
 )
 
-// Approval is approval.v1: what is to be agreed to, by whom, and until when. Votes begin their chain at it.
+// Approval is approval.v1: what is to be agreed to, by whom, and until when. Votes begin their chain at it. It is sealed before the API
+// server gives the Approval its uid; each vote names that.
 type Approval struct {
 	Common
 	Name string `json:"name,omitempty"`
-	UID  string `json:"uid,omitempty"`
 	// Request is the request that is to be agreed to.
 	Request Reference `json:"request,omitzero"`
 	Action  Reference `json:"action,omitzero"`
 	Stage   Stage     `json:"stage,omitzero"`
 	Digest  string    `json:"digest,omitempty"`
-	// OpenedAt and ClosesAt are in milliseconds.
-	OpenedAt     int64         `json:"opened,omitempty"`
+	// ClosesAt is in milliseconds. It was opened at IssuedAt.
 	ClosesAt     int64         `json:"closes,omitempty"`
 	Requirements []Requirement `json:"requirements,omitempty"`
 	Review       bool          `json:"review,omitempty"`
@@ -79,6 +78,7 @@ var approvalFields = knownOf[v1alpha1.ApprovalSpec](
 		under("requester", identityFields).
 		under("requirements[]", all("name", "count").
 			under("approvers", all("users", "groups", "teams", "serviceAccounts", "roles", "leadsOf"))).
+		but("seal", "it is the stamp and the signature of this payload").
 		but("vote", "it is never stored; what it says becomes an entry of votes").
 		but("votes", "each comes later and has a seal of its own, vote.v1"))
 
@@ -90,7 +90,6 @@ func (p *Approval) check() error {
 	m.add(p.Common.check())
 	m.text("namespace", p.Namespace)
 	m.text("name", p.Name)
-	m.text("uid", p.UID)
 	m.text("request.name", p.Request.Name)
 	m.text("request.uid", p.Request.UID)
 	m.text("action.namespace", p.Action.Namespace)
@@ -98,7 +97,6 @@ func (p *Approval) check() error {
 	m.text("stage.name", p.Stage.Name)
 	m.sum("digest", p.Digest)
 	m.sum("shown", p.Shown)
-	m.number("opened", p.OpenedAt)
 	m.number("closes", p.ClosesAt)
 	if len(p.Requirements) == 0 {
 		m.add(errors.New("requirements are missing"))
@@ -106,7 +104,7 @@ func (p *Approval) check() error {
 	return m.err()
 }
 
-// ApprovalPayload builds approval.v1 from an Approval that the API server has given its uid.
+// ApprovalPayload builds approval.v1 from an Approval.
 func ApprovalPayload(ap *v1alpha1.Approval, s Stamp) (*Approval, error) {
 	spec := &ap.Spec
 	if err := approvalFields.check(TypeApproval, spec); err != nil {
@@ -123,12 +121,10 @@ func ApprovalPayload(ap *v1alpha1.Approval, s Stamp) (*Approval, error) {
 	return built(&Approval{
 		Common:       s.common(&m, approvals, ap.Namespace),
 		Name:         ap.Name,
-		UID:          string(ap.UID),
 		Request:      Reference{Name: spec.RequestRef.Name, UID: string(spec.RequestRef.UID)},
 		Action:       Reference{Namespace: spec.ActionRef.Namespace, Name: spec.ActionRef.Name},
 		Stage:        Stage{spec.Stage.Name, spec.Stage.Policy},
 		Digest:       spec.Digest,
-		OpenedAt:     m.of("creationTimestamp", ap.CreationTimestamp.Time),
 		ClosesAt:     m.of("expiresAt", spec.ExpiresAt.Time),
 		Requirements: requirements(spec.Requirements),
 		Review:       spec.Review,

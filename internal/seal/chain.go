@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"k8s.io/apimachinery/pkg/types"
 )
 
 // Position is a place in a chain: how many links there are, and the hash of the last. With none it is the hash of what the chain begins at.
@@ -105,9 +107,9 @@ func (earlier Position) Holds(root string, links []Link) error {
 	return nil
 }
 
-// Votes verifies the votes on an Approval, whose own envelope has been verified: each seal, that each vote belongs to this Approval and was
+// Votes verifies the votes on an Approval, whose own envelope has been verified and which has that uid: each seal, that each vote belongs to this Approval and was
 // made while it was open, and that none is missing. It gives the links, for Holds, and the end of the chain. The error is a *Gap.
-func (v *Verifier) Votes(ap *Approval, root *Envelope, votes []*Vote, seals []string, ring *Keyring) ([]Link, Position, error) {
+func (v *Verifier) Votes(ap *Approval, uid types.UID, root *Envelope, votes []*Vote, seals []string, ring *Keyring) ([]Link, Position, error) {
 	start := Position{Hash: root.Hash()}
 	if len(votes) != len(seals) {
 		return nil, start, gap(min(len(votes), len(seals)), GapSeal, "there are %d votes and %d seals", len(votes), len(seals))
@@ -118,7 +120,7 @@ func (v *Verifier) Votes(ap *Approval, root *Envelope, votes []*Vote, seals []st
 		if err != nil {
 			return nil, start, &Gap{Index: i, Kind: GapSeal, text: "its seal is not valid", cause: err}
 		}
-		if err := vote.On(ap); err != nil {
+		if err := vote.On(ap, uid); err != nil {
 			return nil, start, gap(i, GapForeign, "%s", err)
 		}
 		links = append(links, Link{Seq: vote.Seq, Prev: vote.Prev, Hash: e.Hash()})
@@ -129,14 +131,14 @@ func (v *Verifier) Votes(ap *Approval, root *Envelope, votes []*Vote, seals []st
 
 // On tells why a vote cannot belong to an Approval, or nil. That it comes after the Approval is proved by the chain, so its time is
 // allowed to be earlier by as much as clocks may differ.
-func (p *Vote) On(ap *Approval) error {
+func (p *Vote) On(ap *Approval, uid types.UID) error {
 	issued := p.Issued()
 	switch {
-	case p.Cluster != ap.Cluster || p.Namespace != ap.Namespace || p.Approval != ap.UID || p.Request != ap.Request.UID || p.Stage != ap.Stage:
+	case p.Cluster != ap.Cluster || p.Namespace != ap.Namespace || p.Approval != string(uid) || p.Request != ap.Request.UID || p.Stage != ap.Stage:
 		return errors.New("it was given on another Approval")
 	case p.Digest != ap.Digest:
 		return errors.New("it was given on another digest")
-	case issued.Before(time.UnixMilli(ap.OpenedAt).Add(-MaxSkew)):
+	case issued.Before(ap.Issued().Add(-MaxSkew)):
 		return errors.New("it was given before the Approval was opened")
 	case !ap.Review && !issued.Before(time.UnixMilli(ap.ClosesAt)):
 		return errors.New("it was given after the Approval closed")

@@ -149,13 +149,13 @@ func TestVotes(t *testing.T) {
 		}, 2, GapForeign},
 		"LastMoment": {"it was still open", func(t *testing.T, b *ballot) { b.votes[2].IssuedAt = b.approval.ClosesAt - 1; b.sign(t, 2) }, 0, ""},
 		"TooEarly": {"nobody could vote then", func(t *testing.T, b *ballot) {
-			b.votes[0].IssuedAt = b.approval.OpenedAt - MaxSkew.Milliseconds() - 1
+			b.votes[0].IssuedAt = b.approval.IssuedAt - MaxSkew.Milliseconds() - 1
 			b.sign(t, 0)
 		}, 0, GapForeign},
 		"ClockBehind": {"clocks differ", func(t *testing.T, b *ballot) {
 			b.votes = b.votes[:1]
 			b.seals = b.seals[:1]
-			b.votes[0].IssuedAt = b.approval.OpenedAt - MaxSkew.Milliseconds()
+			b.votes[0].IssuedAt = b.approval.IssuedAt - MaxSkew.Milliseconds()
 			b.sign(t, 0)
 		}, 0, ""},
 		"SealedAgain": {"the votes after it do not continue it", func(t *testing.T, b *ballot) { b.votes[1].Comment = "x"; b.sign(t, 1) }, 2, GapBroken},
@@ -167,7 +167,7 @@ func TestVotes(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			b := newBallot(t, 3)
 			tc.change(t, b)
-			links, end, err := NewVerifier(16).Votes(b.approval, b.root, b.votes, b.seals, ring(t))
+			links, end, err := NewVerifier(16).Votes(b.approval, sampleApproval().UID, b.root, b.votes, b.seals, ring(t))
 			var g *Gap
 			if errors.As(err, &g) != (tc.kind != "") || (g != nil && (g.Index != tc.index || g.Kind != tc.kind)) {
 				t.Fatalf("%s: got %v, want %s at %d", tc.reason, err, tc.kind, tc.index)

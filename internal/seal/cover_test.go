@@ -25,6 +25,8 @@ func TestEveryFieldIsKnown(t *testing.T) {
 		"Vote":              {voteFields, reflect.TypeFor[v1alpha1.Vote]()},
 		"Cancellation":      {cancelFields, reflect.TypeFor[v1alpha1.Cancellation]()},
 		"Record":            {recordFields, reflect.TypeFor[recordBody]()},
+		"Adoption":          {adoptionFields, reflect.TypeFor[v1alpha1.Adoption]()},
+		"ApprovalStatus":    {headFields, reflect.TypeFor[v1alpha1.ApprovalStatus]()},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if len(tc.known.unknown) > 0 {
@@ -64,7 +66,7 @@ type extendedObject struct {
 }
 
 func TestUnknownField(t *testing.T) {
-	k := knownOf[extended](all("reason", "by2.reason").under("by", identityFields).but("excluded", "it is somebody else's business, for this test"))
+	k := knownOf[extended](all("reason", "by2.reason").under("by", identityFields).but("excluded", "it is somebody else's business, for this test").but("seal", "it is the seal itself, for this test"))
 	want := []string{"added", "object", "object.flag", "list", "list[]", "list[].flag", "values", "map", "time", "nested", "nested.flag"}
 	slices.Sort(want)
 	got := slices.Sorted(slices.Values(k.unknown))
@@ -127,7 +129,7 @@ func TestEveryFieldIsSealed(t *testing.T) {
 	ar := &v1alpha1.ActionRequest{}
 	_, rs := sampleRequest()
 	filled(&ar.Spec)
-	ar.Namespace, ar.Name, ar.UID = "n", "r", "u"
+	ar.Namespace, ar.Name, ar.UID, ar.CreationTimestamp = "n", "r", "u", metav1.NewTime(noon.Truncate(time.Second))
 	ap, vote, r := &v1alpha1.Approval{}, &v1alpha1.Vote{}, &v1alpha1.Record{}
 	filled(&ap.Spec)
 	ap.Namespace, ap.Name, ap.UID, ap.CreationTimestamp, ap.Spec.Digest = "n", "a", "u", metav1.NewTime(noon.Truncate(time.Second)), sumA
@@ -138,6 +140,11 @@ func TestEveryFieldIsSealed(t *testing.T) {
 	body.Spec.Digest = sumA
 	r.Namespace, r.Name, r.UID = "n", "r", "u"
 	_, vs := sampleVote(0, 1, sumB)
+	adopted, request := ar.DeepCopy(), signed(t, must[*Request](t)(RequestPayload(ar, rs)))
+	adopted.Status.Adoption = &v1alpha1.Adoption{}
+	filled(adopted.Status.Adoption)
+	closed := ap.DeepCopy()
+	filled(&closed.Status)
 	for name, tc := range map[string]struct {
 		cover  cover
 		object any
@@ -147,7 +154,11 @@ func TestEveryFieldIsSealed(t *testing.T) {
 		"ActionRequest": {requestFields.cover, &ar.Spec, func() (Payload, error) { return RequestPayload(ar, rs) }, 15},
 		"Approval":      {approvalFields.cover, &ap.Spec, func() (Payload, error) { return ApprovalPayload(ap, stamp(0)) }, 40},
 		"Vote":          {voteFields.cover, vote, func() (Payload, error) { return VotePayload(ap, vote, vs) }, 10},
-		"Cancellation":  {cancelFields.cover, ar.Spec.Cancellation, func() (Payload, error) { return CancelPayload(ar, stamp(0)) }, 7},
+		"Adoption":      {adoptionFields.cover, adopted.Status.Adoption, func() (Payload, error) { return AdoptionPayload(adopted, request, nonceA, stamp(0)) }, 4},
+		"ApprovalStatus": {headFields.cover, &closed.Status, func() (Payload, error) {
+			return HeadPayload(closed, Position{Count: 2, Hash: sumB}, stamp(0))
+		}, 2},
+		"Cancellation": {cancelFields.cover, ar.Spec.Cancellation, func() (Payload, error) { return CancelPayload(ar, stamp(0)) }, 7},
 		"Record": {recordFields.cover, &body, func() (Payload, error) {
 			r.Spec, r.Status = body.Spec, body.Status
 			return RecordPayload(r, stamp(0))

@@ -100,7 +100,7 @@ func sampleRequest() (*v1alpha1.ActionRequest, RequestStamp) {
 	}
 	return ar, RequestStamp{
 		Stamp: stamp(0), Nonce: nonceA, ExpiresAt: noon.Add(168 * time.Hour),
-		ActionUID: "0b0e3a3c-5d7f-4d0e-9a39-8a54a7f4b001", ActionSpec: sumB, Effect: v1alpha1.EffectRequireApproval,
+		ActionUID: "0b0e3a3c-5d7f-4d0e-9a39-8a54a7f4b001", ActionSpec: sumB,
 	}
 }
 
@@ -144,7 +144,7 @@ func sampleRecord() *v1alpha1.Record {
 		Requester:  *alice(), ServiceAccountName: "restarter", Digest: sumA, ClaimedAt: metav1.NewMicroTime(noon),
 		Approvals: []v1alpha1.RecordedApproval{{
 			Name: "restart-x7k2p9qa-approval-9f3c1a7e", UID: "a1b2c3d4-0000-4000-8000-000000000001",
-			Stage: v1alpha1.StageReference{Name: "owners"}, ApprovedBy: []string{"oidc:bob"},
+			Stage: v1alpha1.StageReference{Name: "owners"}, ApprovedBy: []string{"oidc:bob"}, Votes: 1, Head: sumB,
 		}},
 		Plan:    []v1alpha1.PlannedChange{{Step: "restart", Operation: "patch", Object: "Deployment payments/checkout"}},
 		Timeout: "30m",
@@ -190,16 +190,20 @@ func samples(t testing.TB) map[Type]Payload {
 	ap := sampleApproval()
 	approval := must[*Approval](t)(ApprovalPayload(ap, stamp(time.Second)))
 	approval.Stage.Policy, approval.Review = "production", true
+	closed, end := ap.DeepCopy(), metav1.NewTime(noon.Truncate(time.Second).Add(time.Hour))
+	closed.Status.State, closed.Status.ClosedAt = v1alpha1.ApprovalApproved, &end
+	adopted := ar.DeepCopy()
+	adopted.Status.Adoption = &v1alpha1.Adoption{Approvals: []v1alpha1.OpenedApproval{{Name: ap.Name, UID: ap.UID}}}
 	vote, vs := sampleVote(time.Minute, 1, sumB)
 	vs.Delegation = &Delegation{UID: "de1e0000-0000-4000-8000-000000000005", Seal: sumA, Principal: "oidc:erin"}
 	ar.Spec.Cancellation = &v1alpha1.Cancellation{Reason: "not needed", By: alice()}
 	act := must[*Act](t)(CancelPayload(ar, stamp(time.Hour)))
 	out := map[Type]Payload{
 		TypeRequest:  &emergency,
-		TypeAdoption: must[*Adoption](t)(AdoptionPayload(ar, signed(t, request), nonceA, stamp(time.Second))),
+		TypeAdoption: must[*Adoption](t)(AdoptionPayload(adopted, signed(t, request), nonceA, stamp(time.Second))),
 		TypeApproval: approval,
 		TypeVote:     must[*Vote](t)(VotePayload(ap, vote, vs)),
-		TypeHead:     must[*Head](t)(HeadPayload(ap, Position{Count: 2, Hash: sumB}, stamp(time.Hour))),
+		TypeHead:     must[*Head](t)(HeadPayload(closed, Position{Count: 2, Hash: sumB}, stamp(time.Hour))),
 		TypeCancel:   act,
 		TypeRecord:   must[*Record](t)(RecordPayload(sampleRecord(), stamp(time.Hour))),
 		TypeCheckpoint: must[*Checkpoint](t)(CheckpointPayload(strings.Repeat("0123456789abcdef", 2), Position{Count: 256, Hash: sumA}, ring(t),

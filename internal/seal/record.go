@@ -7,11 +7,10 @@ import (
 	"github.com/signoff-dev/signoff/internal/canonical"
 )
 
-// Record is record.v1: what was executed, and how it ended.
+// Record is record.v1: what was executed, and how it ended. Its name is the uid of the request, so it needs none of its own.
 type Record struct {
 	Common
 	Name           string           `json:"name,omitempty"`
-	UID            string           `json:"uid,omitempty"`
 	Request        Reference        `json:"request,omitzero"`
 	Action         Reference        `json:"action,omitzero"`
 	Requester      Identity         `json:"requester,omitzero"`
@@ -35,6 +34,9 @@ type ApprovalPassed struct {
 	UID        string   `json:"uid,omitempty"`
 	Stage      Stage    `json:"stage,omitzero"`
 	ApprovedBy []string `json:"approvedBy,omitempty"`
+	// Votes is how many votes there were, and Head the hash of the last of them.
+	Votes int64  `json:"votes,omitempty"`
+	Head  string `json:"head,omitempty"`
 }
 
 // Step is a step with everything filled in.
@@ -84,13 +86,15 @@ var recordFields = knownOf[recordBody](cover{}.
 	under("spec", all("requestRef.namespace", "requestRef.name", "requestRef.uid", "actionRef.namespace", "actionRef.name",
 		"serviceAccountName", "digest", "claimedAt", "timeout").
 		under("requester", identityFields).
-		under("approvals[]", all("name", "uid", "stage.name", "stage.policy", "approvedBy")).
+		under("approvals[]", all("name", "uid", "stage.name", "stage.policy", "approvedBy", "votes", "head")).
 		under("plan[]", changeFields).
+		but("seal", "it is the stamp and the signature of this payload").
 		under("steps[]", all("name", "timeout", "waitFor.status", "waitFor.expression").
 			under("writes[]", all("operation", "body", "fieldManager", "conflicts",
 				"object.apiVersion", "object.kind", "object.namespace", "object.name")))).
 	under("status", all("outcome", "message", "finishedAt").
 		under("steps[]", all("name", "state", "message", "startedAt", "finishedAt", "basis")).
+		but("seal", "it is the stamp and the signature of this payload").
 		but("observedGeneration", "it is about the bookkeeping of the API server, not about the execution")))
 
 // Type is record.v1.
@@ -101,7 +105,6 @@ func (p *Record) check() error {
 	m.add(p.Common.check())
 	m.text("namespace", p.Namespace)
 	m.text("name", p.Name)
-	m.text("uid", p.UID)
 	m.text("request.namespace", p.Request.Namespace)
 	m.text("request.name", p.Request.Name)
 	m.text("request.uid", p.Request.UID)
@@ -134,7 +137,6 @@ func RecordPayload(r *v1alpha1.Record, s Stamp) (*Record, error) {
 	p := &Record{
 		Common:         s.common(&m, records, r.Namespace),
 		Name:           r.Name,
-		UID:            string(r.UID),
 		Request:        Reference{spec.RequestRef.Namespace, spec.RequestRef.Name, string(spec.RequestRef.UID)},
 		Action:         Reference{Namespace: spec.ActionRef.Namespace, Name: spec.ActionRef.Name},
 		Requester:      identity(&spec.Requester),
@@ -156,7 +158,7 @@ func RecordPayload(r *v1alpha1.Record, s Stamp) (*Record, error) {
 func passed(list []v1alpha1.RecordedApproval) []ApprovalPassed {
 	out := make([]ApprovalPassed, 0, len(list))
 	for _, a := range list {
-		out = append(out, ApprovalPassed{a.Name, string(a.UID), Stage{a.Stage.Name, a.Stage.Policy}, a.ApprovedBy})
+		out = append(out, ApprovalPassed{a.Name, string(a.UID), Stage{a.Stage.Name, a.Stage.Policy}, a.ApprovedBy, int64(a.Votes), a.Head})
 	}
 	return out
 }

@@ -31,8 +31,6 @@ type Request struct {
 	OnBehalfOf string      `json:"onBehalfOf,omitempty"`
 	BreakGlass *BreakGlass `json:"breakGlass,omitempty"`
 	Requester  Identity    `json:"requester,omitzero"`
-	// Effect is what the webhook decided.
-	Effect string `json:"effect,omitempty"`
 }
 
 // ActionSeen is the Action that the webhook judged by.
@@ -59,13 +57,12 @@ type RequestStamp struct {
 	// ActionUID and ActionSpec are the uid and the digest of the Action that the webhook judged by.
 	ActionUID  types.UID
 	ActionSpec string
-	// Effect is what the webhook decided.
-	Effect v1alpha1.Effect
 }
 
 var requestFields = knownOf[v1alpha1.ActionRequestSpec](
 	all("actionRef.namespace", "actionRef.name", "inputs", "reason", "notBefore", "expiresAt", "breakGlass.reason").
 		under("requester", identityFields).
+		but("seal", "it is the stamp and the signature of this payload").
 		but("cancellation", "it comes later and has a seal of its own, cancel.v1"))
 
 // Type is request.v1.
@@ -82,7 +79,6 @@ func (p *Request) check() error {
 	m.text("action.name", p.Action.Name)
 	m.text("action.uid", p.Action.UID)
 	m.sum("action.spec", p.Action.Spec)
-	m.text("effect", p.Effect)
 	if (p.Inputs == "") != (len(p.InputNames) == 0) {
 		m.add(errors.New("inputs and inputNames go together"))
 	}
@@ -119,7 +115,6 @@ func RequestPayload(ar *v1alpha1.ActionRequest, s RequestStamp) (*Request, error
 		NotBefore:  m.at("notBefore", spec.NotBefore),
 		EndsAt:     m.at("expiresAt", spec.ExpiresAt),
 		Requester:  identity(spec.Requester),
-		Effect:     string(s.Effect),
 	}
 	if spec.BreakGlass != nil {
 		p.BreakGlass = &BreakGlass{Reason: spec.BreakGlass.Reason}

@@ -62,8 +62,7 @@ func (v *Verifier) signed(e *Envelope, key ed25519.PublicKey) bool {
 	if v.good == nil {
 		return ed25519.Verify(key, PAE(e.Type, e.Body), e.Seal.Signature[:])
 	}
-	// The key is part of what is remembered: the name in the envelope is only the beginning of its hash.
-	seen := sha256.Sum256(append(e.DSSE(), key...))
+	seen := seenAs(e, key)
 	if _, ok := v.good.Get(seen); ok {
 		return true
 	}
@@ -73,6 +72,18 @@ func (v *Verifier) signed(e *Envelope, key ed25519.PublicKey) bool {
 	}
 	v.good.Add(seen, struct{}{})
 	return true
+}
+
+// Remember notes that a signature is good because this process made it, so that it is not computed again where the object comes back.
+func (v *Verifier) Remember(e *Envelope, key ed25519.PublicKey) {
+	if v.good != nil {
+		v.good.Add(seenAs(e, key), struct{}{})
+	}
+}
+
+// seenAs is what a signature is remembered by. The key is part of it: its name in the envelope is only the beginning of its hash.
+func seenAs(e *Envelope, key ed25519.PublicKey) [sha256.Size]byte {
+	return sha256.Sum256(append(e.DSSE(), key...))
 }
 
 // at tells whether the key counted when the payload was sealed.

@@ -207,7 +207,6 @@ func TestBuildersRefuse(t *testing.T) {
 		"NoExpiry":       {"it would last for ever", func(o *objects) { o.rs.ExpiresAt = time.Time{} }, "exp is missing"},
 		"NoActionUID":    {"another Action could take its name", func(o *objects) { o.rs.ActionUID = "" }, "action.uid is missing"},
 		"NoActionSpec":   {"it says what was judged", func(o *objects) { o.rs.ActionSpec = "9f3c" }, "action.spec is not"},
-		"NoEffect":       {"it says what was decided", func(o *objects) { o.rs.Effect = "" }, "effect is missing"},
 		"NoRequester":    {"somebody must have asked", func(o *objects) { o.ar.Spec.Requester = nil }, "requester: nobody is named"},
 		"Nameless":       {"somebody must have asked", func(o *objects) { o.ar.Spec.Requester.Username = "" }, "requester: nobody is named"},
 		"EmptyEmergency": {"it would look as if there were none", func(o *objects) { o.ar.Spec.BreakGlass = &v1alpha1.BreakGlass{} }, "breakGlass.reason is missing"},
@@ -226,9 +225,8 @@ func TestBuildersRefuse(t *testing.T) {
 				o.ar.Spec.Inputs.Raw = []byte(`{"a":` + strings.Repeat("[", 20000) + strings.Repeat("]", 20000) + `}`)
 			}, "exceeded max depth",
 		},
-		"NoApprovalUID": {"votes must be bound to it", func(o *objects) { o.ap.UID = "" }, "uid is missing"},
+		"NoApprovalUID": {"votes must be bound to it", func(o *objects) { o.ap.UID = "" }, "approval is missing"},
 		"NoRequestUID":  {"votes must be bound to it", func(o *objects) { o.ap.Spec.RequestRef.UID = "" }, "request.uid is missing"},
-		"NotOpened":     {"the API server did not create it", func(o *objects) { o.ap.CreationTimestamp = metav1.Time{} }, "opened is missing"},
 		"NeverCloses":   {"it would be open for ever", func(o *objects) { o.ap.Spec.ExpiresAt = metav1.Time{} }, "closes is missing"},
 		"NoDigest":      {"there would be nothing to agree to", func(o *objects) { o.ap.Spec.Digest = "" }, "digest is not"},
 		"NobodyAsked":   {"nobody could meet it", func(o *objects) { o.ap.Spec.Requirements = nil }, "requirements are missing"},
@@ -240,7 +238,7 @@ func TestBuildersRefuse(t *testing.T) {
 		"VoteExact":     {"the rest could be changed", func(o *objects) { o.vote.At.Time = micro }, "more exact than a millisecond"},
 		"Delegation":    {"it says who stands for whom", func(o *objects) { o.vs.Delegation = &Delegation{} }, "delegation.principal is missing"},
 		"NobodyCancels": {"somebody must have", func(o *objects) { o.ar.Spec.Cancellation.By = nil }, "actor: nobody is named"},
-		"NoRecordUID":   {"it could be another one of that name", func(o *objects) { o.r.UID = "" }, "uid is missing"},
+		"NoRecordName":  {"it could be another one", func(o *objects) { o.r.Name = "" }, "name is missing"},
 		"NoBody":        {"nothing would be sent", func(o *objects) { o.r.Spec.Steps[0].Writes[0].Body.Raw = nil }, "body of step restart"},
 		"WaitsForNothing": {
 			"it would look as if it did not wait", func(o *objects) { o.r.Spec.Steps[0].WaitFor = &v1alpha1.WaitFor{} }, "waits for nothing",

@@ -60,7 +60,8 @@ type VoteStamp struct {
 	RoleUID types.UID
 }
 
-var voteFields = knownOf[v1alpha1.Vote](all("decision", "comment", "at", "digest").under("voter", identityFields))
+var voteFields = knownOf[v1alpha1.Vote](all("decision", "comment", "at", "digest").under("voter", identityFields).
+	but("seal", "it is the signature of this payload"))
 
 // Type is vote.v1.
 func (*Vote) Type() Type { return TypeVote }

@@ -87,7 +87,7 @@ func (p *Process) webhooks() error {
 	webhooks.Register(p.Manager.GetWebhookServer(), &webhooks.Deps{
 		Gate: p.Gate, Identity: p.identity, Store: p.Store,
 		Reader: p.Manager.GetAPIReader(), Requests: p.Manager.GetClient(), Namespaces: p.Manager.GetClient(), Reviews: p.Manager.GetClient(),
-		Clock:             p.clock,
+		Evidence: p.evidence, Clock: p.clock, Wall: p.wall,
 		Operator:          identity.ServiceAccountUsername(p.cfg.Operator.Namespace, p.cfg.Operator.ServiceAccount),
 		OperatorNamespace: p.cfg.Operator.Namespace,
 		CatalogNamespaces: p.cfg.CatalogNamespaces,
@@ -108,7 +108,7 @@ func (p *Process) controllers() error {
 		Client: p.Manager.GetClient(), Reader: p.Manager.GetAPIReader(), Gate: p.Gate,
 		Clients: p.clients, Runner: execution.NewRunner(p.clients, p.clock), Watcher: watcher,
 		Rights: p.reviews,
-		Events: p.Manager.GetEventRecorder("signoff"), Clock: p.clock,
+		Events: p.Manager.GetEventRecorder("signoff"), Evidence: p.evidence, Clock: p.clock, Wall: p.wall,
 		OperatorNamespace: p.cfg.Operator.Namespace,
 		Changed:           p.changed, Wake: p.wake, Workers: p.cfg.Workers,
 	}

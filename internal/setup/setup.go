@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"path/filepath"
 	"sync/atomic"
+	"time"
 
 	authorizationv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -29,6 +30,7 @@ import (
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/config"
+	"github.com/signoff-dev/signoff/internal/evidence"
 	"github.com/signoff-dev/signoff/internal/execution"
 	"github.com/signoff-dev/signoff/internal/facts"
 	"github.com/signoff-dev/signoff/internal/gate"
@@ -36,6 +38,9 @@ import (
 	"github.com/signoff-dev/signoff/internal/metrics"
 	"github.com/signoff-dev/signoff/internal/snapshot"
 )
+
+// startTimeout bounds what is read before anything runs.
+const startTimeout = 30 * time.Second
 
 // Scheme knows every kind that the process reads or writes with types.
 func Scheme() *runtime.Scheme {
@@ -68,9 +73,12 @@ type Process struct {
 	// Gate judges.
 	Gate *gate.Gate
 
-	cfg      *config.Configuration
-	parts    Parts
-	clock    clock.WithTicker
+	cfg   *config.Configuration
+	parts Parts
+	clock clock.WithTicker
+	// wall is the time by which the API server dates objects: the clock may run faster in tests, the API server does not.
+	wall     clock.PassiveClock
+	evidence *evidence.Book
 	identity *identity.Rules
 	clients  *execution.Clients
 	reviews  *facts.Reviews
@@ -90,8 +98,11 @@ func New(cfg *config.Configuration, restConfig *rest.Config, clk clock.WithTicke
 		return nil, fmt.Errorf("failed to create the manager: %w", err)
 	}
 	p := &Process{
-		Manager: manager, cfg: cfg, parts: parts, clock: clk, identity: rules,
+		Manager: manager, cfg: cfg, parts: parts, clock: clk, wall: clock.RealClock{}, identity: rules,
 		changed: make(chan event.GenericEvent, 1), wake: make(chan event.GenericEvent, 64), stopping: make(chan struct{}),
+	}
+	if err := p.seals(); err != nil {
+		return nil, err
 	}
 	p.Store = snapshot.NewStore(p.wakeAll)
 	metrics.Show(p.Store)
@@ -112,6 +123,22 @@ func New(cfg *config.Configuration, restConfig *rest.Config, clk clock.WithTicke
 		}
 	}
 	return p, nil
+}
+
+// seals makes what seals and verifies. A seal belongs to one cluster.
+func (p *Process) seals() error {
+	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
+	defer cancel()
+	system := &corev1.Namespace{}
+	if err := p.Manager.GetAPIReader().Get(ctx, types.NamespacedName{Name: metav1.NamespaceSystem}, system); err != nil {
+		return fmt.Errorf("failed to read which cluster this is: %w", err)
+	}
+	keys, err := newEphemeral(p.wall.Now())
+	if err != nil {
+		return err
+	}
+	p.evidence = evidence.NewBook(string(system.UID), keys)
+	return nil
 }
 
 // facts reads facts as ServiceAccounts, and asks with the operator's own right who could have written them.
