@@ -14,11 +14,6 @@ func TestLaterFieldsAreNotAccepted(t *testing.T) {
 	cases := map[string]struct{ kind, change, field string }{
 		"OnBehalfOf":  {"actionrequest", "spec: {onBehalfOf: {username: alice}}", "spec.onBehalfOf"},
 		"Duration":    {"actionrequest", "spec: {duration: 2h}", "spec.duration"},
-		"RequestSeal": {"actionrequest", "spec: {requester: {seal: v1.a.b}}", "spec.requester.seal"},
-		"VoteSeal": {
-			"approval", `spec: {votes: [{decision: Approve, voter: {username: a}, at: "2026-11-23T10:00:00.000001Z",
-			  digest: "sha256:9f3c1a7e9f3c1a7e9f3c1a7e9f3c1a7e9f3c1a7e9f3c1a7e9f3c1a7e9f3c1a7e", seal: a}]}`, "spec.votes[0].seal",
-		},
 		"DeleteStep": {"action", "spec: {execution: {steps: [{name: a, patch: {merge: {}}, delete: {}}]}}", "spec.execution.steps[0].delete"},
 		"HTTPStep":   {"action", "spec: {execution: {steps: [{name: a, patch: {merge: {}}, http: {}}]}}", "spec.execution.steps[0].http"},
 		"StepWhen":   {"action", "spec: {execution: {steps: [{name: a, patch: {merge: {}}, when: 'true'}]}}", "spec.execution.steps[0].when"},
