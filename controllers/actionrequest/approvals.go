@@ -123,15 +123,11 @@ func (s *scope) denial(ctx context.Context, approval *v1alpha1.Approval) (bool, 
 		return false, nil
 	}
 	stage := &stageState{Stage: &gate.Stage{Stage: &catalog.Stage{Ref: approval.Spec.Stage}}, approval: approval}
-	ballot, err := s.ballot(approval)
-	switch {
-	case err != nil && !s.knows(approval):
-		// Somebody else made it, so nobody denied anything there.
-		return false, nil
-	case err != nil:
-		return false, err
-	}
-	if err := s.tallied(ctx, s.judgement, stage, ballot); err != nil {
+	if err := s.votes(ctx, s.judgement, stage); err != nil {
+		if evidence.Is(err) && !s.knows(approval) {
+			// Somebody else made it, so nobody denied anything there.
+			return false, nil
+		}
 		return false, err
 	}
 	if state == v1alpha1.ApprovalDenied {
@@ -166,11 +162,7 @@ func (s *scope) announceDenial(ctx context.Context, stage *stageState) error {
 // needed, over that the request has ended.
 func (s *scope) count(ctx context.Context, stage *stageState) (again, over bool, err error) {
 	approval := stage.approval
-	ballot, err := s.ballot(approval)
-	if err != nil {
-		return false, false, err
-	}
-	if err := s.tallied(ctx, s.judgement, stage, ballot); err != nil {
+	if err := s.votes(ctx, s.judgement, stage); err != nil {
 		return false, false, err
 	}
 	switch approval.Status.State {
@@ -200,8 +192,12 @@ func (s *scope) count(ctx context.Context, stage *stageState) (again, over bool,
 	return false, false, s.progress(ctx, stage)
 }
 
-// tallied counts the votes of an Approval that has been verified.
-func (s *scope) tallied(ctx context.Context, judgement *gate.Judgement, stage *stageState, ballot *evidence.Ballot) error {
+// votes verifies the Approval of a stage and counts its votes.
+func (s *scope) votes(ctx context.Context, judgement *gate.Judgement, stage *stageState) error {
+	ballot, err := s.ballot(stage.approval)
+	if err != nil {
+		return err
+	}
 	votes, err := s.Gate.Votes(ctx, judgement, stage.approval)
 	if err != nil {
 		return fmt.Errorf("failed to count the votes on Approval %s/%s: %w", stage.approval.Namespace, stage.approval.Name, err)

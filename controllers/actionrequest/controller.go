@@ -64,6 +64,8 @@ type Reconciler struct {
 	Events events.EventRecorder
 	// Evidence seals what the operator does, and verifies what people did.
 	Evidence *evidence.Book
+	// Keys says that the keys have not been read yet.
+	Keys func() error
 	// Clock tells the time.
 	Clock clock.WithTicker
 	// Wall tells the time by which the API server dates objects. It is Clock, but for tests that let that run faster.
@@ -133,6 +135,10 @@ func (r *Reconciler) Reconcile(ctx context.Context, key ctrl.Request) (ctrl.Resu
 		// The cache has not seen the last write yet. Its event comes.
 		return ctrl.Result{}, nil
 	}
+	if r.Keys() != nil {
+		// They will be in a moment, and nothing can be told before.
+		return ctrl.Result{RequeueAfter: keysDelay}, nil
+	}
 	s := r.newScope(request)
 	wait, err := s.run(ctx)
 	if apierrors.IsConflict(err) {
@@ -144,6 +150,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, key ctrl.Request) (ctrl.Resu
 	}
 	return ctrl.Result{RequeueAfter: wait}, nil
 }
+
+// keysDelay is how long a request waits for the keys of a process that has just started.
+const keysDelay = 200 * time.Millisecond
 
 // conflictDelay is how long a lost race waits for the winner's event.
 const conflictDelay = 50 * time.Millisecond

@@ -106,11 +106,7 @@ func (s *scope) resume(ctx context.Context) error {
 // proceed does the next steps of a claimed execution, from the Record and nothing else.
 func (s *scope) proceed(ctx context.Context, record *v1alpha1.Record) error {
 	if _, err := s.Evidence.Record(record); err != nil {
-		problem := evidence.Of(err)
-		if problem.Wait {
-			return fmt.Errorf("failed to verify Record %s: %w", record.Name, err)
-		}
-		return s.end(ctx, v1alpha1.OutcomeFailed, ending{reason: problem.Reason, message: "Nothing more is executed: " + problem.Message + "."})
+		return s.unbelievable(ctx, err)
 	}
 	for record.Status.Outcome == "" {
 		index := current(record)
@@ -129,6 +125,15 @@ func (s *scope) proceed(ctx context.Context, record *v1alpha1.Record) error {
 		}
 	}
 	return s.concluded(ctx, record)
+}
+
+// unbelievable ends an execution whose Record somebody else has written, or waits until that can be told.
+func (s *scope) unbelievable(ctx context.Context, err error) error {
+	problem := evidence.Of(err)
+	if problem.Wait {
+		return fmt.Errorf("failed to verify the Record of request %s/%s: %w", s.request.Namespace, s.request.Name, err)
+	}
+	return s.end(ctx, v1alpha1.OutcomeFailed, ending{reason: problem.Reason, message: "Nothing more is executed: " + problem.Message + "."})
 }
 
 // current is the index of the step that is next, or that has begun and is not done.

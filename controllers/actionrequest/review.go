@@ -196,15 +196,18 @@ func (s *scope) review(ctx context.Context, review *v1alpha1.Approval) (time.Dur
 		return time.Second, nil
 	}
 	stage.result = quorum.Result{State: v1alpha1.ApprovalOpen}
-	ballot, err := s.ballot(review)
-	if err != nil {
-		return s.unreviewable(ctx, err)
-	}
-	if stage.ballot = ballot; problem == nil {
-		if err := s.tallied(ctx, judgement, stage, ballot); err != nil {
-			return 0, err
-		}
+	var err error
+	if problem == nil {
+		err = s.votes(ctx, judgement, stage)
 		s.at(judgement.Vars.Trace.NextChange)
+	} else {
+		stage.ballot, err = s.ballot(review)
+	}
+	switch {
+	case evidence.Is(err):
+		return s.unreviewable(ctx, err)
+	case err != nil:
+		return 0, err
 	}
 	switch {
 	case stage.result.State != v1alpha1.ApprovalOpen:

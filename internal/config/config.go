@@ -34,6 +34,8 @@ type Configuration struct {
 	Metrics Endpoint `json:"metrics"`
 	// LeaderElection lets only one replica run the controllers.
 	LeaderElection LeaderElection `json:"leaderElection"`
+	// Keys says where the keys come from by which requests, votes and Records are sealed.
+	Keys Keys `json:"keys"`
 	// CatalogNamespaces are the namespaces in which Actions may be published. The operator's own can never be one of them: who
 	// may create pods there is the operator. Empty: all others.
 	CatalogNamespaces []string `json:"catalogNamespaces,omitempty"`
@@ -105,6 +107,16 @@ type Endpoint struct {
 type LeaderElection struct {
 	// Enabled turns it on. Default true.
 	Enabled bool `json:"enabled"`
+}
+
+// Keys says where keys come from, and how long they are used.
+type Keys struct {
+	// AdmissionFile and ControllerFile are files with a private key each (PEM of PKCS#8, Ed25519), or folders with several, as absolute
+	// paths. Default: none; the process makes its keys and keeps them in Secrets.
+	AdmissionFile  string `json:"admissionFile,omitempty"`
+	ControllerFile string `json:"controllerFile,omitempty"`
+	// MaxAge is how old a key may become before it is replaced, such as "8760h". Default: as old as it likes.
+	MaxAge metav1.Duration `json:"maxAge,omitzero"`
 }
 
 // Default gives the configuration of a file that says nothing but apiVersion and kind.

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -15,6 +16,8 @@ import (
 const (
 	maxExpression = 4096
 	maxWorkers    = 64
+	// minKeyAge is longer than any rotation takes.
+	minKeyAge = time.Hour
 	// disabled is the address that serves nothing.
 	disabled = "0"
 )
@@ -27,6 +30,7 @@ func (c *Configuration) Validate() field.ErrorList {
 		c.validatePeople(),
 		c.validateOperator(),
 		c.validateWebhook(),
+		c.validateKeys(),
 		c.validateServing(),
 	)
 }
@@ -110,6 +114,24 @@ func (c *Configuration) validateWebhook() field.ErrorList {
 		errs = append(errs, field.Required(path.Child("clientCAFile"),
 			"the authority that signs the client certificate of the API server: without it anybody could pose as the API server"))
 	}
+	return errs
+}
+
+func (c *Configuration) validateKeys() field.ErrorList {
+	var errs field.ErrorList
+	path := field.NewPath("keys")
+	for name, file := range map[string]string{"admissionFile": c.Keys.AdmissionFile, "controllerFile": c.Keys.ControllerFile} {
+		if file != "" && !filepath.IsAbs(file) {
+			errs = append(errs, field.Invalid(path.Child(name), file, `the absolute path of a file or a folder is accepted, or "" for a Secret`))
+		}
+	}
+	if c.Keys.AdmissionFile != "" && c.Keys.AdmissionFile == c.Keys.ControllerFile {
+		errs = append(errs, field.Forbidden(path.Child("controllerFile"), "the two keys are apart, so that neither process alone can forge and execute: name another file"))
+	}
+	if age := c.Keys.MaxAge.Duration; age != 0 && age < minKeyAge {
+		errs = append(errs, field.Invalid(path.Child("maxAge"), age.String(), fmt.Sprintf("at least %s is accepted, or 0s", minKeyAge)))
+	}
+	slices.SortFunc(errs, func(a, b *field.Error) int { return strings.Compare(a.Field, b.Field) })
 	return errs
 }
 

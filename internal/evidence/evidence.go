@@ -4,7 +4,6 @@
 package evidence
 
 import (
-	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"time"
@@ -22,8 +21,10 @@ const remembered = 16384
 type Keys interface {
 	// Sign seals a payload with the key of its purpose. It is an error if this process has none.
 	Sign(seal.Payload) (*seal.Envelope, error)
-	// Keyring holds all public keys.
+	// Keyring holds all public keys, as far as they are known.
 	Keyring() *seal.Keyring
+	// Refresh looks whether there are others, and tells whether it could. It is asked for a seal by a key that is not known.
+	Refresh() bool
 }
 
 // Book seals and verifies for one cluster. It may be used concurrently.
@@ -115,7 +116,7 @@ func (b *Book) sign(p seal.Payload, err error) (*seal.Envelope, error) {
 		return nil, cannotSeal(err)
 	}
 	if key, ok := b.keys.Keyring().Get(e.Seal.KeyID); ok {
-		b.verifier.Remember(e, ed25519.PublicKey(key.Key))
+		b.verifier.Remember(e, key.Key)
 	}
 	return e, nil
 }
@@ -138,6 +139,9 @@ func (b *Book) verify(what string, p seal.Payload, err error, text string) (*sea
 		return nil, broken(what, err)
 	}
 	e, err := b.verifier.Verify(p, text, b.keys.Keyring())
+	if seal.ReasonOf(err) == seal.UnknownKey && b.keys.Refresh() {
+		e, err = b.verifier.Verify(p, text, b.keys.Keyring())
+	}
 	if err != nil {
 		return nil, broken(what, err)
 	}

@@ -65,6 +65,8 @@ func (k *keys) Sign(p seal.Payload) (*seal.Envelope, error) {
 	return signer.Sign(p)
 }
 
+func (k *keys) Refresh() bool { return true }
+
 func (k *keys) Keyring() *seal.Keyring { return k.ring }
 
 // stored gives an object as the API server would give it back.
@@ -271,7 +273,7 @@ func TestForgeries(t *testing.T) {
 			return err
 		}, v1alpha1.ReasonSealInvalid, "belongs to something else"},
 		"NoKey": {func(w *world) error {
-			delete(w.book.keys.(*keys).signers, seal.Admission) //nolint:forcetypeassert // the test made it
+			delete(w.book.keys.(*keys).signers, seal.Admission)
 			return w.book.SealVote(w.approval)
 		}, v1alpha1.ReasonKeyLost, "cannot seal"},
 		"VoteOnForgery": {func(w *world) error {

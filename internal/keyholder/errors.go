@@ -48,6 +48,9 @@ func (e *Error) Error() string {
 	return fmt.Sprintf("failed to seal with the %s key: %s", e.Purpose, e.message)
 }
 
+// KeyState says in one word how it stands with the keys.
+func (e *Error) KeyState() string { return string(e.Reason) }
+
 // ReasonOf gives the reason of an error of this package. It is empty for any other error.
 func ReasonOf(err error) Reason {
 	var e *Error

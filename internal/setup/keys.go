@@ -1,46 +1,153 @@
 package setup
 
 import (
-	"crypto/ed25519"
-	"crypto/rand"
+	"context"
 	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"strconv"
+	"strings"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/clock"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/evidence"
+	"github.com/signoff-dev/signoff/internal/keyholder"
 	"github.com/signoff-dev/signoff/internal/seal"
 )
 
-// ephemeral holds keys in memory. It is replaced by internal/keyholder.
-type ephemeral struct {
-	signers map[seal.Purpose]*seal.Signer
-	ring    *seal.Keyring
+// keyTimeout bounds the look at the live keys while somebody waits for an answer.
+const keyTimeout = 2 * time.Second
+
+// keys are those of this process, as evidence needs them.
+type keys struct{ *keyholder.Holder }
+
+// Refresh reads the live keys, for a seal by one that is not known.
+func (k keys) Refresh() bool {
+	ctx, cancel := context.WithTimeout(context.Background(), keyTimeout)
+	defer cancel()
+	return k.Holder.Refresh(ctx) == nil
 }
 
-func newEphemeral(now time.Time) (*ephemeral, error) {
-	out := &ephemeral{signers: map[seal.Purpose]*seal.Signer{}}
-	var public []seal.PublicKey
-	for _, purpose := range []seal.Purpose{seal.Admission, seal.Controller} {
-		_, key, err := ed25519.GenerateKey(rand.Reader)
-		if err != nil {
-			return nil, err
-		}
-		signer, err := seal.NewSigner(purpose, key)
-		if err != nil {
-			return nil, err
-		}
-		out.signers[purpose] = signer
-		public = append(public, seal.PublicKey{Key: signer.Public(), Purpose: purpose, NotBefore: now.Add(-time.Minute)})
+// seals makes what seals and verifies. A seal belongs to one cluster.
+func (p *Process) seals() error {
+	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
+	defer cancel()
+	system := &corev1.Namespace{}
+	if err := p.Manager.GetAPIReader().Get(ctx, types.NamespacedName{Name: metav1.NamespaceSystem}, system); err != nil {
+		return fmt.Errorf("failed to read which cluster this is: %w", err)
 	}
-	ring, err := seal.NewKeyring(public...)
-	out.ring = ring
-	return out, err
-}
-
-func (e *ephemeral) Sign(p seal.Payload) (*seal.Envelope, error) {
-	signer := e.signers[p.Type().Signer()]
-	if signer == nil {
-		return nil, errors.New("there is no key")
+	live, err := client.New(p.Manager.GetConfig(), client.Options{Scheme: p.Manager.GetScheme(), Mapper: p.Manager.GetRESTMapper()})
+	if err != nil {
+		return fmt.Errorf("failed to create the client of the keys: %w", err)
 	}
-	return signer.Sign(p)
+	options := keyholder.Options{
+		Client: live, Config: p.Manager.GetConfig(), Namespace: p.cfg.Operator.Namespace, Sealed: p.anythingSealed,
+		Files: map[seal.Purpose]string{}, Clock: clock.RealClock{}, Replica: replica(),
+		MaxKeyAge: p.cfg.Keys.MaxAge.Duration, KeepFor: evidence.MaxAge,
+	}
+	for purpose, part := range map[seal.Purpose]struct {
+		runs bool
+		file string
+	}{
+		seal.Admission:  {p.parts.Admission, p.cfg.Keys.AdmissionFile},
+		seal.Controller: {p.parts.Controllers, p.cfg.Keys.ControllerFile},
+	} {
+		if part.runs {
+			options.Holds = append(options.Holds, purpose)
+		}
+		if part.runs && part.file != "" {
+			options.Files[purpose] = part.file
+		}
+	}
+	if p.keys, err = keyholder.New(options); err != nil {
+		return fmt.Errorf("failed to hold the keys: %w", err)
+	}
+	p.evidence = evidence.NewBook(string(system.UID), keys{p.keys})
+	if err := p.Manager.Add(p.keys); err != nil {
+		return fmt.Errorf("failed to add the holder of the keys: %w", err)
+	}
+	if err := p.Manager.AddReadyzCheck("keys", func(*http.Request) error { return p.keysRead() }); err != nil {
+		return fmt.Errorf("failed to add the readiness check of the keys: %w", err)
+	}
+	return nil
 }
 
-func (e *ephemeral) Keyring() *seal.Keyring { return e.ring }
+// keysRead says that the keys have not been read yet. Keys that are lost are no reason to serve nothing: whoever asks is told.
+func (p *Process) keysRead() error {
+	if err := p.keys.Ready(); keyholder.ReasonOf(err) == keyholder.NotReady {
+		return err
+	}
+	return nil
+}
+
+// replica names this replica: the Pod, or else the host and the process.
+func replica() string {
+	if pod := os.Getenv("POD_NAME"); pod != "" {
+		return pod
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		host = "host"
+	}
+	plain := strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
+			return r
+		}
+		return '-'
+	}, strings.ToLower(host))
+	return strings.Trim(plain, "-") + "-" + strconv.Itoa(os.Getpid())
+}
+
+// page is how many objects are read at once in search of a seal.
+const page = 100
+
+// anythingSealed tells whether anything in the cluster has a seal of a purpose. It reads live, page by page until there is one.
+func (p *Process) anythingSealed(ctx context.Context, purpose seal.Purpose) (bool, error) {
+	if purpose == seal.Admission {
+		return search(ctx, p.Manager.GetAPIReader(), &v1alpha1.ActionRequestList{}, func(list *v1alpha1.ActionRequestList) bool {
+			return has(list.Items, func(r *v1alpha1.ActionRequest) bool { return r.Spec.Seal != nil })
+		})
+	}
+	found, err := search(ctx, p.Manager.GetAPIReader(), &v1alpha1.ApprovalList{}, func(list *v1alpha1.ApprovalList) bool {
+		return has(list.Items, func(a *v1alpha1.Approval) bool { return a.Spec.Seal != nil })
+	})
+	if found || err != nil {
+		return found, err
+	}
+	if !p.parts.Controllers {
+		return false, errors.New("only the controllers may look at Records")
+	}
+	return search(ctx, p.Manager.GetAPIReader(), &v1alpha1.RecordList{}, func(list *v1alpha1.RecordList) bool {
+		return has(list.Items, func(r *v1alpha1.Record) bool { return r.Spec.Seal != nil })
+	}, client.InNamespace(p.cfg.Operator.Namespace))
+}
+
+func search[T client.ObjectList](ctx context.Context, reader client.Reader, list T, found func(T) bool, where ...client.ListOption) (bool, error) {
+	for next := ""; ; {
+		if err := reader.List(ctx, list, append(where, client.Limit(page), client.Continue(next))...); err != nil {
+			return false, fmt.Errorf("failed to look for seals: %w", err)
+		}
+		if found(list) {
+			return true, nil
+		}
+		if next = list.GetContinue(); next == "" {
+			return false, nil
+		}
+	}
+}
+
+func has[T any](items []T, is func(*T) bool) bool {
+	for i := range items {
+		if is(&items[i]) {
+			return true
+		}
+	}
+	return false
+}

@@ -108,7 +108,7 @@ func (p *Process) controllers() error {
 		Client: p.Manager.GetClient(), Reader: p.Manager.GetAPIReader(), Gate: p.Gate,
 		Clients: p.clients, Runner: execution.NewRunner(p.clients, p.clock), Watcher: watcher,
 		Rights: p.reviews,
-		Events: p.Manager.GetEventRecorder("signoff"), Evidence: p.evidence, Clock: p.clock, Wall: p.wall,
+		Events: p.Manager.GetEventRecorder("signoff"), Evidence: p.evidence, Clock: p.clock, Wall: p.wall, Keys: p.keysRead,
 		OperatorNamespace: p.cfg.Operator.Namespace,
 		Changed:           p.changed, Wake: p.wake, Workers: p.cfg.Workers,
 	}

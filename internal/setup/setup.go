@@ -35,6 +35,7 @@ import (
 	"github.com/signoff-dev/signoff/internal/facts"
 	"github.com/signoff-dev/signoff/internal/gate"
 	"github.com/signoff-dev/signoff/internal/identity"
+	"github.com/signoff-dev/signoff/internal/keyholder"
 	"github.com/signoff-dev/signoff/internal/metrics"
 	"github.com/signoff-dev/signoff/internal/snapshot"
 )
@@ -78,6 +79,7 @@ type Process struct {
 	clock clock.WithTicker
 	// wall is the time by which the API server dates objects: the clock may run faster in tests, the API server does not.
 	wall     clock.PassiveClock
+	keys     *keyholder.Holder
 	evidence *evidence.Book
 	identity *identity.Rules
 	clients  *execution.Clients
@@ -123,22 +125,6 @@ func New(cfg *config.Configuration, restConfig *rest.Config, clk clock.WithTicke
 		}
 	}
 	return p, nil
-}
-
-// seals makes what seals and verifies. A seal belongs to one cluster.
-func (p *Process) seals() error {
-	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
-	defer cancel()
-	system := &corev1.Namespace{}
-	if err := p.Manager.GetAPIReader().Get(ctx, types.NamespacedName{Name: metav1.NamespaceSystem}, system); err != nil {
-		return fmt.Errorf("failed to read which cluster this is: %w", err)
-	}
-	keys, err := newEphemeral(p.wall.Now())
-	if err != nil {
-		return err
-	}
-	p.evidence = evidence.NewBook(string(system.UID), keys)
-	return nil
 }
 
 // facts reads facts as ServiceAccounts, and asks with the operator's own right who could have written them.
