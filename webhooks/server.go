@@ -29,6 +29,13 @@ import (
 // +kubebuilder:rbac:groups=signoff.dev,resources=actions;roles;teams;calendars;actionpolicies;actionrequests;approvals,verbs=get;list;watch
 // +kubebuilder:rbac:groups="",resources=namespaces,verbs=get;list;watch
 // +kubebuilder:rbac:groups=authorization.k8s.io,resources=subjectaccessreviews,verbs=create
+// Budgets count Records.
+// +kubebuilder:rbac:groups=signoff.dev,namespace=signoff-system,resources=records,verbs=list
+// The key of admission, and the public keys. A create cannot be limited to names; it replaces nothing.
+// +kubebuilder:rbac:groups="",namespace=signoff-system,resources=secrets,resourceNames=signoff-admission-key,verbs=get;watch;update
+// +kubebuilder:rbac:groups="",namespace=signoff-system,resources=configmaps,resourceNames=signoff-keys,verbs=get;watch;update
+// +kubebuilder:rbac:groups="",namespace=signoff-system,resources=secrets;configmaps,verbs=create
+// +kubebuilder:rbac:groups=coordination.k8s.io,namespace=signoff-system,resources=leases,verbs=get;list;create;update;delete
 
 // The paths at which the webhooks are served.
 const (

@@ -80,8 +80,11 @@ type Approvers struct {
 type Operator struct {
 	// Namespace is where Records and the Calendars of policies live. Default signoff-system.
 	Namespace string `json:"namespace"`
-	// ServiceAccount is the process's own. Default signoff.
+	// ServiceAccount is the process's own; with two processes, that of the controllers. Default signoff.
 	ServiceAccount string `json:"serviceAccount"`
+	// AdmissionServiceAccount is that of the process that serves the webhooks, where it has one of its own. It never approves either.
+	// Default: that of the controllers.
+	AdmissionServiceAccount string `json:"admissionServiceAccount,omitempty"`
 }
 
 // Webhook says where admission webhooks are served.

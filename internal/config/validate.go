@@ -71,7 +71,7 @@ func (c *Configuration) validatePeople() field.ErrorList {
 func (c *Configuration) validateApprovers(path *field.Path) field.ErrorList {
 	var errs field.ErrorList
 	for i, name := range c.Approvers.ServiceAccounts {
-		if name == c.Operator.Namespace+"/"+c.Operator.ServiceAccount {
+		if name == c.Operator.Namespace+"/"+c.Operator.ServiceAccount || name == c.Operator.Namespace+"/"+c.Operator.AdmissionServiceAccount {
 			errs = append(errs, field.Forbidden(path.Index(i), fmt.Sprintf("%s is the operator itself, which never approves", name)))
 		}
 		if slices.Contains(c.Requester.Agents.ServiceAccounts, name) {
@@ -88,6 +88,9 @@ func (c *Configuration) validateOperator() field.ErrorList {
 		one(path.Child("serviceAccount"), c.Operator.ServiceAccount, validation.IsDNS1123Subdomain),
 		each(catalogs, c.CatalogNamespaces, validation.IsDNS1123Label),
 	)
+	if own := c.Operator.AdmissionServiceAccount; own != "" {
+		errs = append(errs, one(path.Child("admissionServiceAccount"), own, validation.IsDNS1123Subdomain)...)
+	}
 	for i, namespace := range c.CatalogNamespaces {
 		if namespace == c.Operator.Namespace {
 			errs = append(errs, field.Forbidden(catalogs.Index(i), fmt.Sprintf(
