@@ -265,7 +265,7 @@ func (p *place) payload(purpose seal.Purpose) seal.Payload {
 	raw := fmt.Appendf(nil, `{"cluster":"c","resource":"r","iat":%d,"name":"n","uid":"u","actor":{"username":"x"},"content":%q}`, now, hash)
 	if purpose == seal.Controller {
 		kind = seal.TypeHead
-		raw = fmt.Appendf(nil, `{"cluster":"c","resource":"r","namespace":"n","iat":%d,"approval":"a","request":"q","hash":%q}`, now, hash)
+		raw = fmt.Appendf(nil, `{"cluster":"c","resource":"r","namespace":"n","iat":%d,"approval":"a","request":"q","hash":%q,"state":"Open"}`, now, hash)
 	}
 	out, err := seal.ParsePayload(kind, raw)
 	if err != nil {
