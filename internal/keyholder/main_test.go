@@ -38,8 +38,8 @@ var (
 	cluster *env.Cluster
 	// admin prepares and looks.
 	admin client.Client
-	// rights are those of the operator in its namespace, as config/rbac grants them.
-	rights []rbacv1.PolicyRule
+	// rights are those of the operator in its namespace, by the names of the Roles in config/rbac.
+	rights = map[string][]rbacv1.PolicyRule{}
 
 	both = []seal.Purpose{seal.Admission, seal.Controller}
 )
@@ -70,14 +70,18 @@ func prepare(ctx context.Context) (err error) {
 	if err := admin.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: env.SystemNamespace}}); err != nil {
 		return err
 	}
-	if err := cluster.ApplyFile(ctx, "config/rbac/role.yaml"); err != nil {
-		return err
+	for file, name := range map[string]string{
+		"config/rbac/role.yaml": "signoff", "config/rbac/admission/role.yaml": "signoff-admission", "config/rbac/controller/role.yaml": "signoff-controller",
+	} {
+		if err := cluster.ApplyFile(ctx, file); err != nil {
+			return err
+		}
+		role := &rbacv1.Role{}
+		if err := admin.Get(ctx, client.ObjectKey{Namespace: env.SystemNamespace, Name: name}, role); err != nil {
+			return err
+		}
+		rights[name] = role.Rules
 	}
-	role := &rbacv1.Role{}
-	if err := admin.Get(ctx, client.ObjectKey{Namespace: env.SystemNamespace, Name: "signoff"}, role); err != nil {
-		return err
-	}
-	rights = role.Rules
 	return nil
 }
 
@@ -100,7 +104,7 @@ func newPlace(t *testing.T) *place {
 		t.Fatal(err)
 	}
 	p := &place{t: t, namespace: created.Name, clock: clocktesting.NewFakeClock(time.Now())}
-	p.operator = p.identity("signoff", rights)
+	p.operator = p.identity("signoff", rights["signoff"])
 	return p
 }
 
@@ -136,17 +140,7 @@ func (p *place) identity(name string, rules []rbacv1.PolicyRule) *rest.Config {
 
 // rightsOf are the rights of a process that holds one key only.
 func rightsOf(purpose seal.Purpose) []rbacv1.PolicyRule {
-	other := keys.SecretName(seal.Admission)
-	if purpose == seal.Admission {
-		other = keys.SecretName(seal.Controller)
-	}
-	var out []rbacv1.PolicyRule
-	for _, rule := range rights {
-		rule := *rule.DeepCopy()
-		rule.ResourceNames = slices.DeleteFunc(rule.ResourceNames, func(name string) bool { return name == other })
-		out = append(out, rule)
-	}
-	return out
+	return rights["signoff-"+string(purpose)]
 }
 
 func (p *place) options(replica string) Options {
