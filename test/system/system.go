@@ -16,7 +16,6 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
 	"github.com/signoff-dev/signoff/internal/config"
@@ -130,7 +129,7 @@ func (s *System) write(files map[string][]byte) error {
 	return nil
 }
 
-// register makes the API server ask our webhooks.
+// register makes the API server ask our webhooks, and judge by our admission policies.
 func (s *System) register(ctx context.Context) error {
 	certificate, key, ca, err := s.cluster.WebhookServing("127.0.0.1")
 	if err != nil {
@@ -143,13 +142,13 @@ func (s *System) register(ctx context.Context) error {
 		URL: s.WebhookURL, CABundle: ca,
 		Operator: identity.ServiceAccountUsername(s.cfg.Operator.Namespace, s.cfg.Operator.ServiceAccount),
 	}
-	for _, object := range []client.Object{setup.MutatingWebhooks(options), setup.ValidatingWebhooks(options)} {
+	for _, object := range setup.Protection(options) {
 		text, err := yaml.Marshal(object)
 		if err != nil {
-			return fmt.Errorf("failed to write webhook configurations: %w", err)
+			return fmt.Errorf("failed to write webhook configurations and admission policies: %w", err)
 		}
 		if err := s.cluster.Apply(ctx, text); err != nil {
-			return fmt.Errorf("failed to register the webhooks: %w", err)
+			return fmt.Errorf("failed to register the webhooks and admission policies: %w", err)
 		}
 	}
 	return nil
