@@ -20,6 +20,7 @@ import (
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/gate"
+	"github.com/signoff-dev/signoff/internal/guard/canary"
 	"github.com/signoff-dev/signoff/internal/identity"
 	"github.com/signoff-dev/signoff/internal/snapshot"
 )
@@ -57,6 +58,8 @@ type Deps struct {
 	Reviews client.Client
 	// Clock tells the time.
 	Clock clock.PassiveClock
+	// Canary proves to the controllers that this process was asked.
+	Canary canary.Prover
 	// Operator is the user name of the operator itself.
 	Operator string
 	// OperatorNamespace is where the Calendars of policies are.

@@ -23,6 +23,7 @@ import (
 	"github.com/signoff-dev/signoff/controllers/team"
 	"github.com/signoff-dev/signoff/internal/config"
 	"github.com/signoff-dev/signoff/internal/execution"
+	"github.com/signoff-dev/signoff/internal/guard/canary"
 	"github.com/signoff-dev/signoff/internal/identity"
 	"github.com/signoff-dev/signoff/webhooks"
 )
@@ -88,6 +89,7 @@ func (p *Process) webhooks() error {
 		Gate: p.Gate, Identity: p.identity, Store: p.Store,
 		Reader: p.Manager.GetAPIReader(), Requests: p.Manager.GetClient(), Namespaces: p.Manager.GetClient(), Reviews: p.Manager.GetClient(),
 		Clock:             p.clock,
+		Canary:            canary.Echo{},
 		Operator:          identity.ServiceAccountUsername(p.cfg.Operator.Namespace, p.cfg.Operator.ServiceAccount),
 		OperatorNamespace: p.cfg.Operator.Namespace,
 		CatalogNamespaces: p.cfg.CatalogNamespaces,
@@ -104,10 +106,13 @@ func (p *Process) controllers() error {
 	})); err != nil {
 		return fmt.Errorf("failed to add the watcher: %w", err)
 	}
+	if err := p.guard(); err != nil {
+		return err
+	}
 	requests := &actionrequest.Reconciler{
 		Client: p.Manager.GetClient(), Reader: p.Manager.GetAPIReader(), Gate: p.Gate,
 		Clients: p.clients, Runner: execution.NewRunner(p.clients, p.clock), Watcher: watcher,
-		Rights: p.reviews,
+		Rights: p.reviews, Guard: p.Guard,
 		Events: p.Manager.GetEventRecorder("signoff"), Clock: p.clock,
 		OperatorNamespace: p.cfg.Operator.Namespace,
 		Changed:           p.changed, Wake: p.wake, Workers: p.cfg.Workers,
