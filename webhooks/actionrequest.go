@@ -16,6 +16,7 @@ import (
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/gate"
+	"github.com/signoff-dev/signoff/internal/guard/canary"
 )
 
 // nameSuffix is the length of the random end of a generated name. The API server does not try again on a collision.
@@ -34,6 +35,9 @@ func (w *actionRequests) mutate(ctx context.Context, req admission.Request, requ
 	}
 	if req.Operation == admissionv1.Update {
 		return w.restore(&req, request, old, caller)
+	}
+	if canary.Is(request) {
+		return w.stampCanary(&req, request, caller)
 	}
 	if request.Spec.ActionRef == (v1alpha1.ActionReference{}) {
 		return invalid(&req, displayName(request), field.ErrorList{field.Required(field.NewPath("spec", "actionRef"),

@@ -18,6 +18,7 @@ import (
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/gate"
+	"github.com/signoff-dev/signoff/internal/guard/canary"
 	"github.com/signoff-dev/signoff/internal/metrics"
 )
 
@@ -28,6 +29,9 @@ func (w *actionRequests) validate(ctx context.Context, req admission.Request, re
 	}
 	switch req.Operation {
 	case admissionv1.Create:
+		if canary.Is(request) {
+			return w.refuseCanary(&req, request)
+		}
 		return w.create(ctx, &req, request)
 	case admissionv1.Update:
 		return w.update(ctx, &req, request, old)

@@ -21,6 +21,7 @@ import (
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/evidence"
 	"github.com/signoff-dev/signoff/internal/gate"
+	"github.com/signoff-dev/signoff/internal/guard/canary"
 	"github.com/signoff-dev/signoff/internal/identity"
 	"github.com/signoff-dev/signoff/internal/snapshot"
 )
@@ -69,6 +70,8 @@ type Deps struct {
 	Clock clock.PassiveClock
 	// Wall tells the time by which the API server dates objects. It is Clock, but for tests that let that run faster.
 	Wall clock.PassiveClock
+	// Canary proves to the controllers that this process was asked.
+	Canary canary.Prover
 	// Operator is the user name of the operator itself.
 	Operator string
 	// OperatorNamespace is where the Calendars of policies are.

@@ -167,7 +167,7 @@ const (
 	PhaseAwaitingApproval Phase = "AwaitingApproval"
 	// PhaseApproved means that everybody who must agree has, and the start is imminent.
 	PhaseApproved Phase = "Approved"
-	// PhaseHeld means that nobody's agreement is missing, but a rule delays the start.
+	// PhaseHeld means that a rule delays the start although nobody's agreement is missing, or that the guard is missing, so that nothing starts.
 	PhaseHeld Phase = "Held"
 	// PhaseExecuting means that steps are running.
 	PhaseExecuting Phase = "Executing"

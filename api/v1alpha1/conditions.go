@@ -48,6 +48,8 @@ const (
 	ReasonIndeterminate = "Indeterminate"
 	// ReasonActionUnavailable says that the Action is missing or not valid.
 	ReasonActionUnavailable = "ActionUnavailable"
+	// ReasonGuardMissing says that what protects requests and votes from forgery is not in force, so that nothing is started.
+	ReasonGuardMissing = "GuardMissing"
 	// ReasonExecuting says that steps are running.
 	ReasonExecuting = "Executing"
 	// ReasonSucceeded says that all steps are done.

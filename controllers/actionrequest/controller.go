@@ -64,6 +64,8 @@ type Reconciler struct {
 	Runner *execution.Runner
 	// Watcher wakes requests that wait for objects.
 	Watcher *execution.Watcher
+	// Guard says whether anything may be started.
+	Guard Guard
 	// Rights asks what a requester may read.
 	Rights Rights
 	// Events tells what happened.

@@ -116,7 +116,7 @@ func (s *scope) proceed(ctx context.Context, record *v1alpha1.Record) error {
 		if s.stopped() && safePoint(record, index) {
 			return s.conclude(ctx, record, v1alpha1.OutcomeCancelled, s.stopText()+" "+doneSoFar(record, index))
 		}
-		goOn, err := s.step(ctx, record, index)
+		goOn, err := s.guardedStep(ctx, record, index)
 		if err == nil && goOn && index < len(record.Spec.Steps)-1 {
 			err = s.refresh(ctx)
 		}

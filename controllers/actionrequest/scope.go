@@ -123,6 +123,9 @@ func (s *scope) approach(ctx context.Context) (bool, error) {
 	if problem := s.prepare(ctx); problem != nil {
 		return false, s.hold(ctx, problem)
 	}
+	if missing := s.Guard.InForce(); missing != nil {
+		return false, s.unguarded(ctx, missing)
+	}
 	approved, err := s.approvals(ctx)
 	// Time can also change whose votes count.
 	s.at(s.judgement.Vars.Trace.NextChange)

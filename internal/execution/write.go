@@ -28,6 +28,11 @@ func OnlyWaits(status *v1alpha1.StepStatus) bool {
 	return status.State == v1alpha1.StepStarted && strings.HasPrefix(status.Basis, basisWritten)
 }
 
+// Begun tells whether a step has sent everything that it sends, so that it starts nothing more: it only waits, or its Job exists.
+func Begun(status *v1alpha1.StepStatus) bool {
+	return status.State == v1alpha1.StepStarted && (OnlyWaits(status) || strings.HasPrefix(status.Basis, basisJob))
+}
+
 // basis gives what is remembered under the prefix.
 func (t *task) basis(prefix string) (string, bool) { return strings.CutPrefix(t.status.Basis, prefix) }
 

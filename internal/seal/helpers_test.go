@@ -205,6 +205,7 @@ func samples(t testing.TB) map[Type]Payload {
 		TypeVote:     must[*Vote](t)(VotePayload(ap, vote, vs)),
 		TypeHead:     must[*Head](t)(HeadPayload(closed, Position{Count: 2, Hash: sumB}, stamp(time.Hour))),
 		TypeCancel:   act,
+		TypeCanary:   must[*Canary](t)(CanaryPayload("n/mutating", stamp(0))),
 		TypeRecord:   must[*Record](t)(RecordPayload(sampleRecord(), stamp(time.Hour))),
 		TypeCheckpoint: must[*Checkpoint](t)(CheckpointPayload(strings.Repeat("0123456789abcdef", 2), Position{Count: 256, Hash: sumA}, ring(t),
 			stamp(time.Hour))),

@@ -46,6 +46,8 @@ const (
 	TypeResolve Type = "resolve.v1"
 	// TypeRecord says what was executed, and how it ended.
 	TypeRecord Type = "record.v1"
+	// TypeCanary says that admission was asked.
+	TypeCanary Type = "canary.v1"
 	// TypeCheckpoint says how long an audit log is, and what its last line is.
 	TypeCheckpoint Type = "checkpoint.v1"
 )
@@ -65,6 +67,7 @@ var kinds = map[Type]struct {
 	TypeEdit:       {Admission, func() Payload { return &Act{act: TypeEdit} }},
 	TypeResolve:    {Admission, func() Payload { return &Act{act: TypeResolve} }},
 	TypeRecord:     {Controller, func() Payload { return &Record{} }},
+	TypeCanary:     {Admission, func() Payload { return &Canary{} }},
 	TypeCheckpoint: {Controller, func() Payload { return &Checkpoint{} }},
 }
 

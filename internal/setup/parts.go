@@ -87,7 +87,7 @@ func (p *Process) webhooks() error {
 	webhooks.Register(p.Manager.GetWebhookServer(), &webhooks.Deps{
 		Gate: p.Gate, Identity: p.identity, Store: p.Store,
 		Reader: p.Manager.GetAPIReader(), Requests: p.Manager.GetClient(), Namespaces: p.Manager.GetClient(), Reviews: p.Manager.GetClient(),
-		Evidence: p.evidence, Clock: p.clock, Wall: p.wall,
+		Evidence: p.evidence, Clock: p.clock, Wall: p.wall, Canary: proofs{p},
 		Operator:          identity.ServiceAccountUsername(p.cfg.Operator.Namespace, p.cfg.Operator.ServiceAccount),
 		OperatorNamespace: p.cfg.Operator.Namespace,
 		CatalogNamespaces: p.cfg.CatalogNamespaces,
@@ -104,10 +104,13 @@ func (p *Process) controllers() error {
 	})); err != nil {
 		return fmt.Errorf("failed to add the watcher: %w", err)
 	}
+	if err := p.guard(); err != nil {
+		return err
+	}
 	requests := &actionrequest.Reconciler{
 		Client: p.Manager.GetClient(), Reader: p.Manager.GetAPIReader(), Gate: p.Gate,
 		Clients: p.clients, Runner: execution.NewRunner(p.clients, p.clock), Watcher: watcher,
-		Rights: p.reviews,
+		Rights: p.reviews, Guard: p.Guard,
 		Events: p.Manager.GetEventRecorder("signoff"), Evidence: p.evidence, Clock: p.clock, Wall: p.wall, Keys: p.keysRead,
 		OperatorNamespace: p.cfg.Operator.Namespace,
 		Changed:           p.changed, Wake: p.wake, Workers: p.cfg.Workers,

@@ -34,6 +34,7 @@ import (
 	"github.com/signoff-dev/signoff/internal/execution"
 	"github.com/signoff-dev/signoff/internal/facts"
 	"github.com/signoff-dev/signoff/internal/gate"
+	"github.com/signoff-dev/signoff/internal/guard"
 	"github.com/signoff-dev/signoff/internal/identity"
 	"github.com/signoff-dev/signoff/internal/keyholder"
 	"github.com/signoff-dev/signoff/internal/metrics"
@@ -73,6 +74,8 @@ type Process struct {
 	Store *snapshot.Store
 	// Gate judges.
 	Gate *gate.Gate
+	// Guard knows whether anything may be started. Nil in a process without controllers.
+	Guard *guard.Guard
 
 	cfg   *config.Configuration
 	parts Parts

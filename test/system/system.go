@@ -10,18 +10,14 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"strings"
 	"syscall"
 	"time"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
-	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/config"
 	"github.com/signoff-dev/signoff/internal/identity"
 	"github.com/signoff-dev/signoff/internal/setup"
@@ -133,7 +129,7 @@ func (s *System) write(files map[string][]byte) error {
 	return nil
 }
 
-// register makes the API server ask our webhooks.
+// register makes the API server ask our webhooks, and judge by our admission policies.
 func (s *System) register(ctx context.Context) error {
 	certificate, key, ca, err := s.cluster.WebhookServing("127.0.0.1")
 	if err != nil {
@@ -146,65 +142,16 @@ func (s *System) register(ctx context.Context) error {
 		URL: s.WebhookURL, CABundle: ca,
 		Operator: identity.ServiceAccountUsername(s.cfg.Operator.Namespace, s.cfg.Operator.ServiceAccount),
 	}
-	for _, object := range []client.Object{setup.MutatingWebhooks(options), setup.ValidatingWebhooks(options)} {
+	for _, object := range setup.Protection(options) {
 		text, err := yaml.Marshal(object)
 		if err != nil {
-			return fmt.Errorf("failed to write webhook configurations: %w", err)
+			return fmt.Errorf("failed to write webhook configurations and admission policies: %w", err)
 		}
 		if err := s.cluster.Apply(ctx, text); err != nil {
-			return fmt.Errorf("failed to register the webhooks: %w", err)
+			return fmt.Errorf("failed to register the webhooks and admission policies: %w", err)
 		}
 	}
 	return nil
-}
-
-// Unregister makes the API server ask our webhooks no more, as whoever owns the cluster could, and returns when it does not.
-func (s *System) Unregister(ctx context.Context) error {
-	c, err := client.New(s.cluster.Admin, client.Options{Scheme: setup.Scheme()})
-	if err != nil {
-		return fmt.Errorf("failed to make a client: %w", err)
-	}
-	options := &setup.WebhookOptions{URL: s.WebhookURL}
-	for _, object := range []client.Object{setup.MutatingWebhooks(options), setup.ValidatingWebhooks(options)} {
-		if err := c.Delete(ctx, object); client.IgnoreNotFound(err) != nil {
-			return fmt.Errorf("failed to remove the webhooks: %w", err)
-		}
-	}
-	return s.asked(ctx, c, false)
-}
-
-// Register makes the API server ask our webhooks again, and returns when it does.
-func (s *System) Register(ctx context.Context) error {
-	if err := s.register(ctx); err != nil {
-		return err
-	}
-	c, err := client.New(s.cluster.Admin, client.Options{Scheme: setup.Scheme()})
-	if err != nil {
-		return fmt.Errorf("failed to make a client: %w", err)
-	}
-	return s.asked(ctx, c, true)
-}
-
-// asked waits until the API server asks all our webhooks, or none: it takes a moment to notice.
-func (s *System) asked(ctx context.Context, c client.Client, want bool) error {
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
-	defer cancel()
-	// Refused by the second webhook because its Action is not there, once the first has stamped it.
-	probe := &v1alpha1.ActionRequest{
-		ObjectMeta: metav1.ObjectMeta{Namespace: metav1.NamespaceDefault, Name: "probe"},
-		Spec:       v1alpha1.ActionRequestSpec{ActionRef: v1alpha1.ActionReference{Namespace: "nowhere", Name: "nothing"}},
-	}
-	for {
-		err := c.Create(ctx, probe.DeepCopy(), client.DryRunAll)
-		if !want && err == nil || want && err != nil && strings.Contains(err.Error(), "there is no Action") {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("the API server did not notice the webhooks: %w", ctx.Err())
-		case <-time.After(50 * time.Millisecond):
-		}
-	}
 }
 
 // Restart stops Signoff if it runs, starts it, and returns when it is ready.

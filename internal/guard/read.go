@@ -1,0 +1,173 @@
+package guard
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/watch"
+	toolscache "k8s.io/client-go/tools/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/signoff-dev/signoff/internal/guard/canary"
+)
+
+// read reads again what changed, and says all that is wrong, in the order of what is protected. An error: something could not be read.
+func (g *Guard) read(ctx context.Context) ([]string, error) {
+	now := g.Clock.Now()
+	all := g.lastRead.IsZero() || now.Sub(g.lastRead) >= rereadAfter
+	var errs []error
+	for _, p := range g.Protected {
+		if !g.toRead(p, all) {
+			continue
+		}
+		if err := g.readOne(ctx, p); err != nil {
+			g.notice(p, true, "")
+			errs = append(errs, err)
+		}
+	}
+	if all {
+		g.lastRead = now
+	}
+	var wrong []string
+	for _, p := range g.Protected {
+		wrong = append(wrong, g.found[p]...)
+	}
+	return wrong, errors.Join(errs...)
+}
+
+// toRead takes an object from those that must be read.
+func (g *Guard) toRead(p *Protected, all bool) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	stale := g.stale[p]
+	delete(g.stale, p)
+	return all || stale
+}
+
+// readOne compares one object, and remembers what is wrong with it.
+func (g *Guard) readOne(ctx context.Context, p *Protected) error {
+	live, err := g.Objects.Resource(resources[p.kind]).Get(ctx, p.name, metav1.GetOptions{})
+	switch {
+	case apierrors.IsNotFound(err):
+		g.found[p], live = []string{p.String() + " is missing: install it again"}, nil
+	case apierrors.IsForbidden(err):
+		g.found[p], live = []string{fmt.Sprintf("%s cannot be read: apply config/rbac/role.yaml of this version (%v)", p, err)}, nil
+	case err != nil:
+		return fmt.Errorf("failed to read %s: %w", p, err)
+	case live.GetDeletionTimestamp() != nil:
+		g.found[p] = []string{p.String() + " is being deleted"}
+	default:
+		g.found[p] = p.compare(live.Object)
+	}
+	version := ""
+	if live != nil {
+		version = live.GetResourceVersion()
+	}
+	g.mu.Lock()
+	g.seen[p] = version
+	g.mu.Unlock()
+	return nil
+}
+
+// notice makes an object be read again, unless it was read at this version. Empty: it is gone, or nobody knows.
+func (g *Guard) notice(p *Protected, always bool, version string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if !always && g.seen[p] == version {
+		return
+	}
+	g.stale[p] = true
+	if always {
+		return
+	}
+	select {
+	case g.poke <- struct{}{}:
+	default:
+	}
+}
+
+// watch watches each object by its name, because the guard may not read others. Only metadata comes, and none of it is kept.
+func (g *Guard) watch(ctx context.Context) {
+	for _, p := range g.Protected {
+		resource := g.Metadata.Resource(resources[p.kind])
+		only := fields.OneTermEqualSelector(metav1.ObjectNameField, p.name).String()
+		source := &toolscache.ListWatch{
+			ListWithContextFunc: func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
+				options.FieldSelector = only
+				return resource.List(ctx, options)
+			},
+			WatchFuncWithContext: func(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
+				options.FieldSelector = only
+				return resource.Watch(ctx, options)
+			},
+		}
+		reflector := toolscache.NewReflectorWithOptions(source, &metav1.PartialObjectMetadata{}, &noticing{guard: g, protected: p},
+			toolscache.ReflectorOptions{Name: "guard-" + p.name})
+		go reflector.RunWithContext(ctx)
+	}
+}
+
+// noticing is the store of a reflector: it passes on that something changed, and keeps nothing.
+type noticing struct {
+	guard     *Guard
+	protected *Protected
+}
+
+func (n *noticing) see(object any) error {
+	version := ""
+	if meta, ok := object.(*metav1.PartialObjectMetadata); ok {
+		version = meta.ResourceVersion
+	}
+	n.guard.notice(n.protected, false, version)
+	return nil
+}
+
+// Add implements cache.ReflectorStore.
+func (n *noticing) Add(object any) error { return n.see(object) }
+
+// Update implements cache.ReflectorStore.
+func (n *noticing) Update(object any) error { return n.see(object) }
+
+// Delete implements cache.ReflectorStore.
+func (n *noticing) Delete(any) error { return n.see(nil) }
+
+// Replace implements cache.ReflectorStore. It gets what there is after a start or a broken watch.
+func (n *noticing) Replace(objects []any, _ string) error {
+	if len(objects) == 0 {
+		return n.see(nil)
+	}
+	return n.see(objects[0])
+}
+
+// Resync implements cache.ReflectorStore.
+func (n *noticing) Resync() error { return nil }
+
+// sing sends a canary. It gives what is wrong, or the error by which nobody can tell.
+func (g *Guard) sing(ctx context.Context) ([]string, error) {
+	nonce := canary.Nonce()
+	err := g.Client.Create(ctx, canary.Request(g.Namespace, nonce), client.DryRunAll)
+	switch {
+	case err == nil:
+		return []string{"the API server does not ask the validating webhook: it would have stored a request that is always refused"}, nil
+	case canary.Answered(err):
+		if forged := canary.Check(g.Checker, nonce, err); forged != nil {
+			return []string{fmt.Sprintf("the webhooks answer, but not as Signoff's: %v", forged)}, nil
+		}
+		return nil, nil
+	case unanswered(err):
+		return nil, fmt.Errorf("the webhooks do not answer: %w", err)
+	}
+	return []string{fmt.Sprintf("the webhooks are not asked, or something refuses before them: %v", err)}, nil
+}
+
+// unanswered tells of an error from which nobody can tell whether the webhooks are asked: the API server, or a webhook, is not there.
+func unanswered(err error) bool {
+	status := apierrors.APIStatus(nil)
+	return !errors.As(err, &status) || apierrors.IsInternalError(err) || apierrors.IsTimeout(err) || apierrors.IsServerTimeout(err) ||
+		apierrors.IsTooManyRequests(err) || apierrors.IsServiceUnavailable(err) || apierrors.IsUnauthorized(err)
+}
