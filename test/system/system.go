@@ -10,6 +10,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
+	"sync"
 	"syscall"
 	"time"
 
@@ -32,6 +34,8 @@ type Options struct {
 	Clock clock.WithTicker
 	// Parts are what runs. The zero value runs everything.
 	Parts setup.Parts
+	// Split runs admission and the controllers as two processes with an identity each, in this process.
+	Split bool
 	// Binary is the path of the signoff binary to run. Empty: it runs in this process.
 	Binary string
 	// Log is the file to which the binary logs.
@@ -40,10 +44,12 @@ type Options struct {
 
 // System is an installed and running Signoff.
 type System struct {
-	// Process is what runs in this process; nil where the binary runs.
+	// Process is what runs in this process; nil where the binary runs. Split: the controllers.
 	Process *setup.Process
-	// Operator are the credentials of the operator, with its rights only.
+	// Operator are the credentials of the operator, with its rights only. Split: those of the controllers.
 	Operator *rest.Config
+	// Admission are the credentials of the process that serves the webhooks.
+	Admission *rest.Config
 	// WebhookURL is where the webhooks are served.
 	WebhookURL string
 	// PID is the process of the binary; 0 where it runs in this process.
@@ -53,7 +59,9 @@ type System struct {
 	options Options
 	cfg     *config.Configuration
 	dir     string
-	stop    func()
+	// second is where the process of admission says that it is ready, where there are two.
+	second string
+	stop   func()
 }
 
 // Start installs Signoff on a control plane that has its CRDs, runs it, and returns when it answers.
@@ -81,14 +89,25 @@ func (s *System) Stop() {
 
 // install applies the RBAC of the operator and gets its credentials.
 func (s *System) install(ctx context.Context) error {
-	for _, file := range []string{"config/rbac/operator.yaml", "config/rbac/role.yaml", "config/rbac/user-roles.yaml"} {
+	files, operator, admission := []string{"config/rbac/operator.yaml", "config/rbac/role.yaml"}, config.DefaultServiceAccount, config.DefaultServiceAccount
+	if s.options.Split {
+		operator, admission = "signoff-controller", "signoff-admission"
+		files = nil
+		for _, part := range []string{"admission", "controller"} {
+			files = append(files, "config/rbac/"+part+"/operator.yaml", "config/rbac/"+part+"/role.yaml")
+		}
+	}
+	for _, file := range append(files, "config/rbac/user-roles.yaml") {
 		if err := s.cluster.ApplyFile(ctx, file); err != nil {
 			return fmt.Errorf("failed to apply %s: %w", file, err)
 		}
 	}
 	var err error
-	if s.Operator, err = s.cluster.ServiceAccount(ctx, config.DefaultNamespace, config.DefaultServiceAccount); err != nil {
+	if s.Operator, err = s.cluster.ServiceAccount(ctx, config.DefaultNamespace, operator); err != nil {
 		return fmt.Errorf("failed to get the credentials of the operator: %w", err)
+	}
+	if s.Admission, err = s.cluster.ServiceAccount(ctx, config.DefaultNamespace, admission); err != nil {
+		return fmt.Errorf("failed to get the credentials of admission: %w", err)
 	}
 	return nil
 }
@@ -99,7 +118,7 @@ func (s *System) configure(context.Context) error {
 	if s.dir, err = os.MkdirTemp(s.cluster.Dir, "signoff-"); err != nil {
 		return fmt.Errorf("failed to make a folder: %w", err)
 	}
-	ports, err := freePorts(2)
+	ports, err := freePorts(3)
 	if err != nil {
 		return err
 	}
@@ -109,6 +128,10 @@ func (s *System) configure(context.Context) error {
 	s.cfg.Health.BindAddress = fmt.Sprintf("127.0.0.1:%d", ports[1])
 	s.cfg.Metrics.BindAddress = "0"
 	s.cfg.LeaderElection.Enabled = false
+	if s.options.Split {
+		s.cfg.Operator.ServiceAccount, s.cfg.Operator.AdmissionServiceAccount = "signoff-controller", "signoff-admission"
+	}
+	s.second = fmt.Sprintf("127.0.0.1:%d", ports[2])
 	if s.options.Configure != nil {
 		s.options.Configure(s.cfg)
 	}
@@ -172,19 +195,32 @@ func (s *System) startHere(ctx context.Context) error {
 	if clk == nil {
 		clk = clock.RealClock{}
 	}
+	parts := s.options.Parts
+	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	var all sync.WaitGroup
+	s.stop = func() { cancel(); all.Wait() }
+	run := func(process *setup.Process) {
+		all.Go(func() {
+			if err := process.Manager.Start(running); err != nil {
+				ctrl.Log.Error(err, "Signoff ended")
+			}
+		})
+	}
+	if s.options.Split {
+		parts = setup.Parts{Controllers: true}
+		cfg := *s.cfg
+		cfg.Health.BindAddress = s.second
+		admission, err := setup.New(&cfg, s.Admission, clk, setup.Parts{Admission: true})
+		if err != nil {
+			return fmt.Errorf("failed to set admission up: %w", err)
+		}
+		run(admission)
+	}
 	var err error
-	if s.Process, err = setup.New(s.cfg, s.Operator, clk, s.options.Parts); err != nil {
+	if s.Process, err = setup.New(s.cfg, s.Operator, clk, parts); err != nil {
 		return fmt.Errorf("failed to set Signoff up: %w", err)
 	}
-	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		if err := s.Process.Manager.Start(running); err != nil {
-			ctrl.Log.Error(err, "Signoff ended")
-		}
-	}()
-	s.stop = func() { cancel(); <-done }
+	run(s.Process)
 	return nil
 }
 
@@ -242,9 +278,12 @@ func waitOrKill(command *exec.Cmd, exited <-chan struct{}) {
 func (s *System) ready(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	url := fmt.Sprintf("http://%s/readyz", s.cfg.Health.BindAddress)
+	addresses := []string{s.cfg.Health.BindAddress}
+	if s.options.Split {
+		addresses = append(addresses, s.second)
+	}
 	for {
-		if answers(ctx, url) {
+		if !slices.ContainsFunc(addresses, func(address string) bool { return !answers(ctx, "http://"+address+"/readyz") }) {
 			return nil
 		}
 		select {
@@ -268,6 +307,19 @@ func freePorts(count int) ([]int, error) {
 	return ports, nil
 }
 
+// accounts are the ServiceAccounts of the operator: both read facts.
+func (s *System) accounts() []any {
+	names := []string{s.cfg.Operator.ServiceAccount}
+	if s.options.Split {
+		names = append(names, s.cfg.Operator.AdmissionServiceAccount)
+	}
+	var all []any
+	for _, name := range names {
+		all = append(all, map[string]any{"kind": "ServiceAccount", "namespace": s.cfg.Operator.Namespace, "name": name})
+	}
+	return all
+}
+
 // Grant lets the operator act as ServiceAccounts of a catalog namespace, as the platform team of that namespace would.
 func (s *System) Grant(ctx context.Context, namespace string, serviceAccounts ...string) error {
 	role := map[string]any{
@@ -281,7 +333,7 @@ func (s *System) Grant(ctx context.Context, namespace string, serviceAccounts ..
 		"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding",
 		"metadata": map[string]any{"namespace": namespace, "name": "signoff-executors"},
 		"roleRef":  map[string]any{"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "signoff-executors"},
-		"subjects": []any{map[string]any{"kind": "ServiceAccount", "namespace": s.cfg.Operator.Namespace, "name": s.cfg.Operator.ServiceAccount}},
+		"subjects": s.accounts(),
 	}
 	for _, object := range []map[string]any{role, binding} {
 		text, err := yaml.Marshal(object)
