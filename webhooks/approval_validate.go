@@ -13,11 +13,13 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/gate"
 	"github.com/signoff-dev/signoff/internal/quorum"
+	"github.com/signoff-dev/signoff/internal/record"
 )
 
 // clockSkew bounds how far the time of a vote may be from the time of its validation.
@@ -208,6 +210,12 @@ func (w *approvals) judge(ctx context.Context, approval *v1alpha1.Approval, now 
 		reader = w.Reader
 	}
 	err := reader.Get(ctx, key, request)
+	if apierrors.IsNotFound(err) && w.outlives(approval) {
+		found := &v1alpha1.Record{}
+		if err = w.Reader.Get(ctx, types.NamespacedName{Namespace: w.OperatorNamespace, Name: string(approval.Spec.RequestRef.UID)}, found); err == nil {
+			request = record.RequestOf(found)
+		}
+	}
 	switch {
 	case apierrors.IsNotFound(err) || err == nil && request.UID != approval.Spec.RequestRef.UID:
 		return nil, &gate.Problem{Reason: v1alpha1.ReasonAlreadyDecided, Message: fmt.Sprintf("the request %s is over or gone. Nothing more can be decided here.", approval.Spec.RequestRef.Name)}
@@ -221,6 +229,11 @@ func (w *approvals) judge(ctx context.Context, approval *v1alpha1.Approval, now 
 	}
 	judgement, problem := w.Gate.Context(ctx, gate.SubjectOf(request), now)
 	return judgement, problem
+}
+
+// outlives tells of a review whose request is gone: it stands beside the Record.
+func (w *approvals) outlives(approval *v1alpha1.Approval) bool {
+	return approval.Spec.Review && approval.Namespace == w.OperatorNamespace
 }
 
 // recorded tells a voter what the vote did.
@@ -277,6 +290,14 @@ func (w *approvals) remove(ctx context.Context, req *admission.Request, old *v1a
 }
 
 func (w *approvals) mayGo(ctx context.Context, old *v1alpha1.Approval) (bool, error) {
+	if w.outlives(old) {
+		found := &v1alpha1.Record{}
+		err := w.Reader.Get(ctx, types.NamespacedName{Namespace: w.OperatorNamespace, Name: string(old.Spec.RequestRef.UID)}, found)
+		if client.IgnoreNotFound(err) != nil {
+			return false, fmt.Errorf("failed to get the Record of the review: %w", err)
+		}
+		return err != nil || found.Status.Review != nil, nil
+	}
 	request := &v1alpha1.ActionRequest{}
 	err := w.Reader.Get(ctx, types.NamespacedName{Namespace: old.Namespace, Name: old.Spec.RequestRef.Name}, request)
 	if apierrors.IsNotFound(err) {

@@ -30,8 +30,8 @@ import (
 // +kubebuilder:rbac:groups=signoff.dev,resources=actions;roles;teams;calendars;actionpolicies;actionrequests;approvals,verbs=get;list;watch
 // +kubebuilder:rbac:groups="",resources=namespaces,verbs=get;list;watch
 // +kubebuilder:rbac:groups=authorization.k8s.io,resources=subjectaccessreviews,verbs=create
-// Budgets count Records.
-// +kubebuilder:rbac:groups=signoff.dev,namespace=signoff-system,resources=records,verbs=list
+// Budgets count Records, and reviews outlive their requests there.
+// +kubebuilder:rbac:groups=signoff.dev,namespace=signoff-system,resources=records,verbs=get;list
 // The key of admission, and the public keys. A create cannot be limited to names; it replaces nothing.
 // +kubebuilder:rbac:groups="",namespace=signoff-system,resources=secrets,resourceNames=signoff-admission-key,verbs=get;watch;update
 // +kubebuilder:rbac:groups="",namespace=signoff-system,resources=configmaps,resourceNames=signoff-keys,verbs=get;watch;update

@@ -13,11 +13,14 @@ import (
 // +kubebuilder:subresource:status
 // +kubebuilder:resource:categories=signoff,shortName=sgrecord
 // +kubebuilder:selectablefield:JSONPath=`.status.outcome`
+// +kubebuilder:selectablefield:JSONPath=`.spec.review.name`
+// +kubebuilder:selectablefield:JSONPath=`.status.review.state`
 // +kubebuilder:printcolumn:name="Request Namespace",type=string,JSONPath=`.spec.requestRef.namespace`
 // +kubebuilder:printcolumn:name="Request",type=string,JSONPath=`.spec.requestRef.name`
 // +kubebuilder:printcolumn:name="Action",type=string,JSONPath=`.spec.actionRef.name`
 // +kubebuilder:printcolumn:name="Outcome",type=string,JSONPath=`.status.outcome`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:validation:XValidation:rule="!has(oldSelf.status) || !has(oldSelf.status.review) || (has(self.status) && has(self.status.review) && self.status.review == oldSelf.status.review)",message="status.review is final: it is written once",fieldPath=".status.review"
 // +kubebuilder:validation:XValidation:rule="!has(oldSelf.status) || !has(oldSelf.status.outcome) || (has(self.status) && has(self.status.outcome) && self.status.outcome == oldSelf.status.outcome)",message="status.outcome is final: it is written once",fieldPath=".status.outcome"
 type Record struct {
 	metav1.TypeMeta `json:",inline"`
@@ -89,9 +92,57 @@ type RecordSpec struct {
 	// +kubebuilder:validation:MaxItems=32
 	Steps []RenderedStep `json:"steps"`
 
+	// review is what must be reviewed, and by whom, because the request broke the glass. Unset: nothing must.
+	// +optional
+	Review *RecordedReview `json:"review,omitempty"`
+
 	// seal proves that the operator made the claim.
 	// +optional
 	Seal *Seal `json:"seal,omitempty"`
+}
+
+// RecordedReview is the review that an emergency demands. It holds what is needed to ask for it again where the Approval beside the
+// request is gone with its namespace.
+type RecordedReview struct {
+	// name is the name of the Approval, beside the request.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	Name string `json:"name"`
+
+	// uid is its uid.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=64
+	// +kubebuilder:validation:Type=string
+	UID types.UID `json:"uid"`
+
+	// dueAt is when it must be done.
+	// +required
+	DueAt metav1.Time `json:"dueAt"`
+
+	// requirements say who must review.
+	// +required
+	// +listType=atomic
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=8
+	Requirements []Requirement `json:"requirements"`
+
+	// summary is what a reviewer must read, a line each.
+	// +required
+	// +listType=atomic
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=128
+	// +kubebuilder:validation:items:MaxLength=4096
+	Summary []string `json:"summary"`
+
+	// inputs are the inputs of the request, as they were sent. Rules about who may review can read them. Unset: none.
+	// +optional
+	// +kubebuilder:validation:Schemaless
+	// +kubebuilder:validation:Type=object
+	// +kubebuilder:validation:MaxProperties=256
+	// +kubebuilder:pruning:PreserveUnknownFields
+	Inputs *runtime.RawExtension `json:"inputs,omitempty"`
 }
 
 // RecordRequestReference names an ActionRequest.
@@ -247,9 +298,32 @@ type RecordStatus struct {
 	// +optional
 	FinishedAt *metav1.Time `json:"finishedAt,omitempty"`
 
+	// review is how the review ended. Unset: it is still to be done, or none is needed.
+	// +optional
+	Review *ReviewResult `json:"review,omitempty"`
+
 	// seal covers the claim and all of the above. Unset: nothing of it has been written yet.
 	// +optional
 	Seal *Seal `json:"seal,omitempty"`
+}
+
+// ReviewResult is how a review ended.
+type ReviewResult struct {
+	// state is Approved or Denied.
+	// +required
+	// +kubebuilder:validation:Enum=Approved;Denied
+	State ApprovalState `json:"state"`
+
+	// decided tells who decided, and why, a line each.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=80
+	// +kubebuilder:validation:items:MaxLength=2048
+	Decided []string `json:"decided,omitempty"`
+
+	// at is when.
+	// +required
+	At metav1.Time `json:"at"`
 }
 
 // RecordList is a list of Records.

@@ -257,6 +257,7 @@ func (s *scope) newRecord() *v1alpha1.Record {
 			Timeout: action.Spec.Execution.Timeout,
 		},
 	}
+	claim.Spec.Review = recordedReview(s.emergency, s.request.Spec.Inputs)
 	claim.Labels = record.Labels(&claim.Spec)
 	claim.Labels[v1alpha1.LabelNonce] = s.request.Spec.Seal.Nonce
 	return claim

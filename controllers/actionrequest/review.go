@@ -38,6 +38,7 @@ func (s *scope) openReview(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	s.emergency = review
 	passed := gate.Passed(s.judgement)
 	s.condition(v1alpha1.ConditionApproved, true, v1alpha1.ReasonBreakGlass, "Nobody was asked: the requester broke the glass and passed "+passed+".")
 	if review.Status.State == v1alpha1.ApprovalOpen {
@@ -169,16 +170,11 @@ func (r *Reviewer) Reconcile(ctx context.Context, key ctrl.Request) (ctrl.Result
 	if !review.Spec.Review || review.Status.State != v1alpha1.ApprovalOpen {
 		return ctrl.Result{}, nil
 	}
-	request := &v1alpha1.ActionRequest{}
-	err := r.Reader.Get(ctx, types.NamespacedName{Namespace: review.Namespace, Name: review.Spec.RequestRef.Name}, request)
-	if apierrors.IsNotFound(err) || err == nil && request.UID != review.Spec.RequestRef.UID {
-		// The garbage collector removes the review after its request.
-		return ctrl.Result{}, nil
+	s, err := r.reviewScope(ctx, review)
+	if err != nil || s == nil {
+		return ctrl.Result{}, err
 	}
-	if err != nil {
-		return ctrl.Result{}, fmt.Errorf("failed to get the request of review %s: %w", key, err)
-	}
-	wait, err := r.newScope(request).review(ctx, review.DeepCopy())
+	wait, err := s.review(ctx, review.DeepCopy())
 	if apierrors.IsConflict(err) {
 		return ctrl.Result{RequeueAfter: conflictDelay}, nil
 	}
@@ -273,6 +269,9 @@ func (s *scope) reviewed(ctx context.Context, stage *stageState) error {
 	message := "Review of the emergency: " + strings.Join(decided, " ")
 	s.condition(v1alpha1.ConditionReviewed, state == v1alpha1.ApprovalApproved, reason, message)
 	if err := s.store(ctx); err != nil {
+		return err
+	}
+	if err := s.recordReview(ctx, state, decided); err != nil {
 		return err
 	}
 	if err := s.writeState(ctx, stage.approval, stage.ballot, state, decided); err != nil {

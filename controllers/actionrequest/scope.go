@@ -34,6 +34,10 @@ type scope struct {
 	// sealed is the envelope of the request, once it has been verified. readopt says that its Approvals have changed since it was adopted.
 	sealed  *seal.Envelope
 	readopt bool
+	// emergency is the review that was opened before the claim. Nil: none is needed.
+	emergency *v1alpha1.Approval
+	// orphan is the Record of a request that is gone, whose review is still to be done. Nil: the request is there.
+	orphan *v1alpha1.Record
 	// closed are the Approvals that this reconciliation has closed; the cache may not know yet.
 	closed map[string]bool
 	// wake is the next instant at which something must be done. Zero: an event will come.
@@ -155,6 +159,9 @@ func (s *scope) expires() time.Time {
 
 // store writes the status where it changed.
 func (s *scope) store(ctx context.Context) error {
+	if s.orphan != nil {
+		return nil // nobody can see the status of what is gone
+	}
 	s.request.Status.ObservedGeneration = s.request.Generation
 	if apiequality.Semantic.DeepEqual(s.before, s.request.Status) {
 		return nil

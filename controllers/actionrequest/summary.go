@@ -31,6 +31,7 @@ const (
 
 // The API bounds what these may hold.
 const (
+	maxNeeds           = 250
 	maxApprovalSummary = 120
 	maxRequestSummary  = 60
 	maxDecided         = 60
@@ -79,7 +80,7 @@ func (s *scope) newApproval(stage *stageState, name string) *v1alpha1.Approval {
 			RequestRef: v1alpha1.RequestReference{Name: request.Name, UID: request.UID},
 			ActionRef:  request.Spec.ActionRef, Stage: stage.Ref, Digest: s.plan.digest, Plan: s.plan.changes,
 			Requirements: stage.Requirements, Requester: *request.Spec.Requester, Reason: gate.Cut(visible.Inside(request.Spec.Reason), 4000),
-			Needs: gate.Cut(gate.Needs(stage.Requirements, nil), 250), Expires: gate.Time(expires, s.now), ExpiresAt: metav1.NewTime(expires),
+			Needs: gate.Cut(gate.Needs(stage.Requirements, nil), maxNeeds), Expires: gate.Time(expires, s.now), ExpiresAt: metav1.NewTime(expires),
 			Votes: []v1alpha1.Vote{},
 		},
 		Status: v1alpha1.ApprovalStatus{State: v1alpha1.ApprovalOpen},

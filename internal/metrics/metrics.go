@@ -38,6 +38,17 @@ var (
 		"Governing objects that do not compile, by kind. Requests that they are about are refused or wait.", []string{"kind"}, nil)
 )
 
+var reviews = prometheus.NewGaugeVec(prometheus.GaugeOpts{
+	Name: "signoff_reviews_open",
+	Help: "Reviews of emergencies that are still to be done, by whether they are overdue. They are counted every ten minutes, and whenever one ends.",
+}, []string{"overdue"})
+
+// ReviewsOpen shows how many reviews are still to be done, and how many of them are overdue.
+func ReviewsOpen(all, overdue int) {
+	reviews.WithLabelValues("false").Set(float64(all - overdue))
+	reviews.WithLabelValues("true").Set(float64(overdue))
+}
+
 // Judged counts a judgement.
 func Judged(part Part, j *gate.Judgement) {
 	effect, reason := unknown, ""
@@ -63,7 +74,7 @@ var (
 // Show registers the metrics once, and shows from now on the snapshots of this store: a process has one, a test may make several.
 func Show(store *snapshot.Store) {
 	shown.store.Store(store)
-	register.Do(func() { ctrlmetrics.Registry.MustRegister(judgements, shown) })
+	register.Do(func() { ctrlmetrics.Registry.MustRegister(judgements, reviews, shown) })
 }
 
 // Describe implements prometheus.Collector.

@@ -71,13 +71,14 @@ type change struct {
 
 var changeFields = all("step", "operation", "object", "fields")
 
+var requirementFields = all("name", "count").under("approvers", all("users", "groups", "teams", "serviceAccounts", "roles", "leadsOf"))
+
 var approvalFields = knownOf[v1alpha1.ApprovalSpec](
 	all("requestRef.name", "requestRef.uid", "actionRef.namespace", "actionRef.name", "stage.name", "stage.policy",
 		"digest", "summary", "reason", "for", "needs", "expires", "expiresAt", "review").
 		under("plan[]", changeFields).
 		under("requester", identityFields).
-		under("requirements[]", all("name", "count").
-			under("approvers", all("users", "groups", "teams", "serviceAccounts", "roles", "leadsOf"))).
+		under("requirements[]", requirementFields).
 		but("seal", "it is the stamp and the signature of this payload").
 		but("vote", "it is never stored; what it says becomes an entry of votes").
 		but("votes", "each comes later and has a seal of its own, vote.v1"))

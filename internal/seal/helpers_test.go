@@ -146,7 +146,12 @@ func sampleRecord() *v1alpha1.Record {
 			Name: "restart-x7k2p9qa-approval-9f3c1a7e", UID: "a1b2c3d4-0000-4000-8000-000000000001",
 			Stage: v1alpha1.StageReference{Name: "owners"}, ApprovedBy: []string{"oidc:bob"}, Votes: 1, Head: sumB,
 		}},
-		Plan:    []v1alpha1.PlannedChange{{Step: "restart", Operation: "patch", Object: "Deployment payments/checkout"}},
+		Plan: []v1alpha1.PlannedChange{{Step: "restart", Operation: "patch", Object: "Deployment payments/checkout"}},
+		Review: &v1alpha1.RecordedReview{
+			Name: "restart-x7k2p9qa-review-0a1b2c3d", UID: "a1b2c3d4-0000-4000-8000-000000000006", DueAt: metav1.NewTime(begun.Add(24 * time.Hour)),
+			Requirements: []v1alpha1.Requirement{{Name: "review", Count: 1, Approvers: v1alpha1.Approvers{Groups: []string{"security"}}}},
+			Summary:      []string{"alice broke the glass"}, Inputs: &runtime.RawExtension{Raw: []byte(`{"name":"checkout"}`)},
+		},
 		Timeout: "30m",
 		Steps: []v1alpha1.RenderedStep{{Name: "restart", WaitFor: &v1alpha1.WaitFor{Status: "Current"}, Writes: []v1alpha1.RenderedWrite{{
 			Operation:    v1alpha1.WriteStrategicPatch,
@@ -159,6 +164,7 @@ func sampleRecord() *v1alpha1.Record {
 	r.Status = v1alpha1.RecordStatus{
 		Steps:   []v1alpha1.StepStatus{{Name: "restart", State: v1alpha1.StepDone, StartedAt: &begun, FinishedAt: &end}},
 		Outcome: v1alpha1.OutcomeSucceeded, FinishedAt: &end,
+		Review: &v1alpha1.ReviewResult{State: v1alpha1.ApprovalApproved, Decided: []string{"approved by carol"}, At: end},
 	}
 	return r
 }

@@ -19,13 +19,36 @@ type Record struct {
 	ClaimedAt      int64            `json:"claimedAt,omitempty"`
 	Approvals      []ApprovalPassed `json:"approvals,omitempty"`
 	// Plan is the hash of what the steps were to do. The text itself is not in the seal, because seals are shown in audit logs.
-	Plan       string     `json:"plan,omitempty"`
-	Timeout    string     `json:"timeout,omitempty"`
-	Steps      []Step     `json:"steps,omitempty"`
-	Progress   []Progress `json:"progress,omitempty"`
+	Plan     string     `json:"plan,omitempty"`
+	Timeout  string     `json:"timeout,omitempty"`
+	Steps    []Step     `json:"steps,omitempty"`
+	Progress []Progress `json:"progress,omitempty"`
+	// Review is the review that is demanded, and Reviewed how it ended.
+	Review     *ReviewDue `json:"review,omitempty"`
+	Reviewed   *Reviewed  `json:"reviewed,omitempty"`
 	Outcome    string     `json:"outcome,omitempty"`
 	Message    string     `json:"message,omitempty"`
 	FinishedAt int64      `json:"finishedAt,omitempty"`
+}
+
+// ReviewDue is a review that is demanded.
+type ReviewDue struct {
+	Name string `json:"name,omitempty"`
+	UID  string `json:"uid,omitempty"`
+	// DueAt is in milliseconds.
+	DueAt        int64         `json:"due,omitempty"`
+	Requirements []Requirement `json:"requirements,omitempty"`
+	// Shown is the hash of what reviewers read, and Inputs that of the inputs as they were sent.
+	Shown  string `json:"shown,omitempty"`
+	Inputs string `json:"inputs,omitempty"`
+}
+
+// Reviewed is how a review ended.
+type Reviewed struct {
+	State string `json:"state,omitempty"`
+	// Decided is the hash of what people read about it, and At when it was, in milliseconds.
+	Decided string `json:"decided,omitempty"`
+	At      int64  `json:"at,omitempty"`
 }
 
 // ApprovalPassed is a stage that approved.
@@ -88,11 +111,12 @@ var recordFields = knownOf[recordBody](cover{}.
 		under("requester", identityFields).
 		under("approvals[]", all("name", "uid", "stage.name", "stage.policy", "approvedBy", "votes", "head")).
 		under("plan[]", changeFields).
+		under("review", all("name", "uid", "dueAt", "summary", "inputs").under("requirements[]", requirementFields)).
 		but("seal", "it is the stamp and the signature of this payload").
 		under("steps[]", all("name", "timeout", "waitFor.status", "waitFor.expression").
 			under("writes[]", all("operation", "body", "fieldManager", "conflicts",
 				"object.apiVersion", "object.kind", "object.namespace", "object.name")))).
-	under("status", all("outcome", "message", "finishedAt").
+	under("status", all("outcome", "message", "finishedAt", "review.state", "review.decided", "review.at").
 		under("steps[]", all("name", "state", "message", "startedAt", "finishedAt", "basis")).
 		but("seal", "it is the stamp and the signature of this payload").
 		but("observedGeneration", "it is about the bookkeeping of the API server, not about the execution")))
@@ -148,6 +172,8 @@ func RecordPayload(r *v1alpha1.Record, s Stamp) (*Record, error) {
 		Timeout:        string(spec.Timeout),
 		Steps:          m.steps(spec.Steps),
 		Progress:       m.progress(status.Steps),
+		Review:         m.review(spec.Review),
+		Reviewed:       m.reviewed(status.Review),
 		Outcome:        string(status.Outcome),
 		Message:        status.Message,
 		FinishedAt:     m.at("finishedAt", status.FinishedAt),
@@ -168,6 +194,38 @@ func (m *millis) plan(list []v1alpha1.PlannedChange) string {
 		return ""
 	}
 	sum, err := canonical.SumOf(changes(list))
+	m.add(err)
+	return sum
+}
+
+func (m *millis) review(due *v1alpha1.RecordedReview) *ReviewDue {
+	if due == nil {
+		return nil
+	}
+	inputs, _, err := sumInputs(due.Inputs)
+	m.add(err)
+	m.text("review.name", due.Name)
+	m.text("review.uid", string(due.UID))
+	return &ReviewDue{
+		Name: due.Name, UID: string(due.UID), DueAt: m.of("review.dueAt", due.DueAt.Time), Requirements: requirements(due.Requirements),
+		Shown: m.lines(due.Summary), Inputs: inputs,
+	}
+}
+
+func (m *millis) reviewed(result *v1alpha1.ReviewResult) *Reviewed {
+	if result == nil {
+		return nil
+	}
+	m.text("reviewed.state", string(result.State))
+	return &Reviewed{State: string(result.State), Decided: m.lines(result.Decided), At: m.of("review.at", result.At.Time)}
+}
+
+// lines is the hash of lines of text. None have no hash.
+func (m *millis) lines(list []string) string {
+	if len(list) == 0 {
+		return ""
+	}
+	sum, err := canonical.SumOf(list)
 	m.add(err)
 	return sum
 }

@@ -115,10 +115,14 @@ func (p *Process) controllers() error {
 		OperatorNamespace: p.cfg.Operator.Namespace,
 		Changed:           p.changed, Wake: p.wake, Workers: p.cfg.Workers,
 	}
+	reviewer := &actionrequest.Reviewer{Reconciler: requests}
+	if err := p.orphans(reviewer); err != nil {
+		return err
+	}
 	operator := types.NamespacedName{Namespace: p.cfg.Operator.Namespace, Name: p.cfg.Operator.ServiceAccount}
 	for name, reconciler := range map[string]interface{ SetupWithManager(ctrl.Manager) error }{
 		"requests":  requests,
-		"reviews":   &actionrequest.Reviewer{Reconciler: requests},
+		"reviews":   reviewer,
 		"actions":   &action.Reconciler{Client: p.Manager.GetClient(), Clock: p.clock, Operator: operator, Kinds: p.Manager.GetRESTMapper()},
 		"roles":     &role.Reconciler{Client: p.Manager.GetClient(), Clock: p.clock},
 		"teams":     &team.Reconciler{Client: p.Manager.GetClient(), Clock: p.clock},
@@ -134,4 +138,32 @@ func (p *Process) controllers() error {
 		return fmt.Errorf("failed to create the metadata client: %w", err)
 	}
 	return p.Manager.Add(&actionrequest.Finished{Metadata: resources, Client: p.Manager.GetClient(), Reader: p.Manager.GetAPIReader()})
+}
+
+// orphans asks again for reviews that are gone with their namespace: at the start, whenever a review is deleted, and now and then.
+func (p *Process) orphans(reviewer *actionrequest.Reviewer) error {
+	wake := make(chan struct{}, 1)
+	informer, err := p.Manager.GetCache().GetInformer(context.Background(), &v1alpha1.Approval{})
+	if err != nil {
+		return fmt.Errorf("failed to watch reviews: %w", err)
+	}
+	_, err = informer.AddEventHandler(toolscache.ResourceEventHandlerFuncs{DeleteFunc: func(object any) {
+		if gone, ok := object.(toolscache.DeletedFinalStateUnknown); ok {
+			object = gone.Obj
+		}
+		if approval, ok := object.(*v1alpha1.Approval); ok && !approval.Spec.Review {
+			return
+		}
+		select {
+		case wake <- struct{}{}:
+		default:
+		}
+	}})
+	if err != nil {
+		return fmt.Errorf("failed to watch reviews: %w", err)
+	}
+	if err := p.Manager.Add(&actionrequest.Orphans{Reviewer: reviewer, Wake: wake}); err != nil {
+		return fmt.Errorf("failed to add what asks again for reviews: %w", err)
+	}
+	return nil
 }

@@ -1,0 +1,182 @@
+package actionrequest
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/go-logr/logr"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/catalog"
+	"github.com/signoff-dev/signoff/internal/gate"
+	"github.com/signoff-dev/signoff/internal/metrics"
+	book "github.com/signoff-dev/signoff/internal/record"
+)
+
+// recordedReview is what a Record keeps of the review of an emergency, so that it can be asked for again.
+func recordedReview(review *v1alpha1.Approval, inputs *runtime.RawExtension) *v1alpha1.RecordedReview {
+	if review == nil {
+		return nil
+	}
+	return &v1alpha1.RecordedReview{
+		Name: review.Name, UID: review.UID, DueAt: review.Spec.ExpiresAt, Requirements: review.Spec.Requirements,
+		Summary: slices.DeleteFunc(slices.Clone(review.Spec.Summary), isVoteLine), Inputs: inputs,
+	}
+}
+
+// isVoteLine tells of a line that says how to vote: that names the Approval.
+func isVoteLine(line string) bool {
+	return strings.HasPrefix(line, "Approve: kubectl ") || strings.HasPrefix(line, "Deny:    kubectl ")
+}
+
+// reviewScope is the request of a review, or what the Record says of one that is gone. Nil: nobody waits for the review any more.
+func (r *Reviewer) reviewScope(ctx context.Context, review *v1alpha1.Approval) (*scope, error) {
+	key := types.NamespacedName{Namespace: review.Namespace, Name: review.Spec.RequestRef.Name}
+	request := &v1alpha1.ActionRequest{}
+	err := r.Reader.Get(ctx, key, request)
+	if client.IgnoreNotFound(err) != nil {
+		return nil, fmt.Errorf("failed to get the request of review %s: %w", review.Name, err)
+	}
+	if err == nil && request.UID == review.Spec.RequestRef.UID {
+		return r.newScope(request), nil
+	}
+	if review.Namespace != r.OperatorNamespace {
+		// The garbage collector removes the review after its request; a successor takes its place.
+		return nil, nil //nolint:nilnil // that nobody waits is an answer, not an error
+	}
+	record := &v1alpha1.Record{}
+	if err := r.Reader.Get(ctx, types.NamespacedName{Namespace: r.OperatorNamespace, Name: string(review.Spec.RequestRef.UID)}, record); err != nil {
+		return nil, client.IgnoreNotFound(err)
+	}
+	return r.orphanScope(record), nil
+}
+
+// orphanScope stands for a request that is gone, as its Record describes it.
+func (r *Reviewer) orphanScope(record *v1alpha1.Record) *scope {
+	s := r.newScope(book.RequestOf(record))
+	s.orphan = record
+	return s
+}
+
+// recordReview writes how the review ended into the Record, which outlives the request and the Approval.
+func (s *scope) recordReview(ctx context.Context, state v1alpha1.ApprovalState, decided []string) error {
+	record, err := s.record(ctx)
+	if err != nil || record == nil || record.Spec.Review == nil || record.Status.Review != nil {
+		return err
+	}
+	if _, err := s.Evidence.Record(record); err != nil {
+		return fmt.Errorf("failed to verify Record %s: %w", record.Name, err)
+	}
+	record.Status.Review = &v1alpha1.ReviewResult{State: state, Decided: bounded(decided, maxDecided, maxLine), At: metav1.NewTime(s.now.Truncate(time.Second))}
+	return s.storeRecord(ctx, record)
+}
+
+// orphansEvery is how often Records are looked through for reviews that nobody can do any more.
+const orphansEvery = 10 * time.Minute
+
+// Orphans asks again for reviews whose Approval is gone with its namespace: in the namespace of the operator, beside the Record. Records say
+// which reviews are open.
+type Orphans struct {
+	*Reviewer
+	// Wake says that a review was deleted.
+	Wake <-chan struct{}
+}
+
+// Start looks until the context ends.
+func (o *Orphans) Start(ctx context.Context) error {
+	// What is asked for again is sealed.
+	if err := wait.PollUntilContextCancel(ctx, keysDelay, true, func(context.Context) (bool, error) { return o.Keys() == nil, nil }); err != nil {
+		return nil //nolint:nilerr // the process ends
+	}
+	ticker := o.Clock.NewTicker(orphansEvery)
+	defer ticker.Stop()
+	for {
+		if err := o.look(ctx); err != nil {
+			logr.FromContextOrDiscard(ctx).Error(err, "reviews that are gone are not asked for again; tried again in a while")
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-o.Wake:
+		case <-ticker.C():
+		}
+	}
+}
+
+// look goes through the Records whose review is still open.
+func (o *Orphans) look(ctx context.Context) error {
+	list, overdue := &v1alpha1.RecordList{}, 0
+	open := fields.AndSelectors(fields.OneTermNotEqualSelector("spec.review.name", ""), fields.OneTermEqualSelector("status.review.state", ""))
+	if err := o.Reader.List(ctx, list, client.InNamespace(o.OperatorNamespace), client.MatchingFieldsSelector{Selector: open}); err != nil {
+		return fmt.Errorf("failed to list Records with an open review: %w", err)
+	}
+	for i := range list.Items {
+		record := &list.Items[i]
+		if !o.Clock.Now().Before(record.Spec.Review.DueAt.Time) {
+			overdue++
+		}
+		if err := o.ensure(ctx, record); err != nil {
+			return err
+		}
+	}
+	metrics.ReviewsOpen(len(list.Items), overdue)
+	return nil
+}
+
+// ensure makes a successor where the review of a Record is gone.
+func (o *Orphans) ensure(ctx context.Context, record *v1alpha1.Record) error {
+	found := &v1alpha1.Approval{}
+	key := types.NamespacedName{Namespace: record.Spec.RequestRef.Namespace, Name: record.Spec.Review.Name}
+	err := o.Reader.Get(ctx, key, found)
+	if client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("failed to get Approval %s: %w", key, err)
+	}
+	if err == nil && found.UID == record.Spec.Review.UID {
+		return nil
+	}
+	s := o.orphanScope(record)
+	if _, err := s.Evidence.Record(record); err != nil {
+		return fmt.Errorf("failed to verify Record %s: %w", record.Name, err)
+	}
+	if err := s.create(ctx, successor(record)); err != nil && !apierrors.IsAlreadyExists(err) {
+		return err
+	}
+	return nil
+}
+
+// successor is the review of a request that is gone, beside its Record.
+func successor(record *v1alpha1.Record) *v1alpha1.Approval {
+	due, ref := record.Spec.Review, &record.Spec.RequestRef
+	sum := sha256.Sum256([]byte(due.UID))
+	review := &v1alpha1.Approval{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: record.Namespace, Name: cut(ref.Name, 40) + "-" + catalog.ReviewStage + "-" + hex.EncodeToString(sum[:4]),
+			Labels: map[string]string{v1alpha1.LabelRequest: cut(ref.Name, 63), v1alpha1.LabelRequestUID: string(ref.UID)},
+			OwnerReferences: []metav1.OwnerReference{{
+				APIVersion: v1alpha1.GroupVersion.String(), Kind: "Record", Name: record.Name, UID: record.UID, Controller: new(true),
+			}},
+		},
+		Spec: v1alpha1.ApprovalSpec{
+			RequestRef: v1alpha1.RequestReference{Name: ref.Name, UID: ref.UID}, ActionRef: record.Spec.ActionRef,
+			Stage: v1alpha1.StageReference{Name: catalog.ReviewStage}, Digest: record.Spec.Digest, Plan: record.Spec.Plan,
+			Requirements: due.Requirements, Requester: record.Spec.Requester, Review: true, Votes: []v1alpha1.Vote{},
+			Needs: gate.Cut(gate.Needs(due.Requirements, nil), maxNeeds), Expires: gate.Time(due.DueAt.Time, due.DueAt.Time), ExpiresAt: due.DueAt,
+			Summary: append([]string{fmt.Sprintf("The request %s/%s is gone, and with it the review beside it. It must still be done, here.", ref.Namespace, ref.Name)}, due.Summary...),
+		},
+		Status: v1alpha1.ApprovalStatus{State: v1alpha1.ApprovalOpen},
+	}
+	review.Spec.Summary = bounded(append(review.Spec.Summary, voteLines(review)...), maxApprovalSummary, maxLine)
+	return review
+}
