@@ -13,7 +13,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/validation/field"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
@@ -202,20 +201,7 @@ func (w *approvals) votesOf(ctx context.Context, old *v1alpha1.Approval, caller 
 
 // judge judges the request of an Approval as it is now, which gives the facts that conditions of Roles read.
 func (w *approvals) judge(ctx context.Context, approval *v1alpha1.Approval, now time.Time) (*gate.Judgement, *gate.Problem) {
-	request := &v1alpha1.ActionRequest{}
-	key := types.NamespacedName{Namespace: approval.Namespace, Name: approval.Spec.RequestRef.Name}
-	reader := w.Requests
-	if approval.Spec.Review {
-		// A review outlasts its request, which is no longer in the cache then.
-		reader = w.Reader
-	}
-	err := reader.Get(ctx, key, request)
-	if apierrors.IsNotFound(err) && w.outlives(approval) {
-		found := &v1alpha1.Record{}
-		if err = w.Reader.Get(ctx, types.NamespacedName{Namespace: w.OperatorNamespace, Name: string(approval.Spec.RequestRef.UID)}, found); err == nil {
-			request = record.RequestOf(found)
-		}
-	}
+	request, err := w.requestOf(ctx, approval)
 	switch {
 	case apierrors.IsNotFound(err) || err == nil && request.UID != approval.Spec.RequestRef.UID:
 		return nil, &gate.Problem{Reason: v1alpha1.ReasonAlreadyDecided, Message: fmt.Sprintf("the request %s is over or gone. Nothing more can be decided here.", approval.Spec.RequestRef.Name)}
@@ -229,6 +215,31 @@ func (w *approvals) judge(ctx context.Context, approval *v1alpha1.Approval, now 
 	}
 	judgement, problem := w.Gate.Context(ctx, gate.SubjectOf(request), now)
 	return judgement, problem
+}
+
+// requestOf reads the request of an Approval. A review outlasts its request: that is no longer in the cache when it has finished, and where it is
+// gone, the Record says what it was.
+func (w *approvals) requestOf(ctx context.Context, approval *v1alpha1.Approval) (*v1alpha1.ActionRequest, error) {
+	request, reader := &v1alpha1.ActionRequest{}, w.Requests
+	if approval.Spec.Review {
+		reader = w.Reader
+	}
+	err := reader.Get(ctx, types.NamespacedName{Namespace: approval.Namespace, Name: approval.Spec.RequestRef.Name}, request)
+	if !apierrors.IsNotFound(err) || !w.outlives(approval) {
+		return request, err
+	}
+	found, err := w.recordOf(ctx, approval)
+	if err != nil {
+		return nil, err
+	}
+	return record.RequestOf(found), nil
+}
+
+// recordOf reads the Record of the request of an Approval.
+func (w *approvals) recordOf(ctx context.Context, approval *v1alpha1.Approval) (*v1alpha1.Record, error) {
+	found := &v1alpha1.Record{}
+	err := w.Reader.Get(ctx, types.NamespacedName{Namespace: w.OperatorNamespace, Name: string(approval.Spec.RequestRef.UID)}, found)
+	return found, err
 }
 
 // outlives tells of a review whose request is gone: it stands beside the Record.
@@ -291,12 +302,14 @@ func (w *approvals) remove(ctx context.Context, req *admission.Request, old *v1a
 
 func (w *approvals) mayGo(ctx context.Context, old *v1alpha1.Approval) (bool, error) {
 	if w.outlives(old) {
-		found := &v1alpha1.Record{}
-		err := w.Reader.Get(ctx, types.NamespacedName{Namespace: w.OperatorNamespace, Name: string(old.Spec.RequestRef.UID)}, found)
-		if client.IgnoreNotFound(err) != nil {
+		found, err := w.recordOf(ctx, old)
+		switch {
+		case apierrors.IsNotFound(err):
+			return true, nil
+		case err != nil:
 			return false, fmt.Errorf("failed to get the Record of the review: %w", err)
 		}
-		return err != nil || found.Status.Review != nil, nil
+		return found.Status.Review != nil, nil
 	}
 	request := &v1alpha1.ActionRequest{}
 	err := w.Reader.Get(ctx, types.NamespacedName{Namespace: old.Namespace, Name: old.Spec.RequestRef.Name}, request)

@@ -98,7 +98,7 @@ type Orphans struct {
 func (o *Orphans) Start(ctx context.Context) error {
 	// What is asked for again is sealed.
 	if err := wait.PollUntilContextCancel(ctx, keysDelay, true, func(context.Context) (bool, error) { return o.Keys() == nil, nil }); err != nil {
-		return nil //nolint:nilerr // the process ends
+		return nil
 	}
 	ticker := o.Clock.NewTicker(orphansEvery)
 	defer ticker.Stop()

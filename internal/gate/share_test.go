@@ -75,7 +75,11 @@ func TestShareOfANamespace(t *testing.T) {
 	if spent := g.shares.atOnce - g.shares.of("hostile").take(0); spent > g.shares.atOnce+cost {
 		t.Errorf("many at once spent %v, although there were only %v", spent, g.shares.atOnce)
 	}
+	// What a judgement costs is measured, so twenty may leave something where the first was slow.
 	refused := burn()
+	for n := 0; refused.Problem == nil && n < 1000; n++ {
+		refused = burn()
+	}
 	if refused.Problem == nil || refused.Problem.Reason != v1alpha1.ReasonIndeterminate || !refused.Volatile ||
 		!strings.Contains(refused.Problem.Message, "for Actions in namespace hostile take too much time") {
 		t.Errorf("then nothing can be decided, and that may change by itself; got %+v", refused.Problem)

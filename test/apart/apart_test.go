@@ -165,9 +165,9 @@ func TestNeitherDoesTheOthersWork(t *testing.T) {
 		return func(ctx context.Context, c client.Client) error {
 			patch := client.RawPatch(types.MergePatchType, []byte(body))
 			if subresource {
-				return c.Status().Patch(ctx, object.DeepCopyObject().(client.Object), patch) //nolint:forcetypeassert // a copy of an object
+				return c.Status().Patch(ctx, object.DeepCopyObject().(client.Object), patch)
 			}
-			return c.Patch(ctx, object.DeepCopyObject().(client.Object), patch) //nolint:forcetypeassert // a copy of an object
+			return c.Patch(ctx, object.DeepCopyObject().(client.Object), patch)
 		}
 	}
 	forged, err := json.Marshal(map[string]any{"spec": map[string]any{"votes": []v1alpha1.Vote{{
