@@ -246,10 +246,11 @@ func (s *scope) progress(ctx context.Context, stage *stageState) error {
 		return nil
 	}
 	waiting := gate.Cut(gate.Needs(approval.Spec.Requirements, stage.result.Missing), maxWaitingFor)
-	if approval.Status.WaitingFor == waiting {
+	decided := bounded(decidedLines(stage), maxDecided, maxLine)
+	if approval.Status.WaitingFor == waiting && slices.Equal(approval.Status.Decided, decided) {
 		return nil
 	}
-	approval.Status.WaitingFor, approval.Status.Decided = waiting, bounded(decidedLines(stage), maxDecided, maxLine)
+	approval.Status.WaitingFor, approval.Status.Decided = waiting, decided
 	approval.Status.Missing = nil
 	for i, missing := range stage.result.Missing {
 		if missing > 0 {
