@@ -124,7 +124,7 @@ func (s *scope) denial(ctx context.Context, approval *v1alpha1.Approval) (bool, 
 	if err != nil {
 		return false, err
 	}
-	stage.result = quorum.Count(gate.Demands(approval.Spec.Requirements), votes)
+	stage.result = s.Gate.Count(s.judgement, approval, votes)
 	if state == v1alpha1.ApprovalDenied {
 		return true, s.denied(ctx, stage)
 	}
@@ -161,7 +161,7 @@ func (s *scope) count(ctx context.Context, stage *stageState) (again, over bool,
 	if err != nil {
 		return false, false, err
 	}
-	stage.result = quorum.Count(gate.Demands(approval.Spec.Requirements), votes)
+	stage.result = s.Gate.Count(s.judgement, approval, votes)
 	switch approval.Status.State {
 	case v1alpha1.ApprovalDenied:
 		return false, true, s.denied(ctx, stage)

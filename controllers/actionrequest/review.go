@@ -201,7 +201,7 @@ func (s *scope) review(ctx context.Context, review *v1alpha1.Approval) (time.Dur
 			return 0, err
 		}
 		s.at(judgement.Vars.Trace.NextChange)
-		stage.result = quorum.Count(gate.Demands(review.Spec.Requirements), votes)
+		stage.result = s.Gate.Count(judgement, review, votes)
 	}
 	switch {
 	case stage.result.State != v1alpha1.ApprovalOpen:

@@ -8,7 +8,6 @@ import (
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/catalog"
 	"github.com/signoff-dev/signoff/internal/gate"
-	"github.com/signoff-dev/signoff/internal/quorum"
 )
 
 // showVotes shows how far the open Approvals have come of a request that something keeps from going on: votes are collected meanwhile.
@@ -34,7 +33,7 @@ func (s *scope) showVotes(ctx context.Context) error {
 		}
 		stage := &stageState{
 			Stage: &gate.Stage{Stage: &catalog.Stage{Ref: approval.Spec.Stage}}, approval: approval,
-			result: quorum.Count(gate.Demands(approval.Spec.Requirements), votes),
+			result: s.Gate.Count(s.judgement, approval, votes),
 		}
 		if err := s.progress(ctx, stage); err != nil {
 			return err
