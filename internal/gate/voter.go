@@ -297,7 +297,9 @@ func (g *Gate) candidates(j *Judgement, requirements []v1alpha1.Requirement, req
 			users = append(users, identity.ServiceAccountUsername(namespace, name))
 		}
 		for _, user := range g.without(users, requester) {
-			candidateOf(candidates, g.personOf(user), len(requirements)).Meets[i] = true
+			if may, _ := g.rules.MayVote(&v1alpha1.Identity{Username: user}); may {
+				candidateOf(candidates, g.personOf(user), len(requirements)).Meets[i] = true
+			}
 		}
 		if len(groups) > 0 {
 			unlimited := candidateOf(candidates, fmt.Sprintf("\x00open-%d", i), len(requirements))
