@@ -17,7 +17,6 @@ import (
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/gate"
-	"github.com/signoff-dev/signoff/internal/quorum"
 	"github.com/signoff-dev/signoff/internal/record"
 )
 
@@ -256,7 +255,7 @@ func (w *approvals) recorded(ctx context.Context, j *gate.Judgement, next *v1alp
 	if err != nil {
 		return "your vote is recorded. It will be counted as soon as every voter can be judged."
 	}
-	result := quorum.Count(gate.Demands(next.Spec.Requirements), votes)
+	result := w.Gate.Count(j, next, votes)
 	switch result.State {
 	case v1alpha1.ApprovalDenied:
 		if next.Spec.Review {

@@ -268,11 +268,12 @@ type ActionPolicyStatus struct {
 	// +kubebuilder:validation:MaxLength=64
 	Until string `json:"until,omitempty"`
 
-	// holding is how many open requests the policy keeps from starting: by Deny, by Hold, or by an approval that is not given yet.
+	// holding is how many open requests the policy keeps from starting: by Deny, by Hold, by an approval that is not
+	// given yet, or because a rule of it cannot be judged.
 	// +optional
 	Holding int32 `json:"holding"`
 
-	// conditions are the observed conditions. Ready is True where the policy is in force.
+	// conditions are the observed conditions. Ready is True where the policy is in force and could be judged for every open request.
 	// +optional
 	// +listType=map
 	// +listMapKey=type

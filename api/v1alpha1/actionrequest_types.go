@@ -346,7 +346,7 @@ type Verdict struct {
 	// +required
 	EvaluatedAt metav1.Time `json:"evaluatedAt"`
 
-	// nextChange is the next time at which time alone could change the decision.
+	// nextChange is the next time at which time alone could change the decision. Unset: never, or nobody can tell.
 	// +optional
 	NextChange *metav1.Time `json:"nextChange,omitempty"`
 }

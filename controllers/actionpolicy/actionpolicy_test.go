@@ -3,6 +3,7 @@ package actionpolicy
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -53,7 +54,7 @@ func world(t *testing.T, funcs interceptor.Funcs, clk *clocktesting.FakeClock, o
 	}
 	c := fake.NewClientBuilder().WithScheme(scheme).WithObjects(objects...).WithInterceptorFuncs(funcs).
 		WithStatusSubresource(&v1alpha1.ActionPolicy{}).
-		WithIndex(&v1alpha1.ActionRequest{}, heldBy, func(o client.Object) []string { return holdersOf(o) }).Build()
+		WithIndex(&v1alpha1.ActionRequest{}, heldBy, holderNames).Build()
 	return &Reconciler{Client: c, Clock: clk, OperatorNamespace: "signoff-system"}
 }
 
@@ -221,6 +222,10 @@ func TestHolding(t *testing.T) {
 		"Passed":    {"Nor does one that was passed.", requestOf(nil, result("policy/freeze/r", v1alpha1.EffectDeny, v1alpha1.RuleOverridden)), 0},
 		"Over":      {"Nor is a request held that is over.", requestOf(func(s *v1alpha1.ActionRequestStatus) { s.Outcome = "Expired" }, result("policy/freeze/r", v1alpha1.EffectDeny, applies)), 0},
 		"Executing": {"Or that runs.", requestOf(func(s *v1alpha1.ActionRequestStatus) { s.Execution = &v1alpha1.ExecutionClaim{} }, result("policy/freeze/r", v1alpha1.EffectDeny, applies)), 0},
+		"Unknown":   {"A rule that cannot be judged holds, because no error means yes.", requestOf(nil, result("policy/freeze/r", v1alpha1.EffectDeny, v1alpha1.RuleUnknown)), 1},
+		"Still":     {"It does although everybody agreed.", requestOf(approved, result("policy/freeze/r", v1alpha1.EffectRequireApproval, v1alpha1.RuleUnknown)), 1},
+		"Whole":     {"So does a policy that cannot be judged as a whole.", requestOf(nil, result("policy/freeze", v1alpha1.EffectDeny, v1alpha1.RuleUnknown)), 1},
+		"Both":      {"A request is counted once.", requestOf(nil, result("policy/freeze/r", v1alpha1.EffectDeny, applies), result("policy/freeze/s", v1alpha1.EffectHold, v1alpha1.RuleUnknown)), 1},
 		"Unjudged":  {"Or that nobody has judged.", requestOf(func(s *v1alpha1.ActionRequestStatus) { s.Verdict = nil }), 0},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -239,8 +244,49 @@ func TestHolding(t *testing.T) {
 	}
 }
 
+// TestUnjudged: whoever looks at READY learns that a rule of the policy fails.
+func TestUnjudged(t *testing.T) {
+	unknown := func(name string) client.Object {
+		request := requestOf(nil, result("policy/freeze/r", v1alpha1.EffectDeny, v1alpha1.RuleUnknown))
+		request.Name = name
+		return request
+	}
+	other := requestOf(nil, result("policy/freeze/r", v1alpha1.EffectDeny, v1alpha1.RuleApplies))
+	other.Name = "held"
+	for name, tc := range map[string]struct {
+		reason         string
+		requests       []client.Object
+		holding        int32
+		status, prefix string
+	}{
+		"None": {"A policy that holds what it should is ready.", []client.Object{other}, 1, "True", "in force"},
+		"One":  {"One request that it cannot judge is told apart from one that it holds.", []client.Object{other, unknown("a")}, 2, "False", "in force, but 1 request waits because a rule"},
+		"Two":  {"So are two.", []client.Object{unknown("a"), unknown("b")}, 2, "False", "in force, but 2 requests wait because a rule"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := world(t, interceptor.Funcs{}, clocktesting.NewFakeClock(noon), append(tc.requests, freezeOf(v1alpha1.PolicyRule{Name: "r", Effect: v1alpha1.PolicyDeny}))...)
+			if _, err := r.Reconcile(t.Context(), ctrl.Request{NamespacedName: types.NamespacedName{Name: "freeze"}}); err != nil {
+				t.Fatal(err)
+			}
+			stored := &v1alpha1.ActionPolicy{}
+			if err := r.Client.Get(t.Context(), types.NamespacedName{Name: "freeze"}, stored); err != nil {
+				t.Fatal(err)
+			}
+			ready := stored.Status.Conditions[0]
+			if stored.Status.Holding != tc.holding || string(ready.Status) != tc.status || !strings.HasPrefix(ready.Message, tc.prefix) {
+				t.Errorf("%s\ngot holding %d, READY %s: %s", tc.reason, stored.Status.Holding, ready.Status, ready.Message)
+			}
+		})
+	}
+}
+
 func TestChanged(t *testing.T) {
-	if diff := cmp.Diff([]string{"a", "c"}, changed([]string{"a", "b"}, []string{"b", "c"})); diff != "" {
+	a, b, c := holder{policy: "a"}, holder{policy: "b"}, holder{policy: "c"}
+	if diff := cmp.Diff([]holder{a, c}, changed([]holder{a, b}, []holder{b, c}), cmp.AllowUnexported(holder{})); diff != "" {
 		t.Errorf("only policies that begin or cease to hold a request are woken: -want, +got:\n%s", diff)
+	}
+	failing := holder{policy: "b", unjudged: true}
+	if diff := cmp.Diff([]holder{b, failing}, changed([]holder{b}, []holder{failing}), cmp.AllowUnexported(holder{})); diff != "" {
+		t.Errorf("so is one that holds it for another reason: -want, +got:\n%s", diff)
 	}
 }

@@ -40,10 +40,7 @@ type Reconciler struct {
 
 // SetupWithManager makes the manager run the reconciler.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
-	if err := mgr.GetFieldIndexer().IndexField(context.Background(), &v1alpha1.ActionRequest{}, heldBy, func(o client.Object) []string {
-		request, _ := o.(*v1alpha1.ActionRequest)
-		return holders(request)
-	}); err != nil {
+	if err := mgr.GetFieldIndexer().IndexField(context.Background(), &v1alpha1.ActionRequest{}, heldBy, holderNames); err != nil {
 		return fmt.Errorf("failed to index requests by the policies that hold them: %w", err)
 	}
 	return ctrl.NewControllerManagedBy(mgr).

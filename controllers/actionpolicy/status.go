@@ -2,6 +2,7 @@ package actionpolicy
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -16,7 +17,7 @@ import (
 // situation is what the status of a policy is judged on.
 type situation struct {
 	now      time.Time
-	holding  int32
+	holding  held
 	calendar func(name string) (*calendar.Calendar, error)
 }
 
@@ -39,7 +40,7 @@ func status(policy *v1alpha1.ActionPolicy, s *situation) (v1alpha1.ActionPolicyS
 		ready.Message = stops + ready.Message
 	}
 	out := v1alpha1.ActionPolicyStatus{
-		ObservedGeneration: policy.Generation, Effect: string(strongest(policy.Spec.Rules)), Holding: s.holding,
+		ObservedGeneration: policy.Generation, Effect: string(strongest(policy.Spec.Rules)), Holding: s.holding.all,
 	}
 	missing, err := s.missing(policy, compiled)
 	if err != nil {
@@ -48,9 +49,21 @@ func status(policy *v1alpha1.ActionPolicy, s *situation) (v1alpha1.ActionPolicyS
 	if len(missing) > 0 && len(errs) == 0 {
 		ready = conditions.NotReady(policy.Generation, v1alpha1.ReasonCalendarMissing, stops+strings.Join(missing, "; "))
 	}
+	if n := s.holding.unjudged; n > 0 && len(errs) == 0 && len(missing) == 0 {
+		ready = conditions.NotReady(policy.Generation, v1alpha1.ReasonIndeterminate, unjudged(n))
+	}
 	out.Conditions = conditions.With(policy.Status.Conditions, s.now, ready)
 	next, err := s.times(policy, &out)
 	return out, next, err
+}
+
+// unjudged says how many of the requests that a policy holds wait because nobody can tell what it demands of them.
+func unjudged(n int32) string {
+	waits := "1 request waits"
+	if n > 1 {
+		waits = fmt.Sprintf("%d requests wait", n)
+	}
+	return "in force, but " + waits + " because a rule of this policy cannot be judged; status.verdict of such a request says which and why"
 }
 
 // missing says which Calendars that rules name cannot be used.

@@ -202,7 +202,7 @@ func (s *scope) votes(ctx context.Context, judgement *gate.Judgement, stage *sta
 	if err != nil {
 		return fmt.Errorf("failed to count the votes on Approval %s/%s: %w", stage.approval.Namespace, stage.approval.Name, err)
 	}
-	stage.ballot, stage.result = ballot, quorum.Count(gate.Demands(stage.approval.Spec.Requirements), votes)
+	stage.ballot, stage.result = ballot, s.Gate.Count(judgement, stage.approval, votes)
 	return nil
 }
 
@@ -269,10 +269,12 @@ func (s *scope) progress(ctx context.Context, stage *stageState) error {
 		return nil
 	}
 	waiting := gate.Cut(gate.Needs(approval.Spec.Requirements, stage.result.Missing), maxWaitingFor)
-	if known := approval.Status.Seal; approval.Status.WaitingFor == waiting && known != nil && int(known.Votes) == len(approval.Spec.Votes) {
+	decided := bounded(decidedLines(stage), maxDecided, maxLine)
+	sealed := approval.Status.Seal != nil && int(approval.Status.Seal.Votes) == len(approval.Spec.Votes)
+	if sealed && approval.Status.WaitingFor == waiting && slices.Equal(approval.Status.Decided, decided) {
 		return nil
 	}
-	approval.Status.WaitingFor, approval.Status.Decided = waiting, bounded(decidedLines(stage), maxDecided, maxLine)
+	approval.Status.WaitingFor, approval.Status.Decided = waiting, decided
 	approval.Status.Missing = nil
 	for i, missing := range stage.result.Missing {
 		if missing > 0 {

@@ -79,6 +79,9 @@ func (s *scope) hold(ctx context.Context, problem *gate.Problem) error {
 	s.waiting(phase, problem.Reason, problem.Message, gate.Cut(problem.Short(), maxFailure))
 	s.condition(v1alpha1.ConditionAuthorized, false, problem.Reason, problem.Message)
 	s.showVerdict(ctx)
+	if err := s.showVotes(ctx); err != nil {
+		return err
+	}
 	if problem.Transient || s.judgement.Volatile {
 		s.lookAgain()
 	}
@@ -154,15 +157,15 @@ func (s *scope) awaiting(stages []*stageState) {
 		}
 		requirements := stage.approval.Spec.Requirements
 		needs := gate.Needs(requirements, stage.result.Missing)
-		who := s.Gate.Who(s.judgement, requirements, s.request.Spec.Requester)
 		if lacking := s.Gate.Short(s.judgement, requirements, s.request.Spec.Requester); slices.ContainsFunc(lacking, func(n int) bool { return n > 0 }) {
 			reason = v1alpha1.ReasonUnsatisfiable
 			short = append(short, fmt.Sprintf("%s: UNSATISFIABLE, %s needed", stage.Ref.Name, needs))
-			long = append(long, fmt.Sprintf("Stage %s: %s needed, and too few people are able to (%s). Add members, or cancel.", stage.Ref.Name, needs, who))
+			long = append(long, fmt.Sprintf("Stage %s: %s needed, and too few people are able to (%s). Add members, or cancel.",
+				stage.Ref.Name, needs, s.Gate.Who(s.judgement, requirements, s.request.Spec.Requester)))
 			continue
 		}
 		short = append(short, fmt.Sprintf("%s: %s (%s)", stage.Ref.Name, needs, s.Gate.People(s.judgement, requirements, s.request.Spec.Requester)))
-		long = append(long, fmt.Sprintf("Stage %s: %s more (%s). Expires %s.", stage.Ref.Name, needs, who, stage.approval.Spec.Expires))
+		long = append(long, s.stageLine(stage))
 	}
 	if again := s.judgement.JudgedAgain(); again != "" {
 		long = append(long, strings.ToUpper(again[:1])+again[1:])

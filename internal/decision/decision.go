@@ -75,9 +75,12 @@ type Verdict struct {
 	Idle []catalog.Rule
 	// Stages are the stages that must approve, by id.
 	Stages []*catalog.Stage
-	// NextChange is the next instant at which time alone could change the answer. Zero: never.
+	// NextChange is the next instant at which time alone could change the answer, or at which to look again where Guessed. Zero: never.
 	NextChange time.Time
-	// Changes says for each rule when time alone could next change its answer. Rules that time does not change are not in it.
+	// Guessed says that nobody can tell when time changes the answer.
+	Guessed bool
+	// Changes says for each rule when time alone could next change its answer. Rules that time does not change are not in it, and neither are
+	// those of which nobody can tell.
 	Changes map[string]time.Time
 	// Errors say what could not be judged, by rule.
 	Errors []RuleError
@@ -120,7 +123,7 @@ func Decide(ctx context.Context, rules *Rules, s *Situation) *Verdict {
 
 	v := &Verdict{Idle: make([]catalog.Rule, 0, rules.count())}
 	v.judge(ctx, rules.Own, &s.Action, s)
-	v.changes(rules.Default.Name, v.NextChange)
+	v.changes(rules.Default.Name, &expression.Trace{NextChange: v.NextChange, Guessed: v.Guessed})
 	switch {
 	case len(v.Rules) > 0:
 		v.Idle = append(v.Idle, rules.Default)
@@ -141,22 +144,26 @@ func Decide(ctx context.Context, rules *Rules, s *Situation) *Verdict {
 }
 
 // changes notes when time alone could change the answer of a rule. The default changes with the rules that it stands in for.
-func (v *Verdict) changes(rule string, at time.Time) {
-	if at.IsZero() {
+func (v *Verdict) changes(rule string, trace *expression.Trace) {
+	if trace.NextChange.IsZero() {
+		return
+	}
+	v.NextChange = Earlier(v.NextChange, trace.NextChange)
+	if trace.Guessed {
+		v.Guessed = true
 		return
 	}
 	if v.Changes == nil {
 		v.Changes = map[string]time.Time{}
 	}
-	v.Changes[rule] = at
-	v.NextChange = Earlier(v.NextChange, at)
+	v.Changes[rule] = trace.NextChange
 }
 
 func (v *Verdict) judge(ctx context.Context, rules []catalog.Rule, vars *expression.Vars, s *Situation) {
 	for i := range rules {
-		vars.Trace.NextChange = time.Time{}
+		*vars.Trace = expression.Trace{}
 		applies, err := applies(ctx, &rules[i], vars, s.Budget)
-		v.changes(rules[i].Name, vars.Trace.NextChange)
+		v.changes(rules[i].Name, vars.Trace)
 		if err == nil && s.Doubt != nil && loosens(rules[i].Effect, applies) {
 			err = s.Doubt(&rules[i])
 		}

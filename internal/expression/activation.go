@@ -45,10 +45,12 @@ func (a *activation) ResolveName(name string) (any, bool) {
 	switch name {
 	case varNow:
 		minute := a.vars.Now.UTC().Truncate(time.Minute)
-		a.vars.Trace.note(minute.Add(time.Minute))
+		a.vars.Trace.guess(minute.Add(time.Minute))
 		return types.Timestamp{Time: minute}, true
 	case varExactNow:
 		return exactNow{types.Timestamp{Time: a.vars.Now}}, true
+	case varClock:
+		return &clockVal{opaque: opaque{clockType}, now: a.vars.Now, trace: a.vars.Trace}, true
 	case varCalendars:
 		return &calendarsVal{opaque: opaque{calendarsType}, calendars: a.vars.Calendars, trace: a.vars.Trace}, true
 	case varTeams:

@@ -38,7 +38,7 @@ var runtime = sync.OnceValues(func() (*cel.Env, error) {
 	if err != nil {
 		return nil, err
 	}
-	options := slices.Concat(functions, calendarFunctions(), teamFunctions())
+	options := slices.Concat(functions, calendarFunctions(), teamFunctions(), clockFunctions())
 	return env.Extend(append(options,
 		cel.CustomTypeAdapter(base.CELTypeAdapter()), cel.CustomTypeProvider(&lenientProvider{Provider: base.CELTypeProvider()}))...)
 })

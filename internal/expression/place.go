@@ -40,6 +40,7 @@ const (
 	varObjects   = "objects"
 	// The hidden ones cannot be written in an expression, because of the @.
 	varExactNow  = "@now"
+	varClock     = "@clock"
 	varCalendars = "@calendars"
 	varTeams     = "@teams"
 )

@@ -309,6 +309,17 @@ func (e *explainer) sayCalendar(l *leaf, holds bool) string {
 	return text
 }
 
+// turnsAt says when time turns the answer of a leaf, where that is known.
+func (e *explainer) turnsAt(l *leaf) (time.Time, bool) {
+	if l.shape == isCalendar {
+		return e.turns(l, e.answers[l] == yes)
+	}
+	vars := e.vars
+	vars.Trace = &Trace{}
+	_, err := l.program.EvalBool(e.ctx, vars, e.budget)
+	return vars.Trace.NextChange.UTC(), err == nil && !vars.Trace.Guessed && !vars.Trace.NextChange.IsZero()
+}
+
 // turns says when a calendar opens or closes.
 func (e *explainer) turns(l *leaf, open bool) (time.Time, bool) {
 	if e.vars.Calendars == nil {
@@ -434,7 +445,7 @@ func (e *explainer) condition(l *leaf) string {
 
 // attempt tries another input, or another time, and gives the leaves that it speaks for.
 func (e *explainer) attempt(l *leaf, decisive []*leaf) (string, []*leaf) {
-	if l.shape == isCalendar {
+	if l.shape == isCalendar || l.program.Uses(varNow) {
 		return e.attemptLater(l)
 	}
 	if l.input == "" {
@@ -453,7 +464,7 @@ func (e *explainer) attempt(l *leaf, decisive []*leaf) (string, []*leaf) {
 }
 
 func (e *explainer) attemptLater(l *leaf) (string, []*leaf) {
-	at, ok := e.turns(l, e.answers[l] == yes)
+	at, ok := e.turnsAt(l)
 	if !ok || !e.try(func(vars *Vars) { vars.Now = at }) {
 		return "", nil
 	}

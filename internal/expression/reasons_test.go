@@ -60,6 +60,17 @@ func TestExplain(t *testing.T) {
 			reason: "a calendar that opens", place: ActionRule, source: "calendar('soon').contains(now)",
 			want: Reasons{[]string{"calendar soon is closed until Mon 23 Nov 2026 13:00 UTC"}, []string{"from Mon 23 Nov 2026 13:00 UTC it would apply"}},
 		},
+		"Moment": {
+			reason: "an instant that comes", place: ActionRule, source: "now >= timestamp('2026-12-27T00:00:00Z')",
+			want: Reasons{
+				[]string{`now is "2026-11-23T12:00:00Z", which is not at least timestamp("2026-12-27T00:00:00Z") ("2026-12-27T00:00:00Z")`},
+				[]string{"from Sun 27 Dec 2026 00:00 UTC it would apply"},
+			},
+		},
+		"Hour": {
+			reason: "an hour of which nobody can tell when it comes", place: ActionRule, source: "now.getHours() >= 17",
+			want: Reasons{[]string{"now.getHours() is 12, which is not at least 17"}, []string{"if now.getHours() were at least 17, it would apply"}},
+		},
 		"Hidden": {
 			reason: "what may not be read is not shown, nor where it is compared", place: ActionRule, source: "target.metadata.labels['tier'] == 'critical'",
 			change: func(_ *Vars, l *Listener) {

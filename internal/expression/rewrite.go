@@ -12,7 +12,7 @@ import (
 // rewrite changes the checked expression into what is run, and notes what it reads:
 //
 //   - calendar(name) and team(name) get the calendars and the Teams of the evaluation as a hidden first argument;
-//   - now as the argument of a calendar's function is the exact time;
+//   - now as the argument of a calendar's function is the exact time, and so it is where it is compared with what does not depend on it;
 //   - fields of inputs get the names that they have in JSON.
 func (c *Compiler) rewrite(a *ast.AST) *rewriter {
 	r := &rewriter{compiler: c, ast: a, make: ast.NewExprFactory(), id: ast.MaxID(a), fields: map[string]bool{}}
@@ -109,6 +109,8 @@ func (r *rewriter) visitCall(e ast.Expr) {
 			at.SetKindCase(r.make.NewIdent(at.ID(), varExactNow))
 			r.ast.SetReference(at.ID(), ast.NewIdentReference(varExactNow, nil))
 		}
+	default:
+		r.visitComparison(e, overloads[0])
 	}
 }
 

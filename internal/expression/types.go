@@ -27,6 +27,7 @@ const (
 	userTypeName        = "signoff.User"
 	namedPersonTypeName = "signoff.PersonInTemplate"
 	calendarTypeName    = "signoff.Calendar"
+	clockTypeName       = "signoff.Clock"
 	calendarsTypeName   = "signoff.Calendars"
 	teamTypeName        = "signoff.Team"
 	teamsTypeName       = "signoff.Teams"

@@ -59,6 +59,17 @@ type Teams interface {
 type Trace struct {
 	// NextChange is the earliest instant at which time alone could change one of the answers. Zero: never.
 	NextChange time.Time
+	// Guessed says that nobody can tell when time changes the answers: NextChange is no later than when to look again.
+	Guessed bool
+}
+
+// guess notes when to look again at an answer that depends on the time in a way that nobody foresees.
+func (t *Trace) guess(at time.Time) {
+	if t == nil {
+		return
+	}
+	t.Guessed = true
+	t.note(at)
 }
 
 // note keeps the earlier of the instants.

@@ -95,8 +95,10 @@ type Judgement struct {
 	Stages []Stage
 	// Review is the review that opens when the request starts in an emergency; nil: there is none.
 	Review *Review
-	// NextChange is the next instant at which time alone could change the judgement. Zero: never.
+	// NextChange is the next instant at which time alone could change the judgement, or at which to look again where Guessed. Zero: never.
 	NextChange time.Time
+	// Guessed says that nobody can tell when time changes the judgement.
+	Guessed bool
 	// Problem says why the request cannot go ahead. Nil: it can, once every stage has approved and nothing holds it.
 	Problem *Problem
 	// Reasons say why each rule gave its answer, once Explain has been asked.
@@ -147,9 +149,10 @@ func (g *Gate) Judge(ctx context.Context, subject *Subject, now time.Time) *Judg
 	if run.turns.refused || ctx.Err() != nil {
 		run.out.Volatile = true
 	}
-	run.out.NextChange = run.trace.NextChange
+	run.out.NextChange, run.out.Guessed = run.trace.NextChange, run.trace.Guessed
 	if run.out.Verdict != nil {
 		run.out.NextChange = decision.Earlier(run.out.NextChange, run.out.Verdict.NextChange)
+		run.out.Guessed = run.out.Guessed || run.out.Verdict.Guessed
 	}
 	return run.out
 }

@@ -42,6 +42,8 @@ spec:
   - {name: owned, when: "inputs.environment == 'production' || !calendar('hours').contains(now)", effect: RequireApproval, stages: [owners]}
   - {name: frozen, when: "inputs.service == 'frozen'", effect: Deny, message: this service is frozen}
   - {name: busy, when: "inputs.service == 'busy'", effect: Hold}
+  - {name: dated, when: "inputs.service == 'dated' && now < timestamp('2026-12-27T00:00:00Z')", effect: Hold}
+  - {name: morning, when: "inputs.service == 'morning' && now.getHours() < 13", effect: Hold}
   - {name: broken, when: "inputs.service == 'broken' && target.metadata.labels['none'] == 'x'", effect: Deny}
   stages:
   - {name: owners, approvers: {teams: ["${namespaceObject.metadata.labels['team']}"]}}
@@ -388,12 +390,29 @@ func TestWarningsFitTheHeader(t *testing.T) {
 	}
 }
 
-// What holds or denies says until when only where time has to do with it. The Action has business hours, which are nothing to the rule that holds.
+// What holds or denies says until when only where time has to do with it, and where it is known. The Action has business hours, which are
+// nothing to the rules that hold.
 func TestUntil(t *testing.T) {
 	gate := newGate(t, readable{fakeFacts{labels: map[string]any{"team": "payments"}}})
-	held := gate.Judge(t.Context(), asking("alice", "deploy", `{"service":"busy","environment":"staging"}`), monday)
-	if got, want := HeldBy(held, false), "rule busy of Action platform/deploy"; got != want || held.NextChange.IsZero() {
-		t.Errorf("HeldBy(...): want %q, got %q; next change %s", want, got, held.NextChange)
+	end := time.Date(2026, 11, 23, 17, 30, 0, 0, time.UTC)
+	for service, tc := range map[string]struct {
+		reason, want string
+		next         time.Time
+		stored       bool
+	}{
+		"busy":    {"Time has nothing to do with it.", "rule busy of Action platform/deploy", end, true},
+		"dated":   {"A comparison of now with an instant ends at that instant.", "rule dated of Action platform/deploy until Sun 27 Dec 00:00 UTC", end, true},
+		"morning": {"Nobody can tell when the hour of now makes a difference; it is looked at again in a minute all the same.", "rule morning of Action platform/deploy", monday.Add(time.Minute), false},
+	} {
+		t.Run(service, func(t *testing.T) {
+			held := gate.Judge(t.Context(), asking("alice", "deploy", `{"service":"`+service+`","environment":"staging"}`), monday)
+			if got := HeldBy(held, false); got != tc.want || !held.NextChange.Equal(tc.next) {
+				t.Errorf("%s\nHeldBy(...): want %q, next change %s; got %q, %s", tc.reason, tc.want, tc.next, got, held.NextChange)
+			}
+			if stored := VerdictStatus(held).NextChange != nil; stored != tc.stored {
+				t.Errorf("%s\nnextChange is stored: want %t, got %t", tc.reason, tc.stored, stored)
+			}
+		})
 	}
 	denied := gate.Judge(t.Context(), asking("alice", "deploy", `{"service":"frozen","environment":"staging"}`), monday)
 	if strings.Contains(denied.Problem.Message, "Time may change this") {

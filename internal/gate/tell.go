@@ -231,8 +231,9 @@ func VerdictStatus(j *Judgement) *v1alpha1.Verdict {
 		out.Stages = append(out.Stages, j.Stages[i].Ref.ID())
 	}
 	out.Facts = j.Facts[:min(len(j.Facts), maxFacts)]
-	if !j.NextChange.IsZero() {
-		at := metav1.NewTime(j.NextChange)
+	if !j.NextChange.IsZero() && !j.Guessed {
+		// The API stores whole seconds.
+		at := metav1.NewTime(j.NextChange.Truncate(time.Second))
 		out.NextChange = &at
 	}
 	return out

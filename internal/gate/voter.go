@@ -274,16 +274,32 @@ func (g *Gate) personOf(user string) string {
 
 // Short says for each requirement how many people too few exist who could ever meet it.
 func (g *Gate) Short(j *Judgement, requirements []v1alpha1.Requirement, requester *v1alpha1.Identity) []int {
-	var demands []quorum.Requirement
+	return quorum.Reachable(Demands(requirements), g.candidates(j, requirements, requester))
+}
+
+// Count counts the votes of an Approval. What is missing is what somebody is left for, where that is possible.
+func (g *Gate) Count(j *Judgement, approval *v1alpha1.Approval, votes []quorum.Vote) quorum.Result {
+	requirements := approval.Spec.Requirements
+	if len(votes) == 0 || len(requirements) == 1 {
+		return quorum.Count(Demands(requirements), votes)
+	}
+	return quorum.CountAmong(Demands(requirements), votes, g.candidates(j, requirements, &approval.Spec.Requester))
+}
+
+// candidates are those who could ever meet requirements: the people that they name, the ServiceAccounts that the configuration lets vote, and
+// groups, whose members nobody can list.
+func (g *Gate) candidates(j *Judgement, requirements []v1alpha1.Requirement, requester *v1alpha1.Identity) []quorum.Candidate {
 	candidates := map[string]*quorum.Candidate{}
 	for i := range requirements {
-		demands = append(demands, quorum.Requirement{Name: requirements[i].Name, Count: int(requirements[i].Count)})
 		users, groups := approvers(j.Snapshot, j.Action, &requirements[i].Approvers)
-		for _, user := range g.without(users, requester) {
-			candidateOf(candidates, g.personOf(user), len(requirements)).Meets[i] = true
-		}
 		for _, account := range requirements[i].Approvers.ServiceAccounts {
-			candidateOf(candidates, identity.ServiceAccountUsername("", account), len(requirements)).Meets[i] = true
+			namespace, name, _ := strings.Cut(account, "/")
+			users = append(users, identity.ServiceAccountUsername(namespace, name))
+		}
+		for _, user := range g.without(users, requester) {
+			if may, _ := g.rules.MayVote(&v1alpha1.Identity{Username: user}); may {
+				candidateOf(candidates, g.personOf(user), len(requirements)).Meets[i] = true
+			}
 		}
 		if len(groups) > 0 {
 			unlimited := candidateOf(candidates, fmt.Sprintf("\x00open-%d", i), len(requirements))
@@ -294,7 +310,7 @@ func (g *Gate) Short(j *Judgement, requirements []v1alpha1.Requirement, requeste
 	for _, candidate := range candidates {
 		all = append(all, *candidate)
 	}
-	return quorum.Reachable(demands, all)
+	return all
 }
 
 func candidateOf(all map[string]*quorum.Candidate, person string, requirements int) *quorum.Candidate {

@@ -204,3 +204,36 @@ func TestReachableIsWhatEverybodyCouldDo(t *testing.T) {
 		}
 	}
 }
+
+// TestWhatIsMissingCanBeSupplied: where all who have not voted could complete the stage together with the votes, what is said to be missing can
+// be supplied by them alone. It never demands more than Count does, and who counted goes on to count.
+func TestWhatIsMissingCanBeSupplied(t *testing.T) {
+	random := rand.New(rand.NewPCG(9, 10))
+	for range 3000 {
+		requirements := randomRequirements(random)
+		votes := randomVotes(random, len(requirements))
+		var candidates []Candidate
+		for p := range random.IntN(9) {
+			candidates = append(candidates, Candidate{Person: fmt.Sprintf("p%d", p), Meets: randomMeets(random, len(requirements)), Unlimited: random.IntN(8) == 0})
+		}
+		before, got := Count(requirements, votes), CountAmong(requirements, votes, candidates)
+		if rank(before) != rank(got) || before.State != got.State {
+			t.Fatalf("%v: %s with %v missing became %s with %v", votes, before.State, before.Missing, got.State, got.Missing)
+		}
+		checkMatches(t, requirements, got)
+		approvals, _ := standing(votes, len(requirements))
+		others := fresh(candidates, approvals, requirements)
+		everybody := slices.Clone(others)
+		for _, v := range approvals {
+			everybody = append(everybody, v.Meets)
+		}
+		complete := !slices.ContainsFunc(newMatching(requirements, everybody).missing, isPositive)
+		if complete && most(slices.Clone(got.Missing), others) != -rank(Result{Missing: got.Missing}) {
+			t.Fatalf("%v of %v are missing after %v, and %v could not supply them", got.Missing, requirements, votes, candidates)
+		}
+		random.Shuffle(len(candidates), func(i, j int) { candidates[i], candidates[j] = candidates[j], candidates[i] })
+		if diff := cmp.Diff(got, CountAmong(requirements, votes, candidates)); diff != "" {
+			t.Fatalf("the order of candidates matters:\n%s", diff)
+		}
+	}
+}

@@ -38,7 +38,7 @@ type Match struct {
 type Result struct {
 	// State is Open, Approved or Denied.
 	State v1alpha1.ApprovalState
-	// Missing is per requirement how many must still agree.
+	// Missing is per requirement how many must still agree. As many as it says for each, of people who have not voted, are enough.
 	Missing []int
 	// By says which votes meet which requirement, sorted by requirement, then by time. Approvals that are not needed are left
 	// out.
@@ -54,12 +54,19 @@ type Result struct {
 // of the same person, never a Deny. A vote without a Person cannot be told from that of anybody else, so only a Deny of it
 // counts. Without requirements nothing is ever approved.
 func Count(requirements []Requirement, votes []Vote) Result {
+	return CountAmong(requirements, votes, nil)
+}
+
+// CountAmong counts as Count does, and knows who else could vote. Where votes can be counted for one requirement or for another, what is
+// missing is what somebody is left for: nobody is told to wait for security where all of security has voted.
+func CountAmong(requirements []Requirement, votes []Vote, candidates []Candidate) Result {
 	approvals, denials := standing(votes, len(requirements))
 	voters := make([][]bool, 0, len(approvals))
 	for _, v := range approvals {
 		voters = append(voters, v.Meets)
 	}
 	m := newMatching(requirements, voters)
+	m.leaveTo(fresh(candidates, approvals, requirements))
 	result := Result{State: v1alpha1.ApprovalOpen, Missing: m.missing, By: matches(requirements, m, approvals)}
 	switch {
 	case len(denials) > 0:

@@ -1,6 +1,7 @@
 package quorum
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -246,6 +247,43 @@ func TestReachable(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			if diff := cmp.Diff(tc.want, Reachable(tc.requirements, tc.candidates)); diff != "" {
 				t.Errorf("%s (-want +got):\n%s", tc.reason, diff)
+			}
+		})
+	}
+}
+
+func TestCountAmong(t *testing.T) {
+	dave := []Vote{vote("dave", approve, 1, "xx")}
+	candidates := func(who ...string) []Candidate {
+		var out []Candidate
+		for _, text := range who {
+			name, meets, _ := strings.Cut(text, "=")
+			out = append(out, Candidate{Person: name, Meets: boolsOf(meets), Unlimited: name == "everybody"})
+		}
+		return out
+	}
+	for name, tc := range map[string]struct {
+		reason       string
+		requirements []Requirement
+		votes        []Vote
+		candidates   []Candidate
+		want         []int
+	}{
+		"NobodyKnown":   {"Without candidates the earlier requirement is filled first.", needs(1, 1), dave, nil, []int{0, 1}},
+		"OnlyMember":    {"Dave is the only one who meets b, so a is missing.", needs(1, 1), dave, candidates("dave=xx", "erin=x-"), []int{1, 0}},
+		"OthersForBoth": {"Where others could do either, nothing changes.", needs(1, 1), dave, candidates("erin=x-", "bob=-x"), []int{0, 1}},
+		"Group":         {"A group whose members nobody can list has members left.", needs(1, 1), dave, candidates("everybody=x-"), []int{1, 0}},
+		"GroupTwice":    {"Also two of them.", needs(2, 1), dave, candidates("everybody=x-"), []int{2, 0}},
+		"Unsatisfiable": {"Where nobody is left, the total is still the least.", needs(1, 1), dave, candidates("dave=xx"), []int{0, 1}},
+		"ChainOfMoves": {
+			"Two people have to move so that erin is asked for what she can do.", needs(1, 1, 1),
+			[]Vote{vote("p", approve, 1, "xx-"), vote("q", approve, 2, "-xx")}, candidates("erin=x--"), []int{1, 0, 0},
+		},
+		"AgreedAlready": {"Who has agreed cannot do it again.", needs(2), []Vote{vote("dave", approve, 1, "x")}, candidates("dave=x"), []int{1}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if diff := cmp.Diff(tc.want, CountAmong(tc.requirements, tc.votes, tc.candidates).Missing); diff != "" {
+				t.Errorf("%s\nMissing: -want, +got:\n%s", tc.reason, diff)
 			}
 		})
 	}

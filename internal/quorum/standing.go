@@ -2,6 +2,7 @@ package quorum
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
@@ -78,10 +79,27 @@ func listed(candidates []Candidate, requirements int) (persons [][]bool, unlimit
 			merge(byName[c.Person], c.Meets)
 		}
 	}
-	for _, meets := range byName {
-		persons = append(persons, meets)
+	for _, name := range slices.Sorted(maps.Keys(byName)) {
+		persons = append(persons, byName[name])
 	}
 	return persons, unlimited
+}
+
+// fresh are the candidates who have not agreed, given by what they meet, always in the same order. Of a group whose members nobody can list
+// there are as many as can be needed.
+func fresh(candidates []Candidate, approvals []Vote, requirements []Requirement) [][]bool {
+	left := slices.DeleteFunc(slices.Clone(candidates), func(c Candidate) bool {
+		return slices.ContainsFunc(approvals, func(v Vote) bool { return v.Person == c.Person })
+	})
+	persons, unlimited := listed(left, len(requirements))
+	for r := range requirements {
+		for n := 0; unlimited[r] && n < max(requirements[r].Count, 1); n++ {
+			meets := make([]bool, len(requirements))
+			meets[r] = true
+			persons = append(persons, meets)
+		}
+	}
+	return persons
 }
 
 func merge(into, from []bool) {

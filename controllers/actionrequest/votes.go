@@ -1,0 +1,57 @@
+package actionrequest
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/catalog"
+	"github.com/signoff-dev/signoff/internal/gate"
+)
+
+// showVotes shows how far the open Approvals have come of a request that something keeps from going on: votes are collected meanwhile.
+// None is closed as approved, because nobody can tell now which stages must approve.
+func (s *scope) showVotes(ctx context.Context) error {
+	if s.judgement.Action == nil || s.judgement.Inputs == nil {
+		// Nobody can be judged as a voter.
+		return nil
+	}
+	list := &v1alpha1.ApprovalList{}
+	if err := s.Client.List(ctx, list, s.ownApprovals()...); err != nil {
+		return fmt.Errorf("failed to list the Approvals of request %s/%s: %w", s.request.Namespace, s.request.Name, err)
+	}
+	var lines []string
+	for i := range list.Items {
+		approval := list.Items[i].DeepCopy()
+		if approval.Status.State != v1alpha1.ApprovalOpen || s.closed[approval.Name] {
+			continue
+		}
+		votes, err := s.Gate.Votes(ctx, s.judgement, approval)
+		if err != nil {
+			return err
+		}
+		stage := &stageState{
+			Stage: &gate.Stage{Stage: &catalog.Stage{Ref: approval.Spec.Stage}}, approval: approval,
+			result: s.Gate.Count(s.judgement, approval, votes),
+		}
+		if err := s.progress(ctx, stage); err != nil {
+			return err
+		}
+		lines = append(lines, s.stageLine(stage))
+	}
+	if len(lines) > 0 {
+		s.condition(v1alpha1.ConditionApproved, false, v1alpha1.ReasonAwaitingApproval, strings.Join(lines, " "))
+	}
+	return nil
+}
+
+// stageLine says what a stage still needs.
+func (s *scope) stageLine(stage *stageState) string {
+	requirements := stage.approval.Spec.Requirements
+	if stage.result.State == v1alpha1.ApprovalApproved {
+		return fmt.Sprintf("Stage %s: everybody agreed who is needed (%s).", stage.Ref.Name, strings.Join(decidedLines(stage), " "))
+	}
+	return fmt.Sprintf("Stage %s: %s more (%s). Expires %s.", stage.Ref.Name, gate.Needs(requirements, stage.result.Missing),
+		s.Gate.Who(s.judgement, requirements, s.request.Spec.Requester), stage.approval.Spec.Expires)
+}

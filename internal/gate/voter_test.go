@@ -1,0 +1,70 @@
+package gate
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"k8s.io/utils/clock"
+
+	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/config"
+)
+
+// TestShort: a stage that nobody is able to meet is called so at once, also where it names somebody who is never allowed to vote.
+func TestShort(t *testing.T) {
+	cfg := config.Default()
+	cfg.Approvers.ServiceAccounts = []string{"agents/checker"}
+	cfg.Requester.Agents.Users = []string{"robot"}
+	gate := gateOver(t, world, cfg, readable{fakeFacts{labels: map[string]any{"team": "payments"}}}, clock.RealClock{})
+	judgement := gate.Judge(t.Context(), asking("alice", "deploy", `{"service":"checkout","environment":"production"}`), monday)
+	if judgement.Problem != nil {
+		t.Fatal(judgement.Problem.Message)
+	}
+	for name, tc := range map[string]struct {
+		reason    string
+		approvers v1alpha1.Approvers
+		requester string
+		want      int
+	}{
+		"Configured":   {"A ServiceAccount that the configuration lists may vote.", v1alpha1.Approvers{ServiceAccounts: []string{"agents/checker"}}, "alice", 0},
+		"Unconfigured": {"One that it does not list never can.", v1alpha1.Approvers{ServiceAccounts: []string{"agents/bot"}}, "alice", 1},
+		"Itself":       {"One that asked cannot agree.", v1alpha1.Approvers{ServiceAccounts: []string{"agents/checker"}}, "system:serviceaccount:agents:checker", 1},
+		"AgentUser":    {"A user whom the configuration counts as an agent cannot.", v1alpha1.Approvers{Users: []string{"robot"}}, "alice", 1},
+		"SystemUser":   {"Nor can a system identity.", v1alpha1.Approvers{Users: []string{"system:admin"}}, "alice", 1},
+		"Person":       {"A person can.", v1alpha1.Approvers{Users: []string{"robot", "bob"}}, "alice", 0},
+		"Group":        {"In a group whose members nobody can list there may be somebody.", v1alpha1.Approvers{Groups: []string{"security"}}, "alice", 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			requester := &v1alpha1.Identity{Username: tc.requester, Person: tc.requester}
+			got := gate.Short(judgement, []v1alpha1.Requirement{{Name: "r", Count: 1, Approvers: tc.approvers}}, requester)
+			if diff := cmp.Diff([]int{tc.want}, got); diff != "" {
+				t.Errorf("%s\nShort(...): -want, +got:\n%s", tc.reason, diff)
+			}
+		})
+	}
+}
+
+// TestStillNeeded: nobody is told to wait for a requirement whose members have all voted.
+func TestStillNeeded(t *testing.T) {
+	gate := newGate(t, readable{fakeFacts{labels: map[string]any{"team": "payments"}}})
+	judgement := gate.Judge(t.Context(), asking("alice", "deploy", `{"service":"checkout","environment":"production"}`), monday)
+	if judgement.Problem != nil {
+		t.Fatal(judgement.Problem.Message)
+	}
+	approval := &v1alpha1.Approval{Spec: v1alpha1.ApprovalSpec{
+		Digest: "d", Requester: v1alpha1.Identity{Username: "alice", Person: "alice"},
+		Requirements: []v1alpha1.Requirement{
+			{Name: "team", Count: 1, Approvers: v1alpha1.Approvers{Teams: []string{"payments"}}},
+			{Name: "expert", Count: 1, Approvers: v1alpha1.Approvers{Users: []string{"bob"}}},
+		},
+		Votes: []v1alpha1.Vote{{Voter: v1alpha1.Identity{Username: "bob", Person: "bob"}, Decision: v1alpha1.DecisionApprove, Digest: "d"}},
+	}}
+	votes, err := gate.Votes(t.Context(), judgement, approval)
+	if err != nil {
+		t.Fatal(err)
+	}
+	result := gate.Count(judgement, approval, votes)
+	if got, want := Needs(approval.Spec.Requirements, result.Missing), "1 of payments"; got != want {
+		t.Errorf("bob is the only expert and has agreed, so carol must: want %q, got %q", want, got)
+	}
+}
