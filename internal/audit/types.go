@@ -75,7 +75,7 @@ var (
 	sealedVote       = member{"seals.vote", func(d *Data) bool { return d.Seals != nil && d.Seals.Vote != nil }}
 	sealedRecord     = member{"seals.record", func(d *Data) bool { return d.Seals != nil && d.Seals.Record != nil }}
 	sealedCheckpoint = member{"seals.checkpoint", func(d *Data) bool { return d.Seals != nil && d.Seals.Checkpoint != nil }}
-	sealedEnd        = member{"seals.cancel or seals.record", func(d *Data) bool { return d.Seals != nil && (d.Seals.Cancel != nil || d.Seals.Record != nil) }}
+	endedBy          = member{"seals.cancel or seals.record or code", func(d *Data) bool { return d.Code != "" || d.sealedEnd() }}
 )
 
 // needs are the parts of the data that each type needs. What somebody did needs the seal that proves it.
@@ -84,7 +84,7 @@ var needs = map[string][]member{
 	TypeRejected:      {hasRequest, hasCode},
 	TypeDenied:        {hasRequest, hasAction},
 	TypeExpired:       {hasRequest, hasAction},
-	TypeCancelled:     {hasRequest, hasAction, sealedEnd},
+	TypeCancelled:     {hasRequest, hasAction, endedBy},
 	TypeStageOpened:   {hasRequest, hasAction, hasApproval, hasStage, hasDigest, hasUntil, sealedApproval},
 	TypeStageVoted:    {hasRequest, hasAction, hasApproval, hasStage, hasDigest, sealedVote},
 	TypeStageClosed:   {hasRequest, hasAction, hasApproval, hasStage, hasDigest, hasState},
@@ -100,6 +100,11 @@ var needs = map[string][]member{
 	TypeCheckpoint:    {sealedCheckpoint},
 }
 
+// sealedEnd tells whether a seal proves that something was cancelled.
+func (d *Data) sealedEnd() bool {
+	return d.Seals != nil && (d.Seals.Cancel != nil || d.Seals.Record != nil)
+}
+
 // check finds what the data lacks.
 func (d *Data) check(of string) error {
 	var lacks []string
@@ -110,6 +115,9 @@ func (d *Data) check(of string) error {
 	}
 	if len(lacks) > 0 {
 		return fmt.Errorf("it lacks %s", strings.Join(lacks, ", "))
+	}
+	if of == TypeCancelled && d.Reason != "" && !d.sealedEnd() {
+		return errors.New("it has words that nobody sealed")
 	}
 	if d.Log != nil && !strings.HasPrefix(of, logPrefix) {
 		return errors.New("it is not about the log")
