@@ -42,7 +42,13 @@ func (s *scope) claim(ctx context.Context) (*v1alpha1.Record, error) {
 	if err := s.noneMissing(ctx); err != nil {
 		return nil, err
 	}
+	if err := s.auditReady(); err != nil {
+		return nil, err
+	}
 	if err := s.openReview(ctx); err != nil {
+		return nil, err
+	}
+	if err := s.accounted(ctx); err != nil {
 		return nil, err
 	}
 	record, err := s.createRecord(ctx)
@@ -107,6 +113,9 @@ func (s *scope) resume(ctx context.Context) error {
 func (s *scope) proceed(ctx context.Context, record *v1alpha1.Record) error {
 	if _, err := s.Evidence.Record(record); err != nil {
 		return s.unbelievable(ctx, err)
+	}
+	if err := s.started(record); err != nil {
+		return err
 	}
 	for record.Status.Outcome == "" {
 		index := current(record)
@@ -174,6 +183,9 @@ func (s *scope) step(ctx context.Context, record *v1alpha1.Record, index int) (b
 		record.Status.Steps = append(record.Status.Steps, outcome.Status)
 	} else {
 		record.Status.Steps[index] = outcome.Status
+	}
+	if fresh || outcome.Status.State != status.State {
+		s.stepped(record, &outcome.Status)
 	}
 	// What a resume rests on must be stored: that the step began, and on what.
 	changed := fresh || outcome.Status.Basis != status.Basis

@@ -45,4 +45,3 @@ func Read(in io.Reader, each func(*Fact) error) error {
 		offset += fact.Size
 	}
 }
-

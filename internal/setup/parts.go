@@ -104,11 +104,16 @@ func (p *Process) controllers() error {
 	})); err != nil {
 		return fmt.Errorf("failed to add the watcher: %w", err)
 	}
+	facts, err := p.auditLog()
+	if err != nil {
+		return err
+	}
 	requests := &actionrequest.Reconciler{
 		Client: p.Manager.GetClient(), Reader: p.Manager.GetAPIReader(), Gate: p.Gate,
 		Clients: p.clients, Runner: execution.NewRunner(p.clients, p.clock), Watcher: watcher,
 		Rights: p.reviews,
 		Events: p.Manager.GetEventRecorder("signoff"), Evidence: p.evidence, Clock: p.clock, Wall: p.wall, Keys: p.keysRead,
+		Audit: facts, AuditInputs: p.cfg.Audit.InputValues,
 		OperatorNamespace: p.cfg.Operator.Namespace,
 		Changed:           p.changed, Wake: p.wake, Workers: p.cfg.Workers,
 	}

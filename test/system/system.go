@@ -113,6 +113,8 @@ func (s *System) configure(context.Context) error {
 	s.cfg.Health.BindAddress = fmt.Sprintf("127.0.0.1:%d", ports[1])
 	s.cfg.Metrics.BindAddress = "0"
 	s.cfg.LeaderElection.Enabled = false
+	// The standard output is that of the tests.
+	s.cfg.Audit.Sinks = []config.AuditSink{}
 	if s.options.Configure != nil {
 		s.options.Configure(s.cfg)
 	}
