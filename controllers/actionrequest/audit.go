@@ -111,19 +111,21 @@ func (s *scope) openedNow(approval *v1alpha1.Approval, root *seal.Envelope) {
 	}
 }
 
-// ballotFacts are what is known of an Approval that has been verified: that it was opened, its votes from a number on, and how it was closed.
-func ballotFacts(approval *v1alpha1.Approval, ballot *evidence.Ballot, from int) []audit.Event {
-	var facts []audit.Event
-	if from == 0 {
-		facts = append(facts, audit.Opened(approval, ballot.Root))
-	}
-	for i := from; i < len(ballot.Votes); i++ {
+// ballotFacts are what is known of an Approval that has been verified: that it was opened, its votes, and how it was closed. They are always given
+// together, because votes are a chain in which none may be missing; what has been written is not written again.
+func ballotFacts(approval *v1alpha1.Approval, ballot *evidence.Ballot) []audit.Event {
+	facts := []audit.Event{audit.Opened(approval, ballot.Root)}
+	for i := range ballot.Votes {
 		facts = append(facts, audit.Voted(approval, i, ballot.Votes[i]))
 	}
-	if state := approval.Status.State; state != "" && state != v1alpha1.ApprovalOpen && approval.Status.ClosedAt != nil {
+	if isClosed(approval) && approval.Status.ClosedAt != nil {
 		facts = append(facts, audit.Closed(approval, approval.Status.ClosedAt.Time))
 	}
 	return facts
+}
+
+func isClosed(approval *v1alpha1.Approval) bool {
+	return approval.Status.State != "" && approval.Status.State != v1alpha1.ApprovalOpen
 }
 
 // voted mentions what is new on an Approval, before its status says how many votes were counted.
@@ -131,11 +133,13 @@ func (s *scope) voted(approval *v1alpha1.Approval, ballot *evidence.Ballot) {
 	if s.Audit == nil {
 		return
 	}
-	from := 0
+	counted := 0
 	if known := approval.Status.Seal; known != nil {
-		from = int(known.Votes)
+		counted = int(known.Votes)
 	}
-	s.mention(ballotFacts(approval, ballot, from)...)
+	if len(ballot.Votes) > counted || isClosed(approval) {
+		s.mention(ballotFacts(approval, ballot)...)
+	}
 }
 
 // closedNow mentions that an Approval was closed, before the request goes on from it, and tells whether it was written.
@@ -143,7 +147,7 @@ func (s *scope) closedNow(approval *v1alpha1.Approval, ballot *evidence.Ballot) 
 	if s.Audit == nil || ballot == nil {
 		return true
 	}
-	return s.mention(ballotFacts(approval, ballot, len(ballot.Votes))...)
+	return s.mention(ballotFacts(approval, ballot)...)
 }
 
 // accounted makes sure that everything which led to the start or to the end of a request is in the audit log. It is nearly always.
@@ -179,10 +183,10 @@ func (s *scope) accountedApproval(ctx context.Context, opened v1alpha1.OpenedApp
 		// It proves nothing, and why is told where the request ends for it.
 		return nil //nolint:nilerr // see above
 	}
-	if err := s.tell(ballotFacts(approval, ballot, 0)...); err != nil {
+	if err := s.tell(ballotFacts(approval, ballot)...); err != nil {
 		return err
 	}
-	if state := approval.Status.State; state != "" && state != v1alpha1.ApprovalOpen {
+	if isClosed(approval) {
 		s.told.Add(opened.UID, true)
 	}
 	return nil
@@ -209,6 +213,12 @@ func (s *scope) started(record *v1alpha1.Record) error {
 		return fmt.Errorf("failed to verify Record %s: %w", record.Name, err)
 	}
 	return s.tell(audit.Started(record, envelope))
+}
+
+// beginsStep mentions that a step begins, before it does anything.
+func (s *scope) beginsStep(record *v1alpha1.Record, name string) {
+	now := metav1.NewTime(s.Clock.Now().Truncate(time.Second))
+	s.stepped(record, &v1alpha1.StepStatus{Name: name, State: v1alpha1.StepStarted, StartedAt: &now})
 }
 
 // stepped mentions how far a step has come, before the Record says so.
@@ -290,7 +300,7 @@ func (s *scope) reviewDone(stage *stageState) error {
 	}
 	closed := stage.approval.DeepCopy()
 	closed.Status.State, closed.Status.ClosedAt = stage.result.State, &metav1.Time{Time: s.now.Truncate(time.Second)}
-	return s.tell(ballotFacts(closed, stage.ballot, 0)...)
+	return s.tell(ballotFacts(closed, stage.ballot)...)
 }
 
 // asUnaudited gives the error that says that facts could not be written, or nil.

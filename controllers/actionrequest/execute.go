@@ -175,7 +175,9 @@ func (s *scope) step(ctx context.Context, record *v1alpha1.Record, index int) (b
 	step := &record.Spec.Steps[index]
 	status := v1alpha1.StepStatus{Name: step.Name}
 	fresh := index == len(record.Status.Steps)
-	if !fresh {
+	if fresh {
+		s.beginsStep(record, step.Name)
+	} else {
 		status = record.Status.Steps[index]
 	}
 	outcome, err := s.Runner.Step(ctx, record, step, status)
