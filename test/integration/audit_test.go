@@ -18,10 +18,13 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/cli-runtime/pkg/genericiooptions"
+	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/audit"
+	"github.com/signoff-dev/signoff/internal/cli"
 	"github.com/signoff-dev/signoff/internal/config"
 	"github.com/signoff-dev/signoff/internal/keys"
 	"github.com/signoff-dev/signoff/internal/seal"
@@ -225,6 +228,44 @@ func TestAuditOfEmergency(t *testing.T) {
 	closes(t, open, v1alpha1.ApprovalApproved)
 	proves(t, r, "request.requested", "review.opened", "execution.started", "execution.step note Started", "execution.step note Done",
 		"execution.succeeded", "stage.voted", "review.done Approved")
+}
+
+// TestAuditVerifiedByAuditor is about somebody who may only read: they need no key but the public ones of the cluster.
+func TestAuditVerifiedByAuditor(t *testing.T) {
+	reaches(t, ask(t, users.Alice, staging()), v1alpha1.PhaseSucceeded)
+	config, err := cluster.User("auditor")
+	if err == nil {
+		err = cluster.Grant(t.Context(), "signoff-auditor", env.SystemNamespace, env.ToUser("auditor"))
+	}
+	kubeconfig := filepath.Join(t.TempDir(), "kubeconfig")
+	if err == nil {
+		err = cluster.Kubeconfig(kubeconfig, config)
+	}
+	raw, readErr := os.ReadFile(auditFile())
+	if err != nil || readErr != nil {
+		t.Fatal(err, readErr)
+	}
+	lines := bytes.SplitAfter(raw[:bytes.LastIndexByte(raw, '\n')+1], []byte("\n"))
+	for name, tc := range map[string]struct {
+		lines [][]byte
+		exit  int
+		words string
+	}{
+		"whole":   {lines, 0, "no gap in"},
+		"removed": {slices.Delete(slices.Clone(lines), 2, 3), 1, "line 3 ("},
+		"changed": {slices.Concat(lines[:2], [][]byte{bytes.Replace(lines[2], []byte("payments"), []byte("shopping"), 1)}, lines[3:]), 1, "line 3 ("},
+		"cut":     {slices.Concat(lines[:2], [][]byte{lines[2][:50]}), 1, "Truncated"},
+	} {
+		path := filepath.Join(t.TempDir(), "audit.jsonl")
+		if err := os.WriteFile(path, bytes.Join(tc.lines, nil), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		var out bytes.Buffer
+		program := &cli.Program{IO: genericiooptions.IOStreams{In: &bytes.Buffer{}, Out: &out, ErrOut: &out}, Clock: clock.RealClock{}}
+		if exit := program.Run(t.Context(), []string{"audit", "verify", "--kubeconfig", kubeconfig, path}); exit != tc.exit || !strings.Contains(out.String(), tc.words) {
+			t.Errorf("%s: got %d\n%s", name, exit, out.String())
+		}
+	}
 }
 
 // TestAuditOfForgedRequest is about a request that was written while the webhooks were away.
