@@ -116,6 +116,18 @@ func TestAuditVerify(t *testing.T) {
 	}
 }
 
+// TestAuditGuide holds the guide to what is said.
+func TestAuditGuide(t *testing.T) {
+	guide, err := os.ReadFile("../../docs/guides/audit.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	said, _, _ := strings.Cut(run(t, "", "audit", "verify", "--keys", sampleKeys, sampleLog).stdout, "sha256:")
+	if said = strings.ReplaceAll(said, sampleLog, "audit.jsonl"); !strings.Contains(string(guide), said) {
+		t.Errorf("docs/guides/audit.md does not show\n%s", said)
+	}
+}
+
 // TestAuditShow is about a line for each fact, with who did it.
 func TestAuditShow(t *testing.T) {
 	got := run(t, "", "audit", "show", sampleLog)
