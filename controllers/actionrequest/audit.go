@@ -203,14 +203,14 @@ func (s *scope) auditReady() error {
 	return nil
 }
 
-// started tells that an execution began, before its first step does, or how far it was when it was taken up again.
+// started tells that an execution began, before its first step does. Its Record is verified first.
 func (s *scope) started(record *v1alpha1.Record) error {
-	if s.Audit == nil || record.Status.Outcome != "" || len(record.Status.Steps) > 0 {
-		return nil
-	}
 	envelope, err := s.Evidence.Record(record)
 	if err != nil {
 		return fmt.Errorf("failed to verify Record %s: %w", record.Name, err)
+	}
+	if record.Status.Outcome != "" || len(record.Status.Steps) > 0 {
+		return nil
 	}
 	return s.tell(audit.Started(record, envelope))
 }
@@ -218,12 +218,12 @@ func (s *scope) started(record *v1alpha1.Record) error {
 // beginsStep mentions that a step begins, before it does anything.
 func (s *scope) beginsStep(record *v1alpha1.Record, name string) {
 	now := metav1.NewTime(s.Clock.Now().Truncate(time.Second))
-	s.stepped(record, &v1alpha1.StepStatus{Name: name, State: v1alpha1.StepStarted, StartedAt: &now})
+	s.stepped(record, &v1alpha1.StepStatus{}, &v1alpha1.StepStatus{Name: name, State: v1alpha1.StepStarted, StartedAt: &now})
 }
 
 // stepped mentions how far a step has come, before the Record says so.
-func (s *scope) stepped(record *v1alpha1.Record, step *v1alpha1.StepStatus) {
-	if s.Audit != nil {
+func (s *scope) stepped(record *v1alpha1.Record, before, step *v1alpha1.StepStatus) {
+	if s.Audit != nil && step.State != before.State {
 		s.mention(stepFact(record, step))
 	}
 }

@@ -116,13 +116,20 @@ func (d *Data) check(of string) error {
 	if len(lacks) > 0 {
 		return fmt.Errorf("it lacks %s", strings.Join(lacks, ", "))
 	}
-	if of == TypeCancelled && d.Reason != "" && !d.sealedEnd() {
+	switch {
+	case of == TypeCancelled && d.Reason != "" && !d.sealedEnd():
 		return errors.New("it has words that nobody sealed")
-	}
-	if d.Log != nil && !strings.HasPrefix(of, logPrefix) {
+	case d.Log != nil && !strings.HasPrefix(of, logPrefix):
 		return errors.New("it is not about the log")
+	case of == TypeCheckpoint:
+		return d.onlySigned()
 	}
-	if of == TypeCheckpoint && (*d != Data{Seals: d.Seals} || *d.Seals != Seals{Checkpoint: d.Seals.Checkpoint}) {
+	return nil
+}
+
+// onlySigned finds what a checkpoint says beside its seal.
+func (d *Data) onlySigned() error {
+	if (*d != Data{Seals: d.Seals} || *d.Seals != Seals{Checkpoint: d.Seals.Checkpoint}) {
 		return errors.New("it says more than a checkpoint")
 	}
 	return nil

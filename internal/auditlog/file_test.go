@@ -276,4 +276,3 @@ func TestSeveralSinks(t *testing.T) {
 	whole(t, keys, mustRead(t, path), 2)
 	whole(t, keys, mustRead(t, dir+"/missing/audit.jsonl"), 2)
 }
-

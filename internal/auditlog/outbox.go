@@ -208,7 +208,8 @@ func (o *outbox) compact() error {
 	o.compactAt = from + o.compactFrom
 	out, err := o.rewritten(from)
 	if err != nil {
-		return nil //nolint:nilerr // it is tried again when more has been delivered
+		// It is tried again when more has been delivered.
+		return nil
 	}
 	_ = o.out.Close()
 	size := o.size - from

@@ -166,7 +166,9 @@ func (o *auditOptions) options() ([]audit.Option, error) {
 	return options, nil
 }
 
-func positionText(at audit.Position) string { return fmt.Sprintf("%s/%d/%s", at.Chain, at.Count, at.Head) }
+func positionText(at audit.Position) string {
+	return fmt.Sprintf("%s/%d/%s", at.Chain, at.Count, at.Head)
+}
 
 func parsePosition(text string) (audit.Position, error) {
 	parts := strings.Split(strings.TrimSpace(text), "/")

@@ -145,4 +145,3 @@ func (w *world) complete(raw []byte) string {
 	}
 	return ""
 }
-
