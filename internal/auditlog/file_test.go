@@ -87,7 +87,7 @@ func TestFileCutAnywhere(t *testing.T) {
 	mustWrite(t, l, 1, 2, 3, 4)
 	abandon(l)
 	raw := mustRead(t, path)
-	for size := 0; size <= len(raw); size++ {
+	for _, size := range cuts(raw) {
 		if err := os.WriteFile(path, raw[:size], 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -240,6 +240,41 @@ func TestStdout(t *testing.T) {
 	c := read(t, keys, out.Bytes())
 	if c.report.Gap != nil || len(c.report.Chains) != 2 || c.report.Unsigned() != 0 || c.count["r-001"] != 2 {
 		t.Errorf("got %v, %d logs, %v", c.report.Gap, len(c.report.Chains), c.order)
+	}
+}
+
+// pipe fails when it is told to, after a few bytes.
+type pipe struct {
+	bytes.Buffer
+	fails bool
+}
+
+func (p *pipe) Write(line []byte) (int, error) {
+	if p.fails {
+		n, _ := p.Buffer.Write(line[:10])
+		return n, errDisk
+	}
+	return p.Buffer.Write(line)
+}
+
+// TestTornStdout is about a line that was written in part: a new log begins after it, on a line of its own, and says where the old one ended.
+func TestTornStdout(t *testing.T) {
+	keys := newTestKeys(t, "controller")
+	out := &pipe{}
+	o := options(keys, config.AuditSink{Stdout: &config.AuditStdout{}})
+	o.Stdout = out
+	l := newTestLog(t, o)
+	mustWrite(t, l, 1)
+	out.fails = true
+	if err := l.Write(fact(2)); !errors.Is(err, errDisk) {
+		t.Fatalf("got %v", err)
+	}
+	out.fails = false
+	l.sinks[0].retry = time.Time{}
+	mustWrite(t, l, 2)
+	lines := strings.Split(out.String(), "\n")
+	if c := read(t, keys, []byte(strings.Join(lines[3:], "\n"))); c.report.Gap != nil || c.count["r-002"] != 1 || !strings.Contains(lines[3], `"previous"`) {
+		t.Errorf("got %v in\n%s", c.report.Gap, out)
 	}
 }
 

@@ -209,3 +209,16 @@ func audited(t testing.TB) (dir, path string) {
 	dir = t.TempDir()
 	return dir, filepath.Join(dir, "audit.jsonl")
 }
+
+// cuts are where a log is cut off: at each byte of its last line, and about the end and in the midst of every other one.
+func cuts(raw []byte) []int {
+	last := bytes.LastIndexByte(raw[:len(raw)-1], '\n')
+	var out []int
+	for at := range len(raw) + 1 {
+		end := at < 2 || raw[at-1] == '\n' || raw[at-2] == '\n' || at < len(raw) && raw[at] == '\n'
+		if at >= last || end || at%97 == 0 {
+			out = append(out, at)
+		}
+	}
+	return out
+}

@@ -57,7 +57,7 @@ func New(options Options) (*Log, error) {
 	for i := range options.Audit.Sinks {
 		switch c := &options.Audit.Sinks[i]; {
 		case c.Stdout != nil:
-			l.add(name("stdout"), &stdout{options.Stdout})
+			l.add(name("stdout"), &stdout{out: options.Stdout})
 		case c.File != nil:
 			l.add(name("file"), &file{path: c.File.Path, disk: d})
 		case c.HTTP != nil:

@@ -30,7 +30,23 @@ type medium interface {
 }
 
 // stdout is the standard output. What was written cannot be read again, so each process begins a new log.
-type stdout struct{ io.Writer }
+type stdout struct {
+	out io.Writer
+	// torn says that a line was perhaps written in part.
+	torn bool
+}
+
+// Write writes a line, on a line of its own.
+func (s *stdout) Write(line []byte) (int, error) {
+	if s.torn {
+		if _, err := s.out.Write([]byte("\n")); err != nil {
+			return 0, err
+		}
+	}
+	n, err := s.out.Write(line)
+	s.torn = err != nil
+	return n, err
+}
 
 func (*stdout) open(*seal.Keyring, func(*audit.Fact)) (*audit.Tail, error) { return nil, nil } //nolint:nilnil // there is no log to go on with
 func (*stdout) begin(string)                                               {}

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/signoff-dev/signoff/internal/config"
 )
@@ -211,7 +212,7 @@ func TestOutboxCutAnywhere(t *testing.T) {
 	abandon(l)
 	raw := mustRead(t, filepath.Join(dir, outboxFile))
 	chain := l.sinks[0].ended.Chain
-	for size := 0; size <= len(raw); size += 3 {
+	for _, size := range cuts(raw) {
 		whole := strings.Count(string(raw[:size]), "\n")
 		got := ""
 		l := newTestLog(t, options(keys, httpSink("http://127.0.0.1:1/", dir)))
@@ -385,5 +386,38 @@ func TestStrangerIsNoReceiver(t *testing.T) {
 	mustWrite(t, l, 1)
 	if _, err := l.senders[0].next(t.Context()); err == nil || len(server.lines) > 0 {
 		t.Errorf("got %v, %v", err, server.lines)
+	}
+}
+
+// TestMetrics is about what operators watch.
+func TestMetrics(t *testing.T) {
+	keys := newTestKeys(t, "controller")
+	r := newReceiver(t)
+	l := newTestLog(t, options(keys, httpSink(r.URL, t.TempDir())))
+	shows := func() map[string]float64 {
+		t.Helper()
+		registry := prometheus.NewPedanticRegistry()
+		registry.MustRegister(shown)
+		families, err := registry.Gather()
+		if err != nil {
+			t.Fatal(err)
+		}
+		values := map[string]float64{}
+		for _, family := range families {
+			values[family.GetName()] = family.GetMetric()[0].GetGauge().GetValue()
+		}
+		return values
+	}
+	mustWrite(t, l, 1, 2)
+	if got := shows(); got["signoff_audit_outbox_lines"] != 4 || got["signoff_audit_outbox_bytes"] == 0 || got["signoff_audit_outbox_oldest_seconds"] <= 0 {
+		t.Errorf("got %v", got)
+	}
+	if _, err := l.senders[0].next(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for name, value := range shows() {
+		if value != 0 {
+			t.Errorf("%s is %v although everything was delivered", name, value)
+		}
 	}
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
@@ -232,7 +233,7 @@ func TestAuditOfEmergency(t *testing.T) {
 
 // TestAuditVerifiedByAuditor is about somebody who may only read: they need no key but the public ones of the cluster.
 func TestAuditVerifiedByAuditor(t *testing.T) {
-	reaches(t, ask(t, users.Alice, staging()), v1alpha1.PhaseSucceeded)
+	reaches(t, ask(t, users.Alice, request("deploy", `{"service":"checkout","environment":"staging","image":"registry/checkout:1.41"}`)), v1alpha1.PhaseSucceeded)
 	config, err := cluster.User("auditor")
 	if err == nil {
 		err = cluster.Grant(t.Context(), "signoff-auditor", env.SystemNamespace, env.ToUser("auditor"))
@@ -311,6 +312,9 @@ func TestAuditAfterRestart(t *testing.T) {
 func TestAuditUnavailable(t *testing.T) {
 	r := ask(t, users.Alice, request("deploy", `{"service":"checkout","environment":"production","image":"registry/checkout:9"}`))
 	approval := approvalsOf(t, r, 1)[0]
+	deleted := ask(t, users.Alice, request("two-stages", `{}`))
+	approvalsOf(t, deleted, 1)
+	reaches(t, deleted, v1alpha1.PhaseAwaitingApproval)
 	away := auditFile() + ".away"
 	signoff.Stop()
 	// A folder in the place of the file can be neither opened nor written.
@@ -334,6 +338,13 @@ func TestAuditUnavailable(t *testing.T) {
 	if counted.Status.State != v1alpha1.ApprovalApproved {
 		t.Errorf("votes are counted: got %s", counted.Status.State)
 	}
+	if err := admin(t).Delete(t.Context(), deleted.DeepCopy()); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the deleted request waits for the audit log", func() (bool, string) {
+		err := admin(t).Get(t.Context(), client.ObjectKeyFromObject(deleted), live)
+		return err == nil && live.DeletionTimestamp != nil && strings.Contains(live.Status.WaitingFor, "audit log") && live.Status.Outcome == "", fmt.Sprintf("%v %s", err, live.Status.WaitingFor)
+	})
 	if err := os.Remove(auditFile()); err != nil {
 		t.Fatal(err)
 	}
@@ -343,4 +354,9 @@ func TestAuditUnavailable(t *testing.T) {
 	reaches(t, r, v1alpha1.PhaseSucceeded)
 	proves(t, r, "request.requested", "stage.opened", "stage.voted", "stage.closed Approved",
 		"execution.started", "execution.step rollout Started", "execution.step rollout Done", "execution.succeeded")
+	eventually(t, "the deleted request is gone", func() (bool, string) {
+		err := admin(t).Get(t.Context(), client.ObjectKeyFromObject(deleted), live)
+		return apierrors.IsNotFound(err), fmt.Sprintf("%v %s", err, live.Status.WaitingFor)
+	})
+	proves(t, deleted, "request.requested", "stage.opened", "stage.closed Superseded", "request.cancelled Deleted")
 }
