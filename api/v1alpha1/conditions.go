@@ -74,6 +74,8 @@ const (
 	ReasonCannotSeal = "CannotSeal"
 	// ReasonKeyLost says that a key is gone, so that nothing is sealed or executed before a person brings it back or asks for a new one.
 	ReasonKeyLost = "KeyLost"
+	// ReasonAuditUnavailable says that the audit log takes nothing at the moment, so that the request neither starts nor ends.
+	ReasonAuditUnavailable = "AuditUnavailable"
 	// ReasonSuperseded says that the request ended, or that something else is now to be agreed to.
 	ReasonSuperseded = "Superseded"
 	// ReasonReady says that the object can be used.

@@ -198,6 +198,7 @@ func (s *scope) votes(ctx context.Context, judgement *gate.Judgement, stage *sta
 	if err != nil {
 		return err
 	}
+	s.voted(stage.approval, ballot)
 	votes, err := s.Gate.Votes(ctx, judgement, stage.approval)
 	if err != nil {
 		return fmt.Errorf("failed to count the votes on Approval %s/%s: %w", stage.approval.Namespace, stage.approval.Name, err)
@@ -251,11 +252,11 @@ func (s *scope) writeState(ctx context.Context, approval *v1alpha1.Approval, bal
 	if err := s.sealState(approval, ballot, s.now); err != nil {
 		return err
 	}
-	if state == v1alpha1.ApprovalSuperseded {
-		s.drops(approval)
-	}
 	if err := s.Client.Status().Update(ctx, approval); err != nil {
 		return fmt.Errorf("failed to close Approval %s/%s: %w", approval.Namespace, approval.Name, err)
+	}
+	if s.closedNow(approval, ballot) && state == v1alpha1.ApprovalSuperseded {
+		s.drops(approval)
 	}
 	s.closed[approval.Name] = true
 	s.event(approval, string(state), strings.Join(decided, " "))
@@ -325,12 +326,14 @@ func (s *scope) open(ctx context.Context, stage *stageState, name string) (*v1al
 
 // create seals an Approval and creates it.
 func (s *scope) create(ctx context.Context, approval *v1alpha1.Approval) error {
-	if _, err := s.Evidence.SealApproval(approval, s.now); err != nil {
+	root, err := s.Evidence.SealApproval(approval, s.now)
+	if err != nil {
 		return fmt.Errorf("failed to seal Approval %s/%s: %w", approval.Namespace, approval.Name, err)
 	}
 	if err := s.Client.Create(ctx, approval); err != nil {
 		return fmt.Errorf("failed to create Approval %s/%s: %w", approval.Namespace, approval.Name, err)
 	}
+	s.openedNow(approval, root)
 	s.opens(approval)
 	return nil
 }

@@ -72,6 +72,9 @@ type Reconciler struct {
 	Events events.EventRecorder
 	// Evidence seals what the operator does, and verifies what people did.
 	Evidence *evidence.Book
+	// Audit takes what happened. Nil: nothing is written. AuditInputs says that the values of inputs are, too.
+	Audit       Audit
+	AuditInputs bool
 	// Keys says that the keys have not been read yet.
 	Keys func() error
 	// Clock tells the time.
@@ -89,6 +92,8 @@ type Reconciler struct {
 
 	written *lru.Cache
 	turns   *turns
+	// told holds the uids of closed Approvals of which everything is in the audit log.
+	told *lru.Cache
 	// adopted holds by nonce what this process knows of the requests that it took up, and since is when it began to.
 	adopted *lru.Cache
 	since   time.Time
@@ -97,7 +102,7 @@ type Reconciler struct {
 
 // SetupWithManager makes the manager run the reconciler.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
-	r.written, r.adopted = lru.New(remembered), lru.New(remembered)
+	r.written, r.adopted, r.told = lru.New(remembered), lru.New(remembered), lru.New(remembered)
 	var queue workqueue.TypedRateLimitingInterface[reconcile.Request]
 	r.turns = newTurns(r.Clock, func(request types.NamespacedName) { queue.Add(reconcile.Request{NamespacedName: request}) })
 	return ctrl.NewControllerManagedBy(mgr).

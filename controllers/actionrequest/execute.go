@@ -42,7 +42,13 @@ func (s *scope) claim(ctx context.Context) (*v1alpha1.Record, error) {
 	if err := s.noneMissing(ctx); err != nil {
 		return nil, err
 	}
+	if err := s.auditReady(); err != nil {
+		return nil, err
+	}
 	if err := s.openReview(ctx); err != nil {
+		return nil, err
+	}
+	if err := s.accounted(ctx); err != nil {
 		return nil, err
 	}
 	record, err := s.createRecord(ctx)
@@ -105,7 +111,7 @@ func (s *scope) resume(ctx context.Context) error {
 
 // proceed does the next steps of a claimed execution, from the Record and nothing else.
 func (s *scope) proceed(ctx context.Context, record *v1alpha1.Record) error {
-	if _, err := s.Evidence.Record(record); err != nil {
+	if err := s.started(record); err != nil {
 		return s.unbelievable(ctx, err)
 	}
 	for record.Status.Outcome == "" {
@@ -164,17 +170,15 @@ func doneSoFar(record *v1alpha1.Record, index int) string {
 // step does the next thing for one step. It tells whether more can be done now.
 func (s *scope) step(ctx context.Context, record *v1alpha1.Record, index int) (bool, error) {
 	step := &record.Spec.Steps[index]
-	status := v1alpha1.StepStatus{Name: step.Name}
 	fresh := index == len(record.Status.Steps)
-	if !fresh {
-		status = record.Status.Steps[index]
-	}
-	outcome, err := s.Runner.Step(ctx, record, step, status)
 	if fresh {
-		record.Status.Steps = append(record.Status.Steps, outcome.Status)
-	} else {
-		record.Status.Steps[index] = outcome.Status
+		record.Status.Steps = append(record.Status.Steps, v1alpha1.StepStatus{Name: step.Name})
+		s.beginsStep(record, step.Name)
 	}
+	status := record.Status.Steps[index]
+	outcome, err := s.Runner.Step(ctx, record, step, status)
+	record.Status.Steps[index] = outcome.Status
+	s.stepped(record, &status, &outcome.Status)
 	// What a resume rests on must be stored: that the step began, and on what.
 	changed := fresh || outcome.Status.Basis != status.Basis
 	switch {

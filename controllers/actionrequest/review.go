@@ -22,6 +22,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/audit"
 	"github.com/signoff-dev/signoff/internal/catalog"
 	"github.com/signoff-dev/signoff/internal/evidence"
 	"github.com/signoff-dev/signoff/internal/gate"
@@ -238,6 +239,9 @@ func (s *scope) overdue(ctx context.Context, review *v1alpha1.Approval) error {
 	message := fmt.Sprintf("Review of the emergency: overdue since %s, nobody did it in time. It can still be done, and must be: see kubectl describe approval -n %s %s",
 		review.Spec.Expires, review.Namespace, review.Name)
 	s.condition(v1alpha1.ConditionReviewed, false, v1alpha1.ReasonReviewOverdue, message)
+	if err := s.tell(audit.Overdue(review)); err != nil {
+		return err
+	}
 	if err := s.store(ctx); err != nil {
 		return err
 	}
@@ -265,6 +269,9 @@ func (s *scope) reviewed(ctx context.Context, stage *stageState) error {
 	state, reason, decided := stage.result.State, v1alpha1.ReasonReviewed, decidedLines(stage)
 	if state == v1alpha1.ApprovalDenied {
 		reason = v1alpha1.ReasonReviewDenied
+	}
+	if err := s.reviewDone(stage); err != nil {
+		return err
 	}
 	message := "Review of the emergency: " + strings.Join(decided, " ")
 	s.condition(v1alpha1.ConditionReviewed, state == v1alpha1.ApprovalApproved, reason, message)

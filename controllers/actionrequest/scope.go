@@ -57,6 +57,9 @@ func (s *scope) run(ctx context.Context) (time.Duration, error) {
 	if evidence.Is(err) {
 		err = s.unproven(ctx, err)
 	}
+	if unaudited := asUnaudited(err); unaudited != nil {
+		err = s.unaudited(ctx, unaudited)
+	}
 	if err != nil {
 		return 0, err
 	}
@@ -112,6 +115,7 @@ func (s *scope) advance(ctx context.Context) error {
 func (s *scope) approach(ctx context.Context) (bool, error) {
 	s.judgement = s.Gate.Judge(ctx, gate.SubjectOf(s.request), s.now)
 	metrics.Judged(metrics.Controllers, s.judgement)
+	s.adoptedNow()
 	s.at(s.expires())
 	s.at(s.judgement.NextChange)
 	if !s.now.Before(s.expires()) {

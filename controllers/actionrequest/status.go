@@ -269,7 +269,7 @@ func (s *scope) finish(ctx context.Context, outcome v1alpha1.Outcome, end ending
 
 // end writes the final status.
 func (s *scope) end(ctx context.Context, outcome v1alpha1.Outcome, end ending) error {
-	status := &s.request.Status
+	status, waiting := &s.request.Status, s.request.Status.DeepCopy()
 	status.Outcome, status.Phase, status.WaitingFor = outcome, v1alpha1.Phase(outcome), ""
 	if outcome == v1alpha1.OutcomeFailed {
 		status.WaitingFor = gate.Cut(end.message, maxFailure)
@@ -286,6 +286,10 @@ func (s *scope) end(ctx context.Context, outcome v1alpha1.Outcome, end ending) e
 	}
 	status.Summary = bounded(append(s.endSummary(end), status.Summary...), maxRequestSummary, maxLine)
 	if err := s.closeRest(ctx, end); err != nil {
+		return err
+	}
+	if err := s.ended(ctx, outcome, end); err != nil {
+		*status = *waiting
 		return err
 	}
 	if err := s.store(ctx); err != nil {

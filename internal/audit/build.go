@@ -50,6 +50,14 @@ func Cancelled(ar *v1alpha1.ActionRequest, cancel *seal.Envelope, at time.Time) 
 	return e
 }
 
+// Withdrawn says that a request ended before anything was executed, and that no seal of a person says so: it was deleted, or cancelled while
+// the webhooks were away. Code says which. Whose words stand in the request is not known, so they are not repeated.
+func Withdrawn(ar *v1alpha1.ActionRequest, code, message string, at time.Time) Event {
+	e := ofRequest(ar, TypeCancelled, "cancelled", at)
+	e.Data.Code, e.Data.Message = code, message
+	return e
+}
+
 func ofRequest(ar *v1alpha1.ActionRequest, of, what string, at time.Time) Event {
 	return Event{
 		ID: string(ar.UID) + "/" + what, Type: of, Subject: ar.Namespace + "/" + ar.Name, Time: at,
@@ -91,6 +99,11 @@ func Closed(ap *v1alpha1.Approval, at time.Time) Event {
 	e := ofApproval(ap, of, what, at)
 	e.Data.State = string(ap.Status.State)
 	return e
+}
+
+// Overdue says that nobody did a review in time. It stays open: it can still be done.
+func Overdue(ap *v1alpha1.Approval) Event {
+	return ofApproval(ap, TypeReviewOverdue, "overdue", ap.Spec.ExpiresAt.Time)
 }
 
 func ofApproval(ap *v1alpha1.Approval, of, what string, at time.Time) Event {

@@ -14,9 +14,9 @@ const maxOpen = 1 << 20
 // opened is an Approval whose votes are followed.
 type opened struct {
 	approval *seal.Approval
-	// next is the number of the next vote, and head the hash of the envelope that it must name.
-	next int64
-	head string
+	// head is the hash of the envelope that the next vote must name, and votes are those of the votes so far.
+	head  string
+	votes []string
 }
 
 // follow carries on what proofs of several lines make together: checkpoints, and the votes on an Approval.
@@ -80,14 +80,15 @@ func (v *verifier) vote(l *line, d *Data, p *seal.Vote, e *seal.Envelope) *Gap {
 		return v.gap(GapForeign, l.ID, "%s", err)
 	}
 	hash := e.Hash()
-	if p.Seq == o.next-1 && hash == o.head {
+	next := int64(len(o.votes))
+	if p.Seq >= 0 && p.Seq < next && o.votes[p.Seq] == hash {
 		// The same fact, written twice: a process died before it knew that the first was written.
 		return nil
 	}
-	if p.Seq != o.next || p.Prev != o.head {
-		return v.gap(GapVotes, l.ID, "it is vote %d after %.15s…, and vote %d after %.15s… was to come", p.Seq, p.Prev, o.next, o.head)
+	if p.Seq != next || p.Prev != o.head {
+		return v.gap(GapVotes, l.ID, "it is vote %d after %.15s…, and vote %d after %.15s… was to come", p.Seq, p.Prev, next, o.head)
 	}
-	o.next, o.head = o.next+1, hash
+	o.votes, o.head = append(o.votes, hash), hash
 	return nil
 }
 

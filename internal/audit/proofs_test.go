@@ -157,3 +157,74 @@ func TestSealsOfOtherKinds(t *testing.T) {
 		t.Errorf("a vote of a newer version: got %v", got)
 	}
 }
+
+// TestRepeatedVotes is about a process that died after it had written several votes and before it knew, and wrote them again.
+func TestRepeatedVotes(t *testing.T) {
+	keys := newKeyring(t)
+	s := newStory(t, keys, "restart-1", false)
+	first, second, third := s.vote("bob", v1alpha1.DecisionApprove), s.vote("carol", v1alpha1.DecisionApprove), s.vote("dave", v1alpha1.DecisionDeny)
+	l := newLog(t, keys, chainA, nil)
+	l.add(Opened(s.ap, s.approval), first, second, first, second, third)
+	l.checkpoint()
+	if got := verify(t, l.list(), keys.ring); got.Gap != nil || got.Unlinked != 0 {
+		t.Errorf("got %v, %d unlinked", got.Gap, got.Unlinked)
+	}
+	l.add(third, s.vote("erin", v1alpha1.DecisionApprove))
+	l.add(Opened(s.ap, s.approval))
+	if got := verify(t, l.list(), keys.ring).Gap; got != nil {
+		t.Errorf("got %v", got)
+	}
+}
+
+// TestWithdrawn is about a request that ended although no seal says who wanted it: nobody's words may stand there.
+func TestWithdrawn(t *testing.T) {
+	keys := newKeyring(t)
+	s := newStory(t, keys, "restart-1", false)
+	l := newLog(t, keys, chainA, nil)
+	e := Withdrawn(s.ar, "Deleted", "Deleted before it started.", noon)
+	l.add(e)
+	if got := verify(t, l.list(), keys.ring).Gap; got != nil {
+		t.Errorf("got %v", got)
+	}
+	e.Data.Reason = "I said so"
+	if _, err := l.Append(&e); err == nil || !strings.Contains(err.Error(), "words that nobody sealed") {
+		t.Errorf("got %v", err)
+	}
+	e.Data.Reason, e.Data.Code = "", ""
+	if _, err := l.Append(&e); err == nil || !strings.Contains(err.Error(), "it lacks seals.cancel or seals.record or code") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestOverdue is about a review that can still be done.
+func TestOverdue(t *testing.T) {
+	keys := newKeyring(t)
+	s := newStory(t, keys, "restart-1", true)
+	l := newLog(t, keys, chainA, nil)
+	l.add(Opened(s.ap, s.approval), Overdue(s.ap), s.vote("bob", v1alpha1.DecisionApprove))
+	if got := verify(t, l.list(), keys.ring); got.Gap != nil || got.Unlinked != 0 {
+		t.Errorf("got %v, %d unlinked", got.Gap, got.Unlinked)
+	}
+}
+
+// TestRead is about every line, and a last one that was not written to its end.
+func TestRead(t *testing.T) {
+	keys := newKeyring(t)
+	lines := newFullLog(t, keys).list()
+	whole := strings.Join(lines, "")
+	var offset, count int64
+	err := Read(strings.NewReader(whole+`{"id":`), func(f *Fact) error {
+		count++
+		if f.Number != count || f.Offset != offset || f.Chain != chainA || int(f.Size) != len(lines[count-1]) {
+			t.Errorf("line %d: got number %d of %s at %d with %d bytes, want %d bytes at %d", count, f.Number, f.Chain, f.Offset, f.Size, len(lines[count-1]), offset)
+		}
+		offset += f.Size
+		return nil
+	})
+	if err != nil || int(count) != len(lines) {
+		t.Errorf("got %d lines of %d, %v", count, len(lines), err)
+	}
+	if err := Read(strings.NewReader("{}\n"), nil); err == nil || !strings.Contains(err.Error(), "line 1") {
+		t.Errorf("got %v", err)
+	}
+}

@@ -15,6 +15,9 @@ const tailWindow = 2 * MaxLine
 // ErrEmpty means that there is no line to go on from.
 var ErrEmpty = errors.New("the audit log is empty")
 
+// ErrUnfit means that a log was changed, or is none, so that nothing may follow in it.
+var ErrUnfit = errors.New("it cannot be gone on with")
+
 // Tail is the end of a log that can be gone on with.
 type Tail struct {
 	// End is the place after the last whole line.
@@ -49,7 +52,7 @@ func ReadTail(in io.ReaderAt, size int64, ring *seal.Keyring) (*Tail, error) {
 		err = report.Err()
 	}
 	if err != nil {
-		return nil, fmt.Errorf("failed to go on with the audit log: after its last checkpoint, %w", err)
+		return nil, fmt.Errorf("failed to go on with the audit log: %w: after its last checkpoint, %w", ErrUnfit, err)
 	}
 	last := report.Chains[len(report.Chains)-1]
 	tail.End, tail.Signed, tail.cluster = last.End, last.Signed, last.Cluster
@@ -71,5 +74,5 @@ func lastCheckpoint(raw []byte, ring *seal.Keyring, whole bool) (int, []Option, 
 	if whole {
 		return 0, nil, nil
 	}
-	return 0, nil, errors.New("failed to go on with the audit log: no checkpoint is near its end")
+	return 0, nil, fmt.Errorf("failed to go on with the audit log: %w: no checkpoint is near its end", ErrUnfit)
 }

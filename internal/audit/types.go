@@ -75,7 +75,7 @@ var (
 	sealedVote       = member{"seals.vote", func(d *Data) bool { return d.Seals != nil && d.Seals.Vote != nil }}
 	sealedRecord     = member{"seals.record", func(d *Data) bool { return d.Seals != nil && d.Seals.Record != nil }}
 	sealedCheckpoint = member{"seals.checkpoint", func(d *Data) bool { return d.Seals != nil && d.Seals.Checkpoint != nil }}
-	sealedEnd        = member{"seals.cancel or seals.record", func(d *Data) bool { return d.Seals != nil && (d.Seals.Cancel != nil || d.Seals.Record != nil) }}
+	endedBy          = member{"seals.cancel or seals.record or code", func(d *Data) bool { return d.Code != "" || d.sealedEnd() }}
 )
 
 // needs are the parts of the data that each type needs. What somebody did needs the seal that proves it.
@@ -84,7 +84,7 @@ var needs = map[string][]member{
 	TypeRejected:      {hasRequest, hasCode},
 	TypeDenied:        {hasRequest, hasAction},
 	TypeExpired:       {hasRequest, hasAction},
-	TypeCancelled:     {hasRequest, hasAction, sealedEnd},
+	TypeCancelled:     {hasRequest, hasAction, endedBy},
 	TypeStageOpened:   {hasRequest, hasAction, hasApproval, hasStage, hasDigest, hasUntil, sealedApproval},
 	TypeStageVoted:    {hasRequest, hasAction, hasApproval, hasStage, hasDigest, sealedVote},
 	TypeStageClosed:   {hasRequest, hasAction, hasApproval, hasStage, hasDigest, hasState},
@@ -100,6 +100,11 @@ var needs = map[string][]member{
 	TypeCheckpoint:    {sealedCheckpoint},
 }
 
+// sealedEnd tells whether a seal proves that something was cancelled.
+func (d *Data) sealedEnd() bool {
+	return d.Seals != nil && (d.Seals.Cancel != nil || d.Seals.Record != nil)
+}
+
 // check finds what the data lacks.
 func (d *Data) check(of string) error {
 	var lacks []string
@@ -111,10 +116,20 @@ func (d *Data) check(of string) error {
 	if len(lacks) > 0 {
 		return fmt.Errorf("it lacks %s", strings.Join(lacks, ", "))
 	}
-	if d.Log != nil && !strings.HasPrefix(of, logPrefix) {
+	switch {
+	case of == TypeCancelled && d.Reason != "" && !d.sealedEnd():
+		return errors.New("it has words that nobody sealed")
+	case d.Log != nil && !strings.HasPrefix(of, logPrefix):
 		return errors.New("it is not about the log")
+	case of == TypeCheckpoint:
+		return d.onlySigned()
 	}
-	if of == TypeCheckpoint && (*d != Data{Seals: d.Seals} || *d.Seals != Seals{Checkpoint: d.Seals.Checkpoint}) {
+	return nil
+}
+
+// onlySigned finds what a checkpoint says beside its seal.
+func (d *Data) onlySigned() error {
+	if (*d != Data{Seals: d.Seals} || *d.Seals != Seals{Checkpoint: d.Seals.Checkpoint}) {
 		return errors.New("it says more than a checkpoint")
 	}
 	return nil

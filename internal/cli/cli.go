@@ -59,7 +59,8 @@ func (p *Program) root() *cobra.Command {
 		Short: "Try policies and requests before you ask",
 		Long: `Try policies and requests before you ask, and find out who may do what.
 
-Nothing here changes anything: "test" needs no cluster, "explain" asks it by a dry run, "can-i" and "who-can" only read.`,
+Nothing here changes anything: "test" needs no cluster, "explain" asks it by a dry run, "can-i" and "who-can" only read, and "audit" verifies
+what was written.`,
 		Annotations:   map[string]string{cobra.CommandDisplayNameAnnotation: "kubectl signoff"},
 		SilenceErrors: true,
 		SilenceUsage:  true,
@@ -68,7 +69,7 @@ Nothing here changes anything: "test" needs no cluster, "explain" asks it by a d
 	root.SetIn(p.IO.In)
 	root.SetOut(p.IO.Out)
 	root.SetErr(p.IO.ErrOut)
-	root.AddCommand(p.test(), p.explain(), p.canI(), p.whoCan(), p.version())
+	root.AddCommand(p.test(), p.explain(), p.canI(), p.whoCan(), p.audit(), p.version())
 	p.completion(root)
 	return root
 }

@@ -2,7 +2,11 @@
 // must not be able to move the rule that says who is who.
 package config
 
-import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+import (
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
 
 const (
 	// APIVersion and Kind stand at the head of the file.
@@ -36,6 +40,8 @@ type Configuration struct {
 	LeaderElection LeaderElection `json:"leaderElection"`
 	// Keys says where the keys come from by which requests, votes and Records are sealed.
 	Keys Keys `json:"keys"`
+	// Audit says where the evidence log goes.
+	Audit Audit `json:"audit"`
 	// CatalogNamespaces are the namespaces in which Actions may be published. The operator's own can never be one of them: who
 	// may create pods there is the operator. Empty: all others.
 	CatalogNamespaces []string `json:"catalogNamespaces,omitempty"`
@@ -122,6 +128,64 @@ type Keys struct {
 	MaxAge metav1.Duration `json:"maxAge,omitzero"`
 }
 
+// Audit says where what happened is written, one line per fact.
+type Audit struct {
+	// Sinks are all that get every line. Default: the standard output. An empty list writes nothing.
+	Sinks []AuditSink `json:"sinks"`
+	// InputValues writes the values of inputs, and not only their names and their hash.
+	InputValues bool `json:"inputValues"`
+	// Checkpoints says how often all lines so far are signed.
+	Checkpoints AuditCheckpoints `json:"checkpoints"`
+}
+
+// AuditSink is one place to which facts are written: exactly one of its fields is set. Each sink has a log of its own.
+type AuditSink struct {
+	// Stdout is the standard output of the process, which logs to the standard error.
+	Stdout *AuditStdout `json:"stdout,omitempty"`
+	// File is a file that the process appends to.
+	File *AuditFile `json:"file,omitempty"`
+	// HTTP is a receiver that lines are sent to.
+	HTTP *AuditHTTP `json:"http,omitempty"`
+}
+
+// AuditStdout has no settings.
+type AuditStdout struct{}
+
+// AuditFile is a file that the process appends to.
+type AuditFile struct {
+	// Path is its absolute path. Only the replica that leads opens it.
+	Path string `json:"path"`
+}
+
+// AuditHTTP is a receiver that lines are sent to.
+type AuditHTTP struct {
+	// URL is where lines are sent, with https; http is accepted on the loopback interface only.
+	URL string `json:"url"`
+	// CAFile has the authorities that sign the certificate of the receiver. Default: those of the system.
+	CAFile string `json:"caFile,omitempty"`
+	// HeadersFile has further headers, one "Name: value" per line. It is read for each request.
+	HeadersFile string `json:"headersFile,omitempty"`
+	// BearerTokenFile has a token for the header Authorization. It is read for each request.
+	BearerTokenFile string `json:"bearerTokenFile,omitempty"`
+	// OutboxDir is the folder in which lines wait until the receiver has them. No two sinks may share one.
+	OutboxDir string `json:"outboxDir"`
+	// OutboxMiB is how much may wait there, from 8 to 65536. Default 256.
+	OutboxMiB int `json:"outboxMiB,omitempty"`
+}
+
+// AuditCheckpoints says how often all lines so far are signed.
+type AuditCheckpoints struct {
+	// Lines is after how many lines. Default 100.
+	Lines int `json:"lines"`
+	// Every is after which time, if there is anything to sign. Default 1m.
+	Every metav1.Duration `json:"every"`
+}
+
+// DefaultOutboxMiB is how much waits in an outbox that names no bound.
+const DefaultOutboxMiB = 256
+
+func defaultSinks() []AuditSink { return []AuditSink{{Stdout: &AuditStdout{}}} }
+
 // Default gives the configuration of a file that says nothing but apiVersion and kind.
 func Default() *Configuration {
 	return &Configuration{
@@ -132,6 +196,7 @@ func Default() *Configuration {
 		Health:         Endpoint{BindAddress: ":8081"},
 		Metrics:        Endpoint{BindAddress: "127.0.0.1:8080"},
 		LeaderElection: LeaderElection{Enabled: true},
+		Audit:          Audit{Sinks: defaultSinks(), Checkpoints: AuditCheckpoints{Lines: 100, Every: metav1.Duration{Duration: time.Minute}}},
 		Workers:        8,
 	}
 }

@@ -5,9 +5,11 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	utilerrors "k8s.io/apimachinery/pkg/util/errors"
 )
 
@@ -35,7 +37,7 @@ func TestExample(t *testing.T) {
 	for _, name := range []string{
 		"person", "expression", "requester", "extraKeys", "agents", "users", "groups", "approvers", "serviceAccounts", "operator",
 		"namespace", "serviceAccount", "catalogNamespaces", "webhook", "bindAddress", "port", "certDir", "clientCAFile", "health",
-		"metrics", "leaderElection", "enabled", "workers",
+		"metrics", "leaderElection", "enabled", "workers", "audit", "sinks", "inputValues", "checkpoints", "lines", "every",
 	} {
 		if !strings.Contains(string(data), "\n"+name+":") && !strings.Contains(string(data), " "+name+":") {
 			t.Errorf("field %s is not documented", name)
@@ -58,6 +60,14 @@ func TestLoad(t *testing.T) {
 			reason: "a field without a value keeps its default", data: head + "person:\nworkers:\noperator:\n  namespace:\n",
 			change: func(*Configuration) {},
 		},
+		"NoSink": {
+			reason: "an empty list is not a default: nothing is written", data: head + "audit: {sinks: []}\n",
+			change: func(c *Configuration) { c.Audit.Sinks = []AuditSink{} },
+		},
+		"SinksUnset": {
+			reason: "a section without sinks keeps the default", data: head + "audit: {inputValues: true, sinks: }\n",
+			change: func(c *Configuration) { c.Audit.InputValues = true },
+		},
 		"OneOfASection": {
 			reason: "the other fields of the section keep theirs", data: head + "webhook: {port: 8443}\nleaderElection: {enabled: false}\n",
 			change: func(c *Configuration) { c.Webhook.Port, c.LeaderElection.Enabled = 8443, false },
@@ -76,6 +86,12 @@ webhook: {bindAddress: "::1", port: 1, certDir: /tls, clientCAFile: /ca/api-serv
 health: {bindAddress: "[::]:1"}
 metrics: {bindAddress: "0"}
 leaderElection: {enabled: false}
+audit:
+  inputValues: true
+  checkpoints: {lines: 10, every: 5s}
+  sinks:
+  - file: {path: /var/log/signoff/audit.jsonl}
+  - http: {url: "https://audit.example.org/", caFile: /ca.crt, headersFile: /headers, bearerTokenFile: /token, outboxDir: /outbox, outboxMiB: 8}
 workers: 64
 `,
 			change: func(c *Configuration) {
@@ -90,6 +106,10 @@ workers: 64
 				c.Webhook = Webhook{BindAddress: "::1", Port: 1, CertDir: "/tls", ClientCAFile: "/ca/api-server.crt"}
 				c.Health.BindAddress, c.Metrics.BindAddress = "[::]:1", "0"
 				c.LeaderElection.Enabled, c.Workers = false, 64
+				c.Audit = Audit{InputValues: true, Checkpoints: AuditCheckpoints{Lines: 10, Every: metav1.Duration{Duration: 5 * time.Second}}, Sinks: []AuditSink{
+					{File: &AuditFile{Path: "/var/log/signoff/audit.jsonl"}},
+					{HTTP: &AuditHTTP{URL: "https://audit.example.org/", CAFile: "/ca.crt", HeadersFile: "/headers", BearerTokenFile: "/token", OutboxDir: "/outbox", OutboxMiB: 8}},
+				}}
 			},
 		},
 	}
@@ -188,6 +208,37 @@ approvers: {serviceAccounts: [a/b, A/b, a/b/c, signoff-system/signoff]}
 				`health.bindAddress: Invalid value: "0": "address:port" with an IP address is accepted, such as "127.0.0.1:8080", or ":port" for all addresses`,
 				`metrics.bindAddress: Invalid value: "metrics:8080": "address:port" with an IP address is accepted, such as "127.0.0.1:8080", or ":port" for all addresses`,
 				"workers: Invalid value: 65: a number from 1 to 64 is accepted",
+			},
+		},
+		"Audit": {
+			reason: "evidence that goes nowhere, twice to one place, or past somebody who can read it, is a mistake",
+			data: head + `
+audit:
+  checkpoints: {lines: 0, every: 1ms}
+  sinks:
+  - {}
+  - {stdout: {}, file: {path: /a}}
+  - file: {path: audit.jsonl}
+  - file: {path: /a/../b}
+  - file: {path: /b}
+  - http: {url: "http://audit.example.org", outboxDir: out, outboxMiB: 1, caFile: ca}
+  - http: {url: "https://user:word@audit.example.org", outboxDir: /c, outboxMib: 9}
+  - http: {url: "http://127.0.0.1:80/", outboxDir: /c/}
+`,
+			want: []string{
+				`audit.sinks[6].http.outboxMib: Forbidden: unknown field, did you mean "outboxMiB"?`,
+				"audit.sinks[0]: Required value: exactly one of stdout, file and http is accepted",
+				"audit.sinks[1]: Required value: exactly one of stdout, file and http is accepted",
+				`audit.sinks[2].file.path: Invalid value: "audit.jsonl": an absolute path is accepted`,
+				`audit.sinks[4].file.path: Duplicate value: "/b"`,
+				`audit.sinks[5].http.url: Invalid value: "http://audit.example.org": https is accepted, and http on the loopback interface only`,
+				`audit.sinks[5].http.caFile: Invalid value: "ca": an absolute path is accepted`,
+				`audit.sinks[5].http.outboxDir: Invalid value: "out": an absolute path is accepted`,
+				"audit.sinks[5].http.outboxMiB: Invalid value: 1: a number from 8 to 65536 is accepted",
+				`audit.sinks[6].http.url: Invalid value: "https://user:xxxxx@audit.example.org": a URL is accepted, such as https://audit.example.org/signoff, without a user and without a fragment`,
+				`audit.sinks[7].http.outboxDir: Duplicate value: "/c"`,
+				"audit.checkpoints.lines: Invalid value: 0: a number from 1 to 10000 is accepted",
+				`audit.checkpoints.every: Invalid value: "1ms": from 1s to 1h0m0s is accepted`,
 			},
 		},
 		"TypeOfAText": {

@@ -46,7 +46,8 @@ func decode(data []byte) (*Configuration, field.ErrorList, error) {
 		return nil, nil, fmt.Errorf("failed to parse YAML: %w", err)
 	}
 	cfg := Default()
-	cfg.TypeMeta = metav1.TypeMeta{}
+	// A list that is given replaces the default, and must not be read into its elements.
+	cfg.TypeMeta, cfg.Audit.Sinks = metav1.TypeMeta{}, nil
 	errs, err := strict.Decode(document, cfg, nil)
 	if err != nil {
 		return nil, nil, err
@@ -58,6 +59,9 @@ func decode(data []byte) (*Configuration, field.ErrorList, error) {
 		if e.Type == field.ErrorTypeTypeInvalid {
 			return nil, errs, nil
 		}
+	}
+	if cfg.Audit.Sinks == nil {
+		cfg.Audit.Sinks = defaultSinks()
 	}
 	return cfg, errs, nil
 }

@@ -31,6 +31,7 @@ func (c *Configuration) Validate() field.ErrorList {
 		c.validateOperator(),
 		c.validateWebhook(),
 		c.validateKeys(),
+		c.validateAudit(),
 		c.validateServing(),
 	)
 }

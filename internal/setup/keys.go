@@ -69,7 +69,8 @@ func (p *Process) seals() error {
 	if p.keys, err = keyholder.New(options); err != nil {
 		return fmt.Errorf("failed to hold the keys: %w", err)
 	}
-	p.evidence = evidence.NewBook(string(system.UID), keys{p.keys})
+	p.cluster = string(system.UID)
+	p.evidence = evidence.NewBook(p.cluster, keys{p.keys})
 	if err := p.Manager.Add(p.keys); err != nil {
 		return fmt.Errorf("failed to add the holder of the keys: %w", err)
 	}

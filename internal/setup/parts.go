@@ -107,11 +107,16 @@ func (p *Process) controllers() error {
 	if err := p.guard(); err != nil {
 		return err
 	}
+	facts, err := p.auditLog()
+	if err != nil {
+		return err
+	}
 	requests := &actionrequest.Reconciler{
 		Client: p.Manager.GetClient(), Reader: p.Manager.GetAPIReader(), Gate: p.Gate,
 		Clients: p.clients, Runner: execution.NewRunner(p.clients, p.clock), Watcher: watcher,
 		Rights: p.reviews, Guard: p.Guard,
 		Events: p.Manager.GetEventRecorder("signoff"), Evidence: p.evidence, Clock: p.clock, Wall: p.wall, Keys: p.keysRead,
+		Audit: facts, AuditInputs: p.cfg.Audit.InputValues,
 		OperatorNamespace: p.cfg.Operator.Namespace,
 		Changed:           p.changed, Wake: p.wake, Workers: p.cfg.Workers,
 	}

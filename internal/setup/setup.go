@@ -84,6 +84,8 @@ type Process struct {
 	wall     clock.PassiveClock
 	keys     *keyholder.Holder
 	evidence *evidence.Book
+	// cluster is the uid of the namespace kube-system.
+	cluster  string
 	identity *identity.Rules
 	clients  *execution.Clients
 	reviews  *facts.Reviews

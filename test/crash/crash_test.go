@@ -2,9 +2,12 @@
 package crash
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -41,12 +44,19 @@ type world struct {
 	users   *env.Users
 	signoff *system.System
 	scheme  *runtime.Scheme
+	// evidence is the folder of the audit log, and observer receives it as well.
+	evidence string
+	observer *httptest.Server
+	mu       sync.Mutex
+	received bytes.Buffer
 }
 
 func start(t *testing.T) *world {
 	t.Helper()
 	ctx := t.Context()
-	w := &world{T: t, scheme: setup.Scheme()}
+	w := &world{T: t, scheme: setup.Scheme(), evidence: t.TempDir()}
+	w.observer = httptest.NewServer(http.HandlerFunc(w.receive))
+	t.Cleanup(w.observer.Close)
 	var err error
 	if w.cluster, err = env.Start(ctx, env.Options{CRDs: true, Nodes: true}); err != nil {
 		t.Fatal(err)
@@ -69,7 +79,7 @@ func start(t *testing.T) *world {
 			t.Logf("the log of Signoff ends with:\n%s", text[max(0, len(text)-8000):])
 		}
 	})
-	if w.signoff, err = system.Start(ctx, w.cluster, system.Options{Binary: binary, Log: logs}); err != nil {
+	if w.signoff, err = system.Start(ctx, w.cluster, system.Options{Binary: binary, Log: logs, Configure: w.observed}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(w.signoff.Stop)
@@ -127,6 +137,7 @@ func TestKilledAtRandom(t *testing.T) {
 	cancel()
 	people.Wait()
 	w.check()
+	w.checkEvidence()
 }
 
 func pause(ctx context.Context, d time.Duration) {

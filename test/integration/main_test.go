@@ -64,13 +64,19 @@ func run(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	defer signoff.Stop()
-	return m.Run()
+	code := m.Run()
+	signoff.Stop()
+	if err := checkEvidence(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return code
 }
 
 // configure maps logins such as alice@laptop to the person alice.
 func configure(cfg *config.Configuration) {
 	cfg.Person.Expression = "user.username.split('@')[0]"
+	observe(cfg)
 }
 
 // prepare installs what the tests act on: a Deployment with a sidecar, ServiceAccounts with least rights, an Action.

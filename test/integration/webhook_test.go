@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/retry"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
@@ -203,9 +204,14 @@ func TestEveryWayToVote(t *testing.T) {
 	if votes() != 3 {
 		t.Fatalf("server-side apply by two managers must be one vote: %d", votes())
 	}
-	live := approvalsOf(t, r, 1)[0]
-	live.Spec.Vote = &v1alpha1.VoteRequest{Decision: "Withdraw"}
-	if err := as(t, users.Bob).Update(ctx, &live); err != nil || votes() != 4 {
+	var live v1alpha1.Approval
+	// The operator shows who voted meanwhile, and whoever replaces what they read before that has to read it again.
+	err := retry.RetryOnConflict(retry.DefaultBackoff, func() error {
+		live = approvalsOf(t, r, 1)[0]
+		live.Spec.Vote = &v1alpha1.VoteRequest{Decision: "Withdraw"}
+		return as(t, users.Bob).Update(ctx, &live)
+	})
+	if err != nil || votes() != 4 {
 		t.Fatalf("replace: %v, %d votes", err, votes())
 	}
 	if live.Spec.Vote != nil {

@@ -132,6 +132,8 @@ func (s *System) configure(context.Context) error {
 		s.cfg.Operator.ServiceAccount, s.cfg.Operator.AdmissionServiceAccount = "signoff-controller", "signoff-admission"
 	}
 	s.second = fmt.Sprintf("127.0.0.1:%d", ports[2])
+	// The standard output is that of the tests.
+	s.cfg.Audit.Sinks = []config.AuditSink{}
 	if s.options.Configure != nil {
 		s.options.Configure(s.cfg)
 	}
