@@ -198,6 +198,16 @@ type Stage struct {
 	// +kubebuilder:validation:MaxItems=8
 	Requirements []Requirement `json:"requirements,omitempty"`
 
+	// denials is how many different people must deny before the stage is denied. Where fewer are able to, as many as are. Defaults to 1.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=64
+	Denials int32 `json:"denials,omitempty"`
+
+	// commentOnDeny says whether somebody who denies must say why. Defaults to Required.
+	// +optional
+	CommentOnDeny CommentOnDeny `json:"commentOnDeny,omitempty"`
+
 	// timeout is how long the stage stays open. Unset: as long as the request lives.
 	// +optional
 	Timeout Duration `json:"timeout,omitempty"`
@@ -207,6 +217,17 @@ type Stage struct {
 	// +optional
 	ValidFor Duration `json:"validFor,omitempty"`
 }
+
+// CommentOnDeny says whether somebody who denies must say why.
+// +kubebuilder:validation:Enum=Required;Optional
+type CommentOnDeny string
+
+const (
+	// CommentRequired refuses a denial without a comment: the requester will read it.
+	CommentRequired CommentOnDeny = "Required"
+	// CommentOptional accepts a denial without a comment.
+	CommentOptional CommentOnDeny = "Optional"
+)
 
 // Requirement is one demand of a stage: so many different people out of these.
 type Requirement struct {

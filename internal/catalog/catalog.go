@@ -94,9 +94,12 @@ type Override struct {
 
 // Stage is a compiled stage.
 type Stage struct {
-	Ref               v1alpha1.StageReference
-	After             []string
-	Requirements      []Requirement
+	Ref          v1alpha1.StageReference
+	After        []string
+	Requirements []Requirement
+	// Denials is how many different people must deny; less than 1 counts as 1.
+	Denials           int32
+	CommentOnDeny     v1alpha1.CommentOnDeny
 	Timeout, ValidFor v1alpha1.Duration
 }
 

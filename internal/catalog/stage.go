@@ -26,6 +26,7 @@ func compileStages(stages []v1alpha1.Stage, policy string, c *expression.Compile
 		compiled := &Stage{
 			Ref:   v1alpha1.StageReference{Name: stage.Name, Policy: policy},
 			After: stage.After, Timeout: stage.Timeout, ValidFor: stage.ValidFor,
+			Denials: stage.Denials, CommentOnDeny: stage.CommentOnDeny,
 		}
 		for _, part := range requirementsOf(stage, path.Index(i)) {
 			requirement, n, e := compileRequirement(part.requirement, c, part.path)

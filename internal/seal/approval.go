@@ -21,7 +21,10 @@ type Approval struct {
 	// ClosesAt is in milliseconds. It was opened at IssuedAt.
 	ClosesAt     int64         `json:"closes,omitempty"`
 	Requirements []Requirement `json:"requirements,omitempty"`
-	Review       bool          `json:"review,omitempty"`
+	// Denials and CommentOnDeny are how many must deny, and whether they must say why.
+	Denials       int32  `json:"denials,omitempty"`
+	CommentOnDeny string `json:"commentOnDeny,omitempty"`
+	Review        bool   `json:"review,omitempty"`
 	// Shown is the hash of what approvers read. The text itself is not in the seal, because seals are shown in audit logs.
 	Shown string `json:"shown,omitempty"`
 }
@@ -73,7 +76,7 @@ var changeFields = all("step", "operation", "object", "fields")
 
 var approvalFields = knownOf[v1alpha1.ApprovalSpec](
 	all("requestRef.name", "requestRef.uid", "actionRef.namespace", "actionRef.name", "stage.name", "stage.policy",
-		"digest", "summary", "reason", "for", "needs", "expires", "expiresAt", "review").
+		"digest", "summary", "reason", "for", "needs", "expires", "expiresAt", "review", "denials", "commentOnDeny").
 		under("plan[]", changeFields).
 		under("requester", identityFields).
 		under("requirements[]", all("name", "count").
@@ -127,8 +130,9 @@ func ApprovalPayload(ap *v1alpha1.Approval, s Stamp) (*Approval, error) {
 		Digest:       spec.Digest,
 		ClosesAt:     m.of("expiresAt", spec.ExpiresAt.Time),
 		Requirements: requirements(spec.Requirements),
-		Review:       spec.Review,
-		Shown:        texts,
+		Denials:      spec.Denials, CommentOnDeny: string(spec.CommentOnDeny),
+		Review: spec.Review,
+		Shown:  texts,
 	}, &m)
 }
 

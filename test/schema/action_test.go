@@ -113,6 +113,8 @@ func actionStageCases() map[string]schemaCase {
 		"System":      {reason: "identities of the system are not people", change: "spec: {stages: [{name: owners, approvers: {users: ['system:serviceaccount:ci:agent']}}]}", want: "system identities never approve"},
 		"Groups":      {reason: "groups of the system hold everybody", change: "spec: {stages: [{name: owners, approvers: {groups: ['system:authenticated']}}]}", want: "system groups never approve"},
 		"Timeout":     {reason: "a stage that never opens is a mistake", change: "spec: {stages: [{name: owners, approvers: {users: [a]}, timeout: 0m}]}", want: "must be longer than zero"},
+		"NoDenials":   {reason: "a stage that nobody can stop is a mistake", change: "spec: {stages: [{name: owners, approvers: {users: [a]}, denials: 0}]}", want: "spec.stages[0].denials: Invalid value"},
+		"Comment":     {reason: "a comment is needed or not", change: "spec: {stages: [{name: owners, approvers: {users: [a]}, commentOnDeny: Never}]}", want: `Unsupported value: "Never": supported values: "Required", "Optional"`},
 		"Only":        {reason: "one requirement is enough", change: "spec: {stages: [{name: owners, requirements: [{name: a, approvers: {roles: [operator]}}]}]}"},
 	}
 }
