@@ -52,6 +52,7 @@ type Requirement struct {
 	ServiceAccounts []string `json:"serviceAccounts,omitempty"`
 	Roles           []string `json:"roles,omitempty"`
 	LeadsOf         []string `json:"leadsOf,omitempty"`
+	Expression      string   `json:"expression,omitempty"`
 }
 
 // shown is what approvers read. It is closed, as payloads are.
@@ -80,7 +81,7 @@ var approvalFields = knownOf[v1alpha1.ApprovalSpec](
 		under("plan[]", changeFields).
 		under("requester", identityFields).
 		under("requirements[]", all("name", "count").
-			under("approvers", all("users", "groups", "teams", "serviceAccounts", "roles", "leadsOf"))).
+			under("approvers", all("users", "groups", "teams", "serviceAccounts", "roles", "leadsOf", "expression"))).
 		but("seal", "it is the stamp and the signature of this payload").
 		but("vote", "it is never stored; what it says becomes an entry of votes").
 		but("votes", "each comes later and has a seal of its own, vote.v1"))
@@ -143,7 +144,7 @@ func requirements(list []v1alpha1.Requirement) []Requirement {
 		out = append(out, Requirement{
 			Name: list[i].Name, Count: list[i].Count,
 			Users: sorted(who.Users), Groups: sorted(who.Groups), Teams: sorted(who.Teams),
-			ServiceAccounts: sorted(who.ServiceAccounts), Roles: sorted(who.Roles), LeadsOf: sorted(who.LeadsOf),
+			ServiceAccounts: sorted(who.ServiceAccounts), Roles: sorted(who.Roles), LeadsOf: sorted(who.LeadsOf), Expression: who.Expression,
 		})
 	}
 	return out

@@ -93,3 +93,17 @@ func TestDenialThreshold(t *testing.T) {
 		reaches(t, r, v1alpha1.PhaseDenied)
 	})
 }
+
+// TestApproversFromAFact plays a stage whose approvers an expression takes from a ConfigMap.
+func TestApproversFromAFact(t *testing.T) {
+	someStages(t)
+	r, approval := openStage(t, "computed", `{"service": "checkout"}`)
+	if who := approval.Spec.Requirements[0].Approvers; !slices.Equal(who.Users, []string{"bob", "carol"}) || who.Expression != "" {
+		t.Errorf("what was computed must stand in the Approval: %+v", who)
+	}
+	refused(t, vote(t, users.Dave, approval, v1alpha1.DecisionApprove, ""), metav1.StatusReasonForbidden, `you (dave) cannot approve stage "owners"`)
+	votes(t, users.Carol, approval, v1alpha1.DecisionApprove, "")
+	reaches(t, r, v1alpha1.PhaseSucceeded)
+	refused(t, as(t, users.Alice).Create(t.Context(), request("computed", `{"service": "nobodys"}`)), metav1.StatusReasonForbidden,
+		"asks for owners.data[inputs.service].split(' ')", "you may not read ConfigMap platform/owners")
+}
