@@ -23,7 +23,7 @@ import (
 // clockSkew bounds how far the time of a vote may be from the time of its validation.
 const clockSkew = time.Minute
 
-// The votes of an Approval are bounded. Approvals stop early, so that a denial or a withdrawal always fits.
+// The votes of an Approval are bounded. Approvals stop early, so that a denial or a withdrawal always fits. See room.
 const (
 	maxVotesOfPerson = 8
 	maxVotes         = 256
@@ -83,9 +83,9 @@ func (w *approvals) vote(ctx context.Context, req *admission.Request, next, old 
 	if refused := decided(old, now); refused != nil {
 		return *refused
 	}
-	if vote.Decision == v1alpha1.DecisionDeny && strings.TrimSpace(vote.Comment) == "" {
+	if vote.Decision == v1alpha1.DecisionDeny && old.Spec.CommentOnDeny != v1alpha1.CommentOptional && strings.TrimSpace(vote.Comment) == "" {
 		return invalid(req, old.Name, field.ErrorList{field.Required(field.NewPath("spec", "vote", "comment"),
-			"say why: a denial is final, and the requester will read it")})
+			"say why: the requester will read it")})
 	}
 	if refused := w.room(ctx, old, vote, &caller); refused != nil {
 		return *refused
@@ -94,7 +94,7 @@ func (w *approvals) vote(ctx context.Context, req *admission.Request, next, old 
 	if problem != nil {
 		return forbidden(problem.Reason, problem.Message)
 	}
-	eligible := w.Gate.Eligible(ctx, judgement, old.Spec.Stage.Name, old.Spec.Requirements, &old.Spec.Requester, &caller)
+	eligible := w.Gate.Eligible(ctx, judgement, gate.PollOf(old), &caller)
 	if eligible.Problem != nil {
 		return forbidden(eligible.Problem.Reason, eligible.Problem.Message)
 	}
@@ -167,22 +167,26 @@ func askAgain(approval *v1alpha1.Approval) string {
 	return " The requester can ask again."
 }
 
-// room bounds the votes of one person, and keeps room for denials.
+// room bounds the votes of one person, and keeps room for denials: after as many votes as anybody has, the last can be taken back, and
+// whoever did can still deny. Where everybody's approvals fill the list, withdrawals and then denials still fit.
 func (w *approvals) room(ctx context.Context, old *v1alpha1.Approval, vote *v1alpha1.Vote, caller *v1alpha1.Identity) *admission.Response {
-	if vote.Decision == v1alpha1.DecisionDeny && len(old.Spec.Votes) < maxVotes {
-		return nil
-	}
-	own, most := w.votesOf(ctx, old, caller), maxVotesOfPerson
-	full := len(old.Spec.Votes) >= maxVotes-reservedVotes
-	if vote.Decision == v1alpha1.DecisionWithdraw {
+	own, most, all := w.votesOf(ctx, old, caller), maxVotesOfPerson, maxVotes-reservedVotes
+	switch vote.Decision {
+	case v1alpha1.DecisionWithdraw:
 		if own == 0 {
 			return ptr(forbidden("", "you have no vote here to take back."))
 		}
-		// The last vote of all can always be taken back.
-		most, full = most+1, false
+		most, all = most+1, maxVotes-reservedVotes/2
+	case v1alpha1.DecisionDeny:
+		most, all = most+2, maxVotes
+	case v1alpha1.DecisionApprove:
 	}
-	if own >= most || full {
-		return ptr(forbidden("", fmt.Sprintf("too many votes: a person may change their mind %d times. A denial is still possible.", maxVotesOfPerson)))
+	if own >= most || len(old.Spec.Votes) >= all {
+		text := fmt.Sprintf("too many votes: a person may change their mind %d times.", maxVotesOfPerson)
+		if vote.Decision != v1alpha1.DecisionDeny {
+			text += " A denial is still possible."
+		}
+		return ptr(forbidden("", text))
 	}
 	return nil
 }
@@ -251,11 +255,10 @@ func (w *approvals) recorded(ctx context.Context, j *gate.Judgement, next *v1alp
 	if vote.Decision == v1alpha1.DecisionWithdraw {
 		return "your vote is taken back."
 	}
-	votes, err := w.Gate.Votes(ctx, j, next)
+	result, err := w.Gate.Count(ctx, j, next)
 	if err != nil {
 		return "your vote is recorded. It will be counted as soon as every voter can be judged."
 	}
-	result := w.Gate.Count(j, next, votes)
 	switch result.State {
 	case v1alpha1.ApprovalDenied:
 		if next.Spec.Review {
@@ -266,8 +269,13 @@ func (w *approvals) recorded(ctx context.Context, j *gate.Judgement, next *v1alp
 		return gate.Cut(fmt.Sprintf("your approval is recorded. Stage %q is approved.%s", next.Spec.Stage.Name, w.keptBack(ctx, next, j.Now)), maxWarning)
 	case v1alpha1.ApprovalOpen, v1alpha1.ApprovalExpired, v1alpha1.ApprovalSuperseded:
 	}
-	return gate.Cut(fmt.Sprintf("your approval is recorded. Still needed: %s. Take it back: kubectl patch approval -n %s %s --type merge -p '{\"spec\":{\"vote\":{\"decision\":\"Withdraw\"}}}'",
-		gate.Needs(next.Spec.Requirements, result.Missing), next.Namespace, next.Name), maxWarning)
+	text := "your approval is recorded. Still needed: " + gate.Needs(next.Spec.Requirements, result.Missing)
+	if vote.Decision == v1alpha1.DecisionDeny {
+		needed := w.Gate.Denials(j, gate.PollOf(next))
+		text = fmt.Sprintf("your denial is recorded (%d of %d). The stage is denied once %d different people deny it", len(result.Denials), needed, needed)
+	}
+	return gate.Cut(fmt.Sprintf("%s. Take it back: kubectl patch approval -n %s %s --type merge -p '{\"spec\":{\"vote\":{\"decision\":\"Withdraw\"}}}'",
+		text, next.Namespace, next.Name), maxWarning)
 }
 
 // keptBack says what keeps a request from starting although a stage has approved it. Empty: nothing that rules say.

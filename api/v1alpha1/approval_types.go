@@ -45,6 +45,8 @@ type Approval struct {
 // +kubebuilder:validation:XValidation:rule="self.stage == oldSelf.stage",message="stage cannot change",fieldPath=".stage"
 // +kubebuilder:validation:XValidation:rule="self.digest == oldSelf.digest",message="digest cannot change",fieldPath=".digest"
 // +kubebuilder:validation:XValidation:rule="self.requirements == oldSelf.requirements",message="requirements cannot change",fieldPath=".requirements"
+// +kubebuilder:validation:XValidation:rule="has(self.denials) == has(oldSelf.denials) && (!has(self.denials) || self.denials == oldSelf.denials)",message="denials cannot change",fieldPath=".denials"
+// +kubebuilder:validation:XValidation:rule="has(self.commentOnDeny) == has(oldSelf.commentOnDeny) && (!has(self.commentOnDeny) || self.commentOnDeny == oldSelf.commentOnDeny)",message="commentOnDeny cannot change",fieldPath=".commentOnDeny"
 // +kubebuilder:validation:XValidation:rule="self.requester == oldSelf.requester",message="requester cannot change",fieldPath=".requester"
 // +kubebuilder:validation:XValidation:rule="self.summary == oldSelf.summary",message="summary cannot change",fieldPath=".summary"
 // +kubebuilder:validation:XValidation:rule="has(self.plan) == has(oldSelf.plan) && (!has(self.plan) || self.plan == oldSelf.plan)",message="plan cannot change",fieldPath=".plan"
@@ -96,6 +98,16 @@ type ApprovalSpec struct {
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=8
 	Requirements []Requirement `json:"requirements"`
+
+	// denials is how many different people must deny before the Approval is Denied. Where fewer are able to, as many as are. Defaults to 1.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=64
+	Denials int32 `json:"denials,omitempty"`
+
+	// commentOnDeny says whether somebody who denies must say why. Defaults to Required.
+	// +optional
+	CommentOnDeny CommentOnDeny `json:"commentOnDeny,omitempty"`
 
 	// requester is who asked.
 	// +required
@@ -195,7 +207,7 @@ type Decision string
 const (
 	// DecisionApprove agrees.
 	DecisionApprove Decision = "Approve"
-	// DecisionDeny refuses. It is final for the request.
+	// DecisionDeny refuses. Once as many people have denied as the stage says, one if it does not, the request is over.
 	DecisionDeny Decision = "Deny"
 	// DecisionWithdraw takes the own earlier vote back.
 	DecisionWithdraw Decision = "Withdraw"
@@ -207,7 +219,7 @@ type VoteRequest struct {
 	// +required
 	Decision Decision `json:"decision"`
 
-	// comment says why. Needed with Deny.
+	// comment says why. Needed with Deny, unless commentOnDeny is Optional.
 	// +optional
 	// +kubebuilder:validation:MaxLength=1024
 	Comment string `json:"comment,omitempty"`
@@ -262,7 +274,7 @@ const (
 	ApprovalOpen ApprovalState = "Open"
 	// ApprovalApproved means that everybody who must agree has.
 	ApprovalApproved ApprovalState = "Approved"
-	// ApprovalDenied means that an approver said no.
+	// ApprovalDenied means that as many approvers said no as the stage lets stop it.
 	ApprovalDenied ApprovalState = "Denied"
 	// ApprovalExpired means that time ran out. A review never expires: one that is overdue stays Open.
 	ApprovalExpired ApprovalState = "Expired"

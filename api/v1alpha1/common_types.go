@@ -92,7 +92,7 @@ type Subjects struct {
 // Approvers says who may agree in a stage: everybody who is named by at least one of its lists, may use the verb "approve"
 // on the Action, and is not the requester. Every string may be a ${…} template over facts. A list that is unset names nobody.
 // +kubebuilder:validation:MinProperties=1
-// +kubebuilder:validation:XValidation:rule="(has(self.users) ? size(self.users) : 0) + (has(self.groups) ? size(self.groups) : 0) + (has(self.teams) ? size(self.teams) : 0) + (has(self.serviceAccounts) ? size(self.serviceAccounts) : 0) + (has(self.roles) ? size(self.roles) : 0) + (has(self.leadsOf) ? size(self.leadsOf) : 0) > 0",message="names nobody: at least one of users, groups, teams, serviceAccounts, roles, leadsOf is needed"
+// +kubebuilder:validation:XValidation:rule="(has(self.users) ? size(self.users) : 0) + (has(self.groups) ? size(self.groups) : 0) + (has(self.teams) ? size(self.teams) : 0) + (has(self.serviceAccounts) ? size(self.serviceAccounts) : 0) + (has(self.roles) ? size(self.roles) : 0) + (has(self.leadsOf) ? size(self.leadsOf) : 0) + (has(self.expression) ? 1 : 0) > 0",message="names nobody: at least one of users, groups, teams, serviceAccounts, roles, leadsOf, expression is needed"
 type Approvers struct {
 	// users are user names, exactly as the API server authenticates them. Those that begin with "system:" never approve.
 	// +optional
@@ -143,6 +143,13 @@ type Approvers struct {
 	// +kubebuilder:validation:items:MinLength=1
 	// +kubebuilder:validation:items:MaxLength=512
 	LeadsOf []string `json:"leadsOf,omitempty"`
+
+	// expression is a CEL expression over facts that gives a list of further user names, up to 64 with those of users. In an Approval it is
+	// unset: what it gave stands in users. Unset: there are none.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=4096
+	Expression string `json:"expression,omitempty"`
 }
 
 // Effect is what a rule does when it applies.
@@ -198,6 +205,16 @@ type Stage struct {
 	// +kubebuilder:validation:MaxItems=8
 	Requirements []Requirement `json:"requirements,omitempty"`
 
+	// denials is how many different people must deny before the stage is denied. Where fewer are able to, as many as are. Defaults to 1.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=64
+	Denials int32 `json:"denials,omitempty"`
+
+	// commentOnDeny says whether somebody who denies must say why. Defaults to Required.
+	// +optional
+	CommentOnDeny CommentOnDeny `json:"commentOnDeny,omitempty"`
+
 	// timeout is how long the stage stays open. Unset: as long as the request lives.
 	// +optional
 	Timeout Duration `json:"timeout,omitempty"`
@@ -207,6 +224,17 @@ type Stage struct {
 	// +optional
 	ValidFor Duration `json:"validFor,omitempty"`
 }
+
+// CommentOnDeny says whether somebody who denies must say why.
+// +kubebuilder:validation:Enum=Required;Optional
+type CommentOnDeny string
+
+const (
+	// CommentRequired refuses a denial without a comment: the requester will read it.
+	CommentRequired CommentOnDeny = "Required"
+	// CommentOptional accepts a denial without a comment.
+	CommentOptional CommentOnDeny = "Optional"
+)
 
 // Requirement is one demand of a stage: so many different people out of these.
 type Requirement struct {

@@ -199,11 +199,11 @@ func (s *scope) votes(ctx context.Context, judgement *gate.Judgement, stage *sta
 		return err
 	}
 	s.voted(stage.approval, ballot)
-	votes, err := s.Gate.Votes(ctx, judgement, stage.approval)
+	result, err := s.Gate.Count(ctx, judgement, stage.approval)
 	if err != nil {
 		return fmt.Errorf("failed to count the votes on Approval %s/%s: %w", stage.approval.Namespace, stage.approval.Name, err)
 	}
-	stage.ballot, stage.result = ballot, s.Gate.Count(judgement, stage.approval, votes)
+	stage.ballot, stage.result = ballot, result
 	return nil
 }
 
@@ -340,11 +340,11 @@ func (s *scope) create(ctx context.Context, approval *v1alpha1.Approval) error {
 
 // approvalName stands for the request, the stage, everything that will be executed, who must agree, and the round.
 func (s *scope) approvalName(stage *stageState, round int) string {
-	requirements, err := json.Marshal(stage.Requirements)
+	demands, err := json.Marshal([]any{stage.Requirements, stage.Denials, stage.CommentOnDeny})
 	if err != nil {
-		requirements = []byte(err.Error())
+		demands = []byte(err.Error())
 	}
-	sum := sha256.Sum256(fmt.Appendf(nil, "%s\x00%s\x00%s\x00%s\x00%d", s.request.UID, stage.Ref.ID(), s.plan.digest, requirements, round))
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s\x00%s\x00%s\x00%s\x00%d", s.request.UID, stage.Ref.ID(), s.plan.digest, demands, round))
 	return cut(s.request.Name, 40) + "-" + cut(stage.Ref.Name, 12) + "-" + hex.EncodeToString(sum[:4])
 }
 

@@ -3,7 +3,6 @@ package actionrequest
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -157,7 +156,7 @@ func (s *scope) awaiting(stages []*stageState) {
 		}
 		requirements := stage.approval.Spec.Requirements
 		needs := gate.Needs(requirements, stage.result.Missing)
-		if lacking := s.Gate.Short(s.judgement, requirements, s.request.Spec.Requester); slices.ContainsFunc(lacking, func(n int) bool { return n > 0 }) {
+		if s.Gate.Unsatisfiable(s.judgement, gate.PollOf(stage.approval)) {
 			reason = v1alpha1.ReasonUnsatisfiable
 			short = append(short, fmt.Sprintf("%s: UNSATISFIABLE, %s needed", stage.Ref.Name, needs))
 			long = append(long, fmt.Sprintf("Stage %s: %s needed, and too few people are able to (%s). Add members, or cancel.",

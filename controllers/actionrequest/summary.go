@@ -17,6 +17,7 @@ import (
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/digest"
 	"github.com/signoff-dev/signoff/internal/gate"
+	"github.com/signoff-dev/signoff/internal/quorum"
 	"github.com/signoff-dev/signoff/internal/visible"
 )
 
@@ -79,7 +80,8 @@ func (s *scope) newApproval(stage *stageState, name string) *v1alpha1.Approval {
 		Spec: v1alpha1.ApprovalSpec{
 			RequestRef: v1alpha1.RequestReference{Name: request.Name, UID: request.UID},
 			ActionRef:  request.Spec.ActionRef, Stage: stage.Ref, Digest: s.plan.digest, Plan: s.plan.changes,
-			Requirements: stage.Requirements, Requester: *request.Spec.Requester, Reason: gate.Cut(visible.Inside(request.Spec.Reason), 4000),
+			Requirements: stage.Requirements, Denials: stage.Denials, CommentOnDeny: stage.CommentOnDeny,
+			Requester: *request.Spec.Requester, Reason: gate.Cut(visible.Inside(request.Spec.Reason), 4000),
 			Needs: gate.Cut(gate.Needs(stage.Requirements, nil), maxNeeds), Expires: gate.Time(expires, s.now), ExpiresAt: metav1.NewTime(expires),
 			Votes: []v1alpha1.Vote{},
 		},
@@ -116,7 +118,11 @@ func voteLines(a *v1alpha1.Approval) []string {
 	vote := func(body string) string {
 		return fmt.Sprintf(`kubectl patch approval -n %s %s --type merge -p '{"spec":{"vote":{%s,"digest":"%s"}}}'`, a.Namespace, a.Name, body, short(a.Spec.Digest))
 	}
-	return []string{"Approve: " + vote(`"decision":"Approve"`), "Deny:    " + vote(`"decision":"Deny","comment":"why"`)}
+	lines := []string{"Approve: " + vote(`"decision":"Approve"`), "Deny:    " + vote(`"decision":"Deny","comment":"why"`)}
+	if a.Spec.Denials > 1 {
+		lines = append(lines, fmt.Sprintf("It is denied once %d different people deny it, or all who are able to.", a.Spec.Denials))
+	}
+	return lines
 }
 
 // trustLines tells approvers which facts the Action accepts although the requester may be able to change them.
@@ -259,18 +265,25 @@ func (s *scope) endSummary(end ending) []string {
 
 // decidedLines tells who voted what.
 func decidedLines(stage *stageState) []string {
-	if denial := stage.result.DeniedBy; denial != nil {
-		return []string{fmt.Sprintf("denied by %s at %s (%s).", denial.Username, denial.At.UTC().Format("15:04 MST"), quote(denial.Comment, maxReason))}
+	var denials, approvals []string
+	for i := range stage.result.Denials {
+		denials = append(denials, votedLine("denied", &stage.result.Denials[i]))
 	}
-	var lines []string
-	for _, match := range stage.result.By {
-		line := fmt.Sprintf("approved by %s at %s", match.Username, match.At.UTC().Format("15:04 MST"))
-		if match.Comment != "" {
-			line += " (" + quote(match.Comment, maxReason) + ")"
-		}
-		lines = append(lines, line+".")
+	if stage.result.DeniedBy != nil {
+		return denials
 	}
-	return lines
+	for i := range stage.result.By {
+		approvals = append(approvals, votedLine("approved", &stage.result.By[i].Vote))
+	}
+	return append(approvals, denials...)
+}
+
+func votedLine(what string, vote *quorum.Vote) string {
+	line := fmt.Sprintf("%s by %s at %s", what, vote.Username, vote.At.UTC().Format("15:04 MST"))
+	if vote.Comment != "" {
+		line += " (" + quote(vote.Comment, maxReason) + ")"
+	}
+	return line + "."
 }
 
 func (s *scope) approvedText(stages []*stageState) string {
@@ -308,11 +321,27 @@ func changes(old *v1alpha1.Approval, now *preparation) []string {
 	return lines[:min(len(lines), maxPlanLines)]
 }
 
+// deniedText names those who denied, with their words.
+func deniedText(stage *stageState) string {
+	who, words := make([]string, 0, len(stage.result.Denials)), []string{}
+	for _, denial := range stage.result.Denials {
+		who = append(who, denial.Username)
+		if denial.Comment != "" {
+			words = append(words, quote(denial.Comment, maxReason))
+		}
+	}
+	text := fmt.Sprintf("Denied by %s in stage %s", strings.Join(who, " and "), stage.Ref.Name)
+	if len(words) == 0 {
+		return text + "."
+	}
+	return text + ": " + strings.Join(words, ", ")
+}
+
 // denied ends the request because an approver said no.
 func (s *scope) denied(ctx context.Context, stage *stageState) error {
 	message := fmt.Sprintf("Denied in stage %s: %s", stage.Ref.Name, strings.Join(stage.approval.Status.Decided, " "))
-	if denial := stage.result.DeniedBy; denial != nil {
-		message = fmt.Sprintf("Denied by %s in stage %s: %s", denial.Username, stage.Ref.Name, quote(denial.Comment, maxReason))
+	if stage.result.DeniedBy != nil {
+		message = deniedText(stage)
 	}
 	return s.finish(ctx, v1alpha1.OutcomeDenied, ending{reason: v1alpha1.ReasonDenied, message: message})
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/catalog"
+	"github.com/signoff-dev/signoff/internal/evidence"
 	"github.com/signoff-dev/signoff/internal/gate"
 )
 
@@ -27,13 +28,11 @@ func (s *scope) showVotes(ctx context.Context) error {
 		if approval.Status.State != v1alpha1.ApprovalOpen || s.closed[approval.Name] {
 			continue
 		}
-		votes, err := s.Gate.Votes(ctx, s.judgement, approval)
-		if err != nil {
+		stage := &stageState{Stage: &gate.Stage{Stage: &catalog.Stage{Ref: approval.Spec.Stage}}, approval: approval}
+		if err := s.votes(ctx, s.judgement, stage); evidence.Is(err) && !s.knows(approval) {
+			continue // somebody else made it
+		} else if err != nil {
 			return err
-		}
-		stage := &stageState{
-			Stage: &gate.Stage{Stage: &catalog.Stage{Ref: approval.Spec.Stage}}, approval: approval,
-			result: s.Gate.Count(s.judgement, approval, votes),
 		}
 		if err := s.progress(ctx, stage); err != nil {
 			return err

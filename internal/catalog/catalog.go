@@ -3,6 +3,8 @@
 package catalog
 
 import (
+	"slices"
+
 	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
@@ -94,9 +96,12 @@ type Override struct {
 
 // Stage is a compiled stage.
 type Stage struct {
-	Ref               v1alpha1.StageReference
-	After             []string
-	Requirements      []Requirement
+	Ref          v1alpha1.StageReference
+	After        []string
+	Requirements []Requirement
+	// Denials is how many different people must deny; less than 1 counts as 1.
+	Denials           int32
+	CommentOnDeny     v1alpha1.CommentOnDeny
 	Timeout, ValidFor v1alpha1.Duration
 }
 
@@ -105,6 +110,18 @@ type Requirement struct {
 	Name      string
 	Count     int32
 	Approvers []ApproverList
+	// Expression gives further user names; nil where there is none.
+	Expression *expression.Program
+}
+
+// Open tells that whoever holds the verb approve meets the requirement.
+func (r *Requirement) Open() bool { return len(r.Approvers) == 0 && r.Expression == nil }
+
+// Uses tells whether the approvers are taken from a variable.
+func (r *Requirement) Uses(variable string) bool {
+	return r.Expression != nil && r.Expression.Uses(variable) || slices.ContainsFunc(r.Approvers, func(list ApproverList) bool {
+		return slices.ContainsFunc(list.Names, func(name ApproverName) bool { return name.Uses(variable) })
+	})
 }
 
 // ApproverList is one list of Approvers, with its templates.

@@ -122,6 +122,34 @@ func TestCompileAction(t *testing.T) {
 			"Nor groups, which change from login to login.", func(s *v1alpha1.ActionSpec) { s.Target.Name = "x-${requester.groups[0]}" },
 			map[string]string{"spec.target.name": "groups", "spec.execution.steps[0].patch.target": "see spec.target"},
 		},
+		"ApproversExpression": {
+			"Approvers can be computed.", func(s *v1alpha1.ActionSpec) {
+				s.Stages[0].Approvers = &v1alpha1.Approvers{Expression: "namespaceObject.metadata.labels['owners'].split('.')"}
+			}, nil,
+		},
+		"ApproversNoList": {
+			"Approvers are a list of names.", func(s *v1alpha1.ActionSpec) {
+				s.Stages[0].Approvers = &v1alpha1.Approvers{Expression: "inputs.service"}
+			},
+			map[string]string{"spec.stages[0].approvers.expression": "a list of strings is needed"},
+		},
+		"ApproversNumbers": {
+			"Numbers are no names.", func(s *v1alpha1.ActionSpec) { s.Stages[0].Approvers = &v1alpha1.Approvers{Expression: "[1, 2]"} },
+			map[string]string{"spec.stages[0].approvers.expression": "a list of strings is needed"},
+		},
+		"ApproversMisspelt": {
+			"What does not compile is refused with its place.", func(s *v1alpha1.ActionSpec) {
+				approvers := v1alpha1.Approvers{Expression: "[inputs.servce]"}
+				s.Stages[0].Approvers, s.Stages[0].Requirements = nil, []v1alpha1.Requirement{{Name: "a", Approvers: approvers}}
+			},
+			map[string]string{"spec.stages[0].requirements[0].approvers.expression": `did you mean "service"?`},
+		},
+		"ApproversByTime": {
+			"Approvers that change with the time would open the stage again and again.", func(s *v1alpha1.ActionSpec) {
+				s.Stages[0].Approvers = &v1alpha1.Approvers{Expression: "now.getHours() > 8 ? ['a'] : ['b']"}
+			},
+			map[string]string{"spec.stages[0].approvers.expression": "now"},
+		},
 		"NoTime": {
 			"A duration of zero would end everything at once.", func(s *v1alpha1.ActionSpec) { s.RequestTTL = "0s"; s.Stages[0].Timeout = "0h" },
 			map[string]string{"spec.requestTTL": "longer than zero", "spec.stages[0].timeout": "longer than zero"},

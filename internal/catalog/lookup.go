@@ -203,13 +203,11 @@ func (b *actionBuilder) readers(lookup *Lookup) {
 	}
 }
 
-// Uses tells whether a template of the stage reads a variable.
+// Uses tells whether the approvers of the stage are taken from a variable.
 func (s *Stage) Uses(variable string) bool {
 	for i := range s.Requirements {
-		for _, list := range s.Requirements[i].Approvers {
-			if slices.ContainsFunc(list.Names, func(n ApproverName) bool { return n.Uses(variable) }) {
-				return true
-			}
+		if s.Requirements[i].Uses(variable) {
+			return true
 		}
 	}
 	return false

@@ -35,15 +35,19 @@ func (b *policyBuilder) review(rule *v1alpha1.PolicyRule, path *field.Path) *Sta
 	return &Stage{Ref: v1alpha1.StageReference{Policy: b.object.Name, Name: ReviewStage}, Requirements: []Requirement{requirement}}
 }
 
-// writtenOut refuses templates among the reviewers.
+// writtenOut refuses templates and expressions among the reviewers.
 func (b *policyBuilder) writtenOut(approvers *v1alpha1.Approvers, path *field.Path) bool {
 	all := true
+	const why = "name the reviewers: a template or an expression reads facts, and a fact that cannot be read must not stand in the way of an emergency"
+	if approvers.Expression != "" {
+		all = false
+		b.errs = append(b.errs, field.Invalid(path.Child("expression"), approvers.Expression, why))
+	}
 	for _, list := range ApproverLists(approvers) {
 		for i, name := range list.Names {
 			if strings.Contains(name, "${") {
 				all = false
-				b.errs = append(b.errs, field.Invalid(path.Child(string(list.Kind)).Index(i), name,
-					"name the reviewers: a template reads facts, and a fact that cannot be read must not stand in the way of an emergency"))
+				b.errs = append(b.errs, field.Invalid(path.Child(string(list.Kind)).Index(i), name, why))
 			}
 		}
 	}

@@ -26,6 +26,7 @@ func compileStages(stages []v1alpha1.Stage, policy string, c *expression.Compile
 		compiled := &Stage{
 			Ref:   v1alpha1.StageReference{Name: stage.Name, Policy: policy},
 			After: stage.After, Timeout: stage.Timeout, ValidFor: stage.ValidFor,
+			Denials: stage.Denials, CommentOnDeny: stage.CommentOnDeny,
 		}
 		for _, part := range requirementsOf(stage, path.Index(i)) {
 			requirement, n, e := compileRequirement(part.requirement, c, part.path)
@@ -59,8 +60,13 @@ func requirementsOf(stage *v1alpha1.Stage, path *field.Path) []requirementPart {
 
 func compileRequirement(r v1alpha1.Requirement, c *expression.Compiler, path *field.Path) (Requirement, needs, field.ErrorList) {
 	out := Requirement{Name: r.Name, Count: r.Count}
-	var n needs
 	var errs field.ErrorList
+	if source := r.Approvers.Expression; source != "" {
+		var err error
+		if out.Expression, err = c.Strings(source); err != nil {
+			errs = append(errs, field.Invalid(path.Child("expression"), source, err.Error()))
+		}
+	}
 	for _, list := range ApproverLists(&r.Approvers) {
 		compiled := ApproverList{Kind: list.Kind}
 		for i, name := range list.Names {
@@ -73,15 +79,14 @@ func compileRequirement(r v1alpha1.Requirement, c *expression.Compiler, path *fi
 			if text.IsLiteral() {
 				errs = append(errs, CheckApprover(list.Kind, name, at)...)
 			}
-			n.target, n.namespace = n.target || text.Uses("target"), n.namespace || text.Uses("namespaceObject")
 			compiled.Names = append(compiled.Names, ApproverName{Text: text, Source: name})
 		}
 		out.Approvers = append(out.Approvers, compiled)
 	}
-	if len(out.Approvers) == 0 && len(errs) == 0 {
-		errs = append(errs, field.Required(path, "names nobody: at least one of users, groups, teams, serviceAccounts, roles, leadsOf is needed"))
+	if out.Open() && len(errs) == 0 {
+		errs = append(errs, field.Required(path, "names nobody: at least one of users, groups, teams, serviceAccounts, roles, leadsOf, expression is needed"))
 	}
-	return out, n, errs
+	return out, needs{target: out.Uses("target"), namespace: out.Uses("namespaceObject")}, errs
 }
 
 // NamedList is one list of Approvers with its field name.

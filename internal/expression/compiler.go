@@ -101,6 +101,22 @@ func (c *Compiler) String(source string) (*Program, error) {
 	})
 }
 
+// Strings compiles an expression that gives a list of strings.
+func (c *Compiler) Strings(source string) (*Program, error) {
+	return c.compile(source, func(t *cel.Type) string {
+		if t.Kind() == cel.DynKind {
+			return ""
+		}
+		if t.Kind() == cel.ListKind {
+			switch t.Parameters()[0].Kind() {
+			case cel.StringKind, cel.DynKind, cel.TypeParamKind:
+				return ""
+			}
+		}
+		return "this gives " + nameOf(t) + ", but a list of strings is needed"
+	})
+}
+
 // Text compiles an expression that gives something that can stand inside a text: a string, a number, true or false, a time.
 func (c *Compiler) Text(source string) (*Program, error) {
 	return c.compile(source, func(t *cel.Type) string {

@@ -72,6 +72,25 @@ func (p *Program) EvalString(ctx context.Context, vars Vars, budget *Budget) (st
 	return string(text), nil
 }
 
+// EvalStrings evaluates an expression that gives a list of strings.
+func (p *Program) EvalStrings(ctx context.Context, vars Vars, budget *Budget) ([]string, error) {
+	value, err := p.EvalAny(ctx, vars, budget)
+	if err != nil {
+		return nil, err
+	}
+	list, ok := value.([]any)
+	if !ok {
+		return nil, p.failed("it did not give a list, but a list of strings is needed", nil)
+	}
+	texts := make([]string, len(list))
+	for i, element := range list {
+		if texts[i], ok = element.(string); !ok {
+			return nil, p.failed(fmt.Sprintf("element %d is no string, but a list of strings is needed", i), nil)
+		}
+	}
+	return texts, nil
+}
+
 // EvalAny evaluates an expression and gives its value as JSON-native Go: map[string]any, []any, string, bool, int64,
 // float64 or nil. Times and durations are strings as Kubernetes writes them.
 func (p *Program) EvalAny(ctx context.Context, vars Vars, budget *Budget) (any, error) {

@@ -286,7 +286,7 @@ func (g *Gate) reviewWarnings(j *Judgement, requester *v1alpha1.Identity) []stri
 		fmt.Sprintf("a review opens: %s must agree by %s (%s; not you). Until then the request cannot be deleted.",
 			Needs(j.Review.Requirements, nil), Time(j.Now.Add(j.Review.Within), j.Now), g.People(j, j.Review.Requirements, requester)),
 	}
-	if short := g.Short(j, j.Review.Requirements, requester); slices.ContainsFunc(short, func(n int) bool { return n > 0 }) {
+	if g.Unsatisfiable(j, j.Review.Poll(requester)) {
 		warnings = append(warnings, "nobody can do this review as things are: too few people may. Add members, or it will be overdue.")
 	}
 	return warnings

@@ -30,14 +30,14 @@ func (r *run) doubt(ctx context.Context) func(*catalog.Rule) error {
 	}
 }
 
-// doubtStage tells why nobody can rely on a template that names approvers.
-func (r *run) doubtStage(ctx context.Context, stage *catalog.Stage, text *catalog.ApproverName) *Problem {
-	err := r.untrusted(ctx, text.Uses, stage.Ref.Policy != "")
+// doubtStage tells why nobody can rely on a template or an expression that names approvers.
+func (r *run) doubtStage(ctx context.Context, stage *catalog.Stage, uses func(string) bool, source string) *Problem {
+	err := r.untrusted(ctx, uses, stage.Ref.Policy != "")
 	if err == nil {
 		return nil
 	}
 	return &Problem{Reason: v1alpha1.ReasonIndeterminate, Transient: errors.Is(err, errNoAnswer), Message: fmt.Sprintf(
-		"cannot tell who must approve: stage %q asks for %s, and %v", stage.Ref.Name, text.Source, err)}
+		"cannot tell who must approve: stage %q asks for %s, and %v", stage.Ref.Name, source, err)}
 }
 
 // untrusted finds a fact that something uses and that the requester could have written. The Action's word for a fact does not count for a

@@ -7,8 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"k8s.io/apimachinery/pkg/util/validation/field"
-
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/catalog"
 	"github.com/signoff-dev/signoff/internal/snapshot"
@@ -41,7 +39,7 @@ func (r *run) resolve(ctx context.Context) *Problem {
 
 func (r *run) requirement(ctx context.Context, stage *catalog.Stage, from *catalog.Requirement) (v1alpha1.Requirement, *Problem) {
 	out := v1alpha1.Requirement{Name: from.Name, Count: from.Count}
-	if len(from.Approvers) == 0 {
+	if from.Open() {
 		out.Approvers.Roles = []string{AnyRole}
 	}
 	for i := range from.Approvers {
@@ -51,22 +49,71 @@ func (r *run) requirement(ctx context.Context, stage *catalog.Stage, from *catal
 		}
 		*listOf(&out.Approvers, from.Approvers[i].Kind) = names
 	}
+	if problem := r.computed(ctx, stage, from, &out.Approvers); problem != nil {
+		return out, problem
+	}
 	if who := emptiness(r.out.Snapshot, r.out.Action, &out.Approvers); who != "" {
-		if hidden := r.hidden(ctx, uses(from)); hidden != "" {
+		if hidden := r.hidden(ctx, from.Uses); hidden != "" {
 			who = "what it takes from facts names nobody (" + hidden + ")"
 		}
-		return out, nobody(stage, who)
+		problem := nobody(stage, who)
+		if from.Expression != nil {
+			problem.Reason = v1alpha1.ReasonUnsatisfiable
+		}
+		return out, problem
 	}
 	return out, nil
 }
 
-// uses tells which facts the approvers of a requirement are taken from.
-func uses(from *catalog.Requirement) func(string) bool {
-	return func(fact string) bool {
-		return slices.ContainsFunc(from.Approvers, func(list catalog.ApproverList) bool {
-			return slices.ContainsFunc(list.Names, func(name catalog.ApproverName) bool { return name.Uses(fact) })
-		})
+// maxUsers is how many user names one requirement can hold.
+const maxUsers = 64
+
+// computed adds the users that an expression gives.
+func (r *run) computed(ctx context.Context, stage *catalog.Stage, from *catalog.Requirement, to *v1alpha1.Approvers) *Problem {
+	if from.Expression == nil {
+		return nil
 	}
+	source := from.Expression.Source()
+	if problem := r.doubtStage(ctx, stage, from.Expression.Uses, source); problem != nil {
+		return problem
+	}
+	hidden := func() string { return r.hidden(ctx, from.Expression.Uses) }
+	names, err := from.Expression.EvalStrings(ctx, r.out.Vars, r.budget)
+	if err != nil {
+		return r.unnamed(stage, source, err, hidden)
+	}
+	for _, name := range names {
+		if errs := catalog.CheckApprover(catalog.ApproverUsers, name, nil); len(errs) > 0 {
+			return misnamed(stage, source, name, errs[0].Detail, hidden())
+		}
+	}
+	names = append(names, to.Users...)
+	slices.Sort(names)
+	if to.Users = slices.Compact(names); len(to.Users) > maxUsers {
+		return &Problem{Reason: v1alpha1.ReasonIndeterminate, Message: fmt.Sprintf(
+			"cannot tell who must approve: in stage %q, %s gives more than the %d users that an Approval can hold. Name a group or a Team instead.", stage.Ref.Name, source, maxUsers)}
+	}
+	return nil
+}
+
+// unnamed says that something gave no name, without what the requester may not read.
+func (r *run) unnamed(stage *catalog.Stage, source string, err error, hidden func() string) *Problem {
+	why := err.Error()
+	if !unavailableNow(err) {
+		if hidden := hidden(); hidden != "" {
+			why = "that gives no name (" + hidden + ")"
+		}
+	}
+	return &Problem{Reason: v1alpha1.ReasonIndeterminate, Message: fmt.Sprintf(
+		"cannot tell who must approve: stage %q asks for %s, and %s", stage.Ref.Name, source, why)}
+}
+
+// misnamed says that something gave what can be nobody's name.
+func misnamed(stage *catalog.Stage, source, name, why, hidden string) *Problem {
+	if hidden != "" {
+		return nobody(stage, fmt.Sprintf("%s gives nobody's name (%s)", source, hidden))
+	}
+	return nobody(stage, fmt.Sprintf("%s gives %q: %s", source, name, why))
 }
 
 // hidden says why what something gives is not shown to the requester: it rests on a fact that they may not read. Empty: it can be shown.
@@ -80,25 +127,16 @@ func (r *run) hidden(ctx context.Context, uses func(string) bool) string {
 func (r *run) names(ctx context.Context, stage *catalog.Stage, list *catalog.ApproverList) ([]string, *Problem) {
 	var names []string
 	for _, text := range list.Names {
-		if problem := r.doubtStage(ctx, stage, &text); problem != nil {
+		if problem := r.doubtStage(ctx, stage, text.Uses, text.Source); problem != nil {
 			return nil, problem
 		}
+		hidden := func() string { return r.hidden(ctx, text.Uses) }
 		name, err := text.RenderString(ctx, r.out.Vars, r.budget)
 		if err != nil {
-			why := err.Error()
-			if !unavailableNow(err) {
-				if hidden := r.hidden(ctx, text.Uses); hidden != "" {
-					why = "that gives no name (" + hidden + ")"
-				}
-			}
-			return nil, &Problem{Reason: v1alpha1.ReasonIndeterminate, Message: fmt.Sprintf(
-				"cannot tell who must approve: stage %q asks for %s, and %s", stage.Ref.Name, text.Source, why)}
+			return nil, r.unnamed(stage, text.Source, err, hidden)
 		}
-		if errs := catalog.CheckApprover(list.Kind, name, field.NewPath(string(list.Kind))); len(errs) > 0 {
-			if hidden := r.hidden(ctx, text.Uses); hidden != "" {
-				return nil, nobody(stage, fmt.Sprintf("%s gives nobody's name (%s)", text.Source, hidden))
-			}
-			return nil, nobody(stage, fmt.Sprintf("%s gives %q: %s", text.Source, name, errs[0].Detail))
+		if errs := catalog.CheckApprover(list.Kind, name, nil); len(errs) > 0 {
+			return nil, misnamed(stage, text.Source, name, errs[0].Detail, hidden())
 		}
 		names = append(names, name)
 	}

@@ -128,16 +128,16 @@ spec:
 		Requirements: []v1alpha1.Requirement{{Name: "r", Count: 1, Approvers: v1alpha1.Approvers{Users: []string{"bob"}}}},
 		Votes:        []v1alpha1.Vote{{Voter: v1alpha1.Identity{Username: "bob", Person: "bob"}, Decision: v1alpha1.DecisionApprove, Digest: "d"}},
 	}}
-	votes, err := g.Votes(t.Context(), j, approval)
-	if err != nil || len(votes) != 1 || !votes[0].Meets[0] {
-		t.Fatalf("bob may vote; got %+v, %v", votes, err)
+	result, err := g.Count(t.Context(), j, approval)
+	if err != nil || result.State != v1alpha1.ApprovalApproved {
+		t.Fatalf("bob may vote; got %+v, %v", result, err)
 	}
 	g.shares.of("hostile").take(2 * g.shares.atOnce)
-	if votes, err := g.Votes(t.Context(), j, approval); err == nil {
-		t.Errorf("nobody can tell now; got %+v", votes)
+	if result, err := g.Count(t.Context(), j, approval); err == nil {
+		t.Errorf("nobody can tell now; got %+v", result)
 	}
 	clk.Step(10 * time.Minute)
-	if votes, err := g.Votes(t.Context(), j, approval); err != nil || !votes[0].Meets[0] {
-		t.Errorf("the vote counts again; got %+v, %v", votes, err)
+	if result, err := g.Count(t.Context(), j, approval); err != nil || result.State != v1alpha1.ApprovalApproved {
+		t.Errorf("the vote counts again; got %+v, %v", result, err)
 	}
 }

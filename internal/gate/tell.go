@@ -48,7 +48,7 @@ func (g *Gate) Warnings(j *Judgement, s *Subject) []string {
 		stage := &j.Stages[i]
 		warnings = append(warnings, fmt.Sprintf("needs %s in stage %q from %s. Rule: %s.",
 			approvalsText(stage.Requirements), stage.Ref.Name, g.from(j, stage.Requirements, &s.Requester), rulesFor(j, stage)))
-		if short := g.Short(j, stage.Requirements, &s.Requester); slices.ContainsFunc(short, func(n int) bool { return n > 0 }) {
+		if g.Unsatisfiable(j, stage.Poll(&s.Requester)) {
 			warnings = append(warnings, fmt.Sprintf("nobody can meet stage %q as things are: %s needed, and too few people are able to. Add members, or cancel.",
 				stage.Ref.Name, Needs(stage.Requirements, nil)))
 		}

@@ -8,7 +8,6 @@ import (
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/identity"
-	"github.com/signoff-dev/signoff/internal/quorum"
 )
 
 // Eligibility says whether somebody may vote in a stage, judged now.
@@ -20,7 +19,8 @@ type Eligibility struct {
 }
 
 // Eligible judges a voter for a stage of a judged request: now, whether the vote is being cast or was cast before.
-func (g *Gate) Eligible(ctx context.Context, j *Judgement, stage string, requirements []v1alpha1.Requirement, requester, voter *v1alpha1.Identity) *Eligibility {
+func (g *Gate) Eligible(ctx context.Context, j *Judgement, poll *Poll, voter *v1alpha1.Identity) *Eligibility {
+	stage, requirements, requester := poll.Stage, poll.Requirements, poll.Requester
 	out := &Eligibility{Meets: make([]bool, len(requirements))}
 	refuse := func(reason, message string) *Eligibility {
 		out.Problem = &Problem{Reason: reason, Message: message}
@@ -270,87 +270,4 @@ func (g *Gate) personOf(user string) string {
 	}
 	g.persons.Add(user, person)
 	return person
-}
-
-// Short says for each requirement how many people too few exist who could ever meet it.
-func (g *Gate) Short(j *Judgement, requirements []v1alpha1.Requirement, requester *v1alpha1.Identity) []int {
-	return quorum.Reachable(Demands(requirements), g.candidates(j, requirements, requester))
-}
-
-// Count counts the votes of an Approval. What is missing is what somebody is left for, where that is possible.
-func (g *Gate) Count(j *Judgement, approval *v1alpha1.Approval, votes []quorum.Vote) quorum.Result {
-	requirements := approval.Spec.Requirements
-	if len(votes) == 0 || len(requirements) == 1 {
-		return quorum.Count(Demands(requirements), votes)
-	}
-	return quorum.CountAmong(Demands(requirements), votes, g.candidates(j, requirements, &approval.Spec.Requester))
-}
-
-// candidates are those who could ever meet requirements: the people that they name, the ServiceAccounts that the configuration lets vote, and
-// groups, whose members nobody can list.
-func (g *Gate) candidates(j *Judgement, requirements []v1alpha1.Requirement, requester *v1alpha1.Identity) []quorum.Candidate {
-	candidates := map[string]*quorum.Candidate{}
-	for i := range requirements {
-		users, groups := approvers(j.Snapshot, j.Action, &requirements[i].Approvers)
-		for _, account := range requirements[i].Approvers.ServiceAccounts {
-			namespace, name, _ := strings.Cut(account, "/")
-			users = append(users, identity.ServiceAccountUsername(namespace, name))
-		}
-		for _, user := range g.without(users, requester) {
-			if may, _ := g.rules.MayVote(&v1alpha1.Identity{Username: user}); may {
-				candidateOf(candidates, g.personOf(user), len(requirements)).Meets[i] = true
-			}
-		}
-		if len(groups) > 0 {
-			unlimited := candidateOf(candidates, fmt.Sprintf("\x00open-%d", i), len(requirements))
-			unlimited.Unlimited, unlimited.Meets[i] = true, true
-		}
-	}
-	all := make([]quorum.Candidate, 0, len(candidates))
-	for _, candidate := range candidates {
-		all = append(all, *candidate)
-	}
-	return all
-}
-
-func candidateOf(all map[string]*quorum.Candidate, person string, requirements int) *quorum.Candidate {
-	if all[person] == nil {
-		all[person] = &quorum.Candidate{Person: person, Meets: make([]bool, requirements)}
-	}
-	return all[person]
-}
-
-// Votes brings the votes of an Approval to the form that the quorum counts, each voter judged now. A voter who cannot be judged just now is
-// an error: the vote is neither lost nor counted.
-func (g *Gate) Votes(ctx context.Context, j *Judgement, approval *v1alpha1.Approval) ([]quorum.Vote, error) {
-	var votes []quorum.Vote
-	for i := range approval.Spec.Votes {
-		vote := &approval.Spec.Votes[i]
-		if vote.Digest != approval.Spec.Digest {
-			continue
-		}
-		person, err := g.rules.Person(ctx, &vote.Voter)
-		if err != nil {
-			// Without a person a vote never helps the request, but a denial stands.
-			person = ""
-		}
-		eligible := g.Eligible(ctx, j, approval.Spec.Stage.Name, approval.Spec.Requirements, &approval.Spec.Requester, &vote.Voter)
-		if eligible.Problem != nil && eligible.Problem.Transient {
-			return nil, fmt.Errorf("failed to judge the vote of %s: %s", vote.Voter.Username, eligible.Problem.Message)
-		}
-		votes = append(votes, quorum.Vote{
-			Person: person, Username: vote.Voter.Username, Decision: vote.Decision,
-			At: vote.At.Time, Comment: vote.Comment, Meets: eligible.Meets,
-		})
-	}
-	return votes, nil
-}
-
-// Demands brings requirements to the form that the quorum counts.
-func Demands(requirements []v1alpha1.Requirement) []quorum.Requirement {
-	demands := make([]quorum.Requirement, len(requirements))
-	for i := range requirements {
-		demands[i] = quorum.Requirement{Name: requirements[i].Name, Count: int(requirements[i].Count)}
-	}
-	return demands
 }

@@ -36,7 +36,7 @@ func TestShort(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			requester := &v1alpha1.Identity{Username: tc.requester, Person: tc.requester}
-			got := gate.Short(judgement, []v1alpha1.Requirement{{Name: "r", Count: 1, Approvers: tc.approvers}}, requester)
+			got := gate.Short(judgement, &Poll{Requirements: []v1alpha1.Requirement{{Name: "r", Count: 1, Approvers: tc.approvers}}, Requester: requester})
 			if diff := cmp.Diff([]int{tc.want}, got); diff != "" {
 				t.Errorf("%s\nShort(...): -want, +got:\n%s", tc.reason, diff)
 			}
@@ -59,11 +59,10 @@ func TestStillNeeded(t *testing.T) {
 		},
 		Votes: []v1alpha1.Vote{{Voter: v1alpha1.Identity{Username: "bob", Person: "bob"}, Decision: v1alpha1.DecisionApprove, Digest: "d"}},
 	}}
-	votes, err := gate.Votes(t.Context(), judgement, approval)
+	result, err := gate.Count(t.Context(), judgement, approval)
 	if err != nil {
 		t.Fatal(err)
 	}
-	result := gate.Count(judgement, approval, votes)
 	if got, want := Needs(approval.Spec.Requirements, result.Missing), "1 of payments"; got != want {
 		t.Errorf("bob is the only expert and has agreed, so carol must: want %q, got %q", want, got)
 	}

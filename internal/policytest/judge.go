@@ -114,7 +114,7 @@ func (o *Observed) may(ctx context.Context, what string, who *v1alpha1.Identity)
 		if o.judgement.Review == nil {
 			return false, "no review opens"
 		}
-		return o.eligible(ctx, mayReview, o.judgement.Review.Requirements, who)
+		return o.eligible(ctx, o.judgement.Review.Poll(&o.subject.Requester), who)
 	}
 	why := "no stage must approve"
 	for i := range o.judgement.Stages {
@@ -123,15 +123,15 @@ func (o *Observed) may(ctx context.Context, what string, who *v1alpha1.Identity)
 			continue
 		}
 		var may bool
-		if may, why = o.eligible(ctx, stage.Ref.Name, stage.Requirements, who); may {
+		if may, why = o.eligible(ctx, stage.Poll(&o.subject.Requester), who); may {
 			return true, ""
 		}
 	}
 	return false, why
 }
 
-func (o *Observed) eligible(ctx context.Context, stage string, requirements []v1alpha1.Requirement, who *v1alpha1.Identity) (bool, string) {
-	eligible := o.gate.Eligible(ctx, o.judgement, stage, requirements, &o.subject.Requester, who)
+func (o *Observed) eligible(ctx context.Context, poll *gate.Poll, who *v1alpha1.Identity) (bool, string) {
+	eligible := o.gate.Eligible(ctx, o.judgement, poll, who)
 	if eligible.Problem != nil {
 		return false, eligible.Problem.Message
 	}

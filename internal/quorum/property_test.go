@@ -83,7 +83,7 @@ func TestMatchingIsMaximum(t *testing.T) {
 		for _, v := range approvals {
 			voters = append(voters, v.Meets)
 		}
-		got := Count(requirements, votes)
+		got := Count(requirements, 1, votes)
 		if diff := cmp.Diff(missingByForce(requirements, voters), got.Missing); diff != "" {
 			t.Fatalf("missing of %v with %v (-want +got):\n%s", requirements, votes, diff)
 		}
@@ -122,9 +122,10 @@ func TestOrderOfPeopleDoesNotMatter(t *testing.T) {
 	for range 3000 {
 		requirements := randomRequirements(random)
 		votes := randomVotes(random, len(requirements))
-		want := Count(requirements, votes)
+		denials := random.IntN(4)
+		want := Count(requirements, denials, votes)
 		mixed := mix(random, votes)
-		if diff := cmp.Diff(want, Count(requirements, mixed)); diff != "" {
+		if diff := cmp.Diff(want, Count(requirements, denials, mixed)); diff != "" {
 			t.Fatalf("%v and %v differ (-first +second):\n%s", votes, mixed, diff)
 		}
 	}
@@ -147,6 +148,69 @@ func mix(random *rand.Rand, votes []Vote) []Vote {
 	return mixed
 }
 
+// deniersByForce replays the votes of one login after the other, and gives who has denied in the end.
+func deniersByForce(votes []Vote, requirements int) []string {
+	var deniers []string
+	for _, somebody := range votes {
+		who, stands := somebody.Person, v1alpha1.Decision("")
+		for _, v := range votes {
+			accepted := slices.Contains(v.Meets[:min(len(v.Meets), requirements)], true)
+			switch {
+			case v.Person != who || who == "" && v.Username != somebody.Username:
+			case who == "" && v.Decision != deny:
+			case accepted:
+				stands = v.Decision
+			case v.Decision != approve && stands == approve:
+				stands = ""
+			}
+		}
+		if who == "" {
+			who = "login " + somebody.Username
+		}
+		if stands == deny && !slices.Contains(deniers, who) {
+			deniers = append(deniers, who)
+		}
+	}
+	return deniers
+}
+
+// TestDenialsAreCountedByPerson holds State and Denials against replaying everything, for every threshold.
+func TestDenialsAreCountedByPerson(t *testing.T) {
+	random := rand.New(rand.NewPCG(9, 10))
+	seen := map[v1alpha1.ApprovalState]int{}
+	for range 3000 {
+		requirements := randomRequirements(random)
+		votes := randomVotes(random, len(requirements))
+		for i := range votes {
+			if random.IntN(2) == 0 {
+				votes[i].Decision = deny
+			}
+			if random.IntN(8) == 0 {
+				votes[i].Person = ""
+			}
+		}
+		deniers, denials := deniersByForce(votes, len(requirements)), random.IntN(4)
+		got := Count(requirements, denials, votes)
+		if len(got.Denials) != len(deniers) {
+			t.Fatalf("%v: denied by %v, got %v", votes, deniers, got.Denials)
+		}
+		want := v1alpha1.ApprovalOpen
+		switch {
+		case len(deniers) >= max(denials, 1):
+			want = v1alpha1.ApprovalDenied
+		case !slices.ContainsFunc(got.Missing, isPositive):
+			want = v1alpha1.ApprovalApproved
+		}
+		if got.State != want || (got.DeniedBy != nil) != (want == v1alpha1.ApprovalDenied) {
+			t.Fatalf("%v: %v of %d denials and %v missing gave %s", votes, deniers, denials, got.Missing, got.State)
+		}
+		seen[want]++
+	}
+	if len(seen) != 3 {
+		t.Errorf("not every state was seen: %v", seen)
+	}
+}
+
 // TestOneMoreVote shows which way one more vote can move a result: no vote that would not be accepted helps, an approval by
 // somebody new never harms.
 func TestOneMoreVote(t *testing.T) {
@@ -154,14 +218,15 @@ func TestOneMoreVote(t *testing.T) {
 	for range 3000 {
 		requirements := randomRequirements(random)
 		votes := randomVotes(random, len(requirements))
-		before := Count(requirements, votes)
+		denials := random.IntN(4)
+		before := Count(requirements, denials, votes)
 		powerless := vote(fmt.Sprintf("p%d", random.IntN(7)), []v1alpha1.Decision{approve, deny, withdraw}[random.IntN(3)], 9, "")
-		if after := Count(requirements, append(slices.Clone(votes), powerless)); rank(after) > rank(before) {
+		if after := Count(requirements, denials, append(slices.Clone(votes), powerless)); rank(after) > rank(before) {
 			t.Fatalf("%v lifted %s to %s: %v", powerless, before.State, after.State, votes)
 		}
 		somebody := vote("new", approve, 9, "")
 		somebody.Meets = randomMeets(random, len(requirements))
-		if after := Count(requirements, append(slices.Clone(votes), somebody)); rank(after) < rank(before) {
+		if after := Count(requirements, denials, append(slices.Clone(votes), somebody)); rank(after) < rank(before) {
 			t.Fatalf("%v lowered %s to %s: %v", somebody, before.State, after.State, votes)
 		}
 	}
@@ -197,7 +262,7 @@ func TestReachableIsWhatEverybodyCouldDo(t *testing.T) {
 				votes = append(votes, v)
 			}
 		}
-		want := Count(requirements, votes).Missing
+		want := Count(requirements, 1, votes).Missing
 		got := Reachable(requirements, candidates)
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Fatalf("%v with %v (-votes +reachable):\n%s", requirements, candidates, diff)
@@ -216,7 +281,7 @@ func TestWhatIsMissingCanBeSupplied(t *testing.T) {
 		for p := range random.IntN(9) {
 			candidates = append(candidates, Candidate{Person: fmt.Sprintf("p%d", p), Meets: randomMeets(random, len(requirements)), Unlimited: random.IntN(8) == 0})
 		}
-		before, got := Count(requirements, votes), CountAmong(requirements, votes, candidates)
+		before, got := Count(requirements, 1, votes), CountAmong(requirements, 1, votes, candidates)
 		if rank(before) != rank(got) || before.State != got.State {
 			t.Fatalf("%v: %s with %v missing became %s with %v", votes, before.State, before.Missing, got.State, got.Missing)
 		}
@@ -232,7 +297,7 @@ func TestWhatIsMissingCanBeSupplied(t *testing.T) {
 			t.Fatalf("%v of %v are missing after %v, and %v could not supply them", got.Missing, requirements, votes, candidates)
 		}
 		random.Shuffle(len(candidates), func(i, j int) { candidates[i], candidates[j] = candidates[j], candidates[i] })
-		if diff := cmp.Diff(got, CountAmong(requirements, votes, candidates)); diff != "" {
+		if diff := cmp.Diff(got, CountAmong(requirements, 1, votes, candidates)); diff != "" {
 			t.Fatalf("the order of candidates matters:\n%s", diff)
 		}
 	}

@@ -43,6 +43,8 @@ type Result struct {
 	// By says which votes meet which requirement, sorted by requirement, then by time. Approvals that are not needed are left
 	// out.
 	By []Match
+	// Denials are the standing denials of different people, the earliest first.
+	Denials []Vote
 	// DeniedBy is the earliest standing denial, if State is Denied.
 	DeniedBy *Vote
 }
@@ -50,28 +52,30 @@ type Result struct {
 // Count turns votes into a result.
 //
 // Of each person the latest vote stands, by its place in the list. The order of votes of different people never matters.
+// It takes denials of so many different people to deny; less than 1 counts as 1. Fewer do not stand in the way of an approval.
+//
 // Fail closed: a vote that would not be accepted now (no true Meets) never helps a request. It may take back an earlier Approve
 // of the same person, never a Deny. A vote without a Person cannot be told from that of anybody else, so only a Deny of it
-// counts. Without requirements nothing is ever approved.
-func Count(requirements []Requirement, votes []Vote) Result {
-	return CountAmong(requirements, votes, nil)
+// counts, as one of somebody else for each login. Without requirements nothing is ever approved.
+func Count(requirements []Requirement, denials int, votes []Vote) Result {
+	return CountAmong(requirements, denials, votes, nil)
 }
 
 // CountAmong counts as Count does, and knows who else could vote. Where votes can be counted for one requirement or for another, what is
 // missing is what somebody is left for: nobody is told to wait for security where all of security has voted.
-func CountAmong(requirements []Requirement, votes []Vote, candidates []Candidate) Result {
-	approvals, denials := standing(votes, len(requirements))
+func CountAmong(requirements []Requirement, denials int, votes []Vote, candidates []Candidate) Result {
+	approvals, denied := standing(votes, len(requirements))
 	voters := make([][]bool, 0, len(approvals))
 	for _, v := range approvals {
 		voters = append(voters, v.Meets)
 	}
 	m := newMatching(requirements, voters)
 	m.leaveTo(fresh(candidates, approvals, requirements))
-	result := Result{State: v1alpha1.ApprovalOpen, Missing: m.missing, By: matches(requirements, m, approvals)}
+	result := Result{State: v1alpha1.ApprovalOpen, Missing: m.missing, By: matches(requirements, m, approvals), Denials: denied}
 	switch {
-	case len(denials) > 0:
+	case len(denied) >= max(denials, 1):
 		result.State = v1alpha1.ApprovalDenied
-		result.DeniedBy = &denials[0]
+		result.DeniedBy = &denied[0]
 	case len(requirements) > 0 && !slices.ContainsFunc(m.missing, isPositive):
 		result.State = v1alpha1.ApprovalApproved
 	}
@@ -103,6 +107,18 @@ type Candidate struct {
 	Meets []bool
 	// Unlimited stands for a group whose members nobody can list: any number of people.
 	Unlimited bool
+}
+
+// Able tells how many different people there are among candidates who could vote at all, and whether that is all of them: the members of a group
+// cannot be listed.
+func Able(requirements []Requirement, candidates []Candidate) (people int, all bool) {
+	persons, unlimited := listed(candidates, len(requirements))
+	for _, meets := range persons {
+		if slices.Contains(meets, true) {
+			people++
+		}
+	}
+	return people, !slices.Contains(unlimited, true)
 }
 
 // Reachable tells per requirement how many can never agree, even if every candidate did. All zero: the stage can be approved.

@@ -65,9 +65,45 @@ func TestCount(t *testing.T) {
 	cases := map[string]struct {
 		reason       string
 		requirements []Requirement
+		denials      int
 		votes        []Vote
 		want         outcome
 	}{
+		"OneDenialOfTwo": {
+			reason: "one of two who must deny does not", requirements: needs(1), denials: 2,
+			votes: []Vote{vote("bob", deny, 1, "x")},
+			want:  outcome{State: stateOpen, Missing: []int{1}},
+		},
+		"TwoDenialsOfTwo": {
+			reason: "the earlier of two is named", requirements: needs(1), denials: 2,
+			votes: []Vote{vote("carol", deny, 2, "x"), vote("bob", deny, 1, "x")},
+			want:  outcome{State: denied, Missing: []int{1}, DeniedBy: "bob"},
+		},
+		"OneDenierTwice": {
+			reason: "one person denies once, however often", requirements: needs(1), denials: 2,
+			votes: []Vote{vote("bob", deny, 1, "x"), {Person: "bob", Username: "bob-admin", Decision: deny, At: epoch, Meets: []bool{true}}},
+			want:  outcome{State: stateOpen, Missing: []int{1}},
+		},
+		"DenialTakenBack": {
+			reason: "who changed their mind no longer denies", requirements: needs(1), denials: 2,
+			votes: []Vote{vote("bob", deny, 1, "x"), vote("carol", deny, 2, "x"), vote("bob", withdraw, 3, "x")},
+			want:  outcome{State: stateOpen, Missing: []int{1}},
+		},
+		"ApprovedAgainstOneDenial": {
+			reason: "too few denials do not stop an approval", requirements: needs(1), denials: 2,
+			votes: []Vote{vote("bob", deny, 1, "x"), vote("carol", approve, 2, "x")},
+			want:  outcome{State: approved, Missing: []int{0}, By: []string{"a=carol"}},
+		},
+		"EnoughDenialsWin": {
+			reason: "a denial wins over an approval", requirements: needs(1), denials: 2,
+			votes: []Vote{vote("bob", deny, 1, "x"), vote("carol", approve, 2, "x"), vote("dave", deny, 3, "x")},
+			want:  outcome{State: denied, Missing: []int{0}, By: []string{"a=carol"}, DeniedBy: "bob"},
+		},
+		"DeniedByLogins": {
+			reason: "where persons are not known, each login denies: too many denials only end a request", requirements: needs(1), denials: 2,
+			votes: []Vote{{Username: "x", Decision: deny, At: epoch, Meets: []bool{true}}, {Username: "y", Decision: deny, At: epoch, Meets: []bool{true}}},
+			want:  outcome{State: denied, Missing: []int{1}},
+		},
 		"NoVotes": {
 			reason: "everything is missing", requirements: needs(1, 2),
 			want: outcome{State: stateOpen, Missing: []int{1, 2}},
@@ -192,7 +228,7 @@ func TestCount(t *testing.T) {
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			got := outcomeOf(Count(tc.requirements, tc.votes))
+			got := outcomeOf(Count(tc.requirements, tc.denials, tc.votes))
 			if diff := cmp.Diff(tc.want, got); diff != "" {
 				t.Errorf("%s (-want +got):\n%s", tc.reason, diff)
 			}
@@ -282,7 +318,7 @@ func TestCountAmong(t *testing.T) {
 		"AgreedAlready": {"Who has agreed cannot do it again.", needs(2), []Vote{vote("dave", approve, 1, "x")}, candidates("dave=x"), []int{1}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if diff := cmp.Diff(tc.want, CountAmong(tc.requirements, tc.votes, tc.candidates).Missing); diff != "" {
+			if diff := cmp.Diff(tc.want, CountAmong(tc.requirements, 1, tc.votes, tc.candidates).Missing); diff != "" {
 				t.Errorf("%s\nMissing: -want, +got:\n%s", tc.reason, diff)
 			}
 		})

@@ -10,7 +10,8 @@ import (
 
 // standing gives the approvals and the denials that count, each in order of time. No person is among the approvals twice.
 func standing(votes []Vote, requirements int) (approvals, denials []Vote) {
-	latest, denials := latestVotes(votes, requirements)
+	latest, nameless := latestVotes(votes, requirements)
+	denials = slices.Collect(maps.Values(nameless))
 	for _, v := range latest {
 		switch v.Decision {
 		case v1alpha1.DecisionApprove:
@@ -25,15 +26,18 @@ func standing(votes []Vote, requirements int) (approvals, denials []Vote) {
 	return approvals, denials
 }
 
-// latestVotes gives the vote of each person that stands, and the denials of nobody in particular.
-func latestVotes(votes []Vote, requirements int) (latest map[string]Vote, denials []Vote) {
-	latest = map[string]Vote{}
+// latestVotes gives the vote of each person that stands, and the earliest denial of each login of which the person is not known: these may
+// be one person, but a denial that is counted too often only makes a request end, and one too few would let it run.
+func latestVotes(votes []Vote, requirements int) (latest, nameless map[string]Vote) {
+	latest, nameless = map[string]Vote{}, map[string]Vote{}
 	for _, v := range votes {
 		meets := accepted(v, requirements)
 		switch {
 		case v.Person == "":
 			if meets && v.Decision == v1alpha1.DecisionDeny {
-				denials = append(denials, v)
+				if known, ok := nameless[v.Username]; !ok || earlier(v, known) < 0 {
+					nameless[v.Username] = v
+				}
 			}
 		case meets:
 			latest[v.Person] = v
@@ -41,7 +45,7 @@ func latestVotes(votes []Vote, requirements int) (latest map[string]Vote, denial
 			delete(latest, v.Person)
 		}
 	}
-	return latest, denials
+	return latest, nameless
 }
 
 // decisions are those that are known. Any other could not help a request.

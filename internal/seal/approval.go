@@ -21,7 +21,10 @@ type Approval struct {
 	// ClosesAt is in milliseconds. It was opened at IssuedAt.
 	ClosesAt     int64         `json:"closes,omitempty"`
 	Requirements []Requirement `json:"requirements,omitempty"`
-	Review       bool          `json:"review,omitempty"`
+	// Denials and CommentOnDeny are how many must deny, and whether they must say why.
+	Denials       int32  `json:"denials,omitempty"`
+	CommentOnDeny string `json:"commentOnDeny,omitempty"`
+	Review        bool   `json:"review,omitempty"`
 	// Shown is the hash of what approvers read. The text itself is not in the seal, because seals are shown in audit logs.
 	Shown string `json:"shown,omitempty"`
 }
@@ -49,6 +52,7 @@ type Requirement struct {
 	ServiceAccounts []string `json:"serviceAccounts,omitempty"`
 	Roles           []string `json:"roles,omitempty"`
 	LeadsOf         []string `json:"leadsOf,omitempty"`
+	Expression      string   `json:"expression,omitempty"`
 }
 
 // shown is what approvers read. It is closed, as payloads are.
@@ -71,11 +75,11 @@ type change struct {
 
 var changeFields = all("step", "operation", "object", "fields")
 
-var requirementFields = all("name", "count").under("approvers", all("users", "groups", "teams", "serviceAccounts", "roles", "leadsOf"))
+var requirementFields = all("name", "count").under("approvers", all("users", "groups", "teams", "serviceAccounts", "roles", "leadsOf", "expression"))
 
 var approvalFields = knownOf[v1alpha1.ApprovalSpec](
 	all("requestRef.name", "requestRef.uid", "actionRef.namespace", "actionRef.name", "stage.name", "stage.policy",
-		"digest", "summary", "reason", "for", "needs", "expires", "expiresAt", "review").
+		"digest", "summary", "reason", "for", "needs", "expires", "expiresAt", "review", "denials", "commentOnDeny").
 		under("plan[]", changeFields).
 		under("requester", identityFields).
 		under("requirements[]", requirementFields).
@@ -128,8 +132,9 @@ func ApprovalPayload(ap *v1alpha1.Approval, s Stamp) (*Approval, error) {
 		Digest:       spec.Digest,
 		ClosesAt:     m.of("expiresAt", spec.ExpiresAt.Time),
 		Requirements: requirements(spec.Requirements),
-		Review:       spec.Review,
-		Shown:        texts,
+		Denials:      spec.Denials, CommentOnDeny: string(spec.CommentOnDeny),
+		Review: spec.Review,
+		Shown:  texts,
 	}, &m)
 }
 
@@ -140,7 +145,7 @@ func requirements(list []v1alpha1.Requirement) []Requirement {
 		out = append(out, Requirement{
 			Name: list[i].Name, Count: list[i].Count,
 			Users: sorted(who.Users), Groups: sorted(who.Groups), Teams: sorted(who.Teams),
-			ServiceAccounts: sorted(who.ServiceAccounts), Roles: sorted(who.Roles), LeadsOf: sorted(who.LeadsOf),
+			ServiceAccounts: sorted(who.ServiceAccounts), Roles: sorted(who.Roles), LeadsOf: sorted(who.LeadsOf), Expression: who.Expression,
 		})
 	}
 	return out

@@ -100,20 +100,24 @@ func actionRuleCases() map[string]schemaCase {
 
 func actionStageCases() map[string]schemaCase {
 	return map[string]schemaCase{
-		"Twice":       {reason: "a rule names a stage, so names are unique", change: "spec: {stages: [{name: owners, approvers: {users: [a]}}, {name: owners, approvers: {users: [b]}}]}", want: "spec.stages[1]: Duplicate value"},
-		"None":        {reason: "absent means the one stage that needs no definition", change: "spec: {stages: []}", want: "spec.stages: Invalid value"},
-		"Neither":     {reason: "who approves is never left open", change: "spec: {stages: [{name: owners}]}", want: "exactly one of approvers and requirements is needed"},
-		"Both":        {reason: "two demands would have to be joined somehow", change: "spec: {stages: [{name: owners, approvers: {users: [a]}, requirements: [{name: a, approvers: {users: [a]}}]}]}", want: "exactly one of approvers and requirements is needed"},
-		"Count":       {reason: "each requirement has its own count", change: "spec: {stages: [{name: owners, count: 2, requirements: [{name: a, approvers: {users: [a]}}]}]}", want: "count goes with approvers"},
-		"Zero":        {reason: "nobody's approval is no approval", change: "spec: {stages: [{name: owners, count: 0, approvers: {users: [a]}}]}", want: "spec.stages[0].count: Invalid value"},
-		"Negative":    {reason: "nobody's approval is no approval", change: "spec: {stages: [{name: owners, requirements: [{name: a, count: -1, approvers: {users: [a]}}]}]}", want: "spec.stages[0].requirements[0].count: Invalid value"},
-		"Nobody":      {reason: "an empty selector is refused", change: "spec: {stages: [{name: owners, approvers: {}}]}", want: "spec.stages[0].approvers: Invalid value"},
-		"NobodyLists": {reason: "an empty selector is refused", change: "spec: {stages: [{name: owners, approvers: {users: [], roles: []}}]}", want: "names nobody"},
-		"Same":        {reason: "requirements are named, so names are unique", change: "spec: {stages: [{name: owners, requirements: [{name: a, approvers: {users: [a]}}, {name: a, approvers: {users: [b]}}]}]}", want: "spec.stages[0].requirements[1]: Duplicate value"},
-		"System":      {reason: "identities of the system are not people", change: "spec: {stages: [{name: owners, approvers: {users: ['system:serviceaccount:ci:agent']}}]}", want: "system identities never approve"},
-		"Groups":      {reason: "groups of the system hold everybody", change: "spec: {stages: [{name: owners, approvers: {groups: ['system:authenticated']}}]}", want: "system groups never approve"},
-		"Timeout":     {reason: "a stage that never opens is a mistake", change: "spec: {stages: [{name: owners, approvers: {users: [a]}, timeout: 0m}]}", want: "must be longer than zero"},
-		"Only":        {reason: "one requirement is enough", change: "spec: {stages: [{name: owners, requirements: [{name: a, approvers: {roles: [operator]}}]}]}"},
+		"Twice":        {reason: "a rule names a stage, so names are unique", change: "spec: {stages: [{name: owners, approvers: {users: [a]}}, {name: owners, approvers: {users: [b]}}]}", want: "spec.stages[1]: Duplicate value"},
+		"None":         {reason: "absent means the one stage that needs no definition", change: "spec: {stages: []}", want: "spec.stages: Invalid value"},
+		"Neither":      {reason: "who approves is never left open", change: "spec: {stages: [{name: owners}]}", want: "exactly one of approvers and requirements is needed"},
+		"Both":         {reason: "two demands would have to be joined somehow", change: "spec: {stages: [{name: owners, approvers: {users: [a]}, requirements: [{name: a, approvers: {users: [a]}}]}]}", want: "exactly one of approvers and requirements is needed"},
+		"Count":        {reason: "each requirement has its own count", change: "spec: {stages: [{name: owners, count: 2, requirements: [{name: a, approvers: {users: [a]}}]}]}", want: "count goes with approvers"},
+		"Zero":         {reason: "nobody's approval is no approval", change: "spec: {stages: [{name: owners, count: 0, approvers: {users: [a]}}]}", want: "spec.stages[0].count: Invalid value"},
+		"Negative":     {reason: "nobody's approval is no approval", change: "spec: {stages: [{name: owners, requirements: [{name: a, count: -1, approvers: {users: [a]}}]}]}", want: "spec.stages[0].requirements[0].count: Invalid value"},
+		"Nobody":       {reason: "an empty selector is refused", change: "spec: {stages: [{name: owners, approvers: {}}]}", want: "spec.stages[0].approvers: Invalid value"},
+		"NobodyLists":  {reason: "an empty selector is refused", change: "spec: {stages: [{name: owners, approvers: {users: [], roles: []}}]}", want: "names nobody"},
+		"Same":         {reason: "requirements are named, so names are unique", change: "spec: {stages: [{name: owners, requirements: [{name: a, approvers: {users: [a]}}, {name: a, approvers: {users: [b]}}]}]}", want: "spec.stages[0].requirements[1]: Duplicate value"},
+		"System":       {reason: "identities of the system are not people", change: "spec: {stages: [{name: owners, approvers: {users: ['system:serviceaccount:ci:agent']}}]}", want: "system identities never approve"},
+		"Groups":       {reason: "groups of the system hold everybody", change: "spec: {stages: [{name: owners, approvers: {groups: ['system:authenticated']}}]}", want: "system groups never approve"},
+		"Timeout":      {reason: "a stage that never opens is a mistake", change: "spec: {stages: [{name: owners, approvers: {users: [a]}, timeout: 0m}]}", want: "must be longer than zero"},
+		"NoExpression": {reason: "an empty expression is no expression", change: "spec: {stages: [{name: owners, approvers: {expression: ''}}]}", want: "spec.stages[0].approvers.expression: Invalid value"},
+		"Expression":   {reason: "an expression alone says who", change: "spec: {stages: [{name: owners, approvers: {expression: '[\"a\"]'}}]}"},
+		"NoDenials":    {reason: "a stage that nobody can stop is a mistake", change: "spec: {stages: [{name: owners, approvers: {users: [a]}, denials: 0}]}", want: "spec.stages[0].denials: Invalid value"},
+		"Comment":      {reason: "a comment is needed or not", change: "spec: {stages: [{name: owners, approvers: {users: [a]}, commentOnDeny: Never}]}", want: `Unsupported value: "Never": supported values: "Required", "Optional"`},
+		"Only":         {reason: "one requirement is enough", change: "spec: {stages: [{name: owners, requirements: [{name: a, approvers: {roles: [operator]}}]}]}"},
 	}
 }
 

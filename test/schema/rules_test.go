@@ -21,7 +21,7 @@ func breakers() map[string]string {
 		"system groups never approve":      "system:authenticated",
 		"system identities never approve":  "system:admin",
 		"a ServiceAccount belongs in":      "system:serviceaccount:ci:agent",
-		"names nobody":                     "{users: [], groups: [], teams: null, serviceAccounts: null, roles: null, leadsOf: null}",
+		"names nobody":                     "{users: [], groups: [], teams: null, serviceAccounts: null, roles: null, leadsOf: null, expression: null}",
 		"a key has at most 256":            "{" + strings.Repeat("k", 257) + ": [a]}",
 		"the key of a label":               "{" + strings.Repeat("k", 318) + ": a}",
 		"selector is empty":                "{matchLabels: null, matchExpressions: []}",

@@ -1,0 +1,144 @@
+package gate
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/identity"
+	"github.com/signoff-dev/signoff/internal/quorum"
+)
+
+// Poll is what people vote on: one stage of one request, with every template filled in.
+type Poll struct {
+	// Stage is the name of the stage.
+	Stage string
+	// Requirements say who must agree.
+	Requirements []v1alpha1.Requirement
+	// Denials is how many different people must deny; less than 1 counts as 1.
+	Denials int32
+	// Requester is who asked.
+	Requester *v1alpha1.Identity
+}
+
+// PollOf gives the poll that an Approval holds.
+func PollOf(a *v1alpha1.Approval) *Poll {
+	return &Poll{Stage: a.Spec.Stage.Name, Requirements: a.Spec.Requirements, Denials: a.Spec.Denials, Requester: &a.Spec.Requester}
+}
+
+// Poll gives the poll of a stage that has no Approval yet.
+func (s *Stage) Poll(requester *v1alpha1.Identity) *Poll {
+	return &Poll{Stage: s.Ref.Name, Requirements: s.Requirements, Denials: s.Denials, Requester: requester}
+}
+
+// Poll gives the poll of a review that has not opened yet.
+func (r *Review) Poll(requester *v1alpha1.Identity) *Poll {
+	return &Poll{Stage: "review", Requirements: r.Requirements, Requester: requester}
+}
+
+// Short says for each requirement how many people too few exist who could ever meet it.
+func (g *Gate) Short(j *Judgement, poll *Poll) []int {
+	return quorum.Reachable(demands(poll.Requirements), g.candidates(j, poll))
+}
+
+// Unsatisfiable tells whether a stage can never be approved as things are.
+func (g *Gate) Unsatisfiable(j *Judgement, poll *Poll) bool {
+	return slices.ContainsFunc(g.Short(j, poll), func(n int) bool { return n > 0 })
+}
+
+// Denials is how many different people must deny before a stage is denied: as many as it says, or as many as there are, if those are fewer.
+func (g *Gate) Denials(j *Judgement, poll *Poll) int {
+	wanted := max(int(poll.Denials), 1)
+	if wanted == 1 {
+		return wanted
+	}
+	if able, all := quorum.Able(demands(poll.Requirements), g.candidates(j, poll)); all {
+		return max(min(wanted, able), 1)
+	}
+	return wanted
+}
+
+// candidates are all who could vote: the people that requirements name, the ServiceAccounts that the configuration lets vote, and groups, whose
+// members nobody can list.
+func (g *Gate) candidates(j *Judgement, poll *Poll) []quorum.Candidate {
+	candidates := map[string]*quorum.Candidate{}
+	count := len(poll.Requirements)
+	for i := range poll.Requirements {
+		users, groups := approvers(j.Snapshot, j.Action, &poll.Requirements[i].Approvers)
+		for _, account := range poll.Requirements[i].Approvers.ServiceAccounts {
+			namespace, name, _ := strings.Cut(account, "/")
+			users = append(users, identity.ServiceAccountUsername(namespace, name))
+		}
+		for _, user := range g.without(users, poll.Requester) {
+			if may, _ := g.rules.MayVote(&v1alpha1.Identity{Username: user}); may {
+				candidateOf(candidates, g.personOf(user), count).Meets[i] = true
+			}
+		}
+		if len(groups) > 0 {
+			unlimited := candidateOf(candidates, fmt.Sprintf("\x00open-%d", i), count)
+			unlimited.Unlimited, unlimited.Meets[i] = true, true
+		}
+	}
+	all := make([]quorum.Candidate, 0, len(candidates))
+	for _, candidate := range candidates {
+		all = append(all, *candidate)
+	}
+	return all
+}
+
+func candidateOf(all map[string]*quorum.Candidate, person string, requirements int) *quorum.Candidate {
+	if all[person] == nil {
+		all[person] = &quorum.Candidate{Person: person, Meets: make([]bool, requirements)}
+	}
+	return all[person]
+}
+
+// Count counts the votes of an Approval, each voter judged now. A voter who cannot be judged just now is an error: the vote is neither lost
+// nor counted. What is missing is what somebody is left for, where that is possible.
+func (g *Gate) Count(ctx context.Context, j *Judgement, approval *v1alpha1.Approval) (quorum.Result, error) {
+	poll := PollOf(approval)
+	votes, err := g.votes(ctx, j, poll, approval)
+	if err != nil {
+		return quorum.Result{State: v1alpha1.ApprovalOpen}, err
+	}
+	if len(votes) == 0 || len(poll.Requirements) == 1 {
+		return quorum.Count(demands(poll.Requirements), g.Denials(j, poll), votes), nil
+	}
+	return quorum.CountAmong(demands(poll.Requirements), g.Denials(j, poll), votes, g.candidates(j, poll)), nil
+}
+
+// votes brings the votes of an Approval to the form that the quorum counts.
+func (g *Gate) votes(ctx context.Context, j *Judgement, poll *Poll, approval *v1alpha1.Approval) ([]quorum.Vote, error) {
+	var votes []quorum.Vote
+	for i := range approval.Spec.Votes {
+		vote := &approval.Spec.Votes[i]
+		if vote.Digest != approval.Spec.Digest {
+			continue
+		}
+		person, err := g.rules.Person(ctx, &vote.Voter)
+		if err != nil {
+			// Without a person a vote never helps the request, but a denial stands.
+			person = ""
+		}
+		eligible := g.Eligible(ctx, j, poll, &vote.Voter)
+		if eligible.Problem != nil && eligible.Problem.Transient {
+			return nil, fmt.Errorf("failed to judge the vote of %s: %s", vote.Voter.Username, eligible.Problem.Message)
+		}
+		votes = append(votes, quorum.Vote{
+			Person: person, Username: vote.Voter.Username, Decision: vote.Decision,
+			At: vote.At.Time, Comment: vote.Comment, Meets: eligible.Meets,
+		})
+	}
+	return votes, nil
+}
+
+// demands brings requirements to the form that the quorum counts.
+func demands(requirements []v1alpha1.Requirement) []quorum.Requirement {
+	demands := make([]quorum.Requirement, len(requirements))
+	for i := range requirements {
+		demands[i] = quorum.Requirement{Name: requirements[i].Name, Count: int(requirements[i].Count)}
+	}
+	return demands
+}
