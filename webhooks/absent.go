@@ -35,9 +35,13 @@ func (a *absences) list() []string {
 		return nil
 	}
 	slices.Sort(a.warnings)
-	warnings := slices.Compact(a.warnings)
+	return bounded(slices.Compact(a.warnings), "more names of what is not there")
+}
+
+// bounded cuts warnings to so many, and each to what the API server lets pass.
+func bounded(warnings []string, rest string) []string {
 	if more := len(warnings) - maxWarnings; more > 0 {
-		warnings = append(warnings[:maxWarnings:maxWarnings], fmt.Sprintf("and %d more names of what is not there", more))
+		warnings = append(warnings[:maxWarnings:maxWarnings], fmt.Sprintf("and %d %s", more, rest))
 	}
 	for i := range warnings {
 		warnings[i] = gate.Cut(warnings[i], maxWarning)
@@ -104,6 +108,15 @@ func (w *governing) absentInAction(action *catalog.Action) []string {
 		a.stage(stage)
 	}
 	return a.list()
+}
+
+// unserved warns of kinds that an Action names and that the API server does not serve.
+func (w *governing) unserved(spec *v1alpha1.ActionSpec) []string {
+	var warnings []string
+	for _, name := range w.Kinds.Unserved(spec) {
+		warnings = append(warnings, fmt.Sprintf("the API server serves no %s: until it does, requests for this Action cannot run", name))
+	}
+	return bounded(warnings, "more kinds that are not served")
 }
 
 // absentInPolicy warns of Calendars and Teams that a policy names and that are not there.

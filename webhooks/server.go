@@ -21,6 +21,7 @@ import (
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/gate"
 	"github.com/signoff-dev/signoff/internal/identity"
+	"github.com/signoff-dev/signoff/internal/kinds"
 	"github.com/signoff-dev/signoff/internal/snapshot"
 )
 
@@ -55,6 +56,8 @@ type Deps struct {
 	Namespaces client.Reader
 	// Reviews asks the API server what somebody may do.
 	Reviews client.Client
+	// Kinds says which kinds that an Action names the API server does not serve. It never keeps anybody waiting.
+	Kinds *kinds.Asker
 	// Clock tells the time.
 	Clock clock.PassiveClock
 	// Operator is the user name of the operator itself.
