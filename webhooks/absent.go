@@ -98,7 +98,20 @@ func (a *absences) stage(stage *catalog.Stage) {
 	}
 }
 
-// absentInAction warns of Calendars, Teams and Roles that an Action names and that are not there.
+// executions looks at the Actions whose executions a lookup counts. The Action itself may be about to be created.
+func (a *absences) executions(lookup *catalog.Lookup, self string) {
+	if lookup.Executions == nil {
+		return
+	}
+	known := a.snapshot.ActionNames(a.namespace)
+	for _, counted := range lookup.Executions.Actions {
+		if counted.Name != self && !slices.Contains(known, counted.Name) {
+			a.warnings = append(a.warnings, fmt.Sprintf("there is no Action %q in namespace %s: until there is, lookup %q counts nothing of it", counted.Name, a.namespace, lookup.Name))
+		}
+	}
+}
+
+// absentInAction warns of Calendars, Teams, Roles and Actions that an Action names and that are not there.
 func (w *governing) absentInAction(action *catalog.Action) []string {
 	a := w.absences(action.Object.Namespace)
 	for i := range action.Rules {
@@ -106,6 +119,9 @@ func (w *governing) absentInAction(action *catalog.Action) []string {
 	}
 	for _, stage := range action.Stages {
 		a.stage(stage)
+	}
+	for _, lookup := range action.Lookups {
+		a.executions(lookup, action.Object.Name)
 	}
 	return a.list()
 }
