@@ -35,9 +35,13 @@ func (a *absences) list() []string {
 		return nil
 	}
 	slices.Sort(a.warnings)
-	warnings := slices.Compact(a.warnings)
+	return bounded(slices.Compact(a.warnings), "more names of what is not there")
+}
+
+// bounded cuts warnings to so many, and each to what the API server lets pass.
+func bounded(warnings []string, rest string) []string {
 	if more := len(warnings) - maxWarnings; more > 0 {
-		warnings = append(warnings[:maxWarnings:maxWarnings], fmt.Sprintf("and %d more names of what is not there", more))
+		warnings = append(warnings[:maxWarnings:maxWarnings], fmt.Sprintf("and %d %s", more, rest))
 	}
 	for i := range warnings {
 		warnings[i] = gate.Cut(warnings[i], maxWarning)
@@ -94,7 +98,20 @@ func (a *absences) stage(stage *catalog.Stage) {
 	}
 }
 
-// absentInAction warns of Calendars, Teams and Roles that an Action names and that are not there.
+// executions looks at the Actions whose executions a lookup counts. The Action itself may be about to be created.
+func (a *absences) executions(lookup *catalog.Lookup, self string) {
+	if lookup.Executions == nil {
+		return
+	}
+	known := a.snapshot.ActionNames(a.namespace)
+	for _, counted := range lookup.Executions.Actions {
+		if counted.Name != self && !slices.Contains(known, counted.Name) {
+			a.warnings = append(a.warnings, fmt.Sprintf("there is no Action %q in namespace %s: until there is, lookup %q counts nothing of it", counted.Name, a.namespace, lookup.Name))
+		}
+	}
+}
+
+// absentInAction warns of Calendars, Teams, Roles and Actions that an Action names and that are not there.
 func (w *governing) absentInAction(action *catalog.Action) []string {
 	a := w.absences(action.Object.Namespace)
 	for i := range action.Rules {
@@ -103,7 +120,19 @@ func (w *governing) absentInAction(action *catalog.Action) []string {
 	for _, stage := range action.Stages {
 		a.stage(stage)
 	}
+	for _, lookup := range action.Lookups {
+		a.executions(lookup, action.Object.Name)
+	}
 	return a.list()
+}
+
+// unserved warns of kinds that an Action names and that the API server does not serve.
+func (w *governing) unserved(spec *v1alpha1.ActionSpec) []string {
+	var warnings []string
+	for _, name := range w.Kinds.Unserved(spec) {
+		warnings = append(warnings, fmt.Sprintf("the API server serves no %s: until it does, requests for this Action cannot run", name))
+	}
+	return bounded(warnings, "more kinds that are not served")
 }
 
 // absentInPolicy warns of Calendars and Teams that a policy names and that are not there.

@@ -88,7 +88,7 @@ func (w *governing) action(ctx context.Context, req *admission.Request) admissio
 		onlyLabels = apiequality.Semantic.DeepEqual(o.Spec, old.Spec)
 		compiled, errs := catalog.CompileAction(o)
 		if compiled != nil {
-			warnings, object = append(compiled.Steps.Warnings(), w.absentInAction(compiled)...), o
+			warnings, object = slices.Concat(compiled.Steps.Warnings(), w.absentInAction(compiled), w.unserved(&o.Spec)), o
 		}
 		return errs
 	}, selectable)

@@ -23,6 +23,7 @@ import (
 	"github.com/signoff-dev/signoff/internal/gate"
 	"github.com/signoff-dev/signoff/internal/guard/canary"
 	"github.com/signoff-dev/signoff/internal/identity"
+	"github.com/signoff-dev/signoff/internal/kinds"
 	"github.com/signoff-dev/signoff/internal/snapshot"
 )
 
@@ -66,6 +67,8 @@ type Deps struct {
 	Reviews client.Client
 	// Evidence seals what people do.
 	Evidence *evidence.Book
+	// Kinds says which kinds that an Action names the API server does not serve. It never keeps anybody waiting.
+	Kinds *kinds.Asker
 	// Clock tells the time.
 	Clock clock.PassiveClock
 	// Wall tells the time by which the API server dates objects. It is Clock, but for tests that let that run faster.

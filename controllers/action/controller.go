@@ -63,9 +63,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, key ctrl.Request) (ctrl.Resu
 	return result, err
 }
 
-// lookAgain is how long an Action waits whose ServiceAccounts the operator may not use, or whose facts are of a kind that is not there:
-// nobody tells us of a grant or a kind. The wait
-// grows with the time for which the Action has not been ready. Zero: there is nothing to wait for.
+// lookAgain is how long an Action waits whose ServiceAccounts the operator may not use, or that names a kind that is not there: nobody tells
+// us of a grant or a kind. The wait grows with the time for which the Action has not been ready. Zero: there is nothing to wait for.
 func lookAgain(status *v1alpha1.ActionStatus, now time.Time) time.Duration {
 	const shortest, longest = time.Second, time.Minute
 	ready := meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionReady)

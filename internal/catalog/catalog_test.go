@@ -72,6 +72,10 @@ func TestCompileAction(t *testing.T) {
 			"A misspelt input is a compile error with its position.", func(s *v1alpha1.ActionSpec) { s.Rules[0].When = "inputs.enviroment == 'x'" },
 			map[string]string{"spec.rules[0].when": `did you mean "environment"?`},
 		},
+		"Endless": {
+			"A condition that could never be evaluated within its budget is refused.", func(s *v1alpha1.ActionSpec) { s.Rules[0].When = "lists.range(1000).map(a, lists.range(1000).map(b, a * b)).size() > 0" },
+			map[string]string{"spec.rules[0].when": "this costs at least"},
+		},
 		"NotBool": {
 			"A condition gives true or false.", func(s *v1alpha1.ActionSpec) { s.Rules[0].When = "inputs.service" },
 			map[string]string{"spec.rules[0].when": "true or false"},

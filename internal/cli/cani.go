@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 
@@ -11,20 +12,29 @@ import (
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/catalog"
+	"github.com/signoff-dev/signoff/internal/config"
 	"github.com/signoff-dev/signoff/internal/gate"
 	"github.com/signoff-dev/signoff/internal/identity"
 	"github.com/signoff-dev/signoff/internal/snapshot"
 )
 
+// canIOptions are the flags of `can-i`.
+type canIOptions struct {
+	quiet         bool
+	configuration string
+}
+
 func (p *Program) canI() *cobra.Command {
-	quiet := false
+	o := &canIOptions{}
 	command := &cobra.Command{
 		Use:   "can-i VERB NAMESPACE/ACTION",
 		Short: "Find out whether a Role lets you do something with an Action",
 		Long: `Finds out whether a Role lets you do something with an Action, and which one: request, approve, cancel, break-glass, request-on-behalf or
 resolve. It reads the Action, the Roles beside it and the Teams that they name, with your own rights, also where --as asks about somebody
-else. What rules then say to a request is
-for "explain" to tell.
+else. What rules then say to a request is for "explain" to tell.
+
+Who counts as an agent, and which ServiceAccounts may approve, says the configuration of Signoff, which lies in no object of the cluster. Without
+--configuration nobody is an agent and no ServiceAccount approves, as where nothing is configured.
 
 The exit code is 0 for yes, also where a condition must hold, 1 for no, and 2 if there is no answer.`,
 		Example: `  kubectl signoff can-i request platform/deploy-service
@@ -39,13 +49,18 @@ The exit code is 0 for yes, also where a condition must hold, 1 for no, and 2 if
 	c := connect(command)
 	command.ValidArgsFunction = c.completeQuestion
 	command.Flags().Lookup("namespace").Hidden = true // the Action is named with its own
-	command.RunE = func(cmd *cobra.Command, args []string) error { return p.runCanI(cmd.Context(), c, args, quiet) }
-	command.Flags().BoolVarP(&quiet, "quiet", "q", false, "say nothing, and only give the exit code")
+	command.RunE = func(cmd *cobra.Command, args []string) error { return p.runCanI(cmd.Context(), c, args, o) }
+	command.Flags().StringVar(&o.configuration, "configuration", "", "the file with the configuration of Signoff, which says who is no person")
+	command.Flags().BoolVarP(&o.quiet, "quiet", "q", false, "say nothing, and only give the exit code")
 	return command
 }
 
-func (p *Program) runCanI(ctx context.Context, c *connection, args []string, quiet bool) error {
+func (p *Program) runCanI(ctx context.Context, c *connection, args []string, o *canIOptions) error {
 	q, err := questionOf(args)
+	if err != nil {
+		return err
+	}
+	rules, err := o.rules()
 	if err != nil {
 		return err
 	}
@@ -57,8 +72,11 @@ func (p *Program) runCanI(ctx context.Context, c *connection, args []string, qui
 	if err != nil {
 		return err
 	}
-	yes, lines := v.permitted(q, who)
-	if !quiet {
+	yes, lines := v.permitted(q, who, rules)
+	if _, isAccount := identity.ServiceAccount(who.Username); isAccount && q.verb == v1alpha1.VerbApprove && o.configuration == "" {
+		lines = append(lines, "  That is so where nothing is configured. If the configuration of Signoff names it, ask with --configuration FILE.")
+	}
+	if !o.quiet {
 		for _, text := range v.invalid {
 			_, _ = fmt.Fprintln(p.IO.ErrOut, "warning: "+text)
 		}
@@ -72,12 +90,29 @@ func (p *Program) runCanI(ctx context.Context, c *connection, args []string, qui
 	return nil
 }
 
+// rules are those of the configuration that was named, or those of an installation where nothing is configured.
+func (o *canIOptions) rules() (*identity.Rules, error) {
+	if o.configuration == "" {
+		return identity.New(config.Default())
+	}
+	text, err := os.ReadFile(o.configuration)
+	if err != nil {
+		return nil, fmt.Errorf("failed to read the configuration: %w", err)
+	}
+	cfg, err := config.Load(text)
+	if err != nil {
+		return nil, fmt.Errorf("failed to load the configuration %s: %w", o.configuration, err)
+	}
+	return identity.New(cfg)
+}
+
 // permitted answers the question, with the Roles and conditions that the answer rests on.
-func (v *view) permitted(q *question, info *authenticationv1.UserInfo) (bool, []string) {
+func (v *view) permitted(q *question, info *authenticationv1.UserInfo, rules *identity.Rules) (bool, []string) {
 	who := &v1alpha1.Identity{Username: info.Username, UID: info.UID, Groups: info.Groups}
-	never, demand := voter(q, who)
-	if never != "" {
-		return false, []string{"no: " + never}
+	if q.verb == v1alpha1.VerbApprove {
+		if may, why := rules.MayVote(who); !may {
+			return false, []string{"no: " + why}
+		}
 	}
 	switch q.verb {
 	case v1alpha1.VerbBreakGlass:
@@ -98,31 +133,12 @@ func (v *view) permitted(q *question, info *authenticationv1.UserInfo) (bool, []
 		granted = granted[at : at+1]
 	}
 	for i, permission := range granted {
-		lines = append(lines, yesText(i, demands(permission, demand), v.roleText(permission, who)))
+		lines = append(lines, yesText(i, conditionOf(permission), v.roleText(permission, who)))
 	}
 	if q.verb == v1alpha1.VerbApprove {
 		lines = append(lines, "  A stage must name "+who.Username+" as well, and nobody approves what they asked for.")
 	}
 	return true, lines
-}
-
-// voter says why somebody can never approve, or what the configuration must say before they can.
-func voter(q *question, who *v1alpha1.Identity) (never, demand string) {
-	if q.verb != v1alpha1.VerbApprove {
-		return "", ""
-	}
-	if account, ok := identity.ServiceAccount(who.Username); ok {
-		return "", fmt.Sprintf("the configuration of Signoff names %s in approvers.serviceAccounts", account)
-	}
-	if identity.IsSystem(who.Username) {
-		return who.Username + " is a system identity, and these never approve", ""
-	}
-	return "", ""
-}
-
-// demands is what must hold for a permission, beside what is demanded of the caller anyway. Empty: nothing.
-func demands(permission *catalog.Permission, also string) string {
-	return strings.Join(slices.DeleteFunc([]string{conditionOf(permission), also}, func(s string) bool { return s == "" }), ", and ")
 }
 
 // conditionOf is the condition of a permission, in the words of its author where there are some. Empty: none.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 	authenticationv1 "k8s.io/api/authentication/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -19,6 +20,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/identity"
 )
 
 // scheme has the kinds that are read and written.
@@ -127,7 +129,39 @@ func (c *connection) whoAmI(ctx context.Context) (*authenticationv1.UserInfo, er
 	if err != nil {
 		return nil, err
 	}
-	return reviewed(ctx, client)
+	info, err := reviewed(ctx, client)
+	if wanted := c.impersonated(); apierrors.IsForbidden(err) && len(wanted) > 0 {
+		return nil, fmt.Errorf("%s may not ask as %s: that takes the right to impersonate %s.\n"+
+			"  Ask an administrator of the cluster for the verb \"impersonate\" on %s.  Check: kubectl auth can-i impersonate %s",
+			c.callerText(ctx), *c.flags.Impersonate, strings.Join(wanted, ", "), it(wanted), wanted[0])
+	}
+	return info, err
+}
+
+// impersonated are the rights that --as and its companions take, as kubectl auth can-i writes them. The first is about --as itself.
+func (c *connection) impersonated() []string {
+	if c.flags.Impersonate == nil || *c.flags.Impersonate == "" {
+		return nil
+	}
+	rights := []string{"users/" + *c.flags.Impersonate}
+	if account, ok := identity.ServiceAccount(*c.flags.Impersonate); ok {
+		namespace, name, _ := strings.Cut(account, "/")
+		rights = []string{"serviceaccounts/" + name + " -n " + namespace}
+	}
+	for _, group := range *c.flags.ImpersonateGroup {
+		rights = append(rights, "groups/"+group)
+	}
+	if uid := *c.flags.ImpersonateUID; uid != "" {
+		rights = append(rights, "uids.authentication.k8s.io/"+uid)
+	}
+	return rights
+}
+
+func it(wanted []string) string {
+	if len(wanted) == 1 {
+		return "it"
+	}
+	return "each"
 }
 
 // caller asks the API server who the caller is, whomever --as names.

@@ -3,6 +3,7 @@ package expression
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 )
 
@@ -69,6 +70,37 @@ func TestWhichProgramsAreCounted(t *testing.T) {
 			}
 			if counted := p.cost == 0; counted != tc.counted {
 				t.Errorf("%s: counted is %v (cost at most %d), want %v", tc.reason, counted, p.cost, tc.counted)
+			}
+		})
+	}
+}
+
+// TestCostsTooMuchAtLeast: an expression that can never be evaluated is refused when it is compiled, and only where that is certain.
+func TestCostsTooMuchAtLeast(t *testing.T) {
+	hundred := "[" + strings.TrimSuffix(strings.Repeat("1,", 100), ",") + "]"
+	cube := hundred + ".map(a, " + hundred + ".map(b, " + hundred + ".map(c, a + b + c)))"
+	for name, tc := range map[string]struct {
+		reason, source string
+		refused        bool
+		want           error
+	}{
+		"Certain":   {"A million rounds are more than an expression may cost.", "size(" + cube + ") > 0", true, nil},
+		"Plane":     {"Ten thousand are not.", "size(" + hundred + ".map(a, " + hundred + ".map(b, a + b))) > 0", false, nil},
+		"EarlyExit": {"Loops that end with the first element cost next to nothing.", strings.ReplaceAll(strings.ReplaceAll(cube, "map", "exists"), "a + b + c", "a + b + c > 0"), false, nil},
+		"Perhaps":   {"What is evaluated for some requests only is none of the smallest cost.", "inputs.force || size(" + cube + ") > 0", false, nil},
+		"Branch":    {"Nor is one of two branches.", "inputs.force ? true : size(" + cube + ") > 0", false, nil},
+		"NotForced": {"Where it must be evaluated after all, the budget ends it.", "!inputs.force || size(" + cube + ") > 0", false, ErrBudget},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p, err := newCompiler(t, ActionRule).Bool(tc.source)
+			if refused := err != nil; refused != tc.refused || refused && !strings.Contains(err.Error(), "this costs at least ") {
+				t.Fatalf("%s\ncompile: got %v, want refused %t", tc.reason, err, tc.refused)
+			}
+			if err != nil {
+				return
+			}
+			if _, err := p.EvalBool(t.Context(), exampleVars(), nil); !errors.Is(err, tc.want) {
+				t.Errorf("%s\nevaluate: got %v, want %v", tc.reason, err, tc.want)
 			}
 		})
 	}

@@ -4,6 +4,8 @@ import (
 	"fmt"
 
 	"github.com/google/cel-go/cel"
+	"github.com/google/cel-go/common/ast"
+	"github.com/google/cel-go/common/types"
 )
 
 const (
@@ -19,6 +21,10 @@ func (c *Compiler) plan(source string, checked *cel.Ast) (*Program, error) {
 	estimate, err := c.env.EstimateCost(checked, c.cost)
 	if err != nil {
 		return nil, fmt.Errorf("failed to estimate the cost of %q: %w", short(source), err)
+	}
+	if estimate.Min > ExpressionLimit && wholeLoops(checked.NativeRep()) {
+		return nil, &CompileError{Line: 1, Column: 1, Source: source, Message: fmt.Sprintf(
+			"this costs at least %d, whatever the request is, and an expression may cost %d: it could never be evaluated; loop over less", estimate.Min, ExpressionLimit)}
 	}
 	env, err := runtime()
 	if err != nil {
@@ -39,4 +45,17 @@ func (c *Compiler) plan(source string, checked *cel.Ast) (*Program, error) {
 		return nil, &CompileError{Line: 1, Column: 1, Message: err.Error(), Source: source}
 	}
 	return p, nil
+}
+
+// wholeLoops tells whether every loop of an expression goes through the whole of its list, as map and filter do. Others, such as exists, end
+// early, which the smallest cost does not reckon with.
+func wholeLoops(a *ast.AST) bool {
+	whole := true
+	ast.PostOrderVisit(a.Expr(), ast.NewExprVisitor(func(e ast.Expr) {
+		if e.Kind() == ast.ComprehensionKind {
+			goesOn := e.AsComprehension().LoopCondition()
+			whole = whole && goesOn.Kind() == ast.LiteralKind && goesOn.AsLiteral() == types.True
+		}
+	}))
+	return whole
 }

@@ -91,7 +91,7 @@ func (a *Access) problem(caller *v1alpha1.Identity) *Problem {
 func (a *Access) unmet() string {
 	ref := a.request.action.Ref()
 	var lines []string
-	for _, unmet := range a.Unmet {
+	for _, unmet := range a.Unmet[:min(len(a.Unmet), maxFindings)] {
 		name := ref.Namespace + "/" + unmet.Permission.Role.Object.Name
 		demand := unmet.Permission.Message
 		if demand == "" {
@@ -105,6 +105,9 @@ func (a *Access) unmet() string {
 			line += "\n  " + reason
 		}
 		lines = append(lines, line)
+	}
+	if more := len(a.Unmet) - maxFindings; more > 0 {
+		lines = append(lines, fmt.Sprintf("and %d more roles; kubectl signoff can-i %s %s shows all.", more, a.request.verb, ref))
 	}
 	return strings.Join(lines, "\n")
 }

@@ -148,12 +148,15 @@ func verdictProblem(ctx context.Context, j *Judgement, explain bool) *Problem {
 		return &Problem{Reason: v1alpha1.ReasonDeniedByRule, Message: denied(ctx, j, explain)}
 	}
 	if j.Verdict.Indeterminate() {
-		lines := make([]string, len(j.Verdict.Errors))
+		var lines []string
 		transient, to := false, j.decided.run.listener(ctx, true)
 		for i, err := range j.Verdict.Errors {
-			lines[i] = fmt.Sprintf("rule %s: %s", err.Rule, j.decided.errorText(err, to))
+			if i < maxFindings {
+				lines = append(lines, fmt.Sprintf("rule %s: %s", err.Rule, j.decided.errorText(err, to)))
+			}
 			transient = transient || errors.Is(err, errNoAnswer) || errors.Is(err, errUnread)
 		}
+		lines = append(lines, moreRules(len(j.Verdict.Errors))...)
 		return &Problem{Reason: v1alpha1.ReasonIndeterminate, Transient: transient,
 			Message: fmt.Sprintf("cannot decide on %s, and no error means yes:\n  %s", j.Action.Ref(), strings.Join(lines, "\n  "))}
 	}
@@ -164,8 +167,12 @@ func verdictProblem(ctx context.Context, j *Judgement, explain bool) *Problem {
 func denied(ctx context.Context, j *Judgement, explain bool) string {
 	var lines []string
 	bounded, next := false, time.Time{}
-	for _, rule := range j.Verdict.By(v1alpha1.EffectDeny) {
+	rules := j.Verdict.By(v1alpha1.EffectDeny)
+	for i, rule := range rules {
 		next = decision.Earlier(next, j.decided.changes(&rule))
+		if i >= maxFindings {
+			continue
+		}
 		message := rule.Message
 		if message == "" {
 			message = ruleSource(rule.Name, rule.When != nil)
@@ -177,12 +184,24 @@ func denied(ctx context.Context, j *Judgement, explain bool) string {
 			lines = append(lines, j.decided.refusal(ctx, &rule)...)
 		}
 	}
+	lines = append(lines, moreRules(len(rules))...)
 	bounded = bounded || slices.ContainsFunc(lines, func(line string) bool { return strings.HasPrefix(line, "From ") })
 	text := strings.Join(lines, "\n  ")
 	if !bounded && !next.IsZero() {
 		text += fmt.Sprintf("\n  Time may change this on %s.", Time(next, j.Now))
 	}
 	return text
+}
+
+// maxFindings is how many rules or Roles a refusal tells of. The first ones are enough to act on, and nobody reads a hundred.
+const maxFindings = 5
+
+// moreRules says how many rules a refusal leaves out, and what shows them.
+func moreRules(all int) []string {
+	if all <= maxFindings {
+		return nil
+	}
+	return []string{fmt.Sprintf("and %d more rules; kubectl signoff explain shows all.", all-maxFindings)}
 }
 
 // defaultRule is the name of the default of an Action.

@@ -108,23 +108,26 @@ func (d *describer) fields(w *v1alpha1.RenderedWrite, body any) []string {
 
 // blind shows what is sent to an object that is not there, or that nobody could look at: it may be there when it is sent.
 func (d *describer) blind(w *v1alpha1.RenderedWrite, body any, diff *differ, unread bool) []string {
-	head := "does not exist now: the step fails unless something else creates it first; then it gets"
+	head, then := "does not exist now: the step fails unless something else creates it first", "; then it gets:"
 	switch {
 	case unread:
-		head = "cannot be compared: the ServiceAccount may not read it; what is sent"
+		head, then = "cannot be compared with what is there, which the ServiceAccount may not read", "; this is sent:"
 	case w.Operation == v1alpha1.WriteApply:
-		head = "creates it"
+		head, then = "creates it", ""
 	}
 	if list, ok := body.([]any); ok {
 		diff.noted(list)
-		return diff.lines.fields(head)
+		return diff.lines.fields(head + then)
 	}
 	object, _ := body.(map[string]any)
 	if w.Operation == v1alpha1.WriteApply {
 		d.written[w.Object] = object
 	}
 	diff.compare(nil, map[string]any{}, withoutIdentity(object))
-	return diff.lines.byRank().fields(head)
+	if len(diff.lines) == 0 {
+		return diff.lines.fields(head)
+	}
+	return diff.lines.byRank().fields(head + then)
 }
 
 // before is the object as it will be found.

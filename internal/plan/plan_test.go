@@ -135,12 +135,17 @@ func TestHidden(t *testing.T) {
 		"Unread": {
 			"what is sent is shown, although nobody could look", write(v1alpha1.WriteMergePatch, `{"spec":{"replicas":7}}`),
 			View{Live: func(v1alpha1.ObjectReference) Found { return Found{Unread: true} }},
-			[]string{"cannot be compared: the ServiceAccount may not read it; what is sent", "spec.replicas: (new) 7"},
+			[]string{"cannot be compared with what is there, which the ServiceAccount may not read; this is sent:", "spec.replicas: (new) 7"},
+		},
+		"UnreadEmpty": {
+			"where nothing is sent, no line announces it", write(v1alpha1.WriteMergePatch, `{}`),
+			View{Live: func(v1alpha1.ObjectReference) Found { return Found{Unread: true} }},
+			[]string{"cannot be compared with what is there, which the ServiceAccount may not read"},
 		},
 		"UnreadJSON": {
 			"operations are shown as well", write(v1alpha1.WriteJSONPatch, `[{"op":"replace","path":"/spec/replicas","value":7}]`),
 			View{Live: func(v1alpha1.ObjectReference) Found { return Found{Unread: true} }},
-			[]string{"cannot be compared: the ServiceAccount may not read it; what is sent", "replace /spec/replicas: (new) 7"},
+			[]string{"cannot be compared with what is there, which the ServiceAccount may not read; this is sent:", "replace /spec/replicas: (new) 7"},
 		},
 		"Bomb": {
 			"copies of copies end before they fill the memory", write(v1alpha1.WriteJSONPatch, bomb(40)),
@@ -323,7 +328,7 @@ func TestFields(t *testing.T) {
 		},
 		"Absent": {
 			reason: "there is nothing to patch", operation: v1alpha1.WriteMergePatch, object: "{apiVersion: v1, kind: Node, metadata: {name: ns}}", body: "{a: 1}",
-			want: []string{"does not exist now: the step fails unless something else creates it first; then it gets", "a: (new) 1"},
+			want: []string{"does not exist now: the step fails unless something else creates it first; then it gets:", "a: (new) 1"},
 		},
 		"Deceptive": {
 			reason: "what a requester wrote cannot look like a line, a change or another direction", operation: v1alpha1.WriteMergePatch, object: checkout,

@@ -147,9 +147,33 @@ func (w *world) Namespace(_ context.Context, name string) (map[string]any, error
 // Watch implements gate.Facts: nothing changes behind a test.
 func (w *world) Watch(string, string, gate.Query, types.NamespacedName) bool { return true }
 
-// MayWrite implements gate.Facts.
+// MayWrite implements gate.Facts. As in a cluster, a list over all namespaces is what whoever may write one object anywhere makes of it.
 func (w *world) MayWrite(_ context.Context, _ *v1alpha1.Identity, _ bool, queries ...gate.Query) (bool, error) {
-	return slices.ContainsFunc(queries, func(query gate.Query) bool { return names(w.writable, &query) }), nil
+	return slices.ContainsFunc(queries, func(query gate.Query) bool {
+		everywhere := query.IsList() && query.Namespace == "" && w.namespaced(query.APIVersion, query.Kind)
+		return everywhere || names(w.writable, &query)
+	}), nil
+}
+
+// clusterScoped are kinds without namespaces that rules read, for tests that have no object of them.
+var clusterScoped = []schema.GroupKind{
+	{Kind: "Namespace"}, {Kind: "Node"}, {Kind: "PersistentVolume"},
+	{Group: "storage.k8s.io", Kind: "StorageClass"}, {Group: "scheduling.k8s.io", Kind: "PriorityClass"},
+	{Group: "apiextensions.k8s.io", Kind: "CustomResourceDefinition"},
+	{Group: "rbac.authorization.k8s.io", Kind: "ClusterRole"}, {Group: "rbac.authorization.k8s.io", Kind: "ClusterRoleBinding"},
+	{Group: v1alpha1.GroupVersion.Group, Kind: "Team"}, {Group: v1alpha1.GroupVersion.Group, Kind: "ActionPolicy"},
+}
+
+// namespaced tells whether objects of a kind are in namespaces, which only a cluster knows for sure: as those of the test are, and else yes,
+// because that is the stricter answer.
+func (w *world) namespaced(apiVersion, kind string) bool {
+	wanted := idOf(apiVersion, kind, "", "").kind
+	for id := range w.objects {
+		if id.kind == wanted {
+			return id.namespace != ""
+		}
+	}
+	return !slices.Contains(clusterScoped, wanted)
 }
 
 // MayRead implements gate.Rights: a test is read by who wrote it.

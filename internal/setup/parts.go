@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"runtime/debug"
+	"time"
 
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/metadata"
@@ -24,6 +25,7 @@ import (
 	"github.com/signoff-dev/signoff/internal/config"
 	"github.com/signoff-dev/signoff/internal/execution"
 	"github.com/signoff-dev/signoff/internal/identity"
+	"github.com/signoff-dev/signoff/internal/kinds"
 	"github.com/signoff-dev/signoff/webhooks"
 )
 
@@ -83,11 +85,15 @@ func (p *Process) governing() error {
 	}))
 }
 
+// kindsPatience is how long the admission of an Action waits to hear whether the API server serves a kind.
+const kindsPatience = time.Second
+
 func (p *Process) webhooks() error {
 	webhooks.Register(p.Manager.GetWebhookServer(), &webhooks.Deps{
 		Gate: p.Gate, Identity: p.identity, Store: p.Store,
 		Reader: p.Manager.GetAPIReader(), Requests: p.Manager.GetClient(), Namespaces: p.Manager.GetClient(), Reviews: p.Manager.GetClient(),
 		Evidence: p.evidence, Clock: p.clock, Wall: p.wall, Canary: proofs{p},
+		Kinds:             kinds.NewAsker(p.Manager.GetRESTMapper(), kindsPatience),
 		Operator:          identity.ServiceAccountUsername(p.cfg.Operator.Namespace, p.cfg.Operator.ServiceAccount),
 		OperatorNamespace: p.cfg.Operator.Namespace,
 		CatalogNamespaces: p.cfg.CatalogNamespaces,

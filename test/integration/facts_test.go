@@ -191,7 +191,8 @@ spec:
   execution:
     serviceAccountName: writer
     readServiceAccountName: reader
-    steps: [{name: note, apply: {manifests: [{apiVersion: v1, kind: ConfigMap, metadata: {namespace: limits, name: a}}]}}]
+    steps:
+    - {name: note, apply: {manifests: [{apiVersion: v1, kind: ConfigMap, metadata: {namespace: limits, name: a}}, {apiVersion: scanner.example/v1, kind: Scan, metadata: {namespace: limits, name: a}}]}}
 `))
 	if err != nil {
 		t.Fatal(err)
@@ -203,7 +204,7 @@ spec:
 		}
 		ready := meta.FindStatusCondition(action.Status.Conditions, v1alpha1.ConditionReady)
 		return ready != nil && ready.Reason == v1alpha1.ReasonFactsUnavailable &&
-			strings.Contains(ready.Message, "serves no scanner.example/v1 VulnerabilityReport (spec.lookups[reports].list)"), fmt.Sprint(ready)
+			strings.Contains(ready.Message, "serves no scanner.example/v1 Scan (spec.execution.steps[note].apply.manifests[1]) and no scanner.example/v1 VulnerabilityReport (spec.lookups[reports].list)"), fmt.Sprint(ready)
 	})
 	refusedFor(t, users.Alice, factRequest("no-kind", `{}`), "cannot read lookup reports, every VulnerabilityReport")
 }

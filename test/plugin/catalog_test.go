@@ -42,14 +42,23 @@ func TestCanI(t *testing.T) {
 		"Inherited": {"by a Role that inherits the one with the permission", users.Frank, []string{"break-glass", "platform/deploy"}, 0, "yes (Role platform/chief, which inherits commander)\n"},
 		"When":      {"a permission with a condition", users.Ada, append([]string{"request", "platform/deploy"}, agent...), 0, "yes, when: machines change staging only (Role platform/machine)\n"},
 		"Machine": {
-			"a ServiceAccount approves where the configuration names it", users.Ada, append([]string{"approve", "platform/deploy"}, agent...), 0,
-			"yes, when: machines change staging only, and the configuration of Signoff names agents/bot in approvers.serviceAccounts (Role platform/machine)\n  A stage must name system:serviceaccount:agents:bot as well, and nobody approves what they asked for.\n",
+			"a ServiceAccount does not approve where nothing is configured, whatever Roles give it", users.Ada, append([]string{"approve", "platform/deploy"}, agent...), 1,
+			"no: ServiceAccount agents/bot is not a person; the configuration does not list it in approvers.serviceAccounts\n" +
+				"  That is so where nothing is configured. If the configuration of Signoff names it, ask with --configuration FILE.\n",
+		},
+		"MachineConfigured": {
+			"it does where the configuration names it", users.Ada, append([]string{"approve", "platform/deploy", "--configuration", "testdata/checkers.yaml"}, agent...), 0,
+			"yes, when: machines change staging only (Role platform/machine)\n  A stage must name system:serviceaccount:agents:bot as well, and nobody approves what they asked for.\n",
+		},
+		"Agent": {
+			"whom the configuration counts as an agent never approves", users.Erin, []string{"approve", "platform/deploy", "--configuration", "testdata/checkers.yaml"}, 1,
+			"no: erin is an agent, not a person\n",
 		},
 		"MachineGroup": {
 			"in an emergency a ServiceAccount does not count by its group", users.Ada, append([]string{"break-glass", "platform/deploy"}, agent...), 1,
 			"no: no Role in namespace platform gives \"break-glass\" on deploy to system:serviceaccount:agents:bot (groups system:serviceaccounts)\n  Who can: kubectl signoff who-can break-glass platform/deploy\n",
 		},
-		"System":  {"what Kubernetes runs never approves", users.Ada, []string{"approve", "platform/deploy", "--as", "system:kube-scheduler"}, 1, "no: system:kube-scheduler is a system identity, and these never approve\n"},
+		"System":  {"what Kubernetes runs never approves", users.Ada, []string{"approve", "platform/deploy", "--as", "system:kube-scheduler"}, 1, "no: system:kube-scheduler is a system identity, not a person\n"},
 		"Quiet":   {"only the exit code", users.Mallory, []string{"request", "platform/deploy", "-q"}, 1, ""},
 		"Unknown": {"a verb that does not exist", users.Alice, []string{"eat", "platform/deploy"}, 2, ""},
 	}

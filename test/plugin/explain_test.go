@@ -55,7 +55,10 @@ func TestExplainForSomebodyElse(t *testing.T) {
 	answer.says(t, 1, "payments/at-night, asked as mallory (groups strangers)", "Answer: refused (NotAuthorized)",
 		"you (mallory) may not request platform/deploy.", "Who can: role developer (group payments, erin)")
 	answer = kubectl(t, users.Alice, atNight, as...)
-	answer.says(t, 2, "failed to find out who you are", `User "alice" cannot impersonate`)
+	answer.says(t, 2, "error: you (alice) may not ask as mallory: that takes the right to impersonate users/mallory, groups/strangers.",
+		`Ask an administrator of the cluster for the verb "impersonate" on each.  Check: kubectl auth can-i impersonate users/mallory`)
+	answer = kubectl(t, users.Alice, "", "can-i", "request", "platform/deploy", "--as", users.Agent.Name)
+	answer.says(t, 2, "takes the right to impersonate serviceaccounts/bot -n agents.", "Check: kubectl auth can-i impersonate serviceaccounts/bot -n agents")
 }
 
 func TestExplainManyRequests(t *testing.T) {

@@ -1,0 +1,108 @@
+// Package kinds says which kinds an Action names that the API server does not serve.
+package kinds
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/signoff-dev/signoff/api/v1alpha1"
+)
+
+// Unserved names the kinds that an Action reads or writes and that do not exist, each with the field that names it. That nobody could find out
+// says nothing.
+func Unserved(mapper meta.RESTMapper, spec *v1alpha1.ActionSpec) []string {
+	var names []string
+	for _, n := range named(spec) {
+		gvk := schema.FromAPIVersionAndKind(n.apiVersion, n.kind)
+		if _, err := mapper.RESTMapping(gvk.GroupKind(), gvk.Version); meta.IsNoMatchError(err) {
+			names = append(names, fmt.Sprintf("%s %s (%s)", n.apiVersion, n.kind, n.field))
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// name is a kind, and the field that names it. apiVersion and kind are literal everywhere.
+type name struct{ apiVersion, kind, field string }
+
+func named(spec *v1alpha1.ActionSpec) []name {
+	var names []name
+	if spec.Target != nil {
+		names = append(names, name{spec.Target.APIVersion, spec.Target.Kind, "spec.target"})
+	}
+	for i := range spec.Lookups {
+		lookup := &spec.Lookups[i]
+		switch field := "spec.lookups[" + lookup.As + "]"; {
+		case lookup.Object != nil:
+			names = append(names, name{lookup.Object.APIVersion, lookup.Object.Kind, field + ".object"})
+		case lookup.List != nil:
+			names = append(names, name{lookup.List.APIVersion, lookup.List.Kind, field + ".list"})
+		}
+	}
+	for i := range spec.Execution.Steps {
+		names = append(names, inStep(&spec.Execution.Steps[i])...)
+	}
+	return names
+}
+
+func inStep(step *v1alpha1.Step) []name {
+	field := "spec.execution.steps[" + step.Name + "]"
+	switch {
+	case step.Patch != nil && step.Patch.Target != nil:
+		return []name{{step.Patch.Target.APIVersion, step.Patch.Target.Kind, field + ".patch.target"}}
+	case step.Job != nil && step.Job.PodFrom != nil:
+		return []name{{step.Job.PodFrom.APIVersion, step.Job.PodFrom.Kind, field + ".job.podFrom"}}
+	case step.Apply == nil:
+		return nil
+	}
+	var names []name
+	for i := range step.Apply.Manifests {
+		of := metav1.TypeMeta{}
+		// What is no object was refused when the Action was compiled.
+		if err := json.Unmarshal(step.Apply.Manifests[i].Raw, &of); err == nil && of.Kind != "" {
+			names = append(names, name{of.APIVersion, of.Kind, fmt.Sprintf("%s.apply.manifests[%d]", field, i)})
+		}
+	}
+	return names
+}
+
+// Asker asks for whoever cannot wait: one question at a time, and none for longer than patience.
+type Asker struct {
+	mapper   meta.RESTMapper
+	patience time.Duration
+	turn     chan struct{}
+}
+
+// NewAsker makes an Asker.
+func NewAsker(mapper meta.RESTMapper, patience time.Duration) *Asker {
+	return &Asker{mapper: mapper, patience: patience, turn: make(chan struct{}, 1)}
+}
+
+// Unserved names what Unserved names, or nothing where that takes too long.
+func (a *Asker) Unserved(spec *v1alpha1.ActionSpec) []string {
+	late := time.NewTimer(a.patience)
+	defer late.Stop()
+	select {
+	case a.turn <- struct{}{}:
+	case <-late.C:
+		return nil
+	}
+	answer := make(chan []string, 1)
+	spec = spec.DeepCopy()
+	go func() {
+		defer func() { <-a.turn }()
+		answer <- Unserved(a.mapper, spec)
+	}()
+	select {
+	case names := <-answer:
+		return names
+	case <-late.C:
+		return nil
+	}
+}
