@@ -24,25 +24,34 @@ func (s *scope) showVotes(ctx context.Context) error {
 	}
 	var lines []string
 	for i := range list.Items {
-		approval := list.Items[i].DeepCopy()
-		if approval.Status.State != v1alpha1.ApprovalOpen || s.closed[approval.Name] {
-			continue
-		}
-		stage := &stageState{Stage: &gate.Stage{Stage: &catalog.Stage{Ref: approval.Spec.Stage}}, approval: approval}
-		if err := s.votes(ctx, s.judgement, stage); evidence.Is(err) && !s.knows(approval) {
-			continue // somebody else made it
-		} else if err != nil {
+		line, err := s.showVotesOn(ctx, list.Items[i].DeepCopy())
+		if err != nil {
 			return err
 		}
-		if err := s.progress(ctx, stage); err != nil {
-			return err
+		if line != "" {
+			lines = append(lines, line)
 		}
-		lines = append(lines, s.stageLine(stage))
 	}
 	if len(lines) > 0 {
 		s.condition(v1alpha1.ConditionApproved, false, v1alpha1.ReasonAwaitingApproval, strings.Join(lines, " "))
 	}
 	return nil
+}
+
+// showVotesOn shows how far an Approval has come, and says it. Empty: it is not open, or somebody else made it.
+func (s *scope) showVotesOn(ctx context.Context, approval *v1alpha1.Approval) (string, error) {
+	if approval.Status.State != v1alpha1.ApprovalOpen || s.closed[approval.Name] {
+		return "", nil
+	}
+	stage := &stageState{Stage: &gate.Stage{Stage: &catalog.Stage{Ref: approval.Spec.Stage}}, approval: approval}
+	err := s.votes(ctx, s.judgement, stage)
+	switch {
+	case evidence.Is(err) && !s.knows(approval):
+		return "", nil
+	case err != nil:
+		return "", err
+	}
+	return s.stageLine(stage), s.progress(ctx, stage)
 }
 
 // stageLine says what a stage still needs.

@@ -77,17 +77,20 @@ func (p *Program) runCanI(ctx context.Context, c *connection, args []string, o *
 		lines = append(lines, "  That is so where nothing is configured. If the configuration of Signoff names it, ask with --configuration FILE.")
 	}
 	if !o.quiet {
-		for _, text := range v.invalid {
-			_, _ = fmt.Fprintln(p.IO.ErrOut, "warning: "+text)
-		}
-		if err := p.print(outputText, 0, nil, func() string { return strings.Join(lines, "\n") + "\n" }); err != nil {
-			return err
-		}
+		err = p.answer(v, lines)
 	}
-	if !yes {
-		return errNo
+	if err == nil && !yes {
+		err = errNo
 	}
-	return nil
+	return err
+}
+
+// answer prints an answer, and what cannot be relied on.
+func (p *Program) answer(v *view, lines []string) error {
+	for _, text := range v.invalid {
+		_, _ = fmt.Fprintln(p.IO.ErrOut, "warning: "+text)
+	}
+	return p.print(outputText, 0, nil, func() string { return strings.Join(lines, "\n") + "\n" })
 }
 
 // rules are those of the configuration that was named, or those of an installation where nothing is configured.

@@ -105,13 +105,13 @@ func (r *rewriter) ofTimes(operator string, left, right ast.Expr) (moment, bool)
 		return moment{operator: operator, at: right}, true
 	}
 	a, b, overload := r.operands(left)
-	switch {
-	case overload == overloads.AddTimestampDuration && isNow(a) && !readsNow(b):
-		return moment{operator: operator, at: right, by: b, before: true}, true
-	case overload == overloads.AddDurationTimestamp && isNow(b) && !readsNow(a):
-		return moment{operator: operator, at: right, by: a, before: true}, true
-	case overload == overloads.SubtractTimestampDuration && isNow(a) && !readsNow(b):
-		return moment{operator: operator, at: right, by: b}, true
+	if overload == overloads.AddDurationTimestamp {
+		a, b = b, a
+	}
+	switch overload {
+	case overloads.AddTimestampDuration, overloads.AddDurationTimestamp, overloads.SubtractTimestampDuration:
+		found := moment{operator: operator, at: right, by: b, before: overload != overloads.SubtractTimestampDuration}
+		return found, isNow(a) && !readsNow(b)
 	}
 	return moment{}, false
 }
