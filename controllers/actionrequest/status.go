@@ -151,7 +151,7 @@ func (s *scope) awaiting(stages []*stageState) {
 		if stage.approved() || stage.approval == nil {
 			continue
 		}
-		requirements := stage.approval.Spec.Requirements
+		requirements := gate.PollOf(stage.approval).Demands(s.now)
 		needs := gate.Needs(requirements, stage.result.Missing)
 		who := s.Gate.Who(s.judgement, requirements, s.request.Spec.Requester)
 		if s.Gate.Unsatisfiable(s.judgement, gate.PollOf(stage.approval)) {
@@ -161,6 +161,9 @@ func (s *scope) awaiting(stages []*stageState) {
 			continue
 		}
 		short = append(short, fmt.Sprintf("%s: %s (%s)", stage.Ref.Name, needs, s.Gate.People(s.judgement, requirements, s.request.Spec.Requester)))
+		if e := stage.approval.Spec.Escalation; e != nil && s.now.Before(e.At.Time) {
+			needs += ", " + gate.Escalates(e, s.now)
+		}
 		long = append(long, fmt.Sprintf("Stage %s: %s more (%s). Expires %s.", stage.Ref.Name, needs, who, stage.approval.Spec.Expires))
 	}
 	if again := s.judgement.JudgedAgain(); again != "" {

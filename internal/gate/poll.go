@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/identity"
@@ -18,28 +19,70 @@ type Poll struct {
 	Requirements []v1alpha1.Requirement
 	// Denials is how many different people must deny; less than 1 counts as 1.
 	Denials int32
+	// Escalation says who may agree too, and from when on; nil: nobody.
+	Escalation *v1alpha1.ApprovalEscalation
 	// Requester is who asked.
 	Requester *v1alpha1.Identity
 }
 
-// PollOf gives the poll that an Approval holds.
-func PollOf(a *v1alpha1.Approval) *Poll {
-	return &Poll{Stage: a.Spec.Stage.Name, Requirements: a.Spec.Requirements, Denials: a.Spec.Denials, Requester: &a.Spec.Requester}
+// Demands are the requirements as they are at a time: from the escalation on, further people meet each of them.
+func (p *Poll) Demands(now time.Time) []v1alpha1.Requirement {
+	if p.Escalation == nil || now.Before(p.Escalation.At.Time) {
+		return p.Requirements
+	}
+	out := slices.Clone(p.Requirements)
+	for i := range out {
+		who, more := &out[i].Approvers, &p.Escalation.Approvers
+		who.Users, who.Groups, who.Teams = union(who.Users, more.Users), union(who.Groups, more.Groups), union(who.Teams, more.Teams)
+		who.ServiceAccounts, who.Roles, who.LeadsOf = union(who.ServiceAccounts, more.ServiceAccounts), union(who.Roles, more.Roles), union(who.LeadsOf, more.LeadsOf)
+	}
+	return out
 }
 
-// Poll gives the poll of a stage that has no Approval yet.
-func (s *Stage) Poll(requester *v1alpha1.Identity) *Poll {
-	return &Poll{Stage: s.Ref.Name, Requirements: s.Requirements, Denials: s.Denials, Requester: requester}
+// Ever are the requirements as they are in the end.
+func (p *Poll) Ever() []v1alpha1.Requirement {
+	if p.Escalation == nil {
+		return p.Requirements
+	}
+	return p.Demands(p.Escalation.At.Time)
 }
+
+// union gives the names of one list and what another adds.
+func union(a, b []string) []string {
+	out := slices.Clone(a)
+	for _, name := range b {
+		if !slices.Contains(out, name) {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
+// PollOf gives the poll that an Approval holds.
+func PollOf(a *v1alpha1.Approval) *Poll {
+	return &Poll{Stage: a.Spec.Stage.Name, Requirements: a.Spec.Requirements, Denials: a.Spec.Denials, Escalation: a.Spec.Escalation, Requester: &a.Spec.Requester}
+}
+
+// Poll gives the poll of a stage that has no Approval yet, as if it opened now.
+func (j *Judgement) Poll(s *Stage, requester *v1alpha1.Identity) *Poll {
+	return &Poll{
+		Stage: s.Ref.Name, Requirements: s.Requirements, Denials: s.Denials, Requester: requester,
+		Escalation: s.Escalation(j.Now, j.Now.Add(longest)),
+	}
+}
+
+// longest is longer than any stage is open.
+const longest = 100 * 365 * 24 * time.Hour
 
 // Poll gives the poll of a review that has not opened yet.
 func (r *Review) Poll(requester *v1alpha1.Identity) *Poll {
 	return &Poll{Stage: "review", Requirements: r.Requirements, Requester: requester}
 }
 
-// Short says for each requirement how many people too few exist who could ever meet it.
+// Short says for each requirement how many people too few exist who could ever meet it, also after an escalation.
 func (g *Gate) Short(j *Judgement, poll *Poll) []int {
-	return quorum.Reachable(demands(poll.Requirements), g.candidates(j, poll))
+	requirements := poll.Ever()
+	return quorum.Reachable(demands(requirements), g.candidates(j, requirements, poll.Requester))
 }
 
 // Unsatisfiable tells whether a stage can never be approved as things are.
@@ -53,22 +96,23 @@ func (g *Gate) Denials(j *Judgement, poll *Poll) int {
 	if wanted == 1 {
 		return wanted
 	}
-	if able, all := quorum.Able(demands(poll.Requirements), g.candidates(j, poll)); all {
+	requirements := poll.Demands(j.Now)
+	if able, all := quorum.Able(demands(requirements), g.candidates(j, requirements, poll.Requester)); all {
 		return max(min(wanted, able), 1)
 	}
 	return wanted
 }
 
 // candidates are all who could vote, as far as they can be listed.
-func (g *Gate) candidates(j *Judgement, poll *Poll) []quorum.Candidate {
+func (g *Gate) candidates(j *Judgement, requirements []v1alpha1.Requirement, requester *v1alpha1.Identity) []quorum.Candidate {
 	candidates := map[string]*quorum.Candidate{}
-	count := len(poll.Requirements)
-	for i := range poll.Requirements {
-		users, groups := approvers(j.Snapshot, j.Action, &poll.Requirements[i].Approvers)
-		for _, user := range g.without(users, poll.Requester) {
+	count := len(requirements)
+	for i := range requirements {
+		users, groups := approvers(j.Snapshot, j.Action, &requirements[i].Approvers)
+		for _, user := range g.without(users, requester) {
 			candidateOf(candidates, g.personOf(user), count).Meets[i] = true
 		}
-		for _, account := range poll.Requirements[i].Approvers.ServiceAccounts {
+		for _, account := range requirements[i].Approvers.ServiceAccounts {
 			candidateOf(candidates, identity.ServiceAccountUsername("", account), count).Meets[i] = true
 		}
 		if len(groups) > 0 {
