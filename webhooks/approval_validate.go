@@ -269,7 +269,7 @@ func (w *approvals) recorded(ctx context.Context, j *gate.Judgement, next *v1alp
 		return gate.Cut(fmt.Sprintf("your approval is recorded. Stage %q is approved.%s", next.Spec.Stage.Name, w.keptBack(ctx, next, j.Now)), maxWarning)
 	case v1alpha1.ApprovalOpen, v1alpha1.ApprovalExpired, v1alpha1.ApprovalSuperseded:
 	}
-	text := "your approval is recorded. Still needed: " + gate.Needs(next.Spec.Requirements, result.Missing)
+	text := "your approval is recorded. Still needed: " + gate.Needs(gate.PollOf(next).Demands(j.Now), result.Missing)
 	if vote.Decision == v1alpha1.DecisionDeny {
 		needed := w.Gate.Denials(j, gate.PollOf(next))
 		text = fmt.Sprintf("your denial is recorded (%d of %d). The stage is denied once %d different people deny it", len(result.Denials), needed, needed)

@@ -20,6 +20,7 @@ import (
 // +kubebuilder:printcolumn:name="Needs",type=string,JSONPath=`.spec.needs`
 // +kubebuilder:printcolumn:name="For",type=string,JSONPath=`.spec.for`
 // +kubebuilder:printcolumn:name="Expires",type=string,JSONPath=`.spec.expires`
+// +kubebuilder:printcolumn:name="Waiting For",type=string,priority=1,JSONPath=`.status.waitingFor`
 // +kubebuilder:printcolumn:name="Policy",type=string,priority=1,JSONPath=`.spec.stage.policy`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 // +kubebuilder:validation:XValidation:rule="!has(oldSelf.status) || !has(oldSelf.status.state) || oldSelf.status.state == 'Open' || (has(self.status) && has(self.status.state) && (self.status.state == oldSelf.status.state || (oldSelf.status.state == 'Approved' && self.status.state == 'Superseded')))",message="a closed Approval stays closed: only Approved may still become Superseded",fieldPath=".status.state"
@@ -47,6 +48,8 @@ type Approval struct {
 // +kubebuilder:validation:XValidation:rule="self.requirements == oldSelf.requirements",message="requirements cannot change",fieldPath=".requirements"
 // +kubebuilder:validation:XValidation:rule="has(self.denials) == has(oldSelf.denials) && (!has(self.denials) || self.denials == oldSelf.denials)",message="denials cannot change",fieldPath=".denials"
 // +kubebuilder:validation:XValidation:rule="has(self.commentOnDeny) == has(oldSelf.commentOnDeny) && (!has(self.commentOnDeny) || self.commentOnDeny == oldSelf.commentOnDeny)",message="commentOnDeny cannot change",fieldPath=".commentOnDeny"
+// +kubebuilder:validation:XValidation:rule="has(self.reminder) == has(oldSelf.reminder) && (!has(self.reminder) || self.reminder == oldSelf.reminder)",message="reminder cannot change",fieldPath=".reminder"
+// +kubebuilder:validation:XValidation:rule="has(self.escalation) == has(oldSelf.escalation) && (!has(self.escalation) || self.escalation == oldSelf.escalation)",message="escalation cannot change",fieldPath=".escalation"
 // +kubebuilder:validation:XValidation:rule="self.requester == oldSelf.requester",message="requester cannot change",fieldPath=".requester"
 // +kubebuilder:validation:XValidation:rule="self.summary == oldSelf.summary",message="summary cannot change",fieldPath=".summary"
 // +kubebuilder:validation:XValidation:rule="has(self.plan) == has(oldSelf.plan) && (!has(self.plan) || self.plan == oldSelf.plan)",message="plan cannot change",fieldPath=".plan"
@@ -109,6 +112,15 @@ type ApprovalSpec struct {
 	// +optional
 	CommentOnDeny CommentOnDeny `json:"commentOnDeny,omitempty"`
 
+	// reminder is how long the Approval stays open before people are reminded, and again each time as long has passed. Unset: nobody is
+	// reminded.
+	// +optional
+	Reminder Duration `json:"reminder,omitempty"`
+
+	// escalation says who may agree too, and from when on. Unset: nobody else.
+	// +optional
+	Escalation *ApprovalEscalation `json:"escalation,omitempty"`
+
 	// requester is who asked.
 	// +required
 	Requester Identity `json:"requester"`
@@ -159,6 +171,17 @@ type ApprovalSpec struct {
 	// +kubebuilder:validation:MaxItems=256
 	// +kubebuilder:validation:XValidation:rule="size(self) >= size(oldSelf) && oldSelf.all(i, v, self[i] == v)",message="votes are only ever added: to take yours back, vote Withdraw"
 	Votes []Vote `json:"votes"`
+}
+
+// ApprovalEscalation says who may agree too, and from when on.
+type ApprovalEscalation struct {
+	// at is from when on.
+	// +required
+	At metav1.Time `json:"at"`
+
+	// approvers says who, with every template filled in, for every requirement.
+	// +required
+	Approvers Approvers `json:"approvers"`
 }
 
 // RequestReference names an ActionRequest in the same namespace.
@@ -311,6 +334,15 @@ type ApprovalStatus struct {
 	// +kubebuilder:validation:MaxItems=80
 	// +kubebuilder:validation:items:MaxLength=2048
 	Decided []string `json:"decided,omitempty"`
+
+	// reminders is how many times people should have been reminded by now. Defaults to 0.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	Reminders int32 `json:"reminders,omitempty"`
+
+	// escalated is true once those of spec.escalation have been told that they may agree too. Defaults to false.
+	// +optional
+	Escalated bool `json:"escalated,omitempty"`
 
 	// closedAt is when the Approval was closed.
 	// +optional

@@ -215,6 +215,16 @@ type Stage struct {
 	// +optional
 	CommentOnDeny CommentOnDeny `json:"commentOnDeny,omitempty"`
 
+	// reminder is how long the stage stays open before people are reminded by an Event, and again each time as long has passed; at least a
+	// minute. Unset: nobody is reminded.
+	// +optional
+	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1m')",message="must be at least a minute"
+	Reminder Duration `json:"reminder,omitempty"`
+
+	// escalation lets further people agree once nobody has decided for some time. Unset: nobody else may ever agree.
+	// +optional
+	Escalation *Escalation `json:"escalation,omitempty"`
+
 	// timeout is how long the stage stays open. Unset: as long as the request lives.
 	// +optional
 	Timeout Duration `json:"timeout,omitempty"`
@@ -223,6 +233,17 @@ type Stage struct {
 	// request lives.
 	// +optional
 	ValidFor Duration `json:"validFor,omitempty"`
+}
+
+// Escalation lets further people agree in a stage that has been open for some time.
+type Escalation struct {
+	// after is how long the stage must have been open.
+	// +required
+	After Duration `json:"after"`
+
+	// approvers says who may then agree too, for every requirement of the stage.
+	// +required
+	Approvers Approvers `json:"approvers"`
 }
 
 // CommentOnDeny says whether somebody who denies must say why.

@@ -108,6 +108,10 @@ const (
 	ReasonReviewed = "Reviewed"
 	// ReasonReviewDenied says that a reviewer did not agree to what was done in an emergency.
 	ReasonReviewDenied = "ReviewDenied"
+	// ReasonReminder says, in an Event, that an Approval has been open for some time.
+	ReasonReminder = "Reminder"
+	// ReasonEscalated says, in an Event, that nobody has decided for some time, so that further people may agree.
+	ReasonEscalated = "Escalated"
 	// ReasonReviewOverdue says that nobody reviewed in time what was done in an emergency.
 	ReasonReviewOverdue = "ReviewOverdue"
 )

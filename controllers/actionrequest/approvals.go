@@ -174,6 +174,12 @@ func (s *scope) count(ctx context.Context, stage *stageState) (again, over bool,
 		return s.stillApproved(ctx, stage)
 	case v1alpha1.ApprovalOpen, v1alpha1.ApprovalSuperseded:
 	}
+	return s.decide(ctx, stage)
+}
+
+// decide closes an open Approval whose votes have been counted, or shows how far it has come.
+func (s *scope) decide(ctx context.Context, stage *stageState) (again, over bool, err error) {
+	approval := stage.approval
 	switch {
 	case stage.result.State == v1alpha1.ApprovalDenied:
 		if err := s.closeAs(ctx, stage, v1alpha1.ApprovalDenied, decidedLines(stage)); err != nil {
@@ -263,35 +269,6 @@ func (s *scope) writeState(ctx context.Context, approval *v1alpha1.Approval, bal
 	return nil
 }
 
-// progress shows on an open Approval who is still missing, once somebody has voted.
-func (s *scope) progress(ctx context.Context, stage *stageState) error {
-	approval := stage.approval
-	if len(approval.Spec.Votes) == 0 && approval.Status.WaitingFor == "" {
-		return nil
-	}
-	waiting := gate.Cut(gate.Needs(approval.Spec.Requirements, stage.result.Missing), maxWaitingFor)
-	decided := bounded(decidedLines(stage), maxDecided, maxLine)
-	sealed := approval.Status.Seal != nil && int(approval.Status.Seal.Votes) == len(approval.Spec.Votes)
-	if sealed && approval.Status.WaitingFor == waiting && slices.Equal(approval.Status.Decided, decided) {
-		return nil
-	}
-	approval.Status.WaitingFor, approval.Status.Decided = waiting, decided
-	approval.Status.Missing = nil
-	for i, missing := range stage.result.Missing {
-		if missing > 0 {
-			approval.Status.Missing = append(approval.Status.Missing, fmt.Sprintf("%s: %d", approval.Spec.Requirements[i].Name, missing))
-		}
-	}
-	approval.Status.ObservedGeneration = approval.Generation
-	if err := s.sealState(approval, stage.ballot, s.now); err != nil {
-		return err
-	}
-	if err := s.Client.Status().Update(ctx, approval); err != nil {
-		return fmt.Errorf("failed to update the status of Approval %s/%s: %w", approval.Namespace, approval.Name, err)
-	}
-	return nil
-}
-
 // findOrOpen gives the Approval of a stage for the digest as it is now.
 func (s *scope) findOrOpen(ctx context.Context, stage *stageState, round int) (*v1alpha1.Approval, error) {
 	key := types.NamespacedName{Namespace: s.request.Namespace, Name: s.approvalName(stage, round)}
@@ -340,7 +317,7 @@ func (s *scope) create(ctx context.Context, approval *v1alpha1.Approval) error {
 
 // approvalName stands for the request, the stage, everything that will be executed, who must agree, and the round.
 func (s *scope) approvalName(stage *stageState, round int) string {
-	demands, err := json.Marshal([]any{stage.Requirements, stage.Denials, stage.CommentOnDeny})
+	demands, err := json.Marshal([]any{stage.Requirements, stage.Denials, stage.CommentOnDeny, stage.Reminder, stage.EscalateAfter, stage.Further})
 	if err != nil {
 		demands = []byte(err.Error())
 	}

@@ -154,7 +154,7 @@ func (s *scope) awaiting(stages []*stageState) {
 		if stage.approved() || stage.approval == nil {
 			continue
 		}
-		requirements := stage.approval.Spec.Requirements
+		requirements := gate.PollOf(stage.approval).Demands(s.now)
 		needs := gate.Needs(requirements, stage.result.Missing)
 		if s.Gate.Unsatisfiable(s.judgement, gate.PollOf(stage.approval)) {
 			reason = v1alpha1.ReasonUnsatisfiable

@@ -65,6 +65,7 @@ func bounded(lines []string, most, length int) []string {
 func (s *scope) newApproval(stage *stageState, name string) *v1alpha1.Approval {
 	request := s.request
 	expires := s.expiresAt(stage).Truncate(time.Second)
+	escalation := stage.Escalation(s.now, expires)
 	approval := &v1alpha1.Approval{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: request.Namespace, Name: name,
@@ -81,8 +82,9 @@ func (s *scope) newApproval(stage *stageState, name string) *v1alpha1.Approval {
 			RequestRef: v1alpha1.RequestReference{Name: request.Name, UID: request.UID},
 			ActionRef:  request.Spec.ActionRef, Stage: stage.Ref, Digest: s.plan.digest, Plan: s.plan.changes,
 			Requirements: stage.Requirements, Denials: stage.Denials, CommentOnDeny: stage.CommentOnDeny,
+			Reminder: stage.Reminder, Escalation: escalation,
 			Requester: *request.Spec.Requester, Reason: gate.Cut(visible.Inside(request.Spec.Reason), 4000),
-			Needs: gate.Cut(gate.Needs(stage.Requirements, nil), maxNeeds), Expires: gate.Time(expires, s.now), ExpiresAt: metav1.NewTime(expires),
+			Needs: needsText(stage, escalation, s.now), Expires: gate.Time(expires, s.now), ExpiresAt: metav1.NewTime(expires),
 			Votes: []v1alpha1.Vote{},
 		},
 		Status: v1alpha1.ApprovalStatus{State: v1alpha1.ApprovalOpen},
@@ -93,6 +95,15 @@ func (s *scope) newApproval(stage *stageState, name string) *v1alpha1.Approval {
 	}
 	approval.Spec.Summary = s.approvalSummary(approval)
 	return approval
+}
+
+// needsText says in a few words whose agreement is needed, and who is asked later.
+func needsText(stage *stageState, escalation *v1alpha1.ApprovalEscalation, now time.Time) string {
+	text := gate.Needs(stage.Requirements, nil)
+	if further := gate.Escalates(escalation, now); further != "" {
+		text += ", " + further
+	}
+	return gate.Cut(text, maxNeeds)
 }
 
 // approvalSummary is what an approver must read. kubectl describe shows each element on a line of its own.
@@ -110,6 +121,10 @@ func (s *scope) approvalSummary(a *v1alpha1.Approval) []string {
 	lines = append(lines, fmt.Sprintf("It will, as %s/%s:", action.Namespace, action.Spec.Execution.ServiceAccountName))
 	lines = append(lines, planLines(a.Spec.Plan)...)
 	lines = append(lines, fmt.Sprintf("Who can approve: %s. Not %s.", s.Gate.Who(s.judgement, a.Spec.Requirements, &a.Spec.Requester), visible.Inside(a.Spec.Requester.Username)))
+	if e := a.Spec.Escalation; e != nil {
+		further := []v1alpha1.Requirement{{Approvers: e.Approvers}}
+		lines = append(lines, fmt.Sprintf("If nobody has decided by %s, these can approve too: %s.", gate.Time(e.At.Time, s.now), s.Gate.Who(s.judgement, further, &a.Spec.Requester)))
+	}
 	return bounded(append(lines, voteLines(a)...), maxApprovalSummary, maxLine)
 }
 

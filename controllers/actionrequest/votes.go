@@ -56,10 +56,14 @@ func (s *scope) showVotesOn(ctx context.Context, approval *v1alpha1.Approval) (s
 
 // stageLine says what a stage still needs.
 func (s *scope) stageLine(stage *stageState) string {
-	requirements := stage.approval.Spec.Requirements
+	requirements := gate.PollOf(stage.approval).Demands(s.now)
 	if stage.result.State == v1alpha1.ApprovalApproved {
 		return fmt.Sprintf("Stage %s: everybody agreed who is needed (%s).", stage.Ref.Name, strings.Join(decidedLines(stage), " "))
 	}
-	return fmt.Sprintf("Stage %s: %s more (%s). Expires %s.", stage.Ref.Name, gate.Needs(requirements, stage.result.Missing),
+	needs := gate.Needs(requirements, stage.result.Missing)
+	if e := stage.approval.Spec.Escalation; e != nil && s.now.Before(e.At.Time) {
+		needs += ", " + gate.Escalates(e, s.now)
+	}
+	return fmt.Sprintf("Stage %s: %s more (%s). Expires %s.", stage.Ref.Name, needs,
 		s.Gate.Who(s.judgement, requirements, s.request.Spec.Requester), stage.approval.Spec.Expires)
 }

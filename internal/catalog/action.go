@@ -231,11 +231,6 @@ func (b *actionBuilder) durations() {
 	spec := field.NewPath("spec")
 	b.errs = append(b.errs, positive(spec.Child("requestTTL"), b.object.Spec.RequestTTL)...)
 	b.errs = append(b.errs, positive(spec.Child("execution", "timeout"), b.object.Spec.Execution.Timeout)...)
-	for i := range b.object.Spec.Stages {
-		path := spec.Child("stages").Index(i)
-		b.errs = append(b.errs, positive(path.Child("timeout"), b.object.Spec.Stages[i].Timeout)...)
-		b.errs = append(b.errs, positive(path.Child("validFor"), b.object.Spec.Stages[i].ValidFor)...)
-	}
 }
 
 func (b *actionBuilder) text(path *field.Path, source string) *template.Text {

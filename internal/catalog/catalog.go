@@ -103,6 +103,11 @@ type Stage struct {
 	Denials           int32
 	CommentOnDeny     v1alpha1.CommentOnDeny
 	Timeout, ValidFor v1alpha1.Duration
+	// Reminder is after how long people are reminded, again and again. Empty: never.
+	Reminder v1alpha1.Duration
+	// Escalation is who may agree too, EscalateAfter the stage has been open for so long; nil: nobody.
+	Escalation    *Requirement
+	EscalateAfter v1alpha1.Duration
 }
 
 // Requirement is a compiled requirement of a stage. Without approvers, whoever holds the verb approve meets it.

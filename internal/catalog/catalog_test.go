@@ -128,6 +128,23 @@ func TestCompileAction(t *testing.T) {
 			"Nor groups, which change from login to login.", func(s *v1alpha1.ActionSpec) { s.Target.Name = "x-${requester.groups[0]}" },
 			map[string]string{"spec.target.name": "groups", "spec.execution.steps[0].patch.target": "see spec.target"},
 		},
+		"Nagging": {
+			"An Event every second is no reminder.", func(s *v1alpha1.ActionSpec) { s.Stages[0].Reminder = "59s" },
+			map[string]string{"spec.stages[0].reminder": "at least a minute"},
+		},
+		"EscalationTooLate": {
+			"Nobody can be asked once the stage is over.", func(s *v1alpha1.ActionSpec) {
+				s.Stages[0].Timeout = "8h"
+				s.Stages[0].Escalation = &v1alpha1.Escalation{After: "8h", Approvers: v1alpha1.Approvers{Users: []string{"a"}}}
+			},
+			map[string]string{"spec.stages[0].escalation.after": "the stage is over after 8h"},
+		},
+		"EscalationToTheSystem": {
+			"Who may never approve is not asked later either.", func(s *v1alpha1.ActionSpec) {
+				s.Stages[0].Escalation = &v1alpha1.Escalation{After: "8h", Approvers: v1alpha1.Approvers{Expression: "[inputs.servce]", Groups: []string{"system:masters"}}}
+			},
+			map[string]string{"spec.stages[0].escalation.approvers.groups[0]": "never approve", "spec.stages[0].escalation.approvers.expression": "service"},
+		},
 		"ApproversExpression": {
 			"Approvers can be computed.", func(s *v1alpha1.ActionSpec) {
 				s.Stages[0].Approvers = &v1alpha1.Approvers{Expression: "namespaceObject.metadata.labels['owners'].split('.')"}

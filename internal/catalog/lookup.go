@@ -210,5 +210,5 @@ func (s *Stage) Uses(variable string) bool {
 			return true
 		}
 	}
-	return false
+	return s.Escalation != nil && s.Escalation.Uses(variable)
 }

@@ -1,8 +1,10 @@
 package catalog
 
 import (
+	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
@@ -16,6 +18,33 @@ import (
 // needs says which facts something reads.
 type needs struct{ target, namespace bool }
 
+func (n *needs) add(other needs) {
+	n.target, n.namespace = n.target || other.target, n.namespace || other.namespace
+}
+
+// minReminder is the shortest time after which people are reminded.
+const minReminder = time.Minute
+
+// stageTimes checks the lengths of time of a stage.
+func stageTimes(stage *v1alpha1.Stage, path *field.Path) field.ErrorList {
+	errs := slices.Concat(positive(path.Child("timeout"), stage.Timeout), positive(path.Child("validFor"), stage.ValidFor),
+		positive(path.Child("reminder"), stage.Reminder))
+	if d, err := stage.Reminder.Value(minReminder); err == nil && d < minReminder {
+		errs = append(errs, field.Invalid(path.Child("reminder"), string(stage.Reminder), "must be at least a minute"))
+	}
+	if stage.Escalation == nil {
+		return errs
+	}
+	at := path.Child("escalation", "after")
+	errs = append(errs, positive(at, stage.Escalation.After)...)
+	after, err := stage.Escalation.After.Value(0)
+	timeout, errTimeout := stage.Timeout.Value(0)
+	if err == nil && errTimeout == nil && timeout > 0 && after >= timeout {
+		errs = append(errs, field.Invalid(at, string(stage.Escalation.After), fmt.Sprintf("the stage is over after %s, so nobody would be asked any more", stage.Timeout)))
+	}
+	return errs
+}
+
 // compileStages compiles the stages of an Action, or of a policy where its name is given.
 func compileStages(stages []v1alpha1.Stage, policy string, c *expression.Compiler, path *field.Path) (map[string]*Stage, needs, field.ErrorList) {
 	out := make(map[string]*Stage, len(stages))
@@ -26,14 +55,21 @@ func compileStages(stages []v1alpha1.Stage, policy string, c *expression.Compile
 		compiled := &Stage{
 			Ref:   v1alpha1.StageReference{Name: stage.Name, Policy: policy},
 			After: stage.After, Timeout: stage.Timeout, ValidFor: stage.ValidFor,
-			Denials: stage.Denials, CommentOnDeny: stage.CommentOnDeny,
+			Denials: stage.Denials, CommentOnDeny: stage.CommentOnDeny, Reminder: stage.Reminder,
 		}
 		for _, part := range requirementsOf(stage, path.Index(i)) {
 			requirement, n, e := compileRequirement(part.requirement, c, part.path)
 			compiled.Requirements = append(compiled.Requirements, requirement)
-			all.target, all.namespace = all.target || n.target, all.namespace || n.namespace
+			all.add(n)
 			errs = append(errs, e...)
 		}
+		if from := stage.Escalation; from != nil {
+			further, n, e := compileRequirement(v1alpha1.Requirement{Approvers: from.Approvers}, c, path.Index(i).Child("escalation", "approvers"))
+			compiled.Escalation, compiled.EscalateAfter = &further, from.After
+			all.add(n)
+			errs = append(errs, e...)
+		}
+		errs = append(errs, stageTimes(stage, path.Index(i))...)
 		out[stage.Name] = compiled
 	}
 	return out, all, append(errs, afterErrors(stages, path)...)

@@ -152,7 +152,11 @@ func stages(e *gate.Explanation) []string {
 	var lines []string
 	for i := range e.Stages {
 		stage := &e.Stages[i]
-		lines = append(lines, fmt.Sprintf("%s: %s", stage.Stage, gate.Needs(stage.Requirements, nil)))
+		line := fmt.Sprintf("%s: %s", stage.Stage, gate.Needs(stage.Requirements, nil))
+		if stage.Further != nil {
+			line += fmt.Sprintf("; after %s also %s", stage.EscalatedAfter, gate.Short(stage.Further))
+		}
+		lines = append(lines, line)
 	}
 	return lines
 }

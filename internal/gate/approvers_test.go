@@ -121,7 +121,7 @@ func TestComputedApproversNeedTheVerb(t *testing.T) {
 	if j.Problem != nil {
 		t.Fatal(j.Problem.Message)
 	}
-	poll := j.Stages[0].Poll(&subject.Requester)
+	poll := j.Poll(&j.Stages[0], &subject.Requester)
 	if got := g.Eligible(t.Context(), j, poll, &v1alpha1.Identity{Username: "bob", Person: "bob"}); got.Problem != nil {
 		t.Errorf("bob holds the verb: %s", got.Problem.Message)
 	}

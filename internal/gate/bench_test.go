@@ -86,6 +86,6 @@ func BenchmarkEligible(b *testing.B) {
 	bob := &v1alpha1.Identity{Username: "bob", Person: "bob"}
 	b.ReportAllocs()
 	for b.Loop() {
-		g.Eligible(b.Context(), j, j.Stages[0].Poll(&subject.Requester), bob)
+		g.Eligible(b.Context(), j, j.Poll(&j.Stages[0], &subject.Requester), bob)
 	}
 }

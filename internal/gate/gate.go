@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/utils/clock"
@@ -112,6 +113,21 @@ type Stage struct {
 	*catalog.Stage
 	// Requirements say who, with every template filled in.
 	Requirements []v1alpha1.Requirement
+	// Further may agree too once the stage has been open for EscalateAfter; nil: nobody.
+	Further *v1alpha1.Approvers
+}
+
+// Escalation says who may agree too in a stage that opens at a time and ends at another. Nil: nobody before its end.
+func (s *Stage) Escalation(opens, ends time.Time) *v1alpha1.ApprovalEscalation {
+	after, err := s.EscalateAfter.Value(0)
+	if s.Further == nil || err != nil {
+		return nil
+	}
+	at := opens.Add(after).Truncate(time.Second)
+	if !at.Before(ends) {
+		return nil
+	}
+	return &v1alpha1.ApprovalEscalation{At: metav1.NewTime(at), Approvers: *s.Further}
 }
 
 // Problem says why a request cannot go ahead.

@@ -357,7 +357,7 @@ func TestEligible(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			voter := &v1alpha1.Identity{Username: tc.voter, Person: strings.Split(tc.voter, "@")[0]}
-			eligible := gate.Eligible(t.Context(), j, j.Stages[0].Poll(&subject.Requester), voter)
+			eligible := gate.Eligible(t.Context(), j, j.Poll(&j.Stages[0], &subject.Requester), voter)
 			got := Problem{}
 			if eligible.Problem != nil {
 				got = *eligible.Problem

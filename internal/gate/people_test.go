@@ -139,7 +139,7 @@ func TestWhoMayApproveForWhom(t *testing.T) {
 			requirements := judgement.Stages[0].Requirements
 			voter := &v1alpha1.Identity{Username: tc.voter, Person: tc.voter}
 			requester := &v1alpha1.Identity{Username: tc.requester, Person: tc.requester}
-			got := gate.Eligible(t.Context(), judgement, judgement.Stages[0].Poll(requester), voter)
+			got := gate.Eligible(t.Context(), judgement, judgement.Poll(&judgement.Stages[0], requester), voter)
 			message := ""
 			if got.Problem != nil {
 				message = got.Problem.Message

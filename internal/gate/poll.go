@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/identity"
@@ -19,28 +20,70 @@ type Poll struct {
 	Requirements []v1alpha1.Requirement
 	// Denials is how many different people must deny; less than 1 counts as 1.
 	Denials int32
+	// Escalation says who may agree too, and from when on; nil: nobody.
+	Escalation *v1alpha1.ApprovalEscalation
 	// Requester is who asked.
 	Requester *v1alpha1.Identity
 }
 
-// PollOf gives the poll that an Approval holds.
-func PollOf(a *v1alpha1.Approval) *Poll {
-	return &Poll{Stage: a.Spec.Stage.Name, Requirements: a.Spec.Requirements, Denials: a.Spec.Denials, Requester: &a.Spec.Requester}
+// Demands are the requirements as they are at a time: from the escalation on, further people meet each of them.
+func (p *Poll) Demands(now time.Time) []v1alpha1.Requirement {
+	if p.Escalation == nil || now.Before(p.Escalation.At.Time) {
+		return p.Requirements
+	}
+	out := slices.Clone(p.Requirements)
+	for i := range out {
+		who, more := &out[i].Approvers, &p.Escalation.Approvers
+		who.Users, who.Groups, who.Teams = union(who.Users, more.Users), union(who.Groups, more.Groups), union(who.Teams, more.Teams)
+		who.ServiceAccounts, who.Roles, who.LeadsOf = union(who.ServiceAccounts, more.ServiceAccounts), union(who.Roles, more.Roles), union(who.LeadsOf, more.LeadsOf)
+	}
+	return out
 }
 
-// Poll gives the poll of a stage that has no Approval yet.
-func (s *Stage) Poll(requester *v1alpha1.Identity) *Poll {
-	return &Poll{Stage: s.Ref.Name, Requirements: s.Requirements, Denials: s.Denials, Requester: requester}
+// Ever are the requirements as they are in the end.
+func (p *Poll) Ever() []v1alpha1.Requirement {
+	if p.Escalation == nil {
+		return p.Requirements
+	}
+	return p.Demands(p.Escalation.At.Time)
 }
+
+// union gives the names of one list and what another adds.
+func union(a, b []string) []string {
+	out := slices.Clone(a)
+	for _, name := range b {
+		if !slices.Contains(out, name) {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
+// PollOf gives the poll that an Approval holds.
+func PollOf(a *v1alpha1.Approval) *Poll {
+	return &Poll{Stage: a.Spec.Stage.Name, Requirements: a.Spec.Requirements, Denials: a.Spec.Denials, Escalation: a.Spec.Escalation, Requester: &a.Spec.Requester}
+}
+
+// Poll gives the poll of a stage that has no Approval yet, as if it opened now.
+func (j *Judgement) Poll(s *Stage, requester *v1alpha1.Identity) *Poll {
+	return &Poll{
+		Stage: s.Ref.Name, Requirements: s.Requirements, Denials: s.Denials, Requester: requester,
+		Escalation: s.Escalation(j.Now, j.Now.Add(longest)),
+	}
+}
+
+// longest is longer than any stage is open.
+const longest = 100 * 365 * 24 * time.Hour
 
 // Poll gives the poll of a review that has not opened yet.
 func (r *Review) Poll(requester *v1alpha1.Identity) *Poll {
 	return &Poll{Stage: "review", Requirements: r.Requirements, Requester: requester}
 }
 
-// Short says for each requirement how many people too few exist who could ever meet it.
+// Short says for each requirement how many people too few exist who could ever meet it, also after an escalation.
 func (g *Gate) Short(j *Judgement, poll *Poll) []int {
-	return quorum.Reachable(demands(poll.Requirements), g.candidates(j, poll))
+	requirements := poll.Ever()
+	return quorum.Reachable(demands(requirements), g.candidates(j, requirements, poll.Requester))
 }
 
 // Unsatisfiable tells whether a stage can never be approved as things are.
@@ -54,7 +97,8 @@ func (g *Gate) Denials(j *Judgement, poll *Poll) int {
 	if wanted == 1 {
 		return wanted
 	}
-	if able, all := quorum.Able(demands(poll.Requirements), g.candidates(j, poll)); all {
+	requirements := poll.Demands(j.Now)
+	if able, all := quorum.Able(demands(requirements), g.candidates(j, requirements, poll.Requester)); all {
 		return max(min(wanted, able), 1)
 	}
 	return wanted
@@ -62,16 +106,16 @@ func (g *Gate) Denials(j *Judgement, poll *Poll) int {
 
 // candidates are all who could vote: the people that requirements name, the ServiceAccounts that the configuration lets vote, and groups, whose
 // members nobody can list.
-func (g *Gate) candidates(j *Judgement, poll *Poll) []quorum.Candidate {
+func (g *Gate) candidates(j *Judgement, requirements []v1alpha1.Requirement, requester *v1alpha1.Identity) []quorum.Candidate {
 	candidates := map[string]*quorum.Candidate{}
-	count := len(poll.Requirements)
-	for i := range poll.Requirements {
-		users, groups := approvers(j.Snapshot, j.Action, &poll.Requirements[i].Approvers)
-		for _, account := range poll.Requirements[i].Approvers.ServiceAccounts {
+	count := len(requirements)
+	for i := range requirements {
+		users, groups := approvers(j.Snapshot, j.Action, &requirements[i].Approvers)
+		for _, account := range requirements[i].Approvers.ServiceAccounts {
 			namespace, name, _ := strings.Cut(account, "/")
 			users = append(users, identity.ServiceAccountUsername(namespace, name))
 		}
-		for _, user := range g.without(users, poll.Requester) {
+		for _, user := range g.without(users, requester) {
 			if may, _ := g.rules.MayVote(&v1alpha1.Identity{Username: user}); may {
 				candidateOf(candidates, g.personOf(user), count).Meets[i] = true
 			}
@@ -106,7 +150,7 @@ func (g *Gate) Count(ctx context.Context, j *Judgement, approval *v1alpha1.Appro
 	if len(votes) == 0 || len(poll.Requirements) == 1 {
 		return quorum.Count(demands(poll.Requirements), g.Denials(j, poll), votes), nil
 	}
-	return quorum.CountAmong(demands(poll.Requirements), g.Denials(j, poll), votes, g.candidates(j, poll)), nil
+	return quorum.CountAmong(demands(poll.Requirements), g.Denials(j, poll), votes, g.candidates(j, poll.Demands(j.Now), poll.Requester)), nil
 }
 
 // votes brings the votes of an Approval to the form that the quorum counts.

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	apiequality "k8s.io/apimachinery/pkg/api/equality"
+
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/catalog"
 	"github.com/signoff-dev/signoff/internal/snapshot"
@@ -32,6 +34,16 @@ func (r *run) resolve(ctx context.Context) *Problem {
 			}
 			resolved.Requirements = append(resolved.Requirements, requirement)
 		}
+		if stage.Escalation != nil {
+			further, problem := r.named(ctx, stage, stage.Escalation)
+			if problem != nil {
+				return problem
+			}
+			// Whether anybody is there to be asked then is no reason not to ask the others now.
+			if !apiequality.Semantic.DeepEqual(further, v1alpha1.Approvers{}) {
+				resolved.Further = &further
+			}
+		}
 		r.out.Stages = append(r.out.Stages, resolved)
 	}
 	return nil
@@ -39,17 +51,8 @@ func (r *run) resolve(ctx context.Context) *Problem {
 
 func (r *run) requirement(ctx context.Context, stage *catalog.Stage, from *catalog.Requirement) (v1alpha1.Requirement, *Problem) {
 	out := v1alpha1.Requirement{Name: from.Name, Count: from.Count}
-	if from.Open() {
-		out.Approvers.Roles = []string{AnyRole}
-	}
-	for i := range from.Approvers {
-		names, problem := r.names(ctx, stage, &from.Approvers[i])
-		if problem != nil {
-			return out, problem
-		}
-		*listOf(&out.Approvers, from.Approvers[i].Kind) = names
-	}
-	if problem := r.computed(ctx, stage, from, &out.Approvers); problem != nil {
+	var problem *Problem
+	if out.Approvers, problem = r.named(ctx, stage, from); problem != nil {
 		return out, problem
 	}
 	if who := emptiness(r.out.Snapshot, r.out.Action, &out.Approvers); who != "" {
@@ -63,6 +66,22 @@ func (r *run) requirement(ctx context.Context, stage *catalog.Stage, from *catal
 		return out, problem
 	}
 	return out, nil
+}
+
+// named fills in who a requirement names.
+func (r *run) named(ctx context.Context, stage *catalog.Stage, from *catalog.Requirement) (v1alpha1.Approvers, *Problem) {
+	var out v1alpha1.Approvers
+	if from.Open() {
+		out.Roles = []string{AnyRole}
+	}
+	for i := range from.Approvers {
+		names, problem := r.names(ctx, stage, &from.Approvers[i])
+		if problem != nil {
+			return out, problem
+		}
+		*listOf(&out, from.Approvers[i].Kind) = names
+	}
+	return out, r.computed(ctx, stage, from, &out)
 }
 
 // maxUsers is how many user names one requirement can hold.

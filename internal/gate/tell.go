@@ -48,7 +48,7 @@ func (g *Gate) Warnings(j *Judgement, s *Subject) []string {
 		stage := &j.Stages[i]
 		warnings = append(warnings, fmt.Sprintf("needs %s in stage %q from %s. Rule: %s.",
 			approvalsText(stage.Requirements), stage.Ref.Name, g.from(j, stage.Requirements, &s.Requester), rulesFor(j, stage)))
-		if g.Unsatisfiable(j, stage.Poll(&s.Requester)) {
+		if g.Unsatisfiable(j, j.Poll(stage, &s.Requester)) {
 			warnings = append(warnings, fmt.Sprintf("nobody can meet stage %q as things are: %s needed, and too few people are able to. Add members, or cancel.",
 				stage.Ref.Name, Needs(stage.Requirements, nil)))
 		}
@@ -291,6 +291,9 @@ type Explanation struct {
 type ExplainedStage struct {
 	Stage        string                 `json:"stage"`
 	Requirements []v1alpha1.Requirement `json:"requirements"`
+	// Further may agree too after the stage has been open for EscalatedAfter.
+	Further        *v1alpha1.Approvers `json:"further,omitempty"`
+	EscalatedAfter v1alpha1.Duration   `json:"escalatedAfter,omitempty"`
 }
 
 // Explain brings a judgement to the form that a dry run answers.
@@ -303,7 +306,9 @@ func Explain(j *Judgement) *Explanation {
 		}
 	}
 	for i := range j.Stages {
-		out.Stages = append(out.Stages, ExplainedStage{Stage: j.Stages[i].Ref.ID(), Requirements: j.Stages[i].Requirements})
+		out.Stages = append(out.Stages, ExplainedStage{
+			Stage: j.Stages[i].Ref.ID(), Requirements: j.Stages[i].Requirements, Further: j.Stages[i].Further, EscalatedAfter: j.Stages[i].EscalateAfter,
+		})
 	}
 	return out
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/identity"
@@ -20,7 +21,7 @@ type Eligibility struct {
 
 // Eligible judges a voter for a stage of a judged request: now, whether the vote is being cast or was cast before.
 func (g *Gate) Eligible(ctx context.Context, j *Judgement, poll *Poll, voter *v1alpha1.Identity) *Eligibility {
-	stage, requirements, requester := poll.Stage, poll.Requirements, poll.Requester
+	stage, requirements, requester := poll.Stage, poll.Demands(j.Now), poll.Requester
 	out := &Eligibility{Meets: make([]bool, len(requirements))}
 	refuse := func(reason, message string) *Eligibility {
 		out.Problem = &Problem{Reason: reason, Message: message}
@@ -51,10 +52,18 @@ func (g *Gate) Eligible(ctx context.Context, j *Judgement, poll *Poll, voter *v1
 		any = any || out.Meets[i]
 	}
 	if !any {
-		return refuse(v1alpha1.ReasonNotAnApprover, fmt.Sprintf("you (%s) cannot approve stage %q: you hold \"approve\" on %s, but are not %s.\n  %s",
-			voter.Username, stage, j.Action.Object.Name, Needed(requirements), g.eligibleNow(j, requirements, requester)))
+		return refuse(v1alpha1.ReasonNotAnApprover, fmt.Sprintf("you (%s) cannot approve stage %q: you hold \"approve\" on %s, but are not %s.%s\n  %s",
+			voter.Username, stage, j.Action.Object.Name, Needed(requirements), g.later(j, poll, voter), g.eligibleNow(j, requirements, requester)))
 	}
 	return out
+}
+
+// later says from when on somebody who is not named yet can approve. Empty: never.
+func (g *Gate) later(j *Judgement, poll *Poll, voter *v1alpha1.Identity) string {
+	if poll.Escalation == nil || !j.Now.Before(poll.Escalation.At.Time) || !g.matches(j, &poll.Escalation.Approvers, voter) {
+		return ""
+	}
+	return fmt.Sprintf("\n  If nobody has decided by %s, you can.", Time(poll.Escalation.At.Time, j.Now))
 }
 
 // InPerson leaves out the groups that Kubernetes puts logins into, whether they are people or not: nobody approves because of one, by whichever
@@ -130,6 +139,14 @@ func approversText(a *v1alpha1.Approvers) string {
 	return strings.Join(parts, " or ")
 }
 
+// Escalates says in a few words who may agree too, and from when on. Empty: nobody.
+func Escalates(e *v1alpha1.ApprovalEscalation, now time.Time) string {
+	if e == nil {
+		return ""
+	}
+	return fmt.Sprintf("from %s on also %s", Time(e.At.Time, now), Short(&e.Approvers))
+}
+
 // Needs says in a few words how many of whom must agree, such as "1 of payments", or "1 of a + 2 of b".
 func Needs(requirements []v1alpha1.Requirement, missing []int) string {
 	var parts []string
@@ -141,12 +158,13 @@ func Needs(requirements []v1alpha1.Requirement, missing []int) string {
 		if count == 0 {
 			continue
 		}
-		parts = append(parts, fmt.Sprintf("%d of %s", count, shortApprovers(&requirements[i].Approvers)))
+		parts = append(parts, fmt.Sprintf("%d of %s", count, Short(&requirements[i].Approvers)))
 	}
 	return strings.Join(parts, " + ")
 }
 
-func shortApprovers(a *v1alpha1.Approvers) string {
+// Short names approvers in a few words.
+func Short(a *v1alpha1.Approvers) string {
 	names := slices.Concat(a.Teams, a.Groups, a.Users, a.ServiceAccounts, a.Roles)
 	for _, team := range a.LeadsOf {
 		names = append(names, "leads of "+team)

@@ -123,7 +123,7 @@ func (o *Observed) may(ctx context.Context, what string, who *v1alpha1.Identity)
 			continue
 		}
 		var may bool
-		if may, why = o.eligible(ctx, stage.Poll(&o.subject.Requester), who); may {
+		if may, why = o.eligible(ctx, o.judgement.Poll(stage, &o.subject.Requester), who); may {
 			return true, ""
 		}
 	}

@@ -24,7 +24,10 @@ type Approval struct {
 	// Denials and CommentOnDeny are how many must deny, and whether they must say why.
 	Denials       int32  `json:"denials,omitempty"`
 	CommentOnDeny string `json:"commentOnDeny,omitempty"`
-	Review        bool   `json:"review,omitempty"`
+	Reminder      string `json:"reminder,omitempty"`
+	// Escalation is who may agree too, and from when on.
+	Escalation Escalation `json:"escalation,omitzero"`
+	Review     bool       `json:"review,omitempty"`
 	// Shown is the hash of what approvers read. The text itself is not in the seal, because seals are shown in audit logs.
 	Shown string `json:"shown,omitempty"`
 }
@@ -42,10 +45,21 @@ type Stage struct {
 	Policy string `json:"policy,omitempty"`
 }
 
-// Requirement is one demand of a stage. All its lists are sets.
+// Escalation is who may agree too, from a time on, in milliseconds.
+type Escalation struct {
+	At int64 `json:"at,omitempty"`
+	Approvers
+}
+
+// Requirement is one demand of a stage.
 type Requirement struct {
-	Name            string   `json:"name,omitempty"`
-	Count           int32    `json:"count,omitempty"`
+	Name  string `json:"name,omitempty"`
+	Count int32  `json:"count,omitempty"`
+	Approvers
+}
+
+// Approvers are who may agree. All lists are sets.
+type Approvers struct {
 	Users           []string `json:"users,omitempty"`
 	Groups          []string `json:"groups,omitempty"`
 	Teams           []string `json:"teams,omitempty"`
@@ -75,14 +89,17 @@ type change struct {
 
 var changeFields = all("step", "operation", "object", "fields")
 
-var requirementFields = all("name", "count").under("approvers", all("users", "groups", "teams", "serviceAccounts", "roles", "leadsOf", "expression"))
+var approverFields = all("users", "groups", "teams", "serviceAccounts", "roles", "leadsOf", "expression")
+
+var requirementFields = all("name", "count").under("approvers", approverFields)
 
 var approvalFields = knownOf[v1alpha1.ApprovalSpec](
 	all("requestRef.name", "requestRef.uid", "actionRef.namespace", "actionRef.name", "stage.name", "stage.policy",
-		"digest", "summary", "reason", "for", "needs", "expires", "expiresAt", "review", "denials", "commentOnDeny").
+		"digest", "summary", "reason", "for", "needs", "expires", "expiresAt", "review", "denials", "commentOnDeny", "reminder").
 		under("plan[]", changeFields).
 		under("requester", identityFields).
 		under("requirements[]", requirementFields).
+		under("escalation", all("at").under("approvers", approverFields)).
 		but("seal", "it is the stamp and the signature of this payload").
 		but("vote", "it is never stored; what it says becomes an entry of votes").
 		but("votes", "each comes later and has a seal of its own, vote.v1"))
@@ -133,6 +150,7 @@ func ApprovalPayload(ap *v1alpha1.Approval, s Stamp) (*Approval, error) {
 		ClosesAt:     m.of("expiresAt", spec.ExpiresAt.Time),
 		Requirements: requirements(spec.Requirements),
 		Denials:      spec.Denials, CommentOnDeny: string(spec.CommentOnDeny),
+		Reminder: string(spec.Reminder), Escalation: escalation(&m, spec.Escalation),
 		Review: spec.Review,
 		Shown:  texts,
 	}, &m)
@@ -141,14 +159,23 @@ func ApprovalPayload(ap *v1alpha1.Approval, s Stamp) (*Approval, error) {
 func requirements(list []v1alpha1.Requirement) []Requirement {
 	out := make([]Requirement, 0, len(list))
 	for i := range list {
-		who := &list[i].Approvers
-		out = append(out, Requirement{
-			Name: list[i].Name, Count: list[i].Count,
-			Users: sorted(who.Users), Groups: sorted(who.Groups), Teams: sorted(who.Teams),
-			ServiceAccounts: sorted(who.ServiceAccounts), Roles: sorted(who.Roles), LeadsOf: sorted(who.LeadsOf), Expression: who.Expression,
-		})
+		out = append(out, Requirement{Name: list[i].Name, Count: list[i].Count, Approvers: approversOf(&list[i].Approvers)})
 	}
 	return out
+}
+
+func escalation(m *millis, e *v1alpha1.ApprovalEscalation) Escalation {
+	if e == nil {
+		return Escalation{}
+	}
+	return Escalation{At: m.at("escalation.at", &e.At), Approvers: approversOf(&e.Approvers)}
+}
+
+func approversOf(who *v1alpha1.Approvers) Approvers {
+	return Approvers{
+		Users: sorted(who.Users), Groups: sorted(who.Groups), Teams: sorted(who.Teams),
+		ServiceAccounts: sorted(who.ServiceAccounts), Roles: sorted(who.Roles), LeadsOf: sorted(who.LeadsOf), Expression: who.Expression,
+	}
 }
 
 func changes(list []v1alpha1.PlannedChange) []change {

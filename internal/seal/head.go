@@ -31,6 +31,8 @@ var headFields = knownOf[v1alpha1.ApprovalStatus](all("state", "closedAt").
 	but("waitingFor", "it is for people and is made anew from the votes").
 	but("missing", "it is for people and is made anew from the votes").
 	but("decided", "it is for people and is made anew from the votes").
+	but("reminders", "it only tells which reminders have been sent").
+	but("escalated", "it only tells whether people have been told; who may agree when is in the spec").
 	but("conditions", "they are for people and are made anew from the votes"))
 
 // Type is head.v1.

@@ -118,7 +118,10 @@ func sampleApproval() *v1alpha1.Approval {
 		Requirements: []v1alpha1.Requirement{{
 			Name: "owner", Count: 1, Approvers: v1alpha1.Approvers{Teams: []string{"payments"}, Users: []string{"oidc:dave", "oidc:carol"}},
 		}},
-		Denials: 2, CommentOnDeny: v1alpha1.CommentOptional,
+		Denials: 2, CommentOnDeny: v1alpha1.CommentOptional, Reminder: "4h",
+		Escalation: &v1alpha1.ApprovalEscalation{
+			At: metav1.NewTime(noon.Truncate(time.Second).Add(8 * time.Hour)), Approvers: v1alpha1.Approvers{LeadsOf: []string{"payments"}},
+		},
 		Requester: *alice(), Reason: "connection leak", For: "connection leak", Needs: "1 of payments", Expires: "24 Nov 12:00Z",
 		ExpiresAt: metav1.NewTime(noon.Truncate(time.Second).Add(24 * time.Hour)),
 	}

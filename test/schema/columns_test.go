@@ -28,7 +28,7 @@ func columns() map[string][]column {
 		},
 		"approval": {
 			{"Action", "deploy"}, {"Requester", "alice"}, {"Stage", "owners"}, {"State", "Open"}, {"Needs", "2 of payments"},
-			{"For", "fixes the rounding error"}, {"Expires", "24 Nov 17:10Z"}, {"Policy", "christmas-freeze"},
+			{"For", "fixes the rounding error"}, {"Expires", "24 Nov 17:10Z"}, {"Waiting For", "1 more of payments"}, {"Policy", "christmas-freeze"},
 		},
 		"calendar": {{"Zone", "Europe/London"}, {"Ready", "True"}},
 		"record": {
@@ -40,7 +40,7 @@ func columns() map[string][]column {
 }
 
 // wide are the columns that only kubectl get -o wide shows.
-var wide = map[string]bool{"actionrequest/Approvals": true, "approval/Policy": true}
+var wide = map[string]bool{"actionrequest/Approvals": true, "approval/Waiting For": true, "approval/Policy": true}
 
 // TestColumns reads each kind as kubectl get does and compares names, order and cells of the columns.
 func TestColumns(t *testing.T) {

@@ -19,7 +19,6 @@ func TestLaterFieldsAreNotAccepted(t *testing.T) {
 		"StepWhen":   {"action", "spec: {execution: {steps: [{name: a, patch: {merge: {}}, when: 'true'}]}}", "spec.execution.steps[0].when"},
 		"Finally":    {"action", "spec: {execution: {finally: []}}", "spec.execution.finally"},
 		"OnDrift":    {"action", "spec: {execution: {onDrift: Fail}}", "spec.execution.onDrift"},
-		"Reminder":   {"action", "spec: {stages: [{name: owners, approvers: {users: [a]}, reminder: 1h}]}", "spec.stages[0].reminder"},
 		"Recurrence": {"calendar", "spec: {windows: [{rrule: FREQ=DAILY, timeZone: UTC, dates: {from: '2026-12-24', through: '2026-12-24'}}]}", "spec.windows[0].rrule"},
 	}
 	for name, tc := range cases {

@@ -18,6 +18,7 @@ func breakers() map[string]string {
 	requirements := "requirements: [{name: a, approvers: {users: [a]}}]"
 	return map[string]string{
 		"must be longer than zero":         "0h0m0s",
+		"must be at least a minute":        "59s",
 		"system groups never approve":      "system:authenticated",
 		"system identities never approve":  "system:admin",
 		"a ServiceAccount belongs in":      "system:serviceaccount:ci:agent",
