@@ -83,7 +83,9 @@ func TestCompileAction(t *testing.T) {
 			"Writing one is no fact.", func(s *v1alpha1.ActionSpec) { s.Target.APIVersion, s.Target.Kind = "v1", "Secret" }, nil,
 		},
 		"Endless": {
-			"A condition that could never be evaluated within its budget is refused.", func(s *v1alpha1.ActionSpec) { s.Rules[0].When = "lists.range(1000).map(a, lists.range(1000).map(b, a * b)).size() > 0" },
+			"A condition that could never be evaluated within its budget is refused.", func(s *v1alpha1.ActionSpec) {
+				s.Rules[0].When = "lists.range(1000).map(a, lists.range(1000).map(b, a * b)).size() > 0"
+			},
 			map[string]string{"spec.rules[0].when": "this costs at least"},
 		},
 		"NotBool": {
