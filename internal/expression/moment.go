@@ -105,15 +105,13 @@ func (r *rewriter) ofTimes(operator string, left, right ast.Expr) (moment, bool)
 		return moment{operator: operator, at: right}, true
 	}
 	a, b, overload := r.operands(left)
-	switch {
-	case overload == overloads.AddTimestampDuration && isNow(a) && !readsNow(b):
-		return moment{operator: operator, at: right, by: b, before: true}, true
-	case overload == overloads.AddDurationTimestamp && isNow(b) && !readsNow(a):
-		return moment{operator: operator, at: right, by: a, before: true}, true
-	case overload == overloads.SubtractTimestampDuration && isNow(a) && !readsNow(b):
-		return moment{operator: operator, at: right, by: b}, true
+	if overload == overloads.AddDurationTimestamp {
+		a, b, overload = b, a, overloads.AddTimestampDuration
 	}
-	return moment{}, false
+	if adds := overload == overloads.AddTimestampDuration; !adds && overload != overloads.SubtractTimestampDuration || !isNow(a) || readsNow(b) {
+		return moment{}, false
+	}
+	return moment{operator: operator, at: right, by: b, before: overload == overloads.AddTimestampDuration}, true
 }
 
 // ofDurations recognizes now - instant and instant - now on the left of a duration.

@@ -33,10 +33,10 @@ func (s *served) RESTMapping(gk schema.GroupKind, versions ...string) (*meta.RES
 	return nil, &meta.NoKindMatchError{GroupKind: gk, SearchedVersions: versions}
 }
 
-func specOf(t *testing.T, text string) *v1alpha1.ActionSpec {
+func everyKind(t *testing.T) *v1alpha1.ActionSpec {
 	t.Helper()
 	spec := &v1alpha1.ActionSpec{}
-	if err := yaml.UnmarshalStrict([]byte(text), spec); err != nil {
+	if err := yaml.UnmarshalStrict([]byte(everything), spec); err != nil {
 		t.Fatal(err)
 	}
 	return spec
@@ -76,10 +76,10 @@ func TestUnserved(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			mapper := &served{err: tc.err}
-			if diff := cmp.Diff(tc.want, Unserved(mapper, specOf(t, everything))); diff != "" {
+			if diff := cmp.Diff(tc.want, Unserved(mapper, everyKind(t))); diff != "" {
 				t.Errorf("%s\nUnserved(...): -want, +got:\n%s", tc.reason, diff)
 			}
-			if diff := cmp.Diff(tc.want, NewAsker(mapper, time.Minute).Unserved(specOf(t, everything))); diff != "" {
+			if diff := cmp.Diff(tc.want, NewAsker(mapper, time.Minute).Unserved(everyKind(t))); diff != "" {
 				t.Errorf("%s\nAsker.Unserved(...): -want, +got:\n%s", tc.reason, diff)
 			}
 		})
@@ -91,13 +91,13 @@ func TestAskerIsNeverLate(t *testing.T) {
 	hanging := &served{wait: make(chan struct{})}
 	asker := NewAsker(hanging, 10*time.Millisecond)
 	for range 2 {
-		if names := asker.Unserved(specOf(t, everything)); names != nil {
+		if names := asker.Unserved(everyKind(t)); names != nil {
 			t.Errorf("nobody knows yet, but: %v", names)
 		}
 	}
 	close(hanging.wait)
 	asker.patience = time.Minute
-	if names := asker.Unserved(specOf(t, everything)); len(names) != 6 {
+	if names := asker.Unserved(everyKind(t)); len(names) != 6 {
 		t.Errorf("afterwards it is known: got %v", names)
 	}
 }
