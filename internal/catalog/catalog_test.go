@@ -72,6 +72,16 @@ func TestCompileAction(t *testing.T) {
 			"A misspelt input is a compile error with its position.", func(s *v1alpha1.ActionSpec) { s.Rules[0].When = "inputs.enviroment == 'x'" },
 			map[string]string{"spec.rules[0].when": `did you mean "environment"?`},
 		},
+		"SecretTarget": {
+			"A Secret is never read as the target.", func(s *v1alpha1.ActionSpec) {
+				s.Target.APIVersion, s.Target.Kind = "v1", "Secret"
+				s.Rules[0].When = "has(target.data)"
+			},
+			map[string]string{"spec.target.kind": "a Secret is never read as a fact"},
+		},
+		"SecretWritten": {
+			"Writing one is no fact.", func(s *v1alpha1.ActionSpec) { s.Target.APIVersion, s.Target.Kind = "v1", "Secret" }, nil,
+		},
 		"Endless": {
 			"A condition that could never be evaluated within its budget is refused.", func(s *v1alpha1.ActionSpec) {
 				s.Rules[0].When = "lists.range(1000).map(a, lists.range(1000).map(b, a * b)).size() > 0"

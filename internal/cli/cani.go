@@ -73,9 +73,7 @@ func (p *Program) runCanI(ctx context.Context, c *connection, args []string, o *
 		return err
 	}
 	yes, lines := v.permitted(q, who, rules)
-	if _, isAccount := identity.ServiceAccount(who.Username); isAccount && q.verb == v1alpha1.VerbApprove && o.configuration == "" {
-		lines = append(lines, "  That is so where nothing is configured. If the configuration of Signoff names it, ask with --configuration FILE.")
-	}
+	lines = append(lines, o.proviso(q, who)...)
 	if !o.quiet {
 		err = p.answer(v, lines)
 	}
@@ -107,6 +105,14 @@ func (o *canIOptions) rules() (*identity.Rules, error) {
 		return nil, fmt.Errorf("failed to load the configuration %s: %w", o.configuration, err)
 	}
 	return identity.New(cfg)
+}
+
+// proviso says of an answer that it rests on a configuration which nobody named.
+func (o *canIOptions) proviso(q *question, who *authenticationv1.UserInfo) []string {
+	if _, isAccount := identity.ServiceAccount(who.Username); !isAccount || q.verb != v1alpha1.VerbApprove || o.configuration != "" {
+		return nil
+	}
+	return []string{"  That is so where nothing is configured. If the configuration of Signoff names it, ask with --configuration FILE."}
 }
 
 // permitted answers the question, with the Roles and conditions that the answer rests on.

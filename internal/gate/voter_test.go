@@ -67,3 +67,26 @@ func TestStillNeeded(t *testing.T) {
 		t.Errorf("bob is the only expert and has agreed, so carol must: want %q, got %q", want, got)
 	}
 }
+
+// TestSamePersonByEveryGroup: who votes is compared with who asked by all groups, those of Kubernetes included, which the person expression may
+// read. Left out they are only where somebody is looked for among approvers.
+func TestSamePersonByEveryGroup(t *testing.T) {
+	cfg := config.Default()
+	cfg.Person.Expression = "user.groups.exists(g, g.startsWith('system:crew:')) ? user.groups.filter(g, g.startsWith('system:crew:'))[0] : user.username"
+	gate := gateOver(t, world, cfg, readable{fakeFacts{labels: map[string]any{"team": "payments"}}}, clock.RealClock{})
+	judgement := gate.Judge(t.Context(), asking("alice", "deploy", `{"service":"checkout","environment":"production"}`), monday)
+	if judgement.Problem != nil {
+		t.Fatal(judgement.Problem.Message)
+	}
+	requester := &v1alpha1.Identity{Username: "alice", Groups: []string{"system:crew:7", "people"}}
+	for crew, want := range map[string]string{"system:crew:7": v1alpha1.ReasonSelfApproval, "system:crew:8": ""} {
+		voter := &v1alpha1.Identity{Username: "bob", Groups: []string{"people", crew}}
+		got := ""
+		if eligible := gate.Eligible(t.Context(), judgement, judgement.Poll(&judgement.Stages[0], requester), voter); eligible.Problem != nil {
+			got = eligible.Problem.Reason
+		}
+		if got != want {
+			t.Errorf("bob of %s votes on what alice of crew 7 asked for: got %q, want %q", crew, got, want)
+		}
+	}
+}

@@ -35,12 +35,12 @@ func indexTeams(objects map[string]*v1alpha1.Team) teamIndex {
 		if team.Spec.Parent != "" {
 			index.below[team.Spec.Parent] = append(index.below[team.Spec.Parent], name)
 		}
-		index.leads[name] = peopleIn(team.Spec.Leads)
+		index.leads[name] = subjectsIn(inTeam(team.Spec.Leads))
 		for _, lead := range index.leads[name] {
 			index.ledBy[lead] = append(index.ledBy[lead], name)
 		}
 		above := index.andAbove(name)
-		for _, member := range append(peopleIn(team.Spec.Members), index.leads[name]...) {
+		for _, member := range append(subjectsIn(inTeam(team.Spec.Members)), index.leads[name]...) {
 			index.bySubject[member] = append(index.bySubject[member], above...)
 		}
 	}
@@ -54,9 +54,14 @@ func indexTeams(objects map[string]*v1alpha1.Team) teamIndex {
 	return index
 }
 
-// peopleIn are the subjects that count in a Team: whoever wrote it and however, a system group is in none.
-func peopleIn(s *v1alpha1.Subjects) []subject {
-	return slices.DeleteFunc(subjectsIn(s), func(have subject) bool { return have.kind == 'g' && identity.IsSystem(have.name) })
+// inTeam are the subjects that count in a Team: whoever wrote it and however, a system group is in none. It is never nil.
+func inTeam(s *v1alpha1.Subjects) *v1alpha1.Subjects {
+	if s == nil {
+		return &v1alpha1.Subjects{}
+	}
+	out := *s
+	out.Groups = slices.DeleteFunc(slices.Clone(s.Groups), identity.IsSystem)
+	return &out
 }
 
 // andAbove gives a Team and every Team above it. It ends although the Teams may form a circle.
@@ -191,17 +196,12 @@ func (t *teamIndex) collect(name string, seen, users, groups map[string]bool) {
 		return
 	}
 	seen[name] = true
-	for _, subjects := range []*v1alpha1.Subjects{team.Spec.Members, team.Spec.Leads} {
-		if subjects == nil {
-			continue
-		}
+	for _, subjects := range []*v1alpha1.Subjects{inTeam(team.Spec.Members), inTeam(team.Spec.Leads)} {
 		for _, user := range subjects.Users {
 			users[user] = true
 		}
 		for _, group := range subjects.Groups {
-			if !identity.IsSystem(group) {
-				groups[group] = true
-			}
+			groups[group] = true
 		}
 	}
 	for _, below := range t.below[name] {

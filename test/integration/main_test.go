@@ -9,7 +9,6 @@ import (
 	"os"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
@@ -24,11 +23,9 @@ import (
 	"github.com/signoff-dev/signoff/internal/config"
 	"github.com/signoff-dev/signoff/internal/setup"
 	"github.com/signoff-dev/signoff/test/env"
+	"github.com/signoff-dev/signoff/test/play"
 	"github.com/signoff-dev/signoff/test/system"
 )
-
-// patience bounds how long a test waits for something that must happen.
-const patience = 20 * time.Second
 
 var (
 	cluster *env.Cluster
@@ -36,6 +33,9 @@ var (
 	signoff *system.System
 	scheme  = setup.Scheme()
 )
+
+// As in other packages of tests.
+var as, eventually = play.As, play.Eventually
 
 func TestMain(m *testing.M) {
 	os.Exit(run(m))
@@ -48,22 +48,17 @@ func run(m *testing.M) int {
 	} else {
 		ctrl.SetLogger(logr.Discard())
 	}
-	var err error
-	if cluster, err = env.Start(ctx, env.Options{CRDs: true, Nodes: true}); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer cluster.Stop()
-	if users, err = cluster.StandardUsers(ctx); err == nil {
-		signoff, err = system.Start(ctx, cluster, system.Options{Configure: configure})
-	}
-	if err == nil {
-		err = prepare(ctx)
-	}
+	world, err := play.Start(ctx, &play.Options{
+		Env: env.Options{CRDs: true, Nodes: true}, System: system.Options{Configure: configure},
+		// A Deployment with a sidecar, ServiceAccounts with least rights, Actions.
+		Accounts: []string{"deployer", "deployer-read"}, World: "test/integration/testdata/world.yaml",
+	})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
+	defer world.Stop()
+	cluster, users, signoff = world.Cluster, world.Users, world.Signoff
 	code := m.Run()
 	signoff.Stop()
 	if err := checkEvidence(); err != nil {
@@ -79,49 +74,10 @@ func configure(cfg *config.Configuration) {
 	observe(cfg)
 }
 
-// prepare installs what the tests act on: a Deployment with a sidecar, ServiceAccounts with least rights, an Action.
-func prepare(ctx context.Context) error {
-	for _, account := range []string{"deployer", "deployer-read"} {
-		if _, err := cluster.ServiceAccount(ctx, env.CatalogNamespace, account); err != nil {
-			return err
-		}
-	}
-	if err := signoff.Grant(ctx, env.CatalogNamespace, "deployer", "deployer-read"); err != nil {
-		return err
-	}
-	return cluster.ApplyFile(ctx, "test/integration/testdata/world.yaml")
-}
-
-// as gives a client that acts as a user.
-func as(t *testing.T, who env.Person) client.WithWatch {
-	t.Helper()
-	c, err := client.NewWithWatch(who.Config, client.Options{Scheme: scheme})
-	if err != nil {
-		t.Fatalf("failed to make a client for %s: %v", who.Name, err)
-	}
-	return c
-}
-
 // admin gives a client that prepares and looks; it never acts as a user would.
 func admin(t *testing.T) client.WithWatch {
 	t.Helper()
 	return as(t, env.Person{Name: "admin", Config: cluster.Admin})
-}
-
-// eventually waits until a check says that it holds. The check says what it saw.
-func eventually(t *testing.T, what string, check func() (bool, string)) {
-	t.Helper()
-	deadline := time.Now().Add(patience)
-	for {
-		ok, saw := check()
-		if ok {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("%s did not happen within %s; last seen: %s", what, patience, saw)
-		}
-		<-time.After(20 * time.Millisecond)
-	}
 }
 
 // request makes a request for an Action.

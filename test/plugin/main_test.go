@@ -10,25 +10,19 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/go-logr/logr"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/cli"
 	"github.com/signoff-dev/signoff/internal/config"
 	"github.com/signoff-dev/signoff/internal/setup"
 	"github.com/signoff-dev/signoff/test/env"
+	"github.com/signoff-dev/signoff/test/play"
 	"github.com/signoff-dev/signoff/test/system"
 )
-
-// patience bounds how long a test waits for something that must happen.
-const patience = 20 * time.Second
 
 const (
 	world         = "testdata/world.yaml"
@@ -41,52 +35,34 @@ var (
 	signoff *system.System
 )
 
+// As in other packages of tests.
+var as, eventually = play.As, play.Eventually
+
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
 func run(m *testing.M) int {
 	ctrl.SetLogger(logr.Discard())
-	ctx := context.Background()
-	if err := start(ctx); err != nil {
+	started, err := start(context.Background())
+	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
-		stop()
 		return 1
 	}
-	defer stop()
+	defer started.Stop()
+	cluster, users, signoff = started.Cluster, started.Users, started.Signoff
 	return m.Run()
 }
 
-func stop() {
-	if signoff != nil {
-		signoff.Stop()
-	}
-	if cluster != nil {
-		cluster.Stop()
-	}
-}
-
-func start(ctx context.Context) (err error) {
-	if cluster, err = env.Start(ctx, env.Options{CRDs: true}); err != nil {
-		return err
-	}
-	if users, err = cluster.StandardUsers(ctx); err != nil {
-		return err
-	}
+func start(ctx context.Context) (*play.Play, error) {
 	configure, err := configured()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	// Nothing is stored here that a controller would act on.
-	options := system.Options{Configure: configure, Parts: setup.Parts{Admission: true}}
-	if signoff, err = system.Start(ctx, cluster, options); err != nil {
-		return err
-	}
-	if _, err = cluster.ServiceAccount(ctx, env.CatalogNamespace, "deployer"); err != nil {
-		return err
-	}
-	if err := signoff.Grant(ctx, env.CatalogNamespace, "deployer"); err != nil {
-		return err
-	}
-	return cluster.ApplyFile(ctx, "test/plugin/"+world)
+	return play.Start(ctx, &play.Options{
+		Env: env.Options{CRDs: true},
+		// Nothing is stored here that a controller would act on.
+		System:   system.Options{Configure: configure, Parts: setup.Parts{Admission: true}},
+		Accounts: []string{"deployer"}, World: "test/plugin/" + world,
+	})
 }
 
 // configured takes from the file what `kubectl signoff test` reads too.
@@ -135,35 +111,5 @@ func (r *result) says(t *testing.T, exit int, words ...string) {
 	}
 	if t.Failed() {
 		t.Logf("stdout:\n%s\nstderr:\n%s", r.stdout, r.stderr)
-	}
-}
-
-// as gives a client that acts as somebody.
-func as(t *testing.T, who env.Person) client.Client {
-	t.Helper()
-	scheme := runtime.NewScheme()
-	if err := v1alpha1.AddToScheme(scheme); err != nil {
-		t.Fatal(err)
-	}
-	c, err := client.New(who.Config, client.Options{Scheme: scheme})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c
-}
-
-// eventually waits until a check says that it holds. The check says what it saw.
-func eventually(t *testing.T, what string, check func() (bool, string)) {
-	t.Helper()
-	deadline := time.Now().Add(patience)
-	for {
-		ok, saw := check()
-		if ok {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("%s did not happen within %s; last seen: %s", what, patience, saw)
-		}
-		<-time.After(20 * time.Millisecond)
 	}
 }

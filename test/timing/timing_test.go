@@ -18,21 +18,20 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
-	"github.com/signoff-dev/signoff/internal/setup"
 	"github.com/signoff-dev/signoff/test/env"
+	"github.com/signoff-dev/signoff/test/play"
 	"github.com/signoff-dev/signoff/test/system"
 )
-
-// patience bounds how long a test waits for something that must happen.
-const patience = 20 * time.Second
 
 var (
 	cluster *env.Cluster
 	users   *env.Users
 	signoff *system.System
 	clock   = clocktesting.NewFakeClock(time.Now())
-	scheme  = setup.Scheme()
 )
+
+// As in other packages of tests.
+var as, eventually = play.As, play.Eventually
 
 func TestMain(m *testing.M) {
 	ctrl.SetLogger(logr.Discard())
@@ -41,32 +40,19 @@ func TestMain(m *testing.M) {
 
 func run(m *testing.M) int {
 	ctx := context.Background()
-	var err error
-	if cluster, err = env.Start(ctx, env.Options{CRDs: true}); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer cluster.Stop()
-	if users, err = cluster.StandardUsers(ctx); err == nil {
-		signoff, err = system.Start(ctx, cluster, system.Options{Clock: clock})
-	}
-	if err == nil {
-		_, err = cluster.ServiceAccount(ctx, env.CatalogNamespace, "deployer")
-	}
-	if err == nil {
-		err = signoff.Grant(ctx, env.CatalogNamespace, "deployer")
-	}
-	if err == nil {
-		err = cluster.ApplyFile(ctx, "test/timing/testdata/world.yaml")
-	}
-	if err == nil {
-		err = calendars(ctx)
-	}
+	world, err := play.Start(ctx, &play.Options{
+		Env: env.Options{CRDs: true}, System: system.Options{Clock: clock}, Accounts: []string{"deployer"}, World: "test/timing/testdata/world.yaml",
+	})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	defer signoff.Stop()
+	defer world.Stop()
+	cluster, users, signoff = world.Cluster, world.Users, world.Signoff
+	if err := calendars(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
 	return m.Run()
 }
 
@@ -100,31 +86,9 @@ func today(t *testing.T) {
 	})
 }
 
-func as(t *testing.T, who env.Person) client.Client {
-	t.Helper()
-	c, err := client.New(who.Config, client.Options{Scheme: scheme})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c
-}
-
 func admin(t *testing.T) client.Client {
 	t.Helper()
 	return as(t, env.Person{Config: cluster.Admin})
-}
-
-func eventually(t *testing.T, what string, check func() (bool, string)) {
-	t.Helper()
-	for deadline := time.Now().Add(patience); ; <-time.After(20 * time.Millisecond) {
-		ok, saw := check()
-		if ok {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("%s did not happen within %s; last seen: %s", what, patience, saw)
-		}
-	}
 }
 
 // step moves the clock on.

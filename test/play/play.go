@@ -1,0 +1,104 @@
+// Package play sets up what most packages of tests act on: a control plane with its standard users, and a Signoff that runs on it.
+package play
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/signoff-dev/signoff/internal/setup"
+	"github.com/signoff-dev/signoff/test/env"
+	"github.com/signoff-dev/signoff/test/system"
+)
+
+// Patience bounds how long a test waits for something that must happen.
+const Patience = 20 * time.Second
+
+// Options say what is set up.
+type Options struct {
+	Env    env.Options
+	System system.Options
+	// Accounts are ServiceAccounts in the catalog namespace that the operator may act as.
+	Accounts []string
+	// World is a file of objects that is applied last.
+	World string
+}
+
+// Play is what was set up.
+type Play struct {
+	Cluster *env.Cluster
+	Users   *env.Users
+	Signoff *system.System
+}
+
+// Start sets everything up. Stop ends it.
+func Start(ctx context.Context, options *Options) (*Play, error) {
+	p := &Play{}
+	if err := p.start(ctx, options); err != nil {
+		p.Stop()
+		return nil, fmt.Errorf("failed to set up the tests: %w", err)
+	}
+	return p, nil
+}
+
+func (p *Play) start(ctx context.Context, options *Options) (err error) {
+	if p.Cluster, err = env.Start(ctx, options.Env); err != nil {
+		return err
+	}
+	if p.Users, err = p.Cluster.StandardUsers(ctx); err != nil {
+		return err
+	}
+	if p.Signoff, err = system.Start(ctx, p.Cluster, options.System); err != nil {
+		return err
+	}
+	for _, account := range options.Accounts {
+		if _, err := p.Cluster.ServiceAccount(ctx, env.CatalogNamespace, account); err != nil {
+			return err
+		}
+	}
+	if err := p.Signoff.Grant(ctx, env.CatalogNamespace, options.Accounts...); err != nil {
+		return err
+	}
+	return p.Cluster.ApplyFile(ctx, options.World)
+}
+
+// Stop ends what was started.
+func (p *Play) Stop() {
+	if p.Signoff != nil {
+		p.Signoff.Stop()
+	}
+	if p.Cluster != nil {
+		p.Cluster.Stop()
+	}
+}
+
+var scheme = setup.Scheme()
+
+// As gives a client that acts as a user.
+func As(t testing.TB, who env.Person) client.WithWatch {
+	t.Helper()
+	c, err := client.NewWithWatch(who.Config, client.Options{Scheme: scheme})
+	if err != nil {
+		t.Fatalf("failed to make a client for %s: %v", who.Name, err)
+	}
+	return c
+}
+
+// Eventually waits until a check says that it holds. The check says what it saw.
+func Eventually(t testing.TB, what string, check func() (bool, string)) {
+	t.Helper()
+	deadline := time.Now().Add(Patience)
+	for {
+		ok, saw := check()
+		if ok {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%s did not happen within %s; last seen: %s", what, Patience, saw)
+		}
+		<-time.After(20 * time.Millisecond)
+	}
+}
