@@ -20,8 +20,8 @@ func (s *scope) progress(ctx context.Context, stage *stageState) error {
 		return nil
 	}
 	waiting := gate.Cut(gate.Needs(requirements, stage.result.Missing), maxWaitingFor)
-	known, decided := approval.Status.Seal, bounded(decidedLines(stage), maxDecided, maxLine)
-	if len(news) == 0 && approval.Status.WaitingFor == waiting && known != nil && int(known.Votes) == len(approval.Spec.Votes) && slices.Equal(approval.Status.Decided, decided) {
+	decided := bounded(decidedLines(stage), maxDecided, maxLine)
+	if len(news) == 0 && shows(approval, waiting, decided) {
 		return nil
 	}
 	approval.Status.WaitingFor, approval.Status.Decided = waiting, decided
@@ -42,6 +42,12 @@ func (s *scope) progress(ctx context.Context, stage *stageState) error {
 	return nil
 }
 
+// shows tells whether the status of an Approval says all that it could: who is missing, who has decided, and how many votes were counted.
+func shows(approval *v1alpha1.Approval, waiting string, decided []string) bool {
+	known := approval.Status.Seal
+	return known != nil && int(known.Votes) == len(approval.Spec.Votes) && approval.Status.WaitingFor == waiting && slices.Equal(approval.Status.Decided, decided)
+}
+
 // due notes on an open Approval what time has brought, and names it by the reasons of Events. What comes next wakes the request at its moment.
 func (s *scope) due(approval *v1alpha1.Approval) []string {
 	var news []string
@@ -59,7 +65,7 @@ func (s *scope) due(approval *v1alpha1.Approval) []string {
 	passed := max(s.now.Sub(opened)/every, 0)
 	s.at(opened.Add((passed + 1) * every))
 	// After a time in which nothing ran, one reminder is enough.
-	if count := int32(min(passed, maxReminders)); count > approval.Status.Reminders { //nolint:gosec // it has a bound
+	if count := int32(min(passed, maxReminders)); count > approval.Status.Reminders {
 		approval.Status.Reminders = count
 		news = append(news, v1alpha1.ReasonReminder)
 	}
