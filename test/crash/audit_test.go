@@ -83,7 +83,8 @@ func (w *world) checkEvidence() {
 	}
 	repeated := w.checkLog("the file", raw, ring)
 	w.Logf("%d facts are in the file more than once", repeated)
-	deadline := time.Now().Add(time.Minute)
+	// A receiver that failed several times in a row is left alone for up to a minute.
+	deadline := time.Now().Add(4 * time.Minute)
 	for {
 		text := w.unrepeated()
 		if w.complete(text) == "" {

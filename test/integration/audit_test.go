@@ -66,8 +66,8 @@ func (w *witness) log() []byte {
 
 // observe configures an audit log that is looked at in tests.
 func observe(cfg *config.Configuration) {
-	evidence = filepath.Join(cluster.Dir, "audit")
-	if err := os.MkdirAll(evidence, 0o700); err != nil {
+	var err error
+	if evidence, err = os.MkdirTemp("", "signoff-audit-"); err != nil {
 		panic(err)
 	}
 	observer.Server = httptest.NewServer(observer)

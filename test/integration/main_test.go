@@ -61,6 +61,7 @@ func run(m *testing.M) int {
 	cluster, users, signoff = world.Cluster, world.Users, world.Signoff
 	code := m.Run()
 	signoff.Stop()
+	defer func() { _ = os.RemoveAll(evidence) }()
 	if err := checkEvidence(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
