@@ -8,12 +8,10 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
-	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/watch"
-	toolscache "k8s.io/client-go/tools/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/signoff-dev/signoff/internal/guard/canary"
+	"github.com/signoff-dev/signoff/internal/metawatch"
 )
 
 // read reads again what changed, and says all that is wrong, in the order of what is protected. An error: something could not be read.
@@ -94,58 +92,16 @@ func (g *Guard) notice(p *Protected, always bool, version string) {
 // watch watches each object by its name, because the guard may not read others. Only metadata comes, and none of it is kept.
 func (g *Guard) watch(ctx context.Context) {
 	for _, p := range g.Protected {
-		resource := g.Metadata.Resource(resources[p.kind])
-		only := fields.OneTermEqualSelector(metav1.ObjectNameField, p.name).String()
-		source := &toolscache.ListWatch{
-			ListWithContextFunc: func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
-				options.FieldSelector = only
-				return resource.List(ctx, options)
-			},
-			WatchFuncWithContext: func(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
-				options.FieldSelector = only
-				return resource.Watch(ctx, options)
-			},
-		}
-		reflector := toolscache.NewReflectorWithOptions(source, &metav1.PartialObjectMetadata{}, &noticing{guard: g, protected: p},
-			toolscache.ReflectorOptions{Name: "guard-" + p.name})
-		go reflector.RunWithContext(ctx)
+		only := fields.OneTermEqualSelector(metav1.ObjectNameField, p.name)
+		go metawatch.Run(ctx, "guard-"+p.name, g.Metadata.Resource(resources[p.kind]), only, func(meta *metav1.PartialObjectMetadata) {
+			version := ""
+			if meta != nil {
+				version = meta.ResourceVersion
+			}
+			g.notice(p, false, version)
+		})
 	}
 }
-
-// noticing is the store of a reflector: it passes on that something changed, and keeps nothing.
-type noticing struct {
-	guard     *Guard
-	protected *Protected
-}
-
-func (n *noticing) see(object any) error {
-	version := ""
-	if meta, ok := object.(*metav1.PartialObjectMetadata); ok {
-		version = meta.ResourceVersion
-	}
-	n.guard.notice(n.protected, false, version)
-	return nil
-}
-
-// Add implements cache.ReflectorStore.
-func (n *noticing) Add(object any) error { return n.see(object) }
-
-// Update implements cache.ReflectorStore.
-func (n *noticing) Update(object any) error { return n.see(object) }
-
-// Delete implements cache.ReflectorStore.
-func (n *noticing) Delete(any) error { return n.see(nil) }
-
-// Replace implements cache.ReflectorStore. It gets what there is after a start or a broken watch.
-func (n *noticing) Replace(objects []any, _ string) error {
-	if len(objects) == 0 {
-		return n.see(nil)
-	}
-	return n.see(objects[0])
-}
-
-// Resync implements cache.ReflectorStore.
-func (n *noticing) Resync() error { return nil }
 
 // sing sends a canary. It gives what is wrong, or the error by which nobody can tell.
 func (g *Guard) sing(ctx context.Context) ([]string, error) {
