@@ -147,7 +147,13 @@ func (s *scope) closedNow(approval *v1alpha1.Approval, ballot *evidence.Ballot) 
 	if s.Audit == nil || ballot == nil {
 		return true
 	}
-	return s.mention(ballotFacts(approval, ballot)...)
+	written := s.mention(ballotFacts(approval, ballot)...)
+	if written {
+		s.told.Add(approval.UID, true)
+	} else {
+		s.told.Remove(approval.UID)
+	}
+	return written
 }
 
 // accounted makes sure that everything which led to the start or to the end of a request is in the audit log. It is nearly always.
