@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"os"
 	"testing"
-	"time"
 
 	"github.com/go-logr/logr"
 	authorizationv1 "k8s.io/api/authorization/v1"
@@ -22,13 +21,10 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
-	"github.com/signoff-dev/signoff/internal/setup"
 	"github.com/signoff-dev/signoff/test/env"
+	"github.com/signoff-dev/signoff/test/play"
 	"github.com/signoff-dev/signoff/test/system"
 )
-
-// patience bounds how long a test waits for something that must happen.
-const patience = 20 * time.Second
 
 var (
 	cluster *env.Cluster
@@ -36,66 +32,31 @@ var (
 	signoff *system.System
 )
 
+// As in other packages of tests.
+var eventually = play.Eventually
+
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
 func run(m *testing.M) int {
-	ctx := context.Background()
 	ctrl.SetLogger(logr.Discard())
-	var err error
-	if cluster, err = env.Start(ctx, env.Options{CRDs: true}); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer cluster.Stop()
-	if users, err = cluster.StandardUsers(ctx); err == nil {
-		signoff, err = system.Start(ctx, cluster, system.Options{Split: true})
-	}
-	if err == nil {
-		err = prepare(ctx)
-	}
+	world, err := play.Start(context.Background(), &play.Options{
+		Env: env.Options{CRDs: true}, System: system.Options{Split: true},
+		// An Action that runs at once on staging and waits for bob elsewhere.
+		Accounts: []string{"deployer", "deployer-read"}, World: "test/apart/testdata/world.yaml",
+	})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	defer signoff.Stop()
+	defer world.Stop()
+	cluster, users, signoff = world.Cluster, world.Users, world.Signoff
 	return m.Run()
 }
 
-// prepare installs an Action that runs at once on staging and waits for bob elsewhere.
-func prepare(ctx context.Context) error {
-	for _, account := range []string{"deployer", "deployer-read"} {
-		if _, err := cluster.ServiceAccount(ctx, env.CatalogNamespace, account); err != nil {
-			return err
-		}
-	}
-	if err := signoff.Grant(ctx, env.CatalogNamespace, "deployer", "deployer-read"); err != nil {
-		return err
-	}
-	return cluster.ApplyFile(ctx, "test/apart/testdata/world.yaml")
-}
-
+// as gives a client with these credentials, which need not be those of a person.
 func as(t *testing.T, config *rest.Config) client.WithWatch {
 	t.Helper()
-	c, err := client.NewWithWatch(config, client.Options{Scheme: setup.Scheme()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c
-}
-
-func eventually(t *testing.T, what string, check func() (bool, string)) {
-	t.Helper()
-	deadline := time.Now().Add(patience)
-	for {
-		ok, saw := check()
-		if ok {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("%s did not happen within %s; last seen: %s", what, patience, saw)
-		}
-		<-time.After(20 * time.Millisecond)
-	}
+	return play.As(t, env.Person{Name: config.Host, Config: config})
 }
 
 func request(environment string) *v1alpha1.ActionRequest {
