@@ -99,17 +99,17 @@ func (s *scope) denials(ctx context.Context) (bool, error) {
 		// Nobody can be judged as a voter, so the webhook accepts no votes either.
 		return false, nil
 	}
-	list := &v1alpha1.ApprovalList{}
 	reader := client.Reader(s.Client)
 	if s.denialAnnounced() {
 		// The cache holds open Approvals only, and the one that was denied may be closed already.
 		reader = s.Reader
 	}
-	if err := reader.List(ctx, list, s.ownApprovals()...); err != nil {
-		return false, fmt.Errorf("failed to list the Approvals of request %s/%s: %w", s.request.Namespace, s.request.Name, err)
+	list, err := s.ownApprovals(ctx, reader)
+	if err != nil {
+		return false, err
 	}
-	for i := range list.Items {
-		if over, err := s.denial(ctx, list.Items[i].DeepCopy()); over || err != nil {
+	for i := range list {
+		if over, err := s.denial(ctx, list[i].DeepCopy()); over || err != nil {
 			return over, err
 		}
 	}
@@ -122,12 +122,8 @@ func (s *scope) denial(ctx context.Context, approval *v1alpha1.Approval) (bool, 
 	if state != v1alpha1.ApprovalOpen && state != v1alpha1.ApprovalDenied || len(approval.Spec.Votes) == 0 {
 		return false, nil
 	}
-	stage := &stageState{Stage: &gate.Stage{Stage: &catalog.Stage{Ref: approval.Spec.Stage}}, approval: approval}
-	if err := s.votes(ctx, s.judgement, stage); err != nil {
-		if evidence.Is(err) && !s.knows(approval) {
-			// Somebody else made it, so nobody denied anything there.
-			return false, nil
-		}
+	stage, err := s.votesOn(ctx, approval)
+	if err != nil || stage == nil {
 		return false, err
 	}
 	if state == v1alpha1.ApprovalDenied {
@@ -211,6 +207,24 @@ func (s *scope) votes(ctx context.Context, judgement *gate.Judgement, stage *sta
 	}
 	stage.ballot, stage.result = ballot, result
 	return nil
+}
+
+// stageOf stands for the stage of an Approval, which may not be required at the moment.
+func stageOf(approval *v1alpha1.Approval) *stageState {
+	return &stageState{Stage: &gate.Stage{Stage: &catalog.Stage{Ref: approval.Spec.Stage}}, approval: approval}
+}
+
+// votesOn verifies an Approval that was found, and counts its votes. Nil: somebody else made it, so nobody decided anything there.
+func (s *scope) votesOn(ctx context.Context, approval *v1alpha1.Approval) (*stageState, error) {
+	stage := stageOf(approval)
+	err := s.votes(ctx, s.judgement, stage)
+	switch {
+	case evidence.Is(err) && !s.knows(approval):
+		return nil, nil //nolint:nilnil // that it is none of ours is an answer, not an error
+	case err != nil:
+		return nil, err
+	}
+	return stage, nil
 }
 
 // stillApproved judges a granted approval again: would every vote be accepted now, and is it still fresh?
@@ -379,12 +393,12 @@ func (s *scope) outdated(old *v1alpha1.Approval, current []*stageState) []string
 // the request is over. A denial that comes in between conflicts with the write, and is honoured then; a later one is refused,
 // because the Approval is closed.
 func (s *scope) closeUndemanded(ctx context.Context) (bool, error) {
-	list := &v1alpha1.ApprovalList{}
-	if err := s.Client.List(ctx, list, s.ownApprovals()...); err != nil {
-		return false, fmt.Errorf("failed to list the Approvals of request %s/%s: %w", s.request.Namespace, s.request.Name, err)
+	list, err := s.ownApprovals(ctx, s.Client)
+	if err != nil {
+		return false, err
 	}
-	for i := range list.Items {
-		approval := list.Items[i].DeepCopy()
+	for i := range list {
+		approval := list[i].DeepCopy()
 		if s.closed[approval.Name] {
 			continue
 		}
@@ -406,16 +420,15 @@ func replaced(old *v1alpha1.Approval, current []*stageState) bool {
 // openApprovals lists the Approvals of this request that may still be closed or superseded. Those that were granted are not
 // in the cache; they are looked up only where what they were about has changed.
 func (s *scope) openApprovals(ctx context.Context) ([]v1alpha1.Approval, error) {
-	list := &v1alpha1.ApprovalList{}
 	reader := client.Reader(s.Client)
 	if s.plan != nil && s.before.Digest != s.plan.digest {
 		reader = s.Reader
 	}
-	err := reader.List(ctx, list, s.ownApprovals()...)
+	list, err := s.ownApprovals(ctx, reader)
 	if err != nil {
-		return nil, fmt.Errorf("failed to list the Approvals of request %s/%s: %w", s.request.Namespace, s.request.Name, err)
+		return nil, err
 	}
-	return slices.DeleteFunc(list.Items, func(a v1alpha1.Approval) bool {
+	return slices.DeleteFunc(list, func(a v1alpha1.Approval) bool {
 		return a.Status.State != v1alpha1.ApprovalOpen && a.Status.State != v1alpha1.ApprovalApproved
 	}), nil
 }

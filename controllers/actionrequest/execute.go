@@ -71,7 +71,7 @@ func (s *scope) begin(ctx context.Context, record *v1alpha1.Record) error {
 // once. Where nobody can tell whether it was created, nobody else whose start depends on it gets a turn before that is known.
 func (s *scope) createRecord(ctx context.Context) (*v1alpha1.Record, error) {
 	record := s.newRecord()
-	if _, err := s.Evidence.SealClaim(record, s.now); err != nil {
+	if err := s.Evidence.SealClaim(record, s.now); err != nil {
 		return nil, fmt.Errorf("failed to seal the Record: %w", err)
 	}
 	err := s.Client.Create(ctx, record)
@@ -212,7 +212,7 @@ func (s *scope) await(ctx context.Context, record *v1alpha1.Record, step *v1alph
 }
 
 func (s *scope) storeRecord(ctx context.Context, record *v1alpha1.Record) error {
-	if _, err := s.Evidence.SealRecord(record, s.now); err != nil {
+	if err := s.Evidence.SealRecord(record, s.now); err != nil {
 		return fmt.Errorf("failed to seal Record %s: %w", record.Name, err)
 	}
 	if err := s.Client.Status().Update(ctx, record); err != nil {

@@ -66,7 +66,7 @@ func (r *Reviewer) reviewScope(ctx context.Context, review *v1alpha1.Approval) (
 // orphanScope stands for a request that is gone, as its Record describes it.
 func (r *Reviewer) orphanScope(record *v1alpha1.Record) *scope {
 	s := r.newScope(book.RequestOf(record))
-	s.orphan = record
+	s.orphan = true
 	return s
 }
 

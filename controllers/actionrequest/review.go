@@ -187,7 +187,7 @@ func (r *Reviewer) Reconcile(ctx context.Context, key ctrl.Request) (ctrl.Result
 
 // review looks at one open review, and says after which time to look again.
 func (s *scope) review(ctx context.Context, review *v1alpha1.Approval) (time.Duration, error) {
-	stage := &stageState{Stage: &gate.Stage{Stage: &catalog.Stage{Ref: review.Spec.Stage}}, approval: review}
+	stage := stageOf(review)
 	judgement, problem := s.Gate.Context(ctx, gate.SubjectOf(s.request), s.now)
 	if problem != nil && problem.Transient {
 		return time.Second, nil

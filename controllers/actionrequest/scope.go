@@ -36,8 +36,8 @@ type scope struct {
 	readopt bool
 	// emergency is the review that was opened before the claim. Nil: none is needed.
 	emergency *v1alpha1.Approval
-	// orphan is the Record of a request that is gone, whose review is still to be done. Nil: the request is there.
-	orphan *v1alpha1.Record
+	// orphan says that the request is gone and only its review is still to be done.
+	orphan bool
 	// closed are the Approvals that this reconciliation has closed; the cache may not know yet.
 	closed map[string]bool
 	// wake is the next instant at which something must be done. Zero: an event will come.
@@ -163,7 +163,7 @@ func (s *scope) expires() time.Time {
 
 // store writes the status where it changed.
 func (s *scope) store(ctx context.Context) error {
-	if s.orphan != nil {
+	if s.orphan {
 		return nil // nobody can see the status of what is gone
 	}
 	s.request.Status.ObservedGeneration = s.request.Generation

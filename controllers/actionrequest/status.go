@@ -300,12 +300,12 @@ func (s *scope) end(ctx context.Context, outcome v1alpha1.Outcome, end ending) e
 
 // closeRest closes the Approvals that are still open when a request ends without them.
 func (s *scope) closeRest(ctx context.Context, end ending) error {
-	list := &v1alpha1.ApprovalList{}
-	if err := s.Client.List(ctx, list, s.ownApprovals()...); err != nil {
-		return fmt.Errorf("failed to list the Approvals of request %s/%s: %w", s.request.Namespace, s.request.Name, err)
+	list, err := s.ownApprovals(ctx, s.Client)
+	if err != nil {
+		return err
 	}
-	for i := range list.Items {
-		if err := s.supersedeOne(ctx, &list.Items[i], "The request ended: "+end.message); err != nil {
+	for i := range list {
+		if err := s.supersedeOne(ctx, &list[i], "The request ended: "+end.message); err != nil {
 			return err
 		}
 	}

@@ -367,11 +367,14 @@ func (s *scope) stageExpired(ctx context.Context, stage *stageState) error {
 		message: fmt.Sprintf("Stage %s expired %s: nobody decided in time.", stage.Ref.Name, stage.approval.Spec.Expires)})
 }
 
-func (s *scope) ownApprovals() []client.ListOption {
-	return []client.ListOption{
-		client.InNamespace(s.request.Namespace),
-		client.MatchingLabels{v1alpha1.LabelRequestUID: string(s.request.UID)},
+// ownApprovals lists the Approvals of this request: from the cache those that are open, past it all.
+func (s *scope) ownApprovals(ctx context.Context, reader client.Reader) ([]v1alpha1.Approval, error) {
+	list := &v1alpha1.ApprovalList{}
+	err := reader.List(ctx, list, client.InNamespace(s.request.Namespace), client.MatchingLabels{v1alpha1.LabelRequestUID: string(s.request.UID)})
+	if err != nil {
+		return nil, fmt.Errorf("failed to list the Approvals of request %s/%s: %w", s.request.Namespace, s.request.Name, err)
 	}
+	return list.Items, nil
 }
 
 // supersedeOne closes one open Approval that is no longer needed.

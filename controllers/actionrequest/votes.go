@@ -6,8 +6,6 @@ import (
 	"strings"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
-	"github.com/signoff-dev/signoff/internal/catalog"
-	"github.com/signoff-dev/signoff/internal/evidence"
 	"github.com/signoff-dev/signoff/internal/gate"
 )
 
@@ -18,13 +16,13 @@ func (s *scope) showVotes(ctx context.Context) error {
 		// Nobody can be judged as a voter.
 		return nil
 	}
-	list := &v1alpha1.ApprovalList{}
-	if err := s.Client.List(ctx, list, s.ownApprovals()...); err != nil {
-		return fmt.Errorf("failed to list the Approvals of request %s/%s: %w", s.request.Namespace, s.request.Name, err)
+	list, err := s.ownApprovals(ctx, s.Client)
+	if err != nil {
+		return err
 	}
 	var lines []string
-	for i := range list.Items {
-		line, err := s.showVotesOn(ctx, list.Items[i].DeepCopy())
+	for i := range list {
+		line, err := s.showVotesOn(ctx, list[i].DeepCopy())
 		if err != nil {
 			return err
 		}
@@ -43,12 +41,8 @@ func (s *scope) showVotesOn(ctx context.Context, approval *v1alpha1.Approval) (s
 	if approval.Status.State != v1alpha1.ApprovalOpen || s.closed[approval.Name] {
 		return "", nil
 	}
-	stage := &stageState{Stage: &gate.Stage{Stage: &catalog.Stage{Ref: approval.Spec.Stage}}, approval: approval}
-	err := s.votes(ctx, s.judgement, stage)
-	switch {
-	case evidence.Is(err) && !s.knows(approval):
-		return "", nil
-	case err != nil:
+	stage, err := s.votesOn(ctx, approval)
+	if err != nil || stage == nil {
 		return "", err
 	}
 	return s.stageLine(stage), s.progress(ctx, stage)

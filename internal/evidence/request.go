@@ -119,24 +119,24 @@ func (b *Book) Cancellation(ar *v1alpha1.ActionRequest) (*seal.Envelope, error) 
 }
 
 // SealClaim seals a Record before it is created.
-func (b *Book) SealClaim(r *v1alpha1.Record, at time.Time) (*seal.Envelope, error) {
+func (b *Book) SealClaim(r *v1alpha1.Record, at time.Time) error {
 	return b.sealRecord(r, &r.Spec.Seal, at)
 }
 
 // SealRecord seals a Record with how far it has come.
-func (b *Book) SealRecord(r *v1alpha1.Record, at time.Time) (*seal.Envelope, error) {
+func (b *Book) SealRecord(r *v1alpha1.Record, at time.Time) error {
 	return b.sealRecord(r, &r.Status.Seal, at)
 }
 
-func (b *Book) sealRecord(r *v1alpha1.Record, into **v1alpha1.Seal, at time.Time) (*seal.Envelope, error) {
+func (b *Book) sealRecord(r *v1alpha1.Record, into **v1alpha1.Seal, at time.Time) error {
 	s := &v1alpha1.Seal{At: Instant(at)}
 	e, err := b.sign(seal.RecordPayload(r, b.stamp(s)))
 	if err != nil {
-		return nil, err
+		return err
 	}
 	s.Signature = e.Seal.String()
 	*into = s
-	return e, nil
+	return nil
 }
 
 // Record tells whether a Record is what the operator wrote last.

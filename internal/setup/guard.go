@@ -9,7 +9,6 @@ import (
 
 	"github.com/signoff-dev/signoff/internal/guard"
 	"github.com/signoff-dev/signoff/internal/guard/canary"
-	"github.com/signoff-dev/signoff/internal/identity"
 )
 
 // guard makes the guard, and the manager run it where requests are executed. Readiness does not ask it: a process that is not ready is
@@ -20,7 +19,7 @@ func (p *Process) guard() error {
 		// Where the webhooks are served is not compared.
 		URL:      "https://signoff.invalid",
 		CABundle: []byte("any"),
-		Operator: identity.ServiceAccountUsername(p.cfg.Operator.Namespace, p.cfg.Operator.ServiceAccount),
+		Operator: p.operatorName(),
 	})...)
 	if err != nil {
 		return fmt.Errorf("failed to say what protects our objects: %w", err)

@@ -49,6 +49,19 @@ func (everywhere) NeedLeaderElection() bool { return false }
 
 var _ manager.LeaderElectionRunnable = everywhere(nil)
 
+// deleted gives the object that an informer says is gone, as it knew it last.
+func deleted(object any) any {
+	if gone, ok := object.(toolscache.DeletedFinalStateUnknown); ok {
+		return gone.Obj
+	}
+	return object
+}
+
+// operatorName is the user name of the operator: with two processes, that of the controllers.
+func (p *Process) operatorName() string {
+	return identity.ServiceAccountUsername(p.cfg.Operator.Namespace, p.cfg.Operator.ServiceAccount)
+}
+
 // governing fills the snapshot from informers.
 func (p *Process) governing() error {
 	ctx := context.Background()
@@ -61,12 +74,7 @@ func (p *Process) governing() error {
 		registration, err := informer.AddEventHandler(toolscache.ResourceEventHandlerFuncs{
 			AddFunc:    p.Store.Put,
 			UpdateFunc: func(_, object any) { p.Store.Put(object) },
-			DeleteFunc: func(object any) {
-				if gone, ok := object.(toolscache.DeletedFinalStateUnknown); ok {
-					object = gone.Obj
-				}
-				p.Store.Remove(object)
-			},
+			DeleteFunc: func(object any) { p.Store.Remove(deleted(object)) },
 		})
 		if err != nil {
 			return fmt.Errorf("failed to watch %T: %w", kind, err)
@@ -94,7 +102,7 @@ func (p *Process) webhooks() error {
 		Reader: p.Manager.GetAPIReader(), Requests: p.Manager.GetClient(), Namespaces: p.Manager.GetClient(), Reviews: p.Manager.GetClient(),
 		Evidence: p.evidence, Clock: p.clock, Wall: p.wall, Canary: proofs{p},
 		Kinds:             kinds.NewAsker(p.Manager.GetRESTMapper(), kindsPatience),
-		Operator:          identity.ServiceAccountUsername(p.cfg.Operator.Namespace, p.cfg.Operator.ServiceAccount),
+		Operator:          p.operatorName(),
 		OperatorNamespace: p.cfg.Operator.Namespace,
 		CatalogNamespaces: p.cfg.CatalogNamespaces,
 	})
@@ -159,10 +167,7 @@ func (p *Process) orphans(reviewer *actionrequest.Reviewer) error {
 		return fmt.Errorf("failed to watch reviews: %w", err)
 	}
 	_, err = informer.AddEventHandler(toolscache.ResourceEventHandlerFuncs{DeleteFunc: func(object any) {
-		if gone, ok := object.(toolscache.DeletedFinalStateUnknown); ok {
-			object = gone.Obj
-		}
-		if approval, ok := object.(*v1alpha1.Approval); ok && !approval.Spec.Review {
+		if approval, ok := deleted(object).(*v1alpha1.Approval); ok && !approval.Spec.Review {
 			return
 		}
 		select {
