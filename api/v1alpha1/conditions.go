@@ -62,6 +62,8 @@ const (
 	ReasonExpired = "Expired"
 	// ReasonCancelled says that somebody cancelled.
 	ReasonCancelled = "Cancelled"
+	// ReasonTooManyOpen says that the requester has too many requests that are not over.
+	ReasonTooManyOpen = "TooManyOpen"
 	// ReasonNotStamped says that the request was stored without the admission webhook. It will never run.
 	ReasonNotStamped = "NotStamped"
 	// ReasonSealInvalid says that something was changed or made without Signoff, so that its seal does not fit. It never counts.
@@ -96,6 +98,8 @@ const (
 	ReasonNotAnApprover = "NotAnApprover"
 	// ReasonStaleVote refuses a vote on a digest that is not that of the Approval.
 	ReasonStaleVote = "StaleVote"
+	// ReasonNotIndependent refuses a vote by somebody who had a hand in what is asked for.
+	ReasonNotIndependent = "NotIndependent"
 	// ReasonAlreadyDecided refuses a vote on a closed Approval.
 	ReasonAlreadyDecided = "AlreadyDecided"
 	// ReasonVerdictChanged says that the rules give another answer than before.

@@ -189,6 +189,15 @@ func signed(t testing.TB, p Payload) *Envelope {
 	return must[*Envelope](t)(signer(t, p.Type().Signer(), string(p.Type().Signer())).Sign(p))
 }
 
+// sampleEdits is an Action that somebody made and another one changed.
+func sampleEdits() (*v1alpha1.Action, Edits) {
+	action := &v1alpha1.Action{}
+	action.Namespace, action.Name, action.UID = "platform", "restart", "0b0e3a3c-5d7f-4d0e-9a39-8a54a7f4b001"
+	return action, Edits{Since: noon.Add(-time.Hour), List: []Edit{
+		{Username: "oidc:ada", Person: "ada", At: noon, Spec: sumA}, {Username: "system:serviceaccount:gitops:sync", At: noon.Add(time.Minute), Spec: sumB},
+	}}
+}
+
 // samples gives a payload of every type, with as much set as can be.
 func samples(t testing.TB) map[Type]Payload {
 	t.Helper()
@@ -220,7 +229,9 @@ func samples(t testing.TB) map[Type]Payload {
 		TypeCheckpoint: must[*Checkpoint](t)(CheckpointPayload(strings.Repeat("0123456789abcdef", 2), Position{Count: 256, Hash: sumA}, ring(t),
 			stamp(time.Hour))),
 	}
-	for _, other := range []Type{TypeDelegation, TypeEdit, TypeResolve} {
+	action, edits := sampleEdits()
+	out[TypeEdit] = must[*Act](t)(EditPayload(action, string(action.UID), edits, cluster))
+	for _, other := range []Type{TypeDelegation, TypeResolve} {
 		further := *act
 		further.act, further.Seq, further.Prev = other, 3, sumB
 		out[other] = &further
