@@ -97,9 +97,14 @@ func (p *Process) governing() error {
 const kindsPatience = time.Second
 
 func (p *Process) webhooks() error {
+	open, err := p.openRequests()
+	if err != nil {
+		return err
+	}
 	webhooks.Register(p.Manager.GetWebhookServer(), &webhooks.Deps{
 		Gate: p.Gate, Identity: p.identity, Store: p.Store,
 		Reader: p.Manager.GetAPIReader(), Requests: p.Manager.GetClient(), Namespaces: p.Manager.GetClient(), Reviews: p.Manager.GetClient(),
+		Open:     &webhooks.OpenRequests{Of: open, Max: p.cfg.Requester.MaxOpen},
 		Evidence: p.evidence, Clock: p.clock, Wall: p.wall, Canary: proofs{p},
 		Kinds:             kinds.NewAsker(p.Manager.GetRESTMapper(), kindsPatience),
 		Operator:          p.operatorName(),
@@ -107,6 +112,39 @@ func (p *Process) webhooks() error {
 		CatalogNamespaces: p.cfg.CatalogNamespaces,
 	})
 	return nil
+}
+
+// byPerson is the index of requests by who stands behind their requester.
+const byPerson = "person"
+
+// openRequests gives what names the requests of a person that are not over: the cache holds no others.
+func (p *Process) openRequests() (func(person string) []string, error) {
+	informer, err := p.Manager.GetCache().GetInformer(context.Background(), &v1alpha1.ActionRequest{})
+	if err != nil {
+		return nil, fmt.Errorf("failed to watch requests: %w", err)
+	}
+	if err := informer.AddIndexers(toolscache.Indexers{byPerson: personOf}); err != nil {
+		return nil, fmt.Errorf("failed to count requests: %w", err)
+	}
+	shared, ok := informer.(toolscache.SharedIndexInformer)
+	if !ok {
+		return nil, fmt.Errorf("failed to count requests: %T has no index", informer)
+	}
+	return func(person string) []string {
+		keys, err := shared.GetIndexer().IndexKeys(byPerson, person)
+		if err != nil {
+			return nil // there is such an index
+		}
+		return keys
+	}, nil
+}
+
+func personOf(object any) ([]string, error) {
+	request, ok := object.(*v1alpha1.ActionRequest)
+	if !ok || request.Spec.Requester == nil {
+		return nil, nil
+	}
+	return []string{request.Spec.Requester.Person}, nil
 }
 
 func (p *Process) controllers() error {
