@@ -349,8 +349,9 @@ type Execution struct {
 	Steps []Step `json:"steps"`
 }
 
-// Step is one thing that is done: exactly one of apply, patch and job is set.
-// +kubebuilder:validation:ExactlyOneOf=apply;patch;job
+// Step is one thing that is done: exactly one of apply, patch, delete and job is set.
+// +kubebuilder:validation:ExactlyOneOf=apply;patch;delete;job
+// +kubebuilder:validation:XValidation:rule="!has(self.delete) || !has(self.waitFor)",message="a delete waits until the object is gone: leave waitFor out",fieldPath=".waitFor"
 type Step struct {
 	// name is the step's name, unique in the Action.
 	// +required
@@ -366,6 +367,10 @@ type Step struct {
 	// patch patches one object that exists.
 	// +optional
 	Patch *PatchStep `json:"patch,omitempty"`
+
+	// delete deletes one object, the one that was there when it was planned, and waits until it is gone.
+	// +optional
+	Delete *DeleteStep `json:"delete,omitempty"`
 
 	// job runs a Job and waits until it is complete.
 	// +optional
@@ -440,6 +445,31 @@ type PatchStep struct {
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=64
 	JSON []Manifest `json:"json,omitempty"`
+}
+
+// Propagation says what becomes of the objects that an object owns when it is deleted.
+// +kubebuilder:validation:Enum=Background;Foreground;Orphan
+type Propagation string
+
+const (
+	// PropagationBackground deletes them afterwards.
+	PropagationBackground Propagation = "Background"
+	// PropagationForeground deletes them first: the object is gone only once they are.
+	PropagationForeground Propagation = "Foreground"
+	// PropagationOrphan leaves them.
+	PropagationOrphan Propagation = "Orphan"
+)
+
+// DeleteStep deletes one object. Where it is gone already, there is nothing to do.
+type DeleteStep struct {
+	// target is the object. Unset: the target of the Action.
+	// +optional
+	Target *ObjectReference `json:"target,omitempty"`
+
+	// propagation says what becomes of the objects that it owns. Defaults to Background.
+	// +optional
+	// +default="Background"
+	Propagation Propagation `json:"propagation,omitempty"`
 }
 
 // JobStep runs a Job and waits until it is complete: exactly one of podFrom and template is set.

@@ -229,7 +229,7 @@ type RenderedStep struct {
 }
 
 // WriteOperation is how an object is written.
-// +kubebuilder:validation:Enum=Apply;StrategicPatch;MergePatch;JSONPatch;CreateJob
+// +kubebuilder:validation:Enum=Apply;StrategicPatch;MergePatch;JSONPatch;CreateJob;Delete
 type WriteOperation string
 
 const (
@@ -243,6 +243,8 @@ const (
 	WriteJSONPatch WriteOperation = "JSONPatch"
 	// WriteCreateJob creates a Job, once, and waits until it is complete.
 	WriteCreateJob WriteOperation = "CreateJob"
+	// WriteDelete deletes an object and waits until it is gone. What is sent are options for it, with the uid of the object.
+	WriteDelete WriteOperation = "Delete"
 )
 
 // RenderedWrite is one write to the API server with everything filled in.

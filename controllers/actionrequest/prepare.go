@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
@@ -31,6 +32,10 @@ func (s *scope) prepare(ctx context.Context) *gate.Problem {
 		RequestName: s.request.Name, RequestUID: string(s.request.UID),
 		Vars: j.Vars, Budget: s.Gate.Budget(action.Object.Namespace),
 		Objects: map[v1alpha1.ObjectReference]*unstructured.Unstructured{},
+		Needed:  []string{s.request.Namespace, s.OperatorNamespace},
+	}
+	if problem := s.findDeleted(ctx, &input); problem != nil {
+		return problem
 	}
 	sources, err := action.Steps.PodSources(ctx, input)
 	if err != nil {
@@ -55,6 +60,26 @@ func (s *scope) prepare(ctx context.Context) *gate.Problem {
 	s.plan.digest, err = digest.Of(s.digestSubject())
 	if err != nil {
 		return s.indeterminate(ctx, err)
+	}
+	return nil
+}
+
+// findDeleted finds the objects that are to be deleted, whose uids people agree to.
+func (s *scope) findDeleted(ctx context.Context, input *steps.Input) *gate.Problem {
+	refs, err := s.judgement.Action.Steps.Deleted(ctx, *input)
+	if err != nil {
+		return s.indeterminate(ctx, err)
+	}
+	for _, ref := range refs {
+		object, err := s.read(ctx, ref)
+		switch {
+		case apierrors.IsNotFound(err):
+		case err != nil:
+			return &gate.Problem{Reason: v1alpha1.ReasonFactsUnavailable, Transient: true,
+				Message: fmt.Sprintf("Cannot read %s, which is to be deleted: %v", gate.Name(&ref), err)}
+		default:
+			input.Objects[ref] = object
+		}
 	}
 	return nil
 }

@@ -58,7 +58,7 @@ metadata: {name: test-deploy}
 rules:
 - {apiGroups: [apps], resources: [deployments], verbs: [get, watch, create, patch]}
 - {apiGroups: [batch], resources: [jobs], verbs: [get, watch, create]}
-- {apiGroups: [""], resources: [configmaps], verbs: [get, watch, create, patch]}
+- {apiGroups: [""], resources: [configmaps], verbs: [get, watch, create, patch, delete]}
 ---
 # May read, but neither watch nor write.
 apiVersion: rbac.authorization.k8s.io/v1

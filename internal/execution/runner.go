@@ -62,6 +62,8 @@ func (r *Runner) Step(ctx context.Context, record *v1alpha1.Record, step *v1alph
 		return t.jsonPatch(ctx)
 	case v1alpha1.WriteCreateJob:
 		return t.job(ctx)
+	case v1alpha1.WriteDelete:
+		return t.remove(ctx)
 	default:
 		return t.fail("operation %q is not known to this version of Signoff", kind), nil
 	}
@@ -106,6 +108,11 @@ func (t *task) fail(format string, args ...any) Outcome {
 
 // done ends the step well.
 func (t *task) done() Outcome { return t.end(v1alpha1.StepDone, "") }
+
+// doneAs ends the step well, with a word about how.
+func (t *task) doneAs(format string, args ...any) Outcome {
+	return t.end(v1alpha1.StepDone, oneLine(fmt.Sprintf(format, args...)))
+}
 
 func (t *task) end(state v1alpha1.StepState, message string) Outcome {
 	t.status.State, t.status.Message = state, message

@@ -38,7 +38,7 @@ func (t *task) basis(prefix string) (string, bool) { return strings.CutPrefix(t.
 
 var verbs = map[v1alpha1.WriteOperation]string{
 	v1alpha1.WriteApply: "apply", v1alpha1.WriteStrategicPatch: "patch", v1alpha1.WriteMergePatch: "patch",
-	v1alpha1.WriteJSONPatch: "patch", v1alpha1.WriteCreateJob: "create",
+	v1alpha1.WriteJSONPatch: "patch", v1alpha1.WriteCreateJob: "create", v1alpha1.WriteDelete: "delete",
 }
 
 // doing says what a write does, for errors.

@@ -20,17 +20,17 @@ const defaultTimeout = 30 * time.Minute
 
 // builder compiles the steps of one Action and collects everything that is wrong with them.
 type builder struct {
-	target    *v1alpha1.ObjectReference
-	templates *expression.Compiler
-	timeout   time.Duration
-	errs      field.ErrorList
-	warnings  []string
+	actionTarget *v1alpha1.ObjectReference
+	templates    *expression.Compiler
+	timeout      time.Duration
+	errs         field.ErrorList
+	warnings     []string
 }
 
 // Compile compiles the steps of an Action. Where the list is not empty, the result is nil. execution.timeout itself is the
 // caller's to judge.
 func Compile(exec *v1alpha1.Execution, target *v1alpha1.ObjectReference, c *expression.Compiler, path *field.Path) (*Steps, field.ErrorList) {
-	b := &builder{target: target, templates: c}
+	b := &builder{actionTarget: target, templates: c}
 	if timeout, err := exec.Timeout.Value(defaultTimeout); err == nil {
 		b.timeout = timeout
 	}
@@ -88,7 +88,7 @@ func (b *builder) step(s *v1alpha1.Step, path *field.Path) step {
 	if s.WaitFor != nil {
 		b.waitFor(s.WaitFor, path.Child("waitFor"))
 	}
-	if !b.exactlyOne(path, map[string]bool{"apply": s.Apply != nil, "patch": s.Patch != nil, "job": s.Job != nil}, "apply, patch, job") {
+	if !b.exactlyOne(path, map[string]bool{"apply": s.Apply != nil, "patch": s.Patch != nil, "delete": s.Delete != nil, "job": s.Job != nil}, "apply, patch, delete, job") {
 		return out
 	}
 	switch {
@@ -96,6 +96,8 @@ func (b *builder) step(s *v1alpha1.Step, path *field.Path) step {
 		out.writer = b.apply(s.Apply, path.Child("apply"))
 	case s.Patch != nil:
 		out.writer = b.patch(s.Patch, path.Child("patch"))
+	case s.Delete != nil:
+		out.writer = b.deleteStep(s.Delete, s.WaitFor, path)
 	default:
 		out.writer = b.job(s.Job, s.Timeout, path.Child("job"))
 	}

@@ -115,7 +115,7 @@ func (o *operation) uses(variable string) bool {
 }
 
 func (w *jsonWriter) render(ctx context.Context, r rendering) ([]v1alpha1.RenderedWrite, error) {
-	ref, err := renderTarget(ctx, r, w.target)
+	ref, err := renderTarget(ctx, r, "patch", w.target)
 	if err != nil {
 		return nil, err
 	}

@@ -40,7 +40,9 @@ type Input struct {
 	Vars expression.Vars
 	// Budget bounds the cost of all templates together. Nil: each has a budget of its own.
 	Budget *expression.Budget
-	// Objects are the objects that PodSources named, as they now are.
+	// Needed are namespaces that the request cannot lose: its own, and that of the operator. That of the Action is always one of them.
+	Needed []string
+	// Objects are the objects that PodSources and Deleted named, as they now are.
 	Objects map[v1alpha1.ObjectReference]*unstructured.Unstructured
 }
 
@@ -69,6 +71,15 @@ type rendering struct {
 	Input
 	step           string
 	serviceAccount string
+}
+
+func (s *Steps) rendering(in Input, step string) rendering {
+	return rendering{Input: in, step: step, serviceAccount: s.serviceAccount}
+}
+
+// needs tells whether the request cannot lose a namespace.
+func (r rendering) needs(namespace string) bool {
+	return namespace == r.Namespace || slices.Contains(r.Needed, namespace)
 }
 
 // Warnings are sentences about what is allowed and yet seldom meant.
@@ -106,7 +117,7 @@ func (s *Steps) Render(ctx context.Context, in Input) ([]v1alpha1.RenderedStep, 
 	rendered := make([]v1alpha1.RenderedStep, 0, len(s.steps))
 	size := 0
 	for _, step := range s.steps {
-		writes, err := step.writer.render(ctx, rendering{Input: in, step: step.name, serviceAccount: s.serviceAccount})
+		writes, err := step.writer.render(ctx, s.rendering(in, step.name))
 		if err != nil {
 			return nil, fmt.Errorf("failed to render step %q: %w", step.name, err)
 		}
@@ -123,5 +134,5 @@ func (s *Steps) Render(ctx context.Context, in Input) ([]v1alpha1.RenderedStep, 
 			Timeout: step.timeout,
 		})
 	}
-	return rendered, nil
+	return rendered, orphaned(rendered)
 }

@@ -129,8 +129,9 @@ func actionStepCases() map[string]schemaCase {
 	return map[string]schemaCase{
 		"None":           {reason: "an Action does something", change: "spec: {execution: {steps: []}}", want: "spec.execution.steps: Invalid value"},
 		"Twice":          {reason: "a Record names a step, so names are unique", change: "spec: {execution: {steps: [{name: a, patch: {merge: {}}}, {name: a, patch: {merge: {}}}]}}", want: "spec.execution.steps[1]: Duplicate value"},
-		"Neither":        {reason: "a step does something", change: "spec: {execution: {steps: [{name: a}]}}", want: "exactly one of the fields in [apply patch job] must be set"},
-		"Two":            {reason: "a step does one thing", change: steps("patch: {merge: {}}, job: {podFrom: {apiVersion: apps/v1, kind: Deployment, name: a}}"), want: "exactly one of the fields in [apply patch job] must be set"},
+		"Neither":        {reason: "a step does something", change: "spec: {execution: {steps: [{name: a}]}}", want: "exactly one of the fields in [apply patch delete job] must be set"},
+		"Two":            {reason: "a step does one thing", change: steps("patch: {merge: {}}, job: {podFrom: {apiVersion: apps/v1, kind: Deployment, name: a}}"), want: "exactly one of the fields in [apply patch delete job] must be set"},
+		"DeleteWaits":    {reason: "a delete waits for its own end", change: steps("delete: {}, waitFor: {status: Current}"), want: "a delete waits until the object is gone: leave waitFor out"},
 		"NoPatch":        {reason: "a patch says what changes", change: steps("patch: {}"), want: "exactly one of the fields in [strategic merge json] must be set"},
 		"TwoPatches":     {reason: "a patch is of one type", change: steps("patch: {merge: {a: b}, json: [{op: remove, path: /a}]}"), want: "exactly one of the fields in [strategic merge json] must be set"},
 		"ListMerge":      {reason: "a merge patch is an object", change: steps("patch: {merge: [a]}"), want: "spec.execution.steps[0].patch.merge: Invalid value"},
