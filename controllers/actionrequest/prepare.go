@@ -6,6 +6,7 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/digest"
@@ -15,9 +16,11 @@ import (
 
 // preparation is what will be executed, and what people are shown of it.
 type preparation struct {
-	steps   []v1alpha1.RenderedStep
-	changes []v1alpha1.PlannedChange
-	digest  string
+	steps []v1alpha1.RenderedStep
+	// variables are what conditions of the steps read of the request. Nil: nothing.
+	variables *runtime.RawExtension
+	changes   []v1alpha1.PlannedChange
+	digest    string
 	// approvedBy is set once every stage has approved.
 	approvedBy []v1alpha1.RecordedApproval
 }
@@ -54,6 +57,9 @@ func (s *scope) prepare(ctx context.Context) *gate.Problem {
 		return s.indeterminate(ctx, err)
 	}
 	s.plan = &preparation{steps: rendered}
+	if s.plan.variables, err = action.Steps.Variables(input); err != nil {
+		return s.indeterminate(ctx, err)
+	}
 	if s.plan.changes, err = s.compare(ctx, rendered, sources); err != nil {
 		return &gate.Problem{Reason: v1alpha1.ReasonFactsUnavailable, Transient: true, Message: "Cannot tell what would change: " + s.judgement.ErrorText(ctx, err)}
 	}

@@ -20,6 +20,7 @@ func (t *task) remove(ctx context.Context) (Outcome, error) {
 	if len(t.step.Writes) != 1 {
 		return t.fail("a step that deletes can delete one object only"), nil
 	}
+	t.repeat = true
 	w := &t.step.Writes[0]
 	options := metav1.DeleteOptions{}
 	if err := json.Unmarshal(w.Body.Raw, &options); err != nil {
@@ -75,6 +76,9 @@ func (t *task) gone(ctx context.Context, w *v1alpha1.RenderedWrite, uid types.UI
 		return t.failed("read "+describe(w.Object), err)
 	case live.GetUID() != uid:
 		return t.replaced(w), nil
+	}
+	if err := t.failing(ctx, live); err != nil {
+		return t.giveUp("%s: %v", describe(w.Object), err), nil
 	}
 	state := heldBy(live)
 	if t.expired() {

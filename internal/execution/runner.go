@@ -12,6 +12,7 @@ import (
 	"k8s.io/utils/lru"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/steps"
 )
 
 // remembered bounds what a Runner keeps in memory. Forgetting makes it more careful, or slower, and nothing else.
@@ -38,6 +39,8 @@ type Outcome struct {
 	Status v1alpha1.StepStatus
 	// Waiting are the objects on which the step waits: watch them, and call Step again when one changes.
 	Waiting []v1alpha1.ObjectReference
+	// At is when to call Step again, where the step is tried again after a pause. Zero: there is no pause.
+	At time.Time
 	// Intent says that Status must be stored before Step is called again. If it cannot be stored, do not call.
 	Intent bool
 }
@@ -54,6 +57,11 @@ func (r *Runner) Step(ctx context.Context, record *v1alpha1.Record, step *v1alph
 	t := r.newTask(record, step, status)
 	if len(step.Writes) == 0 {
 		return t.fail("the step writes nothing"), nil
+	}
+	for _, before := range []func(context.Context) (*Outcome, error){t.pause, t.reached, t.fillIn} {
+		if out, err := before(ctx); out != nil || err != nil {
+			return t.orStatus(out), err
+		}
 	}
 	switch kind := step.Writes[0].Operation; kind {
 	case v1alpha1.WriteApply, v1alpha1.WriteStrategicPatch, v1alpha1.WriteMergePatch:
@@ -77,6 +85,11 @@ type task struct {
 	status v1alpha1.StepStatus
 	now    time.Time
 	limit  limit
+	// repeat says that the step may be tried again where it fails: nothing was done, what was done can be done again, or it is known how it
+	// ended.
+	repeat bool
+	// earlier is what the steps before gave, once something asked.
+	earlier *steps.Earlier
 }
 
 func (r *Runner) newTask(record *v1alpha1.Record, step *v1alpha1.RenderedStep, status v1alpha1.StepStatus) *task {
@@ -123,7 +136,7 @@ func (t *task) end(state v1alpha1.StepState, message string) Outcome {
 // failed judges an error: final ones end the step, transient ones are for the caller to repeat, until the time is over.
 func (t *task) failed(doing string, err error) (Outcome, error) {
 	if !isTransient(err) {
-		return t.fail("%s", explain(doing, err)), nil
+		return t.giveUp("%s", explain(doing, err)), nil
 	}
 	if t.expired() {
 		return t.fail("%s; %s is over", explain(doing, err), t.limit.name), nil

@@ -18,14 +18,16 @@ const (
 	basisWritten = "written:"
 	// basisIntent says that a JSON patch is about to be sent, to the object at this resourceVersion.
 	basisIntent = "intent:"
+	// basisReached says that the step is to run, and has done nothing yet.
+	basisReached = "reached:"
 	// basisJob says that the Job exists, with its uid.
 	basisJob = "job:"
 )
 
-// OnlyWaits tells whether a step has written everything that it writes and only waits, so that nothing is cut in two where it ends
-// here. It does not speak of Jobs, which act for as long as they run.
+// OnlyWaits tells whether a step has written everything that it writes and only waits, or waits for its next attempt, so that nothing is
+// cut in two where it ends here. It does not speak of Jobs, which act for as long as they run.
 func OnlyWaits(status *v1alpha1.StepStatus) bool {
-	return status.State == v1alpha1.StepStarted && strings.HasPrefix(status.Basis, basisWritten)
+	return status.State == v1alpha1.StepStarted && (strings.HasPrefix(status.Basis, basisWritten) || status.RetryAt != nil)
 }
 
 // Begun tells whether a step has sent everything that it sends, so that it starts nothing more: it only waits, or its Job exists.
@@ -46,6 +48,7 @@ func doing(w *v1alpha1.RenderedWrite) string { return verbs[w.Operation] + " " +
 
 // repeatable does writes that have the same result however often they are sent. After a crash all of them are simply sent again.
 func (t *task) repeatable(ctx context.Context) (Outcome, error) {
+	t.repeat = true
 	if _, written := t.basis(basisWritten); !written {
 		if t.expired() {
 			return t.fail("nothing was written: %s was over before the step could begin", t.limit.name), nil

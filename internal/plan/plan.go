@@ -51,6 +51,8 @@ func Describe(steps []v1alpha1.RenderedStep, view View) []v1alpha1.PlannedChange
 		for i := range step.Writes {
 			change := d.describe(&step.Writes[i])
 			change.Step = step.Name
+			change.Fields = append(conditions(&step, &step.Writes[i]), change.Fields...)
+			change.Fields = change.Fields[:min(len(change.Fields), maxLines)]
 			changes = append(changes, change)
 		}
 	}

@@ -95,7 +95,9 @@ func (b *builder) patchBody(raw *runtime.RawExtension, path *field.Path) *body {
 		}
 		b.serverFields(metadata, path.Child("metadata"))
 	}
-	return b.body(object, path)
+	out := b.body(object, path)
+	b.notLate(out, path, identity...)
+	return out
 }
 
 // warnLists says where a merge patch replaces a list as a whole, which is seldom meant.
@@ -134,7 +136,7 @@ func (w *patchWriter) render(ctx context.Context, r rendering) ([]v1alpha1.Rende
 	if err != nil {
 		return nil, err
 	}
-	object, err := w.body.render(ctx, r.Input)
+	object, late, err := w.body.render(ctx, r.Input)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", w.field, err)
 	}
@@ -147,7 +149,7 @@ func (w *patchWriter) render(ctx context.Context, r rendering) ([]v1alpha1.Rende
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", w.field, err)
 	}
-	return []v1alpha1.RenderedWrite{{Operation: w.operation, Object: ref, Body: raw, FieldManager: r.fieldManager()}}, nil
+	return []v1alpha1.RenderedWrite{{Operation: w.operation, Object: ref, Body: raw, FieldManager: r.fieldManager(), Late: late}}, nil
 }
 
 // renderTarget names the object of a step of a kind, such as patch.

@@ -52,6 +52,20 @@ type step struct {
 	waitFor *v1alpha1.WaitFor
 	timeout v1alpha1.Duration
 	writer  writer
+	// when is nil where the step always runs.
+	when     *expression.Program
+	failWhen string
+	retries  int32
+	logLines int32
+	outputs  []v1alpha1.StepOutput
+}
+
+// condition is when the step runs, as it is written.
+func (s *step) condition() string {
+	if s.when == nil {
+		return ""
+	}
+	return s.when.Source()
 }
 
 // writer is one kind of step.
@@ -132,6 +146,8 @@ func (s *Steps) Render(ctx context.Context, in Input) ([]v1alpha1.RenderedStep, 
 			Writes:  writes,
 			WaitFor: step.waitFor.DeepCopy(),
 			Timeout: step.timeout,
+			When:    step.condition(), FailWhen: step.failWhen, Retries: step.retries, LogLines: step.logLines,
+			Outputs: slices.Clone(step.outputs),
 		})
 	}
 	return rendered, orphaned(rendered)

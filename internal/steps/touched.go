@@ -165,11 +165,14 @@ func (w *jsonWriter) touched(ctx context.Context, r rendering) ([]Touched, error
 	}
 	out := Touched{Object: ref, Operation: OperationPatch}
 	for i, o := range w.operations {
-		operation, err := o.render(ctx, r.Input)
+		operation, late, err := o.render(ctx, r.Input)
 		if err != nil {
 			return nil, fmt.Errorf("patch.json[%d].%w", i, err)
 		}
 		out.note(operation)
+		if path, _ := operation["path"].(string); len(late) > 0 && overLabels(path) {
+			out.Unclear = fmt.Errorf("what is written to %s is known only once earlier steps have run", cut(path))
+		}
 	}
 	return []Touched{out}, nil
 }

@@ -98,3 +98,53 @@ func TestNeededNamespace(t *testing.T) {
 		})
 	}
 }
+
+// TestOutputsReachLaterSteps gives what one step found out to the next; people have agreed to where it goes and to its shape.
+func TestOutputsReachLaterSteps(t *testing.T) {
+	someSteps(t)
+	object := configMap(t, "relay")
+	r, approval := openStage(t, "relay", `{"name":"relay"}`)
+	want := []string{
+		"    only when it holds then: \"steps.first.outputs.answer != 'no' && requester.username == 'alice'\"",
+		"    Deferred: known once earlier steps have run: data.text",
+		"    data.text: (new) \"relay says ${steps.first.outputs.answer}\"",
+	}
+	for _, line := range want {
+		if !slices.Contains(approval.Spec.Summary, line) {
+			t.Errorf("people do not read %q in\n%s", line, strings.Join(approval.Spec.Summary, "\n"))
+		}
+	}
+	votes(t, users.Bob, approval, "Approve", "")
+	reaches(t, r, v1alpha1.PhaseExecuting)
+	if err := patch(t, users.Ada, object, `{"data":{"answer":"${request.uid}"}}`); err != nil {
+		t.Fatal(err)
+	}
+	done := reaches(t, r, v1alpha1.PhaseSucceeded)
+	copied := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "staging", Name: "relay-copy"}}
+	if err := admin(t).Get(t.Context(), client.ObjectKeyFromObject(copied), copied); err != nil || copied.Data["text"] != "relay says ${request.uid}" {
+		t.Errorf("an output is data, and never read as a template: %v, %v", err, copied.Data)
+	}
+	var states []v1alpha1.StepState
+	for _, step := range done.Status.Steps {
+		states = append(states, step.State)
+	}
+	if !slices.Equal(states, []v1alpha1.StepState{v1alpha1.StepDone, v1alpha1.StepDone, v1alpha1.StepSkipped}) || string(done.Status.Steps[0].Outputs.Raw) != `{"answer":"${request.uid}"}` {
+		t.Errorf("the steps: %+v", done.Status.Steps)
+	}
+}
+
+// TestFailWhenEnds ends a wait that cannot end well, and nothing after it runs.
+func TestFailWhenEnds(t *testing.T) {
+	someSteps(t)
+	object := configMap(t, "broken")
+	r, approval := openStage(t, "relay", `{"name":"broken","third":true}`)
+	votes(t, users.Bob, approval, "Approve", "")
+	reaches(t, r, v1alpha1.PhaseExecuting)
+	if err := patch(t, users.Ada, object, `{"data":{"answer":"broken"}}`); err != nil {
+		t.Fatal(err)
+	}
+	done := reaches(t, r, v1alpha1.PhaseFailed)
+	if len(done.Status.Steps) != 1 || !strings.Contains(done.Status.Steps[0].Message, "failWhen holds") {
+		t.Errorf("the steps: %+v", done.Status.Steps)
+	}
+}

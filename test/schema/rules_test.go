@@ -39,6 +39,7 @@ func breakers() map[string]string {
 		"[weekly dates] must be set":           "{weekly: null, dates: null}",
 		"[status expression] must be set":      "{status: Current, expression: 'true'}",
 		"[apply patch delete job] must be set": "{patch: {merge: {}}}",
+		"[text expression] must be set":        "{text: a, expression: b}",
 		"[strategic merge json] must be":       "{strategic: {}, merge: {}}",
 		"[podFrom template] must be set":       "{podFrom: null}",
 		"members.teams is not allowed":         "{members: {teams: [a]}}",
