@@ -365,8 +365,10 @@ type Execution struct {
 	Steps []Step `json:"steps"`
 }
 
-// Step is one thing that is done: exactly one of apply, patch and job is set.
-// +kubebuilder:validation:ExactlyOneOf=apply;patch;job
+// Step is one thing that is done: exactly one of apply, patch, delete and job is set.
+// +kubebuilder:validation:ExactlyOneOf=apply;patch;delete;job
+// +kubebuilder:validation:XValidation:rule="!has(self.failWhen) || has(self.waitFor) || has(self.delete) || has(self.job)",message="failWhen ends a wait: set waitFor too",fieldPath=".failWhen"
+// +kubebuilder:validation:XValidation:rule="!has(self.delete) || !has(self.waitFor)",message="a delete waits until the object is gone: leave waitFor out",fieldPath=".waitFor"
 type Step struct {
 	// name is the step's name, unique in the Action.
 	// +required
@@ -383,17 +385,75 @@ type Step struct {
 	// +optional
 	Patch *PatchStep `json:"patch,omitempty"`
 
+	// delete deletes one object, the one that was there when it was planned, and waits until it is gone.
+	// +optional
+	Delete *DeleteStep `json:"delete,omitempty"`
+
 	// job runs a Job and waits until it is complete.
 	// +optional
 	Job *JobStep `json:"job,omitempty"`
+
+	// when is a CEL expression that is judged when the step is reached; where it gives false, the step is skipped. It reads inputs, request,
+	// requester, steps (those before) and object: the one object that the step writes, as it is at that moment, or null. Unset: always.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=4096
+	When string `json:"when,omitempty"`
 
 	// waitFor is what must hold of the objects of the step before the step counts as done. Unset: the write is enough.
 	// +optional
 	WaitFor *WaitFor `json:"waitFor,omitempty"`
 
+	// failWhen is a CEL expression over "object", the object as it now is, that ends the wait as failed where it gives true. Unset: only
+	// time ends a wait that does not end well.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=4096
+	FailWhen string `json:"failWhen,omitempty"`
+
+	// retries is how often the step is tried again after it failed, with growing pauses, within its timeout: only where repeating it changes
+	// nothing, or where it is known how the attempt before ended. Defaults to 0.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=10
+	Retries int32 `json:"retries,omitempty"`
+
+	// outputs are values that the step gives to those after it, which read them as steps.<step>.outputs.<output>. They are stored in
+	// status, where whoever may read the request reads them. Unset: none.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=16
+	Outputs []StepOutput `json:"outputs,omitempty"`
+
 	// timeout is how long the step may take. Unset: as long as execution.timeout leaves.
 	// +optional
 	Timeout Duration `json:"timeout,omitempty"`
+}
+
+// StepOutput is a value that a step gives to those after it.
+type StepOutput struct {
+	// name is the output's name, unique in the step.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:Pattern=`^[a-z][A-Za-z0-9]*$`
+	Name string `json:"name"`
+
+	// expression is a CEL expression that gives the value when the step is done. It reads object, the one object that the step wrote, and
+	// for a Job also job: exitCode, message (its termination message) and log (the end of its log, as far as logLines keeps it).
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=4096
+	Expression string `json:"expression"`
+
+	// schema is a structural OpenAPI v3 schema of type string, integer, number or boolean. What does not fit it fails the step.
+	// +required
+	// +kubebuilder:validation:Schemaless
+	// +kubebuilder:validation:Type=object
+	// +kubebuilder:pruning:PreserveUnknownFields
+	Schema runtime.RawExtension `json:"schema"`
 }
 
 // ConflictPolicy says what happens when another field manager owns a field that is applied.
@@ -458,6 +518,31 @@ type PatchStep struct {
 	JSON []Manifest `json:"json,omitempty"`
 }
 
+// Propagation says what becomes of the objects that an object owns when it is deleted.
+// +kubebuilder:validation:Enum=Background;Foreground;Orphan
+type Propagation string
+
+const (
+	// PropagationBackground deletes them afterwards.
+	PropagationBackground Propagation = "Background"
+	// PropagationForeground deletes them first: the object is gone only once they are.
+	PropagationForeground Propagation = "Foreground"
+	// PropagationOrphan leaves them.
+	PropagationOrphan Propagation = "Orphan"
+)
+
+// DeleteStep deletes one object. Where it is gone already, there is nothing to do.
+type DeleteStep struct {
+	// target is the object. Unset: the target of the Action.
+	// +optional
+	Target *ObjectReference `json:"target,omitempty"`
+
+	// propagation says what becomes of the objects that it owns. Defaults to Background.
+	// +optional
+	// +default="Background"
+	Propagation Propagation `json:"propagation,omitempty"`
+}
+
 // JobStep runs a Job and waits until it is complete: exactly one of podFrom and template is set.
 // +kubebuilder:validation:ExactlyOneOf=podFrom;template
 // +kubebuilder:validation:XValidation:rule="has(self.template) == has(self.__namespace__)",message="namespace goes with template, and template needs it; with podFrom the Job runs beside the object"
@@ -501,6 +586,12 @@ type JobStep struct {
 	// +kubebuilder:validation:MaxItems=64
 	// +kubebuilder:validation:items:MaxLength=4096
 	Args []string `json:"args,omitempty"`
+
+	// logLines is how many lines of the end of the log are kept in status, where whoever may read the request reads them. Defaults to 0.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=50
+	LogLines int32 `json:"logLines,omitempty"`
 }
 
 // WaitStatus is a computed status of an object, in the words of kstatus.

@@ -459,7 +459,7 @@ const (
 	StepDone StepState = "Done"
 	// StepFailed means that the step failed.
 	StepFailed StepState = "Failed"
-	// StepSkipped means that an earlier end made the step unnecessary.
+	// StepSkipped means that when gave false, or that an earlier end made the step unnecessary.
 	StepSkipped StepState = "Skipped"
 )
 
@@ -491,6 +491,45 @@ type StepStatus struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=128
 	Basis string `json:"basis,omitempty"`
+
+	// attempts is how many attempts have failed so far.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=10
+	Attempts int32 `json:"attempts,omitempty"`
+
+	// retryAt is when the step is tried again. Unset: no attempt is to come.
+	// +optional
+	RetryAt *metav1.Time `json:"retryAt,omitempty"`
+
+	// job is how the Job of the step ended. Unset: it has not, or nobody could look.
+	// +optional
+	Job *JobResult `json:"job,omitempty"`
+
+	// outputs are the values that the step gave, by name. Unset: none.
+	// +optional
+	// +kubebuilder:validation:Schemaless
+	// +kubebuilder:validation:Type=object
+	// +kubebuilder:validation:MaxProperties=16
+	// +kubebuilder:pruning:PreserveUnknownFields
+	Outputs *runtime.RawExtension `json:"outputs,omitempty"`
+}
+
+// JobResult is how a Job ended.
+type JobResult struct {
+	// exitCode is that of its container.
+	// +required
+	ExitCode int32 `json:"exitCode"`
+
+	// message is the termination message of its container.
+	// +optional
+	// +kubebuilder:validation:MaxLength=4096
+	Message string `json:"message,omitempty"`
+
+	// log is the end of its log, as far as logLines of the step keeps it.
+	// +optional
+	// +kubebuilder:validation:MaxLength=4096
+	Log string `json:"log,omitempty"`
 }
 
 // ActionRequestList is a list of ActionRequests.

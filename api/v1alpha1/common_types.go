@@ -361,7 +361,7 @@ type PlannedChange struct {
 	// +kubebuilder:validation:MaxLength=63
 	Step string `json:"step,omitempty"`
 
-	// operation is what will be done: apply, patch or run.
+	// operation is what will be done: apply, patch, delete or run.
 	// +required
 	// +kubebuilder:validation:MaxLength=16
 	Operation string `json:"operation"`

@@ -99,6 +99,15 @@ type RecordSpec struct {
 	// +optional
 	Duration Duration `json:"duration,omitempty"`
 
+	// variables are what when reads of the request while the steps run: inputs, request and requester, as they were at the claim. Unset:
+	// no step reads them.
+	// +optional
+	// +kubebuilder:validation:Schemaless
+	// +kubebuilder:validation:Type=object
+	// +kubebuilder:validation:MaxProperties=3
+	// +kubebuilder:pruning:PreserveUnknownFields
+	Variables *runtime.RawExtension `json:"variables,omitempty"`
+
 	// review is what must be reviewed, and by whom, because the request broke the glass. Unset: nothing must.
 	// +optional
 	Review *RecordedReview `json:"review,omitempty"`
@@ -226,9 +235,40 @@ type RenderedStep struct {
 	// +kubebuilder:validation:MaxItems=32
 	Writes []RenderedWrite `json:"writes"`
 
+	// when is judged when the step is reached; where it gives false, the step is skipped. Unset: always.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=4096
+	When string `json:"when,omitempty"`
+
 	// waitFor is what must hold of every object written before the step counts as done. Unset: the write is enough.
 	// +optional
 	WaitFor *WaitFor `json:"waitFor,omitempty"`
+
+	// failWhen ends the wait as failed where it gives true. Unset: only time ends it.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=4096
+	FailWhen string `json:"failWhen,omitempty"`
+
+	// retries is how often the step is tried again after it failed.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=10
+	Retries int32 `json:"retries,omitempty"`
+
+	// outputs are values that the step gives to those after it. Unset: none.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=16
+	Outputs []StepOutput `json:"outputs,omitempty"`
+
+	// logLines is how many lines of the end of the log of a Job are kept.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=50
+	LogLines int32 `json:"logLines,omitempty"`
 
 	// timeout is how long the step may take. Unset: as long as the execution of the Action may.
 	// +optional
@@ -236,7 +276,7 @@ type RenderedStep struct {
 }
 
 // WriteOperation is how an object is written.
-// +kubebuilder:validation:Enum=Apply;StrategicPatch;MergePatch;JSONPatch;CreateJob
+// +kubebuilder:validation:Enum=Apply;StrategicPatch;MergePatch;JSONPatch;CreateJob;Delete
 type WriteOperation string
 
 const (
@@ -250,6 +290,8 @@ const (
 	WriteJSONPatch WriteOperation = "JSONPatch"
 	// WriteCreateJob creates a Job, once, and waits until it is complete.
 	WriteCreateJob WriteOperation = "CreateJob"
+	// WriteDelete deletes an object and waits until it is gone. What is sent are options for it, with the uid of the object.
+	WriteDelete WriteOperation = "Delete"
 )
 
 // RenderedWrite is one write to the API server with everything filled in.
@@ -277,6 +319,53 @@ type RenderedWrite struct {
 	// conflicts says what an apply does where another field manager owns a field. Unset: Fail.
 	// +optional
 	Conflicts ConflictPolicy `json:"conflicts,omitempty"`
+
+	// late are the places in body that are filled in when the step is reached, with outputs of earlier steps. Unset: none.
+	// +optional
+	// +listType=map
+	// +listMapKey=path
+	// +kubebuilder:validation:MaxItems=64
+	Late []LateValue `json:"late,omitempty"`
+}
+
+// LateValue is a place in a body that is filled in when its step is reached. Until then the template stands there.
+type LateValue struct {
+	// path is the place, as a JSON pointer.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=1024
+	Path string `json:"path"`
+
+	// parts are what is put there, one after the other. One expression alone keeps the type of what it gives.
+	// +required
+	// +listType=atomic
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=32
+	Parts []LatePart `json:"parts"`
+
+	// asText says that what is put there becomes text, also where it is one expression alone.
+	// +optional
+	AsText bool `json:"asText,omitempty"`
+
+	// expands says that Kubernetes replaces $(VAR) there, so that "$" in what is put there is doubled.
+	// +optional
+	Expands bool `json:"expands,omitempty"`
+}
+
+// LatePart is a text, or an expression that gives one: exactly one is set.
+// +kubebuilder:validation:ExactlyOneOf=text;expression
+type LatePart struct {
+	// text is put there as it is.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=65536
+	Text string `json:"text,omitempty"`
+
+	// expression is a CEL expression over "steps".
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=4096
+	Expression string `json:"expression,omitempty"`
 }
 
 // RecordStatus is how far an execution has come.

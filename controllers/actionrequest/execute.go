@@ -183,7 +183,7 @@ func (s *scope) step(ctx context.Context, record *v1alpha1.Record, index int) (b
 	record.Status.Steps[index] = outcome.Status
 	s.stepped(record, &status, &outcome.Status)
 	// What a resume rests on must be stored: that the step began, and on what.
-	changed := fresh || outcome.Status.Basis != status.Basis
+	changed := fresh || outcome.Status.Basis != status.Basis || outcome.Status.Attempts != status.Attempts
 	switch {
 	case err != nil:
 		err = fmt.Errorf("failed to run step %s of request %s/%s: %w", step.Name, s.request.Namespace, s.request.Name, err)
@@ -193,12 +193,18 @@ func (s *scope) step(ctx context.Context, record *v1alpha1.Record, index int) (b
 		return false, err
 	case outcome.Status.State == v1alpha1.StepFailed:
 		return false, s.conclude(ctx, record, v1alpha1.OutcomeFailed, fmt.Sprintf("step %s: %s", step.Name, outcome.Status.Message))
-	case outcome.Status.State == v1alpha1.StepDone && index == len(record.Spec.Steps)-1:
+	case over(outcome.Status.State) && index == len(record.Spec.Steps)-1:
 		return true, nil
-	case outcome.Status.State == v1alpha1.StepDone || outcome.Intent:
+	case over(outcome.Status.State) || outcome.Intent:
 		return true, s.storeRecord(ctx, record)
 	}
+	s.at(outcome.At)
 	return false, s.await(ctx, record, step, changed, outcome.Waiting)
+}
+
+// over tells that a step has ended, and not badly.
+func over(state v1alpha1.StepState) bool {
+	return state == v1alpha1.StepDone || state == v1alpha1.StepSkipped
 }
 
 // await leaves a step that waits for objects, and makes their changes wake the request.
@@ -271,7 +277,8 @@ func (s *scope) newRecord() *v1alpha1.Record {
 			ServiceAccountName: action.Spec.Execution.ServiceAccountName,
 			Digest:             s.plan.digest, ClaimedAt: evidence.Instant(s.now),
 			Approvals: s.plan.approvedBy, Plan: s.plan.changes, Steps: s.plan.steps,
-			Timeout: action.Spec.Execution.Timeout, Duration: gate.Duration(action, &s.request.Spec),
+			Timeout: action.Spec.Execution.Timeout, Variables: s.plan.variables,
+			Duration: gate.Duration(action, &s.request.Spec),
 		},
 	}
 	claim.Spec.Review = recordedReview(s.emergency, s.request.Spec.Inputs)

@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/digest"
@@ -14,9 +16,11 @@ import (
 
 // preparation is what will be executed, and what people are shown of it.
 type preparation struct {
-	steps   []v1alpha1.RenderedStep
-	changes []v1alpha1.PlannedChange
-	digest  string
+	steps []v1alpha1.RenderedStep
+	// variables are what conditions of the steps read of the request. Nil: nothing.
+	variables *runtime.RawExtension
+	changes   []v1alpha1.PlannedChange
+	digest    string
 	// approvedBy is set once every stage has approved.
 	approvedBy []v1alpha1.RecordedApproval
 }
@@ -31,6 +35,10 @@ func (s *scope) prepare(ctx context.Context) *gate.Problem {
 		RequestName: s.request.Name, RequestUID: string(s.request.UID),
 		Vars: j.Vars, Budget: s.Gate.Budget(action.Object.Namespace),
 		Objects: map[v1alpha1.ObjectReference]*unstructured.Unstructured{},
+		Needed:  []string{s.request.Namespace, s.OperatorNamespace},
+	}
+	if problem := s.findDeleted(ctx, &input); problem != nil {
+		return problem
 	}
 	sources, err := action.Steps.PodSources(ctx, input)
 	if err != nil {
@@ -49,12 +57,35 @@ func (s *scope) prepare(ctx context.Context) *gate.Problem {
 		return s.indeterminate(ctx, err)
 	}
 	s.plan = &preparation{steps: rendered}
+	if s.plan.variables, err = action.Steps.Variables(input); err != nil {
+		return s.indeterminate(ctx, err)
+	}
 	if s.plan.changes, err = s.compare(ctx, rendered, sources); err != nil {
 		return &gate.Problem{Reason: v1alpha1.ReasonFactsUnavailable, Transient: true, Message: "Cannot tell what would change: " + s.judgement.ErrorText(ctx, err)}
 	}
 	s.plan.digest, err = digest.Of(s.digestSubject())
 	if err != nil {
 		return s.indeterminate(ctx, err)
+	}
+	return nil
+}
+
+// findDeleted finds the objects that are to be deleted, whose uids people agree to.
+func (s *scope) findDeleted(ctx context.Context, input *steps.Input) *gate.Problem {
+	refs, err := s.judgement.Action.Steps.Deleted(ctx, *input)
+	if err != nil {
+		return s.indeterminate(ctx, err)
+	}
+	for _, ref := range refs {
+		object, err := s.read(ctx, ref)
+		switch {
+		case apierrors.IsNotFound(err):
+		case err != nil:
+			return &gate.Problem{Reason: v1alpha1.ReasonFactsUnavailable, Transient: true,
+				Message: fmt.Sprintf("Cannot read %s, which is to be deleted: %v", gate.Name(&ref), err)}
+		default:
+			input.Objects[ref] = object
+		}
 	}
 	return nil
 }

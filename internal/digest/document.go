@@ -49,6 +49,30 @@ type step struct {
 	Writes  []write `json:"writes"`
 	WaitFor waitFor `json:"waitFor"`
 	Timeout string  `json:"timeout"`
+	// Those below are there only where the step has them.
+	When     string   `json:"when,omitempty"`
+	FailWhen string   `json:"failWhen,omitempty"`
+	Retries  int32    `json:"retries,omitempty"`
+	LogLines int32    `json:"logLines,omitempty"`
+	Outputs  []output `json:"outputs,omitempty"`
+}
+
+type output struct {
+	Name       string          `json:"name"`
+	Expression string          `json:"expression"`
+	Schema     json.RawMessage `json:"schema"`
+}
+
+type late struct {
+	Path    string `json:"path"`
+	Parts   []part `json:"parts"`
+	AsText  bool   `json:"asText"`
+	Expands bool   `json:"expands"`
+}
+
+type part struct {
+	Text       string `json:"text"`
+	Expression string `json:"expression"`
 }
 
 type write struct {
@@ -60,6 +84,8 @@ type write struct {
 	Body         json.RawMessage `json:"body"`
 	FieldManager string          `json:"fieldManager"`
 	Conflicts    string          `json:"conflicts"`
+	// Late is there only where something is filled in later.
+	Late []late `json:"late,omitempty"`
 }
 
 type waitFor struct {
@@ -102,7 +128,10 @@ func (s Subject) document() (*document, error) {
 }
 
 func newStep(s *v1alpha1.RenderedStep) (step, error) {
-	out := step{Name: s.Name, Timeout: string(s.Timeout), Writes: []write{}}
+	out := step{
+		Name: s.Name, Timeout: string(s.Timeout), Writes: []write{},
+		When: s.When, FailWhen: s.FailWhen, Retries: s.Retries, LogLines: s.LogLines, Outputs: outputs(s.Outputs),
+	}
 	if s.WaitFor != nil {
 		out.WaitFor = waitFor{string(s.WaitFor.Status), s.WaitFor.Expression}
 	}
@@ -120,9 +149,30 @@ func newStep(s *v1alpha1.RenderedStep) (step, error) {
 			Body:         json.RawMessage(w.Body.Raw),
 			FieldManager: w.FieldManager,
 			Conflicts:    string(w.Conflicts),
+			Late:         lates(w.Late),
 		})
 	}
 	return out, nil
+}
+
+func outputs(list []v1alpha1.StepOutput) []output {
+	var out []output
+	for _, o := range list {
+		out = append(out, output{o.Name, o.Expression, json.RawMessage(o.Schema.Raw)})
+	}
+	return out
+}
+
+func lates(list []v1alpha1.LateValue) []late {
+	var out []late
+	for _, l := range list {
+		value := late{Path: l.Path, AsText: l.AsText, Expands: l.Expands, Parts: []part{}}
+		for _, p := range l.Parts {
+			value.Parts = append(value.Parts, part{p.Text, p.Expression})
+		}
+		out = append(out, value)
+	}
+	return out
 }
 
 // withoutTexts is the spec of an Action without what only tells people something.

@@ -17,13 +17,15 @@ import (
 // await ends the step if what it waits for holds of every object that it wrote. The time that is over does not undo what holds.
 func (t *task) await(ctx context.Context) (Outcome, error) {
 	if t.step.WaitFor == nil {
-		return t.done(), nil
+		return t.complete(ctx, nil)
 	}
+	var live *unstructured.Unstructured
 	for i := range t.step.Writes {
 		ref := t.step.Writes[i].Object
-		live, err := t.get(ctx, ref)
+		var err error
+		live, err = t.get(ctx, ref)
 		if apierrors.IsNotFound(err) {
-			return t.fail("%s was deleted while the step waited for it", describe(ref)), nil
+			return t.giveUp("%s was deleted while the step waited for it", describe(ref)), nil
 		}
 		if err != nil {
 			return t.failed("read "+describe(ref), err)
@@ -31,7 +33,7 @@ func (t *task) await(ctx context.Context) (Outcome, error) {
 		state, err := t.judge(ctx, live)
 		switch {
 		case err != nil:
-			return t.fail("%s: %v", describe(ref), err), nil
+			return t.giveUp("%s: %v", describe(ref), err), nil
 		case state == "":
 			continue
 		case t.expired():
@@ -39,11 +41,14 @@ func (t *task) await(ctx context.Context) (Outcome, error) {
 		}
 		return t.waiting("waiting for " + describe(ref) + ": " + state), nil
 	}
-	return t.done(), nil
+	return t.complete(ctx, live)
 }
 
-// judge says what is still to come, or nothing if the object is as it should be. An error is final.
+// judge says what is still to come, or nothing if the object is as it should be. An error is final for the attempt.
 func (t *task) judge(ctx context.Context, live *unstructured.Unstructured) (string, error) {
+	if err := t.failing(ctx, live); err != nil {
+		return "", err
+	}
 	switch {
 	case t.step.WaitFor.Status == v1alpha1.WaitStatusCurrent:
 		return current(live)
@@ -55,6 +60,22 @@ func (t *task) judge(ctx context.Context, live *unstructured.Unstructured) (stri
 		return t.pending(ctx, program, live), nil
 	}
 	return "", errors.New("this version of Signoff does not know what to wait for")
+}
+
+// failing is an error where failWhen holds. One that cannot be evaluated does not hold: fields of a status are often missing at first.
+func (t *task) failing(ctx context.Context, live *unstructured.Unstructured) error {
+	if t.step.FailWhen == "" {
+		return nil
+	}
+	program, err := t.program(t.step.FailWhen)
+	if err != nil {
+		return fmt.Errorf("failWhen does not compile: %w", err)
+	}
+	vars := expression.Vars{Values: map[string]any{"object": live.Object}, Now: t.now}
+	if failed, err := program.EvalBool(ctx, vars, expression.NewBudget()); err == nil && failed {
+		return fmt.Errorf("failWhen holds: %q", program.Source())
+	}
+	return nil
 }
 
 func current(live *unstructured.Unstructured) (string, error) {

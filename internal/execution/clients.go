@@ -7,12 +7,14 @@ import (
 	"errors"
 	"fmt"
 
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/dynamic"
+	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/rest"
 	"k8s.io/utils/lru"
 
@@ -49,14 +51,43 @@ func (c *Clients) For(namespace, serviceAccount string) (dynamic.Interface, erro
 	if client, ok := c.cache.Get(key); ok {
 		return client.(dynamic.Interface), nil //nolint:forcetypeassert // nothing else is stored below
 	}
-	cfg := rest.CopyConfig(c.base)
-	cfg.Impersonate = rest.ImpersonationConfig{UserName: username}
-	client, err := dynamic.NewForConfig(cfg)
+	client, err := dynamic.NewForConfig(c.as(username))
 	if err != nil {
 		return nil, fmt.Errorf("failed to make a client for %s: %w", username, err)
 	}
 	c.cache.Add(key, client)
 	return client, nil
+}
+
+// as gives the operator's credentials with which it acts as somebody.
+func (c *Clients) as(username string) *rest.Config {
+	cfg := rest.CopyConfig(c.base)
+	cfg.Impersonate = rest.ImpersonationConfig{UserName: username}
+	return cfg
+}
+
+// LogQuery names the end of a log.
+type LogQuery struct {
+	Namespace, Pod, Container string
+	// Lines is how many lines are read.
+	Lines int64
+}
+
+// maxLog is how many bytes of a log are read at most.
+const maxLog = 256 * 1024
+
+// Log reads the end of the log of a container as the ServiceAccount.
+func (c *Clients) Log(ctx context.Context, namespace, serviceAccount string, q *LogQuery) (string, error) {
+	client, err := corev1client.NewForConfig(c.as(identity.ServiceAccountUsername(namespace, serviceAccount)))
+	if err != nil {
+		return "", fmt.Errorf("failed to make a client: %w", err)
+	}
+	limit := int64(maxLog)
+	raw, err := client.Pods(q.Namespace).GetLogs(q.Pod, &corev1.PodLogOptions{Container: q.Container, TailLines: &q.Lines, LimitBytes: &limit}).DoRaw(ctx)
+	if err != nil {
+		return "", fmt.Errorf("failed to read the log of pod %s/%s: %w", q.Namespace, q.Pod, err)
+	}
+	return string(raw), nil
 }
 
 // Get reads an object as the ServiceAccount. The error keeps what the API server said for the functions of apierrors.

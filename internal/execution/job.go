@@ -27,6 +27,7 @@ func (t *task) job(ctx context.Context) (Outcome, error) {
 	if t.expired() {
 		return t.fail("nothing was started: %s was over before the Job could be created", t.limit.name), nil
 	}
+	t.repeat = true // nothing runs
 	return t.create(ctx)
 }
 
@@ -94,11 +95,21 @@ func (t *task) observe(ctx context.Context, uid string) (Outcome, error) {
 	if err != nil {
 		return t.failed("read "+describe(w.Object), err)
 	}
-	if condition := conditionOf(job, batchv1.JobFailed); condition != nil {
-		return t.fail("%s failed: %s: %s. See: kubectl logs -n %s job/%s", describe(w.Object), condition.Reason, condition.Message, w.Object.Namespace, w.Object.Name), nil
+	failed, complete := conditionOf(job, batchv1.JobFailed), conditionOf(job, batchv1.JobComplete)
+	if failed != nil || complete != nil {
+		if err := t.look(ctx, job); err != nil {
+			return t.failed("look how "+describe(w.Object)+" ended", err)
+		}
 	}
-	if conditionOf(job, batchv1.JobComplete) != nil {
+	switch {
+	case failed != nil:
+		t.repeat = true // it is over, and another one can begin
+		return t.giveUp("%s failed: %s: %s%s. See: kubectl logs -n %s job/%s", describe(w.Object), failed.Reason, failed.Message, t.ending(), w.Object.Namespace, w.Object.Name), nil
+	case complete != nil:
 		return t.await(ctx)
+	}
+	if err := t.failing(ctx, live); err != nil {
+		return t.fail("%s: %v; it may still be running: kubectl delete -n %s job/%s", describe(w.Object), err, w.Object.Namespace, w.Object.Name), nil
 	}
 	if t.expired() {
 		return t.fail("%s did not end within %s; it may still be running: kubectl delete -n %s job/%s", describe(w.Object), t.limit.name, w.Object.Namespace, w.Object.Name), nil

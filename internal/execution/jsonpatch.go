@@ -41,6 +41,7 @@ func (t *task) jsonPatch(ctx context.Context) (Outcome, error) {
 // announce notes the version of the object to which the patch will be sent.
 func (t *task) announce(ctx context.Context) (Outcome, error) {
 	w := &t.step.Writes[0]
+	t.repeat = true // nothing has been sent
 	if t.expired() {
 		return t.fail("nothing was written: %s was over before the patch could be sent", t.limit.name), nil
 	}
@@ -85,6 +86,7 @@ func (t *task) sendOnce(ctx context.Context, version string) (Outcome, error) {
 	if unsent {
 		t.unsent.Add(key, true)
 	}
+	t.repeat = true // it was refused, and not applied before
 	return t.rejected(ctx, version, unsent, err)
 }
 
@@ -136,7 +138,7 @@ func (t *task) rejected(ctx context.Context, version string, unsent bool, refusa
 	case wrote(live, w.FieldManager):
 		return t.written(ctx, live)
 	case live.GetResourceVersion() == version:
-		return t.fail("%s%s", explain(doing(w), refusal), misfit(w, live)), nil
+		return t.giveUp("%s%s", explain(doing(w), refusal), misfit(w, live)), nil
 	case unsent:
 		return t.intend(live.GetResourceVersion()), nil
 	}
@@ -179,6 +181,7 @@ func (t *task) unknown(what string) Outcome {
 // written notes that the patch was applied.
 func (t *task) written(ctx context.Context, object *unstructured.Unstructured) (Outcome, error) {
 	t.status.Basis = basisWritten + object.GetResourceVersion()
+	t.repeat = false // a second time it could have another result
 	out, err := t.await(ctx)
 	out.Intent = out.Status.State == v1alpha1.StepStarted
 	return out, err

@@ -44,7 +44,7 @@ apiVersion: rbac.authorization.k8s.io/v1
 kind: Role
 metadata: {namespace: platform, name: executors}
 rules:
-- {apiGroups: [""], resources: [serviceaccounts], resourceNames: [deployer, weak, blind], verbs: [impersonate]}
+- {apiGroups: [""], resources: [serviceaccounts], resourceNames: [deployer, weak, blind, jobs-only], verbs: [impersonate]}
 ---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: RoleBinding
@@ -58,7 +58,15 @@ metadata: {name: test-deploy}
 rules:
 - {apiGroups: [apps], resources: [deployments], verbs: [get, watch, create, patch]}
 - {apiGroups: [batch], resources: [jobs], verbs: [get, watch, create]}
-- {apiGroups: [""], resources: [configmaps], verbs: [get, watch, create, patch]}
+- {apiGroups: [""], resources: [pods, pods/log], verbs: [get, list]}
+- {apiGroups: [""], resources: [configmaps], verbs: [get, watch, create, patch, delete]}
+---
+# May run Jobs, and not look how they ended.
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {name: test-jobs}
+rules:
+- {apiGroups: [batch], resources: [jobs], verbs: [get, watch, create]}
 ---
 # May read, but neither watch nor write.
 apiVersion: rbac.authorization.k8s.io/v1
@@ -95,7 +103,7 @@ func prepare(ctx context.Context) error {
 	if admin, err = kubernetes.NewForConfig(cluster.Admin); err != nil {
 		return err
 	}
-	for _, name := range []string{"deployer", "weak", "blind"} {
+	for _, name := range []string{"deployer", "weak", "blind", "jobs-only"} {
 		if _, err := cluster.ServiceAccount(ctx, "platform", name); err != nil {
 			return err
 		}

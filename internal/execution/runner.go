@@ -12,6 +12,7 @@ import (
 	"k8s.io/utils/lru"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/steps"
 )
 
 // remembered bounds what a Runner keeps in memory. Forgetting makes it more careful, or slower, and nothing else.
@@ -38,6 +39,8 @@ type Outcome struct {
 	Status v1alpha1.StepStatus
 	// Waiting are the objects on which the step waits: watch them, and call Step again when one changes.
 	Waiting []v1alpha1.ObjectReference
+	// At is when to call Step again, where the step is tried again after a pause. Zero: there is no pause.
+	At time.Time
 	// Intent says that Status must be stored before Step is called again. If it cannot be stored, do not call.
 	Intent bool
 }
@@ -59,6 +62,11 @@ func (r *Runner) Step(ctx context.Context, record *v1alpha1.Record, step *v1alph
 	if t.temporary() && !Undoable(kind) {
 		return t.fail("what %s does cannot be taken back, and the request is temporary", kind), nil
 	}
+	for _, before := range []func(context.Context) (*Outcome, error){t.pause, t.reached, t.fillIn} {
+		if out, err := before(ctx); out != nil || err != nil {
+			return t.orStatus(out), err
+		}
+	}
 	switch kind {
 	case v1alpha1.WriteApply, v1alpha1.WriteStrategicPatch, v1alpha1.WriteMergePatch:
 		return t.repeatable(ctx)
@@ -66,6 +74,8 @@ func (r *Runner) Step(ctx context.Context, record *v1alpha1.Record, step *v1alph
 		return t.jsonPatch(ctx)
 	case v1alpha1.WriteCreateJob:
 		return t.job(ctx)
+	case v1alpha1.WriteDelete:
+		return t.remove(ctx)
 	default:
 		return t.fail("operation %q is not known to this version of Signoff", kind), nil
 	}
@@ -79,6 +89,11 @@ type task struct {
 	status v1alpha1.StepStatus
 	now    time.Time
 	limit  limit
+	// repeat says that the step may be tried again where it fails: nothing was done, what was done can be done again, or it is known how it
+	// ended.
+	repeat bool
+	// earlier is what the steps before gave, once something asked.
+	earlier *steps.Earlier
 }
 
 func (r *Runner) newTask(record *v1alpha1.Record, step *v1alpha1.RenderedStep, status v1alpha1.StepStatus) *task {
@@ -111,6 +126,11 @@ func (t *task) fail(format string, args ...any) Outcome {
 // done ends the step well.
 func (t *task) done() Outcome { return t.end(v1alpha1.StepDone, "") }
 
+// doneAs ends the step well, with a word about how.
+func (t *task) doneAs(format string, args ...any) Outcome {
+	return t.end(v1alpha1.StepDone, oneLine(fmt.Sprintf(format, args...)))
+}
+
 func (t *task) end(state v1alpha1.StepState, message string) Outcome {
 	t.status.State, t.status.Message = state, message
 	t.status.FinishedAt = &metav1.Time{Time: t.now.Truncate(time.Second)}
@@ -120,7 +140,7 @@ func (t *task) end(state v1alpha1.StepState, message string) Outcome {
 // failed judges an error: final ones end the step, transient ones are for the caller to repeat, until the time is over.
 func (t *task) failed(doing string, err error) (Outcome, error) {
 	if !isTransient(err) {
-		return t.fail("%s", explain(doing, err)), nil
+		return t.giveUp("%s", explain(doing, err)), nil
 	}
 	if t.expired() {
 		return t.fail("%s; %s is over", explain(doing, err), t.limit.name), nil

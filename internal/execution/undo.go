@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
-	"strings"
 
 	jsonpatch "github.com/evanphx/json-patch/v5"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -30,6 +29,13 @@ func Undoable(operation v1alpha1.WriteOperation) bool {
 	case v1alpha1.WriteJSONPatch, v1alpha1.WriteCreateJob:
 	}
 	return false
+}
+
+// undoNoted tells whether it is stored how the writes of the step are taken back. A further attempt must not take what the first one wrote for
+// what was there.
+func (t *task) undoNoted() bool {
+	_, noted := t.basis(basisUndo)
+	return noted || slices.ContainsFunc(t.record.Status.Undo, func(u v1alpha1.Undo) bool { return u.Step == t.step.Name })
 }
 
 // noteUndo notes how every write of the step is taken back.
@@ -149,7 +155,7 @@ func (t *task) uncreate(ctx context.Context, entry *v1alpha1.Undo, out *Reverted
 		return nil
 	}
 	if live.GetDeletionTimestamp() == nil {
-		if err := t.remove(ctx, entry.Object, live.GetUID()); err != nil {
+		if err := t.erase(ctx, entry.Object, live.GetUID()); err != nil {
 			return err
 		}
 		if live, err = t.get(ctx, entry.Object); apierrors.IsNotFound(err) {
@@ -160,19 +166,11 @@ func (t *task) uncreate(ctx context.Context, entry *v1alpha1.Undo, out *Reverted
 		}
 	}
 	out.Waiting = append(out.Waiting, entry.Object)
-	out.Left = append(out.Left, describe(entry.Object)+" is being deleted"+finalizers(live))
+	out.Left = append(out.Left, describe(entry.Object)+" is left: "+heldBy(live))
 	return nil
 }
 
-// finalizers says what keeps an object that is being deleted.
-func finalizers(object *unstructured.Unstructured) string {
-	if names := object.GetFinalizers(); len(names) > 0 {
-		return " and waits for its finalizers " + strings.Join(names, ", ")
-	}
-	return ""
-}
-
-func (t *task) remove(ctx context.Context, ref v1alpha1.ObjectReference, uid types.UID) error {
+func (t *task) erase(ctx context.Context, ref v1alpha1.ObjectReference, uid types.UID) error {
 	resource, err := t.resource(ref)
 	if err != nil {
 		return err

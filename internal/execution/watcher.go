@@ -142,6 +142,8 @@ func (l *look) follow(ctx context.Context) int {
 	}
 	defer func() { <-l.slots }()
 	defer changes.Stop()
+	// An object that was deleted before the watch was open is not told of.
+	l.wake(l.request)
 	seen := 0
 	for {
 		select {

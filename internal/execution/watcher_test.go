@@ -58,6 +58,7 @@ func TestWatcherWakes(t *testing.T) {
 	p.apply(`{apiVersion: v1, kind: ConfigMap, metadata: {namespace: NS, name: other}, data: {x: v}}`)
 	w, woken := newTestWatcher(t, operator)
 	w.Watch(request("one"), "platform", "deployer", []v1alpha1.ObjectReference{configMapRef(p.namespace, "c")})
+	awake(t, woken) // for the watch, which is open now
 	awake(t, woken) // for the object as it is
 	p.apply(`{apiVersion: v1, kind: ConfigMap, metadata: {namespace: NS, name: other}, data: {x: z}}`)
 	p.apply(`{apiVersion: v1, kind: ConfigMap, metadata: {namespace: NS, name: c}, data: {x: z}}`)
@@ -67,6 +68,13 @@ func TestWatcherWakes(t *testing.T) {
 	if n := len(woken); n > 0 {
 		t.Errorf("woken %d times more: other objects are watched too", n)
 	}
+}
+
+// TestWatcherMissed is about an object that is gone before the watch is open: no change comes of it any more.
+func TestWatcherMissed(t *testing.T) {
+	w, woken := newTestWatcher(t, operator)
+	w.Watch(request("one"), "platform", "deployer", []v1alpha1.ObjectReference{configMapRef(newNamespace(t), "gone")})
+	awake(t, woken)
 }
 
 // TestWatcherFallsBack is about a ServiceAccount that may read, but not watch: it is woken all the same, ever more slowly.

@@ -20,14 +20,16 @@ const (
 	basisIntent = "intent:"
 	// basisUndo says that it is stored how the writes are taken back.
 	basisUndo = "undo"
+	// basisReached says that the step is to run, and has done nothing yet.
+	basisReached = "reached:"
 	// basisJob says that the Job exists, with its uid.
 	basisJob = "job:"
 )
 
-// OnlyWaits tells whether a step has written everything that it writes and only waits, so that nothing is cut in two where it ends
-// here. It does not speak of Jobs, which act for as long as they run.
+// OnlyWaits tells whether a step has written everything that it writes and only waits, or waits for its next attempt, so that nothing is
+// cut in two where it ends here. It does not speak of Jobs, which act for as long as they run.
 func OnlyWaits(status *v1alpha1.StepStatus) bool {
-	return status.State == v1alpha1.StepStarted && strings.HasPrefix(status.Basis, basisWritten)
+	return status.State == v1alpha1.StepStarted && (strings.HasPrefix(status.Basis, basisWritten) || status.RetryAt != nil)
 }
 
 // Begun tells whether a step has sent everything that it sends, so that it starts nothing more: it only waits, or its Job exists.
@@ -40,7 +42,7 @@ func (t *task) basis(prefix string) (string, bool) { return strings.CutPrefix(t.
 
 var verbs = map[v1alpha1.WriteOperation]string{
 	v1alpha1.WriteApply: "apply", v1alpha1.WriteStrategicPatch: "patch", v1alpha1.WriteMergePatch: "patch",
-	v1alpha1.WriteJSONPatch: "patch", v1alpha1.WriteCreateJob: "create",
+	v1alpha1.WriteJSONPatch: "patch", v1alpha1.WriteCreateJob: "create", v1alpha1.WriteDelete: "delete",
 }
 
 // doing says what a write does, for errors.
@@ -48,8 +50,9 @@ func doing(w *v1alpha1.RenderedWrite) string { return verbs[w.Operation] + " " +
 
 // repeatable does writes that have the same result however often they are sent. After a crash all of them are simply sent again.
 func (t *task) repeatable(ctx context.Context) (Outcome, error) {
+	t.repeat = true
 	if _, written := t.basis(basisWritten); !written {
-		if _, noted := t.basis(basisUndo); t.temporary() && !noted {
+		if t.temporary() && !t.undoNoted() {
 			return t.noteUndo(ctx)
 		}
 		if t.expired() {

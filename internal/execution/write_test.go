@@ -107,7 +107,7 @@ func TestWritesThatFail(t *testing.T) {
 		"NoKind":      {"there is no such kind", `{name: a, writes: [{operation: MergePatch, object: {apiVersion: example.com/v1, kind: Nothing, name: a}, fieldManager: m, body: {a: b}}]}`, []string{"failed to patch Nothing a", "does not serve this kind"}},
 		"NoNamespace": {"it would be a collection of all namespaces", `{name: a, writes: [{operation: MergePatch, object: {apiVersion: v1, kind: ConfigMap, name: c}, fieldManager: m, body: {a: b}}]}`, []string{"ConfigMap is namespaced, but no namespace is given"}},
 		"Namespace":   {"a cluster-wide kind", `{name: a, writes: [{operation: MergePatch, object: {apiVersion: v1, kind: Node, namespace: NS, name: c}, fieldManager: m, body: {a: b}}]}`, []string{"Node is not namespaced"}},
-		"Operation":   {"a newer version may have made the Record", `{name: a, writes: [{operation: Delete, ` + cm + `, body: {}}]}`, []string{"not known to this version"}},
+		"Operation":   {"a newer version may have made the Record", `{name: a, writes: [{operation: Erase, ` + cm + `, body: {}}]}`, []string{"not known to this version"}},
 		"Nothing":     {"no such step is ever rendered", `{name: a}`, []string{"writes nothing"}},
 		"SecondFails": {"the first write stays, and the message names the second", `{name: a, writes: [{operation: StrategicPatch, ` + target + `, fieldManager: m, body: {metadata: {labels: {a: b}}}}, {operation: MergePatch, ` + cm + `, body: {data: {a: b}}}]}`, []string{"failed to patch ConfigMap"}},
 	} {

@@ -50,6 +50,9 @@ func NewCompiler(place Place, inputs *structuralschema.Structural, lookups ...st
 	return c, nil
 }
 
+// At returns a compiler for another place of the same Action, without its lookups.
+func (c *Compiler) At(place Place) (*Compiler, error) { return NewCompiler(place, c.origin.inputs) }
+
 // structsOf collects the types with fields inside the types of variables.
 func structsOf(variables map[string]*apiservercel.DeclType) map[string]*apiservercel.DeclType {
 	out := make(map[string]*apiservercel.DeclType)

@@ -24,8 +24,19 @@ const (
 	// durations as the strings that were sent), request, requester (username, uid and person only), target, namespaceObject. It
 	// knows neither the time nor groups, because what is rendered must be the same whenever it is rendered again.
 	TemplatePlace
-	// WaitFor is the expression of a waitFor: object.
+	// WaitFor is the expression of a waitFor or a failWhen: object.
 	WaitFor
+	// StepWhen is the when of a step: inputs (with the types of the schema), request, requester (username, uid and person only), object (what
+	// the step writes, as it is when the step is reached, or null), steps (those before).
+	StepWhen
+	// RecordedWhen is the when of a step once it is executed from the Record, where the types of inputs are not known any more.
+	RecordedWhen
+	// LateValue is the inside of a ${…} template that is filled in while the steps run: steps (those before).
+	LateValue
+	// StepOutput is an output of a step that writes an object: object.
+	StepOutput
+	// JobOutput is an output of a step that runs a Job: object (the Job), job (exitCode, message, log).
+	JobOutput
 	// Person is the expression of the configuration that says which person stands behind a login: user.
 	Person
 )
@@ -38,6 +49,7 @@ const (
 	varCaller    = "caller"
 	varNow       = "now"
 	varObjects   = "objects"
+	varSteps     = "steps"
 	// The hidden ones cannot be written in an expression, because of the @.
 	varExactNow  = "@now"
 	varClock     = "@clock"
@@ -60,6 +72,7 @@ type scope struct {
 var (
 	noTime   = "what is rendered must not depend on the moment; request.createdAt does exist"
 	noTeams  = "Teams change, and what is rendered must not; name people in approvers"
+	noSteps  = "only steps before this one that have outputs can be read, as steps.<name>.outputs.<output>; and what they give may stand in values, not in names, namespaces, labels and targets"
 	noGroups = "groups differ from login to login, and what is rendered must not; use username or person"
 )
 
@@ -82,12 +95,25 @@ func scopeOf(place Place) (*scope, error) {
 	case TemplatePlace:
 		return &scope{schema: true, hints: map[string]string{
 			"now": noTime, "calendar": noTime, "team": noTeams, "groups": noGroups, "teams": noGroups, "roles": noGroups, "leads": noGroups,
+			varSteps: noSteps,
 		},
 			typed: map[string]*apiservercel.DeclType{
 				varRequest: requestType(), varRequester: namedPersonType(), "target": dyn, "namespaceObject": namespaceType(),
 			}}, nil
-	case WaitFor:
+	case WaitFor, StepOutput:
 		return &scope{typed: map[string]*apiservercel.DeclType{"object": dyn}}, nil
+	case StepWhen:
+		return &scope{schema: true, hints: map[string]string{varSteps: noSteps}, typed: map[string]*apiservercel.DeclType{
+			varRequest: requestType(), varRequester: namedPersonType(), "object": dyn,
+		}}, nil
+	case RecordedWhen:
+		return &scope{typed: map[string]*apiservercel.DeclType{
+			varInputs: dyn, varRequest: requestType(), varRequester: namedPersonType(), "object": dyn,
+		}}, nil
+	case LateValue:
+		return &scope{}, nil
+	case JobOutput:
+		return &scope{typed: map[string]*apiservercel.DeclType{"object": dyn, "job": jobType()}}, nil
 	case Person:
 		return &scope{typed: map[string]*apiservercel.DeclType{"user": object(userTypeName, loginFields())}}, nil
 	default:

@@ -40,6 +40,11 @@ func (p *Program) Uses(variable string) bool {
 	return found
 }
 
+// ReadsOnly reports whether the expression reads no other variable than this one.
+func (p *Program) ReadsOnly(variable string) bool {
+	return !slices.ContainsFunc(p.variables, func(name string) bool { return name != variable })
+}
+
 // Calendars returns the names of the calendars that the expression names literally, sorted.
 func (p *Program) Calendars() []string { return slices.Clone(p.calendars) }
 

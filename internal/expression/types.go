@@ -117,3 +117,10 @@ func plannedType() *apiservercel.DeclType {
 
 // objectsType are all of them.
 func objectsType() *apiservercel.DeclType { return apiservercel.NewListType(plannedType(), maxObjects) }
+
+// jobType is how a Job ended. message is what its container wrote to its termination message, log the end of its log as far as the step keeps it.
+func jobType() *apiservercel.DeclType {
+	return object("signoff.Job", map[string]*apiservercel.DeclType{
+		"exitCode": apiservercel.IntType, "message": text(maxReason), "log": text(maxReason),
+	})
+}

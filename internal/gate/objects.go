@@ -55,6 +55,20 @@ func (r *run) touch(ctx context.Context) *Problem {
 	return nil
 }
 
+// keepNeeded stops a request that would delete a namespace without which it cannot go on: it could never say how it ended.
+func (r *run) keepNeeded(ctx context.Context) *Problem {
+	if !r.out.Action.Steps.DeletesNamespaces() {
+		return nil
+	}
+	if problem := r.lookUpSteps(ctx); problem != nil {
+		return problem
+	}
+	if _, err := newPlanned(r).render(ctx); err != nil {
+		return &Problem{Reason: v1alpha1.ReasonIndeterminate, Transient: Later(err), Message: "cannot tell what would be deleted: " + err.Error()}
+	}
+	return nil
+}
+
 // candidates gives the policies that can be about what the request would write, by its namespaces; all of them where nobody can tell.
 func (p *planned) candidates(ctx context.Context) []snapshot.PolicyEntry {
 	touched, err := p.render(ctx)
@@ -139,6 +153,7 @@ func (p *planned) render(ctx context.Context) ([]steps.Touched, error) {
 	input := steps.Input{
 		Namespace: r.out.Action.Object.Namespace, Action: r.out.Action.Object.Name,
 		RequestName: r.subject.Name, RequestUID: r.subject.UID, Vars: r.out.Vars, Budget: r.budget,
+		Needed: []string{r.subject.Namespace, r.gate.operatorNamespace},
 	}
 	if input.RequestUID == "" {
 		input.RequestUID, input.Vars.Values = noUID, maps.Clone(r.out.Vars.Values)

@@ -56,6 +56,8 @@ func inStep(step *v1alpha1.Step) []name {
 	switch {
 	case step.Patch != nil && step.Patch.Target != nil:
 		return []name{{step.Patch.Target.APIVersion, step.Patch.Target.Kind, field + ".patch.target"}}
+	case step.Delete != nil && step.Delete.Target != nil:
+		return []name{{step.Delete.Target.APIVersion, step.Delete.Target.Kind, field + ".delete.target"}}
 	case step.Job != nil && step.Job.PodFrom != nil:
 		return []name{{step.Job.PodFrom.APIVersion, step.Job.PodFrom.Kind, field + ".job.podFrom"}}
 	case step.Apply == nil:

@@ -16,9 +16,10 @@ import (
 
 // The operations, as people read them.
 const (
-	operationApply = "apply"
-	operationPatch = "patch"
-	operationRun   = "run"
+	operationApply  = "apply"
+	operationPatch  = "patch"
+	operationDelete = "delete"
+	operationRun    = "run"
 )
 
 // Found is an object as it now is, and who may know.
@@ -50,6 +51,8 @@ func Describe(steps []v1alpha1.RenderedStep, view View) []v1alpha1.PlannedChange
 		for i := range step.Writes {
 			change := d.describe(&step.Writes[i])
 			change.Step = step.Name
+			change.Fields = append(conditions(&step, &step.Writes[i]), change.Fields...)
+			change.Fields = change.Fields[:min(len(change.Fields), maxLines)]
 			changes = append(changes, change)
 		}
 	}
@@ -59,7 +62,7 @@ func Describe(steps []v1alpha1.RenderedStep, view View) []v1alpha1.PlannedChange
 type describer struct {
 	view View
 	step string
-	// written are the objects as earlier writes will have made them.
+	// written are the objects as earlier writes will have made them; nil where they will have deleted them.
 	written map[v1alpha1.ObjectReference]map[string]any
 }
 
@@ -70,6 +73,8 @@ func (d *describer) describe(w *v1alpha1.RenderedWrite) v1alpha1.PlannedChange {
 		out.Operation = operationApply
 	case v1alpha1.WriteCreateJob:
 		out.Operation = operationRun
+	case v1alpha1.WriteDelete:
+		out.Operation = operationDelete
 	default:
 	}
 	var body any
@@ -88,6 +93,10 @@ func (d *describer) fields(w *v1alpha1.RenderedWrite, body any) []string {
 	case w.Operation == v1alpha1.WriteCreateJob:
 		object, _ := body.(map[string]any)
 		return d.runFields(object, diff)
+	case w.Operation == v1alpha1.WriteDelete:
+		options, _ := body.(map[string]any)
+		d.written[w.Object] = nil
+		return deleteFields(w.Object, options, found)
 	case found.Object == nil:
 		return d.blind(w, body, diff, found.Unread)
 	case w.Operation == v1alpha1.WriteJSONPatch:
@@ -134,6 +143,9 @@ func (d *describer) blind(w *v1alpha1.RenderedWrite, body any, diff *differ, unr
 func (d *describer) before(ref v1alpha1.ObjectReference) Found {
 	found := d.view.Live(ref)
 	if object, ok := d.written[ref]; ok {
+		if object == nil {
+			return Found{Hidden: found.Hidden}
+		}
 		return Found{Object: &unstructured.Unstructured{Object: object}, Hidden: found.Hidden}
 	}
 	return found

@@ -3,6 +3,8 @@ package seal
 import (
 	"fmt"
 
+	"k8s.io/apimachinery/pkg/runtime"
+
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/canonical"
 )
@@ -19,10 +21,12 @@ type Record struct {
 	ClaimedAt      int64            `json:"claimedAt,omitempty"`
 	Approvals      []ApprovalPassed `json:"approvals,omitempty"`
 	// Plan is the hash of what the steps were to do. The text itself is not in the seal, because seals are shown in audit logs.
-	Plan     string     `json:"plan,omitempty"`
-	Timeout  string     `json:"timeout,omitempty"`
-	Steps    []Step     `json:"steps,omitempty"`
-	Progress []Progress `json:"progress,omitempty"`
+	Plan    string `json:"plan,omitempty"`
+	Timeout string `json:"timeout,omitempty"`
+	Steps   []Step `json:"steps,omitempty"`
+	// Variables is the hash of what when reads while the steps run.
+	Variables string     `json:"variables,omitempty"`
+	Progress  []Progress `json:"progress,omitempty"`
 	// Duration is how long what is done stays, Undo the hash of how it is taken back, ActiveUntil when, in milliseconds, and Revert why.
 	Duration    string  `json:"duration,omitempty"`
 	Undo        string  `json:"undo,omitempty"`
@@ -81,6 +85,20 @@ type Step struct {
 	Writes  []Write  `json:"writes,omitempty"`
 	WaitFor *WaitFor `json:"waitFor,omitempty"`
 	Timeout string   `json:"timeout,omitempty"`
+	// When is judged when the step is reached, and FailWhen ends its wait.
+	When     string   `json:"when,omitempty"`
+	FailWhen string   `json:"failWhen,omitempty"`
+	Retries  int64    `json:"retries,omitempty"`
+	LogLines int64    `json:"logLines,omitempty"`
+	Outputs  []Output `json:"outputs,omitempty"`
+}
+
+// Output is a value that a step gives to those after it.
+type Output struct {
+	Name       string `json:"name,omitempty"`
+	Expression string `json:"expression,omitempty"`
+	// Schema is the hash of its schema.
+	Schema string `json:"schema,omitempty"`
 }
 
 // Write is one write to the API server.
@@ -94,6 +112,21 @@ type Write struct {
 	Conflicts    string `json:"conflicts,omitempty"`
 	// Body is the hash of what is sent.
 	Body string `json:"body,omitempty"`
+	Late []Late `json:"late,omitempty"`
+}
+
+// Late is a place in a body that is filled in when its step is reached.
+type Late struct {
+	Path    string     `json:"path,omitempty"`
+	Parts   []LatePart `json:"parts,omitempty"`
+	AsText  bool       `json:"asText,omitempty"`
+	Expands bool       `json:"expands,omitempty"`
+}
+
+// LatePart is a text, or an expression that gives one.
+type LatePart struct {
+	Text       string `json:"text,omitempty"`
+	Expression string `json:"expression,omitempty"`
 }
 
 // WaitFor is what is waited for after a step.
@@ -110,6 +143,18 @@ type Progress struct {
 	StartedAt  int64  `json:"startedAt,omitempty"`
 	FinishedAt int64  `json:"finishedAt,omitempty"`
 	Basis      string `json:"basis,omitempty"`
+	Attempts   int64  `json:"attempts,omitempty"`
+	RetryAt    int64  `json:"retryAt,omitempty"`
+	// Job is the hash of how its Job ended, and Outputs that of what the step gave.
+	Job     string `json:"job,omitempty"`
+	Outputs string `json:"outputs,omitempty"`
+}
+
+// jobResult is how a Job ended.
+type jobResult struct {
+	ExitCode int64  `json:"exitCode"`
+	Message  string `json:"message,omitempty"`
+	Log      string `json:"log,omitempty"`
 }
 
 // recordBody is the part of a Record that is looked at field by field.
@@ -120,20 +165,23 @@ type recordBody struct {
 
 var recordFields = knownOf[recordBody](cover{}.
 	under("spec", all("requestRef.namespace", "requestRef.name", "requestRef.uid", "actionRef.namespace", "actionRef.name",
-		"serviceAccountName", "digest", "claimedAt", "timeout", "duration").
+		"serviceAccountName", "digest", "claimedAt", "timeout", "duration", "variables").
 		under("requester", identityFields).
 		under("approvals[]", all("name", "uid", "stage.name", "stage.policy", "approvedBy", "votes", "head")).
 		under("plan[]", changeFields).
 		under("review", all("name", "uid", "dueAt", "summary", "inputs").under("requirements[]", requirementFields)).
 		but("seal", "it is the stamp and the signature of this payload").
-		under("steps[]", all("name", "timeout", "waitFor.status", "waitFor.expression").
-			under("writes[]", all("operation", "body", "fieldManager", "conflicts",
+		under("steps[]", all("name", "timeout", "waitFor.status", "waitFor.expression", "when", "failWhen", "retries", "logLines").
+			under("outputs[]", all("name", "expression", "schema")).
+			under("writes[]", all("operation", "body", "fieldManager", "conflicts", "late[].path", "late[].asText", "late[].expands",
+				"late[].parts[].text", "late[].parts[].expression",
 				"object.apiVersion", "object.kind", "object.namespace", "object.name")))).
 	under("status", all("outcome", "message", "finishedAt", "review.state", "review.decided", "review.at", "activeUntil",
 		"revert.startedAt", "revert.outcome", "revert.message").
 		under("undo[]", all("step", "fieldManager", "created", "uid", "object.apiVersion", "object.kind", "object.namespace", "object.name").
 			under("fields[]", all("before", "after").under("path[]", all("field", "value")))).
-		under("steps[]", all("name", "state", "message", "startedAt", "finishedAt", "basis")).
+		under("steps[]", all("name", "state", "message", "startedAt", "finishedAt", "basis", "attempts", "retryAt",
+			"job.exitCode", "job.message", "job.log", "outputs")).
 		but("seal", "it is the stamp and the signature of this payload").
 		but("observedGeneration", "it is about the bookkeeping of the API server, not about the execution")))
 
@@ -189,6 +237,7 @@ func RecordPayload(r *v1alpha1.Record, s Stamp) (*Record, error) {
 		Plan:           m.plan(spec.Plan),
 		Timeout:        string(spec.Timeout),
 		Steps:          m.steps(spec.Steps),
+		Variables:      m.json(spec.Variables),
 		Progress:       m.progress(status.Steps),
 		Duration:       string(spec.Duration),
 		Undo:           hashOf(&m, status.Undo),
@@ -265,7 +314,13 @@ func (m *millis) lines(list []string) string {
 func (m *millis) steps(list []v1alpha1.RenderedStep) []Step {
 	out := make([]Step, 0, len(list))
 	for i := range list {
-		step := Step{Name: list[i].Name, Timeout: string(list[i].Timeout)}
+		step := Step{
+			Name: list[i].Name, Timeout: string(list[i].Timeout), When: list[i].When, FailWhen: list[i].FailWhen,
+			Retries: int64(list[i].Retries), LogLines: int64(list[i].LogLines),
+		}
+		for _, o := range list[i].Outputs {
+			step.Outputs = append(step.Outputs, Output{o.Name, o.Expression, m.json(&o.Schema)})
+		}
 		if w := list[i].WaitFor; w != nil {
 			step.WaitFor = &WaitFor{string(w.Status), w.Expression}
 		}
@@ -277,18 +332,38 @@ func (m *millis) steps(list []v1alpha1.RenderedStep) []Step {
 	return out
 }
 
+// json is the hash of a JSON value as it is stored. None has no hash.
+func (m *millis) json(raw *runtime.RawExtension) string {
+	if raw == nil || len(raw.Raw) == 0 {
+		return "" // an empty value would be encoded as null
+	}
+	sum, err := canonical.SumOf(rawJSON(raw.Raw))
+	m.add(err)
+	return sum
+}
+
 func (m *millis) write(w *v1alpha1.RenderedWrite) Write {
-	body := ""
-	// An empty body would be encoded as null.
-	if len(w.Body.Raw) > 0 {
-		sum, err := canonical.SumOf(rawJSON(w.Body.Raw))
-		m.add(err)
-		body = sum
-	}
-	return Write{
+	out := Write{
 		Operation: string(w.Operation), APIVersion: w.Object.APIVersion, Kind: w.Object.Kind, Namespace: w.Object.Namespace,
-		Name: w.Object.Name, FieldManager: w.FieldManager, Conflicts: string(w.Conflicts), Body: body,
+		Name: w.Object.Name, FieldManager: w.FieldManager, Conflicts: string(w.Conflicts), Body: m.json(&w.Body),
 	}
+	for _, l := range w.Late {
+		late := Late{Path: l.Path, AsText: l.AsText, Expands: l.Expands}
+		for _, p := range l.Parts {
+			late.Parts = append(late.Parts, LatePart{p.Text, p.Expression})
+		}
+		out.Late = append(out.Late, late)
+	}
+	return out
+}
+
+func (m *millis) job(result *v1alpha1.JobResult) string {
+	if result == nil {
+		return ""
+	}
+	sum, err := canonical.SumOf(jobResult{int64(result.ExitCode), result.Message, result.Log})
+	m.add(err)
+	return sum
 }
 
 func (m *millis) progress(list []v1alpha1.StepStatus) []Progress {
@@ -297,7 +372,8 @@ func (m *millis) progress(list []v1alpha1.StepStatus) []Progress {
 		s := &list[i]
 		out = append(out, Progress{
 			Name: s.Name, State: string(s.State), Message: s.Message, Basis: s.Basis,
-			StartedAt: m.at("startedAt", s.StartedAt), FinishedAt: m.at("finishedAt", s.FinishedAt),
+			StartedAt: m.at("startedAt", s.StartedAt), FinishedAt: m.at("finishedAt", s.FinishedAt), RetryAt: m.at("retryAt", s.RetryAt),
+			Attempts: int64(s.Attempts), Job: m.job(s.Job), Outputs: m.json(s.Outputs),
 		})
 	}
 	return out

@@ -71,6 +71,7 @@ func (b *builder) manifest(object map[string]any, path *field.Path) (*manifest, 
 	namespace, name := b.manifestMetadata(object, path.Child("metadata"))
 	m.namespaced = namespace != ""
 	m.body = b.body(object, path)
+	b.notLate(m.body, path, identity...)
 	m.metadata = b.metadata(object, path)
 	return m, v1alpha1.ObjectReference{APIVersion: kindOf(apiVersion, kind).Group, Kind: kind, Namespace: namespace, Name: name}
 }
@@ -119,7 +120,7 @@ func (w *applyWriter) render(ctx context.Context, r rendering) ([]v1alpha1.Rende
 	writes := make([]v1alpha1.RenderedWrite, 0, len(w.manifests))
 	seen := map[v1alpha1.ObjectReference]bool{}
 	for _, m := range w.manifests {
-		object, ref, err := m.render(ctx, r)
+		object, late, ref, err := m.render(ctx, r)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", m.path, err)
 		}
@@ -134,28 +135,28 @@ func (w *applyWriter) render(ctx context.Context, r rendering) ([]v1alpha1.Rende
 			return nil, fmt.Errorf("%s: %w", m.path, err)
 		}
 		writes = append(writes, v1alpha1.RenderedWrite{
-			Operation: v1alpha1.WriteApply, Object: ref, Body: raw, FieldManager: r.fieldManager(), Conflicts: w.conflicts,
+			Operation: v1alpha1.WriteApply, Object: ref, Body: raw, FieldManager: r.fieldManager(), Conflicts: w.conflicts, Late: late,
 		})
 	}
 	return writes, nil
 }
 
 // render fills in the templates of a manifest and checks what they made of its identity.
-func (m *manifest) render(ctx context.Context, r rendering) (map[string]any, v1alpha1.ObjectReference, error) {
+func (m *manifest) render(ctx context.Context, r rendering) (map[string]any, []v1alpha1.LateValue, v1alpha1.ObjectReference, error) {
 	ref := v1alpha1.ObjectReference{APIVersion: m.apiVersion, Kind: m.kind}
-	object, err := m.body.render(ctx, r.Input)
+	object, late, err := m.body.render(ctx, r.Input)
 	if err != nil {
-		return nil, ref, err
+		return nil, nil, ref, err
 	}
 	if object["apiVersion"] != m.apiVersion || object["kind"] != m.kind {
-		return nil, ref, fmt.Errorf("apiVersion and kind must stay %s and %s", m.apiVersion, m.kind)
+		return nil, nil, ref, fmt.Errorf("apiVersion and kind must stay %s and %s", m.apiVersion, m.kind)
 	}
 	metadata, ok := object["metadata"].(map[string]any)
 	if !ok {
-		return nil, ref, fmt.Errorf("metadata must be an object")
+		return nil, nil, ref, fmt.Errorf("metadata must be an object")
 	}
 	ref, err = m.identity(metadata)
-	return object, ref, err
+	return object, late, ref, err
 }
 
 // identity says which object rendered metadata is of.

@@ -13,14 +13,15 @@ import (
 	utiljson "k8s.io/apimachinery/pkg/util/json"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
+	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/template"
 )
 
 // body is a JSON object with templates in its strings.
 type body struct {
 	object *template.Object
-	// texts are the strings that hold a template.
-	texts []leaf
+	// texts are the strings that hold a template, and late those whose template reads outputs of earlier steps.
+	texts, late []leaf
 	// source is the object as written.
 	source map[string]any
 	// skip is how many segments at the head of a path belong to a wrapper, not to the object that is written.
@@ -51,42 +52,132 @@ func (b *builder) decode(raw *runtime.RawExtension, path *field.Path) (map[strin
 	return object, ok
 }
 
-// body compiles the templates of an object.
+// body compiles the templates of an object. In its place in object, a template that is filled in later stands as it is written.
 func (b *builder) body(source map[string]any, path *field.Path) *body {
-	object, errs := template.ParseObject(source, b.templates, path)
+	out := &body{source: source}
+	walk(source, nil, func(at []string, value any) {
+		s, ok := value.(string)
+		if !ok {
+			return
+		}
+		text, err := template.Parse(s, b.values)
+		if err != nil || text.IsLiteral() {
+			return
+		}
+		if !text.Uses(varSteps) {
+			out.texts = append(out.texts, leaf{path: at, text: text})
+			return
+		}
+		b.unmixed(text, path.Child(strings.Join(at, ".")))
+		out.late = append(out.late, leaf{path: at, text: text})
+	})
+	slices.SortFunc(out.late, func(a, b leaf) int { return slices.Compare(a.path, b.path) })
+	object, errs := template.ParseObject(b.known(source), b.values, path)
 	b.refuse(errs...)
 	if len(errs) > 0 {
 		return &body{source: source}
 	}
-	out := &body{object: object, source: source}
-	walk(source, nil, func(at []string, value any) {
-		if s, ok := value.(string); ok {
-			if text, err := template.Parse(s, b.templates); err == nil && !text.IsLiteral() {
-				out.texts = append(out.texts, leaf{path: at, text: text})
-			}
-		}
-	})
+	out.object = object
 	return out
+}
+
+// known is a tree in which templates that are filled in later are plain text.
+func (b *builder) known(value any) any {
+	switch v := value.(type) {
+	case map[string]any:
+		out := make(map[string]any, len(v))
+		for key, child := range v {
+			out[key] = b.known(child)
+		}
+		return out
+	case []any:
+		out := make([]any, len(v))
+		for i, child := range v {
+			out[i] = b.known(child)
+		}
+		return out
+	case string:
+		if text, err := template.Parse(v, b.values); err == nil && text.Uses(varSteps) {
+			return strings.ReplaceAll(v, "${", "$${")
+		}
+	}
+	return value
+}
+
+// notLate refuses what is filled in later where it would decide which object is written, or which policies are about it.
+func (b *builder) notLate(body *body, path *field.Path, places ...string) {
+	for _, l := range body.late {
+		at := strings.Join(l.path, ".")
+		if slices.ContainsFunc(places, func(place string) bool { return at == place || strings.HasPrefix(at, place+".") }) {
+			b.refuse(field.Invalid(path.Child(at), l.text.Source(), "outputs of steps are known only once people have agreed, and this says which object is written or which policies are about it: use inputs"))
+		}
+	}
+}
+
+// identity are the places that say which object is written, and which policies are about it.
+var identity = []string{"metadata.name", "metadata.namespace", "metadata.labels"}
+
+// unmixed refuses a template of which one expression is known neither now nor later.
+func (b *builder) unmixed(text *template.Text, path *field.Path) {
+	if mixed := text.Mixed(varSteps); mixed != "" {
+		b.refuse(field.Invalid(path, text.Source(), fmt.Sprintf("${%s} reads outputs of steps together with what is known before: write it as two, such as ${inputs.a}${steps.b.outputs.c}", mixed)))
+	}
 }
 
 func (b *body) uses(variable string) bool { return b.object.Uses(variable) }
 
-// render fills in the templates. Prefix is where in its object the body will stand.
-func (b *body) render(ctx context.Context, in Input, prefix ...string) (map[string]any, error) {
+// render fills in the templates, and names the places that are filled in later. Prefix is where in its object the body will stand.
+func (b *body) render(ctx context.Context, in Input, prefix ...string) (map[string]any, []v1alpha1.LateValue, error) {
 	value, err := b.object.Render(ctx, in.Vars, in.Budget)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	object, ok := value.(map[string]any)
 	if !ok {
-		return nil, fmt.Errorf("the result is not an object")
+		return nil, nil, fmt.Errorf("the result is not an object")
 	}
 	for _, l := range b.texts {
 		if err := l.protect(ctx, in, object, slices.Concat(prefix, l.path[b.skip:])); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
-	return object, nil
+	var late []v1alpha1.LateValue
+	for _, l := range b.late {
+		value, err := l.later(ctx, in, slices.Concat(prefix, l.path[b.skip:]))
+		if err != nil {
+			return nil, nil, err
+		}
+		if err := replaceAt(object, l.path, func(any) (any, error) { return shown(value.Parts), nil }); err != nil {
+			return nil, nil, err
+		}
+		late = append(late, value)
+	}
+	return object, late, nil
+}
+
+// later fills in what is known of a template, and keeps the rest for when its step is reached.
+func (l leaf) later(ctx context.Context, in Input, full []string) (v1alpha1.LateValue, error) {
+	out := v1alpha1.LateValue{Path: pointer(full), Expands: expanded(full)}
+	var options []template.Option
+	if out.Expands {
+		options = append(options, template.WithEscape(double))
+	}
+	parts, err := l.text.RenderAround(ctx, varSteps, in.Vars, in.Budget, options...)
+	for _, p := range parts {
+		out.Parts = append(out.Parts, v1alpha1.LatePart{Text: p.Text, Expression: p.Expression})
+	}
+	return out, err
+}
+
+// shown is what stands in the place of a late value until it is known.
+func shown(parts []v1alpha1.LatePart) string {
+	var out strings.Builder
+	for _, p := range parts {
+		if out.WriteString(p.Text); p.Expression != "" {
+			out.WriteString("${" + p.Expression + "}")
+		}
+	}
+	return out.String()
 }
 
 // walk visits every value of a tree that is neither a map nor a list, with its path.

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	structuralschema "k8s.io/apiextensions-apiserver/pkg/apiserver/schema"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
@@ -20,17 +21,20 @@ const defaultTimeout = 30 * time.Minute
 
 // builder compiles the steps of one Action and collects everything that is wrong with them.
 type builder struct {
-	target    *v1alpha1.ObjectReference
-	templates *expression.Compiler
-	timeout   time.Duration
-	errs      field.ErrorList
-	warnings  []string
+	actionTarget *v1alpha1.ObjectReference
+	// templates compiles templates in names and targets, and values those in what is written, which may read outputs of earlier steps.
+	templates, values *expression.Compiler
+	// earlier are the outputs of the steps so far, by their names; nil for a step without outputs.
+	earlier  map[string]*structuralschema.Structural
+	timeout  time.Duration
+	errs     field.ErrorList
+	warnings []string
 }
 
 // Compile compiles the steps of an Action. Where the list is not empty, the result is nil. execution.timeout itself is the
 // caller's to judge.
 func Compile(exec *v1alpha1.Execution, target *v1alpha1.ObjectReference, c *expression.Compiler, path *field.Path) (*Steps, field.ErrorList) {
-	b := &builder{target: target, templates: c}
+	b := &builder{actionTarget: target, templates: c, values: c, earlier: map[string]*structuralschema.Structural{}}
 	if timeout, err := exec.Timeout.Value(defaultTimeout); err == nil {
 		b.timeout = timeout
 	}
@@ -46,6 +50,7 @@ func Compile(exec *v1alpha1.Execution, target *v1alpha1.ObjectReference, c *expr
 		}
 		seen[exec.Steps[i].Name] = true
 		out.steps = append(out.steps, b.step(&exec.Steps[i], at))
+		b.remember(&exec.Steps[i], at)
 	}
 	if n := countWrites(exec.Steps); n > maxWrites {
 		b.refuse(field.Invalid(path.Child("steps"), n, fmt.Sprintf("so many objects would be written; a plan that people can read has at most %d", maxWrites)))
@@ -83,12 +88,15 @@ func (b *builder) warn(path *field.Path, format string, args ...any) {
 }
 
 func (b *builder) step(s *v1alpha1.Step, path *field.Path) step {
-	out := step{name: s.Name, waitFor: s.WaitFor.DeepCopy(), timeout: s.Timeout}
+	out := step{
+		name: s.Name, waitFor: s.WaitFor.DeepCopy(), timeout: s.Timeout,
+		failWhen: s.FailWhen, retries: s.Retries, outputs: s.Outputs,
+	}
 	b.stepTimeout(s.Timeout, path.Child("timeout"))
 	if s.WaitFor != nil {
 		b.waitFor(s.WaitFor, path.Child("waitFor"))
 	}
-	if !b.exactlyOne(path, map[string]bool{"apply": s.Apply != nil, "patch": s.Patch != nil, "job": s.Job != nil}, "apply, patch, job") {
+	if !b.exactlyOne(path, map[string]bool{"apply": s.Apply != nil, "patch": s.Patch != nil, "delete": s.Delete != nil, "job": s.Job != nil}, "apply, patch, delete, job") {
 		return out
 	}
 	switch {
@@ -96,9 +104,15 @@ func (b *builder) step(s *v1alpha1.Step, path *field.Path) step {
 		out.writer = b.apply(s.Apply, path.Child("apply"))
 	case s.Patch != nil:
 		out.writer = b.patch(s.Patch, path.Child("patch"))
+	case s.Delete != nil:
+		out.writer = b.deleteStep(s.Delete, s.WaitFor, path)
 	default:
 		out.writer = b.job(s.Job, s.Timeout, path.Child("job"))
+		out.logLines = s.Job.LogLines
 	}
+	out.when = b.when(s, path.Child("when"))
+	b.failWhen(s, path.Child("failWhen"))
+	b.outputs(s, path.Child("outputs"))
 	return out
 }
 
@@ -143,12 +157,17 @@ func (b *builder) waitFor(w *v1alpha1.WaitFor, path *field.Path) {
 		}
 		return
 	}
+	b.aboutObject(w.Expression, path.Child("expression"))
+}
+
+// aboutObject compiles a condition on an object.
+func (b *builder) aboutObject(source string, path *field.Path) {
 	compiler, err := expression.NewCompiler(expression.WaitFor, nil)
 	if err == nil {
-		_, err = compiler.Bool(w.Expression)
+		_, err = compiler.Bool(source)
 	}
 	if err != nil {
-		b.refuse(field.Invalid(path.Child("expression"), w.Expression, err.Error()))
+		b.refuse(field.Invalid(path, source, err.Error()))
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -49,6 +50,7 @@ func (b *builder) job(s *v1alpha1.JobStep, timeout v1alpha1.Duration, path *fiel
 	if object, ok := b.decode(s.Template, path.Child("template")); ok {
 		b.podTemplate(object, s.Container, path)
 		out.template = b.body(object, path.Child("template"))
+		b.notLate(out.template, path.Child("template"), "metadata")
 	}
 	return out
 }
@@ -73,9 +75,11 @@ func (b *builder) podFrom(s *v1alpha1.JobStep, out *jobWriter, path *field.Path)
 func (b *builder) texts(sources []string, path *field.Path) []*template.Text {
 	var out []*template.Text
 	for i, source := range sources {
-		text, err := template.Parse(source, b.templates)
+		text, err := template.Parse(source, b.values)
 		if err != nil {
 			b.refuse(field.Invalid(path.Index(i), source, err.Error()))
+		} else {
+			b.unmixed(text, path.Index(i))
 		}
 		out = append(out, text)
 	}
@@ -145,7 +149,7 @@ func (w *jobWriter) render(ctx context.Context, r rendering) ([]v1alpha1.Rendere
 	if err != nil {
 		return nil, err
 	}
-	if err := w.override(ctx, r, job.pod); err != nil {
+	if err := w.override(ctx, r, job); err != nil {
 		return nil, err
 	}
 	raw, err := encode(job.object(r, w.deadline))
@@ -153,45 +157,59 @@ func (w *jobWriter) render(ctx context.Context, r rendering) ([]v1alpha1.Rendere
 		return nil, fmt.Errorf("job: %w", err)
 	}
 	ref := v1alpha1.ObjectReference{APIVersion: "batch/v1", Kind: "Job", Namespace: job.namespace, Name: r.jobName()}
-	return []v1alpha1.RenderedWrite{{Operation: v1alpha1.WriteCreateJob, Object: ref, Body: raw, FieldManager: r.fieldManager()}}, nil
+	return []v1alpha1.RenderedWrite{{Operation: v1alpha1.WriteCreateJob, Object: ref, Body: raw, FieldManager: r.fieldManager(), Late: job.late}}, nil
 }
 
 // override replaces command and arguments. A command without arguments clears those that were there, as they belong to the
 // command that is replaced.
-func (w *jobWriter) override(ctx context.Context, r rendering, pod map[string]any) error {
+func (w *jobWriter) override(ctx context.Context, r rendering, job *job) error {
 	if len(w.command)+len(w.args) == 0 {
 		return nil
 	}
-	container, err := pick(pod, w.container)
+	container, index, err := pick(job.pod, w.container)
 	if err != nil {
 		return err
 	}
-	command, err := renderList(ctx, r.Input, w.command, "job.command")
+	at := []string{"spec", "template", "spec", "containers", strconv.Itoa(index)}
+	command, late, err := renderList(ctx, r.Input, w.command, extend(at, "command"))
 	if err != nil {
 		return err
 	}
-	args, err := renderList(ctx, r.Input, w.args, "job.args")
+	args, more, err := renderList(ctx, r.Input, w.args, extend(at, "args"))
 	if err != nil {
 		return err
 	}
 	if len(command) > 0 {
 		container["command"] = command
 		delete(container, "args")
+		job.forget(extend(at, "command"), extend(at, "args"))
 	}
 	if len(args) > 0 {
 		container["args"] = args
+		job.forget(extend(at, "args"))
 	}
+	job.late = slices.Concat(job.late, late, more)
 	return nil
 }
 
-func renderList(ctx context.Context, in Input, texts []*template.Text, name string) ([]any, error) {
-	out := make([]any, 0, len(texts))
+// renderList renders a list that will stand at a place of the Job.
+func renderList(ctx context.Context, in Input, texts []*template.Text, at []string) ([]any, []v1alpha1.LateValue, error) {
+	out, late := make([]any, 0, len(texts)), []v1alpha1.LateValue(nil)
 	for i, text := range texts {
+		if text.Uses(varSteps) {
+			value, err := leaf{text: text}.later(ctx, in, extend(at, strconv.Itoa(i)))
+			if err != nil {
+				return nil, nil, fmt.Errorf("job.%s[%d]: %w", at[len(at)-1], i, err)
+			}
+			value.AsText = true
+			out, late = append(out, shown(value.Parts)), append(late, value)
+			continue
+		}
 		s, err := renderData(ctx, in, text)
 		if err != nil {
-			return nil, fmt.Errorf("%s[%d]: %w", name, i, err)
+			return nil, nil, fmt.Errorf("job.%s[%d]: %w", at[len(at)-1], i, err)
 		}
 		out = append(out, s)
 	}
-	return out, nil
+	return out, late, nil
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
@@ -18,6 +20,16 @@ type job struct {
 	labels, annotations map[string]any
 	// pod is the spec of the pod.
 	pod map[string]any
+	// late are the places in the Job that are filled in later.
+	late []v1alpha1.LateValue
+}
+
+// forget drops late values in places that are replaced.
+func (j *job) forget(places ...[]string) {
+	for _, place := range places {
+		under := pointer(place) + "/"
+		j.late = slices.DeleteFunc(j.late, func(l v1alpha1.LateValue) bool { return strings.HasPrefix(l.Path, under) })
+	}
 }
 
 // templated makes the Job of a step with a pod template.
@@ -26,7 +38,7 @@ func (w *jobWriter) templated(ctx context.Context, r rendering) (*job, error) {
 	if err != nil {
 		return nil, fmt.Errorf("job.%w", err)
 	}
-	object, err := w.template.render(ctx, r.Input)
+	object, late, err := w.template.render(ctx, r.Input, "spec", "template")
 	if err != nil {
 		return nil, fmt.Errorf("job.template: %w", err)
 	}
@@ -41,7 +53,7 @@ func (w *jobWriter) templated(ctx context.Context, r rendering) (*job, error) {
 		pod["serviceAccountName"] = r.serviceAccount
 	}
 	metadata, _ := object["metadata"].(map[string]any)
-	out := &job{namespace: namespace, pod: pod}
+	out := &job{namespace: namespace, pod: pod, late: late}
 	out.labels, _ = metadata["labels"].(map[string]any)
 	out.annotations, _ = metadata["annotations"].(map[string]any)
 	return out, nil

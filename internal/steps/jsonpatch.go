@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -115,53 +116,55 @@ func (o *operation) uses(variable string) bool {
 }
 
 func (w *jsonWriter) render(ctx context.Context, r rendering) ([]v1alpha1.RenderedWrite, error) {
-	ref, err := renderTarget(ctx, r, w.target)
+	ref, err := renderTarget(ctx, r, "patch", w.target)
 	if err != nil {
 		return nil, err
 	}
 	list := make([]any, 0, len(w.operations))
+	var late []v1alpha1.LateValue
 	for i, o := range w.operations {
-		rendered, err := o.render(ctx, r.Input)
+		rendered, later, err := o.render(ctx, r.Input)
 		if err != nil {
 			return nil, fmt.Errorf("patch.json[%d].%w", i, err)
 		}
 		list = append(list, rendered)
+		for _, l := range later {
+			l.Path = pointer([]string{strconv.Itoa(i), "value"}) + l.Path
+			late = append(late, l)
+		}
 	}
 	raw, err := encode(list)
 	if err != nil {
 		return nil, fmt.Errorf("patch.json: %w", err)
 	}
-	return []v1alpha1.RenderedWrite{{Operation: v1alpha1.WriteJSONPatch, Object: ref, Body: raw, FieldManager: r.onceManager()}}, nil
+	return []v1alpha1.RenderedWrite{{Operation: v1alpha1.WriteJSONPatch, Object: ref, Body: raw, FieldManager: r.onceManager(), Late: late}}, nil
 }
 
-func (o *operation) render(ctx context.Context, in Input) (map[string]any, error) {
+// render fills in an operation. The paths of late values are within its value.
+func (o *operation) render(ctx context.Context, in Input) (map[string]any, []v1alpha1.LateValue, error) {
 	path, err := renderPointer(ctx, in, o.path)
 	if err != nil {
-		return nil, fmt.Errorf("path: %w", err)
+		return nil, nil, fmt.Errorf("path: %w", err)
 	}
 	out := map[string]any{"op": o.op, "path": path}
 	if o.from != nil {
 		if out["from"], err = renderPointer(ctx, in, o.from); err != nil {
-			return nil, fmt.Errorf("from: %w", err)
+			return nil, nil, fmt.Errorf("from: %w", err)
 		}
 	}
-	if o.value != nil {
-		value, err := o.value.renderValue(ctx, in, segments(path))
-		if err != nil {
-			return nil, fmt.Errorf("value: %w", err)
-		}
-		out["value"] = value
+	if o.value == nil {
+		return out, nil, nil
 	}
-	return out, nil
-}
-
-// renderValue renders a body that holds a value of any type under the key "value".
-func (b *body) renderValue(ctx context.Context, in Input, prefix []string) (any, error) {
-	wrapped, err := b.render(ctx, in, prefix...)
+	// The value stands under the key "value", so that it can be of any type.
+	wrapped, late, err := o.value.render(ctx, in, segments(path)...)
 	if err != nil {
-		return nil, err
+		return nil, nil, fmt.Errorf("value: %w", err)
 	}
-	return wrapped["value"], nil
+	for i := range late {
+		late[i].Path = strings.TrimPrefix(late[i].Path, path)
+	}
+	out["value"] = wrapped["value"]
+	return out, late, nil
 }
 
 // renderPointer fills in a JSON pointer. What is substituted stays within one segment, so that an input cannot reach a

@@ -9,8 +9,9 @@ import (
 const (
 	// maxFieldManager is how long the name of a field manager may be.
 	maxFieldManager = 128
-	// maxJobName leaves the name of a Job usable as the value of the label that the Job controller gives its pods.
-	maxJobName = 63
+	// maxJobName leaves the name of a Job usable as the value of the label that the Job controller gives its pods, which may have 63
+	// characters, also with the number of a further attempt.
+	maxJobName = 60
 	// hashLength is how many hexadecimal digits keep two cut names apart.
 	hashLength = 8
 )

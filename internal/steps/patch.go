@@ -26,7 +26,7 @@ type patchWriter struct {
 }
 
 func (b *builder) patch(s *v1alpha1.PatchStep, path *field.Path) writer {
-	target := b.patchTarget(s, path)
+	target := b.target(s.Target, "patch", path.Child("target"))
 	set := map[string]bool{"strategic": s.Strategic != nil, "merge": s.Merge != nil, "json": s.JSON != nil}
 	if !b.exactlyOne(path, set, "strategic, merge, json") {
 		return nil
@@ -50,16 +50,15 @@ func (b *builder) patch(s *v1alpha1.PatchStep, path *field.Path) writer {
 	}
 }
 
-// patchTarget is the target of the patch, or else that of the Action.
-func (b *builder) patchTarget(s *v1alpha1.PatchStep, path *field.Path) *reference {
-	ref, at := s.Target, path.Child("target")
+// target is the target of a step, or else that of the Action.
+func (b *builder) target(ref *v1alpha1.ObjectReference, step string, at *field.Path) *reference {
 	if ref == nil {
-		if b.target == nil {
-			b.refuse(field.Required(at, "neither the patch nor the Action names an object: set it here, or spec.target"))
+		if b.actionTarget == nil {
+			b.refuse(field.Required(at, "neither the "+step+" nor the Action names an object: set it here, or spec.target"))
 			return nil
 		}
 		inherited := &builder{templates: b.templates}
-		out := inherited.reference(b.target, at)
+		out := inherited.reference(b.actionTarget, at)
 		if len(inherited.errs) > 0 {
 			b.refuse(field.Required(at, "the target of the Action cannot be used: see spec.target"))
 			return nil
@@ -96,7 +95,9 @@ func (b *builder) patchBody(raw *runtime.RawExtension, path *field.Path) *body {
 		}
 		b.serverFields(metadata, path.Child("metadata"))
 	}
-	return b.body(object, path)
+	out := b.body(object, path)
+	b.notLate(out, path, identity...)
+	return out
 }
 
 // warnLists says where a merge patch replaces a list as a whole, which is seldom meant.
@@ -131,11 +132,11 @@ func (w *patchWriter) uses(variable string) bool {
 }
 
 func (w *patchWriter) render(ctx context.Context, r rendering) ([]v1alpha1.RenderedWrite, error) {
-	ref, err := renderTarget(ctx, r, w.target)
+	ref, err := renderTarget(ctx, r, "patch", w.target)
 	if err != nil {
 		return nil, err
 	}
-	object, err := w.body.render(ctx, r.Input)
+	object, late, err := w.body.render(ctx, r.Input)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", w.field, err)
 	}
@@ -148,16 +149,17 @@ func (w *patchWriter) render(ctx context.Context, r rendering) ([]v1alpha1.Rende
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", w.field, err)
 	}
-	return []v1alpha1.RenderedWrite{{Operation: w.operation, Object: ref, Body: raw, FieldManager: r.fieldManager()}}, nil
+	return []v1alpha1.RenderedWrite{{Operation: w.operation, Object: ref, Body: raw, FieldManager: r.fieldManager(), Late: late}}, nil
 }
 
-func renderTarget(ctx context.Context, r rendering, target *reference) (v1alpha1.ObjectReference, error) {
+// renderTarget names the object of a step of a kind, such as patch.
+func renderTarget(ctx context.Context, r rendering, step string, target *reference) (v1alpha1.ObjectReference, error) {
 	ref, err := target.render(ctx, r.Input)
 	if err != nil {
-		return ref, fmt.Errorf("patch.target.%w", err)
+		return ref, fmt.Errorf("%s.target.%w", step, err)
 	}
 	if err := checkOwn(ref); err != nil {
-		return ref, fmt.Errorf("patch.target: %w", err)
+		return ref, fmt.Errorf("%s.target: %w", step, err)
 	}
 	return ref, nil
 }

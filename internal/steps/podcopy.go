@@ -81,7 +81,7 @@ func (w *jobWriter) copyPod(ref v1alpha1.ObjectReference, source *unstructured.U
 	if affinity, ok := spec["affinity"].(map[string]any); ok && affinity["nodeAffinity"] != nil {
 		pod["affinity"] = keep(affinity, []string{"nodeAffinity"})
 	}
-	container, err := pick(spec, w.container)
+	container, _, err := pick(spec, w.container)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -161,17 +161,17 @@ func names(list any) []string {
 
 func containerNames(spec map[string]any) []string { return names(spec["containers"]) }
 
-// pick finds the container of that name, or the first one.
-func pick(spec map[string]any, name string) (map[string]any, error) {
+// pick finds the container of that name, or the first one, and its place in the list.
+func pick(spec map[string]any, name string) (map[string]any, int, error) {
 	items, _ := spec["containers"].([]any)
-	for _, item := range items {
+	for i, item := range items {
 		container, ok := item.(map[string]any)
 		if ok && (name == "" || container["name"] == name) {
-			return container, nil
+			return container, i, nil
 		}
 	}
 	if name == "" {
-		return nil, fmt.Errorf("there is no container")
+		return nil, 0, fmt.Errorf("there is no container")
 	}
-	return nil, fmt.Errorf("there is no container %q; there are: %s", cut(name), strings.Join(containerNames(spec), ", "))
+	return nil, 0, fmt.Errorf("there is no container %q; there are: %s", cut(name), strings.Join(containerNames(spec), ", "))
 }

@@ -40,7 +40,9 @@ type Input struct {
 	Vars expression.Vars
 	// Budget bounds the cost of all templates together. Nil: each has a budget of its own.
 	Budget *expression.Budget
-	// Objects are the objects that PodSources named, as they now are.
+	// Needed are namespaces that the request cannot lose: its own, and that of the operator. That of the Action is always one of them.
+	Needed []string
+	// Objects are the objects that PodSources and Deleted named, as they now are.
 	Objects map[v1alpha1.ObjectReference]*unstructured.Unstructured
 }
 
@@ -50,6 +52,20 @@ type step struct {
 	waitFor *v1alpha1.WaitFor
 	timeout v1alpha1.Duration
 	writer  writer
+	// when is nil where the step always runs.
+	when     *expression.Program
+	failWhen string
+	retries  int32
+	logLines int32
+	outputs  []v1alpha1.StepOutput
+}
+
+// condition is when the step runs, as it is written.
+func (s *step) condition() string {
+	if s.when == nil {
+		return ""
+	}
+	return s.when.Source()
 }
 
 // writer is one kind of step.
@@ -69,6 +85,15 @@ type rendering struct {
 	Input
 	step           string
 	serviceAccount string
+}
+
+func (s *Steps) rendering(in Input, step string) rendering {
+	return rendering{Input: in, step: step, serviceAccount: s.serviceAccount}
+}
+
+// needs tells whether the request cannot lose a namespace.
+func (r rendering) needs(namespace string) bool {
+	return namespace == r.Namespace || slices.Contains(r.Needed, namespace)
 }
 
 // Warnings are sentences about what is allowed and yet seldom meant.
@@ -106,7 +131,7 @@ func (s *Steps) Render(ctx context.Context, in Input) ([]v1alpha1.RenderedStep, 
 	rendered := make([]v1alpha1.RenderedStep, 0, len(s.steps))
 	size := 0
 	for _, step := range s.steps {
-		writes, err := step.writer.render(ctx, rendering{Input: in, step: step.name, serviceAccount: s.serviceAccount})
+		writes, err := step.writer.render(ctx, s.rendering(in, step.name))
 		if err != nil {
 			return nil, fmt.Errorf("failed to render step %q: %w", step.name, err)
 		}
@@ -121,7 +146,9 @@ func (s *Steps) Render(ctx context.Context, in Input) ([]v1alpha1.RenderedStep, 
 			Writes:  writes,
 			WaitFor: step.waitFor.DeepCopy(),
 			Timeout: step.timeout,
+			When:    step.condition(), FailWhen: step.failWhen, Retries: step.retries, LogLines: step.logLines,
+			Outputs: slices.Clone(step.outputs),
 		})
 	}
-	return rendered, nil
+	return rendered, orphaned(rendered)
 }

@@ -17,7 +17,7 @@ import (
 type Touched struct {
 	// Object is which one.
 	Object v1alpha1.ObjectReference
-	// Operation is apply, patch or job.
+	// Operation is apply, patch, delete or job.
 	Operation string
 	// Labels are the labels that are written: text, or nil where one is removed.
 	Labels map[string]any
@@ -27,9 +27,10 @@ type Touched struct {
 
 // The operations of Touched.
 const (
-	OperationApply = "apply"
-	OperationPatch = "patch"
-	OperationJob   = "job"
+	OperationApply  = "apply"
+	OperationPatch  = "patch"
+	OperationDelete = "delete"
+	OperationJob    = "job"
 )
 
 // Kinds gives the kinds of objects that the steps write, each once. No template can change them.
@@ -44,7 +45,7 @@ func (s *Steps) Kinds() []schema.GroupKind {
 func (s *Steps) Touched(ctx context.Context, in Input) ([]Touched, error) {
 	var all []Touched
 	for _, step := range s.steps {
-		touched, err := step.writer.touched(ctx, rendering{Input: in, step: step.name, serviceAccount: s.serviceAccount})
+		touched, err := step.writer.touched(ctx, s.rendering(in, step.name))
 		if err != nil {
 			return nil, fmt.Errorf("failed to render step %q: %w", step.name, err)
 		}
@@ -133,7 +134,7 @@ func (w *patchWriter) kinds() []schema.GroupKind {
 }
 
 func (w *patchWriter) touched(ctx context.Context, r rendering) ([]Touched, error) {
-	ref, err := renderTarget(ctx, r, w.target)
+	ref, err := renderTarget(ctx, r, "patch", w.target)
 	if err != nil {
 		return nil, err
 	}
@@ -158,17 +159,20 @@ func (w *jsonWriter) kinds() []schema.GroupKind {
 }
 
 func (w *jsonWriter) touched(ctx context.Context, r rendering) ([]Touched, error) {
-	ref, err := renderTarget(ctx, r, w.target)
+	ref, err := renderTarget(ctx, r, "patch", w.target)
 	if err != nil {
 		return nil, err
 	}
 	out := Touched{Object: ref, Operation: OperationPatch}
 	for i, o := range w.operations {
-		operation, err := o.render(ctx, r.Input)
+		operation, late, err := o.render(ctx, r.Input)
 		if err != nil {
 			return nil, fmt.Errorf("patch.json[%d].%w", i, err)
 		}
 		out.note(operation)
+		if path, _ := operation["path"].(string); len(late) > 0 && overLabels(path) {
+			out.Unclear = fmt.Errorf("what is written to %s is known only once earlier steps have run", cut(path))
+		}
 	}
 	return []Touched{out}, nil
 }

@@ -48,8 +48,8 @@ func (r *renderer) spendTree(value any) error {
 	return r.spend(1)
 }
 
-// asText writes a value so that it can stand inside text.
-func asText(value any) (string, error) {
+// AsText writes a value so that it can stand inside text.
+func AsText(value any) (string, error) {
 	switch v := value.(type) {
 	case string:
 		return v, nil

@@ -205,6 +205,26 @@ func TestUsesAndLiteral(t *testing.T) {
 	}
 }
 
+// TestRenderAround fills in what is known, and leaves what reads one variable.
+func TestRenderAround(t *testing.T) {
+	c := compiler(t)
+	text, err := Parse("<${inputs.name}>$${x} ${target.s}${target.n}${inputs.text}", c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	double := WithEscape(func(s string) string { return strings.ReplaceAll(s, "$", "$$") })
+	got, err := text.RenderAround(context.Background(), "target", vars(), nil, double)
+	want := []Part{{Text: "<checkout>${x} "}, {Expression: "target.s"}, {Expression: "target.n"}, {Text: "$${inputs.name} $$$${x} $$(HOME) '}"}}
+	if diff := cmp.Diff(want, got); diff != "" || err != nil {
+		t.Errorf("%v, -want +got:\n%s", err, diff)
+	}
+	for source, mixed := range map[string]string{"a${inputs.name + target.s}": "inputs.name + target.s", "${inputs.name}${target.s}": "", "a": ""} {
+		if text, err = Parse(source, c); err != nil || text.Mixed("target") != mixed {
+			t.Errorf("%s: %v, mixed is %q", source, err, text.Mixed("target"))
+		}
+	}
+}
+
 // FuzzParse: the pieces of a string are the string, and no string makes the parser panic.
 func FuzzParse(f *testing.F) {
 	for _, seed := range []string{

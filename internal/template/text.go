@@ -138,7 +138,7 @@ func (t *Text) renderString(ctx context.Context, r *renderer) (string, error) {
 			if err != nil {
 				return "", err
 			}
-			if text, err = asText(value); err != nil {
+			if text, err = AsText(value); err != nil {
 				return "", fmt.Errorf("${%s}: %w", program.Source(), err)
 			}
 			if r.escape != nil {
@@ -151,4 +151,38 @@ func (t *Text) renderString(ctx context.Context, r *renderer) (string, error) {
 		out.WriteString(text)
 	}
 	return out.String(), nil
+}
+
+// Part is a piece of a text of which some is known later: either text that is known, or an expression that is not evaluated yet.
+type Part struct{ Text, Expression string }
+
+// Mixed gives an expression that reads the variable and others, which can be evaluated neither now nor later; empty where there is none.
+func (t *Text) Mixed(variable string) string {
+	for i := range t.parts {
+		if p := t.parts[i].program; p != nil && p.Uses(variable) && !p.ReadsOnly(variable) {
+			return p.Source()
+		}
+	}
+	return ""
+}
+
+// RenderAround fills in all templates but those that read the variable.
+func (t *Text) RenderAround(ctx context.Context, variable string, vars expression.Vars, budget *expression.Budget, opts ...Option) ([]Part, error) {
+	var out []Part
+	for i := range t.parts {
+		if p := t.parts[i].program; p != nil && p.Uses(variable) {
+			out = append(out, Part{Expression: p.Source()})
+			continue
+		}
+		text, err := (&Text{source: t.source, parts: t.parts[i : i+1]}).RenderString(ctx, vars, budget, opts...)
+		if err != nil {
+			return nil, err
+		}
+		if last := len(out) - 1; last >= 0 && out[last].Expression == "" {
+			out[last].Text += text
+		} else if text != "" {
+			out = append(out, Part{Text: text})
+		}
+	}
+	return out, nil
 }

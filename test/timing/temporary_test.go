@@ -164,7 +164,7 @@ func TestTemporaryStays(t *testing.T) {
 	}
 	step(t, 31*time.Minute)
 	reverting := reaches(t, r, v1alpha1.PhaseReverting)
-	if !strings.Contains(reverting.Status.WaitingFor, "is being deleted and waits for its finalizers") {
+	if !strings.Contains(reverting.Status.WaitingFor, "lent-stuck is left: it is held by example.org/hold") {
 		t.Errorf("it must say what is left: %q", reverting.Status.WaitingFor)
 	}
 	if got := configMap(t, "shared-stuck"); got.Data["mode"] != "normal" {

@@ -1,0 +1,196 @@
+package execution
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	utiljson "k8s.io/apimachinery/pkg/util/json"
+
+	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/expression"
+	"github.com/signoff-dev/signoff/internal/steps"
+)
+
+const (
+	// firstPause and lastPause bound the pauses between attempts; each is twice as long as the one before.
+	firstPause = 10 * time.Second
+	lastPause  = 5 * time.Minute
+)
+
+// giveUp ends the attempt. Where another one is allowed, and safe, it begins after a pause; else the step has failed.
+func (t *task) giveUp(format string, args ...any) Outcome {
+	if !t.repeat || t.status.Attempts >= t.step.Retries || t.expired() {
+		return t.fail(format, args...)
+	}
+	pause := min(firstPause<<t.status.Attempts, lastPause)
+	at := t.now.Add(pause).Truncate(time.Second)
+	t.status.Attempts++
+	t.status.RetryAt, t.status.Basis = &metav1.Time{Time: at}, ""
+	t.status.Message = oneLine(fmt.Sprintf("attempt %d of %d comes at %s, since the last one failed: %s",
+		t.status.Attempts+1, t.step.Retries+1, at.UTC().Format("15:04:05 MST"), fmt.Sprintf(format, args...)))
+	return Outcome{Status: t.status, At: at}
+}
+
+// orStatus gives what came of an attempt; nothing came of one that met an error.
+func (t *task) orStatus(out *Outcome) Outcome {
+	if out == nil {
+		return Outcome{Status: t.status}
+	}
+	return *out
+}
+
+// pause waits until the next attempt.
+func (t *task) pause(context.Context) (*Outcome, error) {
+	at := t.status.RetryAt
+	switch {
+	case at == nil:
+		return nil, nil //nolint:nilnil // no outcome yet
+	case t.expired():
+		out := t.fail("%s; %s is over", t.status.Message, t.limit.name)
+		return &out, nil
+	case t.now.Before(at.Time):
+		return &Outcome{Status: t.status, At: at.Time}, nil
+	}
+	t.status.RetryAt = nil
+	return nil, nil //nolint:nilnil // no outcome yet
+}
+
+// reached judges, once, whether the step is to run. That it is must be stored before it does anything: what it does may change the answer.
+func (t *task) reached(ctx context.Context) (*Outcome, error) {
+	if t.step.When == "" || t.status.Basis != "" || t.status.Attempts > 0 {
+		return nil, nil //nolint:nilnil // no outcome yet
+	}
+	program, vars, err := t.condition()
+	if err != nil {
+		out := t.fail("cannot tell whether the step is to run: %v", err)
+		return &out, nil
+	}
+	if program.Uses("object") {
+		if vars.Values["object"], err = t.object(ctx); err != nil {
+			out, err := t.failed("read "+describe(t.step.Writes[0].Object), err)
+			return &out, err
+		}
+	}
+	holds, err := program.EvalBool(ctx, vars, expression.NewBudget())
+	var out Outcome
+	switch {
+	case err != nil:
+		out = t.fail("cannot tell whether the step is to run: %v", err)
+	case !holds:
+		out = t.end(v1alpha1.StepSkipped, oneLine(fmt.Sprintf("%q gave false", t.step.When)))
+	default:
+		t.status.Basis = basisReached
+		out = Outcome{Status: t.status, Intent: true}
+	}
+	return &out, nil
+}
+
+// condition compiles when, and gives what it reads of the request and of earlier steps.
+func (t *task) condition() (*expression.Program, expression.Vars, error) {
+	vars := expression.Vars{Values: map[string]any{}, Now: t.now}
+	earlier, err := t.before()
+	if err != nil {
+		return nil, vars, err
+	}
+	if recorded := t.record.Spec.Variables; recorded != nil {
+		if err := utiljson.Unmarshal(recorded.Raw, &vars.Values); err != nil {
+			return nil, vars, fmt.Errorf("failed to read the variables of the Record: %w", err)
+		}
+	}
+	vars.Values["steps"] = earlier.Value()
+	program, err := earlier.When(t.step.When)
+	return program, vars, err
+}
+
+// object is the one object that the step writes, as it is now, or nil.
+func (t *task) object(ctx context.Context) (any, error) {
+	live, err := t.get(ctx, t.step.Writes[0].Object)
+	switch {
+	case apierrors.IsNotFound(err):
+		return nil, nil
+	case err != nil:
+		return nil, err
+	}
+	return live.Object, nil
+}
+
+// before is what the steps before gave.
+func (t *task) before() (*steps.Earlier, error) {
+	if t.earlier != nil {
+		return t.earlier, nil
+	}
+	var before []v1alpha1.RenderedStep
+	for i := range t.record.Spec.Steps {
+		if t.record.Spec.Steps[i].Name == t.step.Name {
+			break
+		}
+		before = append(before, t.record.Spec.Steps[i])
+	}
+	var err error
+	t.earlier, err = steps.NewEarlier(before, t.record.Status.Steps)
+	return t.earlier, err
+}
+
+// fillIn completes what the step writes: outputs of earlier steps, and the number of the attempt in the name of a Job.
+func (t *task) fillIn(ctx context.Context) (*Outcome, error) {
+	if steps.IsLate(t.step) {
+		earlier, err := t.before()
+		if err == nil {
+			t.step, err = earlier.FillIn(ctx, t.step)
+		}
+		if err != nil {
+			out := t.fail("%v", err)
+			return &out, nil
+		}
+	}
+	if t.status.Attempts == 0 || t.step.Writes[0].Operation != v1alpha1.WriteCreateJob {
+		return nil, nil //nolint:nilnil // no outcome yet
+	}
+	t.step = t.step.DeepCopy()
+	if err := number(&t.step.Writes[0], t.status.Attempts); err != nil {
+		out := t.fail("%v", err)
+		return &out, nil
+	}
+	return nil, nil //nolint:nilnil // no outcome yet
+}
+
+// number gives the Job of a further attempt a name of its own: the Job before stays, for its log.
+func number(w *v1alpha1.RenderedWrite, failed int32) error {
+	job := &unstructured.Unstructured{}
+	if err := job.UnmarshalJSON(w.Body.Raw); err != nil {
+		return fmt.Errorf("failed to read the Job: %w", err)
+	}
+	w.Object.Name = fmt.Sprintf("%s-%d", w.Object.Name, failed+1)
+	job.SetName(w.Object.Name)
+	raw, err := json.Marshal(job.Object)
+	if err != nil {
+		return fmt.Errorf("failed to encode the Job: %w", err)
+	}
+	w.Body.Raw = raw
+	return nil
+}
+
+// complete ends a step whose objects are as they should be, with what it gives to those after it. Object is nil where nobody has read it.
+func (t *task) complete(ctx context.Context, object *unstructured.Unstructured) (Outcome, error) {
+	if len(t.step.Outputs) == 0 {
+		return t.done(), nil
+	}
+	if object == nil {
+		var err error
+		if object, err = t.get(ctx, t.step.Writes[0].Object); err != nil {
+			return t.failed("read "+describe(t.step.Writes[0].Object), err)
+		}
+	}
+	vars := expression.Vars{Values: map[string]any{"object": object.Object, "job": t.jobVar()}, Now: t.now}
+	outputs, err := steps.Evaluate(ctx, t.step, vars)
+	if err != nil {
+		return t.fail("the step did what it had to, but what it gives is not as declared: %v", err), nil
+	}
+	t.status.Outputs = outputs
+	return t.done(), nil
+}

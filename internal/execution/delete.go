@@ -1,0 +1,98 @@
+package execution
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"strings"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/signoff-dev/signoff/api/v1alpha1"
+)
+
+// remove deletes the object that was planned, by its uid, and waits until it is gone. A deletion can be sent as often as one likes: another
+// object of that name has another uid, and is never deleted.
+func (t *task) remove(ctx context.Context) (Outcome, error) {
+	if len(t.step.Writes) != 1 {
+		return t.fail("a step that deletes can delete one object only"), nil
+	}
+	t.repeat = true
+	w := &t.step.Writes[0]
+	options := metav1.DeleteOptions{}
+	if err := json.Unmarshal(w.Body.Raw, &options); err != nil {
+		return t.fail("%s", explain(doing(w), err)), nil
+	}
+	if options.Preconditions == nil || options.Preconditions.UID == nil || *options.Preconditions.UID == "" {
+		return t.doneAs("%s did not exist when it was planned: nothing was deleted", describe(w.Object)), nil
+	}
+	if _, sent := t.basis(basisWritten); sent {
+		return t.gone(ctx, w, *options.Preconditions.UID)
+	}
+	if t.expired() {
+		return t.fail("nothing was deleted: %s was over before the step could begin", t.limit.name), nil
+	}
+	return t.sendDelete(ctx, w, options)
+}
+
+func (t *task) sendDelete(ctx context.Context, w *v1alpha1.RenderedWrite, options metav1.DeleteOptions) (Outcome, error) {
+	uid := *options.Preconditions.UID
+	resource, err := t.resource(w.Object)
+	if err != nil {
+		return t.failed(doing(w), err)
+	}
+	err = resource.Delete(ctx, w.Object.Name, options)
+	switch {
+	case apierrors.IsNotFound(err):
+		return t.doneAs("%s was gone already", describe(w.Object)), nil
+	case apierrors.IsConflict(err):
+		// The uid is another one, or somebody wrote at the same moment.
+		live, readErr := t.get(ctx, w.Object)
+		if apierrors.IsNotFound(readErr) || readErr == nil && live.GetUID() != uid {
+			return t.replaced(w), nil
+		}
+		return t.failed(doing(w), err)
+	case err != nil:
+		return t.failed(doing(w), err)
+	}
+	t.status.Basis = basisWritten + string(uid)
+	return t.gone(ctx, w, uid)
+}
+
+func (t *task) replaced(w *v1alpha1.RenderedWrite) Outcome {
+	return t.doneAs("the %s that was to be deleted is gone; what has its name now is another one, and stays", describe(w.Object))
+}
+
+// gone ends the step once the object is no longer there.
+func (t *task) gone(ctx context.Context, w *v1alpha1.RenderedWrite, uid types.UID) (Outcome, error) {
+	live, err := t.get(ctx, w.Object)
+	switch {
+	case apierrors.IsNotFound(err):
+		return t.done(), nil
+	case err != nil:
+		return t.failed("read "+describe(w.Object), err)
+	case live.GetUID() != uid:
+		return t.replaced(w), nil
+	}
+	if err := t.failing(ctx, live); err != nil {
+		return t.giveUp("%s: %v", describe(w.Object), err), nil
+	}
+	state := heldBy(live)
+	if t.expired() {
+		return t.fail("%s is over, and %s is still there: %s", t.limit.name, describe(w.Object), state), nil
+	}
+	return t.waiting("waiting until " + describe(w.Object) + " is gone: " + state), nil
+}
+
+// heldBy says why an object that is being deleted is still there.
+func heldBy(live *unstructured.Unstructured) string {
+	finalizers := slices.Sorted(slices.Values(live.GetFinalizers()))
+	spec, _, _ := unstructured.NestedStringSlice(live.Object, "spec", "finalizers")
+	if all := slices.Concat(finalizers, spec); len(all) > 0 {
+		return "it is held by " + strings.Join(all, ", ")
+	}
+	return "it is being deleted"
+}

@@ -1,0 +1,104 @@
+package execution
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/signoff-dev/signoff/api/v1alpha1"
+)
+
+const limits = `{apiVersion: v1, kind: ConfigMap, metadata: {namespace: NS, name: c}, data: {x: v}}`
+
+// newDeletion is a play of a step that deletes the ConfigMap that is there now.
+func newDeletion(t testing.TB, manifest string) *play {
+	t.Helper()
+	p := newPlay(t, `{name: clean, timeout: 10m, writes: [{operation: Delete, object: {apiVersion: v1, kind: ConfigMap, namespace: NS, name: c}, fieldManager: m,
+		body: {apiVersion: v1, kind: DeleteOptions, preconditions: {uid: UID}, propagationPolicy: Background}}]}`)
+	p.apply(manifest)
+	p.step.Writes[0].Body.Raw = []byte(strings.ReplaceAll(string(p.step.Writes[0].Body.Raw), "UID", string(p.uid())))
+	return p
+}
+
+func (p *play) uid() types.UID {
+	p.t.Helper()
+	got, err := admin.CoreV1().ConfigMaps(p.namespace).Get(p.t.Context(), "c", metav1.GetOptions{})
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return got.UID
+}
+
+func (p *play) isGone() bool {
+	p.t.Helper()
+	_, err := admin.CoreV1().ConfigMaps(p.namespace).Get(p.t.Context(), "c", metav1.GetOptions{})
+	if err != nil && !apierrors.IsNotFound(err) {
+		p.t.Fatal(err)
+	}
+	return err != nil
+}
+
+func TestDelete(t *testing.T) {
+	p := newDeletion(t, limits)
+	p.want(v1alpha1.StepDone)
+	if !p.isGone() {
+		t.Error("the object is still there")
+	}
+}
+
+// TestDeleteInterrupted is about a crash after the deletion was sent, and what somebody else does meanwhile.
+func TestDeleteInterrupted(t *testing.T) {
+	for name, tc := range map[string]struct {
+		reason string
+		before func(*play)
+		words  string
+		gone   bool
+	}{
+		"Sent":     {"it was sent, but that was not stored", func(p *play) { p.next(); p.status = v1alpha1.StepStatus{}; p.restart() }, "was gone already", true},
+		"Gone":     {"somebody deleted it", func(p *play) { p.deleteConfigMap() }, "was gone already", true},
+		"Replaced": {"another one of its name was not agreed to", func(p *play) { p.deleteConfigMap(); p.apply(limits) }, "is another one, and stays", false},
+		"Unplanned": {"there was nothing when it was planned", func(p *play) {
+			p.step.Writes[0].Body.Raw = []byte(`{"apiVersion":"v1","kind":"DeleteOptions"}`)
+		}, "nothing was deleted", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newDeletion(t, limits)
+			tc.before(p)
+			p.want(v1alpha1.StepDone, tc.words)
+			if p.isGone() != tc.gone {
+				t.Errorf("%s: gone is %v", tc.reason, p.isGone())
+			}
+		})
+	}
+}
+
+// TestDeleteWaits waits for somebody who holds the object back.
+func TestDeleteWaits(t *testing.T) {
+	p := newDeletion(t, `{apiVersion: v1, kind: ConfigMap, metadata: {namespace: NS, name: c, finalizers: [example.com/hold]}}`)
+	out := p.want(v1alpha1.StepStarted, "waiting until ConfigMap "+p.namespace+"/c is gone: it is held by example.com/hold")
+	if len(out.Waiting) != 1 || !OnlyWaits(&p.status) {
+		t.Errorf("it is to be watched, and may stop here: %+v", out)
+	}
+	before := p.status
+	p.clock.SetTime(p.clock.Now().Add(11 * time.Minute))
+	p.want(v1alpha1.StepFailed, "the timeout of the step (10m0s) is over", "still there: it is held by example.com/hold")
+	p.status = before
+	p.restart()
+	if _, err := admin.CoreV1().ConfigMaps(p.namespace).Patch(t.Context(), "c", types.MergePatchType, []byte(`{"metadata":{"finalizers":null}}`), metav1.PatchOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	p.want(v1alpha1.StepDone)
+}
+
+func TestDeleteForbidden(t *testing.T) {
+	p := newDeletion(t, limits)
+	p.record.Spec.ServiceAccountName = "blind"
+	p.want(v1alpha1.StepFailed, "failed to delete ConfigMap", "Grant it to the ServiceAccount")
+	if p.isGone() {
+		t.Error("the object was deleted all the same")
+	}
+}

@@ -1,0 +1,128 @@
+package execution
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"unicode"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/signoff-dev/signoff/api/v1alpha1"
+)
+
+// maxResult is the bound of the API for the termination message and the log of a Job.
+const maxResult = 4096
+
+// look finds out how the Job ended: as its last pod did. Where the ServiceAccount may not look, nobody knows.
+func (t *task) look(ctx context.Context, job *batchv1.Job) error {
+	t.status.Job = nil
+	pod, err := t.lastPod(ctx, job)
+	if err != nil || pod == nil {
+		return onlyTransient(err)
+	}
+	ended := endedContainer(pod)
+	if ended == nil {
+		return nil
+	}
+	result := &v1alpha1.JobResult{ExitCode: ended.State.Terminated.ExitCode, Message: lastOf(ended.State.Terminated.Message)}
+	if lines := t.step.LogLines; lines > 0 {
+		log, err := t.clients.Log(ctx, t.record.Spec.ActionRef.Namespace, t.record.Spec.ServiceAccountName, &LogQuery{
+			Namespace: pod.Namespace, Pod: pod.Name, Container: ended.Name, Lines: int64(lines),
+		})
+		if err := onlyTransient(err); err != nil {
+			return err
+		}
+		result.Log = lastOf(log)
+	}
+	t.status.Job = result
+	return nil
+}
+
+// onlyTransient drops errors that will not go away: that nobody can look is no reason to fail what is done.
+func onlyTransient(err error) error {
+	if err != nil && isTransient(err) {
+		return err
+	}
+	return nil
+}
+
+func (t *task) lastPod(ctx context.Context, job *batchv1.Job) (*corev1.Pod, error) {
+	resource, err := t.resource(v1alpha1.ObjectReference{APIVersion: "v1", Kind: "Pod", Namespace: job.Namespace, Name: "any"})
+	if err != nil {
+		return nil, err
+	}
+	list, err := resource.List(ctx, metav1.ListOptions{LabelSelector: batchv1.ControllerUidLabel + "=" + string(job.UID), Limit: maxPods})
+	if err != nil {
+		return nil, err
+	}
+	slices.SortFunc(list.Items, func(a, b unstructured.Unstructured) int {
+		return cmp.Or(a.GetCreationTimestamp().Compare(b.GetCreationTimestamp().Time), strings.Compare(a.GetName(), b.GetName()))
+	})
+	if len(list.Items) == 0 {
+		return nil, nil //nolint:nilnil // no pod is an answer, not an error
+	}
+	pod := &corev1.Pod{}
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(list.Items[len(list.Items)-1].Object, pod); err != nil {
+		return nil, fmt.Errorf("failed to decode the pod: %w", err)
+	}
+	return pod, nil
+}
+
+// maxPods is more than a Job of ours can have: it starts no second pod for a failed one.
+const maxPods = 16
+
+// endedContainer is the container that failed, or else the first one that ended.
+func endedContainer(pod *corev1.Pod) *corev1.ContainerStatus {
+	var ended *corev1.ContainerStatus
+	for i := range pod.Status.ContainerStatuses {
+		status := &pod.Status.ContainerStatuses[i]
+		switch terminated := status.State.Terminated; {
+		case terminated == nil:
+		case terminated.ExitCode != 0:
+			return status
+		case ended == nil:
+			ended = status
+		}
+	}
+	return ended
+}
+
+// lastOf keeps the end of a text, without what a terminal would obey.
+func lastOf(text string) string {
+	clean := strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) && r != '\n' && r != '\t' {
+			return -1
+		}
+		return r
+	}, strings.ToValidUTF8(text, "\uFFFD"))
+	runes := []rune(strings.TrimRight(clean, "\n"))
+	return string(runes[max(len(runes)-maxResult, 0):])
+}
+
+// ending says in a word how the Job ended, for a message.
+func (t *task) ending() string {
+	result := t.status.Job
+	if result == nil {
+		return ""
+	}
+	if result.Message == "" {
+		return fmt.Sprintf("; it exited with %d", result.ExitCode)
+	}
+	return fmt.Sprintf("; it exited with %d: %s", result.ExitCode, oneLine(result.Message))
+}
+
+// jobVar is the variable job of outputs.
+func (t *task) jobVar() any {
+	if t.status.Job == nil {
+		return errors.New("nobody could look how the Job ended: the ServiceAccount needs the right to list pods where the Job runs, and the pod must still be there")
+	}
+	return map[string]any{"exitCode": int64(t.status.Job.ExitCode), "message": t.status.Job.Message, "log": t.status.Job.Log}
+}

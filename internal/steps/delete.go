@@ -1,0 +1,132 @@
+package steps
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/signoff-dev/signoff/api/v1alpha1"
+)
+
+// deleteWriter deletes the object that was there when the plan was made.
+type deleteWriter struct {
+	target      *reference
+	propagation v1alpha1.Propagation
+}
+
+var propagations = []v1alpha1.Propagation{v1alpha1.PropagationBackground, v1alpha1.PropagationForeground, v1alpha1.PropagationOrphan}
+
+func (b *builder) deleteStep(s *v1alpha1.DeleteStep, wait *v1alpha1.WaitFor, path *field.Path) writer {
+	if wait != nil {
+		b.refuse(field.Forbidden(path.Child("waitFor"), "a delete waits until the object is gone: leave it out"))
+	}
+	at := path.Child("delete")
+	out := &deleteWriter{target: b.target(s.Target, "delete", at.Child("target")), propagation: s.Propagation}
+	if out.propagation == "" {
+		out.propagation = v1alpha1.PropagationBackground
+	}
+	if !slices.Contains(propagations, out.propagation) {
+		b.refuse(field.NotSupported(at.Child("propagation"), s.Propagation, propagations))
+	}
+	return out
+}
+
+func (w *deleteWriter) uses(variable string) bool { return w.target.uses(variable) }
+
+func (w *deleteWriter) kinds() []schema.GroupKind {
+	return []schema.GroupKind{kindOf(w.target.apiVersion, w.target.kind)}
+}
+
+// object says which object is deleted, and refuses those without which the request itself could not go on.
+func (w *deleteWriter) object(ctx context.Context, r rendering) (v1alpha1.ObjectReference, error) {
+	ref, err := renderTarget(ctx, r, "delete", w.target)
+	if err != nil {
+		return ref, err
+	}
+	if kindOf(ref.APIVersion, ref.Kind) == namespaceKind && r.needs(ref.Name) {
+		return ref, fmt.Errorf("delete.target.name: %q: a request may not delete a namespace that it needs itself (its own, that of its Action, that of Signoff): make the request in another namespace", ref.Name)
+	}
+	return ref, nil
+}
+
+var namespaceKind = schema.GroupKind{Kind: "Namespace"}
+
+// render writes options for the deletion with the uid of the object, so that another object of the same name is never deleted. Without a uid
+// there was nothing to delete.
+func (w *deleteWriter) render(ctx context.Context, r rendering) ([]v1alpha1.RenderedWrite, error) {
+	ref, err := w.object(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	propagation := metav1.DeletionPropagation(w.propagation)
+	options := metav1.DeleteOptions{PropagationPolicy: &propagation}
+	options.APIVersion, options.Kind = "v1", "DeleteOptions"
+	if found := r.Objects[ref]; found != nil {
+		uid := found.GetUID()
+		options.Preconditions = &metav1.Preconditions{UID: &uid}
+	}
+	raw, err := encode(options)
+	if err != nil {
+		return nil, fmt.Errorf("delete: %w", err)
+	}
+	return []v1alpha1.RenderedWrite{{Operation: v1alpha1.WriteDelete, Object: ref, Body: raw, FieldManager: r.fieldManager()}}, nil
+}
+
+func (w *deleteWriter) touched(ctx context.Context, r rendering) ([]Touched, error) {
+	ref, err := w.object(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	return []Touched{{Object: ref, Operation: OperationDelete}}, nil
+}
+
+// Deleted names the objects that are deleted, each once. Render needs those that exist in Input.Objects.
+func (s *Steps) Deleted(ctx context.Context, in Input) ([]v1alpha1.ObjectReference, error) {
+	var refs []v1alpha1.ObjectReference
+	for _, step := range s.steps {
+		w, ok := step.writer.(*deleteWriter)
+		if !ok {
+			continue
+		}
+		ref, err := w.object(ctx, s.rendering(in, step.name))
+		if err != nil {
+			return nil, fmt.Errorf("failed to render step %q: %w", step.name, err)
+		}
+		if !slices.Contains(refs, ref) {
+			refs = append(refs, ref)
+		}
+	}
+	return refs, nil
+}
+
+// DeletesNamespaces tells whether a step deletes a Namespace.
+func (s *Steps) DeletesNamespaces() bool {
+	return slices.ContainsFunc(s.steps, func(step step) bool {
+		w, ok := step.writer.(*deleteWriter)
+		return ok && kindOf(w.target.apiVersion, w.target.kind) == namespaceKind
+	})
+}
+
+// orphaned refuses a step that deletes what an earlier step makes: nobody could agree to an object that has no uid yet, and the step would do
+// nothing.
+func orphaned(rendered []v1alpha1.RenderedStep) error {
+	made := map[v1alpha1.ObjectReference]string{}
+	for _, step := range rendered {
+		for i := range step.Writes {
+			w := &step.Writes[i]
+			key := w.Object
+			key.APIVersion = kindOf(w.Object.APIVersion, w.Object.Kind).Group
+			if earlier, ok := made[key]; ok && w.Operation == v1alpha1.WriteDelete {
+				return fmt.Errorf("failed to render step %q: it deletes %s %s, which step %q applies: an object is deleted only by the uid that it has when people agree. Leave one of the steps out", step.Name, w.Object.Kind, w.Object.Name, earlier)
+			}
+			if w.Operation == v1alpha1.WriteApply {
+				made[key] = step.Name
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,196 @@
+package steps
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	jsonpatch "github.com/evanphx/json-patch/v5"
+	structuralschema "k8s.io/apiextensions-apiserver/pkg/apiserver/schema"
+	"k8s.io/apimachinery/pkg/runtime"
+	utiljson "k8s.io/apimachinery/pkg/util/json"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/expression"
+	"github.com/signoff-dev/signoff/internal/inputs"
+	"github.com/signoff-dev/signoff/internal/template"
+)
+
+// Earlier is what a step knows of those before it while it runs, from a Record.
+type Earlier struct {
+	schemas map[string]*structuralschema.Structural
+	value   map[string]any
+}
+
+// NewEarlier reads the steps before one, and how they ended.
+func NewEarlier(before []v1alpha1.RenderedStep, statuses []v1alpha1.StepStatus) (*Earlier, error) {
+	out := &Earlier{schemas: map[string]*structuralschema.Structural{}}
+	states, values := map[string]string{}, map[string]map[string]any{}
+	for i := range before {
+		if !readable.MatchString(before[i].Name) {
+			continue
+		}
+		schema, errs := OutputSchema(before[i].Outputs, field.NewPath("outputs"))
+		if len(errs) > 0 {
+			return nil, fmt.Errorf("failed to read the schema of step %s: %w", before[i].Name, errs.ToAggregate())
+		}
+		out.schemas[before[i].Name] = schema.Structural()
+	}
+	for i := range statuses {
+		states[statuses[i].Name] = string(statuses[i].State)
+		if statuses[i].Outputs == nil {
+			continue
+		}
+		var object map[string]any
+		if err := utiljson.Unmarshal(statuses[i].Outputs.Raw, &object); err != nil {
+			return nil, fmt.Errorf("failed to read the outputs of step %s: %w", statuses[i].Name, err)
+		}
+		values[statuses[i].Name] = object
+	}
+	var err error
+	out.value, err = expression.Steps(out.schemas, states, values)
+	return out, err
+}
+
+// When compiles a condition as it stands in a Record. Vars are what it reads of earlier steps.
+func (e *Earlier) When(source string) (*expression.Program, error) {
+	compiler, err := e.compiler(expression.RecordedWhen)
+	if err != nil {
+		return nil, err
+	}
+	return compiler.Bool(source)
+}
+
+// Value is the value of the variable steps.
+func (e *Earlier) Value() map[string]any { return e.value }
+
+func (e *Earlier) compiler(place expression.Place) (*expression.Compiler, error) {
+	compiler, err := expression.NewCompiler(place, nil)
+	if err != nil {
+		return nil, err
+	}
+	return compiler.WithSteps(e.schemas)
+}
+
+// FillIn gives a step with everything filled in that became known while earlier steps ran.
+func (e *Earlier) FillIn(ctx context.Context, step *v1alpha1.RenderedStep) (*v1alpha1.RenderedStep, error) {
+	compiler, err := e.compiler(expression.LateValue)
+	if err != nil {
+		return nil, err
+	}
+	out, budget := step.DeepCopy(), expression.NewBudget()
+	for i := range out.Writes {
+		w := &out.Writes[i]
+		for j := range w.Late {
+			value, err := e.late(ctx, compiler, budget, &w.Late[j])
+			if err == nil {
+				w.Body.Raw, err = put(w.Body.Raw, w.Late[j].Path, value)
+			}
+			if err != nil {
+				return nil, fmt.Errorf("failed to fill in %s of %s %s: %w", w.Late[j].Path, w.Object.Kind, w.Object.Name, err)
+			}
+		}
+		w.Late = nil
+	}
+	return out, nil
+}
+
+// IsLate tells whether anything of a step is filled in when it is reached.
+func IsLate(step *v1alpha1.RenderedStep) bool {
+	for i := range step.Writes {
+		if len(step.Writes[i].Late) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// late gives a late value. What comes out of an output is data: it is one value, and never read as a template.
+func (e *Earlier) late(ctx context.Context, c *expression.Compiler, budget *expression.Budget, l *v1alpha1.LateValue) (any, error) {
+	var whole strings.Builder
+	for _, part := range l.Parts {
+		if part.Expression == "" {
+			whole.WriteString(part.Text)
+			continue
+		}
+		program, err := c.Any(part.Expression)
+		if err != nil {
+			return nil, err
+		}
+		value, err := program.EvalAny(ctx, expression.Vars{Values: map[string]any{varSteps: e.value}}, budget)
+		if err != nil {
+			return nil, err
+		}
+		text, err := template.AsText(value)
+		if err != nil {
+			return nil, fmt.Errorf("${%s}: %w", part.Expression, err)
+		}
+		if _, isText := value.(string); !isText && len(l.Parts) == 1 && !l.AsText {
+			return value, nil
+		}
+		if l.Expands {
+			text = double(text)
+		}
+		whole.WriteString(text)
+	}
+	return whole.String(), nil
+}
+
+// put replaces what stands at a place of a body.
+func put(body []byte, path string, value any) ([]byte, error) {
+	raw, err := json.Marshal([]any{map[string]any{"op": "replace", "path": path, "value": value}})
+	if err != nil {
+		return nil, fmt.Errorf("failed to encode: %w", err)
+	}
+	patch, err := jsonpatch.DecodePatch(raw)
+	if err != nil {
+		return nil, fmt.Errorf("failed to encode: %w", err)
+	}
+	return patch.Apply(body)
+}
+
+// Evaluate gives the outputs of a step that is done. An error says which of them is not as it was declared.
+func Evaluate(ctx context.Context, step *v1alpha1.RenderedStep, vars expression.Vars) (*runtime.RawExtension, error) {
+	schema, errs := OutputSchema(step.Outputs, field.NewPath("outputs"))
+	if len(errs) > 0 {
+		return nil, errs.ToAggregate()
+	}
+	place := expression.StepOutput
+	if len(step.Writes) > 0 && step.Writes[0].Operation == v1alpha1.WriteCreateJob {
+		place = expression.JobOutput
+	}
+	compiler, err := expression.NewCompiler(place, nil)
+	if err != nil {
+		return nil, err
+	}
+	values, budget := map[string]any{}, expression.NewBudget()
+	for i := range step.Outputs {
+		output := &step.Outputs[i]
+		program, err := compiler.Any(output.Expression)
+		if err != nil {
+			return nil, fmt.Errorf("output %s: %w", output.Name, err)
+		}
+		if values[output.Name], err = program.EvalAny(ctx, vars, budget); err != nil {
+			return nil, fmt.Errorf("output %s: %w", output.Name, err)
+		}
+	}
+	return checked(schema, values)
+}
+
+// checked gives outputs that fit their schema.
+func checked(schema *inputs.Schema, values map[string]any) (*runtime.RawExtension, error) {
+	raw, err := json.Marshal(values)
+	if err != nil {
+		return nil, fmt.Errorf("failed to encode the outputs: %w", err)
+	}
+	if len(raw) > maxOutputs {
+		return nil, errors.New("the outputs are too long to be stored together")
+	}
+	if _, errs := schema.Resolve(raw, field.NewPath("outputs")); len(errs) > 0 {
+		return nil, errs.ToAggregate()
+	}
+	return &runtime.RawExtension{Raw: raw}, nil
+}

@@ -1,0 +1,243 @@
+package steps
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/expression"
+)
+
+// first is a step whose outputs later steps read.
+const first = `{name: first, patch: {merge: {a: 1}}, outputs: [
+	{name: url, expression: object.status.url, schema: {type: string, maxLength: 100}},
+	{name: count, expression: object.status.count, schema: {type: integer, maximum: 10}}]}`
+
+func TestOutputsRefused(t *testing.T) {
+	const output = "spec.execution.steps[0].outputs"
+	one := func(step string) string {
+		return `[{name: a, ` + step + `, outputs: [{name: x, expression: object.a, schema: {type: string, maxLength: 10}}]}]`
+	}
+	late := func(step string) string { return `[` + first + `, {name: b, ` + step + `}]` }
+	for name, tc := range map[string]struct {
+		reason, steps string
+		want          [][2]string
+	}{
+		"Hyphen":     {"an expression could not name it", `[{name: a-b, patch: {merge: {a: 1}}, outputs: [{name: x, expression: object.a, schema: {type: string, maxLength: 10}}]}]`, [][2]string{{"spec.execution.steps[0].name", "hyphen"}}},
+		"Unbounded":  {"it is stored", `[{name: a, patch: {merge: {a: 1}}, outputs: [{name: x, expression: object.a, schema: {type: string}}]}]`, [][2]string{{output + ".properties[x].maxLength", "maxLength"}}},
+		"Long":       {"it is stored", `[{name: a, patch: {merge: {a: 1}}, outputs: [{name: x, expression: object.a, schema: {type: string, maxLength: 2000}}]}]`, [][2]string{{output + "[0].schema.maxLength", "at most 1024"}}},
+		"List":       {"late values fill leaves", `[{name: a, patch: {merge: {a: 1}}, outputs: [{name: x, expression: object.a, schema: {type: array, maxItems: 3, items: {type: integer}}}]}]`, [][2]string{{output + "[0].schema.type", "supported values"}}},
+		"NoSchema":   {"the shape is agreed to", `[{name: a, patch: {merge: {a: 1}}, outputs: [{name: x, expression: object.a}]}]`, [][2]string{{output + "[0].schema", "needed"}}},
+		"Expression": {"it does not compile", `[{name: a, patch: {merge: {a: 1}}, outputs: [{name: x, expression: objekt.a, schema: {type: integer}}]}]`, [][2]string{{output + "[0].expression", "objekt"}}},
+		"JobOnly":    {"there is no Job", `[{name: a, patch: {merge: {a: 1}}, outputs: [{name: x, expression: job.exitCode, schema: {type: integer}}]}]`, [][2]string{{output + "[0].expression", "job"}}},
+		"Delete":     {"nothing is left", one("delete: {}"), [][2]string{{output, "nothing is left"}}},
+		"Two":        {"which one is meant", one(`apply: {manifests: [{apiVersion: v1, kind: ConfigMap, metadata: {name: a}}, {apiVersion: v1, kind: ConfigMap, metadata: {name: b}}]}`), [][2]string{{output, "one step for each object"}}},
+		"Secret":     {"its content would be in a status", one(`apply: {manifests: [{apiVersion: v1, kind: Secret, metadata: {name: a}}]}`), [][2]string{{output, "Secret"}}},
+		"Patched":    {"neither by a patch", one(`patch: {target: {apiVersion: v1, kind: Secret, name: a}, merge: {a: 1}}`), [][2]string{{output, "Secret"}}},
+		"Unknown":    {"a misspelt output", late(`patch: {merge: {a: "${steps.first.outputs.uri}"}}`), [][2]string{{"spec.execution.steps[1].patch.merge.a", "uri"}}},
+		"Mixed":      {"it is known neither now nor later", late(`patch: {merge: {a: "${inputs.text + steps.first.outputs.url}"}}`), [][2]string{{"spec.execution.steps[1].patch.merge.a", "write it as two"}}},
+		"MixedArg":   {"as above", late(`job: {podFrom: {apiVersion: apps/v1, kind: Deployment, namespace: a, name: b}, command: ["${inputs.text + steps.first.outputs.url}"]}`), [][2]string{{"spec.execution.steps[1].job.command[0]", "write it as two"}}},
+		"Name":       {"which object it is must be agreed to", late(`apply: {manifests: [{apiVersion: v1, kind: ConfigMap, metadata: {name: "${steps.first.outputs.url}"}}]}`), [][2]string{{"spec.execution.steps[1].apply.manifests[0].metadata.name", "known only once"}}},
+		"Labels":     {"policies select by them", late(`patch: {merge: {metadata: {labels: {a: "${steps.first.outputs.url}"}}}}`), [][2]string{{"spec.execution.steps[1].patch.merge.metadata.labels.a", "known only once"}}},
+		"Target":     {"as above", late(`patch: {target: {apiVersion: v1, kind: Node, name: "${steps.first.outputs.url}"}, merge: {a: 1}}`), [][2]string{{"spec.execution.steps[1].patch.target.name", "not in names"}}},
+		"Later":      {"it has not run yet", `[{name: b, patch: {merge: {a: "${steps.first.outputs.url}"}}}, ` + first + `]`, [][2]string{{"spec.execution.steps[0].patch.merge.a", "only steps before this one"}}},
+		"When":       {"a misspelt input", `[{name: a, when: inputs.tekst == 'a', patch: {merge: {a: 1}}}]`, [][2]string{{"spec.execution.steps[0].when", "tekst"}}},
+		"WhenTarget": {"facts of the plan are no facts of the moment", `[{name: a, when: target.x == 'a', patch: {merge: {a: 1}}}]`, [][2]string{{"spec.execution.steps[0].when", "target"}}},
+		"WhenJob":    {"a Job is not there before", `[{name: a, when: object != null, job: {namespace: x, template: {spec: {containers: [{name: a, image: b}]}}}}]`, [][2]string{{"spec.execution.steps[0].when", "this step has none"}}},
+		"FailWhen":   {"nothing is waited for", `[{name: a, failWhen: object.x, patch: {merge: {a: 1}}}]`, [][2]string{{"spec.execution.steps[0].failWhen", "set waitFor"}}},
+		"FailSource": {"it does not compile", `[{name: a, failWhen: objekt.x, waitFor: {status: Current}, patch: {merge: {a: 1}}}]`, [][2]string{{"spec.execution.steps[0].failWhen", "objekt"}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, errs := compileSteps(t, deployment, tc.steps)
+			if got != nil {
+				t.Errorf("%s: it was compiled all the same", tc.reason)
+			}
+			checkErrors(t, errs, tc.want)
+		})
+	}
+}
+
+// status is a step that has given these outputs.
+func status(name string, state v1alpha1.StepState, outputs string) v1alpha1.StepStatus {
+	out := v1alpha1.StepStatus{Name: name, State: state}
+	if outputs != "" {
+		out.Outputs = &runtime.RawExtension{Raw: []byte(outputs)}
+	}
+	return out
+}
+
+// TestLateValues renders steps that read outputs, and fills them in as they would be while the steps run.
+func TestLateValues(t *testing.T) {
+	const outputs = `{"url":"https://a/$(HOME)${steps.first.outputs.count}","count":7}`
+	for name, tc := range map[string]struct {
+		reason, step string
+		inputs       map[string]any
+		// shown is the body that people see, and sent the one that is sent.
+		shown, sent string
+		places      []string
+	}{
+		"Types": {"a whole value keeps its type, a part becomes text", `patch: {merge: {num: "${steps.first.outputs.count}", s: "n=${steps.first.outputs.count}", u: "${inputs.text}@${steps.first.outputs.url}"}}`,
+			map[string]any{"text": "${steps.first.outputs.count}"},
+			`{"num":"${steps.first.outputs.count}","s":"n=${steps.first.outputs.count}","u":"${steps.first.outputs.count}@${steps.first.outputs.url}"}`,
+			`{"num":7,"s":"n=7","u":"${steps.first.outputs.count}@https://a/$(HOME)${steps.first.outputs.count}"}`, []string{"/num", "/s", "/u"}},
+		"Input": {"an input that looks like an output is data", `patch: {merge: {a: "${inputs.text}"}}`, map[string]any{"text": "${steps.first.outputs.count}"},
+			`{"a":"${steps.first.outputs.count}"}`, `{"a":"${steps.first.outputs.count}"}`, nil},
+		"Expanded": {"what Kubernetes would expand is doubled", `patch: {strategic: {spec: {containers: [{name: a, args: ["${steps.first.outputs.url}"]}]}}}`, nil,
+			`{"spec":{"containers":[{"args":["${steps.first.outputs.url}"],"name":"a"}]}}`,
+			`{"spec":{"containers":[{"args":["https://a/$$(HOME)$${steps.first.outputs.count}"],"name":"a"}]}}`, []string{"/spec/containers/0/args/0"}},
+		"JSON": {"in the value of an operation", `patch: {json: [{op: test, path: /a, value: 1}, {op: add, path: "/b/${inputs.text}", value: {c: ["${steps.first.outputs.count}"]}}]}`, map[string]any{"text": "x/y"},
+			`[{"op":"test","path":"/a","value":1},{"op":"add","path":"/b/x~1y","value":{"c":["${steps.first.outputs.count}"]}}]`,
+			`[{"op":"test","path":"/a","value":1},{"op":"add","path":"/b/x~1y","value":{"c":[7]}}]`, []string{"/1/value/c/0"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			rendered, err := mustCompile(t, `[`+first+`, {name: b, `+tc.step+`}]`).Render(t.Context(), input(tc.inputs))
+			if err != nil {
+				t.Fatal(err)
+			}
+			w := rendered[1].Writes[0]
+			var places []string
+			for _, l := range w.Late {
+				places = append(places, l.Path)
+			}
+			if diff := cmp.Diff([]any{tc.shown, tc.places}, []any{string(w.Body.Raw), places}); diff != "" {
+				t.Errorf("%s: shown (-want +got):\n%s", tc.reason, diff)
+			}
+			earlier, err := NewEarlier(rendered[:1], []v1alpha1.StepStatus{status("first", v1alpha1.StepDone, outputs)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			filled, err := earlier.FillIn(t.Context(), &rendered[1])
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := compact(t, filled.Writes[0].Body.Raw); got != tc.sent || IsLate(filled) {
+				t.Errorf("%s: sent\n%s, want\n%s", tc.reason, got, tc.sent)
+			}
+		})
+	}
+}
+
+func compact(t *testing.T, raw []byte) string {
+	t.Helper()
+	var value any
+	if err := json.Unmarshal(raw, &value); err != nil {
+		t.Fatal(err)
+	}
+	out, err := encode(value)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if value, isList := value.([]any); isList && len(value) > 1 {
+		return string(raw)
+	}
+	return string(out.Raw)
+}
+
+func TestLateJob(t *testing.T) {
+	rendered, err := mustCompile(t, `[`+first+`, {name: b, job: {namespace: x, container: main, command: ["run", "${steps.first.outputs.count}"],
+		template: {spec: {containers: [{name: side, image: s, args: ["${steps.first.outputs.url}"]}, {name: main, image: m, command: ["${steps.first.outputs.url}"], args: ["${steps.first.outputs.url}"]}]}}}}]`).
+		Render(t.Context(), input(nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var places []string
+	for _, l := range rendered[1].Writes[0].Late {
+		places = append(places, l.Path)
+	}
+	if diff := cmp.Diff([]string{"/spec/template/spec/containers/0/args/0", "/spec/template/spec/containers/1/command/1"}, places); diff != "" {
+		t.Fatalf("places of a command that was replaced must go (-want +got):\n%s", diff)
+	}
+	earlier, err := NewEarlier(rendered[:1], []v1alpha1.StepStatus{status("first", v1alpha1.StepDone, `{"url":"u","count":7}`)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	filled, err := earlier.FillIn(t.Context(), &rendered[1])
+	if err != nil || !strings.Contains(string(filled.Writes[0].Body.Raw), `"command":["run","7"]`) {
+		t.Errorf("a command is text: %v\n%s", err, filled.Writes[0].Body.Raw)
+	}
+}
+
+// TestSkippedOutputs reads outputs of a step that was skipped.
+func TestSkippedOutputs(t *testing.T) {
+	rendered, err := mustCompile(t, `[`+first+`, {name: b, when: "steps.first.state == 'Skipped' && !has(steps.first.outputs.url)", patch: {merge: {n: "${steps.first.outputs.count}"}}}]`).
+		Render(t.Context(), input(nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	earlier, err := NewEarlier(rendered[:1], []v1alpha1.StepStatus{status("first", v1alpha1.StepSkipped, "")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := earlier.FillIn(t.Context(), &rendered[1]); err == nil || !strings.Contains(err.Error(), "no such key: count") {
+		t.Errorf("there is no output: %v", err)
+	}
+	when, err := earlier.When(rendered[1].When)
+	if err != nil {
+		t.Fatal(err)
+	}
+	holds, err := when.EvalBool(t.Context(), expression.Vars{Values: map[string]any{"steps": earlier.Value()}}, nil)
+	if err != nil || !holds {
+		t.Errorf("a condition can tell: %v, %v", holds, err)
+	}
+}
+
+func TestEvaluateOutputs(t *testing.T) {
+	rendered, err := mustCompile(t, `[`+first+`]`).Render(t.Context(), input(nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, tc := range map[string]struct {
+		reason string
+		status map[string]any
+		want   string
+		err    string
+	}{
+		"Good":    {"as declared", map[string]any{"url": "u", "count": int64(3)}, `{"count":3,"url":"u"}`, ""},
+		"Missing": {"it is not there", map[string]any{"url": "u"}, "", "output count"},
+		"Large":   {"more than was agreed to", map[string]any{"url": "u", "count": int64(11)}, "", "outputs.count"},
+		"Type":    {"text where a number was agreed to", map[string]any{"url": "u", "count": "3"}, "", "outputs.count"},
+		"Null":    {"nothing is no value", map[string]any{"url": nil, "count": int64(3)}, "", "outputs.url"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			vars := expression.Vars{Values: map[string]any{"object": map[string]any{"status": tc.status}}}
+			got, err := Evaluate(t.Context(), &rendered[0], vars)
+			if tc.err != "" {
+				if err == nil || !strings.Contains(err.Error(), tc.err) {
+					t.Errorf("%s: got %v, %v", tc.reason, got, err)
+				}
+				return
+			}
+			if err != nil || string(got.Raw) != tc.want {
+				t.Errorf("%s: got %v, %v", tc.reason, got, err)
+			}
+		})
+	}
+}
+
+func TestVariables(t *testing.T) {
+	in := input(map[string]any{"text": "a"})
+	for name, tc := range map[string]struct{ reason, when, want string }{
+		"None":      {"nothing is stored that nobody reads", "object == null", ""},
+		"Inputs":    {"the inputs", "inputs.text == 'a'", `{"inputs":{"name":"checkout","namespace":"production","text":"a"}}`},
+		"Requester": {"no groups, since they differ from login to login", "requester.username == 'alice'", `{"requester":{"username":"alice"}}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			in.Vars.Values["requester"] = expression.Lazy(func() any { return map[string]any{"username": "alice", "groups": []any{"a"}} })
+			got, err := mustCompile(t, `[{name: a, when: "`+tc.when+`", patch: {merge: {a: 1}}}]`).Variables(in)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if raw := ""; got != nil {
+				if raw = string(got.Raw); raw != tc.want {
+					t.Errorf("%s: got %s", tc.reason, raw)
+				}
+			} else if tc.want != "" {
+				t.Errorf("%s: got nothing", tc.reason)
+			}
+		})
+	}
+}

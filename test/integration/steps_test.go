@@ -1,0 +1,150 @@
+package integration
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/signoff-dev/signoff/api/v1alpha1"
+)
+
+// someSteps applies the Actions of these tests.
+func someSteps(t *testing.T) {
+	t.Helper()
+	if err := cluster.ApplyFile(t.Context(), "test/integration/testdata/steps.yaml"); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// configMap makes a ConfigMap in staging.
+func configMap(t *testing.T, name string, finalizers ...string) *corev1.ConfigMap {
+	t.Helper()
+	object := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "staging", Name: name, Finalizers: finalizers}}
+	if err := admin(t).Create(t.Context(), object); err != nil {
+		t.Fatal(err)
+	}
+	return object
+}
+
+// TestDeleteAsPlanned asks for a deletion: people see it, and agree to the object that is there; it counts as done once it is gone.
+func TestDeleteAsPlanned(t *testing.T) {
+	someSteps(t)
+	object := configMap(t, "clean-me", "example.com/hold")
+	r, approval := openStage(t, "clean", `{"name":"clean-me"}`)
+	want := v1alpha1.PlannedChange{Step: "clean", Operation: "delete", Object: "ConfigMap staging/clean-me",
+		Fields: []string{"deletes it, and then what it owns"}}
+	if plan := approval.Spec.Plan; len(plan) != 1 || plan[0].Operation != want.Operation || plan[0].Object != want.Object || plan[0].Fields[0] != want.Fields[0] {
+		t.Errorf("the plan: %+v", plan)
+	}
+	if !slices.Contains(approval.Spec.Summary, "  delete ConfigMap staging/clean-me") {
+		t.Errorf("the summary does not say what is deleted: %q", approval.Spec.Summary)
+	}
+	votes(t, users.Bob, approval, "Approve", "")
+	reaches(t, r, v1alpha1.PhaseExecuting)
+	eventually(t, "the wait for the finalizer", func() (bool, string) {
+		live := &v1alpha1.ActionRequest{}
+		err := admin(t).Get(t.Context(), client.ObjectKeyFromObject(r), live)
+		return err == nil && len(live.Status.Steps) == 1 && live.Status.Steps[0].Message == "waiting until ConfigMap staging/clean-me is gone: it is held by example.com/hold", errText(err)
+	})
+	if err := patch(t, users.Ada, object, `{"metadata":{"finalizers":null}}`); err != nil {
+		t.Fatal(err)
+	}
+	reaches(t, r, v1alpha1.PhaseSucceeded)
+	if err := admin(t).Get(t.Context(), client.ObjectKeyFromObject(object), object); !apierrors.IsNotFound(err) {
+		t.Errorf("the object is still there: %v", err)
+	}
+}
+
+// TestDeletedMeanwhile makes another object of the same name: people have agreed to the first one only.
+func TestDeletedMeanwhile(t *testing.T) {
+	someSteps(t)
+	object := configMap(t, "replaced")
+	r, approval := openStage(t, "clean", `{"name":"replaced"}`)
+	if err := admin(t).Delete(t.Context(), object); err != nil {
+		t.Fatal(err)
+	}
+	second := configMap(t, "replaced")
+	votes(t, users.Bob, approval, "Approve", "")
+	eventually(t, "an Approval of the deletion of the second object", func() (bool, string) {
+		for _, other := range approvalsOf(t, r, 2) {
+			if other.Name != approval.Name && other.Status.State == v1alpha1.ApprovalOpen {
+				return true, ""
+			}
+		}
+		return false, "only the first"
+	})
+	if err := admin(t).Get(t.Context(), client.ObjectKeyFromObject(second), second); err != nil {
+		t.Errorf("nobody agreed to delete the second object: %v", err)
+	}
+}
+
+// TestNeededNamespace asks to delete namespaces that the request needs itself.
+func TestNeededNamespace(t *testing.T) {
+	someSteps(t)
+	for _, name := range []string{"payments", "platform", "signoff-system"} {
+		r := request("drop-namespace", `{"name":"`+name+`"}`)
+		eventually(t, "the refusal", func() (bool, string) {
+			err := as(t, users.Alice).Create(t.Context(), r.DeepCopy())
+			if apierrors.IsForbidden(err) && strings.Contains(err.Error(), "there is no") {
+				return false, err.Error()
+			}
+			refused(t, err, metav1.StatusReasonForbidden, "may not delete a namespace that it needs itself")
+			return true, ""
+		})
+	}
+}
+
+// TestOutputsReachLaterSteps gives what one step found out to the next; people have agreed to where it goes and to its shape.
+func TestOutputsReachLaterSteps(t *testing.T) {
+	someSteps(t)
+	object := configMap(t, "relay")
+	r, approval := openStage(t, "relay", `{"name":"relay"}`)
+	want := []string{
+		"    only when it holds then: \"steps.first.outputs.answer != 'no' && requester.username == 'alice'\"",
+		"    Deferred: known once earlier steps have run: data.text",
+		"    data.text: (new) \"relay says ${steps.first.outputs.answer}\"",
+	}
+	for _, line := range want {
+		if !slices.Contains(approval.Spec.Summary, line) {
+			t.Errorf("people do not read %q in\n%s", line, strings.Join(approval.Spec.Summary, "\n"))
+		}
+	}
+	votes(t, users.Bob, approval, "Approve", "")
+	reaches(t, r, v1alpha1.PhaseExecuting)
+	if err := patch(t, users.Ada, object, `{"data":{"answer":"${request.uid}"}}`); err != nil {
+		t.Fatal(err)
+	}
+	done := reaches(t, r, v1alpha1.PhaseSucceeded)
+	copied := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "staging", Name: "relay-copy"}}
+	if err := admin(t).Get(t.Context(), client.ObjectKeyFromObject(copied), copied); err != nil || copied.Data["text"] != "relay says ${request.uid}" {
+		t.Errorf("an output is data, and never read as a template: %v, %v", err, copied.Data)
+	}
+	var states []v1alpha1.StepState
+	for _, step := range done.Status.Steps {
+		states = append(states, step.State)
+	}
+	if !slices.Equal(states, []v1alpha1.StepState{v1alpha1.StepDone, v1alpha1.StepDone, v1alpha1.StepSkipped}) || string(done.Status.Steps[0].Outputs.Raw) != `{"answer":"${request.uid}"}` {
+		t.Errorf("the steps: %+v", done.Status.Steps)
+	}
+}
+
+// TestFailWhenEnds ends a wait that cannot end well, and nothing after it runs.
+func TestFailWhenEnds(t *testing.T) {
+	someSteps(t)
+	object := configMap(t, "broken")
+	r, approval := openStage(t, "relay", `{"name":"broken","third":true}`)
+	votes(t, users.Bob, approval, "Approve", "")
+	reaches(t, r, v1alpha1.PhaseExecuting)
+	if err := patch(t, users.Ada, object, `{"data":{"answer":"broken"}}`); err != nil {
+		t.Fatal(err)
+	}
+	done := reaches(t, r, v1alpha1.PhaseFailed)
+	if len(done.Status.Steps) != 1 || !strings.Contains(done.Status.Steps[0].Message, "failWhen holds") {
+		t.Errorf("the steps: %+v", done.Status.Steps)
+	}
+}
