@@ -70,3 +70,18 @@ func (c *connection) actionNames(ctx context.Context) []string {
 	}
 	return names
 }
+
+// completeRequest completes an Action, its inputs and, where the Action lists them, their values.
+func (c *connection) completeRequest(command *cobra.Command, args []string, begun string) ([]string, cobra.ShellCompDirective) {
+	var offers []string
+	if len(args) == 0 {
+		offers = c.actionNames(command.Context())
+	}
+	offers = slices.DeleteFunc(offers, func(offer string) bool { return !strings.HasPrefix(offer, begun) })
+	return offers, cobra.ShellCompDirectiveNoFileComp
+}
+
+// completeRequests completes the names of requests.
+func (c *connection) completeRequests(command *cobra.Command, args []string, begun string) ([]string, cobra.ShellCompDirective) {
+	return nil, cobra.ShellCompDirectiveNoFileComp
+}
