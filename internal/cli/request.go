@@ -51,7 +51,7 @@ The exit code is 0 if the request was admitted, 1 if it was refused, and 2 if th
 	}
 	c := connect(command)
 	command.RunE = func(cmd *cobra.Command, args []string) error { return p.runRequest(cmd, c, args, o) }
-	command.ValidArgsFunction = c.completeRequest
+	command.ValidArgsFunction = p.completes(c, (*session).inputsLeft)
 	flags := command.Flags()
 	flags.StringVar(&o.reason, "reason", "", "why, for those who must agree")
 	flags.StringVar(&o.name, "name", "", "the name of the request (default: that of the Action and a random end)")
@@ -62,6 +62,8 @@ The exit code is 0 if the request was admitted, 1 if it was refused, and 2 if th
 	flags.DurationVar(&o.timeout, "timeout", 0, "how long to wait at most (default: for ever)")
 	flags.BoolVar(&o.dryRun, "dry-run", false, "only find out what would be answered: nothing is stored")
 	o.outputs = outputFlags(command, "created")
+	// It fails only for a flag that does not exist.
+	_ = command.RegisterFlagCompletionFunc("from", p.completes(c, (*session).allRequests))
 	return command
 }
 

@@ -41,7 +41,7 @@ cancelled; 5 if one is not over after --timeout; 2 if there is no answer. With s
 	}
 	c := connect(command)
 	command.RunE = func(cmd *cobra.Command, args []string) error { return p.runWait(cmd, c, args, o) }
-	command.ValidArgsFunction = c.completeRequests
+	command.ValidArgsFunction = p.completes(c, (*session).openRequests)
 	command.Flags().DurationVar(&o.timeout, "timeout", 0, "how long to wait at most for all of them (default: for ever)")
 	o.outputs = outputFlags(command, "")
 	return command

@@ -60,7 +60,7 @@ func start(ctx context.Context) (*play.Play, error) {
 		return nil, err
 	}
 	return play.Start(ctx, &play.Options{
-		Env: env.Options{CRDs: true},
+		Env:      env.Options{CRDs: true},
 		System:   system.Options{Configure: configure, Parts: setup.Everything()},
 		Accounts: []string{"deployer"}, World: "test/plugin/" + world,
 	})
@@ -110,6 +110,12 @@ func plain(t *testing.T, who env.Person, stdin string, args ...string) result {
 func kubectl(t *testing.T, who env.Person, stdin string, args ...string) result {
 	t.Helper()
 	login(t, who)
+	return typed(t, stdin, args...)
+}
+
+// typed runs `kubectl signoff` as whoever is logged in.
+func typed(t *testing.T, stdin string, args ...string) result {
+	t.Helper()
 	var stdout, stderr bytes.Buffer
 	program := &cli.Program{
 		IO:    genericiooptions.IOStreams{In: strings.NewReader(stdin), Out: &stdout, ErrOut: &stderr},
@@ -120,7 +126,7 @@ func kubectl(t *testing.T, who env.Person, stdin string, args ...string) result 
 }
 
 // says checks the exit code, and that the command printed some texts.
-func (r *result) says(t *testing.T, exit int, words ...string) {
+func (r result) says(t *testing.T, exit int, words ...string) {
 	t.Helper()
 	if r.exit != exit {
 		t.Errorf("the exit code is %d, want %d", r.exit, exit)
