@@ -263,3 +263,30 @@ func Kind(name string, schema *structuralschema.Structural) string {
 	}
 	return kind
 }
+
+// Input is what is known of one input.
+type Input struct {
+	Name, Kind, Description string
+	Required                bool
+	// Default is the default as one would write it; empty where there is none.
+	Default string
+}
+
+// Inputs are all inputs, those that must be given first.
+func Inputs(schema *structuralschema.Structural) []Input {
+	missing := Missing(nil, schema)
+	var first, rest []Input
+	for _, name := range Names(schema) {
+		found, _ := property(schema, name)
+		input := Input{Name: name, Kind: Kind(name, schema), Description: found.Description, Required: slices.Contains(missing, name)}
+		if value := found.Default.Object; value != nil {
+			input.Default = Text(value)
+		}
+		if input.Required {
+			first = append(first, input)
+			continue
+		}
+		rest = append(rest, input)
+	}
+	return append(first, rest...)
+}

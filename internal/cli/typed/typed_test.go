@@ -15,7 +15,7 @@ func schema(t testing.TB) *structuralschema.Structural {
 	compiled, errs := inputs.Compile([]byte(`{
 		"type": "object", "required": ["service", "level", "tags"],
 		"properties": {
-			"service": {"type": "string", "maxLength": 63},
+			"service": {"type": "string", "maxLength": 63, "description": "which one"},
 			"level": {"type": "string", "enum": ["low", "high"], "default": "low"},
 			"replicas": {"type": "integer", "minimum": 0, "maximum": 100},
 			"share": {"type": "number", "minimum": 0, "maximum": 1},
@@ -128,6 +128,17 @@ func TestWhatIsKnown(t *testing.T) {
 		t.Errorf("-want +got:\n%s", diff)
 	}
 	if diff := cmp.Diff("counts labels level limits port replicas service share tags urgent", strings.Join(Names(s), " ")); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
+func TestInputs(t *testing.T) {
+	got := Inputs(schema(t))
+	want := []Input{
+		{Name: "service", Kind: "string", Description: "which one", Required: true}, {Name: "tags", Kind: "list of string", Required: true},
+		{Name: "counts", Kind: "list of integer"}, {Name: "labels", Kind: "object"}, {Name: "level", Kind: "string: low, high", Default: "low"},
+	}
+	if diff := cmp.Diff(want, got[:len(want)]); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
 }
