@@ -61,7 +61,9 @@ func (p *Program) Run(ctx context.Context, args []string) int {
 		return exitError
 	}
 	if known := (*ending)(nil); errors.As(err, &known) {
-		p.say("%s", known.text)
+		if known.text != "" {
+			p.say("%s", known.text)
+		}
 		return known.code
 	}
 	_, _ = fmt.Fprintln(p.IO.ErrOut, "error: "+safe(err.Error()))

@@ -75,16 +75,23 @@ func (s *session) putRoles(ctx context.Context, store *snapshot.Store, namespace
 	if err != nil {
 		return false, err
 	}
-	named := false
+	_, named, err := putInto(store, list)
+	return named, err
+}
+
+// putInto keeps Roles, and gives their namespaces, and whether one names a Team.
+func putInto(store *snapshot.Store, list *table) (namespaces []string, named bool, err error) {
 	for i := range list.Rows {
 		role, err := typedAs[v1alpha1.Role](list.object(i))
 		if err != nil {
-			return false, err
+			return nil, false, err
 		}
 		store.Put(role)
+		namespaces = append(namespaces, role.Namespace)
 		named = named || len(role.Spec.Members.Teams) > 0
 	}
-	return named, nil
+	slices.Sort(namespaces)
+	return slices.Compact(namespaces), named, nil
 }
 
 func (s *session) putTeams(ctx context.Context, store *snapshot.Store) error {

@@ -14,7 +14,7 @@ import (
 // isTerminal tells whether a person is at the other end of a stream.
 func isTerminal(stream any) bool {
 	file, ok := stream.(*os.File)
-	return ok && term.IsTerminal(int(file.Fd())) //nolint:gosec // a file descriptor is small
+	return ok && term.IsTerminal(int(file.Fd()))
 }
 
 // asks tells whether somebody can be asked.

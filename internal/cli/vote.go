@@ -153,7 +153,7 @@ func (s *session) confirm(o *voteOptions) error {
 	if o.yes || o.dryRun || o.digest != "" || o.decision == v1alpha1.DecisionWithdraw || !s.asks() {
 		return nil
 	}
-	answer, err := s.Program.ask(fmt.Sprintf("%s this? [y/N] ", o.decision))
+	answer, err := s.ask(fmt.Sprintf("%s this? [y/N] ", o.decision))
 	if err != nil {
 		return err
 	}

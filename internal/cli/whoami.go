@@ -10,7 +10,6 @@ import (
 
 	"github.com/spf13/cobra"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/fields"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/catalog"
@@ -102,43 +101,39 @@ func (s *session) myself(ctx context.Context) (*Myself, error) {
 
 // putAllRoles reads the Roles of all namespaces, or where one may not list those, of the catalogs that one sees. It gives the namespaces.
 func (s *session) putAllRoles(ctx context.Context, store *snapshot.Store, me *Myself) ([]string, error) {
-	namespaces := map[string]bool{}
 	all, err := s.list(ctx, roles, "", "")
-	switch {
-	case err == nil:
-		for i := range all.Rows {
-			role, err := typedAs[v1alpha1.Role](all.object(i))
-			if err != nil {
-				return nil, err
-			}
-			store.Put(role)
-			namespaces[role.Namespace] = true
-		}
-		return slices.Sorted(maps.Keys(namespaces)), nil
-	case !errors.Is(err, errForbidden):
+	if err == nil {
+		namespaces, _, err := putInto(store, all)
+		return namespaces, err
+	}
+	if !errors.Is(err, errForbidden) {
 		return nil, err
 	}
-	found, err := s.catalog(ctx)
-	if err != nil && !errors.Is(err, errForbidden) {
-		return nil, err
-	}
-	if err != nil {
-		found = &table{}
-	}
-	for i := range found.Rows {
-		namespace := found.object(i).GetNamespace()
-		if namespaces[namespace] {
-			continue
-		}
-		if _, err := s.putRoles(ctx, store, namespace); err != nil && !errors.Is(err, errForbidden) {
+	read := []string{}
+	for _, namespace := range s.catalogs(ctx) {
+		_, err := s.putRoles(ctx, store, namespace)
+		switch {
+		case err == nil:
+			read = append(read, namespace)
+		case !errors.Is(err, errForbidden):
 			return nil, err
-		} else if err == nil {
-			namespaces[namespace] = true
 		}
 	}
-	read := slices.Sorted(maps.Keys(namespaces))
 	me.Unread = append(me.Unread, fmt.Sprintf("Roles in namespaces other than these: %s. Ask for the ClusterRole signoff-catalog-reader", orNone(read)))
 	return read, nil
+}
+
+// catalogs are the namespaces of the Actions that one sees.
+func (s *session) catalogs(ctx context.Context) []string {
+	found, err := s.catalog(ctx)
+	if err != nil {
+		return nil
+	}
+	namespaces := map[string]bool{}
+	for i := range found.Rows {
+		namespaces[found.object(i).GetNamespace()] = true
+	}
+	return slices.Sorted(maps.Keys(namespaces))
 }
 
 func orNone(names []string) string {
@@ -174,32 +169,45 @@ func verbsOf(permissions []*catalog.Permission) []string {
 
 // personOf finds the person behind a login in what the webhook stamped: requests and votes of that login, in the namespace that is used.
 func (s *session) personOf(ctx context.Context, username string) (string, error) {
-	asked, err := s.list(ctx, requests, s.namespace, "")
-	if err != nil && !errors.Is(err, errForbidden) {
-		return "", err
-	}
-	for i := 0; err == nil && i < len(asked.Rows); i++ {
-		requester, _, _ := unstructured.NestedMap(asked.object(i).Object, "spec", "requester")
-		if person, ok := requester["person"].(string); ok && requester["username"] == username {
-			return person, nil
+	for _, look := range []struct {
+		kind kind
+		in   func(*unstructured.Unstructured, string) string
+	}{{requests, personOfRequest}, {approvals, personOfVotes}} {
+		found, err := s.list(ctx, look.kind, s.namespace, "")
+		if errors.Is(err, errForbidden) {
+			continue
 		}
-	}
-	open, err := s.list(ctx, approvals, s.namespace, fields.Everything().String())
-	if err != nil && !errors.Is(err, errForbidden) {
-		return "", err
-	}
-	for i := 0; err == nil && i < len(open.Rows); i++ {
-		approval, err := typedAs[v1alpha1.Approval](open.object(i))
 		if err != nil {
 			return "", err
 		}
-		for _, vote := range approval.Spec.Votes {
-			if vote.Voter.Username == username && vote.Voter.Person != "" {
-				return vote.Voter.Person, nil
+		for i := range found.Rows {
+			if person := look.in(found.object(i), username); person != "" {
+				return person, nil
 			}
 		}
 	}
 	return "", nil
+}
+
+func personOfRequest(request *unstructured.Unstructured, username string) string {
+	requester, _, _ := unstructured.NestedMap(request.Object, "spec", "requester")
+	if person, ok := requester["person"].(string); ok && requester["username"] == username {
+		return person
+	}
+	return ""
+}
+
+func personOfVotes(object *unstructured.Unstructured, username string) string {
+	approval, err := typedAs[v1alpha1.Approval](object)
+	if err != nil {
+		return ""
+	}
+	for _, vote := range approval.Spec.Votes {
+		if vote.Voter.Username == username && vote.Voter.Person != "" {
+			return vote.Voter.Person
+		}
+	}
+	return ""
 }
 
 // text shows it to people.

@@ -57,13 +57,8 @@ func TestInbox(t *testing.T) {
 
 // TestInboxAfterAVote on a stage that takes several votes.
 func TestInboxAfterAVote(t *testing.T) {
-	apply(t, `{apiVersion: signoff.dev/v1alpha1, kind: Action, metadata: {namespace: platform, name: pair}, spec: {title: Two must agree,
-		rules: [{name: all, effect: RequireApproval, stages: [both]}], stages: [{name: both, approvers: {teams: [payments]}, count: 2}],
-		execution: {serviceAccountName: deployer, steps: [{name: write, apply: {manifests: [{apiVersion: v1, kind: ConfigMap, metadata: {namespace: payments, name: pair}}]}}]}}}`)
-	eventually(t, "the Action", func() (bool, string) {
-		answer := kubectl(t, users.Alice, "", "request", "platform/pair", "-n", "payments", "--name", "pair")
-		return answer.exit == 0, answer.stderr
-	})
+	inForce(t)
+	kubectl(t, users.Alice, "", "request", "platform/announce", "text=a", "-n", "payments", "--name", "pair").says(t, 0)
 	name := approvalOf(t, "pair", "both").Name
 	steps := []struct {
 		reason string

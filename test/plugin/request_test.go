@@ -41,23 +41,26 @@ func asked(t *testing.T, who env.Person, name string, args ...string) *v1alpha1.
 }
 
 // reaches waits for a phase.
-func reaches(t *testing.T, name string, phase v1alpha1.Phase) *v1alpha1.ActionRequest {
+func reaches(t *testing.T, name string, phase v1alpha1.Phase) {
 	t.Helper()
-	var live *v1alpha1.ActionRequest
 	eventually(t, fmt.Sprintf("phase %s of %s", phase, name), func() (bool, string) {
-		live = stored(t, name)
+		live := stored(t, name)
 		return live.Status.Phase == phase, fmt.Sprintf("%s %+v", live.Status.Phase, live.Status.Conditions)
 	})
-	return live
 }
 
-// approvalOf waits for the open Approval of a stage.
+// approvalOf waits for the Approval of a stage.
 func approvalOf(t *testing.T, request, stage string) *v1alpha1.Approval {
+	t.Helper()
+	return approvalIn(t, env.WorkNamespace, request, stage)
+}
+
+func approvalIn(t *testing.T, namespace, request, stage string) *v1alpha1.Approval {
 	t.Helper()
 	var found *v1alpha1.Approval
 	eventually(t, "the Approval "+stage+" of "+request, func() (bool, string) {
 		list := &v1alpha1.ApprovalList{}
-		if err := admin(t).List(t.Context(), list, client.InNamespace(env.WorkNamespace), client.MatchingFields{"spec.requestRef.name": request}); err != nil {
+		if err := admin(t).List(t.Context(), list, client.InNamespace(namespace), client.MatchingFields{"spec.requestRef.name": request}); err != nil {
 			return false, err.Error()
 		}
 		for i := range list.Items {

@@ -142,17 +142,17 @@ func TestSealed(t *testing.T) {
 func TestClocks(t *testing.T) {
 	for name, tc := range map[string]struct {
 		reason string
-		times  times
+		times  *times
 		want   State
 	}{
-		"Same":   {"they agree", times{known: true, ahead: time.Second}, Good},
-		"Ahead":  {"the server is ahead", times{known: true, ahead: time.Minute}, Wrong},
-		"Behind": {"the server is behind", times{known: true, ahead: -time.Minute}, Wrong},
-		"Silent": {"the server told nothing", times{}, Unknown},
+		"Same":   {"they agree", &times{known: true, ahead: time.Second}, Good},
+		"Ahead":  {"the server is ahead", &times{known: true, ahead: time.Minute}, Wrong},
+		"Behind": {"the server is behind", &times{known: true, ahead: -time.Minute}, Wrong},
+		"Silent": {"the server told nothing", &times{}, Unknown},
 	} {
 		t.Run(name, func(t *testing.T) {
 			tc.times.clock = clocktesting.NewFakePassiveClock(now)
-			d := &Doctor{times: &tc.times} //nolint:govet // the case is used once
+			d := &Doctor{times: tc.times}
 			if got := d.clocks(); got.State != tc.want {
 				t.Errorf("%s: got %+v", tc.reason, got)
 			}

@@ -89,8 +89,8 @@ func TestParts(t *testing.T) {
 		approval  func(a)
 		has, lack []string
 	}{
-		"Fits":       {"an Approval of what will be done", nil, nil, nil, []string{"NOTE"}},
-		"Other":      {"an Approval of something else", nil, func(x a) { x.Spec.Digest = digestTwo }, []string{"NOTE: it is about 22222222, and not about 11111111, which is what will be done"}, nil},
+		"Fits":  {"an Approval of what will be done", nil, nil, nil, []string{"NOTE"}},
+		"Other": {"an Approval of something else", nil, func(x a) { x.Spec.Digest = digestTwo }, []string{"NOTE: it is about 22222222, and not about 11111111, which is what will be done"}, nil},
 		"Superseded": {"one that was replaced says what changed", nil, func(x a) {
 			x.Spec.Digest, x.Status.State, x.Status.Decided = digestTwo, v1alpha1.ApprovalSuperseded, []string{"Changed: image"}
 		}, []string{"one, stage owners: Superseded", "    Changed: image"}, []string{"NOTE", "signoff approve"}},
@@ -103,10 +103,15 @@ func TestParts(t *testing.T) {
 		"Unstamped":  {"a request that nobody knows the origin of", func(x r) { x.Spec.Requester = nil }, nil, []string{"Asked by: nobody knows"}, nil},
 		"New":        {"a request that was not looked at yet", func(x r) { x.Status = v1alpha1.ActionRequestStatus{} }, nil, []string{"payments/checkout: Pending"}, []string{"Plan:", "Digest"}},
 		"Over":       {"a request that is over", func(x r) { x.Status.Outcome, x.Status.Phase = v1alpha1.OutcomeFailed, v1alpha1.PhaseFailed }, func(x a) { x.Status.State = v1alpha1.ApprovalApproved }, []string{"payments/checkout: Failed", "kubectl signoff request -n payments --from checkout"}, []string{"signoff cancel", "signoff approve"}},
-		"Lent":       {"for a time", func(x r) { until := metav1.NewTime(now.Add(time.Hour)); x.Status.ActiveUntil, x.Spec.Duration = &until, "1h" }, nil, []string{"Stays until: Mon 23 Nov 13:00 UTC", "For: 1h"}, nil},
-		"Times":      {"bounds of time", func(x r) { at := metav1.NewTime(now); x.Spec.NotBefore, x.Spec.ExpiresAt = &at, &at }, nil, []string{"Not before: Mon 23 Nov 12:00 UTC", "Expires: Mon 23 Nov 12:00 UTC"}, nil},
-		"Glass":      {"an emergency", func(x r) { x.Spec.BreakGlass = &v1alpha1.BreakGlass{Reason: "down"} }, func(x a) { x.Spec.Review = true }, []string{`Emergency: "down"`, "needs 1 of payments, a review"}, nil},
-		"Cancelled":  {"a cancellation", func(x r) { x.Spec.Cancellation = &v1alpha1.Cancellation{Reason: "no", By: &v1alpha1.Identity{Username: "carol"}} }, nil, []string{`Cancelled by carol: "no"`}, nil},
+		"Lent": {"for a time", func(x r) {
+			until := metav1.NewTime(now.Add(time.Hour))
+			x.Status.ActiveUntil, x.Spec.Duration = &until, "1h"
+		}, nil, []string{"Stays until: Mon 23 Nov 13:00 UTC", "For: 1h"}, nil},
+		"Times": {"bounds of time", func(x r) { at := metav1.NewTime(now); x.Spec.NotBefore, x.Spec.ExpiresAt = &at, &at }, nil, []string{"Not before: Mon 23 Nov 12:00 UTC", "Expires: Mon 23 Nov 12:00 UTC"}, nil},
+		"Glass": {"an emergency", func(x r) { x.Spec.BreakGlass = &v1alpha1.BreakGlass{Reason: "down"} }, func(x a) { x.Spec.Review = true }, []string{`Emergency: "down"`, "needs 1 of payments, a review"}, nil},
+		"Cancelled": {"a cancellation", func(x r) {
+			x.Spec.Cancellation = &v1alpha1.Cancellation{Reason: "no", By: &v1alpha1.Identity{Username: "carol"}}
+		}, nil, []string{`Cancelled by carol: "no"`}, nil},
 		"Rules": {"rules that apply, with their reasons", func(x r) {
 			x.Status.Verdict = &v1alpha1.Verdict{Rules: []v1alpha1.RuleResult{
 				{Name: "owned", Effect: v1alpha1.EffectRequireApproval, Answer: v1alpha1.RuleApplies, Message: "m", Because: []string{"b"}},
