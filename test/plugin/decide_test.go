@@ -1,9 +1,17 @@
 package plugin
 
 import (
+	"bytes"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
+
+	"k8s.io/client-go/rest"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/test/env"
@@ -179,11 +187,48 @@ func TestVoteOnSeveral(t *testing.T) {
 	answer.says(t, 3, "payments/several-one Denied: Denied by bob in stage owners: \"not now\"", "payments/several-two Denied")
 }
 
-// TestVoteIsBoundToWhatWasShown: the digest that was printed is sent, also where nobody gave one.
+// TestVoteIsBoundToWhatWasShown puts another digest in front of the eyes of the plugin: a vote on it is refused, because what was shown is sent.
 func TestVoteIsBoundToWhatWasShown(t *testing.T) {
 	asked(t, users.Alice, "bound", "text=a", "level=high")
 	approval := approvalOf(t, "bound", "owners")
-	kubectl(t, users.Carol, "", "approve", "-n", "payments", approval.Name, "-o", "jsonpath={.spec.votes[0].digest}").says(t, 0, approval.Spec.Digest)
+	other := "sha256:" + strings.Repeat("0", 64)
+	server := between(t, users.Carol, func(body string) string { return strings.ReplaceAll(body, approval.Spec.Digest, other) })
+	answer := kubectl(t, users.Carol, "", "approve", "-n", "payments", approval.Name, "--server", server)
+	answer.says(t, 1, "(digest "+other+")", "refused: this is not what you looked at. You voted on "+other)
+	kubectl(t, users.Carol, "", "approve", "-n", "payments", approval.Name).says(t, 0)
+}
+
+// between stands between somebody and the API server, and changes what is read.
+func between(t *testing.T, who env.Person, change func(string) string) string {
+	t.Helper()
+	transport, err := rest.TransportFor(who.Config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	target, err := url.Parse(who.Config.Host)
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy := &httputil.ReverseProxy{
+		Transport: transport,
+		Rewrite:   func(r *httputil.ProxyRequest) { r.SetURL(target); r.Out.Header.Del("Accept-Encoding") },
+		ModifyResponse: func(r *http.Response) error {
+			body, err := io.ReadAll(r.Body)
+			if err != nil {
+				return err
+			}
+			if r.Request.Method == http.MethodGet {
+				body = []byte(change(string(body)))
+			}
+			r.Body = io.NopCloser(bytes.NewReader(body))
+			r.ContentLength = int64(len(body))
+			r.Header.Del("Content-Length")
+			return nil
+		},
+	}
+	server := httptest.NewServer(proxy)
+	t.Cleanup(server.Close)
+	return server.URL
 }
 
 func TestCancel(t *testing.T) {
