@@ -351,6 +351,11 @@ type Execution struct {
 	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$`
 	ReadServiceAccountName string `json:"readServiceAccountName,omitempty"`
 
+	// delay is a grace in which a request that may start can still be cancelled. It counts from when the last of those agreed who had to, or
+	// from when it was asked for. An emergency does not wait. Unset: none.
+	// +optional
+	Delay Duration `json:"delay,omitempty"`
+
 	// timeout is how long all steps together may take. Defaults to 30m.
 	// +optional
 	// +default="30m"

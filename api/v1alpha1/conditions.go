@@ -38,6 +38,10 @@ const (
 	ReasonPlanChanged = "PlanChanged"
 	// ReasonHeld says that a rule or notBefore delays the start.
 	ReasonHeld = "Held"
+	// ReasonQueued says that another request executes on an object that this one would write.
+	ReasonQueued = "Queued"
+	// ReasonDelayed says that the Action leaves a while in which the request can still be cancelled.
+	ReasonDelayed = "Delayed"
 	// ReasonDeniedByRule says that a rule denies what was admitted earlier; it is judged again until the request expires.
 	ReasonDeniedByRule = "DeniedByPolicy"
 	// ReasonNotAuthorized says that no Role lets the requester ask any more.

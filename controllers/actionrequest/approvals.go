@@ -71,6 +71,15 @@ func (st *stageState) approved() bool {
 	return st.approval != nil && st.approval.Status.State == v1alpha1.ApprovalApproved
 }
 
+// agreed notes when the last of those agreed whose votes were needed.
+func (s *scope) agreed(stage *stageState) {
+	for i := range stage.result.By {
+		if at := stage.result.By[i].At; at.After(s.agreedAt) {
+			s.agreedAt = at
+		}
+	}
+}
+
 // stage finds or opens the Approval of one stage, counts its votes and closes it. It tells whether the request is over.
 func (s *scope) stage(ctx context.Context, stage *stageState) (bool, error) {
 	for round := range maxRounds {

@@ -75,6 +75,7 @@ func (s *scope) createRecord(ctx context.Context) (*v1alpha1.Record, error) {
 		return nil, fmt.Errorf("failed to seal the Record: %w", err)
 	}
 	err := s.Client.Create(ctx, record)
+	s.claimed = err == nil || uncertain(err) || apierrors.IsAlreadyExists(err)
 	switch {
 	case err == nil:
 		return record, nil
@@ -114,10 +115,19 @@ func (s *scope) proceed(ctx context.Context, record *v1alpha1.Record) error {
 	if err := s.started(record); err != nil {
 		return s.unbelievable(ctx, err)
 	}
-	for record.Status.Outcome == "" {
-		if isTemporary(record) {
-			return s.temporary(ctx, record)
-		}
+	switch {
+	case record.Status.Outcome != "":
+		return s.concluded(ctx, record)
+	case isTemporary(record):
+		return s.temporary(ctx, record)
+	}
+	s.objects.hold(s.key(), places(record.Spec.Steps))
+	return s.work(ctx, record)
+}
+
+// work does as many steps as can be done now.
+func (s *scope) work(ctx context.Context, record *v1alpha1.Record) error {
+	for {
 		index := current(record)
 		if index == len(record.Spec.Steps) {
 			return s.conclude(ctx, record, v1alpha1.OutcomeSucceeded, "")
@@ -133,7 +143,6 @@ func (s *scope) proceed(ctx context.Context, record *v1alpha1.Record) error {
 			return err
 		}
 	}
-	return s.concluded(ctx, record)
 }
 
 // unbelievable ends an execution whose Record somebody else has written, or waits until that can be told.

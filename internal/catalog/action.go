@@ -232,6 +232,7 @@ func (b *actionBuilder) durations() {
 	spec := field.NewPath("spec")
 	b.errs = append(b.errs, positive(spec.Child("requestTTL"), b.object.Spec.RequestTTL)...)
 	b.errs = append(b.errs, positive(spec.Child("execution", "timeout"), b.object.Spec.Execution.Timeout)...)
+	b.errs = append(b.errs, positive(spec.Child("execution", "delay"), b.object.Spec.Execution.Delay)...)
 }
 
 // temporary refuses what cannot be taken back, in an Action whose effect is to be.
