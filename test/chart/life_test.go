@@ -165,14 +165,16 @@ func prepare(t *testing.T) *installation {
 	return i
 }
 
-// helm runs helm as the administrator.
-func (i *installation) helm(args ...string) {
+// helm runs helm as the administrator, and gives what it says.
+func (i *installation) helm(args ...string) string {
 	i.Helper()
 	ctx, cancel := context.WithTimeout(i.Context(), 3*time.Minute)
 	defer cancel()
-	if _, err := helm(ctx, i.T, kubeconfig, append(args, "--namespace="+namespace)...); err != nil {
+	out, err := helm(ctx, i.T, kubeconfig, append(args, "--namespace="+namespace)...)
+	if err != nil {
 		i.Fatal(err)
 	}
+	return out
 }
 
 func (i *installation) install() {
@@ -466,7 +468,7 @@ func (i *installation) approve(who *rest.Config, request *v1alpha1.ActionRequest
 	}
 }
 
-// shell runs commands of the guide as the administrator, in our namespace.
+// shell runs commands that people are shown as the administrator, in our namespace.
 func (i *installation) shell(commands string) {
 	i.Helper()
 	command := exec.CommandContext(i.Context(), "/bin/sh", "-euc", strings.ReplaceAll(commands, "signoff-system", namespace))
@@ -489,8 +491,14 @@ func TestLife(t *testing.T) {
 	i.checkUpgraded()
 	i.checkTrust()
 
+	i.tamper()
+	i.helm(append([]string{"upgrade", release, "charts/signoff", "--force-conflicts"}, valuesFiles(t, i.values...)...)...)
+	i.certificates()
+	i.checkTrust()
+
 	i.connect()
 	i.start()
+	i.checkNotes()
 	users, err := cluster.StandardUsers(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -581,6 +589,46 @@ func (i *installation) checkUpgraded() {
 	}
 	if categories, _, err := unstructured.NestedStringSlice(definition.Object, "spec", "names", "categories"); err != nil || strings.Join(categories, " ") != "signoff" {
 		i.Errorf("the definition is the older one: %v, %s", err, categories)
+	}
+}
+
+// tamper loosens and removes what protects Signoff: what is not put back, the guard finds.
+func (i *installation) tamper() {
+	i.Helper()
+	mutating := clusterObject("admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration")
+	if err := i.get(mutating, "signoff"); err != nil {
+		i.Fatal(err)
+	}
+	webhooks, _, err := unstructured.NestedSlice(mutating.Object, "webhooks")
+	if err != nil {
+		i.Fatal(err)
+	}
+	webhooks[0].(map[string]any)["failurePolicy"] = "Ignore"
+	if err := unstructured.SetNestedSlice(mutating.Object, webhooks, "webhooks"); err != nil {
+		i.Fatal(err)
+	}
+	if err := admin(i.T).Update(i.Context(), mutating); err != nil {
+		i.Fatal(err)
+	}
+	validating := clusterObject("admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration")
+	validating.SetName("signoff")
+	if err := admin(i.T).Delete(i.Context(), validating); err != nil {
+		i.Fatal(err)
+	}
+}
+
+// checkNotes does what helm says afterwards, to see that it stands.
+func (i *installation) checkNotes() {
+	i.Helper()
+	ran := 0
+	for line := range strings.Lines(i.helm("get", "notes", release)) {
+		if line = strings.TrimSpace(line); strings.HasPrefix(line, "kubectl ") || strings.HasPrefix(line, "echo ") {
+			i.shell(line)
+			ran++
+		}
+	}
+	if ran != 3 {
+		i.Errorf("the notes have %d commands", ran)
 	}
 }
 
