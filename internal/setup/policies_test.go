@@ -34,7 +34,7 @@ func TestProtectionFiles(t *testing.T) {
 		Operator: identity.ServiceAccountUsername(config.DefaultNamespace, "signoff-controller"),
 	}
 	for file, want := range map[string][]byte{
-		"../../config/admission/policies.yaml":                 append([]byte(policiesHead), manifests(t, one, "ValidatingAdmissionPolicy")...),
+		"../../config/admission/policies.yaml":                append([]byte(policiesHead), manifests(t, one, "ValidatingAdmissionPolicy")...),
 		"../../charts/signoff/files/protection/policies.yaml": append([]byte(chartHead), manifests(t, two, "ValidatingAdmissionPolicy")...),
 		"../../charts/signoff/files/protection/webhooks.yaml": append([]byte(chartHead), manifests(t, two, "MutatingWebhook", "ValidatingWebhook")...),
 	} {

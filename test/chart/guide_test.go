@@ -12,12 +12,14 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 )
 
-// block gives what is between the fences after a mark in a document.
-func block(t *testing.T, document, mark string) string {
+const guide = "docs/guides/install.md"
+
+// block gives what is between the fences after the mark of a file in the guide.
+func block(t *testing.T, name string) string {
 	t.Helper()
-	_, rest, found := strings.Cut(file(t, document), mark+"\n```")
+	_, rest, found := strings.Cut(file(t, guide), "<!-- file: "+name+" -->\n```")
 	if !found {
-		t.Fatalf("%s has no block %s", document, mark)
+		t.Fatalf("%s does not show %s", guide, name)
 	}
 	_, rest, _ = strings.Cut(rest, "\n")
 	text, _, _ := strings.Cut(rest, "\n```")
@@ -26,7 +28,7 @@ func block(t *testing.T, document, mark string) string {
 
 // TestValuesOfTheGuide renders each set of values that the guide shows.
 func TestValuesOfTheGuide(t *testing.T) {
-	found := regexp.MustCompile("(?s)<!-- values -->\n```yaml\n(.*?)```").FindAllStringSubmatch(file(t, "docs/guides/install.md"), -1)
+	found := regexp.MustCompile("(?s)<!-- values -->\n```yaml\n(.*?)```").FindAllStringSubmatch(file(t, guide), -1)
 	if len(found) != 3 {
 		t.Errorf("the guide shows %d sets of values", len(found))
 	}
@@ -38,7 +40,7 @@ func TestValuesOfTheGuide(t *testing.T) {
 // TestAPIServerOfTheGuide runs the commands by which the API server gets its certificate, and looks at it as the webhooks would.
 func TestAPIServerOfTheGuide(t *testing.T) {
 	i := &installation{T: t, dir: t.TempDir()}
-	i.shell(block(t, "docs/guides/install.md", "<!-- file: api-server -->"))
+	i.shell(block(t, "api-server"))
 	made, err := clientcmd.LoadFromFile(filepath.Join(i.dir, "webhooks.kubeconfig"))
 	if err != nil {
 		t.Fatal(err)
@@ -68,7 +70,7 @@ func TestAPIServerOfTheGuide(t *testing.T) {
 
 // TestAdmissionOfTheGuide compares the file for the API server with the one that the tests run it with.
 func TestAdmissionOfTheGuide(t *testing.T) {
-	shown := block(t, "docs/guides/install.md", "<!-- file: admission.yaml -->")
+	shown := block(t, "admission.yaml")
 	used := strings.ReplaceAll(file(t, "test/env/files/admission.yaml"), "%[1]q", "/etc/kubernetes/signoff/webhooks.kubeconfig")
 	if shown != strings.TrimSpace(used) {
 		t.Errorf("the guide shows\n%s\nand the tests use\n%s", shown, used)

@@ -671,7 +671,7 @@ func (i *installation) checkReleased(left *v1alpha1.ActionRequest) {
 	if err := admin(i.T).Get(i.Context(), client.ObjectKeyFromObject(left), left); err != nil || len(left.Finalizers) != 1 {
 		i.Fatalf("the guide says that it waits: %v, %s", err, left.Finalizers)
 	}
-	i.shell(block(i.T, "docs/guides/install.md", "<!-- file: release -->"))
+	i.shell(block(i.T, "release"))
 	play.Eventually(i.T, "the end of the namespace", func() (bool, string) {
 		err := admin(i.T).Get(i.Context(), client.ObjectKeyFromObject(work), work)
 		return apierrors.IsNotFound(err), fmt.Sprintf("%v: %+v", err, work.Status)
@@ -681,7 +681,7 @@ func (i *installation) checkReleased(left *v1alpha1.ActionRequest) {
 // checkPurged shows that the guide says how everything goes.
 func (i *installation) checkPurged() {
 	i.Helper()
-	i.shell(block(i.T, "docs/guides/install.md", "<!-- file: purge -->"))
+	i.shell(block(i.T, "purge"))
 	if err := i.get(clusterObject("apiextensions.k8s.io/v1", "CustomResourceDefinition"), "actionrequests.signoff.dev"); !apierrors.IsNotFound(err) {
 		i.Errorf("a definition is left: %v", err)
 	}
