@@ -166,7 +166,7 @@ func (w *actionRequests) remove(ctx context.Context, old *v1alpha1.ActionRequest
 	if err != nil {
 		return admission.Errored(http.StatusInternalServerError, err)
 	}
-	if open == nil && (old.Status.Outcome != "" || old.Status.Execution == nil) {
+	if open == nil && (old.Status.Outcome != "" || old.Status.Execution == nil || old.Status.ActiveUntil != nil) {
 		return admission.Allowed("")
 	}
 	terminating, err := w.terminating(ctx, old.Namespace)

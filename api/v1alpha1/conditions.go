@@ -54,6 +54,14 @@ const (
 	ReasonExecuting = "Executing"
 	// ReasonSucceeded says that all steps are done.
 	ReasonSucceeded = "Succeeded"
+	// ReasonActive says that all steps of a temporary request are done, and that its time is not over.
+	ReasonActive = "Active"
+	// ReasonReverting says that what a temporary request has done is being taken back.
+	ReasonReverting = "Reverting"
+	// ReasonRevertFailed says that something of it could not be taken back yet. It is tried again until it is gone.
+	ReasonRevertFailed = "RevertFailed"
+	// ReasonReverted says that what a temporary request had done is gone.
+	ReasonReverted = "Reverted"
 	// ReasonFailed says that a step failed.
 	ReasonFailed = "Failed"
 	// ReasonDenied says that an approver said no.

@@ -169,7 +169,18 @@ func sampleRecord() *v1alpha1.Record {
 		Steps:   []v1alpha1.StepStatus{{Name: "restart", State: v1alpha1.StepDone, StartedAt: &begun, FinishedAt: &end}},
 		Outcome: v1alpha1.OutcomeSucceeded, FinishedAt: &end,
 		Review: &v1alpha1.ReviewResult{State: v1alpha1.ApprovalApproved, Decided: []string{"approved by carol"}, At: end},
+		Undo: []v1alpha1.Undo{{
+			Step: "restart", FieldManager: "signoff/platform.restart.restart", Created: true, UID: "1d3f8a57-1f2e-4a6b-9c0d-5e6f7a8b9c0d",
+			Object: v1alpha1.ObjectReference{APIVersion: "apps/v1", Kind: "Deployment", Namespace: "payments", Name: "checkout"},
+			Fields: []v1alpha1.UndoField{{
+				Path:   []v1alpha1.PathElement{{Field: "name", Value: new("app")}},
+				Before: &runtime.RawExtension{Raw: []byte(`{"image":"app:1"}`)}, After: &runtime.RawExtension{Raw: []byte(`{"image":"app:2"}`)},
+			}},
+		}},
+		ActiveUntil: &end,
+		Revert:      &v1alpha1.Revert{StartedAt: end, Outcome: v1alpha1.OutcomeReverted, Message: "Its time of 2h was over."},
 	}
+	r.Spec.Duration = "2h"
 	return r
 }
 

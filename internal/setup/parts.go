@@ -200,24 +200,36 @@ func (p *Process) controllers() error {
 // orphans asks again for reviews that are gone with their namespace: at the start, whenever a review is deleted, and now and then.
 func (p *Process) orphans(reviewer *actionrequest.Reviewer) error {
 	wake := make(chan struct{}, 1)
-	informer, err := p.Manager.GetCache().GetInformer(context.Background(), &v1alpha1.Approval{})
-	if err != nil {
-		return fmt.Errorf("failed to watch reviews: %w", err)
-	}
-	_, err = informer.AddEventHandler(toolscache.ResourceEventHandlerFuncs{DeleteFunc: func(object any) {
-		if approval, ok := deleted(object).(*v1alpha1.Approval); ok && !approval.Spec.Review {
-			return
+	for _, kind := range []client.Object{&v1alpha1.Approval{}, &v1alpha1.ActionRequest{}} {
+		informer, err := p.Manager.GetCache().GetInformer(context.Background(), kind)
+		if err != nil {
+			return fmt.Errorf("failed to watch %T: %w", kind, err)
 		}
-		select {
-		case wake <- struct{}{}:
-		default:
+		if _, err := informer.AddEventHandler(toolscache.ResourceEventHandlerFuncs{DeleteFunc: func(object any) {
+			if !leavesWork(deleted(object)) {
+				return
+			}
+			select {
+			case wake <- struct{}{}:
+			default:
+			}
+		}}); err != nil {
+			return fmt.Errorf("failed to watch %T: %w", kind, err)
 		}
-	}})
-	if err != nil {
-		return fmt.Errorf("failed to watch reviews: %w", err)
 	}
 	if err := p.Manager.Add(&actionrequest.Orphans{Reviewer: reviewer, Wake: wake}); err != nil {
-		return fmt.Errorf("failed to add what asks again for reviews: %w", err)
+		return fmt.Errorf("failed to add what works for requests that are gone: %w", err)
 	}
 	return nil
+}
+
+// leavesWork tells whether something must still be done for an object that is gone: a review, or what was temporary.
+func leavesWork(object any) bool {
+	switch o := object.(type) {
+	case *v1alpha1.Approval:
+		return o.Spec.Review
+	case *v1alpha1.ActionRequest:
+		return o.Status.Outcome == "" && o.Status.Execution != nil
+	}
+	return true
 }
