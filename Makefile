@@ -10,6 +10,7 @@ STRIPPED := -ldflags="-s -w"
 # Builds what is missing, with progress on standard error, and prints the folder on standard output.
 CONTROLPLANE := $(GO) run ./hack/build set controlplane
 TOOLS := $(GO) run ./hack/build set tools
+HELM := $(GO) run ./hack/build set helm
 # Runs a command that is silent for long, and says every ten seconds that it is alive.
 STEP := $(GO) run ./hack/build step
 
@@ -38,7 +39,7 @@ demo: ## Play the first story on a real control plane, with real kubectl as seve
 
 .PHONY: test
 test: ## Run all tests against a real control plane, with the race detector.
-	@dir=$$($(CONTROLPLANE)) && tools=$$($(TOOLS) gotestsum) && \
+	@dir=$$($(CONTROLPLANE)) && tools=$$($(TOOLS) gotestsum) && $(HELM) >/dev/null && \
 	$(STEP) "compiling for the tests" sh hack/compile-tests $(PACKAGES) && \
 	KUBEBUILDER_ASSETS="$$dir" "$$tools/gotestsum" --format=standard-quiet -- -race -count=1 -timeout=20m -p=$(TEST_PARALLEL) $(TEST_FLAGS) $(PACKAGES)
 
