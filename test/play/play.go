@@ -37,11 +37,16 @@ type Play struct {
 // Start sets everything up. Stop ends it.
 func Start(ctx context.Context, options *Options) (*Play, error) {
 	p := &Play{}
+	return p, p.Start(ctx, options)
+}
+
+// Start sets everything up. Stop ends it.
+func (p *Play) Start(ctx context.Context, options *Options) error {
 	if err := p.start(ctx, options); err != nil {
 		p.Stop()
-		return nil, fmt.Errorf("failed to set up the tests: %w", err)
+		return fmt.Errorf("failed to set up the tests: %w", err)
 	}
-	return p, nil
+	return nil
 }
 
 func (p *Play) start(ctx context.Context, options *Options) (err error) {
