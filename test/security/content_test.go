@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
+	"k8s.io/client-go/util/retry"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
@@ -23,23 +24,32 @@ const evilImage = "registry/evil:1"
 // TestCase10SpecChangedAfterTheFirstVote changes what was agreed to, by every kind of write.
 func TestCase10SpecChangedAfterTheFirstVote(t *testing.T) {
 	ctx := t.Context()
-	r, approval := opened(t, users.Alice, request("two-stages", `{"service":"checkout"}`))
+	r, approval := opened(t, users.Alice, request("two-stages", `{}`))
 	votes(t, users.Bob, approval, v1alpha1.DecisionApprove)
-	changed := live(t, r)
-	changed.Spec.Reason = "something else"
 	apply := fmt.Sprintf(`{"apiVersion":"signoff.dev/v1alpha1","kind":"ActionRequest","metadata":{"namespace":"payments","name":%q},"spec":{"reason":"something else"}}`, r.Name)
 	alice := as(t, users.Alice)
-	for name, err := range map[string]error{
-		"MergePatch": alice.Patch(ctx, live(t, r), client.RawPatch(types.MergePatchType, []byte(`{"spec":{"reason":"something else"}}`))),
-		"JSONPatch":  alice.Patch(ctx, live(t, r), client.RawPatch(types.JSONPatchType, []byte(`[{"op":"replace","path":"/spec/reason","value":"something else"}]`))),
-		"Apply":      alice.Patch(ctx, live(t, r), client.RawPatch(types.ApplyPatchType, []byte(apply)), client.FieldOwner("other"), client.ForceOwnership),
-		"Added":      alice.Patch(ctx, live(t, r), client.RawPatch(types.MergePatchType, []byte(`{"spec":{"expiresAt":"2099-01-01T00:00:00Z"}}`))),
-		"Removed":    alice.Patch(ctx, live(t, r), client.RawPatch(types.MergePatchType, []byte(`{"spec":{"reason":null}}`))),
-		"Seal":       alice.Patch(ctx, live(t, r), client.RawPatch(types.MergePatchType, []byte(`{"spec":{"seal":null,"reason":"something else"}}`))),
-		"Replace":    as(t, users.Ada).Update(ctx, changed),
+	merge := func(body string) func() error { return func() error { return patch(t, users.Alice, live(t, r), body) } }
+	for name, write := range map[string]func() error{
+		"MergePatch": merge(`{"spec":{"reason":"something else"}}`),
+		"Added":      merge(`{"spec":{"expiresAt":"2099-01-01T00:00:00Z"}}`),
+		"Removed":    merge(`{"spec":{"reason":null}}`),
+		"Seal":       merge(`{"spec":{"seal":null,"reason":"something else"}}`),
+		"JSONPatch": func() error {
+			return alice.Patch(ctx, live(t, r), client.RawPatch(types.JSONPatchType, []byte(`[{"op":"replace","path":"/spec/reason","value":"something else"}]`)))
+		},
+		"Apply": func() error {
+			return alice.Patch(ctx, live(t, r), client.RawPatch(types.ApplyPatchType, []byte(apply)), client.FieldOwner("other"), client.ForceOwnership)
+		},
+		"Replace": func() error {
+			return retry.RetryOnConflict(retry.DefaultBackoff, func() error {
+				changed := live(t, r)
+				changed.Spec.Reason = "something else"
+				return as(t, users.Ada).Update(ctx, changed)
+			})
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			refused(t, err, metav1.StatusReasonInvalid, "spec", "make a new request")
+			refused(t, write(), metav1.StatusReasonInvalid, "spec", "make a new request")
 		})
 	}
 	if now := live(t, r); now.Spec.Reason != "a test" || now.Spec.ExpiresAt != nil {
@@ -104,31 +114,26 @@ func TestCase12RoleOrPolicyTightenedBeforeTheStart(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	apply(t, strings.ReplaceAll(strings.ReplaceAll(swapped, "swapped", "tightened"), "[bob]", "[bob, yves]"))
 	for name, tc := range map[string]struct {
-		tighten func()
+		tighten func(t *testing.T)
 		phase   v1alpha1.Phase
 		says    string
 	}{
-		"RoleOfTheApprover":  {func() { gone("yves") }, v1alpha1.PhaseAwaitingApproval, ""},
-		"RoleOfTheRequester": {func() { gone("zoe") }, v1alpha1.PhaseHeld, "may not request"},
-		"Policy": {func() {
+		"RoleOfTheApprover":  {func(*testing.T) { gone("yves") }, v1alpha1.PhaseAwaitingApproval, ""},
+		"RoleOfTheRequester": {func(*testing.T) { gone("zoe") }, v1alpha1.PhaseHeld, "may not request"},
+		"Policy": {func(t *testing.T) {
 			policy(t, "tightened", `{match: {actions: {names: [tightened]}}, rules: [{name: closed, effect: Deny, message: closed now}]}`)
-		},
-			v1alpha1.PhaseHeld, "closed now"},
-		"Action": {func() {
-			apply(t, strings.ReplaceAll(strings.ReplaceAll(strings.ReplaceAll(swapped, "swapped", "tightened"), "[bob]", "[bob]"), "effect: RequireApproval, stages: [a]", "effect: Deny"))
+		}, v1alpha1.PhaseHeld, "closed now"},
+		"Action": {func(t *testing.T) {
+			apply(t, strings.NewReplacer("effect: RequireApproval, stages: [a]", "effect: Deny", "stages: [],", "").Replace(staged("tightened", "")))
 		}, v1alpha1.PhaseHeld, "default"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			apply(t, strings.ReplaceAll(strings.ReplaceAll(swapped, "swapped", "tightened"), "[bob]", "[bob, yves]"))
+			apply(t, staged("tightened", `{name: a, approvers: {users: [bob, yves]}}`))
 			role("zoe", "request", "zoe")
 			role("yves", "approve", "yves")
-			r, approval := opened(t, zoe, request("tightened", `{}`))
-			release := policy(t, "hold-"+r.Name, `{rules: [{name: wait, effect: Hold, when: "request.name == '`+r.Name+`'"}]}`)
-			reaches(t, r, v1alpha1.PhaseHeld)
-			votes(t, yves, approval, v1alpha1.DecisionApprove)
-			tc.tighten()
+			r, approval, release := agreedBy(t, zoe, request("tightened", `{}`), yves)
+			tc.tighten(t)
 			eventually(t, "the new answer", func() (bool, string) {
 				now := live(t, r)
 				text := now.Status.WaitingFor + fmt.Sprint(now.Status.Conditions)
@@ -161,7 +166,7 @@ func TestCase13MadeAgainUnderTheSameName(t *testing.T) {
 		return apierrors.IsNotFound(err), fmt.Sprint(err)
 	})
 	second, fresh := opened(t, users.Alice, again())
-	if second.UID == first.UID || fresh.Spec.RequestRef.UID != second.UID || len(fresh.Spec.Votes) != 0 || fresh.Status.WaitingFor != "2 of payments" {
+	if second.UID == first.UID || fresh.Spec.RequestRef.UID != second.UID || len(fresh.Spec.Votes) != 0 {
 		t.Errorf("it starts with the votes of another: %+v %+v", fresh.Spec, fresh.Status)
 	}
 	approvalsOf(t, first, 0)
@@ -205,7 +210,7 @@ func posted(t *testing.T, inputs, validation string) (*v1alpha1.ActionRequest, e
 		t.Fatal(err)
 	}
 	body := `{"apiVersion":"signoff.dev/v1alpha1","kind":"ActionRequest","metadata":{"generateName":"note-"},"spec":{"actionRef":{"namespace":"platform","name":"note"},"inputs":` + inputs + `}}`
-	url := config.Host + "/apis/signoff.dev/v1alpha1/namespaces/payments/actionrequests?fieldValidation=" + validation
+	url := strings.TrimSuffix(config.Host, "/") + "/apis/signoff.dev/v1alpha1/namespaces/payments/actionrequests?fieldValidation=" + validation
 	return send(t, transport, url, body)
 }
 
@@ -216,14 +221,14 @@ func TestCase16InputsOutsideTheSchema(t *testing.T) {
 		"WrongType":    {`{"text":{"a":"b"}}`, "spec.inputs.text"},
 		"OtherCase":    {`{"Text":"a"}`, "spec.inputs.text"},
 		"Missing":      {`{}`, "spec.inputs.text"},
-		"Huge":         {`{"text":"a","count":123456789012345678901234567890}`, "spec.inputs.count"},
+		"Huge":         {`{"text":"a","count":123456789012345678901234567890}`, "beyond ±(2^53-1)"},
 		"TooLarge":     {`{"text":"a","count":1000001}`, "spec.inputs.count"},
 		"Exponent":     {`{"text":"a","share":1e999}`, ""},
 		"NotANumber":   {`{"text":"a","share":NaN}`, ""},
 		"Deep":         {`{"text":"a","deep":{"a":` + strings.Repeat(`{"a":`, 20000) + `1` + strings.Repeat(`}`, 20000) + `}}`, ""},
 		"Wide":         {`{"text":"a","deep":{"1":"","2":"","3":"","4":"","5":"","6":"","7":"","8":"","9":""}}`, "spec.inputs.deep"},
 		"Null":         {`null`, "spec.inputs"},
-		"List":         {`[]`, "spec.inputs"},
+		"List":         {`[]`, "not a JSON object"},
 		"TooLong":      {`{"text":"` + strings.Repeat("a", 4097) + `"}`, "spec.inputs.text"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -18,6 +19,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/snapshot"
 	"github.com/signoff-dev/signoff/test/env"
 	"github.com/signoff-dev/signoff/test/play"
 )
@@ -72,16 +74,18 @@ func engineer(t *testing.T, name string) env.Person {
 	return login(t, name, env.GroupEngineering, env.GroupPayments)
 }
 
-// policy makes an ActionPolicy for one test, and gives what removes it.
+// policy makes an ActionPolicy for one test, waits until it is in force, and gives what removes it.
 func policy(t *testing.T, name, spec string) (remove func()) {
 	t.Helper()
 	apply(t, `{apiVersion: signoff.dev/v1alpha1, kind: ActionPolicy, metadata: {name: `+name+`}, spec: `+spec+`}`)
+	inForce(t, name, true)
 	c := admin(t)
 	remove = func() {
 		object := &v1alpha1.ActionPolicy{ObjectMeta: metav1.ObjectMeta{Name: name}}
 		if err := client.IgnoreNotFound(c.Delete(context.Background(), object)); err != nil {
 			t.Error(err)
 		}
+		inForce(t, name, false)
 	}
 	t.Cleanup(remove)
 	return remove
@@ -90,17 +94,27 @@ func policy(t *testing.T, name, spec string) (remove func()) {
 // agreed asks for an Action, holds the request, and lets people agree: nothing is missing any more but the end of the hold.
 func agreed(t *testing.T, r *v1alpha1.ActionRequest, voters ...env.Person) (asked *v1alpha1.ActionRequest, approval *v1alpha1.Approval, release func()) {
 	t.Helper()
-	r, approval = opened(t, users.Alice, r)
+	return agreedBy(t, users.Alice, r, voters...)
+}
+
+// agreedBy is agreed for whom asks.
+func agreedBy(t *testing.T, who env.Person, r *v1alpha1.ActionRequest, voters ...env.Person) (asked *v1alpha1.ActionRequest, approval *v1alpha1.Approval, release func()) {
+	t.Helper()
+	r, approval = opened(t, who, r)
 	release = policy(t, "hold-"+r.Name, `{rules: [{name: wait, effect: Hold, when: "request.name == '`+r.Name+`'"}]}`)
-	reaches(t, r, v1alpha1.PhaseHeld)
-	for _, who := range voters {
-		votes(t, who, approval, v1alpha1.DecisionApprove)
+	for _, voter := range voters {
+		votes(t, voter, approval, v1alpha1.DecisionApprove)
 	}
-	eventually(t, "everybody agreed", func() (bool, string) {
-		now := live(t, approval)
-		return now.Status.WaitingFor == "" && now.Status.Seal != nil && int(now.Status.Seal.Votes) == len(voters), fmt.Sprintf("%+v", now.Status)
+	return reaches(t, r, v1alpha1.PhaseHeld), approval, release
+}
+
+// inForce waits until Signoff knows a policy, or no longer does.
+func inForce(t *testing.T, policy string, want bool) {
+	t.Helper()
+	eventually(t, "the snapshot with, or without, policy "+policy, func() (bool, string) {
+		is := slices.ContainsFunc(signoff.Process.Store.Current().AllPolicies(), func(e snapshot.PolicyEntry) bool { return e.Policy.Object.Name == policy })
+		return is == want, fmt.Sprint(is)
 	})
-	return r, approval, release
 }
 
 // neverStarts waits for a phase in which a request waits, and looks whether it was executed.
