@@ -50,6 +50,7 @@ func TestCase22DenialOfAStageNoLongerNeeded(t *testing.T) {
 
 // TestCase22NoVoteAfterCancel votes after a cancellation was stored: the vote is refused, and nothing runs.
 func TestCase22NoVoteAfterCancel(t *testing.T) {
+	t.Parallel()
 	for range 10 {
 		r := ask(t, users.Alice, request("deploy", play.ProductionInputs))
 		reaches(t, r, v1alpha1.PhaseAwaitingApproval)
@@ -126,6 +127,7 @@ func TestCase62OrphanedApprovals(t *testing.T) {
 // TestCase22CancelAndApproveAtOnce cancels and approves at the same moment. Either may win; but a cancellation that was stored before the
 // stage was closed, and so before the start, must stop the execution.
 func TestCase22CancelAndApproveAtOnce(t *testing.T) {
+	t.Parallel()
 	for range 15 {
 		r := ask(t, users.Alice, request("deploy", play.ProductionInputs))
 		reaches(t, r, v1alpha1.PhaseAwaitingApproval)

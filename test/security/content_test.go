@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -151,9 +152,10 @@ func TestCase12RoleOrPolicyTightenedBeforeTheStart(t *testing.T) {
 
 // TestCase13MadeAgainUnderTheSameName deletes a request that has a vote, and makes one of the same name.
 func TestCase13MadeAgainUnderTheSameName(t *testing.T) {
+	name := fmt.Sprintf("again-%d", time.Now().UnixNano())
 	again := func() *v1alpha1.ActionRequest {
 		r := request("two-stages", `{}`)
-		r.GenerateName, r.Name = "", "again"
+		r.GenerateName, r.Name = "", name
 		return r
 	}
 	first, approval := opened(t, users.Alice, again())
@@ -228,7 +230,7 @@ func TestCase16InputsOutsideTheSchema(t *testing.T) {
 		"Deep":         {`{"text":"a","deep":{"a":` + strings.Repeat(`{"a":`, 20000) + `1` + strings.Repeat(`}`, 20000) + `}}`, ""},
 		"Wide":         {`{"text":"a","deep":{"1":"","2":"","3":"","4":"","5":"","6":"","7":"","8":"","9":""}}`, "spec.inputs.deep"},
 		"Null":         {`null`, "spec.inputs"},
-		"List":         {`[]`, "not a JSON object"},
+		"List":         {`[]`, "must be an object with a value for each input"},
 		"TooLong":      {`{"text":"` + strings.Repeat("a", 4097) + `"}`, "spec.inputs.text"},
 	} {
 		t.Run(name, func(t *testing.T) {

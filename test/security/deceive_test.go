@@ -216,6 +216,7 @@ func TestCase16SpecIsNeeded(t *testing.T) {
 
 // TestCase22DenialIsNeverLost denies in a stage that nothing demands any more, at the moment at which the request starts.
 func TestCase22DenialIsNeverLost(t *testing.T) {
+	t.Parallel()
 	tier := func(value string) {
 		object := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "tiered"}}
 		if err := as(t, users.Ada).Patch(t.Context(), object, client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"labels":{"tier":"`+value+`"}}}`))); err != nil {

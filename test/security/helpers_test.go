@@ -30,6 +30,22 @@ func open(t *testing.T) (*v1alpha1.ActionRequest, *v1alpha1.Approval) {
 	return opened(t, users.Alice, request("deploy", play.ProductionInputs))
 }
 
+// ask creates a request and expects it to be admitted. If it is still open when the test ends, it is removed: each open request is judged again
+// whenever anything changes.
+func ask(t *testing.T, who env.Person, r *v1alpha1.ActionRequest) *v1alpha1.ActionRequest {
+	t.Helper()
+	play.Ask(t, who, r)
+	c, made := admin(t), r.DeepCopy()
+	t.Cleanup(func() {
+		ctx, now := context.WithoutCancel(t.Context()), &v1alpha1.ActionRequest{}
+		if err := c.Get(ctx, client.ObjectKeyFromObject(made), now); err == nil && now.Status.Outcome == "" && now.Status.Execution == nil {
+			// It may start, or be gone with its namespace, at this very moment.
+			_ = c.Delete(ctx, now)
+		}
+	})
+	return r
+}
+
 // opened asks, and gives the one Approval that is open then.
 func opened(t *testing.T, who env.Person, r *v1alpha1.ActionRequest) (*v1alpha1.ActionRequest, *v1alpha1.Approval) {
 	t.Helper()
@@ -127,13 +143,13 @@ func neverStarts(t *testing.T, r *v1alpha1.ActionRequest, phase v1alpha1.Phase) 
 	return now
 }
 
-// logged looks for an event in the audit log of the API server.
-func logged(t *testing.T, what string, is func(*auditv1.Event) bool) *auditv1.Event {
+// logged looks for an event with a word in it in the audit log of the API server.
+func logged(t *testing.T, what, word string, is func(*auditv1.Event) bool) *auditv1.Event {
 	t.Helper()
 	var found *auditv1.Event
 	eventually(t, "the audit event of "+what, func() (bool, string) {
 		found = nil
-		events(t, func(e *auditv1.Event) {
+		events(t, word, func(e *auditv1.Event) {
 			if is(e) {
 				found = e
 			}
@@ -143,8 +159,8 @@ func logged(t *testing.T, what string, is func(*auditv1.Event) bool) *auditv1.Ev
 	return found
 }
 
-// events reads the audit log of the API server as far as it is written.
-func events(t *testing.T, each func(*auditv1.Event)) {
+// events reads those events with a word in the audit log of the API server, as far as it is written.
+func events(t *testing.T, word string, each func(*auditv1.Event)) {
 	t.Helper()
 	text, err := os.ReadFile(apiLog)
 	if err != nil {
@@ -153,6 +169,9 @@ func events(t *testing.T, each func(*auditv1.Event)) {
 	lines := bufio.NewScanner(bytes.NewReader(text[:bytes.LastIndexByte(text, '\n')+1]))
 	lines.Buffer(nil, 1<<24)
 	for lines.Scan() {
+		if !bytes.Contains(lines.Bytes(), []byte(word)) {
+			continue
+		}
 		event := &auditv1.Event{}
 		if err := json.Unmarshal(lines.Bytes(), event); err != nil {
 			t.Fatal(err)

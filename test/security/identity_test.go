@@ -29,7 +29,7 @@ func TestCase01RequesterApprovesOwnRequest(t *testing.T) {
 	own := newApproval(r, approval)
 	own.Spec.Votes = []v1alpha1.Vote{unsealedVote(approval, "carol")}
 	refused(t, as(t, users.Bob).Create(t.Context(), own), metav1.StatusReasonForbidden)
-	event := logged(t, "the refusal", func(e *auditv1.Event) bool {
+	event := logged(t, "the refusal", approval.Name, func(e *auditv1.Event) bool {
 		return e.User.Username == "bob" && e.ObjectRef != nil && e.ObjectRef.Name == approval.Name && e.Annotations["approvals.signoff.dev/reason"] != ""
 	})
 	if reason := event.Annotations["approvals.signoff.dev/reason"]; reason != v1alpha1.ReasonSelfApproval {
@@ -122,7 +122,7 @@ func TestCase05Impersonation(t *testing.T) {
 	if cast := live(t, approval).Spec.Votes; len(cast) != 1 || cast[0].Voter.Username != "bob" {
 		t.Errorf("the vote is bob's: %+v", cast)
 	}
-	logged(t, "ida as bob", func(e *auditv1.Event) bool {
+	logged(t, "ida as bob", approval.Name, func(e *auditv1.Event) bool {
 		return e.ObjectRef != nil && e.ObjectRef.Name == approval.Name && e.User.Username == "ida" && e.ImpersonatedUser != nil &&
 			e.ImpersonatedUser.Username == "bob" && e.Verb == "patch" && e.ResponseStatus.Code == 200
 	})

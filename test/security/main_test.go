@@ -30,12 +30,12 @@ var (
 
 // As in other packages of tests.
 var (
-	as, eventually, request, ask, vote, patch, refused = play.As, play.Eventually, play.Request, play.Ask, play.Vote, play.Patch, play.Refused
-	emergency, errText, written, object                = play.Emergency, play.ErrText, play.Written, play.Object
-	admin, reaches, approvalsOf, namespace, apply      = world.Admin, world.Reaches, world.ApprovalsOf, world.Namespace, world.Apply
-	protection, without, guarded, unguarded            = world.Protection, world.Without, world.Guarded, world.Unguarded
-	notInForce, nora                                   = world.NotInForce, world.Nora
-	frozen, review, hasReviewed, closes                = world.Frozen, world.Review, world.HasReviewed, world.Closes
+	as, eventually, request, vote, patch, refused = play.As, play.Eventually, play.Request, play.Vote, play.Patch, play.Refused
+	emergency, errText, written, object           = play.Emergency, play.ErrText, play.Written, play.Object
+	admin, reaches, approvalsOf, namespace, apply = world.Admin, world.Reaches, world.ApprovalsOf, world.Namespace, world.Apply
+	protection, without, guarded, unguarded       = world.Protection, world.Without, world.Guarded, world.Unguarded
+	notInForce, nora                              = world.NotInForce, world.Nora
+	frozen, review, hasReviewed, closes           = world.Frozen, world.Review, world.HasReviewed, world.Closes
 )
 
 // What the processes write and where they listen.

@@ -18,6 +18,7 @@ import (
 // TestCase57ReviewOutlivesItsNamespace is security case 57: who broke the glass cannot escape the review by deleting everything around it. The Record
 // demands it, and it is asked for again beside the Record.
 func TestCase57ReviewOutlivesItsNamespace(t *testing.T) {
+	t.Parallel()
 	frozen(t)
 	namespace(t, "escaping")
 	for _, who := range []string{"alice", "erin"} {

@@ -182,7 +182,7 @@ func TestCase44FreezeChangedByWhoWaits(t *testing.T) {
 		t.Fatal(err)
 	}
 	refused(t, as(t, users.Grace).Create(ctx, request("deploy", play.StagingInputs)), metav1.StatusReasonForbidden)
-	logged(t, "grace's edit", func(e *auditv1.Event) bool {
+	logged(t, "grace's edit", "grace", func(e *auditv1.Event) bool {
 		return e.User.Username == "grace" && e.Verb == "patch" && e.ObjectRef != nil && e.ObjectRef.Name == "these-days"
 	})
 }
