@@ -51,7 +51,7 @@ func TestCase22DenialOfAStageNoLongerNeeded(t *testing.T) {
 // TestCase22NoVoteAfterCancel votes after a cancellation was stored: the vote is refused, and nothing runs.
 func TestCase22NoVoteAfterCancel(t *testing.T) {
 	t.Parallel()
-	for range 10 {
+	for range 5 {
 		r := ask(t, users.Alice, request("deploy", play.ProductionInputs))
 		reaches(t, r, v1alpha1.PhaseAwaitingApproval)
 		approval := approvalsOf(t, r, 1)[0]
@@ -128,7 +128,7 @@ func TestCase62OrphanedApprovals(t *testing.T) {
 // stage was closed, and so before the start, must stop the execution.
 func TestCase22CancelAndApproveAtOnce(t *testing.T) {
 	t.Parallel()
-	for range 15 {
+	for range 8 {
 		r := ask(t, users.Alice, request("deploy", play.ProductionInputs))
 		reaches(t, r, v1alpha1.PhaseAwaitingApproval)
 		approval := approvalsOf(t, r, 1)[0]

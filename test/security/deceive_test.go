@@ -224,7 +224,7 @@ func TestCase22DenialIsNeverLost(t *testing.T) {
 		}
 	}
 	accepted := 0
-	for i := range 16 {
+	for i := range 8 {
 		tier("gold")
 		r := ask(t, users.Alice, request("tiered", `{}`))
 		reaches(t, r, v1alpha1.PhaseAwaitingApproval)

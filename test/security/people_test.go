@@ -306,7 +306,7 @@ func checkReview(t *testing.T, r *v1alpha1.ActionRequest, open *v1alpha1.Approva
 // TestCase57HitAndRun deletes an emergency the moment it is made: either the deletion is refused because the review is open, or nothing ran.
 func TestCase57HitAndRun(t *testing.T) {
 	frozen(t)
-	for range 10 {
+	for range 5 {
 		r := ask(t, users.Alice, emergency("em-frozen"))
 		err := as(t, users.Ada).Delete(t.Context(), r.DeepCopy())
 		if err != nil {
