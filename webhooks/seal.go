@@ -87,6 +87,11 @@ func (w *actionRequests) sealed(req *admission.Request, request *v1alpha1.Action
 		}
 		return nil
 	}
+	if request.Spec.Seal == nil {
+		// It is not sealed while nobody knows its Action, and may be known by now.
+		return ptr(forbidden(v1alpha1.ReasonNotStamped, "there is no seal on the request: its Action became known this very moment, or another webhook removed the seal.\n"+
+			"  Nothing was stored. Ask again."))
+	}
 	_, err := w.Evidence.Request(request)
 	if err == nil && w.Wall.Since(request.Spec.Seal.At.Time).Abs() > seal.MaxSkew {
 		err = &evidence.Error{Reason: v1alpha1.ReasonReplayed, Message: "the seal of the request is not new"}
