@@ -107,7 +107,7 @@ func TestOnlyTheAPIServerIsAnswered(t *testing.T) {
 			before := refusedFor(t, tc.why)
 			asked.Store(0)
 			client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{
-				InsecureSkipVerify:   true, //nolint:gosec // the server is not what is tested
+				InsecureSkipVerify:   true,
 				GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return tc.shown, nil },
 			}}}
 			defer client.CloseIdleConnections()

@@ -35,7 +35,7 @@ var (
 	emergency, errText, written                        = play.Emergency, play.ErrText, play.Written
 	admin, reaches, approvalsOf, namespace             = world.Admin, world.Reaches, world.ApprovalsOf, world.Namespace
 	apply, object                                      = world.Apply, play.Object
-	nora, guarded, unguarded                           = world.Nora, world.Guarded, world.Unguarded
+	nora, unguarded                                    = world.Nora, world.Unguarded
 	frozen, review, hasReviewed, closes                = world.Frozen, world.Review, world.HasReviewed, world.Closes
 )
 

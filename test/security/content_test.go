@@ -20,8 +20,6 @@ import (
 	"github.com/signoff-dev/signoff/test/play"
 )
 
-const evilImage = "registry/evil:1"
-
 // TestCase10SpecChangedAfterTheFirstVote changes what was agreed to, by every kind of write.
 func TestCase10SpecChangedAfterTheFirstVote(t *testing.T) {
 	ctx := t.Context()

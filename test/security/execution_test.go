@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"net/http"
 	"os"
 	"slices"
 	"strings"
@@ -55,11 +56,12 @@ func TestCase45ConfusedDeputy(t *testing.T) {
 	}
 }
 
-// patches counts what the API server was asked to write to an object of staging, dry runs left out.
+// patches counts what was written to an object of staging as somebody whom the operator may act as.
 func patches(t *testing.T, name string) (count int, by []string) {
 	t.Helper()
 	events(t, name, func(e *auditv1.Event) {
-		if ref := e.ObjectRef; ref != nil && ref.Namespace == "staging" && ref.Name == name && e.Verb == "patch" && !strings.Contains(e.RequestURI, "dryRun") && e.ImpersonatedUser != nil {
+		if ref := e.ObjectRef; ref != nil && ref.Namespace == "staging" && ref.Name == name && e.Verb == "patch" && !strings.Contains(e.RequestURI, "dryRun") && e.ImpersonatedUser != nil &&
+			e.ResponseStatus.Code < http.StatusBadRequest {
 			count++
 			by = append(by, e.ImpersonatedUser.Username)
 		}

@@ -76,21 +76,27 @@ func pastTheWebhooks() map[string]forged {
 	own := func(t *testing.T, r *v1alpha1.ActionRequest) *v1alpha1.Approval { return &approvalsOf(t, r, 1)[0] }
 	return map[string]forged{
 		"a vote in the name of somebody": {before: production, attack: func(t *testing.T, evil client.WithWatch, r *v1alpha1.ActionRequest) {
-			ap := own(t, r)
-			ap.Spec.Votes = append(ap.Spec.Votes, unsealedVote(ap, "dave"))
-			written(t, func() error { return evil.Update(t.Context(), ap) })
+			written(t, func() error {
+				ap := own(t, r)
+				ap.Spec.Votes = append(ap.Spec.Votes, unsealedVote(ap, "dave"))
+				return evil.Update(t.Context(), ap)
+			})
 		}, reason: v1alpha1.ReasonNotStamped, words: "webhook was absent"},
 		"a vote with the seal of another": {before: halfApproved, attack: func(t *testing.T, evil client.WithWatch, r *v1alpha1.ActionRequest) {
-			ap := own(t, r)
-			stolen := unsealedVote(ap, "dave")
-			stolen.Seal = ap.Spec.Votes[0].Seal
-			ap.Spec.Votes = append(ap.Spec.Votes, stolen)
-			written(t, func() error { return evil.Update(t.Context(), ap) })
+			written(t, func() error {
+				ap := own(t, r)
+				stolen := unsealedVote(ap, "dave")
+				stolen.Seal = ap.Spec.Votes[0].Seal
+				ap.Spec.Votes = append(ap.Spec.Votes, stolen)
+				return evil.Update(t.Context(), ap)
+			})
 		}, reason: v1alpha1.ReasonSealInvalid, words: "vote 2"},
 		"the Approval closed by hand": {before: production, attack: func(t *testing.T, evil client.WithWatch, r *v1alpha1.ActionRequest) {
-			ap := own(t, r)
-			ap.Status.State = v1alpha1.ApprovalApproved
-			written(t, func() error { return evil.Status().Update(t.Context(), ap) })
+			written(t, func() error {
+				ap := own(t, r)
+				ap.Status.State = v1alpha1.ApprovalApproved
+				return evil.Status().Update(t.Context(), ap)
+			})
 		}, reason: v1alpha1.ReasonSealInvalid, words: "not by Signoff"},
 		"the Approval removed and made again without its vote": {before: halfApproved, attack: func(t *testing.T, evil client.WithWatch, r *v1alpha1.ActionRequest) {
 			ap := own(t, r)

@@ -14,7 +14,6 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 
 	"github.com/signoff-dev/signoff/internal/config"
-	"github.com/signoff-dev/signoff/internal/setup"
 	"github.com/signoff-dev/signoff/test/env"
 	"github.com/signoff-dev/signoff/test/play"
 	"github.com/signoff-dev/signoff/test/system"
@@ -24,7 +23,6 @@ var (
 	cluster *env.Cluster
 	users   *env.Users
 	signoff *system.System
-	scheme  = setup.Scheme()
 	world   = &play.Play{}
 )
 

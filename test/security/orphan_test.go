@@ -15,7 +15,7 @@ import (
 	"github.com/signoff-dev/signoff/test/env"
 )
 
-// TestCase57ReviewOutlivesItsNamespace is security case 57: who broke the glass cannot escape the review by deleting everything around it. The Record
+// TestCase57ReviewOutlivesItsNamespace: who broke the glass cannot escape the review by deleting everything around it. The Record
 // demands it, and it is asked for again beside the Record.
 func TestCase57ReviewOutlivesItsNamespace(t *testing.T) {
 	t.Parallel()

@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/retry"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
@@ -311,8 +312,11 @@ func TestCase26VoteEditedOrRemoved(t *testing.T) {
 	before := live(t, approval).Spec.Votes
 	for _, who := range []env.Person{users.Bob, users.Carol, nora(t), users.Ada} {
 		c := as(t, who)
-		empty := live(t, approval)
-		empty.Spec.Votes = []v1alpha1.Vote{}
+		replaced := retry.RetryOnConflict(retry.DefaultBackoff, func() error {
+			empty := live(t, approval)
+			empty.Spec.Votes = []v1alpha1.Vote{}
+			return c.Update(ctx, empty)
+		})
 		json := func(body string) error {
 			return c.Patch(ctx, live(t, approval), client.RawPatch(types.JSONPatchType, []byte(body)))
 		}
@@ -324,7 +328,7 @@ func TestCase26VoteEditedOrRemoved(t *testing.T) {
 			"Voter":    json(`[{"op":"replace","path":"/spec/votes/0/voter/username","value":"dave"}]`),
 			"Seal":     json(`[{"op":"remove","path":"/spec/votes/0/seal"}]`),
 			"Doubled":  json(`[{"op":"copy","from":"/spec/votes/0","path":"/spec/votes/-"}]`),
-			"Replaced": c.Update(ctx, empty),
+			"Replaced": replaced,
 		} {
 			reason := metav1.StatusReasonInvalid
 			if name == "Doubled" && who == users.Bob {
