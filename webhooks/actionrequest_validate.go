@@ -51,6 +51,9 @@ func (w *actionRequests) create(ctx context.Context, req *admission.Request, req
 		!slices.Contains(request.Finalizers, v1alpha1.RequestFinalizer) {
 		return forbidden(v1alpha1.ReasonNotStamped, "the request was not stamped by Signoff, or another webhook changed the stamp. Nothing was stored.")
 	}
+	if refused := w.crowded(&caller); refused != nil {
+		return *refused
+	}
 	now, errs := w.time(req, request)
 	if errs = slices.Concat(errs, blankReasons(&request.Spec), gate.CheckTimes(&request.Spec, now), tooManyLabels(request.Labels, nil)); len(errs) > 0 {
 		return invalid(req, request.Name, errs)
@@ -65,6 +68,8 @@ func (w *actionRequests) create(ctx context.Context, req *admission.Request, req
 	if answer.Allowed {
 		if refused := w.sealed(req, request); refused != nil {
 			answer = *refused
+		} else if !isDryRun(req) {
+			w.Open.enter(caller.Person, request.Namespace+"/"+request.Name, w.Wall.Now())
 		}
 	}
 	return audited(answer, judgement)
@@ -161,7 +166,7 @@ func (w *actionRequests) remove(ctx context.Context, old *v1alpha1.ActionRequest
 	if err != nil {
 		return admission.Errored(http.StatusInternalServerError, err)
 	}
-	if open == nil && (old.Status.Outcome != "" || old.Status.Execution == nil) {
+	if open == nil && (old.Status.Outcome != "" || old.Status.Execution == nil || old.Status.ActiveUntil != nil) {
 		return admission.Allowed("")
 	}
 	terminating, err := w.terminating(ctx, old.Namespace)

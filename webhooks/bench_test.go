@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -116,6 +117,7 @@ func benchWebhooks(b *testing.B) *actionRequests {
 	}
 	return &actionRequests{&Deps{
 		Gate: gate.New(store, rules, benchFacts{}, config.DefaultNamespace, clock.RealClock{}), Identity: rules, Store: store, Clock: clock.RealClock{},
+		Wall: clock.RealClock{}, Open: &OpenRequests{Of: func(string) []string { return nil }, Max: math.MaxInt},
 	}}
 }
 

@@ -95,6 +95,9 @@ func (w *governing) action(ctx context.Context, req *admission.Request) admissio
 	if !response.Allowed || object == nil {
 		return response
 	}
+	if refused := w.noted(req, object); refused != nil {
+		return *refused
+	}
 	for _, name := range []string{object.Spec.Execution.ServiceAccountName, object.Spec.Execution.ReadServiceAccountName} {
 		if refused := w.mayUse(ctx, req, name); refused != nil {
 			if onlyLabels {

@@ -45,6 +45,7 @@ const (
 	PathMutateActionRequest   = "/mutate/actionrequests"
 	PathValidateActionRequest = "/validate/actionrequests"
 	PathMutateApproval        = "/mutate/approvals"
+	PathMutateAction          = "/mutate/actions"
 	PathValidateApproval      = "/validate/approvals"
 	PathValidateGoverning     = "/validate/governing"
 	PathValidateRecord        = "/validate/records"
@@ -62,6 +63,8 @@ type Deps struct {
 	Reader client.Reader
 	// Requests reads requests that are not over from a cache.
 	Requests client.Reader
+	// Open bounds the requests of one person.
+	Open *OpenRequests
 	// Namespaces reads namespaces from a cache.
 	Namespaces client.Reader
 	// Reviews asks the API server what somebody may do.
@@ -92,6 +95,7 @@ func Register(server webhook.Server, deps *Deps) {
 		PathMutateActionRequest:   serve(requests.mutate),
 		PathValidateActionRequest: serve(requests.validate),
 		PathMutateApproval:        serve(approvals.mutate),
+		PathMutateAction:          serve((&actions{deps}).mutate),
 		PathValidateApproval:      serve(approvals.validate),
 		PathValidateGoverning:     hook((&governing{deps}).validate),
 		PathValidateRecord:        hook((&records{deps}).validate),

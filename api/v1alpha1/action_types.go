@@ -90,9 +90,25 @@ type ActionSpec struct {
 	// +default="168h"
 	RequestTTL Duration `json:"requestTTL,omitempty"`
 
+	// temporary makes what the steps do temporary: it is taken back after a time. Unset: it stays.
+	// +optional
+	Temporary *Temporary `json:"temporary,omitempty"`
+
 	// execution is what runs once everybody has agreed.
 	// +required
 	Execution Execution `json:"execution"`
+}
+
+// Temporary says for how long what an Action does may stay.
+// +kubebuilder:validation:XValidation:rule="!has(self.defaultDuration) || duration(self.defaultDuration) <= duration(self.maxDuration)",message="must not be longer than maxDuration",fieldPath=".defaultDuration"
+type Temporary struct {
+	// maxDuration is the longest time that may be asked for, such as "8h".
+	// +required
+	MaxDuration Duration `json:"maxDuration"`
+
+	// defaultDuration is the time of a request that does not say. Unset: each must say.
+	// +optional
+	DefaultDuration Duration `json:"defaultDuration,omitempty"`
 }
 
 // ActionInputs describes the inputs of a request.

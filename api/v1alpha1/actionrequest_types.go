@@ -45,6 +45,7 @@ type ActionRequest struct {
 // +kubebuilder:validation:XValidation:rule="has(self.notBefore) == has(oldSelf.notBefore) && (!has(self.notBefore) || self.notBefore == oldSelf.notBefore)",message="notBefore cannot change: make a new request",fieldPath=".notBefore"
 // +kubebuilder:validation:XValidation:rule="has(self.expiresAt) == has(oldSelf.expiresAt) && (!has(self.expiresAt) || self.expiresAt == oldSelf.expiresAt)",message="expiresAt cannot change: make a new request",fieldPath=".expiresAt"
 // +kubebuilder:validation:XValidation:rule="has(self.breakGlass) == has(oldSelf.breakGlass) && (!has(self.breakGlass) || self.breakGlass == oldSelf.breakGlass)",message="breakGlass cannot change: make a new request",fieldPath=".breakGlass"
+// +kubebuilder:validation:XValidation:rule="has(self.duration) == has(oldSelf.duration) && (!has(self.duration) || self.duration == oldSelf.duration)",message="duration cannot change: make a new request",fieldPath=".duration"
 // +kubebuilder:validation:XValidation:rule="has(self.requester) == has(oldSelf.requester) && (!has(self.requester) || self.requester == oldSelf.requester)",message="requester cannot change",fieldPath=".requester"
 // +kubebuilder:validation:XValidation:rule="has(self.seal) == has(oldSelf.seal) && (!has(self.seal) || self.seal == oldSelf.seal)",message="seal cannot change",fieldPath=".seal"
 // +kubebuilder:validation:XValidation:rule="!has(oldSelf.cancellation) || (has(self.cancellation) && self.cancellation == oldSelf.cancellation)",message="cancellation is final: it is written once",fieldPath=".cancellation"
@@ -81,6 +82,11 @@ type ActionRequestSpec struct {
 	// +kubebuilder:validation:Type=string
 	// +kubebuilder:validation:Pattern=`^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(Z|[+-][0-9]{2}:[0-9]{2})$`
 	ExpiresAt *metav1.Time `json:"expiresAt,omitempty"`
+
+	// duration is how long what is done stays before it is taken back, such as "2h". Only where the Action is temporary.
+	// Unset: the Action says how long.
+	// +optional
+	Duration Duration `json:"duration,omitempty"`
 
 	// breakGlass runs the request at once in an emergency, past Hold and RequireApproval, and past a Deny whose override names the
 	// requester. A review opens that somebody else must do. Unset: no emergency.
@@ -157,7 +163,7 @@ type Cancellation struct {
 }
 
 // Phase is how far a request has come, in one word. It is derived; conditions say more.
-// +kubebuilder:validation:Enum=Pending;AwaitingApproval;Approved;Held;Executing;Succeeded;Failed;Denied;Expired;Cancelled
+// +kubebuilder:validation:Enum=Pending;AwaitingApproval;Approved;Held;Executing;Active;Reverting;Succeeded;Failed;Denied;Expired;Cancelled;Reverted
 type Phase string
 
 const (
@@ -171,6 +177,10 @@ const (
 	PhaseHeld Phase = "Held"
 	// PhaseExecuting means that steps are running.
 	PhaseExecuting Phase = "Executing"
+	// PhaseActive means that all steps of a temporary request are done, and that its time is not over.
+	PhaseActive Phase = "Active"
+	// PhaseReverting means that what a temporary request has done is being taken back.
+	PhaseReverting Phase = "Reverting"
 	// PhaseSucceeded means that all steps are done. Final.
 	PhaseSucceeded Phase = "Succeeded"
 	// PhaseFailed means that a step failed. Final.
@@ -181,10 +191,12 @@ const (
 	PhaseExpired Phase = "Expired"
 	// PhaseCancelled means that somebody cancelled. Final.
 	PhaseCancelled Phase = "Cancelled"
+	// PhaseReverted means that what a temporary request had done is gone. Final.
+	PhaseReverted Phase = "Reverted"
 )
 
 // Outcome is how a request ended. Absent until then, never changed after.
-// +kubebuilder:validation:Enum=Succeeded;Failed;Denied;Expired;Cancelled
+// +kubebuilder:validation:Enum=Succeeded;Failed;Denied;Expired;Cancelled;Reverted
 type Outcome string
 
 const (
@@ -198,6 +210,8 @@ const (
 	OutcomeExpired Outcome = "Expired"
 	// OutcomeCancelled means that somebody cancelled. What had been executed before is listed in status.steps.
 	OutcomeCancelled Outcome = "Cancelled"
+	// OutcomeReverted means that all steps of a temporary request were done, and that what they did is gone.
+	OutcomeReverted Outcome = "Reverted"
 )
 
 // ActionRequestStatus is how far a request has come.
@@ -261,6 +275,10 @@ type ActionRequestStatus struct {
 	// +listMapKey=name
 	// +kubebuilder:validation:MaxItems=32
 	Steps []StepStatus `json:"steps,omitempty"`
+
+	// activeUntil is when what a temporary request has done is taken back. Unset: it is not done yet, or it stays.
+	// +optional
+	ActiveUntil *metav1.Time `json:"activeUntil,omitempty"`
 
 	// conditions are the observed conditions: Ready, Finished, Stalled, Authorized, Approved, Executed, Reviewed.
 	// +optional

@@ -26,6 +26,8 @@ const (
 	LabelHour = "signoff.dev/hour"
 	// LabelNonce holds, on a Record, the nonce of the seal of its request.
 	LabelNonce = "signoff.dev/nonce"
+	// AnnotationEdits holds, on an Action, who has changed it lately, sealed. Only the admission webhook writes it.
+	AnnotationEdits = "signoff.dev/edits"
 	// AnnotationVerdict carries, on the result of a server-side dry run and nowhere else, the whole verdict as JSON.
 	AnnotationVerdict = "signoff.dev/verdict"
 	// AnnotationAt asks, in a server-side dry run and nowhere else, what the verdict would be at another time, in RFC 3339.

@@ -54,6 +54,14 @@ const (
 	ReasonExecuting = "Executing"
 	// ReasonSucceeded says that all steps are done.
 	ReasonSucceeded = "Succeeded"
+	// ReasonActive says that all steps of a temporary request are done, and that its time is not over.
+	ReasonActive = "Active"
+	// ReasonReverting says that what a temporary request has done is being taken back.
+	ReasonReverting = "Reverting"
+	// ReasonRevertFailed says that something of it could not be taken back yet. It is tried again until it is gone.
+	ReasonRevertFailed = "RevertFailed"
+	// ReasonReverted says that what a temporary request had done is gone.
+	ReasonReverted = "Reverted"
 	// ReasonFailed says that a step failed.
 	ReasonFailed = "Failed"
 	// ReasonDenied says that an approver said no.
@@ -62,6 +70,8 @@ const (
 	ReasonExpired = "Expired"
 	// ReasonCancelled says that somebody cancelled.
 	ReasonCancelled = "Cancelled"
+	// ReasonTooManyOpen says that the requester has too many requests that are not over.
+	ReasonTooManyOpen = "TooManyOpen"
 	// ReasonNotStamped says that the request was stored without the admission webhook. It will never run.
 	ReasonNotStamped = "NotStamped"
 	// ReasonSealInvalid says that something was changed or made without Signoff, so that its seal does not fit. It never counts.
@@ -96,6 +106,8 @@ const (
 	ReasonNotAnApprover = "NotAnApprover"
 	// ReasonStaleVote refuses a vote on a digest that is not that of the Approval.
 	ReasonStaleVote = "StaleVote"
+	// ReasonNotIndependent refuses a vote by somebody who had a hand in what is asked for.
+	ReasonNotIndependent = "NotIndependent"
 	// ReasonAlreadyDecided refuses a vote on a closed Approval.
 	ReasonAlreadyDecided = "AlreadyDecided"
 	// ReasonVerdictChanged says that the rules give another answer than before.

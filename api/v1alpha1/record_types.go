@@ -17,10 +17,13 @@ import (
 // +kubebuilder:selectablefield:JSONPath=`.status.review.state`
 // +kubebuilder:printcolumn:name="Request Namespace",type=string,JSONPath=`.spec.requestRef.namespace`
 // +kubebuilder:printcolumn:name="Request",type=string,JSONPath=`.spec.requestRef.name`
+// +kubebuilder:selectablefield:JSONPath=`.spec.duration`
 // +kubebuilder:printcolumn:name="Action",type=string,JSONPath=`.spec.actionRef.name`
 // +kubebuilder:printcolumn:name="Outcome",type=string,JSONPath=`.status.outcome`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 // +kubebuilder:validation:XValidation:rule="!has(oldSelf.status) || !has(oldSelf.status.review) || (has(self.status) && has(self.status.review) && self.status.review == oldSelf.status.review)",message="status.review is final: it is written once",fieldPath=".status.review"
+// +kubebuilder:validation:XValidation:rule="!has(oldSelf.status) || !has(oldSelf.status.activeUntil) || (has(self.status) && has(self.status.activeUntil) && self.status.activeUntil == oldSelf.status.activeUntil)",message="status.activeUntil is final: it is written once",fieldPath=".status.activeUntil"
+// +kubebuilder:validation:XValidation:rule="!has(oldSelf.status) || !has(oldSelf.status.revert) || (has(self.status) && has(self.status.revert) && self.status.revert == oldSelf.status.revert)",message="status.revert is final: it is written once",fieldPath=".status.revert"
 // +kubebuilder:validation:XValidation:rule="!has(oldSelf.status) || !has(oldSelf.status.outcome) || (has(self.status) && has(self.status.outcome) && self.status.outcome == oldSelf.status.outcome)",message="status.outcome is final: it is written once",fieldPath=".status.outcome"
 type Record struct {
 	metav1.TypeMeta `json:",inline"`
@@ -91,6 +94,10 @@ type RecordSpec struct {
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=32
 	Steps []RenderedStep `json:"steps"`
+
+	// duration is how long what the steps do stays before it is taken back. Unset: it stays.
+	// +optional
+	Duration Duration `json:"duration,omitempty"`
 
 	// review is what must be reviewed, and by whom, because the request broke the glass. Unset: nothing must.
 	// +optional
@@ -298,6 +305,20 @@ type RecordStatus struct {
 	// +optional
 	FinishedAt *metav1.Time `json:"finishedAt,omitempty"`
 
+	// undo is how what the steps wrote is taken back. It is stored before each write, for a temporary request only.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=1024
+	Undo []Undo `json:"undo,omitempty"`
+
+	// activeUntil is when it is taken back. Unset: not all steps are done yet.
+	// +optional
+	ActiveUntil *metav1.Time `json:"activeUntil,omitempty"`
+
+	// revert says that it is being taken back, and why. Unset: not yet.
+	// +optional
+	Revert *Revert `json:"revert,omitempty"`
+
 	// review is how the review ended. Unset: it is still to be done, or none is needed.
 	// +optional
 	Review *ReviewResult `json:"review,omitempty"`
@@ -305,6 +326,92 @@ type RecordStatus struct {
 	// seal covers the claim and all of the above. Unset: nothing of it has been written yet.
 	// +optional
 	Seal *Seal `json:"seal,omitempty"`
+}
+
+// Undo is how one write is taken back: an object that it created is deleted, and in one that was there the fields that still have what
+// was written get back what they had.
+type Undo struct {
+	// step is the name of the step.
+	// +required
+	// +kubebuilder:validation:MaxLength=63
+	Step string `json:"step"`
+
+	// object is the object that was written.
+	// +required
+	Object ObjectReference `json:"object"`
+
+	// fieldManager is the field manager of the write.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=128
+	FieldManager string `json:"fieldManager"`
+
+	// created says that the object was not there before.
+	// +optional
+	Created bool `json:"created,omitempty"`
+
+	// uid is the uid of the object. Unset: it is being created.
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	// +kubebuilder:validation:Type=string
+	UID types.UID `json:"uid,omitempty"`
+
+	// fields are what the write changes in an object that was there.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=512
+	Fields []UndoField `json:"fields,omitempty"`
+}
+
+// UndoField is one field before and after a write.
+type UndoField struct {
+	// path leads to the field.
+	// +required
+	// +listType=atomic
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=64
+	Path []PathElement `json:"path"`
+
+	// before is the value before. Unset: the field was not there.
+	// +optional
+	// +kubebuilder:validation:Schemaless
+	// +kubebuilder:pruning:PreserveUnknownFields
+	Before *runtime.RawExtension `json:"before,omitempty"`
+
+	// after is the value that was written. Unset: the field was removed.
+	// +optional
+	// +kubebuilder:validation:Schemaless
+	// +kubebuilder:pruning:PreserveUnknownFields
+	After *runtime.RawExtension `json:"after,omitempty"`
+}
+
+// PathElement is one step into an object: a field of a map, or the element of a list that has a value in a field.
+type PathElement struct {
+	// field is the name of the field. With value, that of the field by which elements of a list are told apart.
+	// +required
+	// +kubebuilder:validation:MaxLength=1024
+	Field string `json:"field"`
+
+	// value is the value of that field in the element. Unset: the step leads into a map.
+	// +optional
+	// +kubebuilder:validation:MaxLength=1024
+	Value *string `json:"value,omitempty"`
+}
+
+// Revert says that what a temporary request has done is being taken back.
+type Revert struct {
+	// startedAt is when that began.
+	// +required
+	StartedAt metav1.Time `json:"startedAt"`
+
+	// outcome is how the request ends once it is gone.
+	// +required
+	Outcome Outcome `json:"outcome"`
+
+	// message tells why it is taken back, in one line.
+	// +required
+	// +kubebuilder:validation:MaxLength=1024
+	Message string `json:"message"`
 }
 
 // ReviewResult is how a review ended.

@@ -115,6 +115,9 @@ func (s *scope) proceed(ctx context.Context, record *v1alpha1.Record) error {
 		return s.unbelievable(ctx, err)
 	}
 	for record.Status.Outcome == "" {
+		if isTemporary(record) {
+			return s.temporary(ctx, record)
+		}
 		index := current(record)
 		if index == len(record.Spec.Steps) {
 			return s.conclude(ctx, record, v1alpha1.OutcomeSucceeded, "")
@@ -221,8 +224,16 @@ func (s *scope) storeRecord(ctx context.Context, record *v1alpha1.Record) error 
 	return nil
 }
 
-// conclude writes how the execution ended to the Record, and then to the request.
+// conclude ends an execution. What a temporary one has done stays for its time, and is then taken back.
 func (s *scope) conclude(ctx context.Context, record *v1alpha1.Record, outcome v1alpha1.Outcome, message string) error {
+	if record.Spec.Duration != "" && len(record.Status.Steps) > 0 {
+		return s.stays(ctx, record, outcome, message)
+	}
+	return s.close(ctx, record, outcome, message)
+}
+
+// close writes how the execution ended to the Record, and then to the request.
+func (s *scope) close(ctx context.Context, record *v1alpha1.Record, outcome v1alpha1.Outcome, message string) error {
 	finished := metav1.NewTime(s.Clock.Now().Truncate(time.Second))
 	record.Status.Outcome, record.Status.Message, record.Status.FinishedAt = outcome, gate.Cut(message, maxMessage), &finished
 	record.Status.ObservedGeneration = record.Generation
@@ -241,6 +252,8 @@ func (s *scope) concluded(ctx context.Context, record *v1alpha1.Record) error {
 		end.reason, end.message = v1alpha1.ReasonSucceeded, "All steps are done."
 	case v1alpha1.OutcomeCancelled:
 		end.reason = v1alpha1.ReasonCancelled
+	case v1alpha1.OutcomeReverted:
+		end.reason = v1alpha1.ReasonReverted
 	case v1alpha1.OutcomeFailed, v1alpha1.OutcomeDenied, v1alpha1.OutcomeExpired:
 		end.reason = v1alpha1.ReasonFailed
 	}
@@ -258,7 +271,7 @@ func (s *scope) newRecord() *v1alpha1.Record {
 			ServiceAccountName: action.Spec.Execution.ServiceAccountName,
 			Digest:             s.plan.digest, ClaimedAt: evidence.Instant(s.now),
 			Approvals: s.plan.approvedBy, Plan: s.plan.changes, Steps: s.plan.steps,
-			Timeout: action.Spec.Execution.Timeout,
+			Timeout: action.Spec.Execution.Timeout, Duration: gate.Duration(action, &s.request.Spec),
 		},
 	}
 	claim.Spec.Review = recordedReview(s.emergency, s.request.Spec.Inputs)

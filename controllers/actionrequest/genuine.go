@@ -124,6 +124,15 @@ func (s *scope) unproven(ctx context.Context, err error) error {
 	return s.store(ctx)
 }
 
+// unjudged keeps a request of which a vote cannot be judged until it can be.
+func (s *scope) unjudged(ctx context.Context, vote *gate.Unjudged) error {
+	message := fmt.Sprintf("Waits, because the vote of %s cannot be judged: %s", vote.Voter, vote.Problem.Message)
+	s.waiting(v1alpha1.PhaseAwaitingApproval, v1alpha1.ReasonIndeterminate, message, gate.Cut("the vote of "+vote.Voter+" cannot be judged", maxFailure))
+	s.condition(v1alpha1.ConditionApproved, false, v1alpha1.ReasonIndeterminate, message)
+	s.lookAgain()
+	return s.store(ctx)
+}
+
 // ballot verifies an Approval and its votes.
 func (s *scope) ballot(approval *v1alpha1.Approval) (*evidence.Ballot, error) {
 	ballot, err := s.Evidence.Approval(approval)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -86,12 +87,39 @@ func (s *scope) recordReview(ctx context.Context, state v1alpha1.ApprovalState, 
 // orphansEvery is how often Records are looked through for reviews that nobody can do any more.
 const orphansEvery = 10 * time.Minute
 
-// Orphans asks again for reviews whose Approval is gone with its namespace: in the namespace of the operator, beside the Record. Records say
-// which reviews are open.
+// Orphans does what is still to be done for requests that are gone, as their Records say: it asks again for reviews whose Approval is gone
+// with its namespace, in the namespace of the operator, and takes back what was temporary.
 type Orphans struct {
 	*Reviewer
-	// Wake says that a review was deleted.
+	// Wake says that a review or a request was deleted.
 	Wake <-chan struct{}
+}
+
+// recall takes back what temporary requests have done that are gone: without them nobody would.
+func (o *Orphans) recall(ctx context.Context) error {
+	list := &v1alpha1.RecordList{}
+	open := fields.AndSelectors(fields.OneTermNotEqualSelector("spec.duration", ""), fields.OneTermEqualSelector("status.outcome", ""))
+	if err := o.Reader.List(ctx, list, client.InNamespace(o.OperatorNamespace), client.MatchingFieldsSelector{Selector: open}); err != nil {
+		return fmt.Errorf("failed to list Records of temporary requests: %w", err)
+	}
+	for i := range list.Items {
+		record := &list.Items[i]
+		key := types.NamespacedName{Namespace: record.Spec.RequestRef.Namespace, Name: record.Spec.RequestRef.Name}
+		request := &v1alpha1.ActionRequest{}
+		err := o.Reader.Get(ctx, key, request)
+		if client.IgnoreNotFound(err) != nil {
+			return fmt.Errorf("failed to get request %s: %w", key, err)
+		}
+		if err == nil && request.UID == record.Spec.RequestRef.UID {
+			continue
+		}
+		s := o.orphanScope(record)
+		s.request.DeletionTimestamp = &metav1.Time{Time: s.now}
+		if err := s.proceed(ctx, record); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Start looks until the context ends.
@@ -103,8 +131,8 @@ func (o *Orphans) Start(ctx context.Context) error {
 	ticker := o.Clock.NewTicker(orphansEvery)
 	defer ticker.Stop()
 	for {
-		if err := o.look(ctx); err != nil {
-			logr.FromContextOrDiscard(ctx).Error(err, "reviews that are gone are not asked for again; tried again in a while")
+		if err := errors.Join(o.look(ctx), o.recall(ctx)); err != nil {
+			logr.FromContextOrDiscard(ctx).Error(err, "what requests that are gone still need is not done; tried again in a while")
 		}
 		select {
 		case <-ctx.Done():

@@ -16,12 +16,8 @@ func (s *scope) progress(ctx context.Context, stage *stageState) error {
 	approval := stage.approval
 	news := s.due(approval)
 	requirements := gate.PollOf(approval).Demands(s.now)
-	if len(approval.Spec.Votes) == 0 && approval.Status.WaitingFor == "" && len(news) == 0 {
-		return nil
-	}
-	waiting := gate.Cut(gate.Needs(requirements, stage.result.Missing), maxWaitingFor)
-	decided := bounded(decidedLines(stage), maxDecided, maxLine)
-	if len(news) == 0 && shows(approval, waiting, decided) {
+	waiting, decided := gate.Cut(gate.Needs(requirements, stage.result.Missing), maxWaitingFor), bounded(decidedLines(stage), maxDecided, maxLine)
+	if len(news) == 0 && shown(approval, waiting, decided) {
 		return nil
 	}
 	approval.Status.WaitingFor, approval.Status.Decided = waiting, decided
@@ -42,10 +38,13 @@ func (s *scope) progress(ctx context.Context, stage *stageState) error {
 	return nil
 }
 
-// shows tells whether the status of an Approval says all that it could: who is missing, who has decided, and how many votes were counted.
-func shows(approval *v1alpha1.Approval, waiting string, decided []string) bool {
-	known := approval.Status.Seal
-	return known != nil && int(known.Votes) == len(approval.Spec.Votes) && approval.Status.WaitingFor == waiting && slices.Equal(approval.Status.Decided, decided)
+// shown tells whether an open Approval shows how far it has come. One on which nobody has voted shows it by its spec.
+func shown(approval *v1alpha1.Approval, waiting string, decided []string) bool {
+	status := &approval.Status
+	if len(approval.Spec.Votes) == 0 && status.WaitingFor == "" {
+		return true
+	}
+	return status.WaitingFor == waiting && slices.Equal(status.Decided, decided) && status.Seal != nil && int(status.Seal.Votes) == len(approval.Spec.Votes)
 }
 
 // due notes on an open Approval what time has brought, and names it by the reasons of Events. What comes next wakes the request at its moment.

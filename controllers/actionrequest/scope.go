@@ -2,6 +2,7 @@ package actionrequest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -59,6 +60,9 @@ func (s *scope) run(ctx context.Context) (time.Duration, error) {
 	}
 	if unaudited := asUnaudited(err); unaudited != nil {
 		err = s.unaudited(ctx, unaudited)
+	}
+	if vote, ok := errors.AsType[*gate.Unjudged](err); ok {
+		err = s.unjudged(ctx, vote)
 	}
 	if err != nil {
 		return 0, err

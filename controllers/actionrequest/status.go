@@ -90,9 +90,13 @@ func (s *scope) hold(ctx context.Context, problem *gate.Problem) error {
 // lookAgain makes a request that rests on facts be judged again although nothing wakes it: after a pause that grows with its
 // age, from a second to five minutes.
 func (s *scope) lookAgain() {
+	s.at(s.now.Add(pause(s.now.Sub(s.request.CreationTimestamp.Time))))
+}
+
+// pause is how long something rests that nothing wakes: it grows with its age, from a second to five minutes.
+func pause(age time.Duration) time.Duration {
 	const shortest, longest, part = time.Second, 5 * time.Minute, 10
-	age := s.now.Sub(s.request.CreationTimestamp.Time)
-	s.at(s.now.Add(min(max(age/part, shortest), longest)))
+	return min(max(age/part, shortest), longest)
 }
 
 // held tells whether the start must wait although everybody agreed, and shows why.
@@ -244,6 +248,7 @@ func (s *scope) showExecuting(record *v1alpha1.Record, step *v1alpha1.RenderedSt
 
 func (s *scope) showExecution(record *v1alpha1.Record) {
 	status := &s.request.Status
+	status.ActiveUntil = record.Status.ActiveUntil
 	status.Steps, status.Digest, status.Plan = record.Status.Steps, record.Spec.Digest, record.Spec.Plan
 	if status.Execution == nil {
 		status.Execution = &v1alpha1.ExecutionClaim{
@@ -273,7 +278,7 @@ func (s *scope) end(ctx context.Context, outcome v1alpha1.Outcome, end ending) e
 	if outcome == v1alpha1.OutcomeFailed {
 		status.WaitingFor = gate.Cut(end.message, maxFailure)
 	}
-	success := outcome == v1alpha1.OutcomeSucceeded
+	success := outcome == v1alpha1.OutcomeSucceeded || outcome == v1alpha1.OutcomeReverted
 	s.condition(v1alpha1.ConditionReady, success, end.reason, end.message)
 	s.condition(v1alpha1.ConditionFinished, true, end.reason, end.message)
 	s.condition(v1alpha1.ConditionExecuted, success, end.reason, end.message)
@@ -334,7 +339,7 @@ func cutBytes(text string, most int) string {
 
 func eventType(reason string) string {
 	switch reason {
-	case v1alpha1.ReasonFailed, v1alpha1.ReasonDenied, v1alpha1.ReasonExpired, v1alpha1.ReasonNotStamped,
+	case v1alpha1.ReasonFailed, v1alpha1.ReasonRevertFailed, v1alpha1.ReasonDenied, v1alpha1.ReasonExpired, v1alpha1.ReasonNotStamped,
 		v1alpha1.ReasonBreakGlass, v1alpha1.ReasonReviewDenied, v1alpha1.ReasonReviewOverdue:
 		return corev1.EventTypeWarning
 	}

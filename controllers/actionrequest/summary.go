@@ -120,6 +120,9 @@ func (s *scope) approvalSummary(a *v1alpha1.Approval) []string {
 	lines = append(lines, s.trustLines()...)
 	lines = append(lines, fmt.Sprintf("It will, as %s/%s:", action.Namespace, action.Spec.Execution.ServiceAccountName))
 	lines = append(lines, planLines(a.Spec.Plan)...)
+	if duration := gate.Duration(action, &s.request.Spec); duration != "" {
+		lines = append(lines, fmt.Sprintf("It is temporary: what it does is taken back %s after it is done.", duration))
+	}
 	lines = append(lines, fmt.Sprintf("Who can approve: %s. Not %s.", s.Gate.Who(s.judgement, a.Spec.Requirements, &a.Spec.Requester), visible.Inside(a.Spec.Requester.Username)))
 	if e := a.Spec.Escalation; e != nil {
 		further := []v1alpha1.Requirement{{Approvers: e.Approvers}}

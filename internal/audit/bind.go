@@ -89,7 +89,7 @@ func ofApprovalPayload(p *seal.Approval, l *line, d *Data) error {
 
 func ofRecordPayload(p *seal.Record, l *line, d *Data) error {
 	want, known := map[string]v1alpha1.Outcome{
-		TypeStarted: "", TypeSucceeded: v1alpha1.OutcomeSucceeded, TypeFailed: v1alpha1.OutcomeFailed, TypeCancelled: v1alpha1.OutcomeCancelled,
+		TypeStarted: "", TypeSucceeded: v1alpha1.OutcomeSucceeded, TypeFailed: v1alpha1.OutcomeFailed, TypeReverted: v1alpha1.OutcomeReverted, TypeCancelled: v1alpha1.OutcomeCancelled,
 	}[l.Type]
 	if !known || p.Outcome != string(want) || p.Digest != d.Digest {
 		return fmt.Errorf("another outcome or digest was sealed: %q, %.15s", p.Outcome, p.Digest)

@@ -142,6 +142,8 @@ func Finished(r *v1alpha1.Record, record *seal.Envelope, at time.Time) Event {
 		of = TypeSucceeded
 	case v1alpha1.OutcomeCancelled:
 		of = TypeCancelled
+	case v1alpha1.OutcomeReverted:
+		of = TypeReverted
 	default:
 	}
 	e := ofRecord(r, of, strings.ToLower(string(r.Status.Outcome)), at)

@@ -30,6 +30,8 @@ const (
 	TypeStep = "dev.signoff.execution.step.v1"
 	// TypeSucceeded says that all steps are done.
 	TypeSucceeded = "dev.signoff.execution.succeeded.v1"
+	// TypeReverted says that all steps were done, and that what they did is taken back.
+	TypeReverted = "dev.signoff.execution.reverted.v1"
 	// TypeFailed says that a step failed.
 	TypeFailed = "dev.signoff.execution.failed.v1"
 	// TypeReviewOpened says that somebody must review what was done in an emergency.
@@ -90,6 +92,7 @@ var needs = map[string][]member{
 	TypeStageClosed:   {hasRequest, hasAction, hasApproval, hasStage, hasDigest, hasState},
 	TypeStarted:       {hasRequest, hasAction, hasDigest, sealedRecord},
 	TypeStep:          {hasRequest, hasAction, hasDigest, hasStep, hasState},
+	TypeReverted:      {hasRequest, hasAction, hasDigest, sealedRecord},
 	TypeSucceeded:     {hasRequest, hasAction, hasDigest, sealedRecord},
 	TypeFailed:        {hasRequest, hasAction, hasDigest, sealedRecord},
 	TypeReviewOpened:  {hasRequest, hasAction, hasApproval, hasStage, hasDigest, hasUntil, sealedApproval},

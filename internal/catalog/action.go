@@ -36,6 +36,7 @@ func CompileAction(object *v1alpha1.Action) (*Action, field.ErrorList) {
 	b.lookupUses()
 	b.secretTarget()
 	b.durations()
+	b.temporary()
 	if len(b.errs) > 0 {
 		return nil, b.errs
 	}
@@ -231,6 +232,28 @@ func (b *actionBuilder) durations() {
 	spec := field.NewPath("spec")
 	b.errs = append(b.errs, positive(spec.Child("requestTTL"), b.object.Spec.RequestTTL)...)
 	b.errs = append(b.errs, positive(spec.Child("execution", "timeout"), b.object.Spec.Execution.Timeout)...)
+}
+
+// temporary refuses what cannot be taken back, in an Action whose effect is to be.
+func (b *actionBuilder) temporary() {
+	temporary := b.object.Spec.Temporary
+	if temporary == nil {
+		return
+	}
+	path := field.NewPath("spec", "temporary")
+	b.errs = append(b.errs, positive(path.Child("maxDuration"), temporary.MaxDuration)...)
+	b.errs = append(b.errs, positive(path.Child("defaultDuration"), temporary.DefaultDuration)...)
+	longest, _ := temporary.MaxDuration.Value(0)
+	if usual, _ := temporary.DefaultDuration.Value(0); usual > longest {
+		b.errs = append(b.errs, field.Invalid(path.Child("defaultDuration"), string(temporary.DefaultDuration), "must not be longer than maxDuration, "+string(temporary.MaxDuration)))
+	}
+	for i := range b.object.Spec.Execution.Steps {
+		step := &b.object.Spec.Execution.Steps[i]
+		if step.Apply == nil && (step.Patch == nil || step.Patch.Strategic == nil && step.Patch.Merge == nil) {
+			b.errs = append(b.errs, field.Forbidden(field.NewPath("spec", "execution", "steps").Index(i), fmt.Sprintf(
+				"step %s cannot be taken back, and the Action is temporary: apply, patch.strategic and patch.merge can", step.Name)))
+		}
+	}
 }
 
 func (b *actionBuilder) text(path *field.Path, source string) *template.Text {

@@ -64,6 +64,8 @@ type Requester struct {
 	// Agents are logins that count as agents: they may ask and never approve. Default: none but ServiceAccounts, which never
 	// approve unless approvers.serviceAccounts names them.
 	Agents Subjects `json:"agents"`
+	// MaxOpen is how many requests of one person may wait or run at once, from 1 to 100000. Default 100.
+	MaxOpen int `json:"maxOpen"`
 }
 
 // Subjects names logins.
@@ -190,6 +192,7 @@ func defaultSinks() []AuditSink { return []AuditSink{{Stdout: &AuditStdout{}}} }
 func Default() *Configuration {
 	return &Configuration{
 		TypeMeta:       metav1.TypeMeta{APIVersion: APIVersion, Kind: Kind},
+		Requester:      Requester{MaxOpen: 100},
 		Person:         Person{Expression: "user.username"},
 		Operator:       Operator{Namespace: DefaultNamespace, ServiceAccount: DefaultServiceAccount},
 		Webhook:        Webhook{Port: 9443, CertDir: "/etc/signoff/tls", ClientCAFile: "client-ca.crt"},

@@ -16,6 +16,7 @@ import (
 const (
 	maxExpression = 4096
 	maxWorkers    = 64
+	maxOpen       = 100_000
 	// minKeyAge is longer than any rotation takes.
 	minKeyAge = time.Hour
 	// disabled is the address that serves nothing.
@@ -64,6 +65,7 @@ func (c *Configuration) validatePeople() field.ErrorList {
 		each(agents.Child("groups"), c.Requester.Agents.Groups, verbatim),
 		each(agents.Child("serviceAccounts"), c.Requester.Agents.ServiceAccounts, account),
 		each(approvers, c.Approvers.ServiceAccounts, account),
+		upTo(requester.Child("maxOpen"), c.Requester.MaxOpen, maxOpen),
 		c.validateApprovers(approvers),
 	)
 }
@@ -145,10 +147,15 @@ func (c *Configuration) validateServing() field.ErrorList {
 	if c.Metrics.BindAddress != disabled {
 		errs = append(errs, one(metrics, c.Metrics.BindAddress, endpoint)...)
 	}
-	if c.Workers < 1 || c.Workers > maxWorkers {
-		errs = append(errs, field.Invalid(field.NewPath("workers"), c.Workers, fmt.Sprintf("a number from 1 to %d is accepted", maxWorkers)))
+	return append(errs, upTo(field.NewPath("workers"), c.Workers, maxWorkers)...)
+}
+
+// upTo demands a number from one to another.
+func upTo(path *field.Path, value, most int) field.ErrorList {
+	if value >= 1 && value <= most {
+		return nil
 	}
-	return errs
+	return field.ErrorList{field.Invalid(path, value, fmt.Sprintf("a number from 1 to %d is accepted", most))}
 }
 
 func expression(path *field.Path, text string) field.ErrorList {

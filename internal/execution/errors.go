@@ -16,10 +16,16 @@ import (
 // maxMessage is the bound of the API for the message of a step.
 const maxMessage = 1024
 
+// final is an error of ours that trying again does not mend.
+type final string
+
+// Error says what is wrong.
+func (e final) Error() string { return string(e) }
+
 // isTransient reports whether trying again may help. What the API server refuses for a reason is final; everything else, a lost
 // connection above all, is not.
 func isTransient(err error) bool {
-	if meta.IsNoMatchError(err) {
+	if _, ours := errors.AsType[final](err); ours || meta.IsNoMatchError(err) {
 		return false
 	}
 	status, ok := statusOf(err)

@@ -55,7 +55,11 @@ func (r *Runner) Step(ctx context.Context, record *v1alpha1.Record, step *v1alph
 	if len(step.Writes) == 0 {
 		return t.fail("the step writes nothing"), nil
 	}
-	switch kind := step.Writes[0].Operation; kind {
+	kind := step.Writes[0].Operation
+	if t.temporary() && !Undoable(kind) {
+		return t.fail("what %s does cannot be taken back, and the request is temporary", kind), nil
+	}
+	switch kind {
 	case v1alpha1.WriteApply, v1alpha1.WriteStrategicPatch, v1alpha1.WriteMergePatch:
 		return t.repeatable(ctx)
 	case v1alpha1.WriteJSONPatch:

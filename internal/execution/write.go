@@ -18,6 +18,8 @@ const (
 	basisWritten = "written:"
 	// basisIntent says that a JSON patch is about to be sent, to the object at this resourceVersion.
 	basisIntent = "intent:"
+	// basisUndo says that it is stored how the writes are taken back.
+	basisUndo = "undo"
 	// basisJob says that the Job exists, with its uid.
 	basisJob = "job:"
 )
@@ -47,6 +49,9 @@ func doing(w *v1alpha1.RenderedWrite) string { return verbs[w.Operation] + " " +
 // repeatable does writes that have the same result however often they are sent. After a crash all of them are simply sent again.
 func (t *task) repeatable(ctx context.Context) (Outcome, error) {
 	if _, written := t.basis(basisWritten); !written {
+		if _, noted := t.basis(basisUndo); t.temporary() && !noted {
+			return t.noteUndo(ctx)
+		}
 		if t.expired() {
 			return t.fail("nothing was written: %s was over before the step could begin", t.limit.name), nil
 		}
@@ -56,6 +61,7 @@ func (t *task) repeatable(ctx context.Context) (Outcome, error) {
 			if object, err = t.send(ctx, &t.step.Writes[i]); err != nil {
 				return t.failed(doing(&t.step.Writes[i]), err)
 			}
+			t.wroteUndo(object, t.step.Writes[i].Object)
 		}
 		t.status.Basis = basisWritten + object.GetResourceVersion()
 	}
@@ -64,11 +70,16 @@ func (t *task) repeatable(ctx context.Context) (Outcome, error) {
 
 // send sends one write. Unknown and duplicate fields are refused rather than dropped: what was agreed to is what is stored.
 func (t *task) send(ctx context.Context, w *v1alpha1.RenderedWrite) (*unstructured.Unstructured, error) {
+	return t.sendAs(ctx, w)
+}
+
+// sendAs sends one write, for a dry run or not.
+func (t *task) sendAs(ctx context.Context, w *v1alpha1.RenderedWrite, dryRun ...string) (*unstructured.Unstructured, error) {
 	resource, err := t.resource(w.Object)
 	if err != nil {
 		return nil, err
 	}
-	options := metav1.PatchOptions{FieldManager: w.FieldManager, FieldValidation: metav1.FieldValidationStrict}
+	options := metav1.PatchOptions{FieldManager: w.FieldManager, FieldValidation: metav1.FieldValidationStrict, DryRun: dryRun}
 	kind := types.ApplyPatchType
 	switch w.Operation {
 	case v1alpha1.WriteApply:

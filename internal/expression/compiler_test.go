@@ -23,7 +23,7 @@ func TestCompileErrors(t *testing.T) {
 		"Reserved":           {"a word of CEL is suggested without escapes", ActionRule, bools, "request.namspace == 'x'", `line 1, column 9: undefined field 'namspace' (did you mean "namespace"?)`},
 		"Nested":             {"fields below fields are known", ActionRule, bools, "namespaceObject.metadata.label['a'] == 'b'", `line 1, column 26: undefined field 'label' (did you mean "labels"?)`},
 		"InHas":              {"has() is checked too", ActionRule, bools, "has(inputs.forse)", `line 1, column 12: undefined field 'forse' (did you mean "force"?)`},
-		"NothingNear":        {"a short list of what there is, when nothing is near", TemplatePlace, bools, "request.zzzzzz == 'x'", `line 1, column 9: undefined field 'zzzzzz' (there are: action, createdAt, name, namespace, reason, uid)`},
+		"NothingNear":        {"a short list of what there is, when nothing is near", TemplatePlace, bools, "request.zzzzzz == 'x'", `line 1, column 9: undefined field 'zzzzzz' (there are: action, createdAt, duration, name, namespace, reason, uid)`},
 		"Variable":           {"a misspelt variable", RoleWhen, bools, "calller.username == 'x'", `line 1, column 1: undefined variable 'calller' (did you mean "caller"?)`},
 		"CallerElsewhere":    {"caller exists in Roles only", ActionRule, bools, "caller.username == 'x'", `line 1, column 1: undefined variable 'caller' (there are: inputs, namespaceObject, now, request, requester, target)`},
 		"Function":           {"a misspelt function", ActionRule, bools, "calender('x').contains(now)", `line 1, column 1: undefined function 'calender' (did you mean "calendar"?)`},

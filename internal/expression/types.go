@@ -60,7 +60,7 @@ func object(name string, fields map[string]*apiservercel.DeclType) *apiservercel
 func requestType() *apiservercel.DeclType {
 	return object(requestTypeName, map[string]*apiservercel.DeclType{
 		"name": text(maxName), "namespace": text(maxName), "uid": text(maxName), "reason": text(maxReason),
-		"action": text(2 * maxName), "createdAt": apiservercel.TimestampType,
+		"action": text(2 * maxName), "createdAt": apiservercel.TimestampType, "duration": apiservercel.DurationType,
 	})
 }
 

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -52,6 +53,30 @@ func (r *Reviews) MayGet(ctx context.Context, who *v1alpha1.Identity, resource s
 	}})
 }
 
+// workloads are the kinds by which something runs in a namespace, as any ServiceAccount of it.
+var workloads = []schema.GroupResource{
+	{Resource: "pods"}, {Resource: "replicationcontrollers"}, {Group: "apps", Resource: "deployments"}, {Group: "apps", Resource: "replicasets"},
+	{Group: "apps", Resource: "statefulsets"}, {Group: "apps", Resource: "daemonsets"}, {Group: "batch", Resource: "jobs"}, {Group: "batch", Resource: "cronjobs"},
+}
+
+// MayActAs tells whether somebody could act as a ServiceAccount, given as "namespace/name": impersonate it, make a token for it, or let
+// something run in its namespace.
+func (r *Reviews) MayActAs(ctx context.Context, who *v1alpha1.Identity, account string) (bool, error) {
+	namespace, name, _ := strings.Cut(account, "/")
+	on := func(w way, resource schema.GroupResource, name string) question {
+		return question{way: w, on: authorizationv1.ResourceAttributes{Group: resource.Group, Resource: resource.Resource, Namespace: namespace, Name: name}}
+	}
+	const accounts = "serviceaccounts"
+	questions := []question{
+		on(acting, schema.GroupResource{Resource: accounts}, name),
+		on(acting, schema.GroupResource{Group: "authentication.k8s.io", Resource: accounts}, name),
+	}
+	for _, resource := range workloads {
+		questions = append(questions, on(running, resource, ""))
+	}
+	return r.mayAny(ctx, who, questions...)
+}
+
 // way is a way in which somebody has to do with an object.
 type way string
 
@@ -60,6 +85,8 @@ const (
 	getting, reading way = "get", "list"
 	// making is giving an object that exists its content, listing giving a list what it has, and removing making that an object is missing.
 	making, listing, removing way = "make", "make-list", "remove"
+	// acting is doing something as a ServiceAccount, and running is letting something run with it.
+	acting, running way = "act", "run"
 )
 
 // rights are those by which somebody goes this way.
@@ -71,6 +98,10 @@ func (w way) rights(resource schema.GroupResource) []right {
 		return []right{{"delete", ""}, {"deletecollection", ""}, {"create", ""}}
 	case making:
 		return slices.Concat(changing, more[resource])
+	case acting:
+		return []right{{"impersonate", ""}, {"impersonate:serviceaccount", ""}, {"create", "token"}}
+	case running:
+		return []right{{"create", ""}, {"update", ""}, {"patch", ""}, {"create", "exec"}, {"update", "ephemeralcontainers"}, {"patch", "ephemeralcontainers"}}
 	case listing:
 		return slices.Concat(changing, more[resource], []right{{"delete", ""}, {"deletecollection", ""}})
 	}

@@ -33,6 +33,8 @@ type Gate struct {
 	// persons remembers who stands behind a user name that comes without groups, because there may be thousands of approvers.
 	persons *lru.Cache
 	shares  *shares
+	// hands tells who had a hand in a request; nil: nobody asks.
+	hands Hands
 }
 
 // maxPersons bounds how many user names are remembered.
@@ -51,8 +53,11 @@ func New(store *snapshot.Store, rules *identity.Rules, facts Facts, operatorName
 type Subject struct {
 	Namespace, Name, UID string
 	CreatedAt            time.Time
-	Spec                 *v1alpha1.ActionRequestSpec
-	Requester            v1alpha1.Identity
+	// AskedAt is when the request was sealed, and AskedFor the digest that its Action had then. Zero: it is not stored yet.
+	AskedAt   time.Time
+	AskedFor  string
+	Spec      *v1alpha1.ActionRequestSpec
+	Requester v1alpha1.Identity
 	// Explain makes refusals by rules say which facts they rest on.
 	Explain bool
 }
@@ -65,6 +70,9 @@ func SubjectOf(r *v1alpha1.ActionRequest) *Subject {
 	}
 	if r.Spec.Requester != nil {
 		s.Requester = *r.Spec.Requester
+	}
+	if r.Spec.Seal != nil {
+		s.AskedAt, s.AskedFor = r.Spec.Seal.At.Time, r.Spec.Seal.ActionDigest
 	}
 	return s
 }
@@ -106,6 +114,9 @@ type Judgement struct {
 	Reasons map[string]expression.Reasons
 
 	decided *decided
+	subject *Subject
+	// known is who has changed the Action, once a voter has been judged.
+	known *editors
 }
 
 // Stage is a stage that must approve.
@@ -156,7 +167,7 @@ func (g *Gate) Judge(ctx context.Context, subject *Subject, now time.Time) *Judg
 	ctx, cancel := context.WithTimeout(ctx, deadline)
 	defer cancel()
 	run := g.run(subject, now)
-	for _, part := range []func(context.Context) *Problem{run.action, run.admitted, run.inputs, run.access, run.emergency, run.gather, run.touch, run.decide, run.gatherRest, run.resolve, run.review} {
+	for _, part := range []func(context.Context) *Problem{run.action, run.admitted, run.inputs, run.duration, run.access, run.emergency, run.gather, run.touch, run.decide, run.gatherRest, run.resolve, run.review} {
 		if problem := part(ctx); problem != nil {
 			run.out.Problem = problem
 			break
@@ -207,6 +218,6 @@ func (g *Gate) run(subject *Subject, now time.Time) *run {
 	turns := &turns{shares: g.shares, namespace: subject.Spec.ActionRef.Namespace}
 	return &run{
 		gate: g, subject: subject, turns: turns, budget: expression.NewBudget().Under(turns), trace: &expression.Trace{},
-		out: &Judgement{Snapshot: g.store.Current(), Now: now},
+		out: &Judgement{Snapshot: g.store.Current(), Now: now, subject: subject},
 	}
 }

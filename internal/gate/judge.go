@@ -99,8 +99,17 @@ func (r *run) requestVar() any {
 	return map[string]any{
 		"name": r.subject.Name, "namespace": r.subject.Namespace, "uid": r.subject.UID,
 		"reason": r.subject.Spec.Reason, "action": r.subject.Spec.ActionRef.String(),
-		"createdAt": created.UTC().Truncate(time.Second),
+		"createdAt": created.UTC().Truncate(time.Second), "duration": r.lasts(),
 	}
+}
+
+// lasts is how long what is done stays: zero where it is not taken back.
+func (r *run) lasts() time.Duration {
+	d, err := Duration(r.out.Action.Object, r.subject.Spec).Value(0)
+	if err != nil {
+		return 0 // it was refused
+	}
+	return d
 }
 
 func (r *run) access(ctx context.Context) *Problem {

@@ -168,7 +168,7 @@ func (g *Gate) votes(ctx context.Context, j *Judgement, poll *Poll, approval *v1
 		}
 		eligible := g.Eligible(ctx, j, poll, &vote.Voter)
 		if eligible.Problem != nil && eligible.Problem.Transient {
-			return nil, fmt.Errorf("failed to judge the vote of %s: %s", vote.Voter.Username, eligible.Problem.Message)
+			return nil, &Unjudged{vote.Voter.Username, eligible.Problem}
 		}
 		votes = append(votes, quorum.Vote{
 			Person: person, Username: vote.Voter.Username, Decision: vote.Decision,

@@ -63,6 +63,9 @@ func (g *Gate) Warnings(j *Judgement, s *Subject) []string {
 		warnings = append(warnings, fmt.Sprintf("it expires %s if nobody decides. Follow: kubectl wait -n %s actionrequest/%s --for=condition=Finished --timeout=24h",
 			Time(soonestEnd(j, s), j.Now), s.Namespace, s.Name))
 	}
+	if duration := Duration(j.Action.Object, s.Spec); duration != "" {
+		warnings = append(warnings, fmt.Sprintf("it is temporary: what it does is taken back %s after it is done.", duration))
+	}
 	warnings = append(append(warnings, notReady(j)...), g.reviewWarnings(j, &s.Requester)...)
 	for i := range warnings {
 		warnings[i] = Cut(warnings[i], maxWarning)

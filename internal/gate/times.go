@@ -1,12 +1,46 @@
 package gate
 
 import (
+	"cmp"
+	"context"
+	"fmt"
 	"time"
 
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 )
+
+// Duration is how long what a request does stays before it is taken back. Empty: it stays.
+func Duration(action *v1alpha1.Action, spec *v1alpha1.ActionRequestSpec) v1alpha1.Duration {
+	if action.Spec.Temporary == nil {
+		return ""
+	}
+	return cmp.Or(spec.Duration, action.Spec.Temporary.DefaultDuration)
+}
+
+// duration refuses a duration that the Action does not allow. The Action may have changed since it was asked for.
+func (r *run) duration(context.Context) *Problem {
+	action, asked := r.out.Action.Object, r.subject.Spec.Duration
+	temporary, path := action.Spec.Temporary, field.NewPath("spec", "duration")
+	var refused *field.Error
+	switch {
+	case temporary == nil && asked == "":
+		return nil
+	case temporary == nil:
+		refused = field.Forbidden(path, fmt.Sprintf("what Action %s does is not temporary: leave it out", r.out.Action.Ref()))
+	case Duration(action, r.subject.Spec) == "":
+		refused = field.Required(path, fmt.Sprintf("say for how long, at most %s, such as \"1h\": it is taken back after that", temporary.MaxDuration))
+	default:
+		longest, _ := temporary.MaxDuration.Value(0)
+		wanted, err := asked.Value(1)
+		if err == nil && wanted > 0 && wanted <= longest {
+			return nil
+		}
+		refused = field.Invalid(path, string(asked), fmt.Sprintf("a duration of at most %s is accepted, such as \"1h30m\"", temporary.MaxDuration))
+	}
+	return &Problem{Reason: v1alpha1.ReasonActionUnavailable, Fields: field.ErrorList{refused}, Message: "the duration no longer fits the Action: " + refused.Error()}
+}
 
 // CheckTimes refuses times of a request that can never be kept.
 func CheckTimes(spec *v1alpha1.ActionRequestSpec, now time.Time) field.ErrorList {

@@ -37,7 +37,7 @@ func (g *Gate) Eligible(ctx context.Context, j *Judgement, poll *Poll, voter *v1
 	if same {
 		return refuse(v1alpha1.ReasonSelfApproval, g.selfApproval(j, requirements, requester, voter))
 	}
-	voter = InPerson(voter)
+	login, voter := voter, InPerson(voter)
 	access := g.access(ctx, &accessRequest{
 		snapshot: j.Snapshot, action: j.Action, verb: v1alpha1.VerbApprove, caller: voter, vars: j.Vars, budget: g.Budget(j.Action.Object.Namespace),
 	})
@@ -46,14 +46,16 @@ func (g *Gate) Eligible(ctx context.Context, j *Judgement, poll *Poll, voter *v1
 		out.Problem.Transient = slices.ContainsFunc(access.Unmet, func(u Unmet) bool { return Later(u.Err) })
 		return out
 	}
-	any := false
+	meets := make([]bool, len(requirements))
 	for i := range requirements {
-		out.Meets[i] = g.matches(j, &requirements[i].Approvers, voter)
-		any = any || out.Meets[i]
+		meets[i] = g.matches(j, &requirements[i].Approvers, voter)
 	}
-	if !any {
+	if !slices.Contains(meets, true) {
 		return refuse(v1alpha1.ReasonNotAnApprover, fmt.Sprintf("you (%s) cannot approve stage %q: you hold \"approve\" on %s, but are not %s.%s\n  %s",
 			voter.Username, stage, j.Action.Object.Name, Needed(requirements), g.later(j, poll, voter), g.eligibleNow(j, requirements, requester)))
+	}
+	if out.Problem = g.independent(ctx, j, requester, login); out.Problem == nil {
+		out.Meets = meets
 	}
 	return out
 }

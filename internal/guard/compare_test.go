@@ -128,7 +128,7 @@ func TestDifferences(t *testing.T) {
 		"NoWebhooks": {"A configuration without webhooks is there and protects nothing.", validating, nil, []any{"webhooks"},
 			"validating webhook approvals.signoff.dev is missing"},
 		"NoAuthority": {"Somebody else could answer.", mutating, nil, []any{"webhooks", 1, "clientConfig", "caBundle"},
-			"webhook approvals.signoff.dev: clientConfig.caBundle is none, expected given"},
+			"webhook actions.signoff.dev: clientConfig.caBundle is none, expected given"},
 		"SideEffects": {"An answer that depends on dry run is none of ours.", mutating, "NoneOnDryRun", []any{"webhooks", 0, "sideEffects"},
 			"webhook requests.signoff.dev: sideEffects is NoneOnDryRun, expected None"},
 		"Audited": {"A policy that only notes refuses nothing.", binding, []any{"Audit"}, []any{"spec", "validationActions"},

@@ -203,9 +203,6 @@ func (h *Holder) State(purpose seal.Purpose) (keys.State, string) {
 
 // Ready says why this process is not fit to seal, or nil.
 func (h *Holder) Ready() error {
-	if h.current.Load().standings == nil {
-		return errors.New("the keys have not been read yet")
-	}
 	var errs []error
 	for _, purpose := range h.options.Holds {
 		if s := h.standing(purpose); s.signer == nil {

@@ -633,6 +633,15 @@ func TestOptions(t *testing.T) {
 }
 
 // TestReasons gives each state a reason, and each reason at least one state.
+// TestNotBegun is about a holder that has read nothing: whoever waits until it is ready must wait.
+func TestNotBegun(t *testing.T) {
+	h := &Holder{options: Options{Holds: both, Clock: clocktesting.NewFakeClock(time.Now())}}
+	h.current.Store(&view{})
+	if err := h.Ready(); ReasonOf(err) != NotReady {
+		t.Errorf("it is not ready yet: %v", err)
+	}
+}
+
 func TestReasons(t *testing.T) {
 	got := map[Reason][]keys.State{}
 	for _, state := range append(slices.Clone(states), Elsewhere) {

@@ -3,6 +3,8 @@ package plan
 import (
 	"slices"
 
+	"github.com/signoff-dev/signoff/internal/compare"
+
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/strategicpatch"
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
@@ -124,7 +126,7 @@ func sameItem(old, item any, keys []string) bool {
 	for _, key := range keys {
 		if value, written := b[key]; written {
 			found = true
-			if !same(a[key], value) {
+			if !compare.Same(a[key], value) {
 				return false
 			}
 		}
@@ -134,7 +136,7 @@ func sameItem(old, item any, keys []string) bool {
 
 func union(before, body []any) []any {
 	for _, item := range body {
-		if !slices.ContainsFunc(before, func(old any) bool { return same(old, item) }) {
+		if !slices.ContainsFunc(before, func(old any) bool { return compare.Same(old, item) }) {
 			before = append(before, item)
 		}
 	}

@@ -2,10 +2,11 @@ package plan
 
 import (
 	"maps"
-	"reflect"
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/signoff-dev/signoff/internal/compare"
 )
 
 // differ notes what differs between two objects.
@@ -23,7 +24,7 @@ type differ struct {
 type missing struct{}
 
 func (d *differ) compare(path []segment, before, after any) {
-	if same(before, after) {
+	if compare.Same(before, after) {
 		return
 	}
 	switch a := after.(type) {
@@ -74,18 +75,18 @@ func get(m map[string]any, key string) any {
 }
 
 func (d *differ) compareLists(path []segment, before, after []any) {
-	key := commonKey(before, after)
+	key := compare.CommonKey(before, after)
 	if key == "" {
 		for i := range max(len(before), len(after)) {
 			d.compare(element(path, strconv.Itoa(i)), itemAt(before, i), itemAt(after, i))
 		}
 		return
 	}
-	old, now := byKey(before, key), byKey(after, key)
-	for _, name := range namesOf(before, after, key) {
+	old, now := compare.ByKey(before, key), compare.ByKey(after, key)
+	for _, name := range compare.NamesOf(before, after, key) {
 		d.compareItems(element(path, name), key, get(old, name), get(now, name))
 	}
-	if order, was := kept(after, old, key), kept(before, now, key); !slices.Equal(order, was) {
+	if order, was := compare.Kept(after, old, key), compare.Kept(before, now, key); !slices.Equal(order, was) {
 		d.lines.add(path, "order %s → %s", d.show(path, strings.Join(was, ","), true), valueText(strings.Join(order, ",")))
 	}
 }
@@ -117,31 +118,4 @@ func (d *differ) change(path []segment, before, after any) {
 	default:
 		d.lines.add(path, "%s → %s", d.show(path, before, true), d.show(path, after, false))
 	}
-}
-
-// same compares values by what they mean: 1 and 1.0 are one number.
-func same(a, b any) bool {
-	x, isNumber := number(a)
-	if y, both := number(b); isNumber && both {
-		return x == y
-	}
-	switch av := a.(type) {
-	case map[string]any:
-		bv, ok := b.(map[string]any)
-		return ok && maps.EqualFunc(av, bv, same)
-	case []any:
-		bv, ok := b.([]any)
-		return ok && slices.EqualFunc(av, bv, same)
-	}
-	return reflect.DeepEqual(a, b)
-}
-
-func number(v any) (float64, bool) {
-	switch n := v.(type) {
-	case int64:
-		return float64(n), true
-	case float64:
-		return n, true
-	}
-	return 0, false
 }

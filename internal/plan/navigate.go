@@ -3,6 +3,8 @@ package plan
 import (
 	"slices"
 
+	"github.com/signoff-dev/signoff/internal/compare"
+
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 )
 
@@ -46,7 +48,7 @@ func indexOf(list []any, element fieldpath.PathElement) int {
 		return slices.IndexFunc(list, func(candidate any) bool { return matches(candidate, item) })
 	case element.Value != nil:
 		value := (*element.Value).Unstructured()
-		return slices.IndexFunc(list, func(candidate any) bool { return same(candidate, value) })
+		return slices.IndexFunc(list, func(candidate any) bool { return compare.Same(candidate, value) })
 	case element.Index != nil && *element.Index < len(list):
 		return *element.Index
 	}
@@ -63,7 +65,7 @@ func matches(candidate any, key map[string]any) bool {
 	for name, want := range key {
 		if got, set := object[name]; set {
 			written++
-			if !same(got, want) {
+			if !compare.Same(got, want) {
 				return false
 			}
 		}

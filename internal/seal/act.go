@@ -38,7 +38,9 @@ func (p *Act) check() error {
 	var m missing
 	m.add(p.Common.check())
 	m.text("name", p.Name)
-	m.text("uid", p.UID)
+	if p.act != TypeEdit {
+		m.text("uid", p.UID)
+	}
 	m.sum("content", p.Content)
 	if p.Seq < 0 || (p.Seq > 0 && p.Prev == "") {
 		m.add(errors.New("seq and prev do not go together"))

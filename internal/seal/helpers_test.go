@@ -169,7 +169,18 @@ func sampleRecord() *v1alpha1.Record {
 		Steps:   []v1alpha1.StepStatus{{Name: "restart", State: v1alpha1.StepDone, StartedAt: &begun, FinishedAt: &end}},
 		Outcome: v1alpha1.OutcomeSucceeded, FinishedAt: &end,
 		Review: &v1alpha1.ReviewResult{State: v1alpha1.ApprovalApproved, Decided: []string{"approved by carol"}, At: end},
+		Undo: []v1alpha1.Undo{{
+			Step: "restart", FieldManager: "signoff/platform.restart.restart", Created: true, UID: "1d3f8a57-1f2e-4a6b-9c0d-5e6f7a8b9c0d",
+			Object: v1alpha1.ObjectReference{APIVersion: "apps/v1", Kind: "Deployment", Namespace: "payments", Name: "checkout"},
+			Fields: []v1alpha1.UndoField{{
+				Path:   []v1alpha1.PathElement{{Field: "name", Value: new("app")}},
+				Before: &runtime.RawExtension{Raw: []byte(`{"image":"app:1"}`)}, After: &runtime.RawExtension{Raw: []byte(`{"image":"app:2"}`)},
+			}},
+		}},
+		ActiveUntil: &end,
+		Revert:      &v1alpha1.Revert{StartedAt: end, Outcome: v1alpha1.OutcomeReverted, Message: "Its time of 2h was over."},
 	}
+	r.Spec.Duration = "2h"
 	return r
 }
 
@@ -187,6 +198,15 @@ func must[T any](t testing.TB) func(T, error) T {
 func signed(t testing.TB, p Payload) *Envelope {
 	t.Helper()
 	return must[*Envelope](t)(signer(t, p.Type().Signer(), string(p.Type().Signer())).Sign(p))
+}
+
+// sampleEdits is an Action that somebody made and another one changed.
+func sampleEdits() (*v1alpha1.Action, Edits) {
+	action := &v1alpha1.Action{}
+	action.Namespace, action.Name, action.UID = "platform", "restart", "0b0e3a3c-5d7f-4d0e-9a39-8a54a7f4b001"
+	return action, Edits{Since: noon.Add(-time.Hour), List: []Edit{
+		{Username: "oidc:ada", Person: "ada", At: noon, Spec: sumA}, {Username: "system:serviceaccount:gitops:sync", At: noon.Add(time.Minute), Spec: sumB},
+	}}
 }
 
 // samples gives a payload of every type, with as much set as can be.
@@ -220,7 +240,9 @@ func samples(t testing.TB) map[Type]Payload {
 		TypeCheckpoint: must[*Checkpoint](t)(CheckpointPayload(strings.Repeat("0123456789abcdef", 2), Position{Count: 256, Hash: sumA}, ring(t),
 			stamp(time.Hour))),
 	}
-	for _, other := range []Type{TypeDelegation, TypeEdit, TypeResolve} {
+	action, edits := sampleEdits()
+	out[TypeEdit] = must[*Act](t)(EditPayload(action, string(action.UID), edits, cluster))
+	for _, other := range []Type{TypeDelegation, TypeResolve} {
 		further := *act
 		further.act, further.Seq, further.Prev = other, 3, sumB
 		out[other] = &further

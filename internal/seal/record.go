@@ -23,12 +23,25 @@ type Record struct {
 	Timeout  string     `json:"timeout,omitempty"`
 	Steps    []Step     `json:"steps,omitempty"`
 	Progress []Progress `json:"progress,omitempty"`
+	// Duration is how long what is done stays, Undo the hash of how it is taken back, ActiveUntil when, in milliseconds, and Revert why.
+	Duration    string  `json:"duration,omitempty"`
+	Undo        string  `json:"undo,omitempty"`
+	ActiveUntil int64   `json:"activeUntil,omitempty"`
+	Revert      *Revert `json:"revert,omitempty"`
 	// Review is the review that is demanded, and Reviewed how it ended.
 	Review     *ReviewDue `json:"review,omitempty"`
 	Reviewed   *Reviewed  `json:"reviewed,omitempty"`
 	Outcome    string     `json:"outcome,omitempty"`
 	Message    string     `json:"message,omitempty"`
 	FinishedAt int64      `json:"finishedAt,omitempty"`
+}
+
+// Revert says that what was done is being taken back.
+type Revert struct {
+	// StartedAt is in milliseconds.
+	StartedAt int64  `json:"startedAt,omitempty"`
+	Outcome   string `json:"outcome,omitempty"`
+	Message   string `json:"message,omitempty"`
 }
 
 // ReviewDue is a review that is demanded.
@@ -107,7 +120,7 @@ type recordBody struct {
 
 var recordFields = knownOf[recordBody](cover{}.
 	under("spec", all("requestRef.namespace", "requestRef.name", "requestRef.uid", "actionRef.namespace", "actionRef.name",
-		"serviceAccountName", "digest", "claimedAt", "timeout").
+		"serviceAccountName", "digest", "claimedAt", "timeout", "duration").
 		under("requester", identityFields).
 		under("approvals[]", all("name", "uid", "stage.name", "stage.policy", "approvedBy", "votes", "head")).
 		under("plan[]", changeFields).
@@ -116,7 +129,10 @@ var recordFields = knownOf[recordBody](cover{}.
 		under("steps[]", all("name", "timeout", "waitFor.status", "waitFor.expression").
 			under("writes[]", all("operation", "body", "fieldManager", "conflicts",
 				"object.apiVersion", "object.kind", "object.namespace", "object.name")))).
-	under("status", all("outcome", "message", "finishedAt", "review.state", "review.decided", "review.at").
+	under("status", all("outcome", "message", "finishedAt", "review.state", "review.decided", "review.at", "activeUntil",
+		"revert.startedAt", "revert.outcome", "revert.message").
+		under("undo[]", all("step", "fieldManager", "created", "uid", "object.apiVersion", "object.kind", "object.namespace", "object.name").
+			under("fields[]", all("before", "after").under("path[]", all("field", "value")))).
 		under("steps[]", all("name", "state", "message", "startedAt", "finishedAt", "basis")).
 		but("seal", "it is the stamp and the signature of this payload").
 		but("observedGeneration", "it is about the bookkeeping of the API server, not about the execution")))
@@ -137,8 +153,10 @@ func (p *Record) check() error {
 	if p.Digest != "" {
 		m.sum("digest", p.Digest)
 	}
-	if p.Plan != "" {
-		m.sum("plan", p.Plan)
+	for name, sum := range map[string]string{"plan": p.Plan, "undo": p.Undo} {
+		if sum != "" {
+			m.sum(name, sum)
+		}
 	}
 	for _, step := range p.Steps {
 		for _, write := range step.Writes {
@@ -172,6 +190,10 @@ func RecordPayload(r *v1alpha1.Record, s Stamp) (*Record, error) {
 		Timeout:        string(spec.Timeout),
 		Steps:          m.steps(spec.Steps),
 		Progress:       m.progress(status.Steps),
+		Duration:       string(spec.Duration),
+		Undo:           hashOf(&m, status.Undo),
+		ActiveUntil:    m.at("activeUntil", status.ActiveUntil),
+		Revert:         m.revert(status.Revert),
 		Review:         m.review(spec.Review),
 		Reviewed:       m.reviewed(status.Review),
 		Outcome:        string(status.Outcome),
@@ -189,11 +211,21 @@ func passed(list []v1alpha1.RecordedApproval) []ApprovalPassed {
 	return out
 }
 
-func (m *millis) plan(list []v1alpha1.PlannedChange) string {
+func (m *millis) revert(r *v1alpha1.Revert) *Revert {
+	if r == nil {
+		return nil
+	}
+	return &Revert{StartedAt: m.of("revert.startedAt", r.StartedAt.Time), Outcome: string(r.Outcome), Message: r.Message}
+}
+
+func (m *millis) plan(list []v1alpha1.PlannedChange) string { return hashOf(m, changes(list)) }
+
+// hashOf is the hash of a list. One that is empty has none.
+func hashOf[T any](m *millis, list []T) string {
 	if len(list) == 0 {
 		return ""
 	}
-	sum, err := canonical.SumOf(changes(list))
+	sum, err := canonical.SumOf(list)
 	m.add(err)
 	return sum
 }

@@ -60,7 +60,7 @@ type RequestStamp struct {
 }
 
 var requestFields = knownOf[v1alpha1.ActionRequestSpec](
-	all("actionRef.namespace", "actionRef.name", "inputs", "reason", "notBefore", "expiresAt", "breakGlass.reason").
+	all("actionRef.namespace", "actionRef.name", "inputs", "reason", "notBefore", "expiresAt", "duration", "breakGlass.reason").
 		under("requester", identityFields).
 		but("seal", "it is the stamp and the signature of this payload").
 		but("cancellation", "it comes later and has a seal of its own, cancel.v1"))
@@ -114,6 +114,7 @@ func RequestPayload(ar *v1alpha1.ActionRequest, s RequestStamp) (*Request, error
 		Reason:     spec.Reason,
 		NotBefore:  m.at("notBefore", spec.NotBefore),
 		EndsAt:     m.at("expiresAt", spec.ExpiresAt),
+		Duration:   string(spec.Duration),
 		Requester:  identity(spec.Requester),
 	}
 	if spec.BreakGlass != nil {

@@ -21,6 +21,7 @@ type Stamp struct {
 const (
 	requests  = "signoff.dev/actionrequests"
 	approvals = "signoff.dev/approvals"
+	actions   = "signoff.dev/actions"
 	records   = "signoff.dev/records"
 	audit     = "signoff.dev/audit"
 )

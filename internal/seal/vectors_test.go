@@ -372,6 +372,7 @@ func TestObjectVectors(t *testing.T) {
 	}
 	with := func(stamp, further map[string]any) map[string]any { maps.Copy(stamp, further); return stamp }
 	request := must[*Request](t)(RequestPayload(ar, rs))
+	edited, edits := sampleEdits()
 	got := []objectVector{
 		vectorOf(t, "request", "from the spec and the stamp", ar, with(common(0), map[string]any{
 			"nonce": rs.Nonce, "exp": rs.ExpiresAt.UnixMilli(), "actionUID": rs.ActionUID, "actionSpec": rs.ActionSpec,
@@ -383,6 +384,9 @@ func TestObjectVectors(t *testing.T) {
 		vectorOf(t, "vote", "iat is the time of the vote", map[string]any{"approval": ap, "vote": vote}, map[string]any{
 			"cluster": cluster, "seq": vs.Seq, "prev": vs.Prev, "selector": vs.Selector, "role": vs.RoleUID,
 		}, must[*Vote](t)(VotePayload(ap, vote, vs))),
+		vectorOf(t, "edit", "the content is the hash of since and edits, in milliseconds; the last edit is the act", edited, with(common(time.Minute), map[string]any{
+			"uid": edited.UID, "since": edits.Since.UnixMilli(), "edits": edits.content(),
+		}), must[*Act](t)(EditPayload(edited, string(edited.UID), edits, cluster))),
 		vectorOf(t, "record", "plan and bodies are hashes", sampleRecord(), common(time.Hour), must[*Record](t)(RecordPayload(sampleRecord(), stamp(time.Hour)))),
 	}
 	golden(t, "objects.json", got)

@@ -85,9 +85,14 @@ func (p *Process) governing() error {
 const kindsPatience = time.Second
 
 func (p *Process) webhooks() error {
+	open, err := p.openRequests()
+	if err != nil {
+		return err
+	}
 	webhooks.Register(p.Manager.GetWebhookServer(), &webhooks.Deps{
 		Gate: p.Gate, Identity: p.identity, Store: p.Store,
 		Reader: p.Manager.GetAPIReader(), Requests: p.Manager.GetClient(), Namespaces: p.Manager.GetClient(), Reviews: p.Manager.GetClient(),
+		Open:     &webhooks.OpenRequests{Of: open, Max: p.cfg.Requester.MaxOpen},
 		Evidence: p.evidence, Clock: p.clock, Wall: p.wall, Canary: proofs{p},
 		Kinds:             kinds.NewAsker(p.Manager.GetRESTMapper(), kindsPatience),
 		Operator:          p.operatorName(),
@@ -95,6 +100,39 @@ func (p *Process) webhooks() error {
 		CatalogNamespaces: p.cfg.CatalogNamespaces,
 	})
 	return nil
+}
+
+// byPerson is the index of requests by who stands behind their requester.
+const byPerson = "person"
+
+// openRequests gives what names the requests of a person that are not over: the cache holds no others.
+func (p *Process) openRequests() (func(person string) []string, error) {
+	informer, err := p.Manager.GetCache().GetInformer(context.Background(), &v1alpha1.ActionRequest{})
+	if err != nil {
+		return nil, fmt.Errorf("failed to watch requests: %w", err)
+	}
+	if err := informer.AddIndexers(toolscache.Indexers{byPerson: personOf}); err != nil {
+		return nil, fmt.Errorf("failed to count requests: %w", err)
+	}
+	shared, ok := informer.(toolscache.SharedIndexInformer)
+	if !ok {
+		return nil, fmt.Errorf("failed to count requests: %T has no index", informer)
+	}
+	return func(person string) []string {
+		keys, err := shared.GetIndexer().IndexKeys(byPerson, person)
+		if err != nil {
+			return nil // there is such an index
+		}
+		return keys
+	}, nil
+}
+
+func personOf(object any) ([]string, error) {
+	request, ok := object.(*v1alpha1.ActionRequest)
+	if !ok || request.Spec.Requester == nil {
+		return nil, nil
+	}
+	return []string{request.Spec.Requester.Person}, nil
 }
 
 func (p *Process) controllers() error {
@@ -150,24 +188,36 @@ func (p *Process) controllers() error {
 // orphans asks again for reviews that are gone with their namespace: at the start, whenever a review is deleted, and now and then.
 func (p *Process) orphans(reviewer *actionrequest.Reviewer) error {
 	wake := make(chan struct{}, 1)
-	informer, err := p.Manager.GetCache().GetInformer(context.Background(), &v1alpha1.Approval{})
-	if err != nil {
-		return fmt.Errorf("failed to watch reviews: %w", err)
-	}
-	_, err = informer.AddEventHandler(toolscache.ResourceEventHandlerFuncs{DeleteFunc: func(object any) {
-		if approval, ok := deleted(object).(*v1alpha1.Approval); ok && !approval.Spec.Review {
-			return
+	for _, kind := range []client.Object{&v1alpha1.Approval{}, &v1alpha1.ActionRequest{}} {
+		informer, err := p.Manager.GetCache().GetInformer(context.Background(), kind)
+		if err != nil {
+			return fmt.Errorf("failed to watch %T: %w", kind, err)
 		}
-		select {
-		case wake <- struct{}{}:
-		default:
+		if _, err := informer.AddEventHandler(toolscache.ResourceEventHandlerFuncs{DeleteFunc: func(object any) {
+			if !leavesWork(deleted(object)) {
+				return
+			}
+			select {
+			case wake <- struct{}{}:
+			default:
+			}
+		}}); err != nil {
+			return fmt.Errorf("failed to watch %T: %w", kind, err)
 		}
-	}})
-	if err != nil {
-		return fmt.Errorf("failed to watch reviews: %w", err)
 	}
 	if err := p.Manager.Add(&actionrequest.Orphans{Reviewer: reviewer, Wake: wake}); err != nil {
-		return fmt.Errorf("failed to add what asks again for reviews: %w", err)
+		return fmt.Errorf("failed to add what works for requests that are gone: %w", err)
 	}
 	return nil
+}
+
+// leavesWork tells whether something must still be done for an object that is gone: a review, or what was temporary.
+func leavesWork(object any) bool {
+	switch o := object.(type) {
+	case *v1alpha1.Approval:
+		return o.Spec.Review
+	case *v1alpha1.ActionRequest:
+		return o.Status.Outcome == "" && o.Status.Execution != nil
+	}
+	return true
 }

@@ -122,7 +122,7 @@ func New(cfg *config.Configuration, restConfig *rest.Config, clk clock.WithTicke
 	})); err != nil {
 		return nil, fmt.Errorf("failed to add the reader of facts: %w", err)
 	}
-	p.Gate = gate.New(p.Store, rules, reader, cfg.Operator.Namespace, p.clock)
+	p.Gate = gate.New(p.Store, rules, reader, cfg.Operator.Namespace, p.clock).Asks(&hands{p.reviews, p.evidence})
 	for _, part := range p.chosen() {
 		if err := part(); err != nil {
 			return nil, err

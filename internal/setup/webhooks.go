@@ -46,6 +46,7 @@ func MutatingWebhooks(o *WebhookOptions) *admissionregistrationv1.MutatingWebhoo
 	never := admissionregistrationv1.NeverReinvocationPolicy
 	for _, w := range []ours{
 		{name: "requests.signoff.dev", path: webhooks.PathMutateActionRequest, resources: []string{"actionrequests"}, operations: writes},
+		{name: "actions.signoff.dev", path: webhooks.PathMutateAction, resources: []string{"actions"}, operations: writes},
 		{name: "approvals.signoff.dev", path: webhooks.PathMutateApproval, resources: []string{"approvals"}, operations: writes[1:]},
 	} {
 		config.Webhooks = append(config.Webhooks, admissionregistrationv1.MutatingWebhook{

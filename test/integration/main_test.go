@@ -71,8 +71,11 @@ func run(m *testing.M) int {
 	return code
 }
 
+// maxOpen is how many requests of one person may be open: more than any test needs but the one of the limit.
+const maxOpen = 150
+
 // configure maps logins such as alice@laptop to the person alice.
 func configure(cfg *config.Configuration) {
-	cfg.Person.Expression = "user.username.split('@')[0]"
+	cfg.Person.Expression, cfg.Requester.MaxOpen = "user.username.split('@')[0]", maxOpen
 	observe(cfg)
 }

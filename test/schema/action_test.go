@@ -144,6 +144,7 @@ func actionStepCases() map[string]schemaCase {
 		"WaitForNothing": {reason: "waiting needs an end", change: steps("patch: {merge: {}}, waitFor: {}"), want: "exactly one of the fields in [status expression] must be set"},
 		"WaitForBoth":    {reason: "waiting has one end", change: steps("patch: {merge: {}}, waitFor: {status: Current, expression: 'true'}"), want: "exactly one of the fields in [status expression] must be set"},
 		"WaitForOther":   {reason: "only Current is waited for", change: steps("patch: {merge: {}}, waitFor: {status: Ready}"), want: `Unsupported value: "Ready": supported values: "Current"`},
+		"Temporary":      {reason: "what is usual must be allowed", change: "spec: {temporary: {defaultDuration: 9h}}", want: "spec.temporary.defaultDuration: Invalid value: must not be longer than maxDuration"},
 		"ZeroTimeout":    {reason: "a step takes time", change: steps("patch: {merge: {}}, timeout: 0s"), want: "must be longer than zero"},
 	}
 }

@@ -13,7 +13,6 @@ func TestLaterFieldsAreNotAccepted(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct{ kind, change, field string }{
 		"OnBehalfOf": {"actionrequest", "spec: {onBehalfOf: {username: alice}}", "spec.onBehalfOf"},
-		"Duration":   {"actionrequest", "spec: {duration: 2h}", "spec.duration"},
 		"DeleteStep": {"action", "spec: {execution: {steps: [{name: a, patch: {merge: {}}, delete: {}}]}}", "spec.execution.steps[0].delete"},
 		"HTTPStep":   {"action", "spec: {execution: {steps: [{name: a, patch: {merge: {}}, http: {}}]}}", "spec.execution.steps[0].http"},
 		"StepWhen":   {"action", "spec: {execution: {steps: [{name: a, patch: {merge: {}}, when: 'true'}]}}", "spec.execution.steps[0].when"},

@@ -128,6 +128,8 @@ func (s *System) configure(context.Context) error {
 	s.cfg.Health.BindAddress = fmt.Sprintf("127.0.0.1:%d", ports[1])
 	s.cfg.Metrics.BindAddress = "0"
 	s.cfg.LeaderElection.Enabled = false
+	// A few users ask for everything that all tests need.
+	s.cfg.Requester.MaxOpen = 100_000
 	if s.options.Split {
 		s.cfg.Operator.ServiceAccount, s.cfg.Operator.AdmissionServiceAccount = "signoff-controller", "signoff-admission"
 	}

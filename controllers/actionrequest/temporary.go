@@ -1,0 +1,107 @@
+package actionrequest
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/execution"
+	"github.com/signoff-dev/signoff/internal/gate"
+)
+
+// What a temporary request has done stays until its time is over, or it is cancelled or deleted; then it is taken back from the Record alone.
+// No rule and no missing guard holds that up: giving back is always allowed.
+
+// stays keeps what the steps of a temporary request have done for its time. Where they did not all succeed, it is taken back at once.
+func (s *scope) stays(ctx context.Context, record *v1alpha1.Record, outcome v1alpha1.Outcome, message string) error {
+	now := s.Clock.Now().Truncate(time.Second)
+	if outcome == v1alpha1.OutcomeSucceeded {
+		length, err := record.Spec.Duration.Value(0)
+		if err != nil {
+			return fmt.Errorf("failed to tell when what Record %s did is taken back: %w", record.Name, err)
+		}
+		until := metav1.NewTime(now.Add(length))
+		record.Status.ActiveUntil = &until
+		if err := s.storeRecord(ctx, record); err != nil {
+			return err
+		}
+		s.event(s.request, v1alpha1.ReasonActive, fmt.Sprintf("All steps are done; it is taken back %s.", gate.Time(until.Time, now)))
+		return s.temporary(ctx, record)
+	}
+	return s.takeBack(ctx, record, outcome, message)
+}
+
+// isTemporary tells whether an execution has done all it does, and its effect is to be taken back.
+func isTemporary(record *v1alpha1.Record) bool {
+	return record.Status.Outcome == "" && (record.Status.ActiveUntil != nil || record.Status.Revert != nil)
+}
+
+// temporary waits for the end of a temporary request, and takes back what it has done.
+func (s *scope) temporary(ctx context.Context, record *v1alpha1.Record) error {
+	if record.Status.Revert != nil {
+		return s.revert(ctx, record)
+	}
+	until := record.Status.ActiveUntil.Time
+	switch {
+	case s.stopped():
+		return s.takeBack(ctx, record, v1alpha1.OutcomeReverted, s.stopText())
+	case !s.now.Before(until):
+		return s.takeBack(ctx, record, v1alpha1.OutcomeReverted, fmt.Sprintf("Its time of %s was over.", record.Spec.Duration))
+	}
+	s.at(until)
+	s.showActive(record, until)
+	return s.store(ctx)
+}
+
+// takeBack begins to take back what was done.
+func (s *scope) takeBack(ctx context.Context, record *v1alpha1.Record, outcome v1alpha1.Outcome, why string) error {
+	now := metav1.NewTime(s.Clock.Now().Truncate(time.Second))
+	record.Status.Revert = &v1alpha1.Revert{StartedAt: now, Outcome: outcome, Message: gate.Cut(why, maxMessage)}
+	if err := s.storeRecord(ctx, record); err != nil {
+		return err
+	}
+	return s.revert(ctx, record)
+}
+
+// revert takes back what was done, as far as it can be at the moment.
+func (s *scope) revert(ctx context.Context, record *v1alpha1.Record) error {
+	reverted, revert := s.Runner.Revert(ctx, record), record.Status.Revert
+	if len(reverted.Left) == 0 {
+		message := revert.Message
+		if len(record.Status.Undo) > 0 {
+			message += " What was done is taken back."
+		}
+		if len(reverted.Kept) > 0 {
+			message += " Not touched: " + strings.Join(reverted.Kept, "; ") + "."
+		}
+		return s.close(ctx, record, revert.Outcome, message)
+	}
+	s.showReverting(record, reverted)
+	s.Watcher.Watch(s.request, record.Spec.ActionRef.Namespace, record.Spec.ServiceAccountName, reverted.Waiting)
+	s.at(s.now.Add(pause(s.now.Sub(revert.StartedAt.Time))))
+	return s.store(ctx)
+}
+
+// showActive shows until when what was done stays.
+func (s *scope) showActive(record *v1alpha1.Record, until time.Time) {
+	s.showExecution(record)
+	message := fmt.Sprintf("All steps are done. It is taken back %s; cancel the request to take it back now.", gate.Time(until, s.now))
+	s.waiting(v1alpha1.PhaseActive, v1alpha1.ReasonActive, message, "taken back "+gate.Time(until, s.now))
+	s.condition(v1alpha1.ConditionExecuted, true, v1alpha1.ReasonActive, message)
+	s.condition(v1alpha1.ConditionReady, true, v1alpha1.ReasonActive, message)
+}
+
+// showReverting shows what is left.
+func (s *scope) showReverting(record *v1alpha1.Record, reverted *execution.Reverted) {
+	s.showExecution(record)
+	reason := v1alpha1.ReasonReverting
+	if len(reverted.Left) > len(reverted.Waiting) {
+		reason = v1alpha1.ReasonRevertFailed
+	}
+	message := strings.Join(reverted.Left, "; ") + ". It is tried again until nothing is left."
+	s.waiting(v1alpha1.PhaseReverting, reason, message, gate.Cut(reverted.Left[0], maxFailure))
+}

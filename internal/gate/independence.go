@@ -1,0 +1,149 @@
+package gate
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/identity"
+)
+
+// Hands tells who had a hand in a request beside its requester.
+type Hands interface {
+	// Edits tells who has changed an Action, which has this digest now, and from when on everybody is named. An error says in a sentence
+	// without a full stop why nobody can tell.
+	Edits(action *v1alpha1.Action, digest string) (edits []Edit, since time.Time, err error)
+	// MayActAs tells whether somebody could act as a ServiceAccount, given as "namespace/name".
+	MayActAs(ctx context.Context, who *v1alpha1.Identity, account string) (bool, error)
+}
+
+// Edit is one change of an Action.
+type Edit struct {
+	By v1alpha1.Identity
+	At time.Time
+	// Digest is that of the Action after the change.
+	Digest string
+}
+
+// Asks makes the gate ask who had a hand in a request. Where nobody is asked, such as for a case that has no cluster, only the requester is
+// not independent.
+func (g *Gate) Asks(hands Hands) *Gate {
+	g.hands = hands
+	return g
+}
+
+// independent says why a voter is not independent of what is asked for. Nil: they are.
+func (g *Gate) independent(ctx context.Context, j *Judgement, requester, voter *v1alpha1.Identity) *Problem {
+	account, isAccount := identity.ServiceAccount(voter.Username)
+	namespace, execution := j.Action.Object.Namespace, &j.Action.Object.Spec.Execution
+	if isAccount && (account == namespace+"/"+execution.ServiceAccountName || account == namespace+"/"+j.Action.ReadServiceAccount()) {
+		return &Problem{Reason: v1alpha1.ReasonNotIndependent, Message: fmt.Sprintf("you (%s) cannot approve this: the Action %s acts as you.", voter.Username, j.Action.Ref())}
+	}
+	if g.hands == nil {
+		return nil
+	}
+	if problem := g.edited(ctx, j, voter); problem != nil {
+		return problem
+	}
+	return g.actsAs(ctx, requester, voter)
+}
+
+// edited tells whether a voter changed the Action while the request was open.
+func (g *Gate) edited(ctx context.Context, j *Judgement, voter *v1alpha1.Identity) *Problem {
+	asked := j.subject.AskedAt
+	if asked.IsZero() {
+		return nil
+	}
+	if j.known == nil {
+		j.known = g.editorsOf(j)
+	}
+	edits, since, err := j.known.edits, j.known.since, j.known.err
+	if err != nil {
+		return unjudged(fmt.Sprintf("cannot tell who changed the Action: %[1]v, so nobody can be called independent.\n  "+
+			"Its owners must apply it again: kubectl get action -n %[2]s %[3]s -o yaml | kubectl replace -f -. What was asked before must then be asked again.",
+			err, j.Action.Object.Namespace, j.Action.Object.Name))
+	}
+	if since.After(asked) {
+		return unjudged(fmt.Sprintf("cannot tell who changed the Action %s while this request was open: that is known since %s only.\n  It must be asked again.",
+			j.Action.Ref(), Time(since, j.Now)))
+	}
+	for i := range edits {
+		if !during(&edits[i], j.subject) {
+			continue
+		}
+		same, err := g.rules.SamePerson(ctx, &edits[i].By, voter)
+		if err != nil {
+			return unjudged(fmt.Sprintf("cannot tell whether %s changed the Action: %v", voter.Username, err))
+		}
+		if same {
+			return &Problem{Reason: v1alpha1.ReasonNotIndependent, Message: fmt.Sprintf("you cannot approve this: you changed the Action %s at %s while this request was open.",
+				j.Action.Ref(), edits[i].At.UTC().Format("15:04 MST"))}
+		}
+	}
+	return nil
+}
+
+// editors is who has changed the Action of a judgement, asked once for all voters.
+type editors struct {
+	edits []Edit
+	since time.Time
+	err   error
+}
+
+func (g *Gate) editorsOf(j *Judgement) *editors {
+	out := &editors{}
+	digest, err := j.Action.Digest()
+	if err == nil {
+		out.edits, out.since, err = g.hands.Edits(j.Action.Object, digest)
+	}
+	out.err = err
+	return out
+}
+
+// skew is how far the clocks of two replicas can be apart.
+const skew = time.Minute
+
+// during tells whether an Action was changed after a request for it was made. Where two clocks could disagree about that, what the Action said
+// when the request was made decides.
+func during(edit *Edit, s *Subject) bool {
+	if !edit.At.Before(s.AskedAt) {
+		return true
+	}
+	return edit.At.Add(skew).After(s.AskedAt) && edit.Digest != s.AskedFor
+}
+
+// actsAs tells whether a voter could have asked as the ServiceAccount that did.
+func (g *Gate) actsAs(ctx context.Context, requester, voter *v1alpha1.Identity) *Problem {
+	account, ok := identity.ServiceAccount(requester.Username)
+	if !ok {
+		return nil
+	}
+	may, err := g.hands.MayActAs(ctx, voter, account)
+	if err != nil {
+		return unjudged(fmt.Sprintf("cannot tell whether %s could act as ServiceAccount %s, which asked for this: %v. It is tried again.", voter.Username, account, err))
+	}
+	if may {
+		return &Problem{Reason: v1alpha1.ReasonNotIndependent, Message: fmt.Sprintf(
+			"you (%s) cannot approve this: ServiceAccount %s asked for it, and you could act as that: you may impersonate it, make tokens for it, or run pods beside it.",
+			voter.Username, account)}
+	}
+	return nil
+}
+
+// unjudged says that nobody can tell at the moment.
+func unjudged(message string) *Problem {
+	return &Problem{Reason: v1alpha1.ReasonIndeterminate, Message: message, Transient: true}
+}
+
+// Unjudged says that the vote of somebody could not be judged: it is neither lost nor counted.
+type Unjudged struct {
+	// Voter is whose vote.
+	Voter string
+	// Problem says why.
+	Problem *Problem
+}
+
+func (u *Unjudged) Error() string {
+	return fmt.Sprintf("failed to judge the vote of %s: %s", u.Voter, u.Problem.Message)
+}

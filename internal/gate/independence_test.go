@@ -1,0 +1,102 @@
+package gate
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"k8s.io/utils/clock"
+
+	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/config"
+)
+
+// fakeHands is who had a hand in a request.
+type fakeHands struct {
+	edits   []Edit
+	since   time.Time
+	err     error
+	acts    string
+	noReply error
+}
+
+func (f *fakeHands) Edits(*v1alpha1.Action, string) ([]Edit, time.Time, error) {
+	return f.edits, f.since, f.err
+}
+
+func (f *fakeHands) MayActAs(_ context.Context, who *v1alpha1.Identity, account string) (bool, error) {
+	return who.Username+" as "+account == f.acts, f.noReply
+}
+
+const independent = `
+kind: Action
+metadata: {namespace: platform, name: restart}
+spec:
+  title: Restart
+  default: {effect: RequireApproval}
+  execution: {serviceAccountName: restarter, readServiceAccountName: reader, steps: [{name: note, patch: {target: {apiVersion: v1, kind: ConfigMap, namespace: a, name: b}, merge: {a: b}}}]}
+---
+kind: Role
+metadata: {namespace: platform, name: all}
+spec:
+  members: {users: [alice, bob, bob@laptop], serviceAccounts: [ci/agent, platform/restarter, platform/reader, ci/checker]}
+  permissions: [{verbs: [request, approve], actions: {names: ["*"]}}]
+`
+
+// TestIndependence judges voters who had a hand in what is asked for.
+func TestIndependence(t *testing.T) {
+	const agent, then, now = "system:serviceaccount:ci:agent", "then", "now"
+	edit := func(who string, after time.Duration, digest string) []Edit {
+		return []Edit{{By: v1alpha1.Identity{Username: who, Person: strings.Split(who, "@")[0]}, At: monday.Add(after), Digest: digest}}
+	}
+	for name, tc := range map[string]struct {
+		reason           string
+		requester, voter string
+		hands            fakeHands
+		refusal, words   string
+		again            bool
+	}{
+		"Nobody":     {reason: "Who had no hand in it may vote.", voter: "bob"},
+		"Edited":     {reason: "Who changed what runs would approve their own change.", voter: "bob", hands: fakeHands{edits: edit("bob", time.Hour, now)}, refusal: v1alpha1.ReasonNotIndependent, words: "you changed the Action platform/restart at 13:00 UTC while this request was open."},
+		"OtherLogin": {reason: "Also with another login.", voter: "bob@laptop", hands: fakeHands{edits: edit("bob", time.Hour, now)}, refusal: v1alpha1.ReasonNotIndependent, words: "you changed the Action"},
+		"Somebody":   {reason: "Another editor is no reason.", voter: "bob", hands: fakeHands{edits: edit("carol", time.Hour, now)}},
+		"Before":     {reason: "Who made the Action that was then asked for may vote.", voter: "bob", hands: fakeHands{edits: edit("bob", -time.Second, then)}},
+		"Clocks":     {reason: "Where clocks could disagree, what was asked for decides.", voter: "bob", hands: fakeHands{edits: edit("bob", -time.Second, now)}, refusal: v1alpha1.ReasonNotIndependent, words: "you changed the Action"},
+		"LongBefore": {reason: "An edit of last week was before, whatever came after.", voter: "bob", hands: fakeHands{edits: edit("bob", -time.Hour, "other")}},
+		"Unknown":    {reason: "Nobody knows whose edit it is, so it could be anybody's.", voter: "bob", hands: fakeHands{err: errors.New("Action platform/restart was changed without it")}, refusal: v1alpha1.ReasonIndeterminate, words: "kubectl get action -n platform restart -o yaml | kubectl replace -f -", again: true},
+		"TooOld":     {reason: "What was before is not known.", voter: "bob", hands: fakeHands{since: monday.Add(time.Minute)}, refusal: v1alpha1.ReasonIndeterminate, words: "It must be asked again", again: true},
+		"Since":      {reason: "All since the request is known.", voter: "bob", hands: fakeHands{since: monday.Add(-time.Minute)}},
+		"ActsAs":     {reason: "Who could have asked as the ServiceAccount may have.", requester: agent, voter: "bob", hands: fakeHands{acts: "bob as ci/agent"}, refusal: v1alpha1.ReasonNotIndependent, words: "ServiceAccount ci/agent asked for it, and you could act as that"},
+		"NotAs":      {reason: "Who could not is independent of it.", requester: agent, voter: "bob", hands: fakeHands{acts: "carol as ci/agent"}},
+		"NoReply":    {reason: "An unanswered question is no answer.", requester: agent, voter: "bob", hands: fakeHands{noReply: errors.New("timeout")}, refusal: v1alpha1.ReasonIndeterminate, words: "cannot tell whether bob could act as ServiceAccount ci/agent", again: true},
+		"ByAPerson":  {reason: "A person is nobody's to act as, so nobody is asked.", voter: "bob", hands: fakeHands{noReply: errors.New("timeout")}},
+		"Executor":   {reason: "What acts does not approve.", voter: "system:serviceaccount:platform:restarter", refusal: v1alpha1.ReasonNotIndependent, words: "the Action platform/restart acts as you"},
+		"Reader":     {reason: "Nor what reads its facts.", voter: "system:serviceaccount:platform:reader", refusal: v1alpha1.ReasonNotIndependent, words: "the Action platform/restart acts as you"},
+		"Checker":    {reason: "A ServiceAccount that is named and has no part in it may.", voter: "system:serviceaccount:ci:checker"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cfg := config.Default()
+			cfg.Person.Expression = "user.username.split('@')[0]"
+			cfg.Approvers.ServiceAccounts = []string{"platform/restarter", "platform/reader", "ci/checker"}
+			g := gateOver(t, independent, cfg, fakeFacts{}, clock.RealClock{}).Asks(&tc.hands)
+			subject := asking("alice", "restart", "")
+			if tc.requester != "" {
+				subject.Requester = v1alpha1.Identity{Username: tc.requester, Person: tc.requester}
+			}
+			subject.AskedAt, subject.AskedFor = monday, then
+			j := g.Judge(t.Context(), subject, monday)
+			if j.Problem != nil {
+				t.Fatal(j.Problem.Message)
+			}
+			got := g.Eligible(t.Context(), j, j.Poll(&j.Stages[0], &subject.Requester), &v1alpha1.Identity{Username: tc.voter})
+			switch {
+			case tc.refusal == "" && (got.Problem != nil || !got.Meets[0]):
+				t.Errorf("%s\ngot %+v", tc.reason, got.Problem)
+			case tc.refusal != "" && (got.Problem == nil || got.Meets[0] || got.Problem.Reason != tc.refusal || !strings.Contains(got.Problem.Message, tc.words) || got.Problem.Transient != tc.again):
+				t.Errorf("%s\ngot %+v, want %s with %q", tc.reason, got.Problem, tc.refusal, tc.words)
+			}
+		})
+	}
+}

@@ -1,0 +1,88 @@
+package integration
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/test/env"
+)
+
+// TestFlood asks hundreds of times at once under two logins of one person. The limit holds to the last request, other people are not concerned, and
+// whoever cancels may ask again.
+func TestFlood(t *testing.T) {
+	flood := make([]env.Person, 2)
+	for i, name := range []string{"flora", "flora@laptop"} {
+		login, err := cluster.User(name, env.GroupEngineering, env.GroupPayments)
+		if err != nil {
+			t.Fatal(err)
+		}
+		flood[i] = env.Person{Name: name, Config: login}
+	}
+	first := ask(t, flood[0], request("crowd", `{}`))
+	defer calm(t, flood[0])
+
+	const tries, hands = 400, 8
+	var stored atomic.Int32
+	stored.Add(1)
+	var refusal atomic.Value
+	var wait sync.WaitGroup
+	for hand := range hands {
+		wait.Go(func() {
+			who := as(t, flood[hand%len(flood)])
+			for range tries / hands {
+				err := who.Create(t.Context(), request("crowd", `{}`))
+				if err == nil {
+					stored.Add(1)
+					continue
+				}
+				refusal.Store(err.Error())
+			}
+		})
+	}
+	wait.Wait()
+	// Two replicas of the webhook would each let a few more through; here there is one, and eight hands.
+	if n := stored.Load(); n < maxOpen || n > maxOpen+hands {
+		t.Errorf("%d requests were stored, and %d are allowed", n, maxOpen)
+	}
+	text, _ := refusal.Load().(string)
+	for _, words := range []string{"may have 150 (requester.maxOpen", "Nothing was stored.", "kubectl get actionrequests -A"} {
+		if !strings.Contains(text, words) {
+			t.Errorf("the refusal does not say %q: %s", words, text)
+		}
+	}
+
+	ask(t, users.Erin, request("crowd", `{}`))
+	dry := request("crowd", `{}`)
+	refused(t, as(t, flood[0]).Create(t.Context(), dry, client.DryRunAll), "Forbidden", "requester.maxOpen")
+
+	calm(t, flood[0])
+	reaches(t, first, v1alpha1.PhaseCancelled)
+	eventually(t, "who has cancelled may ask again", func() (bool, string) {
+		err := as(t, flood[1]).Create(t.Context(), request("crowd", `{}`))
+		return err == nil, fmt.Sprint(err)
+	})
+}
+
+// calm cancels what was asked for in the flood.
+func calm(t *testing.T, who env.Person) {
+	t.Helper()
+	list := &v1alpha1.ActionRequestList{}
+	if err := admin(t).List(t.Context(), list, client.InNamespace(env.WorkNamespace)); err != nil {
+		t.Fatal(err)
+	}
+	for i := range list.Items {
+		r := &list.Items[i]
+		if r.Spec.Requester == nil || r.Spec.Requester.Person != "flora" || r.Status.Outcome != "" {
+			continue
+		}
+		if err := patch(t, who, r, `{"spec":{"cancellation":{"reason":"calm"}}}`); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

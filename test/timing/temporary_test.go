@@ -1,0 +1,247 @@
+package timing
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/test/env"
+)
+
+// shared is an object that is there before anything is lent.
+func shared(t *testing.T, name string) *corev1.ConfigMap {
+	t.Helper()
+	if err := cluster.ApplyFile(t.Context(), "test/timing/testdata/temporary.yaml"); err != nil {
+		t.Fatal(err)
+	}
+	object := &corev1.ConfigMap{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "target", Name: "shared-" + name, Labels: map[string]string{"owner": "them"}},
+		Data:       map[string]string{"mode": "normal", "gone": "comes back", "other": "1"},
+	}
+	if err := admin(t).Create(t.Context(), object); err != nil {
+		t.Fatal(err)
+	}
+	return object
+}
+
+// lend asks for something temporary.
+func lend(t *testing.T, name string, duration v1alpha1.Duration) *v1alpha1.ActionRequest {
+	t.Helper()
+	return ask(t, "lend", func(s *v1alpha1.ActionRequestSpec) {
+		s.Inputs, s.Duration = &runtime.RawExtension{Raw: fmt.Appendf(nil, `{"name":%q}`, name)}, duration
+	})
+}
+
+func configMap(t *testing.T, name string) *corev1.ConfigMap {
+	t.Helper()
+	object := &corev1.ConfigMap{}
+	err := admin(t).Get(t.Context(), types.NamespacedName{Namespace: "target", Name: name}, object)
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return object
+}
+
+// lent checks that what was asked for is there.
+func lent(t *testing.T, name string) {
+	t.Helper()
+	made, changed := configMap(t, "lent-"+name), configMap(t, "shared-"+name)
+	if made == nil || changed.Data["mode"] != "lent" || changed.Data["added"] != "yes" || changed.Data["gone"] != "" || changed.Labels["lent"] != "true" {
+		t.Fatalf("it must be lent: %v, %v", made, changed)
+	}
+}
+
+// returned checks that nothing of it is left.
+func returned(t *testing.T, name string) {
+	t.Helper()
+	made, got := configMap(t, "lent-"+name), configMap(t, "shared-"+name)
+	want := map[string]string{"mode": "normal", "gone": "comes back", "other": "1"}
+	if made != nil || fmt.Sprint(got.Data) != fmt.Sprint(want) || fmt.Sprint(got.Labels) != "map[owner:them]" {
+		t.Fatalf("nothing may be left: %v, %v %v", made, got.Data, got.Labels)
+	}
+}
+
+// TestTemporary lends something for a time: it is there, and then gone to the last field, at its time.
+func TestTemporary(t *testing.T) {
+	shared(t, "time")
+	r := reaches(t, lend(t, "time", ""), v1alpha1.PhaseActive)
+	lent(t, "time")
+	if until := r.Status.ActiveUntil; until == nil || !strings.HasPrefix(r.Status.WaitingFor, "taken back ") {
+		t.Errorf("it must say when it is taken back: %v, %q", until, r.Status.WaitingFor)
+	}
+	step(t, 119*time.Minute)
+	stays(t, r, v1alpha1.PhaseActive)
+	lent(t, "time")
+	step(t, 61*time.Second)
+	done := reaches(t, r, v1alpha1.PhaseReverted)
+	returned(t, "time")
+	if done.Status.Outcome != v1alpha1.OutcomeReverted || !strings.Contains(strings.Join(done.Status.Summary, "\n"), "Its time of 2h was over. What was done is taken back.") {
+		t.Errorf("the end must be told: %s %q", done.Status.Outcome, done.Status.Summary)
+	}
+}
+
+// TestTemporaryCancelled gives back early.
+func TestTemporaryCancelled(t *testing.T) {
+	shared(t, "early")
+	r := reaches(t, lend(t, "early", "30m"), v1alpha1.PhaseActive)
+	if err := as(t, users.Alice).Patch(t.Context(), r, client.RawPatch(types.MergePatchType, []byte(`{"spec":{"cancellation":{"reason":"done with it"}}}`))); err != nil {
+		t.Fatal(err)
+	}
+	done := reaches(t, r, v1alpha1.PhaseReverted)
+	returned(t, "early")
+	if text := strings.Join(done.Status.Summary, "\n"); !strings.Contains(text, "done with it") {
+		t.Errorf("the summary must say who gave it back: %s", text)
+	}
+}
+
+// TestTemporaryDeleted gives back before the request goes.
+func TestTemporaryDeleted(t *testing.T) {
+	shared(t, "deleted")
+	r := reaches(t, lend(t, "deleted", "30m"), v1alpha1.PhaseActive)
+	if err := admin(t).Delete(t.Context(), r); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the request goes", func() (bool, string) {
+		err := admin(t).Get(t.Context(), client.ObjectKeyFromObject(r), r)
+		return apierrors.IsNotFound(err), fmt.Sprintf("%s %s, %v", r.Status.Phase, r.Status.WaitingFor, err)
+	})
+	returned(t, "deleted")
+}
+
+// TestTemporaryOnlyOurs does not touch what somebody has changed since, nor an object that has only the name of ours.
+func TestTemporaryOnlyOurs(t *testing.T) {
+	shared(t, "ours")
+	r := reaches(t, lend(t, "ours", "30m"), v1alpha1.PhaseActive)
+	body := client.RawPatch(types.MergePatchType, []byte(`{"data":{"mode":"theirs","new":"theirs"}}`))
+	if err := admin(t).Patch(t.Context(), configMap(t, "shared-ours"), body); err != nil {
+		t.Fatal(err)
+	}
+	made := configMap(t, "lent-ours")
+	if err := admin(t).Delete(t.Context(), made); err != nil {
+		t.Fatal(err)
+	}
+	again := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: made.Namespace, Name: made.Name}}
+	if err := admin(t).Create(t.Context(), again); err != nil {
+		t.Fatal(err)
+	}
+	step(t, 31*time.Minute)
+	done := reaches(t, r, v1alpha1.PhaseReverted)
+	got := configMap(t, "shared-ours")
+	if want := (map[string]string{"mode": "theirs", "new": "theirs", "gone": "comes back", "other": "1"}); fmt.Sprint(got.Data) != fmt.Sprint(want) {
+		t.Errorf("only ours is taken back: %v", got.Data)
+	}
+	if left := configMap(t, "lent-ours"); left == nil || left.UID != again.UID {
+		t.Errorf("an object with the same name is somebody else's: %v", left)
+	}
+	text := strings.Join(done.Status.Summary, "\n")
+	for _, words := range []string{"data.mode of ConfigMap target/shared-ours was changed since by somebody else", "ConfigMap target/lent-ours is another one now"} {
+		if !strings.Contains(text, words) {
+			t.Errorf("the summary must say %q: %s", words, text)
+		}
+	}
+}
+
+// TestTemporaryStays says what is left where it cannot be taken back, and tries until it can.
+func TestTemporaryStays(t *testing.T) {
+	shared(t, "stuck")
+	r := reaches(t, lend(t, "stuck", "30m"), v1alpha1.PhaseActive)
+	made := configMap(t, "lent-stuck")
+	held := client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"finalizers":["example.org/hold"]}}`))
+	if err := admin(t).Patch(t.Context(), made, held); err != nil {
+		t.Fatal(err)
+	}
+	step(t, 31*time.Minute)
+	reverting := reaches(t, r, v1alpha1.PhaseReverting)
+	if !strings.Contains(reverting.Status.WaitingFor, "is being deleted and waits for its finalizers") {
+		t.Errorf("it must say what is left: %q", reverting.Status.WaitingFor)
+	}
+	if got := configMap(t, "shared-stuck"); got.Data["mode"] != "normal" {
+		t.Errorf("the rest must not wait: %v", got.Data)
+	}
+	free := client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"finalizers":null}}`))
+	if err := admin(t).Patch(t.Context(), configMap(t, "lent-stuck"), free); err != nil {
+		t.Fatal(err)
+	}
+	step(t, 2*time.Second) // the ServiceAccount may not watch, so it is looked at again after a while
+	reaches(t, r, v1alpha1.PhaseReverted)
+	returned(t, "stuck")
+}
+
+// TestTemporaryFails takes back at once what was done before a step failed.
+func TestTemporaryFails(t *testing.T) {
+	shared(t, "fails")
+	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "target", Name: "existing"}, StringData: map[string]string{"password": "old"}}
+	if err := admin(t).Create(t.Context(), secret); err != nil {
+		t.Fatal(err)
+	}
+	r := ask(t, "lend-in-vain", func(s *v1alpha1.ActionRequestSpec) { s.Duration = "1h" })
+	failed := reaches(t, r, v1alpha1.PhaseFailed)
+	text := strings.Join(failed.Status.Summary, "\n")
+	if !strings.Contains(text, "the values that a Secret had are not stored") || !strings.Contains(text, "What was done is taken back.") {
+		t.Errorf("the summary must say what happened: %s", text)
+	}
+	if left := configMap(t, "in-vain"); left != nil {
+		t.Errorf("what was done must be taken back: %v", left)
+	}
+}
+
+// TestTemporaryOrphan takes back what a request has done that is gone by force.
+func TestTemporaryOrphan(t *testing.T) {
+	shared(t, "orphan")
+	r := reaches(t, lend(t, "orphan", "30m"), v1alpha1.PhaseActive)
+	if err := admin(t).Delete(t.Context(), &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "target", Name: "lent-orphan"}}); err != nil {
+		t.Fatal(err)
+	}
+	operator := signoff.Process.Manager.GetClient()
+	if err := operator.Patch(t.Context(), r.DeepCopy(), client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"finalizers":null}}`))); err != nil {
+		t.Fatal(err)
+	}
+	if err := admin(t).Delete(t.Context(), r); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "what was lent comes back", func() (bool, string) {
+		got := configMap(t, "shared-orphan")
+		return got.Data["mode"] == "normal", fmt.Sprint(got.Data)
+	})
+	returned(t, "orphan")
+}
+
+// TestTemporaryDurations refuses what the Action does not allow, and lets rules read how long it is.
+func TestTemporaryDurations(t *testing.T) {
+	shared(t, "long")
+	reaches(t, lend(t, "long", "5h"), v1alpha1.PhaseAwaitingApproval)
+	for name, tc := range map[string]struct {
+		action   string
+		duration v1alpha1.Duration
+		words    string
+	}{
+		"TooLong":      {"lend", "9h", "spec.duration: Invalid value: \"9h\": a duration of at most 8h is accepted"},
+		"NotTemporary": {"free", "1h", "spec.duration: Forbidden: what Action platform/free does is not temporary: leave it out"},
+		"Unsaid":       {"lend-in-vain", "", "spec.duration: Required value: say for how long, at most 8h"},
+	} {
+		r := &v1alpha1.ActionRequest{
+			ObjectMeta: metav1.ObjectMeta{Namespace: env.WorkNamespace, GenerateName: "no-"},
+			Spec: v1alpha1.ActionRequestSpec{
+				ActionRef: v1alpha1.ActionReference{Namespace: env.CatalogNamespace, Name: tc.action}, Duration: tc.duration,
+			},
+		}
+		if tc.action == "lend" {
+			r.Spec.Inputs = &runtime.RawExtension{Raw: []byte(`{"name":"no"}`)}
+		}
+		if err := as(t, users.Alice).Create(t.Context(), r); err == nil || !strings.Contains(err.Error(), tc.words) {
+			t.Errorf("%s must be refused with %q: %v", name, tc.words, err)
+		}
+	}
+}

@@ -1,0 +1,80 @@
+package webhooks
+
+import (
+	"fmt"
+	"sync"
+	"time"
+
+	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
+
+	"github.com/signoff-dev/signoff/api/v1alpha1"
+)
+
+// OpenRequests bounds how many requests of one person are open at once, so that nobody fills the inboxes and the queue of everybody else.
+type OpenRequests struct {
+	// Of names the requests of a person that are known to be open, as namespace/name.
+	Of func(person string) []string
+	// Max is how many there may be.
+	Max int
+
+	mu sync.Mutex
+	// admitted are requests that were let through and are perhaps not known yet, by person.
+	admitted map[string]map[string]time.Time
+}
+
+// notSeenFor is how long a request that was let through counts although it is not known: it may never have been stored.
+const notSeenFor = 10 * time.Second
+
+// count says how many requests of a person are open, and whether there may be one more.
+func (o *OpenRequests) count(person string, now time.Time) (open int, ok bool) {
+	known := o.Of(person)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.forget(now)
+	late := o.admitted[person]
+	for _, name := range known {
+		delete(late, name)
+	}
+	open = len(known) + len(late)
+	return open, open < o.Max
+}
+
+// enter counts a request in that is let through.
+func (o *OpenRequests) enter(person, request string, now time.Time) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.admitted == nil {
+		o.admitted = map[string]map[string]time.Time{}
+	}
+	if o.admitted[person] == nil {
+		o.admitted[person] = map[string]time.Time{}
+	}
+	o.admitted[person][request] = now
+}
+
+// forget drops what must have been seen by now.
+func (o *OpenRequests) forget(now time.Time) {
+	for person, late := range o.admitted {
+		for request, since := range late {
+			if now.Sub(since) > notSeenFor {
+				delete(late, request)
+			}
+		}
+		if len(late) == 0 {
+			delete(o.admitted, person)
+		}
+	}
+}
+
+// crowded refuses one request more of somebody who has too many. A dry run is refused as well, since it tells what would happen.
+func (w *actionRequests) crowded(requester *v1alpha1.Identity) *admission.Response {
+	open, ok := w.Open.count(requester.Person, w.Wall.Now())
+	if ok {
+		return nil
+	}
+	return ptr(forbidden(v1alpha1.ReasonTooManyOpen, fmt.Sprintf(
+		"%s has %d requests that are not over, and may have %d (requester.maxOpen in the configuration of Signoff). Nothing was stored.\n"+
+			"  See them: kubectl get actionrequests -A --field-selector status.outcome=\n"+
+			"  Cancel what is not needed any more, or wait until some are over.",
+		requester.Username, open, w.Open.Max)))
+}

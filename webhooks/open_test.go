@@ -1,0 +1,35 @@
+package webhooks
+
+import (
+	"testing"
+	"time"
+)
+
+func TestOpenRequestsAreCounted(t *testing.T) {
+	known := map[string][]string{}
+	open := &OpenRequests{Of: func(person string) []string { return known[person] }, Max: 2}
+	now := time.Date(2026, 11, 27, 12, 0, 0, 0, time.UTC)
+	expect := func(person string, count int, more bool) {
+		t.Helper()
+		if got, ok := open.count(person, now); got != count || ok != more {
+			t.Errorf("%s has %d open requests and may ask for more: %t; expected %d, %t", person, got, ok, count, more)
+		}
+	}
+	expect("alice", 0, true)
+	open.enter("alice", "payments/a", now)
+	expect("alice", 1, true)
+	known["alice"] = []string{"payments/a"}
+	expect("alice", 1, true)
+	open.enter("alice", "payments/b", now)
+	expect("alice", 2, false)
+	expect("bob", 0, true)
+
+	// One that was let through and never stored is forgotten in the end, one that is over at once.
+	now = now.Add(notSeenFor + time.Second)
+	expect("alice", 1, true)
+	known["alice"] = nil
+	expect("alice", 0, true)
+	if len(open.admitted) != 0 {
+		t.Errorf("the book keeps %v", open.admitted)
+	}
+}
