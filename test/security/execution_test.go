@@ -201,16 +201,43 @@ func TestCase48SameChecksInBothModes(t *testing.T) {
 	refused(t, as(t, users.Ada).Create(t.Context(), object(t, elsewhere)), metav1.StatusReasonForbidden, "Actions are published in these namespaces only")
 }
 
-// TestCase49StopWhatIsOver cancels what is over, and asks for what does not exist yet: access that ends by itself.
+// TestCase49StopWhatIsOver cancels what is over, and asks for an end of what has none.
 func TestCase49StopWhatIsOver(t *testing.T) {
 	r := ask(t, users.Alice, request("note", `{"text":"done"}`))
 	reaches(t, r, v1alpha1.PhaseSucceeded)
 	refused(t, patch(t, users.Alice, r, `{"spec":{"cancellation":{"reason":"too late"}}}`), metav1.StatusReasonForbidden, "there is nothing to cancel")
 	noted(t, r, "done")
-	access := object(t, `{apiVersion: signoff.dev/v1alpha1, kind: ActionRequest, metadata: {namespace: payments, generateName: access-}, spec: {actionRef: {namespace: platform, name: note},
-		inputs: {text: a}, duration: 1h}}`)
-	if err := as(t, users.Alice).Create(t.Context(), access, client.FieldValidation("Strict")); err == nil || !strings.Contains(err.Error(), `unknown field "spec.duration"`) {
-		t.Errorf("nobody is led to believe that it ends: %v", err)
+	lasting := request("note", `{"text":"a"}`)
+	lasting.Spec.Duration = "1h"
+	refused(t, as(t, users.Alice).Create(t.Context(), lasting), metav1.StatusReasonInvalid, "spec.duration", "is not temporary: leave it out")
+}
+
+// TestCase49TakenBackIsGone lends something and has it taken back, while somebody holds on to it: it is not over before it is gone.
+func TestCase49TakenBackIsGone(t *testing.T) {
+	apply(t, `{apiVersion: rbac.authorization.k8s.io/v1, kind: Role, metadata: {namespace: staging, name: lend}, rules: [{apiGroups: [""], resources: [configmaps], verbs: [delete]}]}`)
+	apply(t, `{apiVersion: rbac.authorization.k8s.io/v1, kind: RoleBinding, metadata: {namespace: staging, name: lend}, roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: lend},
+		subjects: [{kind: ServiceAccount, namespace: platform, name: deployer}]}`)
+	apply(t, strings.Replace(ruled("lends", `{}`, ``), "spec: {title: a,", "spec: {title: a, temporary: {maxDuration: 2h, defaultDuration: 1h},", 1))
+	r := ask(t, users.Alice, request("lends", `{}`))
+	reaches(t, r, v1alpha1.PhaseActive)
+	lent := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "staging", Name: string(r.UID)}}
+	administrator := env.Person{Name: "admin", Config: cluster.Admin}
+	if err := patch(t, administrator, lent, `{"metadata":{"finalizers":["example.com/hold"]}}`); err != nil {
+		t.Fatal(err)
+	}
+	refused(t, patch(t, users.Alice, r, `{"spec":{"duration":"2h"}}`), metav1.StatusReasonInvalid, "make a new request")
+	if err := patch(t, users.Alice, r, `{"spec":{"cancellation":{"reason":"done with it"}}}`); err != nil {
+		t.Fatal(err)
+	}
+	if now := reaches(t, r, v1alpha1.PhaseReverting); now.Status.Outcome != "" || !strings.Contains(now.Status.WaitingFor, "waits for its finalizers") {
+		t.Errorf("it is not over, and says why: %q, %q", now.Status.Outcome, now.Status.WaitingFor)
+	}
+	if err := patch(t, administrator, lent, `{"metadata":{"finalizers":null}}`); err != nil {
+		t.Fatal(err)
+	}
+	reaches(t, r, v1alpha1.PhaseReverted)
+	if err := admin(t).Get(t.Context(), client.ObjectKeyFromObject(lent), lent); !apierrors.IsNotFound(err) {
+		t.Errorf("it is still there: %v", err)
 	}
 }
 

@@ -87,7 +87,7 @@ func TestCase33LoosenedProtection(t *testing.T) {
 		"Ignore": {"Somebody makes a webhook optional because it is in the way.", admission.WithKind("ValidatingWebhookConfiguration"), "signoff",
 			`[{"op":"replace","path":"/webhooks/0/failurePolicy","value":"Ignore"}]`, "webhook requests.signoff.dev: failurePolicy is Ignore, expected Fail"},
 		"Empty": {"An upgrade leaves a configuration without rules.", admission.WithKind("MutatingWebhookConfiguration"), "signoff",
-			`[{"op":"replace","path":"/webhooks","value":[]}]`, "mutating webhook approvals.signoff.dev is missing"},
+			`[{"op":"replace","path":"/webhooks","value":[]}]`, "mutating webhook actions.signoff.dev is missing"},
 		"Exempt": {"A namespace is exempted by a label.", admission.WithKind("ValidatingWebhookConfiguration"), "signoff",
 			`[{"op":"add","path":"/webhooks/2/namespaceSelector","value":{"matchLabels":{"judged":"yes"}}}]`, "namespaceSelector.matchLabels"},
 		"Audit": {"The second line is only noted.", admission.WithKind("ValidatingAdmissionPolicyBinding"), "records.signoff.dev",
@@ -106,12 +106,14 @@ func TestCase33LoosenedProtection(t *testing.T) {
 			if err := admin(t).Patch(t.Context(), object, client.RawPatch(types.JSONPatchType, []byte(tc.patch))); err != nil {
 				t.Fatal(err)
 			}
+			t.Cleanup(func() {
+				before.SetResourceVersion(object.GetResourceVersion())
+				if err := admin(t).Update(context.WithoutCancel(t.Context()), before); err != nil {
+					t.Fatal(err)
+				}
+				guarded(t)
+			})
 			notInForce(t, tc.word)
-			before.SetResourceVersion(object.GetResourceVersion())
-			if err := admin(t).Update(t.Context(), before); err != nil {
-				t.Fatal(err)
-			}
-			guarded(t)
 		})
 	}
 }
