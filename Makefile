@@ -67,7 +67,7 @@ fmt: ## Format the code and sort its imports.
 
 .PHONY: lint
 lint: ## Run the linters of .golangci.yml, each of which says there why it is on.
-	@tools=$$($(TOOLS) golangci-lint) && $(STEP) "linting" env $(STATIC) "$$tools/golangci-lint" run
+	@tools=$$($(TOOLS) golangci-lint) && $(STEP) "linting" env $(STATIC) "$$tools/golangci-lint" run --allow-parallel-runners
 
 .PHONY: verify
 verify: ## Regenerate and check everything that is committed, and fail on any difference or untracked file.
