@@ -32,6 +32,7 @@ func (c *Configuration) Validate() field.ErrorList {
 		c.validateWebhook(),
 		c.validateKeys(),
 		c.validateAudit(),
+		c.validateEgress(),
 		c.validateServing(),
 	)
 }

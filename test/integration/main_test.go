@@ -72,6 +72,7 @@ func run(m *testing.M) int {
 // configure maps logins such as alice@laptop to the person alice.
 func configure(cfg *config.Configuration) {
 	cfg.Person.Expression = "user.username.split('@')[0]"
+	cfg.Egress.Hosts = []config.EgressHost{{Host: "127.0.0.1", Ports: []int{host.port()}, Networks: []string{"127.0.0.0/8"}}}
 	observe(cfg)
 }
 
