@@ -502,6 +502,11 @@ type StepStatus struct {
 	// +optional
 	RetryAt *metav1.Time `json:"retryAt,omitempty"`
 
+	// url is where a call asks whether what it began is done. Unset: it does not.
+	// +optional
+	// +kubebuilder:validation:MaxLength=8192
+	URL string `json:"url,omitempty"`
+
 	// job is how the Job of the step ended. Unset: it has not, or nobody could look.
 	// +optional
 	Job *JobResult `json:"job,omitempty"`

@@ -25,6 +25,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/egress"
 	"github.com/signoff-dev/signoff/internal/evidence"
 	"github.com/signoff-dev/signoff/internal/execution"
 	"github.com/signoff-dev/signoff/internal/gate"
@@ -64,6 +65,8 @@ type Reconciler struct {
 	Runner *execution.Runner
 	// Watcher wakes requests that wait for objects.
 	Watcher *execution.Watcher
+	// Egress says which hosts steps may call.
+	Egress *egress.Policy
 	// Guard says whether anything may be started.
 	Guard Guard
 	// Rights asks what a requester may read.

@@ -37,8 +37,10 @@ func (s *scope) prepare(ctx context.Context) *gate.Problem {
 		Objects: map[v1alpha1.ObjectReference]*unstructured.Unstructured{},
 		Needed:  []string{s.request.Namespace, s.OperatorNamespace},
 	}
-	if problem := s.findDeleted(ctx, &input); problem != nil {
-		return problem
+	for _, find := range []func(context.Context, *steps.Input) *gate.Problem{s.findDeleted, s.findSecrets} {
+		if problem := find(ctx, &input); problem != nil {
+			return problem
+		}
 	}
 	sources, err := action.Steps.PodSources(ctx, input)
 	if err != nil {
@@ -55,6 +57,9 @@ func (s *scope) prepare(ctx context.Context) *gate.Problem {
 	rendered, err := action.Steps.Render(ctx, input)
 	if err != nil {
 		return s.indeterminate(ctx, err)
+	}
+	if problem := s.mayCall(rendered, &input); problem != nil {
+		return problem
 	}
 	s.plan = &preparation{steps: rendered}
 	if s.plan.variables, err = action.Steps.Variables(input); err != nil {

@@ -148,7 +148,7 @@ func (t *task) fillIn(ctx context.Context) (*Outcome, error) {
 			return &out, nil
 		}
 	}
-	if t.status.Attempts == 0 || t.step.Writes[0].Operation != v1alpha1.WriteCreateJob {
+	if t.status.Attempts == 0 || t.step.HTTP != nil || t.step.Writes[0].Operation != v1alpha1.WriteCreateJob {
 		return nil, nil //nolint:nilnil // no outcome yet
 	}
 	t.step = t.step.DeepCopy()

@@ -21,14 +21,11 @@ import (
 
 func (t *task) temporary() bool { return t.record.Spec.Duration != "" }
 
-// Undoable tells whether what an operation does can be taken back.
-func Undoable(operation v1alpha1.WriteOperation) bool {
-	switch operation {
-	case v1alpha1.WriteApply, v1alpha1.WriteStrategicPatch, v1alpha1.WriteMergePatch:
-		return true
-	case v1alpha1.WriteJSONPatch, v1alpha1.WriteCreateJob:
-	}
-	return false
+// undoable tells whether what a step does can be taken back.
+func undoable(step *v1alpha1.RenderedStep) bool {
+	return step.HTTP == nil && !slices.ContainsFunc(step.Writes, func(w v1alpha1.RenderedWrite) bool {
+		return w.Operation != v1alpha1.WriteApply && w.Operation != v1alpha1.WriteStrategicPatch && w.Operation != v1alpha1.WriteMergePatch
+	})
 }
 
 // undoNoted tells whether it is stored how the writes of the step are taken back. A further attempt must not take what the first one wrote for

@@ -35,6 +35,8 @@ const (
 	LateValue
 	// StepOutput is an output of a step that writes an object: object.
 	StepOutput
+	// Response is a condition on an answer of a host, or an output of it: response.
+	Response
 	// JobOutput is an output of a step that runs a Job: object (the Job), job (exitCode, message, log).
 	JobOutput
 	// Person is the expression of the configuration that says which person stands behind a login: user.
@@ -100,6 +102,17 @@ func scopeOf(place Place) (*scope, error) {
 			typed: map[string]*apiservercel.DeclType{
 				varRequest: requestType(), varRequester: namedPersonType(), "target": dyn, "namespaceObject": namespaceType(),
 			}}, nil
+	case Person:
+		return &scope{typed: map[string]*apiservercel.DeclType{"user": object(userTypeName, loginFields())}}, nil
+	default:
+		return stepScope(place)
+	}
+}
+
+// stepScope is what an expression may use in a step.
+func stepScope(place Place) (*scope, error) {
+	dyn := apiservercel.DynType
+	switch place {
 	case WaitFor, StepOutput:
 		return &scope{typed: map[string]*apiservercel.DeclType{"object": dyn}}, nil
 	case StepWhen:
@@ -112,10 +125,10 @@ func scopeOf(place Place) (*scope, error) {
 		}}, nil
 	case LateValue:
 		return &scope{}, nil
+	case Response:
+		return &scope{typed: map[string]*apiservercel.DeclType{"response": responseType()}}, nil
 	case JobOutput:
 		return &scope{typed: map[string]*apiservercel.DeclType{"object": dyn, "job": jobType()}}, nil
-	case Person:
-		return &scope{typed: map[string]*apiservercel.DeclType{"user": object(userTypeName, loginFields())}}, nil
 	default:
 		return nil, fmt.Errorf("failed to find place %d: there is no such place", place)
 	}

@@ -20,6 +20,7 @@ const (
 	operationPatch  = "patch"
 	operationDelete = "delete"
 	operationRun    = "run"
+	operationCall   = "call"
 )
 
 // Found is an object as it now is, and who may know.
@@ -48,10 +49,13 @@ func Describe(steps []v1alpha1.RenderedStep, view View) []v1alpha1.PlannedChange
 	var changes []v1alpha1.PlannedChange
 	for _, step := range steps {
 		d.step = step.Name
+		if step.HTTP != nil {
+			changes = append(changes, call(&step))
+		}
 		for i := range step.Writes {
 			change := d.describe(&step.Writes[i])
 			change.Step = step.Name
-			change.Fields = append(conditions(&step, &step.Writes[i]), change.Fields...)
+			change.Fields = append(conditions(&step, step.Writes[i].Late), change.Fields...)
 			change.Fields = change.Fields[:min(len(change.Fields), maxLines)]
 			changes = append(changes, change)
 		}

@@ -153,8 +153,8 @@ func (p *Process) controllers() error {
 	}
 	requests := &actionrequest.Reconciler{
 		Client: p.Manager.GetClient(), Reader: p.Manager.GetAPIReader(), Gate: p.Gate,
-		Clients: p.clients, Runner: execution.NewRunner(p.clients, p.clock), Watcher: watcher,
-		Rights: p.reviews, Guard: p.Guard,
+		Clients: p.clients, Runner: execution.NewRunner(p.clients, p.cfg.Egress.Policy(), p.clock), Watcher: watcher,
+		Rights: p.reviews, Guard: p.Guard, Egress: p.cfg.Egress.Policy(),
 		Events: p.Manager.GetEventRecorder("signoff"), Evidence: p.evidence, Clock: p.clock, Wall: p.wall, Keys: p.keysRead,
 		Audit: facts, AuditInputs: p.cfg.Audit.InputValues,
 		OperatorNamespace: p.cfg.Operator.Namespace,

@@ -96,7 +96,7 @@ func (b *builder) step(s *v1alpha1.Step, path *field.Path) step {
 	if s.WaitFor != nil {
 		b.waitFor(s.WaitFor, path.Child("waitFor"))
 	}
-	if !b.exactlyOne(path, map[string]bool{"apply": s.Apply != nil, "patch": s.Patch != nil, "delete": s.Delete != nil, "job": s.Job != nil}, "apply, patch, delete, job") {
+	if !b.exactlyOne(path, map[string]bool{"apply": s.Apply != nil, "patch": s.Patch != nil, "delete": s.Delete != nil, "job": s.Job != nil, "http": s.HTTP != nil}, "apply, patch, delete, job, http") {
 		return out
 	}
 	switch {
@@ -104,6 +104,11 @@ func (b *builder) step(s *v1alpha1.Step, path *field.Path) step {
 		out.writer = b.apply(s.Apply, path.Child("apply"))
 	case s.Patch != nil:
 		out.writer = b.patch(s.Patch, path.Child("patch"))
+	case s.HTTP != nil:
+		if s.WaitFor != nil || s.FailWhen != "" {
+			b.refuse(field.Forbidden(path.Child("http"), "an http step has no object to wait for: use http.success and http.poll"))
+		}
+		out.writer = b.http(s.HTTP, path.Child("http"))
 	case s.Delete != nil:
 		out.writer = b.deleteStep(s.Delete, s.WaitFor, path)
 	default:

@@ -95,7 +95,10 @@ func (e *Earlier) FillIn(ctx context.Context, step *v1alpha1.RenderedStep) (*v1a
 		}
 		w.Late = nil
 	}
-	return out, nil
+	if out.HTTP == nil {
+		return out, nil
+	}
+	return out, e.fillCall(ctx, compiler, out.HTTP)
 }
 
 // IsLate tells whether anything of a step is filled in when it is reached.
@@ -105,7 +108,7 @@ func IsLate(step *v1alpha1.RenderedStep) bool {
 			return true
 		}
 	}
-	return false
+	return step.HTTP != nil && len(step.HTTP.Late) > 0
 }
 
 // late gives a late value. What comes out of an output is data: it is one value, and never read as a template.
@@ -131,8 +134,11 @@ func (e *Earlier) late(ctx context.Context, c *expression.Compiler, budget *expr
 		if _, isText := value.(string); !isText && len(l.Parts) == 1 && !l.AsText {
 			return value, nil
 		}
-		if l.Expands {
+		switch {
+		case l.Expands:
 			text = double(text)
+		case l.Encodes:
+			text = encodePart(text)
 		}
 		whole.WriteString(text)
 	}
@@ -159,7 +165,10 @@ func Evaluate(ctx context.Context, step *v1alpha1.RenderedStep, vars expression.
 		return nil, errs.ToAggregate()
 	}
 	place := expression.StepOutput
-	if len(step.Writes) > 0 && step.Writes[0].Operation == v1alpha1.WriteCreateJob {
+	switch {
+	case step.HTTP != nil:
+		place = expression.Response
+	case step.Writes[0].Operation == v1alpha1.WriteCreateJob:
 		place = expression.JobOutput
 	}
 	compiler, err := expression.NewCompiler(place, nil)

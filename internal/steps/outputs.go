@@ -101,6 +101,8 @@ func (b *builder) outputs(s *v1alpha1.Step, path *field.Path) {
 	switch {
 	case s.Job != nil:
 		place = expression.JobOutput
+	case s.HTTP != nil:
+		place = expression.Response
 	case s.Delete != nil:
 		b.refuse(field.Forbidden(path, "nothing is left of an object that was deleted"))
 	case s.Apply != nil && len(s.Apply.Manifests) != 1:
@@ -155,7 +157,7 @@ func (b *builder) when(s *v1alpha1.Step, path *field.Path) *expression.Program {
 		b.refuse(field.Invalid(path, s.When, err.Error()))
 		return nil
 	}
-	if program.Uses("object") && (s.Job != nil || s.Apply != nil && len(s.Apply.Manifests) != 1) {
+	if program.Uses("object") && (s.Job != nil || s.HTTP != nil || s.Apply != nil && len(s.Apply.Manifests) != 1) {
 		b.refuse(field.Invalid(path, s.When, "object is the one object that a step writes, and is there before: this step has none"))
 	}
 	return program
@@ -177,6 +179,7 @@ func (b *builder) condition(place expression.Place, source string) (*expression.
 func (b *builder) failWhen(s *v1alpha1.Step, path *field.Path) {
 	switch {
 	case s.FailWhen == "":
+	case s.HTTP != nil: // it was refused
 	case s.WaitFor == nil && s.Delete == nil && s.Job == nil:
 		b.refuse(field.Forbidden(path, "failWhen ends a wait: set waitFor too"))
 	default:

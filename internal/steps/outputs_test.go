@@ -61,9 +61,9 @@ func TestOutputsRefused(t *testing.T) {
 	}
 }
 
-// status is a step that has given these outputs.
-func status(name string, state v1alpha1.StepState, outputs string) v1alpha1.StepStatus {
-	out := v1alpha1.StepStatus{Name: name, State: state}
+// status is that of the step first, with these outputs.
+func status(state v1alpha1.StepState, outputs string) v1alpha1.StepStatus {
+	out := v1alpha1.StepStatus{Name: "first", State: state}
 	if outputs != "" {
 		out.Outputs = &runtime.RawExtension{Raw: []byte(outputs)}
 	}
@@ -106,7 +106,7 @@ func TestLateValues(t *testing.T) {
 			if diff := cmp.Diff([]any{tc.shown, tc.places}, []any{string(w.Body.Raw), places}); diff != "" {
 				t.Errorf("%s: shown (-want +got):\n%s", tc.reason, diff)
 			}
-			earlier, err := NewEarlier(rendered[:1], []v1alpha1.StepStatus{status("first", v1alpha1.StepDone, outputs)})
+			earlier, err := NewEarlier(rendered[:1], []v1alpha1.StepStatus{status(v1alpha1.StepDone, outputs)})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -151,7 +151,7 @@ func TestLateJob(t *testing.T) {
 	if diff := cmp.Diff([]string{"/spec/template/spec/containers/0/args/0", "/spec/template/spec/containers/1/command/1"}, places); diff != "" {
 		t.Fatalf("places of a command that was replaced must go (-want +got):\n%s", diff)
 	}
-	earlier, err := NewEarlier(rendered[:1], []v1alpha1.StepStatus{status("first", v1alpha1.StepDone, `{"url":"u","count":7}`)})
+	earlier, err := NewEarlier(rendered[:1], []v1alpha1.StepStatus{status(v1alpha1.StepDone, `{"url":"u","count":7}`)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -168,7 +168,7 @@ func TestSkippedOutputs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	earlier, err := NewEarlier(rendered[:1], []v1alpha1.StepStatus{status("first", v1alpha1.StepSkipped, "")})
+	earlier, err := NewEarlier(rendered[:1], []v1alpha1.StepStatus{status(v1alpha1.StepSkipped, "")})
 	if err != nil {
 		t.Fatal(err)
 	}
