@@ -351,6 +351,12 @@ type Execution struct {
 	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$`
 	ReadServiceAccountName string `json:"readServiceAccountName,omitempty"`
 
+	// onDrift says what happens when something has changed, since people agreed, that they saw would be changed: Reapprove asks them
+	// again, Proceed goes on, Fail ends the request. Defaults to Reapprove.
+	// +optional
+	// +default="Reapprove"
+	OnDrift DriftPolicy `json:"onDrift,omitempty"`
+
 	// delay is a grace in which a request that may start can still be cancelled. It counts from when the last of those agreed who had to, or
 	// from when it was asked for. An emergency does not wait. Unset: none.
 	// +optional
@@ -466,6 +472,19 @@ type StepOutput struct {
 	// +kubebuilder:pruning:PreserveUnknownFields
 	Schema runtime.RawExtension `json:"schema"`
 }
+
+// DriftPolicy says what happens when something has changed, since people agreed, that would be changed.
+// +kubebuilder:validation:Enum=Reapprove;Proceed;Fail
+type DriftPolicy string
+
+const (
+	// DriftReapprove asks for approval again.
+	DriftReapprove DriftPolicy = "Reapprove"
+	// DriftProceed goes on: what was approved is sent, whatever it finds.
+	DriftProceed DriftPolicy = "Proceed"
+	// DriftFail ends the request.
+	DriftFail DriftPolicy = "Fail"
+)
 
 // ConflictPolicy says what happens when another field manager owns a field that is applied.
 // +kubebuilder:validation:Enum=Fail;Take

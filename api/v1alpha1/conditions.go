@@ -36,6 +36,8 @@ const (
 	ReasonUnsatisfiable = "Unsatisfiable"
 	// ReasonPlanChanged says that what will be executed changed, so that earlier votes no longer count.
 	ReasonPlanChanged = "PlanChanged"
+	// ReasonDrifted says that something has changed, since people agreed, that would be changed.
+	ReasonDrifted = "Drifted"
 	// ReasonHeld says that a rule or notBefore delays the start.
 	ReasonHeld = "Held"
 	// ReasonQueued says that another request executes on an object that this one would write.

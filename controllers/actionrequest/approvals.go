@@ -197,6 +197,9 @@ func (s *scope) decide(ctx context.Context, stage *stageState) (again, over bool
 		}
 		return false, true, s.stageExpired(ctx, stage)
 	case stage.result.State == v1alpha1.ApprovalApproved:
+		if again, over, err := s.drifted(ctx, stage, decidedLines(stage)); again || over || err != nil {
+			return again, over, err
+		}
 		return false, false, s.closeAs(ctx, stage, v1alpha1.ApprovalApproved, decidedLines(stage))
 	}
 	s.at(approval.Spec.ExpiresAt.Time)
@@ -242,6 +245,9 @@ func (s *scope) stillApproved(ctx context.Context, stage *stageState) (again, ov
 	if stage.result.State != v1alpha1.ApprovalApproved {
 		return true, false, s.closeAs(ctx, stage, v1alpha1.ApprovalSuperseded,
 			append(approval.Status.Decided, "No longer counts: not every vote would be accepted now."))
+	}
+	if again, over, err := s.drifted(ctx, stage, approval.Status.Decided); again || over || err != nil {
+		return again, over, err
 	}
 	validFor, err := stage.ValidFor.Value(0)
 	if err != nil || validFor == 0 || approval.Status.ClosedAt == nil {

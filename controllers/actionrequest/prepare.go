@@ -11,6 +11,7 @@ import (
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/digest"
 	"github.com/signoff-dev/signoff/internal/gate"
+	"github.com/signoff-dev/signoff/internal/plan"
 	"github.com/signoff-dev/signoff/internal/steps"
 )
 
@@ -103,7 +104,9 @@ const maxPlanFields = 512
 
 func boundedPlan(changes []v1alpha1.PlannedChange) []v1alpha1.PlannedChange {
 	if more := len(changes) - maxPlan + 1; more > 1 {
-		changes = append(changes[:maxPlan-1:maxPlan-1], v1alpha1.PlannedChange{Operation: "more", Object: fmt.Sprintf("… and %d objects more, see the Action", more)})
+		rest := v1alpha1.PlannedChange{Operation: "more", Object: fmt.Sprintf("… and %d objects more, see the Action", more)}
+		rest.Basis = plan.BasisOf(changes[maxPlan-1:])
+		changes = append(changes[:maxPlan-1:maxPlan-1], rest)
 	}
 	// Everything is stored in the request, in each Approval and in the Record, which the API server bounds.
 	share := max(maxPlanFields/max(len(changes), 1), 4)

@@ -19,6 +19,9 @@ import (
 // What a temporary request writes is taken back later, also by another process that knows the Record only. So how each write is taken
 // back is stored before it is sent.
 
+// maxUndoFields is how many fields of one object the API stores.
+const maxUndoFields = 512
+
 func (t *task) temporary() bool { return t.record.Spec.Duration != "" }
 
 // undoable tells whether what a step does can be taken back.
@@ -84,6 +87,9 @@ func (t *task) undoOf(ctx context.Context, w *v1alpha1.RenderedWrite) (*v1alpha1
 	entry.UID = live.GetUID()
 	if entry.Fields, err = undo.Fields(live.Object, after.Object); err != nil {
 		return nil, final(err.Error())
+	}
+	if len(entry.Fields) > maxUndoFields {
+		return nil, final(fmt.Sprintf("it changes %d fields, and at most %d can be taken back", len(entry.Fields), maxUndoFields))
 	}
 	return entry, nil
 }

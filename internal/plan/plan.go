@@ -68,6 +68,8 @@ type describer struct {
 	step string
 	// written are the objects as earlier writes will have made them; nil where they will have deleted them.
 	written map[v1alpha1.ObjectReference]map[string]any
+	// basis stands for what the write that is described finds. Empty: nothing that could change.
+	basis string
 }
 
 func (d *describer) describe(w *v1alpha1.RenderedWrite) v1alpha1.PlannedChange {
@@ -87,11 +89,13 @@ func (d *describer) describe(w *v1alpha1.RenderedWrite) v1alpha1.PlannedChange {
 		return out
 	}
 	out.Fields = d.fields(w, body)
+	out.Basis = d.basis
 	return out
 }
 
 func (d *describer) fields(w *v1alpha1.RenderedWrite, body any) []string {
 	found := d.before(w.Object)
+	d.basis = ""
 	diff := &differ{secret: isSecret(w.Object), oldHidden: found.Hidden}
 	switch {
 	case w.Operation == v1alpha1.WriteCreateJob:
@@ -106,7 +110,7 @@ func (d *describer) fields(w *v1alpha1.RenderedWrite, body any) []string {
 	case w.Operation == v1alpha1.WriteJSONPatch:
 		list, _ := body.([]any)
 		after := diff.operations(found.Object.Object, list)
-		d.written[w.Object] = after
+		d.written[w.Object], d.basis = after, basisOf(w.Object, found, after)
 		return diff.lines.fields()
 	}
 	object, _ := body.(map[string]any)
@@ -114,13 +118,16 @@ func (d *describer) fields(w *v1alpha1.RenderedWrite, body any) []string {
 	if err != nil {
 		return []string{cutText("cannot be shown: " + err.Error())}
 	}
-	d.written[w.Object] = after
+	d.written[w.Object], d.basis = after, basisOf(w.Object, found, after)
 	diff.compare(nil, found.Object.Object, after)
 	return diff.lines.byRank().fields()
 }
 
 // blind shows what is sent to an object that is not there, or that nobody could look at: it may be there when it is sent.
 func (d *describer) blind(w *v1alpha1.RenderedWrite, body any, diff *differ, unread bool) []string {
+	if !unread {
+		d.basis = absent
+	}
 	head, then := "does not exist now: the step fails unless something else creates it first", "; then it gets:"
 	switch {
 	case unread:
