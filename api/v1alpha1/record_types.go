@@ -92,6 +92,12 @@ type RecordSpec struct {
 	// +kubebuilder:validation:MaxItems=32
 	Steps []RenderedStep `json:"steps"`
 
+	// finally are the steps that run once the others have ended. Unset: none.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=10
+	Finally []RenderedStep `json:"finally,omitempty"`
+
 	// variables are what when reads of the request while the steps run: inputs, request and requester, as they were at the claim. Unset:
 	// no step reads them.
 	// +optional
@@ -528,12 +534,16 @@ type RecordStatus struct {
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
-	// steps is how far each step has come.
+	// steps is how far each step has come, those of finally after the others.
 	// +optional
 	// +listType=map
 	// +listMapKey=name
-	// +kubebuilder:validation:MaxItems=32
+	// +kubebuilder:validation:MaxItems=42
 	Steps []StepStatus `json:"steps,omitempty"`
+
+	// ending is how the steps ended, while those of finally run. Unset: the steps are not over, or there is no finally.
+	// +optional
+	Ending *Ending `json:"ending,omitempty"`
 
 	// outcome is how the execution ended. Absent until then.
 	// +optional
@@ -555,6 +565,18 @@ type RecordStatus struct {
 	// seal covers the claim and all of the above. Unset: nothing of it has been written yet.
 	// +optional
 	Seal *Seal `json:"seal,omitempty"`
+}
+
+// Ending is how the steps of an execution ended.
+type Ending struct {
+	// outcome is how.
+	// +required
+	Outcome Outcome `json:"outcome"`
+
+	// message says more, in one line.
+	// +optional
+	// +kubebuilder:validation:MaxLength=1024
+	Message string `json:"message,omitempty"`
 }
 
 // ReviewResult is how a review ended.

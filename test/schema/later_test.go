@@ -14,7 +14,6 @@ func TestLaterFieldsAreNotAccepted(t *testing.T) {
 	cases := map[string]struct{ kind, change, field string }{
 		"OnBehalfOf": {"actionrequest", "spec: {onBehalfOf: {username: alice}}", "spec.onBehalfOf"},
 		"Duration":   {"actionrequest", "spec: {duration: 2h}", "spec.duration"},
-		"Finally":    {"action", "spec: {execution: {finally: []}}", "spec.execution.finally"},
 		"OnDrift":    {"action", "spec: {execution: {onDrift: Fail}}", "spec.execution.onDrift"},
 		"Recurrence": {"calendar", "spec: {windows: [{rrule: FREQ=DAILY, timeZone: UTC, dates: {from: '2026-12-24', through: '2026-12-24'}}]}", "spec.windows[0].rrule"},
 	}
