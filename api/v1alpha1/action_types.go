@@ -374,6 +374,16 @@ type Execution struct {
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=32
 	Steps []Step `json:"steps"`
+
+	// finally are steps that run in this order once the others have ended, well or not, also where the request was cancelled after its start.
+	// Their conditions and templates also read outcome: Succeeded, Failed or Cancelled. Each has time of its own. That one fails is told, and
+	// changes neither the outcome nor whether the next one runs. Unset: none.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=10
+	Finally []Step `json:"finally,omitempty"`
 }
 
 // Step is one thing that is done: exactly one of apply, patch, delete, job and http is set.

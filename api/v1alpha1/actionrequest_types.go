@@ -269,11 +269,11 @@ type ActionRequestStatus struct {
 	// +optional
 	Execution *ExecutionClaim `json:"execution,omitempty"`
 
-	// steps is how far each step has come.
+	// steps is how far each step has come, those of finally after the others.
 	// +optional
 	// +listType=map
 	// +listMapKey=name
-	// +kubebuilder:validation:MaxItems=32
+	// +kubebuilder:validation:MaxItems=42
 	Steps []StepStatus `json:"steps,omitempty"`
 
 	// activeUntil is when what a temporary request has done is taken back. Unset: it is not done yet, or it stays.

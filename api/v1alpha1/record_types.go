@@ -95,6 +95,12 @@ type RecordSpec struct {
 	// +kubebuilder:validation:MaxItems=32
 	Steps []RenderedStep `json:"steps"`
 
+	// finally are the steps that run once the others have ended. Unset: none.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=10
+	Finally []RenderedStep `json:"finally,omitempty"`
+
 	// duration is how long what the steps do stays before it is taken back. Unset: it stays.
 	// +optional
 	Duration Duration `json:"duration,omitempty"`
@@ -535,12 +541,16 @@ type RecordStatus struct {
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
-	// steps is how far each step has come.
+	// steps is how far each step has come, those of finally after the others.
 	// +optional
 	// +listType=map
 	// +listMapKey=name
-	// +kubebuilder:validation:MaxItems=32
+	// +kubebuilder:validation:MaxItems=42
 	Steps []StepStatus `json:"steps,omitempty"`
+
+	// ending is how the steps ended, while those of finally run. Unset: the steps are not over, or there is no finally.
+	// +optional
+	Ending *Ending `json:"ending,omitempty"`
 
 	// outcome is how the execution ended. Absent until then.
 	// +optional
@@ -662,6 +672,18 @@ type Revert struct {
 	// +required
 	// +kubebuilder:validation:MaxLength=1024
 	Message string `json:"message"`
+}
+
+// Ending is how the steps of an execution ended.
+type Ending struct {
+	// outcome is how.
+	// +required
+	Outcome Outcome `json:"outcome"`
+
+	// message says more, in one line.
+	// +optional
+	// +kubebuilder:validation:MaxLength=1024
+	Message string `json:"message,omitempty"`
 }
 
 // ReviewResult is how a review ended.

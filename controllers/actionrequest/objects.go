@@ -152,7 +152,7 @@ func (s *scope) unfinished(ctx context.Context) (map[types.NamespacedName][]plac
 			return nil, fmt.Errorf("failed to get request %s: %w", key, err)
 		}
 		if err == nil && request.UID == record.Spec.RequestRef.UID && !isTemporary(record) {
-			out[key] = places(record.Spec.Steps)
+			out[key] = places(slices.Concat(record.Spec.Steps, record.Spec.Finally))
 		}
 	}
 	return out, nil
@@ -163,7 +163,7 @@ func (s *scope) alone(ctx context.Context) (bool, error) {
 	if err := s.objects.recall(func() (map[types.NamespacedName][]place, error) { return s.unfinished(ctx) }); err != nil {
 		return false, err
 	}
-	objects := places(s.plan.steps)
+	objects := places(slices.Concat(s.plan.steps, s.plan.finally))
 	if s.request.Spec.BreakGlass != nil {
 		s.objects.hold(s.key(), objects)
 		return true, nil

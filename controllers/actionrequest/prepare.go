@@ -18,6 +18,8 @@ import (
 // preparation is what will be executed, and what people are shown of it.
 type preparation struct {
 	steps []v1alpha1.RenderedStep
+	// finally are the steps that run once the others have ended.
+	finally []v1alpha1.RenderedStep
 	// variables are what conditions of the steps read of the request. Nil: nothing.
 	variables *runtime.RawExtension
 	changes   []v1alpha1.PlannedChange
@@ -62,7 +64,8 @@ func (s *scope) prepare(ctx context.Context) *gate.Problem {
 	if problem := s.mayCall(rendered, &input); problem != nil {
 		return problem
 	}
-	s.plan = &preparation{steps: rendered}
+	s.plan = &preparation{}
+	s.plan.steps, s.plan.finally = action.Steps.Split(rendered)
 	if s.plan.variables, err = action.Steps.Variables(input); err != nil {
 		return s.indeterminate(ctx, err)
 	}
@@ -136,6 +139,6 @@ func (s *scope) digestSubject() digest.Subject {
 		BreakGlass:       emergency,
 		RequestNamespace: s.request.Namespace, RequestName: s.request.Name, RequestUID: s.request.UID,
 		Requester: *s.request.Spec.Requester, Inputs: s.judgement.Inputs,
-		Action: action, Steps: s.plan.steps,
+		Action: action, Steps: s.plan.steps, Finally: s.plan.finally,
 	}
 }

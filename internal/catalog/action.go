@@ -248,6 +248,9 @@ func (b *actionBuilder) temporary() {
 	if usual, _ := temporary.DefaultDuration.Value(0); usual > longest {
 		b.errs = append(b.errs, field.Invalid(path.Child("defaultDuration"), string(temporary.DefaultDuration), "must not be longer than maxDuration, "+string(temporary.MaxDuration)))
 	}
+	if len(b.object.Spec.Execution.Finally) > 0 {
+		b.errs = append(b.errs, field.Forbidden(field.NewPath("spec", "execution", "finally"), "what is done is taken back, and the Action is temporary: leave finally out"))
+	}
 	for i := range b.object.Spec.Execution.Steps {
 		step := &b.object.Spec.Execution.Steps[i]
 		if step.Apply == nil && (step.Patch == nil || step.Patch.Strategic == nil && step.Patch.Merge == nil) {

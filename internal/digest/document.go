@@ -23,6 +23,8 @@ type document struct {
 	ServiceAccountName     string `json:"serviceAccountName"`
 	ReadServiceAccountName string `json:"readServiceAccountName"`
 	Steps                  []step `json:"steps"`
+	// Finally is there only where the Action has such steps.
+	Finally []step `json:"finally,omitempty"`
 }
 
 type request struct {
@@ -108,14 +110,23 @@ func (s Subject) document() (*document, error) {
 	if doc.ReadServiceAccountName == "" {
 		doc.ReadServiceAccountName = exec.ServiceAccountName
 	}
-	for i := range s.Steps {
-		rendered, err := newStep(&s.Steps[i])
+	if doc.Steps, err = newSteps(s.Steps); err != nil {
+		return nil, err
+	}
+	doc.Finally, err = newSteps(s.Finally)
+	return doc, err
+}
+
+func newSteps(list []v1alpha1.RenderedStep) ([]step, error) {
+	var out []step
+	for i := range list {
+		rendered, err := newStep(&list[i])
 		if err != nil {
 			return nil, err
 		}
-		doc.Steps = append(doc.Steps, rendered)
+		out = append(out, rendered)
 	}
-	return doc, nil
+	return out, nil
 }
 
 func newStep(s *v1alpha1.RenderedStep) (step, error) {

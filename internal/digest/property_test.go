@@ -65,6 +65,7 @@ func filled() Subject {
 	s := Subject{Action: &v1alpha1.Action{}}
 	fill.Fill(&s.Action.Spec)
 	fill.Fill(&s.Steps)
+	fill.Fill(&s.Finally)
 	fill.Fill(&s.Requester)
 	s.Action.Namespace, s.Action.Name, s.Action.UID = "n", "a", "u"
 	s.RequestNamespace, s.RequestName, s.RequestUID = "n", "r", "u"

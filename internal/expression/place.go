@@ -72,10 +72,11 @@ type scope struct {
 }
 
 var (
-	noTime   = "what is rendered must not depend on the moment; request.createdAt does exist"
-	noTeams  = "Teams change, and what is rendered must not; name people in approvers"
-	noSteps  = "only steps before this one that have outputs can be read, as steps.<name>.outputs.<output>; and what they give may stand in values, not in names, namespaces, labels and targets"
-	noGroups = "groups differ from login to login, and what is rendered must not; use username or person"
+	noTime    = "what is rendered must not depend on the moment; request.createdAt does exist"
+	noTeams   = "Teams change, and what is rendered must not; name people in approvers"
+	noSteps   = "only steps before this one that have outputs can be read, as steps.<name>.outputs.<output>; and what they give may stand in values, not in names, namespaces, labels and targets"
+	noOutcome = "only the steps of finally know how the others ended"
+	noGroups  = "groups differ from login to login, and what is rendered must not; use username or person"
 )
 
 func scopeOf(place Place) (*scope, error) {
@@ -97,7 +98,7 @@ func scopeOf(place Place) (*scope, error) {
 	case TemplatePlace:
 		return &scope{schema: true, hints: map[string]string{
 			"now": noTime, "calendar": noTime, "team": noTeams, "groups": noGroups, "teams": noGroups, "roles": noGroups, "leads": noGroups,
-			varSteps: noSteps,
+			varSteps: noSteps, "outcome": noOutcome,
 		},
 			typed: map[string]*apiservercel.DeclType{
 				varRequest: requestType(), varRequester: namedPersonType(), "target": dyn, "namespaceObject": namespaceType(),
@@ -116,7 +117,7 @@ func stepScope(place Place) (*scope, error) {
 	case WaitFor, StepOutput:
 		return &scope{typed: map[string]*apiservercel.DeclType{"object": dyn}}, nil
 	case StepWhen:
-		return &scope{schema: true, hints: map[string]string{varSteps: noSteps}, typed: map[string]*apiservercel.DeclType{
+		return &scope{schema: true, hints: map[string]string{varSteps: noSteps, "outcome": noOutcome}, typed: map[string]*apiservercel.DeclType{
 			varRequest: requestType(), varRequester: namedPersonType(), "object": dyn,
 		}}, nil
 	case RecordedWhen:

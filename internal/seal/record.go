@@ -2,6 +2,7 @@ package seal
 
 import (
 	"fmt"
+	"slices"
 
 	"k8s.io/apimachinery/pkg/runtime"
 
@@ -25,6 +26,8 @@ type Record struct {
 	Plan    string `json:"plan,omitempty"`
 	Timeout string `json:"timeout,omitempty"`
 	Steps   []Step `json:"steps,omitempty"`
+	// Finally are the steps that run once the others have ended.
+	Finally []Step `json:"finally,omitempty"`
 	// Variables is the hash of what when reads while the steps run.
 	Variables string     `json:"variables,omitempty"`
 	Progress  []Progress `json:"progress,omitempty"`
@@ -34,11 +37,19 @@ type Record struct {
 	ActiveUntil int64   `json:"activeUntil,omitempty"`
 	Revert      *Revert `json:"revert,omitempty"`
 	// Review is the review that is demanded, and Reviewed how it ended.
-	Review     *ReviewDue `json:"review,omitempty"`
-	Reviewed   *Reviewed  `json:"reviewed,omitempty"`
-	Outcome    string     `json:"outcome,omitempty"`
-	Message    string     `json:"message,omitempty"`
-	FinishedAt int64      `json:"finishedAt,omitempty"`
+	Review   *ReviewDue `json:"review,omitempty"`
+	Reviewed *Reviewed  `json:"reviewed,omitempty"`
+	// Ending is how the steps ended, while those of finally run.
+	Ending     *Ending `json:"ending,omitempty"`
+	Outcome    string  `json:"outcome,omitempty"`
+	Message    string  `json:"message,omitempty"`
+	FinishedAt int64   `json:"finishedAt,omitempty"`
+}
+
+// Ending is how the steps of an execution ended.
+type Ending struct {
+	Outcome string `json:"outcome,omitempty"`
+	Message string `json:"message,omitempty"`
 }
 
 // Revert says that what was done is being taken back.
@@ -154,6 +165,12 @@ type recordBody struct {
 	Status v1alpha1.RecordStatus `json:"status"`
 }
 
+var stepFields = all("name", "timeout", "waitFor.status", "waitFor.expression", "when", "failWhen", "retries", "logLines").
+	under("outputs[]", all("name", "expression", "schema")).
+	under("http", callFields).
+	under("writes[]", all("operation", "body", "fieldManager", "conflicts",
+		"object.apiVersion", "object.kind", "object.namespace", "object.name").under("late[]", lateFields))
+
 var (
 	partFields   = all("text", "expression")
 	lateFields   = all("path", "asText", "encodes", "expands").under("parts[]", partFields)
@@ -171,12 +188,8 @@ var recordFields = knownOf[recordBody](cover{}.
 		under("plan[]", changeFields).
 		under("review", all("name", "uid", "dueAt", "summary", "inputs").under("requirements[]", requirementFields)).
 		but("seal", "it is the stamp and the signature of this payload").
-		under("steps[]", all("name", "timeout", "waitFor.status", "waitFor.expression", "when", "failWhen", "retries", "logLines").
-			under("outputs[]", all("name", "expression", "schema")).
-			under("http", callFields).
-			under("writes[]", all("operation", "body", "fieldManager", "conflicts",
-				"object.apiVersion", "object.kind", "object.namespace", "object.name").under("late[]", lateFields)))).
-	under("status", all("outcome", "message", "finishedAt", "review.state", "review.decided", "review.at", "activeUntil",
+		under("steps[]", stepFields).under("finally[]", stepFields)).
+	under("status", all("outcome", "message", "finishedAt", "ending.outcome", "ending.message", "review.state", "review.decided", "review.at", "activeUntil",
 		"revert.startedAt", "revert.outcome", "revert.message").
 		under("undo[]", all("step", "fieldManager", "created", "uid", "object.apiVersion", "object.kind", "object.namespace", "object.name").
 			under("fields[]", all("before", "after").under("path[]", all("field", "value")))).
@@ -206,7 +219,7 @@ func (p *Record) check() error {
 			m.sum(name, sum)
 		}
 	}
-	for _, step := range p.Steps {
+	for _, step := range slices.Concat(p.Steps, p.Finally) {
 		for _, write := range step.Writes {
 			m.sum("body of step "+step.Name, write.Body)
 		}
@@ -237,6 +250,8 @@ func RecordPayload(r *v1alpha1.Record, s Stamp) (*Record, error) {
 		Plan:           m.plan(spec.Plan),
 		Timeout:        string(spec.Timeout),
 		Steps:          m.steps(spec.Steps),
+		Finally:        m.steps(spec.Finally),
+		Ending:         ending(status.Ending),
 		Variables:      m.json(spec.Variables),
 		Progress:       m.progress(status.Steps),
 		Duration:       string(spec.Duration),
@@ -250,6 +265,13 @@ func RecordPayload(r *v1alpha1.Record, s Stamp) (*Record, error) {
 		FinishedAt:     m.at("finishedAt", status.FinishedAt),
 	}
 	return built(p, &m)
+}
+
+func ending(e *v1alpha1.Ending) *Ending {
+	if e == nil {
+		return nil
+	}
+	return &Ending{string(e.Outcome), e.Message}
 }
 
 func passed(list []v1alpha1.RecordedApproval) []ApprovalPassed {

@@ -206,12 +206,12 @@ func (w *httpWriter) call(ctx context.Context, r rendering) (*v1alpha1.RenderedH
 func (r rendering) idempotencyKey() string { return r.RequestUID + "-" + r.step }
 
 func (w *httpWriter) where(ctx context.Context, r rendering, out *v1alpha1.RenderedHTTP) error {
-	parts, err := lateParts(ctx, w.url, varSteps, r.Input)
+	parts, err := lateParts(ctx, w.url, lateVariables, r.Input)
 	if err != nil {
 		return fmt.Errorf("url: %w", err)
 	}
 	out.URL = shown(parts)
-	if w.url.Uses(varSteps) {
+	if w.url.UsesAny(lateVariables...) {
 		out.Late = append(out.Late, v1alpha1.LateValue{Path: pathURL, Parts: parts, AsText: true, Encodes: true})
 		return nil
 	}
@@ -224,9 +224,9 @@ const (
 	pathBody = "body"
 )
 
-// lateParts fills in a URL but for what reads a variable that is known later.
-func lateParts(ctx context.Context, text *template.Text, variable string, in Input) ([]v1alpha1.LatePart, error) {
-	rendered, err := text.RenderAround(ctx, variable, in.Vars, in.Budget, template.WithEscape(encodePart))
+// lateParts fills in a URL but for what reads variables that are known later.
+func lateParts(ctx context.Context, text *template.Text, variables []string, in Input) ([]v1alpha1.LatePart, error) {
+	rendered, err := text.RenderAround(ctx, variables, in.Vars, in.Budget, template.WithEscape(encodePart))
 	out := make([]v1alpha1.LatePart, len(rendered))
 	for i, p := range rendered {
 		out[i] = v1alpha1.LatePart{Text: p.Text, Expression: p.Expression}
@@ -327,7 +327,7 @@ func SecretRef(namespace, name string) v1alpha1.ObjectReference {
 
 func (w *httpWriter) after(ctx context.Context, r rendering, out *v1alpha1.RenderedHTTP) error {
 	if p := w.source.Poll; p != nil {
-		parts, err := lateParts(ctx, w.poll, varResponse, r.Input)
+		parts, err := lateParts(ctx, w.poll, []string{varResponse}, r.Input)
 		if err != nil {
 			return fmt.Errorf("poll.url: %w", err)
 		}

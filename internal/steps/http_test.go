@@ -95,7 +95,7 @@ func TestRenderHTTP(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
-	earlier, err := NewEarlier(rendered[:1], []v1alpha1.StepStatus{status(v1alpha1.StepDone, `{"url":"a\"b","count":7}`)})
+	earlier, err := NewEarlier(rendered[:1], []v1alpha1.StepStatus{status(v1alpha1.StepDone, `{"url":"a\"b","count":7}`)}, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -132,7 +132,7 @@ func TestRenderHTTPRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	for output, want := range map[string]string{"..": "", "x/y": "https://a/x%2Fy/b"} {
-		earlier, err := NewEarlier(rendered[:1], []v1alpha1.StepStatus{status(v1alpha1.StepDone, `{"url":"`+output+`","count":1}`)})
+		earlier, err := NewEarlier(rendered[:1], []v1alpha1.StepStatus{status(v1alpha1.StepDone, `{"url":"`+output+`","count":1}`)}, "")
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -23,11 +23,12 @@ import (
 type Earlier struct {
 	schemas map[string]*structuralschema.Structural
 	value   map[string]any
+	outcome v1alpha1.Outcome
 }
 
-// NewEarlier reads the steps before one, and how they ended.
-func NewEarlier(before []v1alpha1.RenderedStep, statuses []v1alpha1.StepStatus) (*Earlier, error) {
-	out := &Earlier{schemas: map[string]*structuralschema.Structural{}}
+// NewEarlier reads the steps before one, and how they ended. Outcome is how all ended, for a step of finally, and else empty.
+func NewEarlier(before []v1alpha1.RenderedStep, statuses []v1alpha1.StepStatus, outcome v1alpha1.Outcome) (*Earlier, error) {
+	out := &Earlier{outcome: outcome, schemas: map[string]*structuralschema.Structural{}}
 	states, values := map[string]string{}, map[string]map[string]any{}
 	for i := range before {
 		if !readable.MatchString(before[i].Name) {
@@ -64,15 +65,23 @@ func (e *Earlier) When(source string) (*expression.Program, error) {
 	return compiler.Bool(source)
 }
 
-// Value is the value of the variable steps.
-func (e *Earlier) Value() map[string]any { return e.value }
+// Values are the variables that are known only while the steps run.
+func (e *Earlier) Values() map[string]any {
+	if e.outcome == "" {
+		return map[string]any{varSteps: e.value}
+	}
+	return map[string]any{varSteps: e.value, varOutcome: string(e.outcome)}
+}
 
 func (e *Earlier) compiler(place expression.Place) (*expression.Compiler, error) {
 	compiler, err := expression.NewCompiler(place, nil)
 	if err != nil {
 		return nil, err
 	}
-	return compiler.WithSteps(e.schemas)
+	if compiler, err = compiler.WithSteps(e.schemas); err != nil || e.outcome == "" {
+		return compiler, err
+	}
+	return compiler.With(varOutcome)
 }
 
 // FillIn gives a step with everything filled in that became known while earlier steps ran.
@@ -123,7 +132,7 @@ func (e *Earlier) late(ctx context.Context, c *expression.Compiler, budget *expr
 		if err != nil {
 			return nil, err
 		}
-		value, err := program.EvalAny(ctx, expression.Vars{Values: map[string]any{varSteps: e.value}}, budget)
+		value, err := program.EvalAny(ctx, expression.Vars{Values: e.Values()}, budget)
 		if err != nil {
 			return nil, err
 		}

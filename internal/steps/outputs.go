@@ -17,6 +17,12 @@ import (
 // varSteps is the variable by which templates and conditions read outputs of earlier steps.
 const varSteps = "steps"
 
+// varOutcome is how the steps ended, for those of finally.
+const varOutcome = "outcome"
+
+// lateVariables are known only while the steps run.
+var lateVariables = []string{varSteps, varOutcome}
+
 // maxOutput is how long an output may be, in characters: they are stored in the request and in its Record.
 const maxOutput = 1024
 
@@ -41,12 +47,32 @@ func (b *builder) remember(s *v1alpha1.Step, path *field.Path) {
 	if b.earlier[s.Name] = schema.Structural(); schema == nil {
 		return
 	}
-	values, err := b.templates.WithSteps(b.earlier)
+	b.see(path)
+}
+
+// see gives templates in values what is known of earlier steps, and in finally how they ended.
+func (b *builder) see(path *field.Path) {
+	values, err := b.templates, error(nil)
+	if b.outputsSoFar() {
+		values, err = values.WithSteps(b.earlier)
+	}
+	if err == nil && b.last {
+		values, err = values.With(varOutcome)
+	}
 	if err != nil {
 		b.refuse(field.InternalError(path, err))
 		return
 	}
 	b.values = values
+}
+
+func (b *builder) outputsSoFar() bool {
+	for _, schema := range b.earlier {
+		if schema != nil {
+			return true
+		}
+	}
+	return false
 }
 
 // OutputSchema is the schema of all outputs of a step together; nil where it has none.
@@ -170,6 +196,11 @@ func (b *builder) condition(place expression.Place, source string) (*expression.
 	}
 	if len(b.earlier) > 0 {
 		if compiler, err = compiler.WithSteps(b.earlier); err != nil {
+			return nil, err
+		}
+	}
+	if b.last {
+		if compiler, err = compiler.With(varOutcome); err != nil {
 			return nil, err
 		}
 	}

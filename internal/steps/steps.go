@@ -18,7 +18,9 @@ import (
 
 // Steps are the compiled steps of an Action. They never change and are safe for concurrent use.
 type Steps struct {
+	// steps are all of them; those of finally begin at finally.
 	steps    []step
+	finally  int
 	warnings []string
 	// serviceAccount is the name of the executing ServiceAccount, in the namespace of the Action.
 	serviceAccount string
@@ -134,7 +136,12 @@ func callSize(call *v1alpha1.RenderedHTTP) int {
 	return size
 }
 
-// Render fills in the templates of all steps and checks what comes out.
+// Split parts what Render gave into the steps and those of finally.
+func (s *Steps) Split(rendered []v1alpha1.RenderedStep) (steps, finally []v1alpha1.RenderedStep) {
+	return rendered[:s.finally:s.finally], rendered[s.finally:]
+}
+
+// Render fills in the templates of all steps, those of finally last, and checks what comes out.
 func (s *Steps) Render(ctx context.Context, in Input) ([]v1alpha1.RenderedStep, error) {
 	rendered := make([]v1alpha1.RenderedStep, 0, len(s.steps))
 	size := 0

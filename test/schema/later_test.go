@@ -13,7 +13,6 @@ func TestLaterFieldsAreNotAccepted(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct{ kind, change, field string }{
 		"OnBehalfOf": {"actionrequest", "spec: {onBehalfOf: {username: alice}}", "spec.onBehalfOf"},
-		"Finally":    {"action", "spec: {execution: {finally: []}}", "spec.execution.finally"},
 		"Recurrence": {"calendar", "spec: {windows: [{rrule: FREQ=DAILY, timeZone: UTC, dates: {from: '2026-12-24', through: '2026-12-24'}}]}", "spec.windows[0].rrule"},
 	}
 	for name, tc := range cases {
