@@ -229,7 +229,7 @@ func TestCase49TakenBackIsGone(t *testing.T) {
 	if err := patch(t, users.Alice, r, `{"spec":{"cancellation":{"reason":"done with it"}}}`); err != nil {
 		t.Fatal(err)
 	}
-	if now := reaches(t, r, v1alpha1.PhaseReverting); now.Status.Outcome != "" || !strings.Contains(now.Status.WaitingFor, "is being deleted") {
+	if now := reaches(t, r, v1alpha1.PhaseReverting); now.Status.Outcome != "" || !strings.Contains(now.Status.WaitingFor, "is left: it is held by") {
 		t.Errorf("it is not over, and says why: %q, %q", now.Status.Outcome, now.Status.WaitingFor)
 	}
 	if err := patch(t, administrator, lent, `{"metadata":{"finalizers":null}}`); err != nil {
