@@ -10,6 +10,7 @@ STRIPPED := -ldflags="-s -w"
 # Builds what is missing, with progress on standard error, and prints the folder on standard output.
 CONTROLPLANE := $(GO) run ./hack/build set controlplane
 TOOLS := $(GO) run ./hack/build set tools
+HELM := $(GO) run ./hack/build set helm
 # Runs a command that is silent for long, and says every ten seconds that it is alive.
 STEP := $(GO) run ./hack/build step
 
@@ -38,7 +39,7 @@ demo: ## Play the first story on a real control plane, with real kubectl as seve
 
 .PHONY: test
 test: ## Run all tests against a real control plane, with the race detector.
-	@dir=$$($(CONTROLPLANE)) && tools=$$($(TOOLS) gotestsum) && \
+	@dir=$$($(CONTROLPLANE)) && tools=$$($(TOOLS) gotestsum) && $(HELM) >/dev/null && \
 	$(STEP) "compiling for the tests" sh hack/compile-tests $(PACKAGES) && \
 	KUBEBUILDER_ASSETS="$$dir" "$$tools/gotestsum" --format=standard-quiet -- -race -count=1 -timeout=20m -p=$(TEST_PARALLEL) $(TEST_FLAGS) $(PACKAGES)
 
@@ -66,7 +67,7 @@ fmt: ## Format the code and sort its imports.
 
 .PHONY: lint
 lint: ## Run the linters of .golangci.yml, each of which says there why it is on.
-	@tools=$$($(TOOLS) golangci-lint) && $(STEP) "linting" env $(STATIC) "$$tools/golangci-lint" run
+	@tools=$$($(TOOLS) golangci-lint) && $(STEP) "linting" env $(STATIC) "$$tools/golangci-lint" run --allow-parallel-runners
 
 .PHONY: verify
 verify: ## Regenerate and check everything that is committed, and fail on any difference or untracked file.

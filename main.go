@@ -1,4 +1,5 @@
-// Command signoff is the operator: admission webhooks and controllers, in one process or in two.
+// Command signoff is the operator: admission webhooks and controllers, in one process or in two. `signoff certificates` makes the serving
+// certificate of the webhooks and ends.
 package main
 
 import (
@@ -26,6 +27,9 @@ func main() {
 }
 
 func run() error {
+	if len(os.Args) > 1 && os.Args[1] == "certificates" {
+		return runCertificates(os.Args[2:])
+	}
 	file := flag.String("config", "", "the configuration file, see config/signoff/configuration.yaml")
 	parts := setup.Parts{}
 	flag.BoolVar(&parts.Admission, "admission", true, "serve the admission webhooks")

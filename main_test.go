@@ -1,6 +1,7 @@
 package main
 
 import (
+	"os"
 	"os/exec"
 	"slices"
 	"strings"
@@ -22,5 +23,38 @@ func TestWhatIsLinkedIn(t *testing.T) {
 		if slices.Contains(linked, unwanted) {
 			t.Errorf("%s is linked in: see internal/inputs/kubernetes.go, and find out by whom: go list -deps -json .", unwanted)
 		}
+	}
+}
+
+// TestTheImageIsBuiltFromEverything compares what the image is built from with what the program consists of.
+func TestTheImageIsBuiltFromEverything(t *testing.T) {
+	const module = "github.com/signoff-dev/signoff"
+	content, err := os.ReadFile("Dockerfile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var copied []string
+	for line := range strings.Lines(string(content)) {
+		if words := strings.Fields(line); len(words) > 2 && words[0] == "COPY" {
+			copied = append(copied, words[1:len(words)-1]...)
+		}
+	}
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", "-f", "{{$p := .}}{{range .GoFiles}}{{$p.ImportPath}}/{{.}}\n{{end}}{{range .EmbedFiles}}{{$p.ImportPath}}/{{.}}\n{{end}}", ".").Output()
+	if err != nil {
+		t.Fatalf("failed to list the files of the program: %v", err)
+	}
+	checked := 0
+	for _, file := range strings.Fields(string(out)) {
+		name, ours := strings.CutPrefix(file, module+"/")
+		if !ours {
+			continue
+		}
+		checked++
+		if !slices.ContainsFunc(copied, func(c string) bool { return c == name || strings.HasSuffix(c, "/") && strings.HasPrefix(name, c) }) {
+			t.Errorf("the Dockerfile does not copy %s", name)
+		}
+	}
+	if checked < 100 {
+		t.Errorf("only %d files were found", checked)
 	}
 }

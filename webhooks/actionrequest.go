@@ -47,6 +47,9 @@ func (w *actionRequests) mutate(ctx context.Context, req admission.Request, requ
 		return invalid(&req, displayName(request), field.ErrorList{field.Forbidden(field.NewPath("spec", "requester"),
 			fmt.Sprintf("Signoff writes who asked, from your login (%s): leave it out", caller.Username))})
 	}
+	if errs := unsealable(&request.Spec); len(errs) > 0 {
+		return invalid(&req, displayName(request), errs)
+	}
 	ops := w.fill(ctx, &req, request, caller)
 	sealed, err := w.seal(&req, request)
 	if err != nil {

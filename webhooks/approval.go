@@ -110,7 +110,7 @@ func (w *approvals) onlyVote(req *admission.Request, next, old *v1alpha1.Approva
 	before := old.Spec.DeepCopy()
 	before.Vote, before.Votes = nil, nil
 	path := field.NewPath("spec")
-	var errs field.ErrorList
+	errs := tooLong(path.Child("vote", "comment"), next.Spec.Vote.Comment, maxComment)
 	if !apiequality.Semantic.DeepEqual(rest, before) {
 		errs = append(errs, field.Forbidden(path, "only spec.vote can be written; everything else is what you vote on"))
 	}

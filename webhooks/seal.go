@@ -1,14 +1,18 @@
 package webhooks
 
 import (
+	"bytes"
 	"crypto/rand"
 	"fmt"
+	"unicode/utf8"
 
 	"gomodules.xyz/jsonpatch/v2"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/evidence"
+	"github.com/signoff-dev/signoff/internal/gate"
 	"github.com/signoff-dev/signoff/internal/seal"
 )
 
@@ -16,6 +20,35 @@ import (
 func unsealed(err error) admission.Response {
 	reason := evidence.Of(err)
 	return forbidden(reason.Reason, fmt.Sprintf("%s.\n  Nothing was stored.", reason.Message))
+}
+
+// The API bounds what others read. It looks after us, and what is far too long could not be sealed.
+const (
+	maxReason     = 4096
+	maxBreakGlass = 1024
+)
+
+// unsealable refuses, with the place, what could not be sealed because of how it was written.
+func unsealable(spec *v1alpha1.ActionRequestSpec) field.ErrorList {
+	path := field.NewPath("spec")
+	errs := tooLong(path.Child("reason"), spec.Reason, maxReason)
+	if spec.BreakGlass != nil {
+		errs = append(errs, tooLong(path.Child("breakGlass", "reason"), spec.BreakGlass.Reason, maxBreakGlass)...)
+	}
+	if spec.Inputs != nil && len(spec.Inputs.Raw) > 0 && !bytes.HasPrefix(bytes.TrimSpace(spec.Inputs.Raw), []byte("{")) {
+		errs = append(errs, field.Invalid(path.Child("inputs"), gate.Cut(string(spec.Inputs.Raw), maxShown), "must be an object with a value for each input"))
+	}
+	return errs
+}
+
+// maxShown is how much of what is wrong is shown.
+const maxShown = 40
+
+func tooLong(path *field.Path, text string, most int) field.ErrorList {
+	if utf8.RuneCountInString(text) <= most {
+		return nil
+	}
+	return field.ErrorList{field.TooLong(path, "", most)}
 }
 
 // seal seals a new request. A dry run gives its result away, so nothing is sealed there; what a client wrote is dropped. A request for an
@@ -53,6 +86,11 @@ func (w *actionRequests) sealed(req *admission.Request, request *v1alpha1.Action
 			return ptr(forbidden(v1alpha1.ReasonNotStamped, "a dry run is never sealed, and another webhook put a seal on the request"))
 		}
 		return nil
+	}
+	if request.Spec.Seal == nil {
+		// It is not sealed while nobody knows its Action, and may be known by now.
+		return ptr(forbidden(v1alpha1.ReasonNotStamped, "there is no seal on the request: its Action became known this very moment, or another webhook removed the seal.\n"+
+			"  Nothing was stored. Ask again."))
 	}
 	_, err := w.Evidence.Request(request)
 	if err == nil && w.Wall.Since(request.Spec.Seal.At.Time).Abs() > seal.MaxSkew {

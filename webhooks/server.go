@@ -24,6 +24,7 @@ import (
 	"github.com/signoff-dev/signoff/internal/guard/canary"
 	"github.com/signoff-dev/signoff/internal/identity"
 	"github.com/signoff-dev/signoff/internal/kinds"
+	"github.com/signoff-dev/signoff/internal/metrics"
 	"github.com/signoff-dev/signoff/internal/snapshot"
 )
 
@@ -98,9 +99,16 @@ func Register(server webhook.Server, deps *Deps) {
 		PathValidateApproval:      serve(approvals.validate),
 		PathValidateGoverning:     hook((&governing{deps}).validate),
 		PathValidateRecord:        hook((&records{deps}).validate),
+		"/":                       http.HandlerFunc(unknownPath),
 	} {
 		server.Register(path, handler)
 	}
+}
+
+// unknownPath refuses and counts whoever asks for anything else: the API server never does.
+func unknownPath(w http.ResponseWriter, request *http.Request) {
+	metrics.Refused(metrics.UnknownPath)
+	http.NotFound(w, request)
 }
 
 // hook makes no logger for a request: nothing is logged here, and encoding what each is about costs as much as judging it.

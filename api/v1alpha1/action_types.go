@@ -351,6 +351,17 @@ type Execution struct {
 	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$`
 	ReadServiceAccountName string `json:"readServiceAccountName,omitempty"`
 
+	// onDrift says what happens when something has changed, since people agreed, that they saw would be changed: Reapprove asks them
+	// again, Proceed goes on, Fail ends the request. Defaults to Reapprove.
+	// +optional
+	// +default="Reapprove"
+	OnDrift DriftPolicy `json:"onDrift,omitempty"`
+
+	// delay is a grace in which a request that may start can still be cancelled. It counts from when the last of those agreed who had to, or
+	// from when it was asked for. An emergency does not wait. Unset: none.
+	// +optional
+	Delay Duration `json:"delay,omitempty"`
+
 	// timeout is how long all steps together may take. Defaults to 30m.
 	// +optional
 	// +default="30m"
@@ -363,11 +374,22 @@ type Execution struct {
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=32
 	Steps []Step `json:"steps"`
+
+	// finally are steps that run in this order once the others have ended, well or not, also where the request was cancelled after its start.
+	// Their conditions and templates also read outcome: Succeeded, Failed or Cancelled. Each has time of its own. That one fails is told, and
+	// changes neither the outcome nor whether the next one runs. Unset: none.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=10
+	Finally []Step `json:"finally,omitempty"`
 }
 
-// Step is one thing that is done: exactly one of apply, patch, delete and job is set.
-// +kubebuilder:validation:ExactlyOneOf=apply;patch;delete;job
-// +kubebuilder:validation:XValidation:rule="!has(self.failWhen) || has(self.waitFor) || has(self.delete) || has(self.job)",message="failWhen ends a wait: set waitFor too",fieldPath=".failWhen"
+// Step is one thing that is done: exactly one of apply, patch, delete, job and http is set.
+// +kubebuilder:validation:ExactlyOneOf=apply;patch;delete;job;http
+// +kubebuilder:validation:XValidation:rule="!has(self.http) || !(has(self.waitFor) || has(self.failWhen))",message="an http step has no object to wait for: use http.success and http.poll",fieldPath=".http"
+// +kubebuilder:validation:XValidation:rule="!has(self.failWhen) || has(self.waitFor) || has(self.delete) || has(self.job) || has(self.http)",message="failWhen ends a wait: set waitFor too",fieldPath=".failWhen"
 // +kubebuilder:validation:XValidation:rule="!has(self.delete) || !has(self.waitFor)",message="a delete waits until the object is gone: leave waitFor out",fieldPath=".waitFor"
 type Step struct {
 	// name is the step's name, unique in the Action.
@@ -392,6 +414,10 @@ type Step struct {
 	// job runs a Job and waits until it is complete.
 	// +optional
 	Job *JobStep `json:"job,omitempty"`
+
+	// http calls a host that the configuration of Signoff allows.
+	// +optional
+	HTTP *HTTPStep `json:"http,omitempty"`
 
 	// when is a CEL expression that is judged when the step is reached; where it gives false, the step is skipped. It reads inputs, request,
 	// requester, steps (those before) and object: the one object that the step writes, as it is at that moment, or null. Unset: always.
@@ -442,7 +468,8 @@ type StepOutput struct {
 	Name string `json:"name"`
 
 	// expression is a CEL expression that gives the value when the step is done. It reads object, the one object that the step wrote, and
-	// for a Job also job: exitCode, message (its termination message) and log (the end of its log, as far as logLines keeps it).
+	// for a Job also job: exitCode, message (its termination message) and log (the end of its log, as far as logLines keeps it). For http it reads
+	// response instead: status, headers and body, of the last answer.
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=4096
@@ -455,6 +482,19 @@ type StepOutput struct {
 	// +kubebuilder:pruning:PreserveUnknownFields
 	Schema runtime.RawExtension `json:"schema"`
 }
+
+// DriftPolicy says what happens when something has changed, since people agreed, that would be changed.
+// +kubebuilder:validation:Enum=Reapprove;Proceed;Fail
+type DriftPolicy string
+
+const (
+	// DriftReapprove asks for approval again.
+	DriftReapprove DriftPolicy = "Reapprove"
+	// DriftProceed goes on: what was approved is sent, whatever it finds.
+	DriftProceed DriftPolicy = "Proceed"
+	// DriftFail ends the request.
+	DriftFail DriftPolicy = "Fail"
+)
 
 // ConflictPolicy says what happens when another field manager owns a field that is applied.
 // +kubebuilder:validation:Enum=Fail;Take
@@ -592,6 +632,186 @@ type JobStep struct {
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=50
 	LogLines int32 `json:"logLines,omitempty"`
+}
+
+// HTTPMethod is what a call asks for.
+// +kubebuilder:validation:Enum=GET;HEAD;POST;PUT;PATCH;DELETE
+type HTTPMethod string
+
+const (
+	// HTTPGet asks for something.
+	HTTPGet HTTPMethod = "GET"
+	// HTTPHead asks about something.
+	HTTPHead HTTPMethod = "HEAD"
+	// HTTPPost gives something to be done.
+	HTTPPost HTTPMethod = "POST"
+	// HTTPPut puts something in a place.
+	HTTPPut HTTPMethod = "PUT"
+	// HTTPPatch changes something.
+	HTTPPatch HTTPMethod = "PATCH"
+	// HTTPDelete removes something.
+	HTTPDelete HTTPMethod = "DELETE"
+)
+
+// HTTPStep is one call. It carries the header Idempotency-Key, which is the same however often the step is tried. Redirects are not followed.
+// +kubebuilder:validation:XValidation:rule="!has(self.body) || !has(self.text)",message="body is sent as JSON and text as it is: set one of them",fieldPath=".text"
+type HTTPStep struct {
+	// method is what is asked for.
+	// +required
+	Method HTTPMethod `json:"method"`
+
+	// url is where. Scheme and host are literal; path and query may hold ${…} templates, whose values are percent-encoded.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=2048
+	// +kubebuilder:validation:Pattern=`^https?://[a-z0-9\[]`
+	URL string `json:"url"`
+
+	// headers are sent too. Unset: none.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=16
+	Headers []HTTPHeader `json:"headers,omitempty"`
+
+	// body is sent as JSON; its strings may be ${…} templates. Unset: nothing, or text.
+	// +optional
+	// +kubebuilder:validation:Schemaless
+	// +kubebuilder:validation:Type=object
+	// +kubebuilder:pruning:PreserveUnknownFields
+	Body *runtime.RawExtension `json:"body,omitempty"`
+
+	// text is sent as it is; it may hold ${…} templates. Unset: nothing, or body.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=65536
+	Text string `json:"text,omitempty"`
+
+	// sign signs the call as Standard Webhooks demand, with a key from a Secret. Unset: it is not signed.
+	// +optional
+	Sign *SecretKey `json:"sign,omitempty"`
+
+	// caBundle holds the authorities, as PEM, that sign the certificate of the host. Unset: those of the system.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=65536
+	CABundle string `json:"caBundle,omitempty"`
+
+	// idempotent says that the host does a call with the same Idempotency-Key once, however often it is sent. Then it is sent again after a
+	// crash. Defaults to false; GET and HEAD always are.
+	// +optional
+	Idempotent bool `json:"idempotent,omitempty"`
+
+	// success is a CEL expression over response (status, headers, body) that gives true where the call did what it should. Unset: a status
+	// from 200 to 299.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=4096
+	Success string `json:"success,omitempty"`
+
+	// poll asks until what the call began is done. Unset: the answer is enough.
+	// +optional
+	Poll *HTTPPoll `json:"poll,omitempty"`
+
+	// lookup finds out after a crash whether the call was made. Unset: nobody can tell, and the step fails then.
+	// +optional
+	Lookup *HTTPLookup `json:"lookup,omitempty"`
+}
+
+// HTTPHeader is a header: exactly one of value and secret is set.
+// +kubebuilder:validation:ExactlyOneOf=value;secret
+// +kubebuilder:validation:XValidation:rule="!has(self.prefix) || has(self.secret)",message="prefix stands before a secret: write all of it in value",fieldPath=".prefix"
+type HTTPHeader struct {
+	// name is its name.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=128
+	// +kubebuilder:validation:Pattern=`^[A-Za-z][A-Za-z0-9-]*$`
+	Name string `json:"name"`
+
+	// value is its value; it may hold ${…} templates.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=4096
+	Value string `json:"value,omitempty"`
+
+	// secret is where its value is kept.
+	// +optional
+	Secret *SecretKey `json:"secret,omitempty"`
+
+	// prefix stands before the value of secret, such as "Bearer ". Unset: nothing does.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=64
+	Prefix string `json:"prefix,omitempty"`
+}
+
+// SecretKey is a key of a Secret in the namespace of the Action. It is read as the executing ServiceAccount. The Secret must say to which
+// hosts it may be sent, in its annotation signoff.dev/allowed-hosts.
+type SecretKey struct {
+	// name is the name of the Secret.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$`
+	Name string `json:"name"`
+
+	// key is the key in it.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:Pattern=`^[-._a-zA-Z0-9]+$`
+	Key string `json:"key"`
+}
+
+// HTTPPoll asks by GET, with the headers of the step, until something is done.
+type HTTPPoll struct {
+	// url is where, on the host of the step; its templates may also read response, the answer to the call.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=2048
+	// +kubebuilder:validation:Pattern=`^https?://[a-z0-9\[]`
+	URL string `json:"url"`
+
+	// every is how long it pauses in between. Defaults to 10s.
+	// +optional
+	// +default="10s"
+	Every Duration `json:"every,omitempty"`
+
+	// until is a CEL expression over response that gives true when it is done.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=4096
+	Until string `json:"until"`
+
+	// failWhen is a CEL expression over response that gives true when it has failed. Unset: only time ends it.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=4096
+	FailWhen string `json:"failWhen,omitempty"`
+}
+
+// HTTPLookup asks by GET, with the headers of the step, whether a call was made.
+type HTTPLookup struct {
+	// url is where, on the host of the step. The template ${idempotencyKey} stands for the header Idempotency-Key of the call.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=2048
+	// +kubebuilder:validation:Pattern=`^https?://[a-z0-9\[]`
+	URL string `json:"url"`
+
+	// done is a CEL expression over response that gives true where the call was made.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=4096
+	Done string `json:"done"`
+
+	// notDone is a CEL expression over response that gives true where it certainly was not, so that it can be made. Unset: that is never
+	// certain.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=4096
+	NotDone string `json:"notDone,omitempty"`
 }
 
 // WaitStatus is a computed status of an object, in the words of kstatus.

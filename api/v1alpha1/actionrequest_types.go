@@ -269,11 +269,11 @@ type ActionRequestStatus struct {
 	// +optional
 	Execution *ExecutionClaim `json:"execution,omitempty"`
 
-	// steps is how far each step has come.
+	// steps is how far each step has come, those of finally after the others.
 	// +optional
 	// +listType=map
 	// +listMapKey=name
-	// +kubebuilder:validation:MaxItems=32
+	// +kubebuilder:validation:MaxItems=42
 	Steps []StepStatus `json:"steps,omitempty"`
 
 	// activeUntil is when what a temporary request has done is taken back. Unset: it is not done yet, or it stays.
@@ -501,6 +501,11 @@ type StepStatus struct {
 	// retryAt is when the step is tried again. Unset: no attempt is to come.
 	// +optional
 	RetryAt *metav1.Time `json:"retryAt,omitempty"`
+
+	// url is where a call asks whether what it began is done. Unset: it does not.
+	// +optional
+	// +kubebuilder:validation:MaxLength=8192
+	URL string `json:"url,omitempty"`
 
 	// job is how the Job of the step ended. Unset: it has not, or nobody could look.
 	// +optional

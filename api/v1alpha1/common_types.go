@@ -377,4 +377,11 @@ type PlannedChange struct {
 	// +kubebuilder:validation:MaxItems=64
 	// +kubebuilder:validation:items:MaxLength=512
 	Fields []string `json:"fields,omitempty"`
+
+	// basis stands for what the change finds: which object, and what the fields that it writes had, as "sha256:…". Where it is another one
+	// before the start, onDrift of the Action decides. Unset: nothing is found that could change.
+	// +optional
+	// +kubebuilder:validation:Pattern=`^sha256:[0-9a-f]{64}$`
+	// +kubebuilder:validation:MaxLength=71
+	Basis string `json:"basis,omitempty"`
 }

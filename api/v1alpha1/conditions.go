@@ -36,8 +36,14 @@ const (
 	ReasonUnsatisfiable = "Unsatisfiable"
 	// ReasonPlanChanged says that what will be executed changed, so that earlier votes no longer count.
 	ReasonPlanChanged = "PlanChanged"
+	// ReasonDrifted says that something has changed, since people agreed, that would be changed.
+	ReasonDrifted = "Drifted"
 	// ReasonHeld says that a rule or notBefore delays the start.
 	ReasonHeld = "Held"
+	// ReasonQueued says that another request executes on an object that this one would write.
+	ReasonQueued = "Queued"
+	// ReasonDelayed says that the Action leaves a while in which the request can still be cancelled.
+	ReasonDelayed = "Delayed"
 	// ReasonDeniedByRule says that a rule denies what was admitted earlier; it is judged again until the request expires.
 	ReasonDeniedByRule = "DeniedByPolicy"
 	// ReasonNotAuthorized says that no Role lets the requester ask any more.

@@ -95,6 +95,12 @@ type RecordSpec struct {
 	// +kubebuilder:validation:MaxItems=32
 	Steps []RenderedStep `json:"steps"`
 
+	// finally are the steps that run once the others have ended. Unset: none.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=10
+	Finally []RenderedStep `json:"finally,omitempty"`
+
 	// duration is how long what the steps do stays before it is taken back. Unset: it stays.
 	// +optional
 	Duration Duration `json:"duration,omitempty"`
@@ -221,6 +227,7 @@ type RecordedApproval struct {
 }
 
 // RenderedStep is a step with everything filled in.
+// +kubebuilder:validation:ExactlyOneOf=writes;http
 type RenderedStep struct {
 	// name is the name of the step.
 	// +required
@@ -229,11 +236,15 @@ type RenderedStep struct {
 	Name string `json:"name"`
 
 	// writes are what the step sends to the API server, in order.
-	// +required
+	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=32
-	Writes []RenderedWrite `json:"writes"`
+	Writes []RenderedWrite `json:"writes,omitempty"`
+
+	// http is the call that the step makes.
+	// +optional
+	HTTP *RenderedHTTP `json:"http,omitempty"`
 
 	// when is judged when the step is reached; where it gives false, the step is skipped. Unset: always.
 	// +optional
@@ -347,6 +358,10 @@ type LateValue struct {
 	// +optional
 	AsText bool `json:"asText,omitempty"`
 
+	// encodes says that what is put there is percent-encoded, as in a URL.
+	// +optional
+	Encodes bool `json:"encodes,omitempty"`
+
 	// expands says that Kubernetes replaces $(VAR) there, so that "$" in what is put there is doubled.
 	// +optional
 	Expands bool `json:"expands,omitempty"`
@@ -368,18 +383,174 @@ type LatePart struct {
 	Expression string `json:"expression,omitempty"`
 }
 
+// RenderedHTTP is a call with everything filled in but secrets.
+type RenderedHTTP struct {
+	// method is what is asked for.
+	// +required
+	Method HTTPMethod `json:"method"`
+
+	// url is where.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=8192
+	URL string `json:"url"`
+
+	// idempotencyKey is the value of the header Idempotency-Key.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=128
+	IdempotencyKey string `json:"idempotencyKey"`
+
+	// headers are sent too.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=16
+	Headers []RenderedHeader `json:"headers,omitempty"`
+
+	// body is sent as JSON.
+	// +optional
+	// +kubebuilder:validation:Schemaless
+	// +kubebuilder:validation:Type=object
+	// +kubebuilder:pruning:PreserveUnknownFields
+	Body *runtime.RawExtension `json:"body,omitempty"`
+
+	// text is sent as it is.
+	// +optional
+	// +kubebuilder:validation:MaxLength=262144
+	Text string `json:"text,omitempty"`
+
+	// late are the places that are filled in when the step is reached: "/url", and below "/body".
+	// +optional
+	// +listType=map
+	// +listMapKey=path
+	// +kubebuilder:validation:MaxItems=64
+	Late []LateValue `json:"late,omitempty"`
+
+	// sign is the key by which the call is signed. Unset: it is not.
+	// +optional
+	Sign *RecordedSecret `json:"sign,omitempty"`
+
+	// caBundle holds the authorities that sign the certificate of the host. Unset: those of the system.
+	// +optional
+	// +kubebuilder:validation:MaxLength=65536
+	CABundle string `json:"caBundle,omitempty"`
+
+	// idempotent says that the call can be sent again.
+	// +optional
+	Idempotent bool `json:"idempotent,omitempty"`
+
+	// success says whether the call did what it should. Unset: a status from 200 to 299.
+	// +optional
+	// +kubebuilder:validation:MaxLength=4096
+	Success string `json:"success,omitempty"`
+
+	// poll asks until what the call began is done. Unset: the answer is enough.
+	// +optional
+	Poll *RenderedPoll `json:"poll,omitempty"`
+
+	// lookup finds out after a crash whether the call was made. Unset: nobody can tell.
+	// +optional
+	Lookup *RenderedLookup `json:"lookup,omitempty"`
+}
+
+// RenderedHeader is a header, or where its value is kept: exactly one of value and secret is set.
+// +kubebuilder:validation:ExactlyOneOf=value;secret
+type RenderedHeader struct {
+	// name is its name.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=128
+	Name string `json:"name"`
+
+	// value is its value.
+	// +optional
+	// +kubebuilder:validation:MaxLength=8192
+	Value string `json:"value,omitempty"`
+
+	// secret is where its value is kept.
+	// +optional
+	Secret *RecordedSecret `json:"secret,omitempty"`
+
+	// prefix stands before the value of secret.
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	Prefix string `json:"prefix,omitempty"`
+}
+
+// RecordedSecret is a key of a Secret in the namespace of the Action.
+type RecordedSecret struct {
+	SecretKey `json:",inline"`
+
+	// uid is that of the Secret that people agreed to.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=64
+	// +kubebuilder:validation:Type=string
+	UID types.UID `json:"uid"`
+}
+
+// RenderedPoll asks until something is done.
+type RenderedPoll struct {
+	// url are the parts of where; expressions read response, the answer to the call.
+	// +required
+	// +listType=atomic
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=32
+	URL []LatePart `json:"url"`
+
+	// every is how long it pauses in between.
+	// +required
+	Every Duration `json:"every"`
+
+	// until says that it is done.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=4096
+	Until string `json:"until"`
+
+	// failWhen says that it has failed. Unset: only time ends it.
+	// +optional
+	// +kubebuilder:validation:MaxLength=4096
+	FailWhen string `json:"failWhen,omitempty"`
+}
+
+// RenderedLookup finds out whether a call was made.
+type RenderedLookup struct {
+	// url is where.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=8192
+	URL string `json:"url"`
+
+	// done says that the call was made.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=4096
+	Done string `json:"done"`
+
+	// notDone says that it certainly was not. Unset: that is never certain.
+	// +optional
+	// +kubebuilder:validation:MaxLength=4096
+	NotDone string `json:"notDone,omitempty"`
+}
+
 // RecordStatus is how far an execution has come.
 type RecordStatus struct {
 	// observedGeneration is the generation that this status speaks of. -1: not seen yet.
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
-	// steps is how far each step has come.
+	// steps is how far each step has come, those of finally after the others.
 	// +optional
 	// +listType=map
 	// +listMapKey=name
-	// +kubebuilder:validation:MaxItems=32
+	// +kubebuilder:validation:MaxItems=42
 	Steps []StepStatus `json:"steps,omitempty"`
+
+	// ending is how the steps ended, while those of finally run. Unset: the steps are not over, or there is no finally.
+	// +optional
+	Ending *Ending `json:"ending,omitempty"`
 
 	// outcome is how the execution ended. Absent until then.
 	// +optional
@@ -501,6 +672,18 @@ type Revert struct {
 	// +required
 	// +kubebuilder:validation:MaxLength=1024
 	Message string `json:"message"`
+}
+
+// Ending is how the steps of an execution ended.
+type Ending struct {
+	// outcome is how.
+	// +required
+	Outcome Outcome `json:"outcome"`
+
+	// message says more, in one line.
+	// +optional
+	// +kubebuilder:validation:MaxLength=1024
+	Message string `json:"message,omitempty"`
 }
 
 // ReviewResult is how a review ended.

@@ -71,6 +71,15 @@ func (st *stageState) approved() bool {
 	return st.approval != nil && st.approval.Status.State == v1alpha1.ApprovalApproved
 }
 
+// agreed notes when the last of those agreed whose votes were needed.
+func (s *scope) agreed(stage *stageState) {
+	for i := range stage.result.By {
+		if at := stage.result.By[i].At; at.After(s.agreedAt) {
+			s.agreedAt = at
+		}
+	}
+}
+
 // stage finds or opens the Approval of one stage, counts its votes and closes it. It tells whether the request is over.
 func (s *scope) stage(ctx context.Context, stage *stageState) (bool, error) {
 	for round := range maxRounds {
@@ -188,6 +197,9 @@ func (s *scope) decide(ctx context.Context, stage *stageState) (again, over bool
 		}
 		return false, true, s.stageExpired(ctx, stage)
 	case stage.result.State == v1alpha1.ApprovalApproved:
+		if again, over, err := s.drifted(ctx, stage, decidedLines(stage)); again || over || err != nil {
+			return again, over, err
+		}
 		return false, false, s.closeAs(ctx, stage, v1alpha1.ApprovalApproved, decidedLines(stage))
 	}
 	s.at(approval.Spec.ExpiresAt.Time)
@@ -233,6 +245,9 @@ func (s *scope) stillApproved(ctx context.Context, stage *stageState) (again, ov
 	if stage.result.State != v1alpha1.ApprovalApproved {
 		return true, false, s.closeAs(ctx, stage, v1alpha1.ApprovalSuperseded,
 			append(approval.Status.Decided, "No longer counts: not every vote would be accepted now."))
+	}
+	if again, over, err := s.drifted(ctx, stage, approval.Status.Decided); again || over || err != nil {
+		return again, over, err
 	}
 	validFor, err := stage.ValidFor.Value(0)
 	if err != nil || validFor == 0 || approval.Status.ClosedAt == nil {

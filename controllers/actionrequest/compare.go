@@ -3,6 +3,7 @@ package actionrequest
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -37,13 +38,20 @@ func (s *scope) compare(ctx context.Context, rendered []v1alpha1.RenderedStep, s
 	if c.err != nil {
 		return nil, c.err
 	}
+	_, finally := s.judgement.Action.Steps.Split(rendered)
+	for i := range changes {
+		if slices.ContainsFunc(finally, func(step v1alpha1.RenderedStep) bool { return step.Name == changes[i].Step }) {
+			changes[i].Fields = append([]string{"at the end, also where another step fails"}, changes[i].Fields...)
+		}
+	}
 	return boundedPlan(changes), nil
 }
 
 // ownFields names the fields of a copied container that a step sets itself.
 func (s *scope) ownFields(step string) []string {
 	var own []string
-	for _, candidate := range s.judgement.Action.Object.Spec.Execution.Steps {
+	execution := &s.judgement.Action.Object.Spec.Execution
+	for _, candidate := range slices.Concat(execution.Steps, execution.Finally) {
 		if candidate.Name != step || candidate.Job == nil {
 			continue
 		}

@@ -25,6 +25,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/egress"
 	"github.com/signoff-dev/signoff/internal/evidence"
 	"github.com/signoff-dev/signoff/internal/execution"
 	"github.com/signoff-dev/signoff/internal/gate"
@@ -64,6 +65,8 @@ type Reconciler struct {
 	Runner *execution.Runner
 	// Watcher wakes requests that wait for objects.
 	Watcher *execution.Watcher
+	// Egress says which hosts steps may call.
+	Egress *egress.Policy
 	// Guard says whether anything may be started.
 	Guard Guard
 	// Rights asks what a requester may read.
@@ -92,6 +95,8 @@ type Reconciler struct {
 
 	written *lru.Cache
 	turns   *turns
+	// objects are those on which requests execute.
+	objects *workplaces
 	// told holds the uids of closed Approvals of which everything is in the audit log.
 	told *lru.Cache
 	// adopted holds by nonce what this process knows of the requests that it took up, and since is when it began to.
@@ -104,7 +109,8 @@ type Reconciler struct {
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	r.written, r.adopted, r.told = lru.New(remembered), lru.New(remembered), lru.New(remembered)
 	var queue workqueue.TypedRateLimitingInterface[reconcile.Request]
-	r.turns = newTurns(r.Clock, func(request types.NamespacedName) { queue.Add(reconcile.Request{NamespacedName: request}) })
+	wake := func(request types.NamespacedName) { queue.Add(reconcile.Request{NamespacedName: request}) }
+	r.turns, r.objects = newTurns(r.Clock, wake), newWorkplaces(wake)
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("actionrequest").
 		For(&v1alpha1.ActionRequest{}).
@@ -142,6 +148,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, key ctrl.Request) (ctrl.Resu
 	r.begun.Do(func() { r.since = r.Wall.Now() })
 	request := &v1alpha1.ActionRequest{}
 	if err := r.Client.Get(ctx, key.NamespacedName, request); err != nil {
+		if apierrors.IsNotFound(err) {
+			r.objects.leave(key.NamespacedName)
+		}
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
 	if r.stale(request) {
@@ -154,6 +163,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, key ctrl.Request) (ctrl.Resu
 	}
 	s := r.newScope(request)
 	wait, err := s.run(ctx)
+	if !s.executing() {
+		r.objects.leave(key.NamespacedName)
+	}
 	if apierrors.IsConflict(err) {
 		// Somebody was faster. What they wrote comes as an event; look again in case it came already.
 		return ctrl.Result{RequeueAfter: conflictDelay}, nil

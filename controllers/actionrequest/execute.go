@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -75,6 +77,7 @@ func (s *scope) createRecord(ctx context.Context) (*v1alpha1.Record, error) {
 		return nil, fmt.Errorf("failed to seal the Record: %w", err)
 	}
 	err := s.Client.Create(ctx, record)
+	s.claimed = err == nil || uncertain(err) || apierrors.IsAlreadyExists(err)
 	switch {
 	case err == nil:
 		return record, nil
@@ -114,26 +117,98 @@ func (s *scope) proceed(ctx context.Context, record *v1alpha1.Record) error {
 	if err := s.started(record); err != nil {
 		return s.unbelievable(ctx, err)
 	}
-	for record.Status.Outcome == "" {
-		if isTemporary(record) {
-			return s.temporary(ctx, record)
-		}
-		index := current(record)
-		if index == len(record.Spec.Steps) {
-			return s.conclude(ctx, record, v1alpha1.OutcomeSucceeded, "")
-		}
-		if s.stopped() && safePoint(record, index) {
-			return s.conclude(ctx, record, v1alpha1.OutcomeCancelled, s.stopText()+" "+doneSoFar(record, index))
-		}
-		goOn, err := s.guardedStep(ctx, record, index)
-		if err == nil && goOn && index < len(record.Spec.Steps)-1 {
-			err = s.refresh(ctx)
-		}
+	switch {
+	case record.Status.Outcome != "":
+		return s.concluded(ctx, record)
+	case isTemporary(record):
+		return s.temporary(ctx, record)
+	}
+	s.objects.hold(s.key(), places(slices.Concat(record.Spec.Steps, record.Spec.Finally)))
+	return s.work(ctx, record)
+}
+
+// work does as much of a claimed execution as can be done now.
+func (s *scope) work(ctx context.Context, record *v1alpha1.Record) error {
+	for record.Status.Outcome == "" && !isTemporary(record) {
+		goOn, err := s.onward(ctx, record)
 		if err != nil || !goOn {
 			return err
 		}
 	}
+	if isTemporary(record) {
+		return s.temporary(ctx, record)
+	}
 	return s.concluded(ctx, record)
+}
+
+// onward does the next thing for a claimed execution. It tells whether more can be done now.
+func (s *scope) onward(ctx context.Context, record *v1alpha1.Record) (bool, error) {
+	if record.Status.Ending != nil {
+		return s.last(ctx, record)
+	}
+	index := current(record)
+	if index == len(record.Spec.Steps) {
+		return s.endSteps(ctx, record, v1alpha1.OutcomeSucceeded, "")
+	}
+	if s.stopped() && safePoint(record, index) {
+		return s.endSteps(ctx, record, v1alpha1.OutcomeCancelled, s.stopText()+" "+doneSoFar(record, index))
+	}
+	goOn, err := s.guardedStep(ctx, record, &record.Spec.Steps[index], index)
+	if err != nil {
+		return false, err
+	}
+	if index < len(record.Status.Steps) && record.Status.Steps[index].State == v1alpha1.StepFailed {
+		return s.endSteps(ctx, record, v1alpha1.OutcomeFailed, fmt.Sprintf("step %s: %s", record.Spec.Steps[index].Name, record.Status.Steps[index].Message))
+	}
+	if goOn && index < len(record.Spec.Steps)-1 {
+		err = s.refresh(ctx)
+	}
+	return goOn, err
+}
+
+// endSteps ends the steps. Those of finally follow; without any, the execution has ended.
+func (s *scope) endSteps(ctx context.Context, record *v1alpha1.Record, outcome v1alpha1.Outcome, message string) (bool, error) {
+	if len(record.Spec.Finally) == 0 {
+		return true, s.settle(ctx, record, outcome, message)
+	}
+	record.Status.Ending = &v1alpha1.Ending{Outcome: outcome, Message: gate.Cut(message, maxMessage)}
+	return true, s.storeRecord(ctx, record)
+}
+
+// last does the next thing for the steps of finally. Nobody stops them, and that one fails changes nothing for the others.
+func (s *scope) last(ctx context.Context, record *v1alpha1.Record) (bool, error) {
+	begun, at := 0, len(record.Status.Steps)
+	for i := range record.Status.Steps {
+		if isLast(record, record.Status.Steps[i].Name) {
+			begun++
+		}
+	}
+	if at > 0 && record.Status.Steps[at-1].State == v1alpha1.StepStarted && begun > 0 {
+		begun, at = begun-1, at-1
+	}
+	if begun == len(record.Spec.Finally) {
+		return true, s.settle(ctx, record, record.Status.Ending.Outcome, strings.TrimSpace(record.Status.Ending.Message+lastText(record)))
+	}
+	goOn, err := s.guardedStep(ctx, record, &record.Spec.Finally[begun], at)
+	if err == nil && at < len(record.Status.Steps) && record.Status.Steps[at].State == v1alpha1.StepFailed {
+		return true, s.storeRecord(ctx, record)
+	}
+	return goOn, err
+}
+
+func isLast(record *v1alpha1.Record, name string) bool {
+	return slices.ContainsFunc(record.Spec.Finally, func(step v1alpha1.RenderedStep) bool { return step.Name == name })
+}
+
+// lastText says which steps of finally failed.
+func lastText(record *v1alpha1.Record) string {
+	text := ""
+	for _, status := range record.Status.Steps {
+		if status.State == v1alpha1.StepFailed && isLast(record, status.Name) {
+			text += fmt.Sprintf(" At the end, step %s failed: %s", status.Name, status.Message)
+		}
+	}
+	return text
 }
 
 // unbelievable ends an execution whose Record somebody else has written, or waits until that can be told.
@@ -170,9 +245,9 @@ func doneSoFar(record *v1alpha1.Record, index int) string {
 	return fmt.Sprintf("It stopped before step %s; earlier steps stay.", record.Spec.Steps[index].Name)
 }
 
-// step does the next thing for one step. It tells whether more can be done now.
-func (s *scope) step(ctx context.Context, record *v1alpha1.Record, index int) (bool, error) {
-	step := &record.Spec.Steps[index]
+// step does the next thing for one step, whose status is at the index. It tells whether more can be done now. That it failed is for the caller
+// to store.
+func (s *scope) step(ctx context.Context, record *v1alpha1.Record, step *v1alpha1.RenderedStep, index int) (bool, error) {
 	fresh := index == len(record.Status.Steps)
 	if fresh {
 		record.Status.Steps = append(record.Status.Steps, v1alpha1.StepStatus{Name: step.Name})
@@ -183,7 +258,7 @@ func (s *scope) step(ctx context.Context, record *v1alpha1.Record, index int) (b
 	record.Status.Steps[index] = outcome.Status
 	s.stepped(record, &status, &outcome.Status)
 	// What a resume rests on must be stored: that the step began, and on what.
-	changed := fresh || outcome.Status.Basis != status.Basis || outcome.Status.Attempts != status.Attempts
+	changed := fresh || differs(&status, &outcome.Status)
 	switch {
 	case err != nil:
 		err = fmt.Errorf("failed to run step %s of request %s/%s: %w", step.Name, s.request.Namespace, s.request.Name, err)
@@ -192,14 +267,19 @@ func (s *scope) step(ctx context.Context, record *v1alpha1.Record, index int) (b
 		}
 		return false, err
 	case outcome.Status.State == v1alpha1.StepFailed:
-		return false, s.conclude(ctx, record, v1alpha1.OutcomeFailed, fmt.Sprintf("step %s: %s", step.Name, outcome.Status.Message))
-	case over(outcome.Status.State) && index == len(record.Spec.Steps)-1:
+		return true, nil
+	case over(outcome.Status.State) && index == len(record.Spec.Steps)-1 && len(record.Spec.Finally) == 0:
 		return true, nil
 	case over(outcome.Status.State) || outcome.Intent:
 		return true, s.storeRecord(ctx, record)
 	}
 	s.at(outcome.At)
 	return false, s.await(ctx, record, step, changed, outcome.Waiting)
+}
+
+// differs tells whether a step has come to something that a resume rests on.
+func differs(before, after *v1alpha1.StepStatus) bool {
+	return before.Basis != after.Basis || before.Attempts != after.Attempts
 }
 
 // over tells that a step has ended, and not badly.
@@ -230,23 +310,20 @@ func (s *scope) storeRecord(ctx context.Context, record *v1alpha1.Record) error 
 	return nil
 }
 
-// conclude ends an execution. What a temporary one has done stays for its time, and is then taken back.
-func (s *scope) conclude(ctx context.Context, record *v1alpha1.Record, outcome v1alpha1.Outcome, message string) error {
+// settle writes how the steps ended to the Record. What those of a temporary request have done stays for its time, and is then taken back.
+func (s *scope) settle(ctx context.Context, record *v1alpha1.Record, outcome v1alpha1.Outcome, message string) error {
 	if record.Spec.Duration != "" && len(record.Status.Steps) > 0 {
 		return s.stays(ctx, record, outcome, message)
 	}
-	return s.close(ctx, record, outcome, message)
+	return s.finished(ctx, record, outcome, message)
 }
 
-// close writes how the execution ended to the Record, and then to the request.
-func (s *scope) close(ctx context.Context, record *v1alpha1.Record, outcome v1alpha1.Outcome, message string) error {
+// finished writes how the execution ended to the Record.
+func (s *scope) finished(ctx context.Context, record *v1alpha1.Record, outcome v1alpha1.Outcome, message string) error {
 	finished := metav1.NewTime(s.Clock.Now().Truncate(time.Second))
 	record.Status.Outcome, record.Status.Message, record.Status.FinishedAt = outcome, gate.Cut(message, maxMessage), &finished
 	record.Status.ObservedGeneration = record.Generation
-	if err := s.storeRecord(ctx, record); err != nil {
-		return err
-	}
-	return s.concluded(ctx, record)
+	return s.storeRecord(ctx, record)
 }
 
 // concluded brings the outcome from the Record to the request.
@@ -255,7 +332,7 @@ func (s *scope) concluded(ctx context.Context, record *v1alpha1.Record) error {
 	end := ending{message: record.Status.Message, record: record}
 	switch record.Status.Outcome {
 	case v1alpha1.OutcomeSucceeded:
-		end.reason, end.message = v1alpha1.ReasonSucceeded, "All steps are done."
+		end.reason, end.message = v1alpha1.ReasonSucceeded, strings.TrimSpace("All steps are done. "+end.message)
 	case v1alpha1.OutcomeCancelled:
 		end.reason = v1alpha1.ReasonCancelled
 	case v1alpha1.OutcomeReverted:
@@ -277,7 +354,7 @@ func (s *scope) newRecord() *v1alpha1.Record {
 			ServiceAccountName: action.Spec.Execution.ServiceAccountName,
 			Digest:             s.plan.digest, ClaimedAt: evidence.Instant(s.now),
 			Approvals: s.plan.approvedBy, Plan: s.plan.changes, Steps: s.plan.steps,
-			Timeout: action.Spec.Execution.Timeout, Variables: s.plan.variables,
+			Timeout: action.Spec.Execution.Timeout, Variables: s.plan.variables, Finally: s.plan.finally,
 			Duration: gate.Duration(action, &s.request.Spec),
 		},
 	}

@@ -35,10 +35,10 @@ func (s *scope) unguarded(ctx context.Context, missing error) error {
 
 // guardedStep does the next thing for one step, unless the guard is missing and it would start something. What is written stays; a step that
 // only waits, or whose Job runs, goes on. It tells whether more can be done now.
-func (s *scope) guardedStep(ctx context.Context, record *v1alpha1.Record, index int) (bool, error) {
+func (s *scope) guardedStep(ctx context.Context, record *v1alpha1.Record, step *v1alpha1.RenderedStep, index int) (bool, error) {
 	missing := s.Guard.InForce()
 	if missing == nil || index < len(record.Status.Steps) && execution.Begun(&record.Status.Steps[index]) {
-		return s.step(ctx, record, index)
+		return s.step(ctx, record, step, index)
 	}
 	if s.unknown(missing) {
 		return false, nil

@@ -11,12 +11,15 @@ import (
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/digest"
 	"github.com/signoff-dev/signoff/internal/gate"
+	"github.com/signoff-dev/signoff/internal/plan"
 	"github.com/signoff-dev/signoff/internal/steps"
 )
 
 // preparation is what will be executed, and what people are shown of it.
 type preparation struct {
 	steps []v1alpha1.RenderedStep
+	// finally are the steps that run once the others have ended.
+	finally []v1alpha1.RenderedStep
 	// variables are what conditions of the steps read of the request. Nil: nothing.
 	variables *runtime.RawExtension
 	changes   []v1alpha1.PlannedChange
@@ -37,8 +40,10 @@ func (s *scope) prepare(ctx context.Context) *gate.Problem {
 		Objects: map[v1alpha1.ObjectReference]*unstructured.Unstructured{},
 		Needed:  []string{s.request.Namespace, s.OperatorNamespace},
 	}
-	if problem := s.findDeleted(ctx, &input); problem != nil {
-		return problem
+	for _, find := range []func(context.Context, *steps.Input) *gate.Problem{s.findDeleted, s.findSecrets} {
+		if problem := find(ctx, &input); problem != nil {
+			return problem
+		}
 	}
 	sources, err := action.Steps.PodSources(ctx, input)
 	if err != nil {
@@ -56,7 +61,11 @@ func (s *scope) prepare(ctx context.Context) *gate.Problem {
 	if err != nil {
 		return s.indeterminate(ctx, err)
 	}
-	s.plan = &preparation{steps: rendered}
+	if problem := s.mayCall(rendered, &input); problem != nil {
+		return problem
+	}
+	s.plan = &preparation{}
+	s.plan.steps, s.plan.finally = action.Steps.Split(rendered)
 	if s.plan.variables, err = action.Steps.Variables(input); err != nil {
 		return s.indeterminate(ctx, err)
 	}
@@ -98,7 +107,9 @@ const maxPlanFields = 512
 
 func boundedPlan(changes []v1alpha1.PlannedChange) []v1alpha1.PlannedChange {
 	if more := len(changes) - maxPlan + 1; more > 1 {
-		changes = append(changes[:maxPlan-1:maxPlan-1], v1alpha1.PlannedChange{Operation: "more", Object: fmt.Sprintf("… and %d objects more, see the Action", more)})
+		rest := v1alpha1.PlannedChange{Operation: "more", Object: fmt.Sprintf("… and %d objects more, see the Action", more)}
+		rest.Basis = plan.BasisOf(changes[maxPlan-1:])
+		changes = append(changes[:maxPlan-1:maxPlan-1], rest)
 	}
 	// Everything is stored in the request, in each Approval and in the Record, which the API server bounds.
 	share := max(maxPlanFields/max(len(changes), 1), 4)
@@ -128,6 +139,6 @@ func (s *scope) digestSubject() digest.Subject {
 		BreakGlass:       emergency,
 		RequestNamespace: s.request.Namespace, RequestName: s.request.Name, RequestUID: s.request.UID,
 		Requester: *s.request.Spec.Requester, Inputs: s.judgement.Inputs,
-		Action: action, Steps: s.plan.steps,
+		Action: action, Steps: s.plan.steps, Finally: s.plan.finally,
 	}
 }

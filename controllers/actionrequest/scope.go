@@ -35,6 +35,10 @@ type scope struct {
 	// sealed is the envelope of the request, once it has been verified. readopt says that its Approvals have changed since it was adopted.
 	sealed  *seal.Envelope
 	readopt bool
+	// claimed says that there is a Record, or may be one.
+	claimed bool
+	// agreedAt is when the last of those agreed who had to. Zero: nobody had to.
+	agreedAt time.Time
 	// emergency is the review that was opened before the claim. Nil: none is needed.
 	emergency *v1alpha1.Approval
 	// orphan says that the request is gone and only its review is still to be done.
@@ -103,6 +107,9 @@ func (s *scope) advance(ctx context.Context) error {
 	ready, err := s.approach(ctx)
 	if err != nil || !ready {
 		return err
+	}
+	if alone, err := s.alone(ctx); err != nil || !alone {
+		return errors.Join(err, s.store(ctx))
 	}
 	claim := s.claim
 	if s.judgement.Action.Counts {
@@ -218,6 +225,12 @@ func (s *scope) release(ctx context.Context) error {
 // cancelled ends a request that has not started, or brings one that has to its safe point.
 func (s *scope) cancelled(ctx context.Context) error {
 	return s.finish(ctx, v1alpha1.OutcomeCancelled, ending{reason: v1alpha1.ReasonCancelled, message: s.stopText() + " Nothing was executed."})
+}
+
+// executing tells whether steps of the request run, or may.
+func (s *scope) executing() bool {
+	status := &s.request.Status
+	return status.Outcome == "" && status.ActiveUntil == nil && (s.claimed || status.Execution != nil)
 }
 
 // stopped tells whether the request is to end before its steps are done.

@@ -109,13 +109,33 @@ func (s *scope) held() bool {
 		return true
 	}
 	if len(s.judgement.Verdict.By(v1alpha1.EffectHold)) == 0 {
-		return false
+		return s.delayed()
 	}
 	if s.judgement.Volatile {
 		s.lookAgain()
 	}
 	s.waiting(v1alpha1.PhaseHeld, v1alpha1.ReasonHeld,
 		strings.TrimSpace("Held by "+gate.HeldBy(s.judgement, false)+"; starts by itself. "+gate.WhoPasses(s.judgement)), gate.HeldBy(s.judgement, true))
+	return true
+}
+
+// delayed tells whether the request can still be cancelled before it starts, and shows until when.
+func (s *scope) delayed() bool {
+	delay, err := s.judgement.Action.Object.Spec.Execution.Delay.Value(0)
+	if err != nil || delay == 0 || s.request.Spec.BreakGlass != nil {
+		return false
+	}
+	from := s.agreedAt
+	if from.IsZero() {
+		from = s.request.CreationTimestamp.Time
+	}
+	start := from.Add(delay)
+	if !s.now.Before(start) {
+		return false
+	}
+	s.at(start)
+	message := fmt.Sprintf("Starts %s by itself; until then it can be cancelled without effect.", gate.Time(start, s.now))
+	s.waiting(v1alpha1.PhaseHeld, v1alpha1.ReasonDelayed, message, "starts "+gate.Time(start, s.now)+" unless cancelled")
 	return true
 }
 
@@ -128,6 +148,7 @@ func (s *scope) tally(ctx context.Context, stages []*stageState) (bool, error) {
 	for _, stage := range stages {
 		if stage.approved() {
 			approved++
+			s.agreed(stage)
 			s.plan.approvedBy = append(s.plan.approvedBy, recorded(stage))
 		}
 	}

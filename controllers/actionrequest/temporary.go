@@ -30,7 +30,7 @@ func (s *scope) stays(ctx context.Context, record *v1alpha1.Record, outcome v1al
 			return err
 		}
 		s.event(s.request, v1alpha1.ReasonActive, fmt.Sprintf("All steps are done; it is taken back %s.", gate.Time(until.Time, now)))
-		return s.temporary(ctx, record)
+		return nil
 	}
 	return s.takeBack(ctx, record, outcome, message)
 }
@@ -48,23 +48,28 @@ func (s *scope) temporary(ctx context.Context, record *v1alpha1.Record) error {
 	until := record.Status.ActiveUntil.Time
 	switch {
 	case s.stopped():
-		return s.takeBack(ctx, record, v1alpha1.OutcomeReverted, s.stopText())
+		return s.endTime(ctx, record, s.stopText())
 	case !s.now.Before(until):
-		return s.takeBack(ctx, record, v1alpha1.OutcomeReverted, fmt.Sprintf("Its time of %s was over.", record.Spec.Duration))
+		return s.endTime(ctx, record, fmt.Sprintf("Its time of %s was over.", record.Spec.Duration))
 	}
 	s.at(until)
 	s.showActive(record, until)
 	return s.store(ctx)
 }
 
-// takeBack begins to take back what was done.
-func (s *scope) takeBack(ctx context.Context, record *v1alpha1.Record, outcome v1alpha1.Outcome, why string) error {
-	now := metav1.NewTime(s.Clock.Now().Truncate(time.Second))
-	record.Status.Revert = &v1alpha1.Revert{StartedAt: now, Outcome: outcome, Message: gate.Cut(why, maxMessage)}
-	if err := s.storeRecord(ctx, record); err != nil {
+// endTime begins to take back what was done in full.
+func (s *scope) endTime(ctx context.Context, record *v1alpha1.Record, why string) error {
+	if err := s.takeBack(ctx, record, v1alpha1.OutcomeReverted, why); err != nil {
 		return err
 	}
 	return s.revert(ctx, record)
+}
+
+// takeBack notes that what was done is to be taken back, and how the request ends then.
+func (s *scope) takeBack(ctx context.Context, record *v1alpha1.Record, outcome v1alpha1.Outcome, why string) error {
+	now := metav1.NewTime(s.Clock.Now().Truncate(time.Second))
+	record.Status.Revert = &v1alpha1.Revert{StartedAt: now, Outcome: outcome, Message: gate.Cut(why, maxMessage)}
+	return s.storeRecord(ctx, record)
 }
 
 // revert takes back what was done, as far as it can be at the moment.
@@ -78,7 +83,10 @@ func (s *scope) revert(ctx context.Context, record *v1alpha1.Record) error {
 		if len(reverted.Kept) > 0 {
 			message += " Not touched: " + strings.Join(reverted.Kept, "; ") + "."
 		}
-		return s.close(ctx, record, revert.Outcome, message)
+		if err := s.finished(ctx, record, revert.Outcome, message); err != nil {
+			return err
+		}
+		return s.concluded(ctx, record)
 	}
 	s.showReverting(record, reverted)
 	s.Watcher.Watch(s.request, record.Spec.ActionRef.Namespace, record.Spec.ServiceAccountName, reverted.Waiting)

@@ -100,12 +100,26 @@ func FindControlPlane(root string) (string, error) {
 		}
 		return filepath.Abs(dir)
 	}
-	dir, err := ControlPlane.Directory(root)
+	return ControlPlane.find(root, "the control plane", "make controlplane")
+}
+
+// FindHelm returns the path of our own build of helm. It never builds; the error says how to.
+func FindHelm(root string) (string, error) {
+	dir, err := Helm.find(root, "helm", "go run ./hack/build set helm")
 	if err != nil {
 		return "", err
 	}
-	if len(ControlPlane.Missing(dir)) > 0 {
-		return "", fmt.Errorf("the control plane is not built: run %q first (it would be in %s)", "make controlplane", dir)
+	return filepath.Join(dir, "helm"), nil
+}
+
+// find returns the folder of the built set, or says which command builds it.
+func (s Set) find(root, what, command string) (string, error) {
+	dir, err := s.Directory(root)
+	if err != nil {
+		return "", err
+	}
+	if len(s.Missing(dir)) > 0 {
+		return "", fmt.Errorf("%s is not built: run %q first (it would be in %s)", what, command, dir)
 	}
 	return dir, nil
 }

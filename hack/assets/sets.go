@@ -36,12 +36,23 @@ var Tools = Set{
 	},
 }
 
+// Helm is what the tests of the chart run. It is a set of its own, so that neither of the others is built anew when it changes. Its
+// Kubernetes libraries are those of the product, so that the build cache is shared.
+var Helm = Set{
+	Name:        "helm",
+	Module:      "hack/helm",
+	ColdSeconds: 110,
+	Programs: []Program{
+		{Name: "helm", Package: "helm.sh/helm/v4/cmd/helm", LDFlags: stripped, Weight: 100},
+	},
+}
+
 // Find returns the set with this name.
 func Find(name string) (Set, error) {
-	for _, set := range []Set{ControlPlane, Tools} {
+	for _, set := range []Set{ControlPlane, Tools, Helm} {
 		if set.Name == name {
 			return set, nil
 		}
 	}
-	return Set{}, fmt.Errorf("there is no set %q: the sets are %s and %s", name, ControlPlane.Name, Tools.Name)
+	return Set{}, fmt.Errorf("there is no set %q: the sets are %s, %s and %s", name, ControlPlane.Name, Tools.Name, Helm.Name)
 }

@@ -232,6 +232,7 @@ func (b *actionBuilder) durations() {
 	spec := field.NewPath("spec")
 	b.errs = append(b.errs, positive(spec.Child("requestTTL"), b.object.Spec.RequestTTL)...)
 	b.errs = append(b.errs, positive(spec.Child("execution", "timeout"), b.object.Spec.Execution.Timeout)...)
+	b.errs = append(b.errs, positive(spec.Child("execution", "delay"), b.object.Spec.Execution.Delay)...)
 }
 
 // temporary refuses what cannot be taken back, in an Action whose effect is to be.
@@ -246,6 +247,9 @@ func (b *actionBuilder) temporary() {
 	longest, _ := temporary.MaxDuration.Value(0)
 	if usual, _ := temporary.DefaultDuration.Value(0); usual > longest {
 		b.errs = append(b.errs, field.Invalid(path.Child("defaultDuration"), string(temporary.DefaultDuration), "must not be longer than maxDuration, "+string(temporary.MaxDuration)))
+	}
+	if len(b.object.Spec.Execution.Finally) > 0 {
+		b.errs = append(b.errs, field.Forbidden(field.NewPath("spec", "execution", "finally"), "what is done is taken back, and the Action is temporary: leave finally out"))
 	}
 	for i := range b.object.Spec.Execution.Steps {
 		step := &b.object.Spec.Execution.Steps[i]

@@ -38,6 +38,7 @@ func TestExample(t *testing.T) {
 		"person", "expression", "requester", "extraKeys", "agents", "maxOpen", "users", "groups", "approvers", "serviceAccounts", "operator",
 		"namespace", "serviceAccount", "catalogNamespaces", "webhook", "bindAddress", "port", "certDir", "clientCAFile", "health",
 		"metrics", "leaderElection", "enabled", "workers", "audit", "sinks", "inputValues", "checkpoints", "lines", "every",
+		"egress", "hosts", "host", "ports", "networks", "plain",
 	} {
 		if !strings.Contains(string(data), "\n"+name+":") && !strings.Contains(string(data), " "+name+":") {
 			t.Errorf("field %s is not documented", name)
@@ -169,6 +170,18 @@ func TestLoadRefuses(t *testing.T) {
 				`webhook.certDir: Invalid value: "": the absolute path of the folder of tls.crt and tls.key is accepted`,
 				"webhook.clientCAFile: Required value: the authority that signs the client certificate of the API server: without it anybody could pose as the API server",
 				`health.bindAddress: Invalid value: "": "address:port" with an IP address is accepted, such as "127.0.0.1:8080", or ":port" for all addresses`,
+			},
+		},
+		"Egress": {
+			reason: "what is called is compared exactly, so it is written exactly",
+			data:   head + "egress: {hosts: [{host: Hooks.example.com}, {host: '*'}, {host: '*.com', ports: [0]}, {host: a.example.com, networks: [10.1.2.3/8]}, {host: '192.168.001.1'}, {}]}\n",
+			want: []string{
+				`egress.hosts[0].host: Invalid value: "Hooks.example.com": a name in lower case is accepted, "*.example.com" for all below it, or an IP address`,
+				`egress.hosts[1].host: Invalid value: "*": a name in lower case is accepted, "*.example.com" for all below it, or an IP address`,
+				`egress.hosts[2].host: Invalid value: "*.com": a name in lower case is accepted, "*.example.com" for all below it, or an IP address`,
+				`egress.hosts[2].ports[0]: Invalid value: 0: must be between 1 and 65535, inclusive`,
+				`egress.hosts[3].networks[0]: Invalid value: "10.1.2.3/8": a network is accepted, such as 10.1.0.0/16`,
+				`egress.hosts[5].host: Invalid value: "": a name in lower case is accepted, "*.example.com" for all below it, or an IP address`,
 			},
 		},
 		"LongExpression": {

@@ -33,6 +33,7 @@ func (c *Configuration) Validate() field.ErrorList {
 		c.validateWebhook(),
 		c.validateKeys(),
 		c.validateAudit(),
+		c.validateEgress(),
 		c.validateServing(),
 	)
 }

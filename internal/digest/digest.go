@@ -35,6 +35,8 @@ type Subject struct {
 	Action *v1alpha1.Action
 	// Steps are the steps with everything filled in.
 	Steps []v1alpha1.RenderedStep
+	// Finally are those that run once the others have ended.
+	Finally []v1alpha1.RenderedStep
 }
 
 // Of returns the digest of the subject, as "sha256:<hex>". It is an error if the subject holds something that has no single

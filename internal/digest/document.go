@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/httpcall"
 )
 
 // version names the encoding. Whatever is added to a document needs another version.
@@ -22,6 +23,8 @@ type document struct {
 	ServiceAccountName     string `json:"serviceAccountName"`
 	ReadServiceAccountName string `json:"readServiceAccountName"`
 	Steps                  []step `json:"steps"`
+	// Finally is there only where the Action has such steps.
+	Finally []step `json:"finally,omitempty"`
 }
 
 type request struct {
@@ -55,24 +58,14 @@ type step struct {
 	Retries  int32    `json:"retries,omitempty"`
 	LogLines int32    `json:"logLines,omitempty"`
 	Outputs  []output `json:"outputs,omitempty"`
+	// HTTP is the call of the step.
+	HTTP *httpcall.Document `json:"http,omitempty"`
 }
 
 type output struct {
 	Name       string          `json:"name"`
 	Expression string          `json:"expression"`
 	Schema     json.RawMessage `json:"schema"`
-}
-
-type late struct {
-	Path    string `json:"path"`
-	Parts   []part `json:"parts"`
-	AsText  bool   `json:"asText"`
-	Expands bool   `json:"expands"`
-}
-
-type part struct {
-	Text       string `json:"text"`
-	Expression string `json:"expression"`
 }
 
 type write struct {
@@ -85,7 +78,7 @@ type write struct {
 	FieldManager string          `json:"fieldManager"`
 	Conflicts    string          `json:"conflicts"`
 	// Late is there only where something is filled in later.
-	Late []late `json:"late,omitempty"`
+	Late []httpcall.Late `json:"late,omitempty"`
 }
 
 type waitFor struct {
@@ -117,20 +110,29 @@ func (s Subject) document() (*document, error) {
 	if doc.ReadServiceAccountName == "" {
 		doc.ReadServiceAccountName = exec.ServiceAccountName
 	}
-	for i := range s.Steps {
-		rendered, err := newStep(&s.Steps[i])
+	if doc.Steps, err = newSteps(s.Steps); err != nil {
+		return nil, err
+	}
+	doc.Finally, err = newSteps(s.Finally)
+	return doc, err
+}
+
+func newSteps(list []v1alpha1.RenderedStep) ([]step, error) {
+	var out []step
+	for i := range list {
+		rendered, err := newStep(&list[i])
 		if err != nil {
 			return nil, err
 		}
-		doc.Steps = append(doc.Steps, rendered)
+		out = append(out, rendered)
 	}
-	return doc, nil
+	return out, nil
 }
 
 func newStep(s *v1alpha1.RenderedStep) (step, error) {
 	out := step{
 		Name: s.Name, Timeout: string(s.Timeout), Writes: []write{},
-		When: s.When, FailWhen: s.FailWhen, Retries: s.Retries, LogLines: s.LogLines, Outputs: outputs(s.Outputs),
+		When: s.When, FailWhen: s.FailWhen, Retries: s.Retries, LogLines: s.LogLines, Outputs: outputs(s.Outputs), HTTP: httpcall.Of(s.HTTP),
 	}
 	if s.WaitFor != nil {
 		out.WaitFor = waitFor{string(s.WaitFor.Status), s.WaitFor.Expression}
@@ -149,7 +151,7 @@ func newStep(s *v1alpha1.RenderedStep) (step, error) {
 			Body:         json.RawMessage(w.Body.Raw),
 			FieldManager: w.FieldManager,
 			Conflicts:    string(w.Conflicts),
-			Late:         lates(w.Late),
+			Late:         httpcall.Lates(w.Late),
 		})
 	}
 	return out, nil
@@ -159,18 +161,6 @@ func outputs(list []v1alpha1.StepOutput) []output {
 	var out []output
 	for _, o := range list {
 		out = append(out, output{o.Name, o.Expression, json.RawMessage(o.Schema.Raw)})
-	}
-	return out
-}
-
-func lates(list []v1alpha1.LateValue) []late {
-	var out []late
-	for _, l := range list {
-		value := late{Path: l.Path, AsText: l.AsText, Expands: l.Expands, Parts: []part{}}
-		for _, p := range l.Parts {
-			value.Parts = append(value.Parts, part{p.Text, p.Expression})
-		}
-		out = append(out, value)
 	}
 	return out
 }

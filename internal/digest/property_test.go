@@ -65,6 +65,7 @@ func filled() Subject {
 	s := Subject{Action: &v1alpha1.Action{}}
 	fill.Fill(&s.Action.Spec)
 	fill.Fill(&s.Steps)
+	fill.Fill(&s.Finally)
 	fill.Fill(&s.Requester)
 	s.Action.Namespace, s.Action.Name, s.Action.UID = "n", "a", "u"
 	s.RequestNamespace, s.RequestName, s.RequestUID = "n", "r", "u"
@@ -72,7 +73,7 @@ func filled() Subject {
 	return s
 }
 
-// eachLeaf changes every text, number and JSON value below v, calls visit with its path, and changes it back.
+// eachLeaf changes every text, number, truth and JSON value below v, calls visit with its path, and changes it back.
 func eachLeaf(v reflect.Value, path string, visit func(path string)) {
 	switch v.Kind() {
 	case reflect.String:
@@ -85,6 +86,10 @@ func eachLeaf(v reflect.Value, path string, visit func(path string)) {
 		v.SetInt(old%1000 + 1)
 		visit(path)
 		v.SetInt(old)
+	case reflect.Bool:
+		v.SetBool(!v.Bool())
+		visit(path)
+		v.SetBool(!v.Bool())
 	case reflect.Pointer:
 		if !v.IsNil() {
 			eachLeaf(v.Elem(), path, visit)

@@ -143,7 +143,7 @@ func (b *Book) sealRecord(r *v1alpha1.Record, into **v1alpha1.Seal, at time.Time
 func (b *Book) Record(r *v1alpha1.Record) (*seal.Envelope, error) {
 	what := fmt.Sprintf("the Record %s", r.Name)
 	s := r.Status.Seal
-	if s == nil && r.Status.Outcome == "" && len(r.Status.Steps) == 0 && r.Status.Review == nil {
+	if s == nil && r.Status.Outcome == "" && len(r.Status.Steps) == 0 && r.Status.Review == nil && r.Status.Ending == nil {
 		s = r.Spec.Seal
 	}
 	if s == nil {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -102,7 +104,7 @@ func (t *task) condition() (*expression.Program, expression.Vars, error) {
 			return nil, vars, fmt.Errorf("failed to read the variables of the Record: %w", err)
 		}
 	}
-	vars.Values["steps"] = earlier.Value()
+	maps.Copy(vars.Values, earlier.Values())
 	program, err := earlier.When(t.step.When)
 	return program, vars, err
 }
@@ -125,14 +127,18 @@ func (t *task) before() (*steps.Earlier, error) {
 		return t.earlier, nil
 	}
 	var before []v1alpha1.RenderedStep
-	for i := range t.record.Spec.Steps {
-		if t.record.Spec.Steps[i].Name == t.step.Name {
+	for _, step := range slices.Concat(t.record.Spec.Steps, t.record.Spec.Finally) {
+		if step.Name == t.step.Name {
 			break
 		}
-		before = append(before, t.record.Spec.Steps[i])
+		before = append(before, step)
+	}
+	outcome := v1alpha1.Outcome("")
+	if ending := t.record.Status.Ending; ending != nil {
+		outcome = ending.Outcome
 	}
 	var err error
-	t.earlier, err = steps.NewEarlier(before, t.record.Status.Steps)
+	t.earlier, err = steps.NewEarlier(before, t.record.Status.Steps, outcome)
 	return t.earlier, err
 }
 
@@ -148,7 +154,7 @@ func (t *task) fillIn(ctx context.Context) (*Outcome, error) {
 			return &out, nil
 		}
 	}
-	if t.status.Attempts == 0 || t.step.Writes[0].Operation != v1alpha1.WriteCreateJob {
+	if t.status.Attempts == 0 || t.step.HTTP != nil || t.step.Writes[0].Operation != v1alpha1.WriteCreateJob {
 		return nil, nil //nolint:nilnil // no outcome yet
 	}
 	t.step = t.step.DeepCopy()

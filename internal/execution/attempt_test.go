@@ -284,3 +284,20 @@ func TestEndOfText(t *testing.T) {
 		t.Errorf("got %d characters", len([]rune(got)))
 	}
 }
+
+// TestFinallyHasItsTime is about a step of finally that begins when the time of all others is over.
+func TestFinallyHasItsTime(t *testing.T) {
+	p := newPlay(t, `{name: a, when: "outcome == 'Failed'", waitFor: {expression: "false"}, writes: [{operation: MergePatch, object: {apiVersion: v1, kind: ConfigMap, namespace: NS, name: c}, fieldManager: m,
+		body: {data: {a: "?"}}, late: [{path: /data/a, parts: [{expression: outcome}]}]}]}`)
+	p.apply(limits)
+	p.record.Spec.Finally = []v1alpha1.RenderedStep{*p.step}
+	p.record.Status.Ending = &v1alpha1.Ending{Outcome: v1alpha1.OutcomeFailed}
+	p.later(time.Hour)
+	p.want(v1alpha1.StepStarted)
+	p.want(v1alpha1.StepStarted, "waiting for ConfigMap")
+	if got := p.data()["a"]; got != "Failed" {
+		t.Errorf("got %q", got)
+	}
+	p.later(lastTimeout)
+	p.want(v1alpha1.StepFailed, "the timeout of the step (10m0s) is over")
+}

@@ -95,18 +95,8 @@ func (t *task) observe(ctx context.Context, uid string) (Outcome, error) {
 	if err != nil {
 		return t.failed("read "+describe(w.Object), err)
 	}
-	failed, complete := conditionOf(job, batchv1.JobFailed), conditionOf(job, batchv1.JobComplete)
-	if failed != nil || complete != nil {
-		if err := t.look(ctx, job); err != nil {
-			return t.failed("look how "+describe(w.Object)+" ended", err)
-		}
-	}
-	switch {
-	case failed != nil:
-		t.repeat = true // it is over, and another one can begin
-		return t.giveUp("%s failed: %s: %s%s. See: kubectl logs -n %s job/%s", describe(w.Object), failed.Reason, failed.Message, t.ending(), w.Object.Namespace, w.Object.Name), nil
-	case complete != nil:
-		return t.await(ctx)
+	if failed, complete := conditionOf(job, batchv1.JobFailed), conditionOf(job, batchv1.JobComplete); failed != nil || complete != nil {
+		return t.ended(ctx, job, failed)
 	}
 	if err := t.failing(ctx, live); err != nil {
 		return t.fail("%s: %v; it may still be running: kubectl delete -n %s job/%s", describe(w.Object), err, w.Object.Namespace, w.Object.Name), nil
@@ -115,6 +105,19 @@ func (t *task) observe(ctx context.Context, uid string) (Outcome, error) {
 		return t.fail("%s did not end within %s; it may still be running: kubectl delete -n %s job/%s", describe(w.Object), t.limit.name, w.Object.Namespace, w.Object.Name), nil
 	}
 	return t.waiting(fmt.Sprintf("waiting for %s to end", describe(w.Object))), nil
+}
+
+// ended goes on once a Job has ended. Failed is nil where it is complete.
+func (t *task) ended(ctx context.Context, job *batchv1.Job, failed *batchv1.JobCondition) (Outcome, error) {
+	w := &t.step.Writes[0]
+	if err := t.look(ctx, job); err != nil {
+		return t.failed("look how "+describe(w.Object)+" ended", err)
+	}
+	if failed == nil {
+		return t.await(ctx)
+	}
+	t.repeat = true // it is over, and another one can begin
+	return t.giveUp("%s failed: %s: %s%s. See: kubectl logs -n %s job/%s", describe(w.Object), failed.Reason, failed.Message, t.ending(), w.Object.Namespace, w.Object.Name), nil
 }
 
 func typed(live *unstructured.Unstructured) (*batchv1.Job, error) {

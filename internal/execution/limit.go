@@ -2,6 +2,7 @@ package execution
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -25,6 +26,9 @@ func limitOf(record *v1alpha1.Record, step *v1alpha1.RenderedStep, startedAt *me
 	if err != nil {
 		whole = defaultTimeout
 	}
+	if slices.ContainsFunc(record.Spec.Finally, func(f v1alpha1.RenderedStep) bool { return f.Name == step.Name }) {
+		return limitOfLast(step, startedAt, whole)
+	}
 	out := limit{end: record.Spec.ClaimedAt.Add(whole), name: fmt.Sprintf("execution.timeout (%s)", whole)}
 	own, err := step.Timeout.Value(0)
 	if err != nil || own <= 0 || startedAt == nil {
@@ -34,6 +38,21 @@ func limitOf(record *v1alpha1.Record, step *v1alpha1.RenderedStep, startedAt *me
 		return limit{end: end, name: fmt.Sprintf("the timeout of the step (%s)", own)}
 	}
 	return out
+}
+
+// lastTimeout is how long a step of finally may take where it does not say.
+const lastTimeout = 10 * time.Minute
+
+// limitOfLast is the end of a step of finally. The others may have used up their time, so it has time of its own.
+func limitOfLast(step *v1alpha1.RenderedStep, startedAt *metav1.Time, whole time.Duration) limit {
+	own, err := step.Timeout.Value(min(lastTimeout, whole))
+	if err != nil || own <= 0 || startedAt == nil {
+		own = min(lastTimeout, whole)
+	}
+	if startedAt == nil {
+		return limit{end: time.Unix(1<<40, 0), name: "its time"}
+	}
+	return limit{end: startedAt.Add(own), name: fmt.Sprintf("the timeout of the step (%s)", own)}
 }
 
 // Deadline is when a step times out: call Step again then, even if nothing changes.

@@ -61,6 +61,19 @@ rules:
 - {apiGroups: [""], resources: [pods, pods/log], verbs: [get, list]}
 - {apiGroups: [""], resources: [configmaps], verbs: [get, watch, create, patch, delete]}
 ---
+# What calls carry is kept beside the Actions.
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata: {namespace: platform, name: secrets}
+rules:
+- {apiGroups: [""], resources: [secrets], verbs: [get]}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {namespace: platform, name: secrets}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: secrets}
+subjects: [{kind: ServiceAccount, namespace: platform, name: deployer}]
+---
 # May run Jobs, and not look how they ended.
 apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRole

@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/egress"
 )
 
 // requestUID is the uid of the request of every test.
@@ -21,6 +22,7 @@ const requestUID = types.UID("6f1d2c1e-96a7-4e0f-8f0f-6f0a3f3f9002")
 type play struct {
 	t         testing.TB
 	cfg       *rest.Config
+	egress    *egress.Policy
 	clock     *clocktesting.FakePassiveClock
 	runner    *Runner
 	record    *v1alpha1.Record
@@ -48,7 +50,7 @@ func newPlay(t testing.TB, step string) *play {
 }
 
 // restart is what a crash of the operator, or a change of the leader, does: everything that was in memory is gone.
-func (p *play) restart() { p.runner = NewRunner(newClients(p.t, p.cfg), p.clock) }
+func (p *play) restart() { p.runner = NewRunner(newClients(p.t, p.cfg), p.egress, p.clock) }
 
 // call calls Step without storing what it returns.
 func (p *play) call() (Outcome, error) {

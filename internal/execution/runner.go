@@ -12,6 +12,7 @@ import (
 	"k8s.io/utils/lru"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/egress"
 	"github.com/signoff-dev/signoff/internal/steps"
 )
 
@@ -21,16 +22,17 @@ const remembered = 1024
 // Runner does the steps of Records, one thing at a time. It is safe for concurrent use, but not for one Record at a time.
 type Runner struct {
 	clients *Clients
+	egress  *egress.Policy
 	clock   clock.PassiveClock
 	// programs are compiled expressions by their source.
 	programs *lru.Cache
-	// unsent are the JSON patches that this process has announced and certainly not sent.
+	// unsent are the JSON patches and calls that this process has announced and certainly not sent.
 	unsent *lru.Cache
 }
 
-// NewRunner returns a Runner that writes by these clients.
-func NewRunner(clients *Clients, clk clock.PassiveClock) *Runner {
-	return &Runner{clients: clients, clock: clk, programs: lru.New(remembered), unsent: lru.New(remembered)}
+// NewRunner returns a Runner that writes by these clients, and calls hosts as the policy allows.
+func NewRunner(clients *Clients, policy *egress.Policy, clk clock.PassiveClock) *Runner {
+	return &Runner{clients: clients, egress: policy, clock: clk, programs: lru.New(remembered), unsent: lru.New(remembered)}
 }
 
 // Outcome is what Step did.
@@ -55,19 +57,26 @@ func (r *Runner) Step(ctx context.Context, record *v1alpha1.Record, step *v1alph
 		return Outcome{Status: status}, nil
 	}
 	t := r.newTask(record, step, status)
-	if len(step.Writes) == 0 {
+	if len(step.Writes) == 0 && step.HTTP == nil {
 		return t.fail("the step writes nothing"), nil
 	}
-	kind := step.Writes[0].Operation
-	if t.temporary() && !Undoable(kind) {
-		return t.fail("what %s does cannot be taken back, and the request is temporary", kind), nil
+	if t.temporary() && !undoable(step) {
+		return t.fail("what the step does cannot be taken back, and the request is temporary"), nil
 	}
 	for _, before := range []func(context.Context) (*Outcome, error){t.pause, t.reached, t.fillIn} {
 		if out, err := before(ctx); out != nil || err != nil {
 			return t.orStatus(out), err
 		}
 	}
-	switch kind {
+	return t.do(ctx)
+}
+
+// do does the next thing for a step that has begun.
+func (t *task) do(ctx context.Context) (Outcome, error) {
+	if t.step.HTTP != nil {
+		return t.call(ctx)
+	}
+	switch kind := t.step.Writes[0].Operation; kind {
 	case v1alpha1.WriteApply, v1alpha1.WriteStrategicPatch, v1alpha1.WriteMergePatch:
 		return t.repeatable(ctx)
 	case v1alpha1.WriteJSONPatch:

@@ -19,16 +19,16 @@ import (
 // What a temporary request writes is taken back later, also by another process that knows the Record only. So how each write is taken
 // back is stored before it is sent.
 
+// maxUndoFields is how many fields of one object the API stores.
+const maxUndoFields = 512
+
 func (t *task) temporary() bool { return t.record.Spec.Duration != "" }
 
-// Undoable tells whether what an operation does can be taken back.
-func Undoable(operation v1alpha1.WriteOperation) bool {
-	switch operation {
-	case v1alpha1.WriteApply, v1alpha1.WriteStrategicPatch, v1alpha1.WriteMergePatch:
-		return true
-	case v1alpha1.WriteJSONPatch, v1alpha1.WriteCreateJob:
-	}
-	return false
+// undoable tells whether what a step does can be taken back.
+func undoable(step *v1alpha1.RenderedStep) bool {
+	return step.HTTP == nil && !slices.ContainsFunc(step.Writes, func(w v1alpha1.RenderedWrite) bool {
+		return w.Operation != v1alpha1.WriteApply && w.Operation != v1alpha1.WriteStrategicPatch && w.Operation != v1alpha1.WriteMergePatch
+	})
 }
 
 // undoNoted tells whether it is stored how the writes of the step are taken back. A further attempt must not take what the first one wrote for
@@ -87,6 +87,9 @@ func (t *task) undoOf(ctx context.Context, w *v1alpha1.RenderedWrite) (*v1alpha1
 	entry.UID = live.GetUID()
 	if entry.Fields, err = undo.Fields(live.Object, after.Object); err != nil {
 		return nil, final(err.Error())
+	}
+	if len(entry.Fields) > maxUndoFields {
+		return nil, final(fmt.Sprintf("it changes %d fields, and at most %d can be taken back", len(entry.Fields), maxUndoFields))
 	}
 	return entry, nil
 }

@@ -53,6 +53,31 @@ func NewCompiler(place Place, inputs *structuralschema.Structural, lookups ...st
 // At returns a compiler for another place of the same Action, without its lookups.
 func (c *Compiler) At(place Place) (*Compiler, error) { return NewCompiler(place, c.origin.inputs) }
 
+// With returns a compiler that also knows a variable of any type.
+func (c *Compiler) With(variable string) (*Compiler, error) {
+	return c.with(variable, apiservercel.DynType)
+}
+
+// with returns a compiler that also knows a variable.
+func (c *Compiler) with(variable string, t *apiservercel.DeclType) (*Compiler, error) {
+	var types []*apiservercel.DeclType
+	if t.IsObject() {
+		types = append(types, t)
+	}
+	env, err := extend(c.env, types, cel.Variable(variable, t.CelType()))
+	if err != nil {
+		return nil, fmt.Errorf("failed to give %s its type: %w", variable, err)
+	}
+	out := *c
+	out.env, out.types = env, map[string]*apiservercel.DeclType{variable: t}
+	maps.Copy(out.types, c.types)
+	out.cost, out.structs = newEstimator(out.types), structsOf(out.types)
+	if c.scope.time {
+		out.structs[teamTypeName] = teamType()
+	}
+	return &out, nil
+}
+
 // structsOf collects the types with fields inside the types of variables.
 func structsOf(variables map[string]*apiservercel.DeclType) map[string]*apiservercel.DeclType {
 	out := make(map[string]*apiservercel.DeclType)

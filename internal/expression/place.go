@@ -35,6 +35,8 @@ const (
 	LateValue
 	// StepOutput is an output of a step that writes an object: object.
 	StepOutput
+	// Response is a condition on an answer of a host, or an output of it: response.
+	Response
 	// JobOutput is an output of a step that runs a Job: object (the Job), job (exitCode, message, log).
 	JobOutput
 	// Person is the expression of the configuration that says which person stands behind a login: user.
@@ -70,10 +72,11 @@ type scope struct {
 }
 
 var (
-	noTime   = "what is rendered must not depend on the moment; request.createdAt does exist"
-	noTeams  = "Teams change, and what is rendered must not; name people in approvers"
-	noSteps  = "only steps before this one that have outputs can be read, as steps.<name>.outputs.<output>; and what they give may stand in values, not in names, namespaces, labels and targets"
-	noGroups = "groups differ from login to login, and what is rendered must not; use username or person"
+	noTime    = "what is rendered must not depend on the moment; request.createdAt does exist"
+	noTeams   = "Teams change, and what is rendered must not; name people in approvers"
+	noSteps   = "only steps before this one that have outputs can be read, as steps.<name>.outputs.<output>; and what they give may stand in values, not in names, namespaces, labels and targets"
+	noOutcome = "only the steps of finally know how the others ended"
+	noGroups  = "groups differ from login to login, and what is rendered must not; use username or person"
 )
 
 func scopeOf(place Place) (*scope, error) {
@@ -95,15 +98,26 @@ func scopeOf(place Place) (*scope, error) {
 	case TemplatePlace:
 		return &scope{schema: true, hints: map[string]string{
 			"now": noTime, "calendar": noTime, "team": noTeams, "groups": noGroups, "teams": noGroups, "roles": noGroups, "leads": noGroups,
-			varSteps: noSteps,
+			varSteps: noSteps, "outcome": noOutcome,
 		},
 			typed: map[string]*apiservercel.DeclType{
 				varRequest: requestType(), varRequester: namedPersonType(), "target": dyn, "namespaceObject": namespaceType(),
 			}}, nil
+	case Person:
+		return &scope{typed: map[string]*apiservercel.DeclType{"user": object(userTypeName, loginFields())}}, nil
+	default:
+		return stepScope(place)
+	}
+}
+
+// stepScope is what an expression may use in a step.
+func stepScope(place Place) (*scope, error) {
+	dyn := apiservercel.DynType
+	switch place {
 	case WaitFor, StepOutput:
 		return &scope{typed: map[string]*apiservercel.DeclType{"object": dyn}}, nil
 	case StepWhen:
-		return &scope{schema: true, hints: map[string]string{varSteps: noSteps}, typed: map[string]*apiservercel.DeclType{
+		return &scope{schema: true, hints: map[string]string{varSteps: noSteps, "outcome": noOutcome}, typed: map[string]*apiservercel.DeclType{
 			varRequest: requestType(), varRequester: namedPersonType(), "object": dyn,
 		}}, nil
 	case RecordedWhen:
@@ -112,10 +126,10 @@ func scopeOf(place Place) (*scope, error) {
 		}}, nil
 	case LateValue:
 		return &scope{}, nil
+	case Response:
+		return &scope{typed: map[string]*apiservercel.DeclType{"response": responseType()}}, nil
 	case JobOutput:
 		return &scope{typed: map[string]*apiservercel.DeclType{"object": dyn, "job": jobType()}}, nil
-	case Person:
-		return &scope{typed: map[string]*apiservercel.DeclType{"user": object(userTypeName, loginFields())}}, nil
 	default:
 		return nil, fmt.Errorf("failed to find place %d: there is no such place", place)
 	}

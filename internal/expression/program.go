@@ -40,10 +40,13 @@ func (p *Program) Uses(variable string) bool {
 	return found
 }
 
-// ReadsOnly reports whether the expression reads no other variable than this one.
-func (p *Program) ReadsOnly(variable string) bool {
-	return !slices.ContainsFunc(p.variables, func(name string) bool { return name != variable })
+// ReadsOnly reports whether the expression reads no other variables than these.
+func (p *Program) ReadsOnly(variables ...string) bool {
+	return !slices.ContainsFunc(p.variables, func(name string) bool { return !slices.Contains(variables, name) })
 }
+
+// UsesAny reports whether the expression reads one of the variables.
+func (p *Program) UsesAny(variables ...string) bool { return slices.ContainsFunc(variables, p.Uses) }
 
 // Calendars returns the names of the calendars that the expression names literally, sorted.
 func (p *Program) Calendars() []string { return slices.Clone(p.calendars) }

@@ -2,9 +2,7 @@ package expression
 
 import (
 	"fmt"
-	"maps"
 
-	"github.com/google/cel-go/cel"
 	structuralschema "k8s.io/apiextensions-apiserver/pkg/apiserver/schema"
 	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/cel/model"
 	apiservercel "k8s.io/apiserver/pkg/cel"
@@ -24,19 +22,7 @@ func (c *Compiler) WithSteps(outputs map[string]*structuralschema.Structural) (*
 			"state": text(maxName), "outputs": outputsType(name, schema),
 		})
 	}
-	t := object(stepsTypeName, fields)
-	env, err := extend(c.env, []*apiservercel.DeclType{t}, cel.Variable(varSteps, t.CelType()))
-	if err != nil {
-		return nil, fmt.Errorf("failed to give steps their types: %w", err)
-	}
-	out := *c
-	out.env, out.types = env, map[string]*apiservercel.DeclType{varSteps: t}
-	maps.Copy(out.types, c.types)
-	out.cost, out.structs = newEstimator(out.types), structsOf(out.types)
-	if c.scope.time {
-		out.structs[teamTypeName] = teamType()
-	}
-	return &out, nil
+	return c.with(varSteps, object(stepsTypeName, fields))
 }
 
 func outputsType(step string, schema *structuralschema.Structural) *apiservercel.DeclType {

@@ -124,3 +124,10 @@ func jobType() *apiservercel.DeclType {
 		"exitCode": apiservercel.IntType, "message": text(maxReason), "log": text(maxReason),
 	})
 }
+
+// responseType is an answer of a host. headers are in lower case; body is what the JSON says, or else text.
+func responseType() *apiservercel.DeclType {
+	return object("signoff.Response", map[string]*apiservercel.DeclType{
+		"status": apiservercel.IntType, "headers": textMap(), "body": apiservercel.DynType,
+	})
+}

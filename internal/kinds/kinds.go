@@ -45,8 +45,10 @@ func named(spec *v1alpha1.ActionSpec) []name {
 			names = append(names, name{lookup.List.APIVersion, lookup.List.Kind, field + ".list"})
 		}
 	}
-	for i := range spec.Execution.Steps {
-		names = append(names, inStep(&spec.Execution.Steps[i])...)
+	for _, list := range map[string][]v1alpha1.Step{"steps": spec.Execution.Steps, "finally": spec.Execution.Finally} {
+		for i := range list {
+			names = append(names, inStep(&list[i])...)
+		}
 	}
 	return names
 }

@@ -61,6 +61,27 @@ func Judged(part Part, j *gate.Judgement) {
 	judgements.WithLabelValues(string(part), effect, reason).Inc()
 }
 
+// Refusal says why a caller of the webhooks was refused before anything was read.
+type Refusal string
+
+// Whoever is not the API server shows one of these.
+const (
+	// NoCertificate is a caller that shows no client certificate.
+	NoCertificate Refusal = "NoCertificate"
+	// ForeignCertificate is a caller whose client certificate is of another authority, has ended, or is for something else.
+	ForeignCertificate Refusal = "ForeignCertificate"
+	// UnknownPath is a caller that asks for what is not served, with the certificate of the API server.
+	UnknownPath Refusal = "UnknownPath"
+)
+
+var refusals = prometheus.NewCounterVec(prometheus.CounterOpts{
+	Name: "signoff_webhook_refused_total",
+	Help: "Callers of the webhooks that were refused before anything they sent was read, by why. The process itself is one, without a certificate, at each start.",
+}, []string{"reason"})
+
+// Refused counts a caller that was refused.
+func Refused(why Refusal) { refusals.WithLabelValues(string(why)).Inc() }
+
 // health shows the snapshot of the process.
 type health struct {
 	store atomic.Pointer[snapshot.Store]
@@ -74,7 +95,7 @@ var (
 // Show registers the metrics once, and shows from now on the snapshots of this store: a process has one, a test may make several.
 func Show(store *snapshot.Store) {
 	shown.store.Store(store)
-	register.Do(func() { ctrlmetrics.Registry.MustRegister(judgements, reviews, shown) })
+	register.Do(func() { ctrlmetrics.Registry.MustRegister(judgements, reviews, refusals, shown) })
 }
 
 // Describe implements prometheus.Collector.

@@ -74,3 +74,13 @@ func TestJudged(t *testing.T) {
 		})
 	}
 }
+
+func TestRefused(t *testing.T) {
+	for _, why := range []Refusal{NoCertificate, ForeignCertificate, UnknownPath} {
+		before := testutil.ToFloat64(refusals.WithLabelValues(string(why)))
+		Refused(why)
+		if after := testutil.ToFloat64(refusals.WithLabelValues(string(why))); after != before+1 {
+			t.Errorf("%s: counted %v, then %v", why, before, after)
+		}
+	}
+}

@@ -7,17 +7,17 @@ import (
 )
 
 // conditions says whether a step may be skipped, and what of a write nobody can know yet.
-func conditions(step *v1alpha1.RenderedStep, w *v1alpha1.RenderedWrite) []string {
+func conditions(step *v1alpha1.RenderedStep, late []v1alpha1.LateValue) []string {
 	var lines []string
 	if step.When != "" {
 		lines = append(lines, cutTo("only when it holds then: "+quote(step.When, maxLine/2), maxLine))
 	}
-	if len(w.Late) == 0 {
+	if len(late) == 0 {
 		return lines
 	}
-	places := make([]string, len(w.Late))
-	for i := range w.Late {
-		places[i] = pathText(segments(w.Late[i].Path))
+	places := make([]string, len(late))
+	for i := range late {
+		places[i] = pathText(segments(late[i].Path))
 	}
 	return append(lines, cutTo("Deferred: known once earlier steps have run: "+strings.Join(places, ", "), maxLine))
 }

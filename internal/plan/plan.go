@@ -20,6 +20,7 @@ const (
 	operationPatch  = "patch"
 	operationDelete = "delete"
 	operationRun    = "run"
+	operationCall   = "call"
 )
 
 // Found is an object as it now is, and who may know.
@@ -48,10 +49,13 @@ func Describe(steps []v1alpha1.RenderedStep, view View) []v1alpha1.PlannedChange
 	var changes []v1alpha1.PlannedChange
 	for _, step := range steps {
 		d.step = step.Name
+		if step.HTTP != nil {
+			changes = append(changes, call(&step))
+		}
 		for i := range step.Writes {
 			change := d.describe(&step.Writes[i])
 			change.Step = step.Name
-			change.Fields = append(conditions(&step, &step.Writes[i]), change.Fields...)
+			change.Fields = append(conditions(&step, step.Writes[i].Late), change.Fields...)
 			change.Fields = change.Fields[:min(len(change.Fields), maxLines)]
 			changes = append(changes, change)
 		}
@@ -64,6 +68,8 @@ type describer struct {
 	step string
 	// written are the objects as earlier writes will have made them; nil where they will have deleted them.
 	written map[v1alpha1.ObjectReference]map[string]any
+	// basis stands for what the write that is described finds. Empty: nothing that could change.
+	basis string
 }
 
 func (d *describer) describe(w *v1alpha1.RenderedWrite) v1alpha1.PlannedChange {
@@ -83,11 +89,13 @@ func (d *describer) describe(w *v1alpha1.RenderedWrite) v1alpha1.PlannedChange {
 		return out
 	}
 	out.Fields = d.fields(w, body)
+	out.Basis = d.basis
 	return out
 }
 
 func (d *describer) fields(w *v1alpha1.RenderedWrite, body any) []string {
 	found := d.before(w.Object)
+	d.basis = ""
 	diff := &differ{secret: isSecret(w.Object), oldHidden: found.Hidden}
 	switch {
 	case w.Operation == v1alpha1.WriteCreateJob:
@@ -102,7 +110,7 @@ func (d *describer) fields(w *v1alpha1.RenderedWrite, body any) []string {
 	case w.Operation == v1alpha1.WriteJSONPatch:
 		list, _ := body.([]any)
 		after := diff.operations(found.Object.Object, list)
-		d.written[w.Object] = after
+		d.written[w.Object], d.basis = after, basisOf(w.Object, found, after)
 		return diff.lines.fields()
 	}
 	object, _ := body.(map[string]any)
@@ -110,13 +118,16 @@ func (d *describer) fields(w *v1alpha1.RenderedWrite, body any) []string {
 	if err != nil {
 		return []string{cutText("cannot be shown: " + err.Error())}
 	}
-	d.written[w.Object] = after
+	d.written[w.Object], d.basis = after, basisOf(w.Object, found, after)
 	diff.compare(nil, found.Object.Object, after)
 	return diff.lines.byRank().fields()
 }
 
 // blind shows what is sent to an object that is not there, or that nobody could look at: it may be there when it is sent.
 func (d *describer) blind(w *v1alpha1.RenderedWrite, body any, diff *differ, unread bool) []string {
+	if !unread {
+		d.basis = absent
+	}
 	head, then := "does not exist now: the step fails unless something else creates it first", "; then it gets:"
 	switch {
 	case unread:

@@ -85,9 +85,10 @@ type change struct {
 	Operation string   `json:"operation,omitempty"`
 	Object    string   `json:"object,omitempty"`
 	Fields    []string `json:"fields,omitempty"`
+	Basis     string   `json:"basis,omitempty"`
 }
 
-var changeFields = all("step", "operation", "object", "fields")
+var changeFields = all("step", "operation", "object", "fields", "basis")
 
 var approverFields = all("users", "groups", "teams", "serviceAccounts", "roles", "leadsOf", "expression")
 
@@ -181,7 +182,7 @@ func approversOf(who *v1alpha1.Approvers) Approvers {
 func changes(list []v1alpha1.PlannedChange) []change {
 	out := make([]change, 0, len(list))
 	for _, c := range list {
-		out = append(out, change{c.Step, c.Operation, c.Object, c.Fields})
+		out = append(out, change{c.Step, c.Operation, c.Object, c.Fields, c.Basis})
 	}
 	return out
 }

@@ -228,6 +228,8 @@ func samples(t testing.TB) map[Type]Payload {
 	vs.Delegation = &Delegation{UID: "de1e0000-0000-4000-8000-000000000005", Seal: sumA, Principal: "oidc:erin"}
 	ar.Spec.Cancellation = &v1alpha1.Cancellation{Reason: "not needed", By: alice()}
 	act := must[*Act](t)(CancelPayload(ar, stamp(time.Hour)))
+	record := must[*Record](t)(RecordPayload(sampleRecord(), stamp(time.Hour)))
+	record.Ending = &Ending{Outcome: "Succeeded", Message: "all done"}
 	out := map[Type]Payload{
 		TypeRequest:  &emergency,
 		TypeAdoption: must[*Adoption](t)(AdoptionPayload(adopted, signed(t, request), nonceA, stamp(time.Second))),
@@ -236,7 +238,7 @@ func samples(t testing.TB) map[Type]Payload {
 		TypeHead:     must[*Head](t)(HeadPayload(closed, Position{Count: 2, Hash: sumB}, stamp(time.Hour))),
 		TypeCancel:   act,
 		TypeCanary:   must[*Canary](t)(CanaryPayload("n/mutating", stamp(0))),
-		TypeRecord:   must[*Record](t)(RecordPayload(sampleRecord(), stamp(time.Hour))),
+		TypeRecord:   record,
 		TypeCheckpoint: must[*Checkpoint](t)(CheckpointPayload(strings.Repeat("0123456789abcdef", 2), Position{Count: 256, Hash: sumA}, ring(t),
 			stamp(time.Hour))),
 	}

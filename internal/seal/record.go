@@ -2,11 +2,13 @@ package seal
 
 import (
 	"fmt"
+	"slices"
 
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/canonical"
+	"github.com/signoff-dev/signoff/internal/httpcall"
 )
 
 // Record is record.v1: what was executed, and how it ended. Its name is the uid of the request, so it needs none of its own.
@@ -24,6 +26,8 @@ type Record struct {
 	Plan    string `json:"plan,omitempty"`
 	Timeout string `json:"timeout,omitempty"`
 	Steps   []Step `json:"steps,omitempty"`
+	// Finally are the steps that run once the others have ended.
+	Finally []Step `json:"finally,omitempty"`
 	// Variables is the hash of what when reads while the steps run.
 	Variables string     `json:"variables,omitempty"`
 	Progress  []Progress `json:"progress,omitempty"`
@@ -33,11 +37,19 @@ type Record struct {
 	ActiveUntil int64   `json:"activeUntil,omitempty"`
 	Revert      *Revert `json:"revert,omitempty"`
 	// Review is the review that is demanded, and Reviewed how it ended.
-	Review     *ReviewDue `json:"review,omitempty"`
-	Reviewed   *Reviewed  `json:"reviewed,omitempty"`
-	Outcome    string     `json:"outcome,omitempty"`
-	Message    string     `json:"message,omitempty"`
-	FinishedAt int64      `json:"finishedAt,omitempty"`
+	Review   *ReviewDue `json:"review,omitempty"`
+	Reviewed *Reviewed  `json:"reviewed,omitempty"`
+	// Ending is how the steps ended, while those of finally run.
+	Ending     *Ending `json:"ending,omitempty"`
+	Outcome    string  `json:"outcome,omitempty"`
+	Message    string  `json:"message,omitempty"`
+	FinishedAt int64   `json:"finishedAt,omitempty"`
+}
+
+// Ending is how the steps of an execution ended.
+type Ending struct {
+	Outcome string `json:"outcome,omitempty"`
+	Message string `json:"message,omitempty"`
 }
 
 // Revert says that what was done is being taken back.
@@ -91,6 +103,8 @@ type Step struct {
 	Retries  int64    `json:"retries,omitempty"`
 	LogLines int64    `json:"logLines,omitempty"`
 	Outputs  []Output `json:"outputs,omitempty"`
+	// HTTP is the hash of the call that the step makes.
+	HTTP string `json:"http,omitempty"`
 }
 
 // Output is a value that a step gives to those after it.
@@ -112,21 +126,8 @@ type Write struct {
 	Conflicts    string `json:"conflicts,omitempty"`
 	// Body is the hash of what is sent.
 	Body string `json:"body,omitempty"`
-	Late []Late `json:"late,omitempty"`
-}
-
-// Late is a place in a body that is filled in when its step is reached.
-type Late struct {
-	Path    string     `json:"path,omitempty"`
-	Parts   []LatePart `json:"parts,omitempty"`
-	AsText  bool       `json:"asText,omitempty"`
-	Expands bool       `json:"expands,omitempty"`
-}
-
-// LatePart is a text, or an expression that gives one.
-type LatePart struct {
-	Text       string `json:"text,omitempty"`
-	Expression string `json:"expression,omitempty"`
+	// Late is the hash of the places in it that are filled in when the step is reached.
+	Late string `json:"late,omitempty"`
 }
 
 // WaitFor is what is waited for after a step.
@@ -143,6 +144,7 @@ type Progress struct {
 	StartedAt  int64  `json:"startedAt,omitempty"`
 	FinishedAt int64  `json:"finishedAt,omitempty"`
 	Basis      string `json:"basis,omitempty"`
+	URL        string `json:"url,omitempty"`
 	Attempts   int64  `json:"attempts,omitempty"`
 	RetryAt    int64  `json:"retryAt,omitempty"`
 	// Job is the hash of how its Job ended, and Outputs that of what the step gave.
@@ -163,6 +165,21 @@ type recordBody struct {
 	Status v1alpha1.RecordStatus `json:"status"`
 }
 
+var stepFields = all("name", "timeout", "waitFor.status", "waitFor.expression", "when", "failWhen", "retries", "logLines").
+	under("outputs[]", all("name", "expression", "schema")).
+	under("http", callFields).
+	under("writes[]", all("operation", "body", "fieldManager", "conflicts",
+		"object.apiVersion", "object.kind", "object.namespace", "object.name").under("late[]", lateFields))
+
+var (
+	partFields   = all("text", "expression")
+	lateFields   = all("path", "asText", "encodes", "expands").under("parts[]", partFields)
+	secretFields = all("name", "key", "uid")
+	callFields   = all("method", "url", "idempotencyKey", "headers[].name", "headers[].value", "headers[].prefix", "body", "text", "caBundle", "idempotent",
+		"success", "poll.every", "poll.until", "poll.failWhen", "lookup.url", "lookup.done", "lookup.notDone").
+		under("headers[].secret", secretFields).under("sign", secretFields).under("late[]", lateFields).under("poll.url[]", partFields)
+)
+
 var recordFields = knownOf[recordBody](cover{}.
 	under("spec", all("requestRef.namespace", "requestRef.name", "requestRef.uid", "actionRef.namespace", "actionRef.name",
 		"serviceAccountName", "digest", "claimedAt", "timeout", "duration", "variables").
@@ -171,16 +188,12 @@ var recordFields = knownOf[recordBody](cover{}.
 		under("plan[]", changeFields).
 		under("review", all("name", "uid", "dueAt", "summary", "inputs").under("requirements[]", requirementFields)).
 		but("seal", "it is the stamp and the signature of this payload").
-		under("steps[]", all("name", "timeout", "waitFor.status", "waitFor.expression", "when", "failWhen", "retries", "logLines").
-			under("outputs[]", all("name", "expression", "schema")).
-			under("writes[]", all("operation", "body", "fieldManager", "conflicts", "late[].path", "late[].asText", "late[].expands",
-				"late[].parts[].text", "late[].parts[].expression",
-				"object.apiVersion", "object.kind", "object.namespace", "object.name")))).
-	under("status", all("outcome", "message", "finishedAt", "review.state", "review.decided", "review.at", "activeUntil",
+		under("steps[]", stepFields).under("finally[]", stepFields)).
+	under("status", all("outcome", "message", "finishedAt", "ending.outcome", "ending.message", "review.state", "review.decided", "review.at", "activeUntil",
 		"revert.startedAt", "revert.outcome", "revert.message").
 		under("undo[]", all("step", "fieldManager", "created", "uid", "object.apiVersion", "object.kind", "object.namespace", "object.name").
 			under("fields[]", all("before", "after").under("path[]", all("field", "value")))).
-		under("steps[]", all("name", "state", "message", "startedAt", "finishedAt", "basis", "attempts", "retryAt",
+		under("steps[]", all("name", "state", "message", "startedAt", "finishedAt", "basis", "url", "attempts", "retryAt",
 			"job.exitCode", "job.message", "job.log", "outputs")).
 		but("seal", "it is the stamp and the signature of this payload").
 		but("observedGeneration", "it is about the bookkeeping of the API server, not about the execution")))
@@ -206,7 +219,7 @@ func (p *Record) check() error {
 			m.sum(name, sum)
 		}
 	}
-	for _, step := range p.Steps {
+	for _, step := range slices.Concat(p.Steps, p.Finally) {
 		for _, write := range step.Writes {
 			m.sum("body of step "+step.Name, write.Body)
 		}
@@ -237,6 +250,8 @@ func RecordPayload(r *v1alpha1.Record, s Stamp) (*Record, error) {
 		Plan:           m.plan(spec.Plan),
 		Timeout:        string(spec.Timeout),
 		Steps:          m.steps(spec.Steps),
+		Finally:        m.steps(spec.Finally),
+		Ending:         ending(status.Ending),
 		Variables:      m.json(spec.Variables),
 		Progress:       m.progress(status.Steps),
 		Duration:       string(spec.Duration),
@@ -250,6 +265,13 @@ func RecordPayload(r *v1alpha1.Record, s Stamp) (*Record, error) {
 		FinishedAt:     m.at("finishedAt", status.FinishedAt),
 	}
 	return built(p, &m)
+}
+
+func ending(e *v1alpha1.Ending) *Ending {
+	if e == nil {
+		return nil
+	}
+	return &Ending{string(e.Outcome), e.Message}
 }
 
 func passed(list []v1alpha1.RecordedApproval) []ApprovalPassed {
@@ -316,7 +338,7 @@ func (m *millis) steps(list []v1alpha1.RenderedStep) []Step {
 	for i := range list {
 		step := Step{
 			Name: list[i].Name, Timeout: string(list[i].Timeout), When: list[i].When, FailWhen: list[i].FailWhen,
-			Retries: int64(list[i].Retries), LogLines: int64(list[i].LogLines),
+			Retries: int64(list[i].Retries), LogLines: int64(list[i].LogLines), HTTP: m.call(list[i].HTTP),
 		}
 		for _, o := range list[i].Outputs {
 			step.Outputs = append(step.Outputs, Output{o.Name, o.Expression, m.json(&o.Schema)})
@@ -347,14 +369,22 @@ func (m *millis) write(w *v1alpha1.RenderedWrite) Write {
 		Operation: string(w.Operation), APIVersion: w.Object.APIVersion, Kind: w.Object.Kind, Namespace: w.Object.Namespace,
 		Name: w.Object.Name, FieldManager: w.FieldManager, Conflicts: string(w.Conflicts), Body: m.json(&w.Body),
 	}
-	for _, l := range w.Late {
-		late := Late{Path: l.Path, AsText: l.AsText, Expands: l.Expands}
-		for _, p := range l.Parts {
-			late.Parts = append(late.Parts, LatePart{p.Text, p.Expression})
-		}
-		out.Late = append(out.Late, late)
+	if late := httpcall.Lates(w.Late); late != nil {
+		sum, err := canonical.SumOf(late)
+		m.add(err)
+		out.Late = sum
 	}
 	return out
+}
+
+// call is the hash of a call. None has no hash.
+func (m *millis) call(call *v1alpha1.RenderedHTTP) string {
+	if call == nil {
+		return ""
+	}
+	sum, err := canonical.SumOf(httpcall.Of(call))
+	m.add(err)
+	return sum
 }
 
 func (m *millis) job(result *v1alpha1.JobResult) string {
@@ -371,7 +401,7 @@ func (m *millis) progress(list []v1alpha1.StepStatus) []Progress {
 	for i := range list {
 		s := &list[i]
 		out = append(out, Progress{
-			Name: s.Name, State: string(s.State), Message: s.Message, Basis: s.Basis,
+			Name: s.Name, State: string(s.State), Message: s.Message, Basis: s.Basis, URL: s.URL,
 			StartedAt: m.at("startedAt", s.StartedAt), FinishedAt: m.at("finishedAt", s.FinishedAt), RetryAt: m.at("retryAt", s.RetryAt),
 			Attempts: int64(s.Attempts), Job: m.job(s.Job), Outputs: m.json(s.Outputs),
 		})

@@ -2,9 +2,7 @@ package setup
 
 import (
 	"context"
-	"crypto/x509"
 	"fmt"
-	"os"
 	"runtime/debug"
 	"time"
 
@@ -22,21 +20,11 @@ import (
 	"github.com/signoff-dev/signoff/controllers/calendar"
 	"github.com/signoff-dev/signoff/controllers/role"
 	"github.com/signoff-dev/signoff/controllers/team"
-	"github.com/signoff-dev/signoff/internal/config"
 	"github.com/signoff-dev/signoff/internal/execution"
 	"github.com/signoff-dev/signoff/internal/identity"
 	"github.com/signoff-dev/signoff/internal/kinds"
 	"github.com/signoff-dev/signoff/webhooks"
 )
-
-// clientCAs reads who may sign the certificate of the API server. Where the file cannot be read, nobody may.
-func clientCAs(cfg *config.Configuration) *x509.CertPool {
-	pool := x509.NewCertPool()
-	if pem, err := os.ReadFile(caFile(cfg)); err == nil {
-		pool.AppendCertsFromPEM(pem)
-	}
-	return pool
-}
 
 // everywhere is a part of the process that runs in every replica, not in the leader only.
 type everywhere func(context.Context) error
@@ -165,8 +153,8 @@ func (p *Process) controllers() error {
 	}
 	requests := &actionrequest.Reconciler{
 		Client: p.Manager.GetClient(), Reader: p.Manager.GetAPIReader(), Gate: p.Gate,
-		Clients: p.clients, Runner: execution.NewRunner(p.clients, p.clock), Watcher: watcher,
-		Rights: p.reviews, Guard: p.Guard,
+		Clients: p.clients, Runner: execution.NewRunner(p.clients, p.cfg.Egress.Policy(), p.clock), Watcher: watcher,
+		Rights: p.reviews, Guard: p.Guard, Egress: p.cfg.Egress.Policy(),
 		Events: p.Manager.GetEventRecorder("signoff"), Evidence: p.evidence, Clock: p.clock, Wall: p.wall, Keys: p.keysRead,
 		Audit: facts, AuditInputs: p.cfg.Audit.InputValues,
 		OperatorNamespace: p.cfg.Operator.Namespace,

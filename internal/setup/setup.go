@@ -6,7 +6,6 @@ import (
 	"crypto/tls"
 	"fmt"
 	"net/http"
-	"path/filepath"
 	"sync/atomic"
 	"time"
 
@@ -201,7 +200,7 @@ func options(cfg *config.Configuration, parts Parts) ctrl.Options {
 		LeaderElectionReleaseOnCancel: true,
 		WebhookServer: webhook.NewServer(webhook.Options{
 			Host: cfg.Webhook.BindAddress, Port: cfg.Webhook.Port, CertDir: cfg.Webhook.CertDir,
-			TLSOpts: []func(*tls.Config){clientAuth(cfg)},
+			TLSOpts: []func(*tls.Config){clientAuth(clientCAs(cfg))},
 		}),
 	}
 }
@@ -215,16 +214,6 @@ func cacheOptions() cache.Options {
 			&v1alpha1.Approval{}:      {Field: fields.OneTermEqualSelector("status.state", string(v1alpha1.ApprovalOpen))},
 			&corev1.Namespace{}:       {Transform: cache.TransformStripManagedFields()},
 		},
-	}
-}
-
-// clientAuth cuts off whoever is not the API server before a byte of a request is read.
-func clientAuth(cfg *config.Configuration) func(*tls.Config) {
-	return func(t *tls.Config) {
-		t.MinVersion = tls.VersionTLS13
-		t.NextProtos = []string{"http/1.1"}
-		t.ClientAuth = tls.RequireAndVerifyClientCert
-		t.ClientCAs = clientCAs(cfg)
 	}
 }
 
@@ -262,11 +251,4 @@ func once(check healthz.Checker) healthz.Checker {
 		succeeded.Store(err == nil)
 		return err
 	}
-}
-
-func caFile(cfg *config.Configuration) string {
-	if filepath.IsAbs(cfg.Webhook.ClientCAFile) || cfg.Webhook.ClientCAFile == "" {
-		return cfg.Webhook.ClientCAFile
-	}
-	return filepath.Join(cfg.Webhook.CertDir, cfg.Webhook.ClientCAFile)
 }

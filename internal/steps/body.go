@@ -64,7 +64,7 @@ func (b *builder) body(source map[string]any, path *field.Path) *body {
 		if err != nil || text.IsLiteral() {
 			return
 		}
-		if !text.Uses(varSteps) {
+		if !text.UsesAny(lateVariables...) {
 			out.texts = append(out.texts, leaf{path: at, text: text})
 			return
 		}
@@ -97,7 +97,7 @@ func (b *builder) known(value any) any {
 		}
 		return out
 	case string:
-		if text, err := template.Parse(v, b.values); err == nil && text.Uses(varSteps) {
+		if text, err := template.Parse(v, b.values); err == nil && text.UsesAny(lateVariables...) {
 			return strings.ReplaceAll(v, "${", "$${")
 		}
 	}
@@ -119,7 +119,7 @@ var identity = []string{"metadata.name", "metadata.namespace", "metadata.labels"
 
 // unmixed refuses a template of which one expression is known neither now nor later.
 func (b *builder) unmixed(text *template.Text, path *field.Path) {
-	if mixed := text.Mixed(varSteps); mixed != "" {
+	if mixed := text.Mixed(lateVariables...); mixed != "" {
 		b.refuse(field.Invalid(path, text.Source(), fmt.Sprintf("${%s} reads outputs of steps together with what is known before: write it as two, such as ${inputs.a}${steps.b.outputs.c}", mixed)))
 	}
 }
@@ -162,7 +162,7 @@ func (l leaf) later(ctx context.Context, in Input, full []string) (v1alpha1.Late
 	if out.Expands {
 		options = append(options, template.WithEscape(double))
 	}
-	parts, err := l.text.RenderAround(ctx, varSteps, in.Vars, in.Budget, options...)
+	parts, err := l.text.RenderAround(ctx, lateVariables, in.Vars, in.Budget, options...)
 	for _, p := range parts {
 		out.Parts = append(out.Parts, v1alpha1.LatePart{Text: p.Text, Expression: p.Expression})
 	}

@@ -25,7 +25,11 @@ type builder struct {
 	// templates compiles templates in names and targets, and values those in what is written, which may read outputs of earlier steps.
 	templates, values *expression.Compiler
 	// earlier are the outputs of the steps so far, by their names; nil for a step without outputs.
-	earlier  map[string]*structuralschema.Structural
+	earlier map[string]*structuralschema.Structural
+	// last says that the steps are those of finally, and names are those that are taken.
+	last  bool
+	names map[string]bool
+
 	timeout  time.Duration
 	errs     field.ErrorList
 	warnings []string
@@ -34,25 +38,21 @@ type builder struct {
 // Compile compiles the steps of an Action. Where the list is not empty, the result is nil. execution.timeout itself is the
 // caller's to judge.
 func Compile(exec *v1alpha1.Execution, target *v1alpha1.ObjectReference, c *expression.Compiler, path *field.Path) (*Steps, field.ErrorList) {
-	b := &builder{actionTarget: target, templates: c, values: c, earlier: map[string]*structuralschema.Structural{}}
+	b := &builder{actionTarget: target, templates: c, values: c, earlier: map[string]*structuralschema.Structural{}, names: map[string]bool{}}
 	if timeout, err := exec.Timeout.Value(defaultTimeout); err == nil {
 		b.timeout = timeout
 	}
 	out := &Steps{serviceAccount: exec.ServiceAccountName}
-	seen := map[string]bool{}
 	if len(exec.Steps) == 0 {
 		b.refuse(field.Required(path.Child("steps"), "at least one step is needed"))
 	}
-	for i := range exec.Steps {
-		at := path.Child("steps").Index(i)
-		if name := exec.Steps[i].Name; seen[name] {
-			b.refuse(field.Duplicate(at.Child("name"), name))
-		}
-		seen[exec.Steps[i].Name] = true
-		out.steps = append(out.steps, b.step(&exec.Steps[i], at))
-		b.remember(&exec.Steps[i], at)
+	out.steps = b.all(exec.Steps, path.Child("steps"))
+	out.finally = len(out.steps)
+	if b.last = len(exec.Finally) > 0; b.last {
+		b.see(path.Child("finally"))
+		out.steps = append(out.steps, b.all(exec.Finally, path.Child("finally"))...)
 	}
-	if n := countWrites(exec.Steps); n > maxWrites {
+	if n := countWrites(exec.Steps) + countWrites(exec.Finally); n > maxWrites {
 		b.refuse(field.Invalid(path.Child("steps"), n, fmt.Sprintf("so many objects would be written; a plan that people can read has at most %d", maxWrites)))
 	}
 	if len(b.errs) > 0 {
@@ -67,6 +67,21 @@ func Compile(exec *v1alpha1.Execution, target *v1alpha1.ObjectReference, c *expr
 		}
 	}
 	return out, nil
+}
+
+// all compiles steps that run one after the other.
+func (b *builder) all(list []v1alpha1.Step, path *field.Path) []step {
+	var out []step
+	for i := range list {
+		at, name := path.Index(i), list[i].Name
+		if b.names[name] {
+			b.refuse(field.Duplicate(at.Child("name"), name))
+		}
+		b.names[name] = true
+		out = append(out, b.step(&list[i], at))
+		b.remember(&list[i], at)
+	}
+	return out
 }
 
 func countWrites(steps []v1alpha1.Step) int {
@@ -96,7 +111,7 @@ func (b *builder) step(s *v1alpha1.Step, path *field.Path) step {
 	if s.WaitFor != nil {
 		b.waitFor(s.WaitFor, path.Child("waitFor"))
 	}
-	if !b.exactlyOne(path, map[string]bool{"apply": s.Apply != nil, "patch": s.Patch != nil, "delete": s.Delete != nil, "job": s.Job != nil}, "apply, patch, delete, job") {
+	if !b.exactlyOne(path, map[string]bool{"apply": s.Apply != nil, "patch": s.Patch != nil, "delete": s.Delete != nil, "job": s.Job != nil, "http": s.HTTP != nil}, "apply, patch, delete, job, http") {
 		return out
 	}
 	switch {
@@ -104,6 +119,11 @@ func (b *builder) step(s *v1alpha1.Step, path *field.Path) step {
 		out.writer = b.apply(s.Apply, path.Child("apply"))
 	case s.Patch != nil:
 		out.writer = b.patch(s.Patch, path.Child("patch"))
+	case s.HTTP != nil:
+		if s.WaitFor != nil || s.FailWhen != "" {
+			b.refuse(field.Forbidden(path.Child("http"), "an http step has no object to wait for: use http.success and http.poll"))
+		}
+		out.writer = b.http(s.HTTP, path.Child("http"))
 	case s.Delete != nil:
 		out.writer = b.deleteStep(s.Delete, s.WaitFor, path)
 	default:

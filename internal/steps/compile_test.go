@@ -24,9 +24,9 @@ func TestCompileRefuses(t *testing.T) {
 	}{
 		"NoSteps": {"nothing would happen", deployment, `[]`, [][2]string{{"spec.execution.steps", "at least one step"}}},
 		"EmptyStep": {"a step without a member does nothing", deployment, `[{name: a}]`,
-			[][2]string{{"spec.execution.steps[0]", "exactly one of apply, patch, delete, job"}}},
+			[][2]string{{"spec.execution.steps[0]", "exactly one of apply, patch, delete, job, http"}}},
 		"TwoMembers": {"which one counts would be a guess", deployment, `[{name: a, patch: {merge: {a: 1}}, job: {template: {}, namespace: x}}]`,
-			[][2]string{{"spec.execution.steps[0]", "exactly one of apply, patch, delete, job"}}},
+			[][2]string{{"spec.execution.steps[0]", "exactly one of apply, patch, delete, job, http"}}},
 		"SameName": {"status is kept by name", deployment, `[{name: a, patch: {merge: {a: 1}}}, {name: a, patch: {merge: {a: 1}}}]`,
 			[][2]string{{"spec.execution.steps[1].name", "Duplicate"}}},
 		"Timeout": {"not a duration", deployment, `[{name: a, timeout: 5d, patch: {merge: {a: 1}}}]`,

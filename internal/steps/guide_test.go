@@ -16,15 +16,20 @@ func TestGuide(t *testing.T) {
 	for _, block := range strings.Split(string(text), "```yaml\n")[1:] {
 		block, _, _ = strings.Cut(block, "```")
 		list, isSteps := strings.CutPrefix(block, "    steps:\n")
-		if !isSteps {
+		last, isLast := strings.CutPrefix(block, "    finally:\n")
+		if !isSteps && !isLast {
 			continue
 		}
 		found++
-		if _, errs := compileSteps(t, deployment, list); len(errs) > 0 {
+		compile := compileSteps
+		if isLast {
+			list, compile = last, compileFinally
+		}
+		if _, errs := compile(t, deployment, list); len(errs) > 0 {
 			t.Errorf("the guide shows steps that do not compile: %v\n%s", errs.ToAggregate(), block)
 		}
 	}
-	if found < 3 {
+	if found < 5 {
 		t.Errorf("%d lists of steps were found in the guide", found)
 	}
 }

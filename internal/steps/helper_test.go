@@ -75,6 +75,14 @@ func compileSteps(t testing.TB, target *v1alpha1.ObjectReference, steps string) 
 	return Compile(exec, target, compiler(t), field.NewPath("spec", "execution"))
 }
 
+// compileFinally compiles steps of finally, after one step with outputs.
+func compileFinally(t testing.TB, target *v1alpha1.ObjectReference, steps string) (*Steps, field.ErrorList) {
+	t.Helper()
+	exec := &v1alpha1.Execution{ServiceAccountName: "deployer", Timeout: "30m",
+		Steps: *decode[[]v1alpha1.Step](t, `[`+first+`]`), Finally: *decode[[]v1alpha1.Step](t, steps)}
+	return Compile(exec, target, compiler(t), field.NewPath("spec", "execution"))
+}
+
 func mustCompile(t testing.TB, steps string) *Steps {
 	t.Helper()
 	out, errs := compileSteps(t, deployment, steps)

@@ -196,7 +196,7 @@ func (w *jobWriter) override(ctx context.Context, r rendering, job *job) error {
 func renderList(ctx context.Context, in Input, texts []*template.Text, at []string) ([]any, []v1alpha1.LateValue, error) {
 	out, late := make([]any, 0, len(texts)), []v1alpha1.LateValue(nil)
 	for i, text := range texts {
-		if text.Uses(varSteps) {
+		if text.UsesAny(lateVariables...) {
 			value, err := leaf{text: text}.later(ctx, in, extend(at, strconv.Itoa(i)))
 			if err != nil {
 				return nil, nil, fmt.Errorf("job.%s[%d]: %w", at[len(at)-1], i, err)

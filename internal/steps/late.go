@@ -23,11 +23,12 @@ import (
 type Earlier struct {
 	schemas map[string]*structuralschema.Structural
 	value   map[string]any
+	outcome v1alpha1.Outcome
 }
 
-// NewEarlier reads the steps before one, and how they ended.
-func NewEarlier(before []v1alpha1.RenderedStep, statuses []v1alpha1.StepStatus) (*Earlier, error) {
-	out := &Earlier{schemas: map[string]*structuralschema.Structural{}}
+// NewEarlier reads the steps before one, and how they ended. Outcome is how all ended, for a step of finally, and else empty.
+func NewEarlier(before []v1alpha1.RenderedStep, statuses []v1alpha1.StepStatus, outcome v1alpha1.Outcome) (*Earlier, error) {
+	out := &Earlier{outcome: outcome, schemas: map[string]*structuralschema.Structural{}}
 	states, values := map[string]string{}, map[string]map[string]any{}
 	for i := range before {
 		if !readable.MatchString(before[i].Name) {
@@ -64,15 +65,23 @@ func (e *Earlier) When(source string) (*expression.Program, error) {
 	return compiler.Bool(source)
 }
 
-// Value is the value of the variable steps.
-func (e *Earlier) Value() map[string]any { return e.value }
+// Values are the variables that are known only while the steps run.
+func (e *Earlier) Values() map[string]any {
+	if e.outcome == "" {
+		return map[string]any{varSteps: e.value}
+	}
+	return map[string]any{varSteps: e.value, varOutcome: string(e.outcome)}
+}
 
 func (e *Earlier) compiler(place expression.Place) (*expression.Compiler, error) {
 	compiler, err := expression.NewCompiler(place, nil)
 	if err != nil {
 		return nil, err
 	}
-	return compiler.WithSteps(e.schemas)
+	if compiler, err = compiler.WithSteps(e.schemas); err != nil || e.outcome == "" {
+		return compiler, err
+	}
+	return compiler.With(varOutcome)
 }
 
 // FillIn gives a step with everything filled in that became known while earlier steps ran.
@@ -95,7 +104,10 @@ func (e *Earlier) FillIn(ctx context.Context, step *v1alpha1.RenderedStep) (*v1a
 		}
 		w.Late = nil
 	}
-	return out, nil
+	if out.HTTP == nil {
+		return out, nil
+	}
+	return out, e.fillCall(ctx, compiler, out.HTTP)
 }
 
 // IsLate tells whether anything of a step is filled in when it is reached.
@@ -105,7 +117,7 @@ func IsLate(step *v1alpha1.RenderedStep) bool {
 			return true
 		}
 	}
-	return false
+	return step.HTTP != nil && len(step.HTTP.Late) > 0
 }
 
 // late gives a late value. What comes out of an output is data: it is one value, and never read as a template.
@@ -120,7 +132,7 @@ func (e *Earlier) late(ctx context.Context, c *expression.Compiler, budget *expr
 		if err != nil {
 			return nil, err
 		}
-		value, err := program.EvalAny(ctx, expression.Vars{Values: map[string]any{varSteps: e.value}}, budget)
+		value, err := program.EvalAny(ctx, expression.Vars{Values: e.Values()}, budget)
 		if err != nil {
 			return nil, err
 		}
@@ -131,8 +143,11 @@ func (e *Earlier) late(ctx context.Context, c *expression.Compiler, budget *expr
 		if _, isText := value.(string); !isText && len(l.Parts) == 1 && !l.AsText {
 			return value, nil
 		}
-		if l.Expands {
+		switch {
+		case l.Expands:
 			text = double(text)
+		case l.Encodes:
+			text = encodePart(text)
 		}
 		whole.WriteString(text)
 	}
@@ -159,7 +174,10 @@ func Evaluate(ctx context.Context, step *v1alpha1.RenderedStep, vars expression.
 		return nil, errs.ToAggregate()
 	}
 	place := expression.StepOutput
-	if len(step.Writes) > 0 && step.Writes[0].Operation == v1alpha1.WriteCreateJob {
+	switch {
+	case step.HTTP != nil:
+		place = expression.Response
+	case step.Writes[0].Operation == v1alpha1.WriteCreateJob:
 		place = expression.JobOutput
 	}
 	compiler, err := expression.NewCompiler(place, nil)

@@ -17,6 +17,12 @@ import (
 // varSteps is the variable by which templates and conditions read outputs of earlier steps.
 const varSteps = "steps"
 
+// varOutcome is how the steps ended, for those of finally.
+const varOutcome = "outcome"
+
+// lateVariables are known only while the steps run.
+var lateVariables = []string{varSteps, varOutcome}
+
 // maxOutput is how long an output may be, in characters: they are stored in the request and in its Record.
 const maxOutput = 1024
 
@@ -41,12 +47,32 @@ func (b *builder) remember(s *v1alpha1.Step, path *field.Path) {
 	if b.earlier[s.Name] = schema.Structural(); schema == nil {
 		return
 	}
-	values, err := b.templates.WithSteps(b.earlier)
+	b.see(path)
+}
+
+// see gives templates in values what is known of earlier steps, and in finally how they ended.
+func (b *builder) see(path *field.Path) {
+	values, err := b.templates, error(nil)
+	if b.outputsSoFar() {
+		values, err = values.WithSteps(b.earlier)
+	}
+	if err == nil && b.last {
+		values, err = values.With(varOutcome)
+	}
 	if err != nil {
 		b.refuse(field.InternalError(path, err))
 		return
 	}
 	b.values = values
+}
+
+func (b *builder) outputsSoFar() bool {
+	for _, schema := range b.earlier {
+		if schema != nil {
+			return true
+		}
+	}
+	return false
 }
 
 // OutputSchema is the schema of all outputs of a step together; nil where it has none.
@@ -101,6 +127,8 @@ func (b *builder) outputs(s *v1alpha1.Step, path *field.Path) {
 	switch {
 	case s.Job != nil:
 		place = expression.JobOutput
+	case s.HTTP != nil:
+		place = expression.Response
 	case s.Delete != nil:
 		b.refuse(field.Forbidden(path, "nothing is left of an object that was deleted"))
 	case s.Apply != nil && len(s.Apply.Manifests) != 1:
@@ -155,7 +183,7 @@ func (b *builder) when(s *v1alpha1.Step, path *field.Path) *expression.Program {
 		b.refuse(field.Invalid(path, s.When, err.Error()))
 		return nil
 	}
-	if program.Uses("object") && (s.Job != nil || s.Apply != nil && len(s.Apply.Manifests) != 1) {
+	if program.Uses("object") && (s.Job != nil || s.HTTP != nil || s.Apply != nil && len(s.Apply.Manifests) != 1) {
 		b.refuse(field.Invalid(path, s.When, "object is the one object that a step writes, and is there before: this step has none"))
 	}
 	return program
@@ -171,12 +199,18 @@ func (b *builder) condition(place expression.Place, source string) (*expression.
 			return nil, err
 		}
 	}
+	if b.last {
+		if compiler, err = compiler.With(varOutcome); err != nil {
+			return nil, err
+		}
+	}
 	return compiler.Bool(source)
 }
 
 func (b *builder) failWhen(s *v1alpha1.Step, path *field.Path) {
 	switch {
 	case s.FailWhen == "":
+	case s.HTTP != nil: // it was refused
 	case s.WaitFor == nil && s.Delete == nil && s.Job == nil:
 		b.refuse(field.Forbidden(path, "failWhen ends a wait: set waitFor too"))
 	default:

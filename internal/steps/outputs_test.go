@@ -61,9 +61,9 @@ func TestOutputsRefused(t *testing.T) {
 	}
 }
 
-// status is a step that has given these outputs.
-func status(name string, state v1alpha1.StepState, outputs string) v1alpha1.StepStatus {
-	out := v1alpha1.StepStatus{Name: name, State: state}
+// status is that of the step first, with these outputs.
+func status(state v1alpha1.StepState, outputs string) v1alpha1.StepStatus {
+	out := v1alpha1.StepStatus{Name: "first", State: state}
 	if outputs != "" {
 		out.Outputs = &runtime.RawExtension{Raw: []byte(outputs)}
 	}
@@ -106,7 +106,7 @@ func TestLateValues(t *testing.T) {
 			if diff := cmp.Diff([]any{tc.shown, tc.places}, []any{string(w.Body.Raw), places}); diff != "" {
 				t.Errorf("%s: shown (-want +got):\n%s", tc.reason, diff)
 			}
-			earlier, err := NewEarlier(rendered[:1], []v1alpha1.StepStatus{status("first", v1alpha1.StepDone, outputs)})
+			earlier, err := NewEarlier(rendered[:1], []v1alpha1.StepStatus{status(v1alpha1.StepDone, outputs)}, "")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -151,7 +151,7 @@ func TestLateJob(t *testing.T) {
 	if diff := cmp.Diff([]string{"/spec/template/spec/containers/0/args/0", "/spec/template/spec/containers/1/command/1"}, places); diff != "" {
 		t.Fatalf("places of a command that was replaced must go (-want +got):\n%s", diff)
 	}
-	earlier, err := NewEarlier(rendered[:1], []v1alpha1.StepStatus{status("first", v1alpha1.StepDone, `{"url":"u","count":7}`)})
+	earlier, err := NewEarlier(rendered[:1], []v1alpha1.StepStatus{status(v1alpha1.StepDone, `{"url":"u","count":7}`)}, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -168,7 +168,7 @@ func TestSkippedOutputs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	earlier, err := NewEarlier(rendered[:1], []v1alpha1.StepStatus{status("first", v1alpha1.StepSkipped, "")})
+	earlier, err := NewEarlier(rendered[:1], []v1alpha1.StepStatus{status(v1alpha1.StepSkipped, "")}, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -179,7 +179,7 @@ func TestSkippedOutputs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	holds, err := when.EvalBool(t.Context(), expression.Vars{Values: map[string]any{"steps": earlier.Value()}}, nil)
+	holds, err := when.EvalBool(t.Context(), expression.Vars{Values: earlier.Values()}, nil)
 	if err != nil || !holds {
 		t.Errorf("a condition can tell: %v, %v", holds, err)
 	}
@@ -239,5 +239,51 @@ func TestVariables(t *testing.T) {
 				t.Errorf("%s: got nothing", tc.reason)
 			}
 		})
+	}
+}
+
+func TestFinally(t *testing.T) {
+	for name, tc := range map[string]struct {
+		reason, steps string
+		want          [][2]string
+	}{
+		"SameName": {"status is kept by name", `[{name: first, patch: {merge: {a: 1}}}]`, [][2]string{{"spec.execution.finally[0].name", "Duplicate"}}},
+		"Name":     {"which object it is must be agreed to", `[{name: a, patch: {target: {apiVersion: v1, kind: Node, name: "${outcome}"}, merge: {a: 1}}}]`, [][2]string{{"spec.execution.finally[0].patch.target.name", "finally"}}},
+		"Mixed":    {"it is known neither now nor later", `[{name: a, patch: {merge: {a: "${outcome + inputs.text}"}}}]`, [][2]string{{"spec.execution.finally[0].patch.merge.a", "write it as two"}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, errs := compileFinally(t, deployment, tc.steps)
+			checkErrors(t, errs, tc.want)
+		})
+	}
+	if _, errs := compileSteps(t, deployment, `[{name: a, when: outcome == 'Failed', patch: {merge: {a: "${outcome}"}}}]`); len(errs) != 2 {
+		t.Errorf("a step cannot know how all ended: %v", errs.ToAggregate())
+	}
+	s, errs := compileFinally(t, deployment, `[{name: last, when: "outcome == 'Failed' && steps.first.state == 'Done'", patch: {merge: {a: "${outcome}: ${steps.first.outputs.count}"}}}]`)
+	if len(errs) > 0 {
+		t.Fatal(errs.ToAggregate())
+	}
+	rendered, err := s.Render(t.Context(), input(nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	main, finally := s.Split(rendered)
+	if len(main) != 1 || len(finally) != 1 || finally[0].Name != "last" {
+		t.Fatalf("steps %v and finally %v", main, finally)
+	}
+	earlier, err := NewEarlier(main, []v1alpha1.StepStatus{status(v1alpha1.StepDone, `{"url":"u","count":7}`)}, v1alpha1.OutcomeFailed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	filled, err := earlier.FillIn(t.Context(), &finally[0])
+	if err != nil || string(filled.Writes[0].Body.Raw) != `{"a":"Failed: 7"}` {
+		t.Errorf("filled in: %v, %v", err, filled)
+	}
+	when, err := earlier.When(finally[0].When)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if holds, err := when.EvalBool(t.Context(), expression.Vars{Values: earlier.Values()}, nil); err != nil || !holds {
+		t.Errorf("the condition: %v, %v", holds, err)
 	}
 }

@@ -18,7 +18,9 @@ import (
 
 // Steps are the compiled steps of an Action. They never change and are safe for concurrent use.
 type Steps struct {
+	// steps are all of them; those of finally begin at finally.
 	steps    []step
+	finally  int
 	warnings []string
 	// serviceAccount is the name of the executing ServiceAccount, in the namespace of the Action.
 	serviceAccount string
@@ -42,7 +44,7 @@ type Input struct {
 	Budget *expression.Budget
 	// Needed are namespaces that the request cannot lose: its own, and that of the operator. That of the Action is always one of them.
 	Needed []string
-	// Objects are the objects that PodSources and Deleted named, as they now are.
+	// Objects are the objects that PodSources, Deleted and Secrets named, as they now are.
 	Objects map[v1alpha1.ObjectReference]*unstructured.Unstructured
 }
 
@@ -126,7 +128,20 @@ func (s *Steps) PodSources(ctx context.Context, in Input) ([]v1alpha1.ObjectRefe
 // maxRendered is how much all steps of a request may write together: everything is recorded in one object before it is executed.
 const maxRendered = 512 * 1024
 
-// Render fills in the templates of all steps and checks what comes out.
+func callSize(call *v1alpha1.RenderedHTTP) int {
+	size := len(call.URL) + len(call.Text) + len(call.CABundle)
+	if call.Body != nil {
+		size += len(call.Body.Raw)
+	}
+	return size
+}
+
+// Split parts what Render gave into the steps and those of finally.
+func (s *Steps) Split(rendered []v1alpha1.RenderedStep) (steps, finally []v1alpha1.RenderedStep) {
+	return rendered[:s.finally:s.finally], rendered[s.finally:]
+}
+
+// Render fills in the templates of all steps, those of finally last, and checks what comes out.
 func (s *Steps) Render(ctx context.Context, in Input) ([]v1alpha1.RenderedStep, error) {
 	rendered := make([]v1alpha1.RenderedStep, 0, len(s.steps))
 	size := 0
@@ -138,12 +153,20 @@ func (s *Steps) Render(ctx context.Context, in Input) ([]v1alpha1.RenderedStep, 
 		for i := range writes {
 			size += len(writes[i].Body.Raw)
 		}
+		var call *v1alpha1.RenderedHTTP
+		if caller, ok := step.writer.(*httpWriter); ok {
+			if call, err = caller.call(ctx, s.rendering(in, step.name)); err != nil {
+				return nil, fmt.Errorf("failed to render step %q: %w", step.name, err)
+			}
+			size += callSize(call)
+		}
 		if size > maxRendered {
 			return nil, fmt.Errorf("failed to render step %q: with it, the steps write more than %d bytes together, which cannot be recorded: shorten the inputs, or write less", step.name, maxRendered)
 		}
 		rendered = append(rendered, v1alpha1.RenderedStep{
 			Name:    step.name,
 			Writes:  writes,
+			HTTP:    call,
 			WaitFor: step.waitFor.DeepCopy(),
 			Timeout: step.timeout,
 			When:    step.condition(), FailWhen: step.failWhen, Retries: step.retries, LogLines: step.logLines,

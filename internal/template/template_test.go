@@ -213,7 +213,7 @@ func TestRenderAround(t *testing.T) {
 		t.Fatal(err)
 	}
 	double := WithEscape(func(s string) string { return strings.ReplaceAll(s, "$", "$$") })
-	got, err := text.RenderAround(context.Background(), "target", vars(), nil, double)
+	got, err := text.RenderAround(context.Background(), []string{"target"}, vars(), nil, double)
 	want := []Part{{Text: "<checkout>${x} "}, {Expression: "target.s"}, {Expression: "target.n"}, {Text: "$${inputs.name} $$$${x} $$(HOME) '}"}}
 	if diff := cmp.Diff(want, got); diff != "" || err != nil {
 		t.Errorf("%v, -want +got:\n%s", err, diff)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/signoff-dev/signoff/internal/expression"
@@ -156,21 +157,24 @@ func (t *Text) renderString(ctx context.Context, r *renderer) (string, error) {
 // Part is a piece of a text of which some is known later: either text that is known, or an expression that is not evaluated yet.
 type Part struct{ Text, Expression string }
 
-// Mixed gives an expression that reads the variable and others, which can be evaluated neither now nor later; empty where there is none.
-func (t *Text) Mixed(variable string) string {
+// Mixed gives an expression that reads one of the variables and others, which can be evaluated neither now nor later; empty where there is none.
+func (t *Text) Mixed(variables ...string) string {
 	for i := range t.parts {
-		if p := t.parts[i].program; p != nil && p.Uses(variable) && !p.ReadsOnly(variable) {
+		if p := t.parts[i].program; p != nil && p.UsesAny(variables...) && !p.ReadsOnly(variables...) {
 			return p.Source()
 		}
 	}
 	return ""
 }
 
-// RenderAround fills in all templates but those that read the variable.
-func (t *Text) RenderAround(ctx context.Context, variable string, vars expression.Vars, budget *expression.Budget, opts ...Option) ([]Part, error) {
+// UsesAny reports whether a template reads one of the variables.
+func (t *Text) UsesAny(variables ...string) bool { return slices.ContainsFunc(variables, t.Uses) }
+
+// RenderAround fills in all templates but those that read one of the variables.
+func (t *Text) RenderAround(ctx context.Context, variables []string, vars expression.Vars, budget *expression.Budget, opts ...Option) ([]Part, error) {
 	var out []Part
 	for i := range t.parts {
-		if p := t.parts[i].program; p != nil && p.Uses(variable) {
+		if p := t.parts[i].program; p != nil && p.UsesAny(variables...) {
 			out = append(out, Part{Expression: p.Source()})
 			continue
 		}

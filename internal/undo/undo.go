@@ -16,9 +16,6 @@ import (
 	"github.com/signoff-dev/signoff/internal/compare"
 )
 
-// MaxFields is how many fields a write may change: so many are stored in a Record.
-const MaxFields = 512
-
 // missing stands for a value that is not there. Null is a value.
 type missing struct{}
 
@@ -26,9 +23,6 @@ type missing struct{}
 func Fields(before, after map[string]any) ([]v1alpha1.UndoField, error) {
 	d := &differ{}
 	d.compare(nil, written(before), written(after))
-	if d.err == nil && len(d.fields) > MaxFields {
-		return nil, fmt.Errorf("it changes %d fields, and at most %d can be taken back", len(d.fields), MaxFields)
-	}
 	return d.fields, d.err
 }
 

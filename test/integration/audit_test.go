@@ -2,7 +2,6 @@ package integration
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -15,10 +14,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -27,9 +24,8 @@ import (
 	"github.com/signoff-dev/signoff/internal/audit"
 	"github.com/signoff-dev/signoff/internal/cli"
 	"github.com/signoff-dev/signoff/internal/config"
-	"github.com/signoff-dev/signoff/internal/keys"
-	"github.com/signoff-dev/signoff/internal/seal"
 	"github.com/signoff-dev/signoff/test/env"
+	"github.com/signoff-dev/signoff/test/play"
 )
 
 // witness receives the audit log over HTTP, and fails at first.
@@ -80,27 +76,13 @@ func observe(cfg *config.Configuration) {
 
 func auditFile() string { return filepath.Join(evidence, "audit.jsonl") }
 
-// publicKeys are those that anybody may read.
-func publicKeys(c client.Client) (*seal.Keyring, error) {
-	published := &corev1.ConfigMap{}
-	key := types.NamespacedName{Namespace: env.SystemNamespace, Name: keys.DocumentName}
-	if err := c.Get(context.Background(), key, published); err != nil {
-		return nil, err
-	}
-	document, err := keys.ParseDocument([]byte(published.Data[keys.DocumentKey]))
-	if err != nil {
-		return nil, err
-	}
-	return document.Keyring()
-}
-
 // checkEvidence verifies the audit log of all tests, once they have ended.
 func checkEvidence() error {
 	c, err := client.New(cluster.Admin, client.Options{Scheme: scheme})
 	if err != nil {
 		return err
 	}
-	ring, err := publicKeys(c)
+	ring, err := play.PublicKeys(c)
 	if err != nil {
 		return err
 	}
@@ -150,7 +132,7 @@ func factsOf(t *testing.T, raw []byte, r *v1alpha1.ActionRequest) []string {
 // proves expects the file and the receiver to hold exactly these facts about a request.
 func proves(t *testing.T, r *v1alpha1.ActionRequest, want ...string) {
 	t.Helper()
-	ring, err := publicKeys(admin(t))
+	ring, err := play.PublicKeys(admin(t))
 	if err != nil {
 		t.Fatal(err)
 	}

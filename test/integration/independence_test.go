@@ -2,6 +2,7 @@ package integration
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -96,10 +97,12 @@ func TestLabelsAreEdits(t *testing.T) {
 	if err := patch(t, users.Ada, independentAction(t), `{"metadata": {"labels": {"edited": "`+r.Name+`"}}}`); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the refusal of Ada", func() (bool, string) {
-		err := vote(t, users.Ada, &approval, v1alpha1.DecisionApprove, "")
-		return err != nil && strings.Contains(err.Error(), "you changed the Action"), errText(err)
+	eventually(t, "the edit is known", func() (bool, string) {
+		action, errs := signoff.Process.Store.Current().Action(r.Spec.ActionRef)
+		return action != nil && action.Object.Labels["edited"] == r.Name, fmt.Sprint(errs)
 	})
+	err := vote(t, users.Ada, &approval, v1alpha1.DecisionApprove, "")
+	refused(t, err, metav1.StatusReasonForbidden, "you changed the Action")
 	votes(t, users.Carol, &approval, v1alpha1.DecisionApprove, "")
 	reaches(t, r, v1alpha1.PhaseSucceeded)
 }

@@ -48,13 +48,6 @@ func somePeople(t *testing.T) {
 	})
 }
 
-func errText(err error) string {
-	if err == nil {
-		return ""
-	}
-	return err.Error()
-}
-
 // write is one write of an object.
 type write func(t *testing.T, c client.Client) error
 

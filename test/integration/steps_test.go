@@ -148,3 +148,55 @@ func TestFailWhenEnds(t *testing.T) {
 		t.Errorf("the steps: %+v", done.Status.Steps)
 	}
 }
+
+// TestFinally ends an execution in each way: what runs at the end runs, and changes nothing about how it ended.
+func TestFinally(t *testing.T) {
+	someSteps(t)
+	for name, tc := range map[string]struct {
+		phase v1alpha1.Phase
+		end   func(t *testing.T, r *v1alpha1.ActionRequest, object *corev1.ConfigMap)
+	}{
+		"good": {v1alpha1.PhaseSucceeded, func(t *testing.T, _ *v1alpha1.ActionRequest, object *corev1.ConfigMap) {
+			t.Helper()
+			if err := patch(t, users.Ada, object, `{"data":{"state":"good"}}`); err != nil {
+				t.Fatal(err)
+			}
+		}},
+		"bad": {v1alpha1.PhaseFailed, func(t *testing.T, _ *v1alpha1.ActionRequest, object *corev1.ConfigMap) {
+			t.Helper()
+			if err := patch(t, users.Ada, object, `{"data":{"state":"bad"}}`); err != nil {
+				t.Fatal(err)
+			}
+		}},
+		"stopped": {v1alpha1.PhaseCancelled, func(t *testing.T, r *v1alpha1.ActionRequest, _ *corev1.ConfigMap) {
+			t.Helper()
+			if err := patch(t, users.Alice, r, `{"spec":{"cancellation":{"reason":"enough"}}}`); err != nil {
+				t.Fatal(err)
+			}
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			object := configMap(t, "tidy-"+name)
+			r, approval := openStage(t, "tidy", `{"name":"tidy-`+name+`"}`)
+			if line := "    at the end, also where another step fails"; !slices.Contains(approval.Spec.Summary, line) {
+				t.Errorf("people do not read %q in\n%s", line, strings.Join(approval.Spec.Summary, "\n"))
+			}
+			votes(t, users.Bob, approval, "Approve", "")
+			eventually(t, "the step to wait", func() (bool, string) {
+				err := admin(t).Get(t.Context(), client.ObjectKeyFromObject(object), object)
+				return err == nil && object.Data["worked"] == "yes" && reaches(t, r, v1alpha1.PhaseExecuting) != nil, errText(err)
+			})
+			tc.end(t, r, object)
+			done := reaches(t, r, tc.phase)
+			if err := admin(t).Get(t.Context(), client.ObjectKeyFromObject(object), object); err != nil || object.Data["ended"] != string(tc.phase) || object.Data["never"] != "" {
+				t.Errorf("what runs at the end: %v, %v", err, object.Data)
+			}
+			if text := strings.Join(done.Status.Summary, "\n"); !strings.Contains(text, "At the end, step broken failed: failed to patch ConfigMap staging/there-is-none") {
+				t.Errorf("nobody is told that a step at the end failed:\n%s", text)
+			}
+			if len(done.Status.Steps) != 4 || done.Status.Steps[1].State != v1alpha1.StepSkipped || done.Status.Steps[2].State != v1alpha1.StepFailed {
+				t.Errorf("the steps: %+v", done.Status.Steps)
+			}
+		})
+	}
+}

@@ -6,10 +6,8 @@ import (
 	"testing"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/yaml"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/test/env"
@@ -195,24 +193,3 @@ func warnings(t *testing.T, who env.Person, o client.Object) (string, error) {
 	err = c.Create(t.Context(), o, client.DryRunAll)
 	return strings.Join(heard.texts, "\n"), err
 }
-
-// apply applies one object as an administrator would.
-func apply(t *testing.T, text string) {
-	t.Helper()
-	if err := cluster.Apply(t.Context(), []byte(flow(text))); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// object reads one object.
-func object(t *testing.T, text string) client.Object {
-	t.Helper()
-	out := &unstructured.Unstructured{}
-	if err := yaml.Unmarshal([]byte(flow(text)), &out.Object); err != nil {
-		t.Fatal(err)
-	}
-	return out
-}
-
-// flow makes YAML of a text that is indented as Go is.
-func flow(text string) string { return strings.ReplaceAll(text, "\t", " ") }

@@ -4,10 +4,14 @@ package play
 import (
 	"context"
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
 
 	"github.com/signoff-dev/signoff/internal/setup"
 	"github.com/signoff-dev/signoff/test/env"
@@ -37,11 +41,16 @@ type Play struct {
 // Start sets everything up. Stop ends it.
 func Start(ctx context.Context, options *Options) (*Play, error) {
 	p := &Play{}
+	return p, p.Start(ctx, options)
+}
+
+// Start sets everything up. Stop ends it.
+func (p *Play) Start(ctx context.Context, options *Options) error {
 	if err := p.start(ctx, options); err != nil {
 		p.Stop()
-		return nil, fmt.Errorf("failed to set up the tests: %w", err)
+		return fmt.Errorf("failed to set up the tests: %w", err)
 	}
-	return p, nil
+	return nil
 }
 
 func (p *Play) start(ctx context.Context, options *Options) (err error) {
@@ -75,16 +84,47 @@ func (p *Play) Stop() {
 	}
 }
 
-var scheme = setup.Scheme()
+var (
+	scheme = setup.Scheme()
+	// clients are made once for each login, by its credentials.
+	clients sync.Map
+	// mappers know what an API server serves, by its address. To find that out is most of what a new client costs.
+	mappers sync.Map
+)
 
 // As gives a client that acts as a user.
 func As(t testing.TB, who env.Person) client.WithWatch {
 	t.Helper()
-	c, err := client.NewWithWatch(who.Config, client.Options{Scheme: scheme})
+	if known, ok := clients.Load(who.Config); ok {
+		return known.(client.WithWatch) //nolint:forcetypeassert // nothing else is put in
+	}
+	mapper, err := mapperOf(who.Config)
+	if err != nil {
+		t.Fatalf("failed to find out what the API server serves: %v", err)
+	}
+	c, err := client.NewWithWatch(who.Config, client.Options{Scheme: scheme, Mapper: mapper})
 	if err != nil {
 		t.Fatalf("failed to make a client for %s: %v", who.Name, err)
 	}
+	clients.Store(who.Config, c)
 	return c
+}
+
+// mapperOf gives what is known of the API server, which whoever asked first has found out.
+func mapperOf(config *rest.Config) (meta.RESTMapper, error) {
+	if known, ok := mappers.Load(config.Host); ok {
+		return known.(meta.RESTMapper), nil //nolint:forcetypeassert // nothing else is put in
+	}
+	transport, err := rest.HTTPClientFor(config)
+	if err != nil {
+		return nil, fmt.Errorf("failed to make a client: %w", err)
+	}
+	mapper, err := apiutil.NewDynamicRESTMapper(config, transport)
+	if err != nil {
+		return nil, fmt.Errorf("failed to make a mapper: %w", err)
+	}
+	known, _ := mappers.LoadOrStore(config.Host, mapper)
+	return known.(meta.RESTMapper), nil //nolint:forcetypeassert // nothing else is put in
 }
 
 // Eventually waits until a check says that it holds. The check says what it saw.

@@ -13,9 +13,6 @@ func TestLaterFieldsAreNotAccepted(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct{ kind, change, field string }{
 		"OnBehalfOf": {"actionrequest", "spec: {onBehalfOf: {username: alice}}", "spec.onBehalfOf"},
-		"HTTPStep":   {"action", "spec: {execution: {steps: [{name: a, patch: {merge: {}}, http: {}}]}}", "spec.execution.steps[0].http"},
-		"Finally":    {"action", "spec: {execution: {finally: []}}", "spec.execution.finally"},
-		"OnDrift":    {"action", "spec: {execution: {onDrift: Fail}}", "spec.execution.onDrift"},
 		"Recurrence": {"calendar", "spec: {windows: [{rrule: FREQ=DAILY, timeZone: UTC, dates: {from: '2026-12-24', through: '2026-12-24'}}]}", "spec.windows[0].rrule"},
 	}
 	for name, tc := range cases {

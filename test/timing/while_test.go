@@ -18,7 +18,7 @@ import (
 )
 
 // shared is an object that is there before anything is lent.
-func shared(t *testing.T, name string) *corev1.ConfigMap {
+func shared(t *testing.T, name string) {
 	t.Helper()
 	if err := cluster.ApplyFile(t.Context(), "test/timing/testdata/temporary.yaml"); err != nil {
 		t.Fatal(err)
@@ -30,7 +30,6 @@ func shared(t *testing.T, name string) *corev1.ConfigMap {
 	if err := admin(t).Create(t.Context(), object); err != nil {
 		t.Fatal(err)
 	}
-	return object
 }
 
 // lend asks for something temporary.

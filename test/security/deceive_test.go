@@ -1,4 +1,4 @@
-package integration
+package security
 
 import (
 	"context"
@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/test/play"
 )
 
 // What a second attacker found, and what must hold since.
@@ -65,8 +66,8 @@ func encoded(t *testing.T, inputs any) string {
 const noteStep = `    - {name: note, apply: {manifests: [{apiVersion: v1, kind: ConfigMap, metadata: {namespace: staging, name: deceive}}]}}
 `
 
-// TestListsAreEscaped sends control characters inside of a list.
-func TestListsAreEscaped(t *testing.T) {
+// TestCase59ListsAreEscaped sends control characters inside of a list.
+func TestCase59ListsAreEscaped(t *testing.T) {
 	publish(t, "lists", `{args: {type: array, maxItems: 9, items: {type: string, maxLength: 99}}}`, noteStep)
 	r := ask(t, users.Alice, request("lists", `{"args":["\u202egnp.exe","\u009b2J\u009b1;1HApprove: ok","\u200b\u007f"]}`))
 	if text := shown(t, r); strings.ContainsAny(text, "\u202e\u009b\u200b\u007f") || !strings.Contains(text, `\u202egnp.exe`) {
@@ -74,8 +75,8 @@ func TestListsAreEscaped(t *testing.T) {
 	}
 }
 
-// TestNamesAreVisible makes a name of several lines, which Kubernetes allows for objects of rbac.authorization.k8s.io.
-func TestNamesAreVisible(t *testing.T) {
+// TestCase59NamesAreVisible makes a name of several lines, which Kubernetes allows for objects of rbac.authorization.k8s.io.
+func TestCase59NamesAreVisible(t *testing.T) {
 	publish(t, "names", `{name: {type: string, maxLength: 200}}`, `    - name: bind
       apply:
         manifests:
@@ -95,8 +96,8 @@ func TestNamesAreVisible(t *testing.T) {
 	})
 }
 
-// TestNewValuesAreNeverHidden writes an arrow into a value, where old values are hidden.
-func TestNewValuesAreNeverHidden(t *testing.T) {
+// TestCase60NewValuesAreNeverHidden writes an arrow into a value, where old values are hidden.
+func TestCase60NewValuesAreNeverHidden(t *testing.T) {
 	r := ask(t, users.Agent, request("deploy", `{"service":"checkout","environment":"production","image":"registry/evil:6.66 → registry/checkout:1.42"}`))
 	fields := strings.Join(approvalsOf(t, r, 1)[0].Spec.Plan[0].Fields, "\n")
 	if !strings.Contains(fields, `(hidden) → "registry/evil:6.66 → registry/checkout:1.42"`) {
@@ -104,8 +105,8 @@ func TestNewValuesAreNeverHidden(t *testing.T) {
 	}
 }
 
-// TestWhatMattersIsNotPushedOut adds many lines to hide one.
-func TestWhatMattersIsNotPushedOut(t *testing.T) {
+// TestCase60WhatMattersIsNotPushedOut adds many lines to hide one.
+func TestCase60WhatMattersIsNotPushedOut(t *testing.T) {
 	publish(t, "pushed", `{image: {type: string, maxLength: 99}, notes: {type: object, maxProperties: 99, additionalProperties: {type: string, maxLength: 99}}}`, `    - name: run
       patch:
         target: {apiVersion: apps/v1, kind: Deployment, namespace: production, name: checkout}
@@ -121,8 +122,8 @@ func TestWhatMattersIsNotPushedOut(t *testing.T) {
 	}
 }
 
-// TestBlindPatchIsShown patches what is not there when the approver looks.
-func TestBlindPatchIsShown(t *testing.T) {
+// TestCase60BlindPatchIsShown patches what is not there when the approver looks.
+func TestCase60BlindPatchIsShown(t *testing.T) {
 	publish(t, "blind", `{}`, `    - name: run
       patch:
         target: {apiVersion: apps/v1, kind: Deployment, namespace: staging, name: not-yet}
@@ -133,8 +134,8 @@ func TestBlindPatchIsShown(t *testing.T) {
 	}
 }
 
-// TestCopiedPodIsHidden copies a pod that the requester may not read.
-func TestCopiedPodIsHidden(t *testing.T) {
+// TestCase51CopiedPodIsHidden copies a pod that the requester may not read.
+func TestCase51CopiedPodIsHidden(t *testing.T) {
 	namespace(t, "vault")
 	const objects = `
 apiVersion: rbac.authorization.k8s.io/v1
@@ -169,8 +170,8 @@ spec:
 	}
 }
 
-// TestTooMuchToRecord asks for more than fits into one object: the request says so instead of trying for ever.
-func TestTooMuchToRecord(t *testing.T) {
+// TestCase52TooMuchToRecord asks for more than fits into one object: the request says so instead of trying for ever.
+func TestCase52TooMuchToRecord(t *testing.T) {
 	var manifests strings.Builder
 	for i := range 12 {
 		fmt.Fprintf(&manifests, "        - {apiVersion: v1, kind: ConfigMap, metadata: {namespace: staging, name: big%d}, data: {t: \"${inputs.text}\"}}\n", i)
@@ -187,9 +188,9 @@ func TestTooMuchToRecord(t *testing.T) {
 	})
 }
 
-// TestMetadataOfRequests lets a colleague who may patch requests try to remove or block one by its metadata.
-func TestMetadataOfRequests(t *testing.T) {
-	r := ask(t, users.Alice, request("deploy", productionInputs))
+// TestCase61MetadataOfARequest lets a colleague who may patch requests try to remove or block one by its metadata.
+func TestCase61MetadataOfARequest(t *testing.T) {
+	r := ask(t, users.Alice, request("deploy", play.ProductionInputs))
 	reaches(t, r, v1alpha1.PhaseAwaitingApproval)
 	refused(t, patch(t, users.Erin, r, `{"metadata":{"ownerReferences":[{"apiVersion":"v1","kind":"ConfigMap","name":"nope","uid":"00000000-0000-0000-0000-000000000000"}]}}`),
 		metav1.StatusReasonInvalid, "metadata.ownerReferences[0]")
@@ -207,14 +208,15 @@ func TestMetadataOfRequests(t *testing.T) {
 // maxLabels is how many labels a request may carry.
 const maxLabels = 64
 
-// TestSpecIsNeeded sends a request without spec.
-func TestSpecIsNeeded(t *testing.T) {
+// TestCase16SpecIsNeeded sends a request without spec.
+func TestCase16SpecIsNeeded(t *testing.T) {
 	r := &v1alpha1.ActionRequest{ObjectMeta: metav1.ObjectMeta{Namespace: "payments", GenerateName: "empty-"}}
 	refused(t, as(t, users.Alice).Create(t.Context(), r), metav1.StatusReasonInvalid, "spec.actionRef")
 }
 
-// TestDenialIsNeverLost denies in a stage that nothing demands any more, at the moment at which the request starts.
-func TestDenialIsNeverLost(t *testing.T) {
+// TestCase22DenialIsNeverLost denies in a stage that nothing demands any more, at the moment at which the request starts.
+func TestCase22DenialIsNeverLost(t *testing.T) {
+	t.Parallel()
 	tier := func(value string) {
 		object := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "tiered"}}
 		if err := as(t, users.Ada).Patch(t.Context(), object, client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"labels":{"tier":"`+value+`"}}}`))); err != nil {
@@ -222,7 +224,7 @@ func TestDenialIsNeverLost(t *testing.T) {
 		}
 	}
 	accepted := 0
-	for i := range 16 {
+	for i := range 8 {
 		tier("gold")
 		r := ask(t, users.Alice, request("tiered", `{}`))
 		reaches(t, r, v1alpha1.PhaseAwaitingApproval)
@@ -271,8 +273,8 @@ func TestDenialIsNeverLost(t *testing.T) {
 	}
 }
 
-// TestLongErrors fails with an error that quotes a whole object: the request ends and says what is wrong, which comes last.
-func TestLongErrors(t *testing.T) {
+// TestCase52LongErrors fails with an error that quotes a whole object: the request ends and says what is wrong, which comes last.
+func TestCase52LongErrors(t *testing.T) {
 	publish(t, "long", `{}`, `    - name: scale
       patch:
         target: {apiVersion: apps/v1, kind: Deployment, namespace: production, name: checkout}

@@ -1,4 +1,4 @@
-package integration
+package security
 
 import (
 	"fmt"
@@ -15,9 +15,10 @@ import (
 	"github.com/signoff-dev/signoff/test/env"
 )
 
-// TestReviewOutlivesItsNamespace is security case 57: who broke the glass cannot escape the review by deleting everything around it. The Record
+// TestCase57ReviewOutlivesItsNamespace: who broke the glass cannot escape the review by deleting everything around it. The Record
 // demands it, and it is asked for again beside the Record.
-func TestReviewOutlivesItsNamespace(t *testing.T) {
+func TestCase57ReviewOutlivesItsNamespace(t *testing.T) {
+	t.Parallel()
 	frozen(t)
 	namespace(t, "escaping")
 	for _, who := range []string{"alice", "erin"} {

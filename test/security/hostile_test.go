@@ -1,4 +1,4 @@
-package integration
+package security
 
 import (
 	"encoding/json"
@@ -28,8 +28,8 @@ func hostileRequest(t *testing.T) *v1alpha1.ActionRequest {
 	return r
 }
 
-// TestHostileAction: whoever asks for an Action whose rules are dear is told so after a while, and others are answered all the time.
-func TestHostileAction(t *testing.T) {
+// TestCase52HostileAction: whoever asks for an Action whose rules are dear is told so after a while, and others are answered all the time.
+func TestCase52HostileAction(t *testing.T) {
 	namespace(t, hostile)
 	if _, err := cluster.ServiceAccount(t.Context(), hostile, "writer"); err != nil {
 		t.Fatal(err)
@@ -37,7 +37,7 @@ func TestHostileAction(t *testing.T) {
 	if err := signoff.Grant(t.Context(), hostile, "writer"); err != nil {
 		t.Fatal(err)
 	}
-	if err := cluster.ApplyFile(t.Context(), "test/integration/testdata/hostile.yaml"); err != nil {
+	if err := cluster.ApplyFile(t.Context(), "test/security/testdata/hostile.yaml"); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "the first answer of the hostile Action", func() (bool, string) {

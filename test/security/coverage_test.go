@@ -1,4 +1,4 @@
-package integration
+package security
 
 import (
 	"context"
@@ -27,6 +27,7 @@ import (
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/test/env"
+	"github.com/signoff-dev/signoff/test/play"
 )
 
 // operations says what admission calls the verbs that write. A verb that is neither here nor in reads is new, and must be thought about.
@@ -139,9 +140,9 @@ func isEverybody(selector *metav1.LabelSelector) bool {
 	return selector != nil && len(selector.MatchLabels) == 0 && len(selector.MatchExpressions) == 0
 }
 
-// TestEveryWriteIsSeen walks discovery and expects that a webhook is asked about every write. It fails where somebody adds a kind, a subresource or
+// TestCase29EveryVersionAndWriteIsSeen walks discovery and expects that a webhook is asked about every write. It fails where somebody adds a kind, a subresource or
 // a version without protecting it.
-func TestEveryWriteIsSeen(t *testing.T) {
+func TestCase29EveryVersionAndWriteIsSeen(t *testing.T) {
 	mutating, validating := hooks(t)
 	for _, s := range discovered(t) {
 		for _, verb := range s.verbs {
@@ -159,8 +160,8 @@ func TestEveryWriteIsSeen(t *testing.T) {
 	}
 }
 
-// TestNewKindIsNoticed is the proof that TestEveryWriteIsSeen can fail.
-func TestNewKindIsNoticed(t *testing.T) {
+// TestCase29NewKindIsNoticed is the proof that TestCase29EveryVersionAndWriteIsSeen can fail.
+func TestCase29NewKindIsNoticed(t *testing.T) {
 	_, validating := hooks(t)
 	for name, s := range map[string]served{
 		"kind":        {GroupVersionResource: v1alpha1.GroupVersion.WithResource("delegations"), kind: v1alpha1.GroupVersion.WithKind("Delegation")},
@@ -186,9 +187,9 @@ type probe struct {
 	deletable string
 }
 
-// TestEveryWriteIsJudged walks discovery as somebody with every right on everything of ours, in every namespace, and expects that what must not be
+// TestCase29EveryWriteIsJudged walks discovery as somebody with every right on everything of ours, in every namespace, and expects that what must not be
 // written is refused, by a webhook or a policy of ours. A kind without a probe fails.
-func TestEveryWriteIsJudged(t *testing.T) {
+func TestCase29EveryWriteIsJudged(t *testing.T) {
 	guarded(t)
 	olga, probes := olga(t), probes(t)
 	for _, s := range discovered(t) {
@@ -304,7 +305,7 @@ func olga(t *testing.T) env.Person {
 func probes(t *testing.T) map[string]*probe {
 	t.Helper()
 	waiting, approval := open(t)
-	done := ask(t, users.Alice, request("deploy", stagingInputs))
+	done := ask(t, users.Alice, request("deploy", play.StagingInputs))
 	reaches(t, done, v1alpha1.PhaseSucceeded)
 	record := &v1alpha1.Record{ObjectMeta: metav1.ObjectMeta{Namespace: env.SystemNamespace, Name: string(done.UID)}}
 	const catalogs = "who writes the catalog or the guard rails may remove from them; what rests on it is refused or waits then"

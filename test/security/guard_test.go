@@ -1,15 +1,13 @@
-package integration
+package security
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"testing"
 	"time"
 
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
-	rbacv1 "k8s.io/api/rbac/v1"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -23,115 +21,8 @@ import (
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/guard/canary"
 	"github.com/signoff-dev/signoff/test/env"
+	"github.com/signoff-dev/signoff/test/play"
 )
-
-const stagingInputs = `{"service":"checkout","environment":"staging","image":"registry/checkout:x"}`
-
-var (
-	webhookKinds = []string{"MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"}
-	policyKinds  = []string{"ValidatingAdmissionPolicyBinding", "ValidatingAdmissionPolicy"}
-)
-
-// protection gives what protects our objects, as it is at the API server.
-func protection(t *testing.T, kinds ...string) []*unstructured.Unstructured {
-	t.Helper()
-	var all []*unstructured.Unstructured
-	for _, kind := range kinds {
-		list := &unstructured.UnstructuredList{}
-		list.SetGroupVersionKind(admissionregistrationv1.SchemeGroupVersion.WithKind(kind + "List"))
-		if err := admin(t).List(t.Context(), list); err != nil {
-			t.Fatal(err)
-		}
-		for i := range list.Items {
-			if name := list.Items[i].GetName(); name == "signoff" || strings.HasSuffix(name, ".signoff.dev") {
-				all = append(all, &list.Items[i])
-			}
-		}
-	}
-	return all
-}
-
-// without deletes objects, and gives what puts them back and waits until that is proved. It is put back in any case.
-func without(t *testing.T, objects ...*unstructured.Unstructured) (back func()) {
-	t.Helper()
-	for _, object := range objects {
-		if err := admin(t).Delete(t.Context(), object.DeepCopy()); err != nil {
-			t.Fatal(err)
-		}
-	}
-	c := admin(t)
-	restore := func() error {
-		var errs []error
-		for _, object := range objects {
-			object.SetResourceVersion("")
-			object.SetUID("")
-			if err := c.Create(context.WithoutCancel(t.Context()), object.DeepCopy()); err != nil && !apierrors.IsAlreadyExists(err) {
-				errs = append(errs, err)
-			}
-		}
-		return errors.Join(errs...)
-	}
-	t.Cleanup(func() {
-		if err := restore(); err != nil {
-			t.Errorf("failed to put back what protects: %v", err)
-		}
-		guarded(t)
-	})
-	return func() {
-		t.Helper()
-		if err := restore(); err != nil {
-			t.Fatal(err)
-		}
-		guarded(t)
-	}
-}
-
-// guarded waits until the guard is in force.
-func guarded(t *testing.T) {
-	t.Helper()
-	eventually(t, "the guard is in force", func() (bool, string) {
-		err := signoff.Process.Guard.InForce()
-		return err == nil, fmt.Sprint(err)
-	})
-}
-
-// notInForce waits until the guard says what is missing.
-func notInForce(t *testing.T, word string) {
-	t.Helper()
-	eventually(t, "the guard misses "+word, func() (bool, string) {
-		err := signoff.Process.Guard.InForce()
-		return err != nil && strings.Contains(err.Error(), word), fmt.Sprint(err)
-	})
-}
-
-// nora administers WorkNamespace and has every right on what is Signoff's there, status included. Where nobody asks our webhooks, RBAC lets
-// her write anything.
-func nora(t *testing.T) env.Person {
-	t.Helper()
-	role := &rbacv1.Role{
-		ObjectMeta: metav1.ObjectMeta{Namespace: env.WorkNamespace, Name: "everything-of-signoff"},
-		Rules:      []rbacv1.PolicyRule{{APIGroups: []string{"signoff.dev"}, Resources: []string{"*"}, Verbs: []string{"*"}}},
-	}
-	binding := &rbacv1.RoleBinding{
-		ObjectMeta: role.ObjectMeta, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: role.Name},
-		Subjects: []rbacv1.Subject{env.ToUser("nora")},
-	}
-	for _, object := range []client.Object{role, binding} {
-		if err := admin(t).Create(t.Context(), object); err != nil && !apierrors.IsAlreadyExists(err) {
-			t.Fatal(err)
-		}
-	}
-	login, err := cluster.User("nora")
-	if err != nil {
-		t.Fatal(err)
-	}
-	person := env.Person{Name: "nora", Config: login}
-	eventually(t, "RBAC lets nora write", func() (bool, string) {
-		err := as(t, person).Get(t.Context(), types.NamespacedName{Namespace: env.WorkNamespace, Name: "none"}, &v1alpha1.Approval{})
-		return apierrors.IsNotFound(err), fmt.Sprint(err)
-	})
-	return person
-}
 
 // executed tells whether there is a Record of a request: nothing is executed without one.
 func executed(t *testing.T, r *v1alpha1.ActionRequest) bool {
@@ -160,9 +51,9 @@ func showsMissing(t *testing.T, r *v1alpha1.ActionRequest, phase v1alpha1.Phase,
 	})
 }
 
-// TestCanary: the annotation that makes a canary gives nobody a proof, and stores nothing.
-func TestCanary(t *testing.T) {
-	r := request("deploy", stagingInputs)
+// TestCase66CanaryProvesNothingToOthers: the annotation that makes a canary gives nobody a proof, and stores nothing.
+func TestCase66CanaryProvesNothingToOthers(t *testing.T) {
+	r := request("deploy", play.StagingInputs)
 	r.Annotations = map[string]string{canary.Annotation: "mine"}
 	refused(t, as(t, users.Alice).Create(t.Context(), r.DeepCopy()), metav1.StatusReasonInvalid, "leave it out")
 	refused(t, as(t, users.Alice).Create(t.Context(), r.DeepCopy(), client.DryRunAll), metav1.StatusReasonInvalid, "leave it out")
@@ -181,8 +72,8 @@ func TestCanary(t *testing.T) {
 	}
 }
 
-// TestLoosenedProtection loosens one thing after the other, and expects that it is named, and that it is forgotten when it is mended.
-func TestLoosenedProtection(t *testing.T) {
+// TestCase33LoosenedProtection loosens one thing after the other, and expects that it is named, and that it is forgotten when it is mended.
+func TestCase33LoosenedProtection(t *testing.T) {
 	guarded(t)
 	crds := schema.GroupVersionKind{Group: apiextensionsv1.GroupName, Version: "v1", Kind: "CustomResourceDefinition"}
 	admission := admissionregistrationv1.SchemeGroupVersion
@@ -196,7 +87,7 @@ func TestLoosenedProtection(t *testing.T) {
 		"Ignore": {"Somebody makes a webhook optional because it is in the way.", admission.WithKind("ValidatingWebhookConfiguration"), "signoff",
 			`[{"op":"replace","path":"/webhooks/0/failurePolicy","value":"Ignore"}]`, "webhook requests.signoff.dev: failurePolicy is Ignore, expected Fail"},
 		"Empty": {"An upgrade leaves a configuration without rules.", admission.WithKind("MutatingWebhookConfiguration"), "signoff",
-			`[{"op":"replace","path":"/webhooks","value":[]}]`, "mutating webhook approvals.signoff.dev is missing"},
+			`[{"op":"replace","path":"/webhooks","value":[]}]`, "mutating webhook actions.signoff.dev is missing"},
 		"Exempt": {"A namespace is exempted by a label.", admission.WithKind("ValidatingWebhookConfiguration"), "signoff",
 			`[{"op":"add","path":"/webhooks/2/namespaceSelector","value":{"matchLabels":{"judged":"yes"}}}]`, "namespaceSelector.matchLabels"},
 		"Audit": {"The second line is only noted.", admission.WithKind("ValidatingAdmissionPolicyBinding"), "records.signoff.dev",
@@ -215,18 +106,20 @@ func TestLoosenedProtection(t *testing.T) {
 			if err := admin(t).Patch(t.Context(), object, client.RawPatch(types.JSONPatchType, []byte(tc.patch))); err != nil {
 				t.Fatal(err)
 			}
+			t.Cleanup(func() {
+				before.SetResourceVersion(object.GetResourceVersion())
+				if err := admin(t).Update(context.WithoutCancel(t.Context()), before); err != nil {
+					t.Fatal(err)
+				}
+				guarded(t)
+			})
 			notInForce(t, tc.word)
-			before.SetResourceVersion(object.GetResourceVersion())
-			if err := admin(t).Update(t.Context(), before); err != nil {
-				t.Fatal(err)
-			}
-			guarded(t)
 		})
 	}
 }
 
-// TestStrangersWebhook: a webhook of others, however loose, is none of our business.
-func TestStrangersWebhook(t *testing.T) {
+// TestCase33WebhookOfOthers: a webhook of others, however loose, is none of our business.
+func TestCase33WebhookOfOthers(t *testing.T) {
 	guarded(t)
 	other := &admissionregistrationv1.ValidatingWebhookConfiguration{ObjectMeta: metav1.ObjectMeta{Name: "others"}}
 	if err := admin(t).Create(t.Context(), other); err != nil {
@@ -245,10 +138,10 @@ func TestStrangersWebhook(t *testing.T) {
 	}
 }
 
-// TestRightsOfTheGuard: the operator reads what protects by name, and can change none of it.
-func TestRightsOfTheGuard(t *testing.T) {
+// TestCase67RightsOfTheOperator: the operator reads what protects by name, and can change none of it.
+func TestCase67RightsOfTheOperator(t *testing.T) {
 	operator := as(t, env.Person{Name: "the operator", Config: signoff.Operator})
-	for _, object := range protection(t, append(webhookKinds, policyKinds...)...) {
+	for _, object := range protection(t, append(play.WebhookKinds, play.PolicyKinds...)...) {
 		if err := operator.Get(t.Context(), client.ObjectKeyFromObject(object), object.DeepCopy()); err != nil {
 			t.Errorf("the operator must read %s %s: %v", object.GetKind(), object.GetName(), err)
 		}
@@ -264,7 +157,7 @@ func TestRightsOfTheGuard(t *testing.T) {
 	if err := operator.List(t.Context(), &admissionregistrationv1.ValidatingWebhookConfigurationList{}); !apierrors.IsForbidden(err) {
 		t.Errorf("the operator must not read webhooks of others: %v", err)
 	}
-	if err := operator.Create(t.Context(), request("deploy", stagingInputs), client.DryRunAll); !apierrors.IsForbidden(err) {
+	if err := operator.Create(t.Context(), request("deploy", play.StagingInputs), client.DryRunAll); !apierrors.IsForbidden(err) {
 		t.Errorf("the operator asks for nothing, outside its own namespace least of all: %v", err)
 	}
 	changes, err := metadata.NewForConfig(signoff.Operator)

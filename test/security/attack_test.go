@@ -1,4 +1,4 @@
-package integration
+package security
 
 import (
 	"strconv"
@@ -14,12 +14,13 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/test/play"
 )
 
 // What an attacker found, and what must hold since.
 
-// TestDenialOfStageNoLongerNeeded denies in a stage that facts no longer demand: who was told "final" must be able to rely on it.
-func TestDenialOfStageNoLongerNeeded(t *testing.T) {
+// TestCase22DenialOfAStageNoLongerNeeded denies in a stage that facts no longer demand: who was told "final" must be able to rely on it.
+func TestCase22DenialOfAStageNoLongerNeeded(t *testing.T) {
 	r := ask(t, users.Alice, request("tiered", `{}`))
 	reaches(t, r, v1alpha1.PhaseAwaitingApproval)
 	var owners, security v1alpha1.Approval
@@ -47,10 +48,11 @@ func TestDenialOfStageNoLongerNeeded(t *testing.T) {
 	}
 }
 
-// TestNoVoteAfterCancel votes after a cancellation was stored: the vote is refused, and nothing runs.
-func TestNoVoteAfterCancel(t *testing.T) {
-	for range 10 {
-		r := ask(t, users.Alice, request("deploy", productionInputs))
+// TestCase22NoVoteAfterCancel votes after a cancellation was stored: the vote is refused, and nothing runs.
+func TestCase22NoVoteAfterCancel(t *testing.T) {
+	t.Parallel()
+	for range 5 {
+		r := ask(t, users.Alice, request("deploy", play.ProductionInputs))
 		reaches(t, r, v1alpha1.PhaseAwaitingApproval)
 		approval := approvalsOf(t, r, 1)[0]
 		if err := patch(t, users.Alice, r, `{"spec":{"cancellation":{"reason":"stop"}}}`); err != nil {
@@ -61,8 +63,8 @@ func TestNoVoteAfterCancel(t *testing.T) {
 	}
 }
 
-// TestCancelWhileAStepWaits stops an execution whose step has written its object and waits for what never comes.
-func TestCancelWhileAStepWaits(t *testing.T) {
+// TestCase49CancelWhileAStepWaits stops an execution whose step has written its object and waits for what never comes.
+func TestCase49CancelWhileAStepWaits(t *testing.T) {
 	r := ask(t, users.Alice, request("slow", `{}`))
 	reaches(t, r, v1alpha1.PhaseExecuting)
 	refused(t, as(t, users.Ada).Delete(t.Context(), r.DeepCopy()), metav1.StatusReasonForbidden, "is executing and cannot be deleted. Cancel it first")
@@ -80,9 +82,9 @@ func TestCancelWhileAStepWaits(t *testing.T) {
 	}
 }
 
-// TestOldValuesAreHidden asks as an agent that may not read the target: the plan must not read it to the agent.
-func TestOldValuesAreHidden(t *testing.T) {
-	r := ask(t, users.Agent, request("deploy", productionInputs))
+// TestCase51OldValuesAreHidden asks as an agent that may not read the target: the plan must not read it to the agent.
+func TestCase51OldValuesAreHidden(t *testing.T) {
+	r := ask(t, users.Agent, request("deploy", play.ProductionInputs))
 	waiting := reaches(t, r, v1alpha1.PhaseAwaitingApproval)
 	fields := strings.Join(waiting.Status.Plan[0].Fields, "\n")
 	if want := "spec.template.spec.containers[app].image: (hidden) → registry/checkout:x"; fields != want {
@@ -90,9 +92,9 @@ func TestOldValuesAreHidden(t *testing.T) {
 	}
 }
 
-// TestTerminalTricks asks with words that move the cursor and forge lines: an approver's terminal must show them escaped.
-func TestTerminalTricks(t *testing.T) {
-	r := request("deploy", productionInputs)
+// TestCase59TerminalTricks asks with words that move the cursor and forge lines: an approver's terminal must show them escaped.
+func TestCase59TerminalTricks(t *testing.T) {
+	r := request("deploy", play.ProductionInputs)
 	r.Spec.Reason = "ok\nApprove: kubectl evil\x1b[2J\u202e"
 	ask(t, users.Alice, r)
 	approval := approvalsOf(t, r, 1)[0]
@@ -108,9 +110,9 @@ func TestTerminalTricks(t *testing.T) {
 	}
 }
 
-// TestOrphanedApprovals deletes a request and keeps its Approvals, which must not leave anything stuck.
-func TestOrphanedApprovals(t *testing.T) {
-	r := ask(t, users.Alice, request("deploy", productionInputs))
+// TestCase62OrphanedApprovals deletes a request and keeps its Approvals, which must not leave anything stuck.
+func TestCase62OrphanedApprovals(t *testing.T) {
+	r := ask(t, users.Alice, request("deploy", play.ProductionInputs))
 	reaches(t, r, v1alpha1.PhaseAwaitingApproval)
 	if err := as(t, users.Ada).Delete(t.Context(), r, client.PropagationPolicy(metav1.DeletePropagationOrphan)); err != nil {
 		t.Fatal(err)
@@ -122,11 +124,12 @@ func TestOrphanedApprovals(t *testing.T) {
 	})
 }
 
-// TestCancelAndApproveAtOnce cancels and approves at the same moment. Either may win; but a cancellation that was stored before the
+// TestCase22CancelAndApproveAtOnce cancels and approves at the same moment. Either may win; but a cancellation that was stored before the
 // stage was closed, and so before the start, must stop the execution.
-func TestCancelAndApproveAtOnce(t *testing.T) {
-	for range 15 {
-		r := ask(t, users.Alice, request("deploy", productionInputs))
+func TestCase22CancelAndApproveAtOnce(t *testing.T) {
+	t.Parallel()
+	for range 8 {
+		r := ask(t, users.Alice, request("deploy", play.ProductionInputs))
 		reaches(t, r, v1alpha1.PhaseAwaitingApproval)
 		approval := approvalsOf(t, r, 1)[0]
 		cancelled := r.DeepCopy()

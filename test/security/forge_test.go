@@ -1,9 +1,11 @@
-package integration
+package security
 
 import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -14,6 +16,7 @@ import (
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/test/env"
+	"github.com/signoff-dev/signoff/test/play"
 )
 
 // identity is the stamp of a user, as our webhook would write it.
@@ -68,13 +71,13 @@ func forgeries(r *v1alpha1.ActionRequest, approval *v1alpha1.Approval) map[strin
 	}
 	return map[string]func(*testing.T, env.Person) (*v1alpha1.ActionRequest, error){
 		"RequestOfAlice": func(t *testing.T, who env.Person) (*v1alpha1.ActionRequest, error) {
-			forged := request("deploy", stagingInputs)
+			forged := request("deploy", play.StagingInputs)
 			forged.GenerateName, forged.Name, forged.Finalizers = "", "forged", []string{v1alpha1.RequestFinalizer}
 			forged.Spec.Requester = identity("alice", env.GroupEngineering)
 			return create(t, who, forged)
 		},
 		"RequestWithForeignGroups": func(t *testing.T, who env.Person) (*v1alpha1.ActionRequest, error) {
-			forged := request("deploy", stagingInputs)
+			forged := request("deploy", play.StagingInputs)
 			forged.GenerateName, forged.Name, forged.Finalizers = "", "forged-groups", []string{v1alpha1.RequestFinalizer}
 			forged.Spec.Requester = identity(who.Name, env.GroupEngineering)
 			return create(t, who, forged)
@@ -105,21 +108,12 @@ func reasonOf(forgery string) metav1.StatusReason {
 	return metav1.StatusReasonForbidden
 }
 
-// open asks for what needs an approval, and gives the Approval.
-func open(t *testing.T) (*v1alpha1.ActionRequest, *v1alpha1.Approval) {
-	t.Helper()
-	r := ask(t, users.Alice, request("deploy", productionInputs))
-	r = reaches(t, r, v1alpha1.PhaseAwaitingApproval)
-	approval := approvalsOf(t, r, 1)[0]
-	return r, &approval
-}
-
-// TestPoliciesWithoutWebhooks is security case 27 and 33: with the webhooks gone, the second line refuses forgeries, with words.
-func TestPoliciesWithoutWebhooks(t *testing.T) {
+// TestCase27SecondLineWithoutWebhooks: with the webhooks gone, the second line refuses forgeries, with words.
+func TestCase27SecondLineWithoutWebhooks(t *testing.T) {
 	guarded(t)
 	eve := nora(t)
 	r, approval := open(t)
-	back := without(t, protection(t, webhookKinds...)...)
+	back := without(t, protection(t, play.WebhookKinds...)...)
 	notInForce(t, "MutatingWebhookConfiguration signoff is missing")
 	for name, forge := range forgeries(r, approval) {
 		t.Run(name, func(t *testing.T) {
@@ -138,7 +132,7 @@ func TestPoliciesWithoutWebhooks(t *testing.T) {
 		"Owner":   {func() error { return patch(t, eve, approval, `{"metadata":{"ownerReferences":null}}`) }, metav1.StatusReasonInvalid, "belongs to its request for ever"},
 		"Deleted": {func() error { return as(t, eve).Delete(t.Context(), approval.DeepCopy()) }, metav1.StatusReasonForbidden, "it goes with its request " + r.Name + ", never before"},
 		"NobodyAsks": {func() error {
-			return as(t, users.Alice).Create(t.Context(), request("deploy", stagingInputs))
+			return as(t, users.Alice).Create(t.Context(), request("deploy", play.StagingInputs))
 		}, metav1.StatusReasonForbidden, "the admission webhook of Signoff did not see it. Nothing was stored."},
 	} {
 		t.Run(name, func(t *testing.T) { refused(t, tc.do(), tc.status, tc.word) })
@@ -155,17 +149,20 @@ func TestPoliciesWithoutWebhooks(t *testing.T) {
 	reaches(t, r, v1alpha1.PhaseSucceeded)
 }
 
-// TestNothingStartsWithoutProtection is security case 32, 33 and 34: with webhooks and policies gone everything can be written, and nothing of it
+// TestCase33NothingStartsWithoutProtection is about 32 and 34 too: with webhooks and policies gone everything can be written, and nothing of it
 // starts.
-func TestNothingStartsWithoutProtection(t *testing.T) {
+func TestCase33NothingStartsWithoutProtection(t *testing.T) {
 	guarded(t)
 	eve := nora(t)
 	r, approval := open(t)
-	objects := protection(t, append(policyKinds, webhookKinds...)...)
+	objects := protection(t, append(play.PolicyKinds, play.WebhookKinds...)...)
 	back := without(t, objects...)
 	notInForce(t, "MutatingWebhookConfiguration signoff is missing")
 	var made []*v1alpha1.ActionRequest
-	for name, forge := range forgeries(r, approval) {
+	all := forgeries(r, approval)
+	// Sorted, so that the Approval is closed before it gets a vote: an open one with a vote without a seal ends the request at once.
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		forge := all[name]
 		if name == "OutcomeForged" || name == "ClaimForged" {
 			continue // these end the request; see below
 		}
@@ -209,8 +206,8 @@ func TestNothingStartsWithoutProtection(t *testing.T) {
 	}
 }
 
-// TestExecutionStopsWithoutGuard: what began goes no further than the step that waits, and goes on by itself.
-func TestExecutionStopsWithoutGuard(t *testing.T) {
+// TestCase33ExecutionStopsWithoutGuard: what began goes no further than the step that waits, and goes on by itself.
+func TestCase33ExecutionStopsWithoutGuard(t *testing.T) {
 	guarded(t)
 	r := ask(t, users.Alice, request("slow", `{}`))
 	reaches(t, r, v1alpha1.PhaseExecuting)

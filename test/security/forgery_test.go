@@ -1,8 +1,7 @@
-package integration
+package security
 
 import (
 	"encoding/json"
-	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -17,16 +16,6 @@ import (
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/test/env"
 )
-
-// unguarded removes all that protects our objects while something is done.
-func unguarded(t *testing.T, what func()) {
-	t.Helper()
-	guarded(t)
-	back := without(t, protection(t, append(policyKinds, webhookKinds...)...)...)
-	notInForce(t, "MutatingWebhookConfiguration signoff is missing")
-	what()
-	back()
-}
 
 // forged is an attempt to get something executed past the webhooks.
 type forged struct {
@@ -51,15 +40,6 @@ func production(t *testing.T) *v1alpha1.ActionRequest {
 // staging would run at once.
 func staging() *v1alpha1.ActionRequest {
 	return request("deploy", `{"service":"checkout","environment":"staging","image":"`+forgedImage+`"}`)
-}
-
-// written repeats a write until the API server has noticed that nothing protects our objects.
-func written(t *testing.T, write func() error) {
-	t.Helper()
-	eventually(t, "a write without any protection", func() (bool, string) {
-		err := write()
-		return err == nil, fmt.Sprint(err)
-	})
 }
 
 // bare leaves what the API server sets anew.
@@ -96,21 +76,27 @@ func pastTheWebhooks() map[string]forged {
 	own := func(t *testing.T, r *v1alpha1.ActionRequest) *v1alpha1.Approval { return &approvalsOf(t, r, 1)[0] }
 	return map[string]forged{
 		"a vote in the name of somebody": {before: production, attack: func(t *testing.T, evil client.WithWatch, r *v1alpha1.ActionRequest) {
-			ap := own(t, r)
-			ap.Spec.Votes = append(ap.Spec.Votes, unsealedVote(ap, "dave"))
-			written(t, func() error { return evil.Update(t.Context(), ap) })
+			written(t, func() error {
+				ap := own(t, r)
+				ap.Spec.Votes = append(ap.Spec.Votes, unsealedVote(ap, "dave"))
+				return evil.Update(t.Context(), ap)
+			})
 		}, reason: v1alpha1.ReasonNotStamped, words: "webhook was absent"},
 		"a vote with the seal of another": {before: halfApproved, attack: func(t *testing.T, evil client.WithWatch, r *v1alpha1.ActionRequest) {
-			ap := own(t, r)
-			stolen := unsealedVote(ap, "dave")
-			stolen.Seal = ap.Spec.Votes[0].Seal
-			ap.Spec.Votes = append(ap.Spec.Votes, stolen)
-			written(t, func() error { return evil.Update(t.Context(), ap) })
+			written(t, func() error {
+				ap := own(t, r)
+				stolen := unsealedVote(ap, "dave")
+				stolen.Seal = ap.Spec.Votes[0].Seal
+				ap.Spec.Votes = append(ap.Spec.Votes, stolen)
+				return evil.Update(t.Context(), ap)
+			})
 		}, reason: v1alpha1.ReasonSealInvalid, words: "vote 2"},
 		"the Approval closed by hand": {before: production, attack: func(t *testing.T, evil client.WithWatch, r *v1alpha1.ActionRequest) {
-			ap := own(t, r)
-			ap.Status.State = v1alpha1.ApprovalApproved
-			written(t, func() error { return evil.Status().Update(t.Context(), ap) })
+			written(t, func() error {
+				ap := own(t, r)
+				ap.Status.State = v1alpha1.ApprovalApproved
+				return evil.Status().Update(t.Context(), ap)
+			})
 		}, reason: v1alpha1.ReasonSealInvalid, words: "not by Signoff"},
 		"the Approval removed and made again without its vote": {before: halfApproved, attack: func(t *testing.T, evil client.WithWatch, r *v1alpha1.ActionRequest) {
 			ap := own(t, r)
@@ -164,9 +150,9 @@ func pastTheWebhooks() map[string]forged {
 	}
 }
 
-// TestForgeries removes the webhooks and the policies, as whoever owns the cluster can, and lets somebody who may write all objects of a namespace try to get
+// TestCase34WrittenPastTheWebhooks removes the webhooks and the policies, as whoever owns the cluster can, and lets somebody who may write all objects of a namespace try to get
 // something executed. Nothing is, also once the webhooks are back, and everybody can read why.
-func TestForgeries(t *testing.T) {
+func TestCase34WrittenPastTheWebhooks(t *testing.T) {
 	evil, all := as(t, nora(t)), pastTheWebhooks()
 	requests := map[string]*v1alpha1.ActionRequest{}
 	for name, tc := range all {

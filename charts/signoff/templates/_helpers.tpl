@@ -1,0 +1,203 @@
+{{/* The labels of everything. */}}
+{{- define "signoff.labels" -}}
+app.kubernetes.io/name: signoff
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- end }}
+
+{{/* The labels by which the Pods of a part are found. Takes {root, part}. */}}
+{{- define "signoff.selector" -}}
+app.kubernetes.io/name: signoff
+app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/component: {{ .part }}
+{{- end }}
+
+{{/*
+  The objects of a file that make generate has made, with our labels. Takes {root, file, annotations, caBundle}. In the files Signoff is
+  in signoff-system, and the operator's name is written so too.
+*/}}
+{{- define "signoff.generated" -}}
+{{- $text := .root.Files.Get .file | replace "signoff-system" .root.Release.Namespace }}
+{{- range $document := splitList "\n---\n" (print "\n" $text) }}
+{{- $object := fromYaml $document }}
+{{- with $object.Error }}{{ fail (printf "%s is not YAML: %s" $.file .) }}{{ end }}
+{{- if $object.kind }}
+{{- $labels := merge (include "signoff.labels" $.root | fromYaml) ($object.metadata.labels | default dict) }}
+{{- $_ := set $object.metadata "labels" $labels }}
+{{- with $.annotations }}
+{{- $_ := set $object.metadata "annotations" (merge (deepCopy .) ($object.metadata.annotations | default dict)) }}
+{{- end }}
+{{- if $.caBundle }}
+{{- range $object.webhooks }}
+{{- $_ := set .clientConfig "caBundle" ($.caBundle | b64enc) }}
+{{- end }}
+{{- end }}
+---
+{{ toYaml $object }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "signoff.image" -}}
+{{- with .Values.image }}
+{{- if .digest }}{{ .repository }}@{{ .digest }}{{ else }}{{ .repository }}:{{ .tag | default $.Chart.AppVersion }}{{ end }}
+{{- end }}
+{{- end }}
+
+{{/* The Secret with the serving certificate. */}}
+{{- define "signoff.certificate" -}}
+{{- if eq .Values.certificates.mode "secret" }}{{ .Values.certificates.secret.name }}{{ else }}signoff-webhook-cert{{ end }}
+{{- end }}
+
+{{- define "signoff.clientCA" -}}
+{{- .Values.clientCA.configMap | default "signoff-client-ca" }}
+{{- end }}
+
+{{/* What restricted Pod security asks for, and whom the Pods run as. */}}
+{{- define "signoff.podSecurity" -}}
+{{- $given := dict }}
+{{- range $name, $value := .Values.podSecurityContext }}
+{{- if $value }}{{ $_ := set $given $name (int64 $value) }}{{ end }}
+{{- end }}
+{{- toYaml (merge (dict "runAsNonRoot" true "seccompProfile" (dict "type" "RuntimeDefault")) $given) }}
+{{- end }}
+
+{{- define "signoff.containerSecurity" -}}
+allowPrivilegeEscalation: false
+capabilities: {drop: [ALL]}
+readOnlyRootFilesystem: true
+runAsNonRoot: true
+seccompProfile: {type: RuntimeDefault}
+{{- end }}
+
+{{/* A part: its Deployment and its PodDisruptionBudget. Takes {root, part, values, without, volumes, mounts, ports}. */}}
+{{- define "signoff.part" -}}
+apiVersion: apps/v1
+kind: Deployment
+metadata:
+  namespace: {{ .root.Release.Namespace }}
+  name: signoff-{{ .part }}
+  labels:
+    {{- include "signoff.labels" .root | nindent 4 }}
+    app.kubernetes.io/component: {{ .part }}
+spec:
+  replicas: {{ .values.replicas }}
+  selector:
+    matchLabels:
+      {{- include "signoff.selector" . | nindent 6 }}
+  strategy:
+    {{- if eq .part "admission" }}
+    rollingUpdate: {maxSurge: 1, maxUnavailable: 0}
+    {{- else }}
+    # A volume for the outbox of the audit log may be on one node only.
+    rollingUpdate: {maxSurge: 0, maxUnavailable: 1}
+    {{- end }}
+  template:
+    metadata:
+      labels:
+        {{- include "signoff.labels" .root | nindent 8 }}
+        app.kubernetes.io/component: {{ .part }}
+      annotations:
+        # The process reads both only when it starts.
+        signoff.dev/configuration: {{ include "signoff.configuration" .root | sha256sum }}
+        {{- if .root.Values.clientCA.certificate }}
+        signoff.dev/client-ca: {{ .root.Values.clientCA.certificate | sha256sum }}
+        {{- end }}
+    spec:
+      serviceAccountName: signoff-{{ .part }}
+      {{- with .root.Values.imagePullSecrets }}
+      imagePullSecrets:
+        {{- toYaml . | nindent 8 }}
+      {{- end }}
+      securityContext:
+        {{- include "signoff.podSecurity" .root | nindent 8 }}
+      {{- with .values.priorityClassName }}
+      priorityClassName: {{ . }}
+      {{- end }}
+      {{- with .values.nodeSelector }}
+      nodeSelector:
+        {{- toYaml . | nindent 8 }}
+      {{- end }}
+      {{- with .values.tolerations }}
+      tolerations:
+        {{- toYaml . | nindent 8 }}
+      {{- end }}
+      {{- with .values.affinity }}
+      affinity:
+        {{- toYaml . | nindent 8 }}
+      {{- end }}
+      topologySpreadConstraints:
+      {{- range list "kubernetes.io/hostname" "topology.kubernetes.io/zone" }}
+      - topologyKey: {{ . }}
+        maxSkew: 1
+        whenUnsatisfiable: ScheduleAnyway
+        labelSelector:
+          matchLabels:
+            {{- include "signoff.selector" $ | nindent 12 }}
+      {{- end }}
+      containers:
+      - name: signoff
+        image: {{ include "signoff.image" .root }}
+        imagePullPolicy: {{ .root.Values.image.pullPolicy }}
+        args:
+        - --config=/etc/signoff/configuration/configuration.yaml
+        - --{{ .without }}=false
+        {{- range .values.extraArgs }}
+        - {{ . | quote }}
+        {{- end }}
+        env:
+        - name: POD_NAME
+          valueFrom: {fieldRef: {fieldPath: metadata.name}}
+        ports:
+        - {name: health, containerPort: 8081}
+        {{- if .root.Values.metrics.enabled }}
+        - {name: metrics, containerPort: 8080}
+        {{- end }}
+        {{- with .ports }}
+        {{- toYaml . | nindent 8 }}
+        {{- end }}
+        livenessProbe:
+          httpGet: {path: /healthz, port: health}
+          periodSeconds: 20
+        readinessProbe:
+          httpGet: {path: /readyz, port: health}
+          periodSeconds: 5
+        securityContext:
+          {{- include "signoff.containerSecurity" . | nindent 10 }}
+        resources:
+          {{- toYaml .values.resources | nindent 10 }}
+        volumeMounts:
+        - {name: configuration, mountPath: /etc/signoff/configuration, readOnly: true}
+        {{- with .mounts }}
+        {{- toYaml . | nindent 8 }}
+        {{- end }}
+        {{- with .values.extraVolumeMounts }}
+        {{- toYaml . | nindent 8 }}
+        {{- end }}
+      volumes:
+      - name: configuration
+        configMap: {name: signoff-configuration}
+      {{- with .volumes }}
+      {{- toYaml . | nindent 6 }}
+      {{- end }}
+      {{- with .values.extraVolumes }}
+      {{- toYaml . | nindent 6 }}
+      {{- end }}
+---
+apiVersion: policy/v1
+kind: PodDisruptionBudget
+metadata:
+  namespace: {{ .root.Release.Namespace }}
+  name: signoff-{{ .part }}
+  labels:
+    {{- include "signoff.labels" .root | nindent 4 }}
+    app.kubernetes.io/component: {{ .part }}
+spec:
+  maxUnavailable: 1
+  unhealthyPodEvictionPolicy: AlwaysAllow
+  selector:
+    matchLabels:
+      {{- include "signoff.selector" . | nindent 6 }}
+{{- end }}

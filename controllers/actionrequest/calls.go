@@ -1,0 +1,71 @@
+package actionrequest
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+
+	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/gate"
+	"github.com/signoff-dev/signoff/internal/steps"
+)
+
+// findSecrets finds the Secrets that calls carry, whose uids people agree to. What is in them is not looked at.
+func (s *scope) findSecrets(ctx context.Context, input *steps.Input) *gate.Problem {
+	for _, name := range s.judgement.Action.Steps.Secrets() {
+		ref := steps.SecretRef(input.Namespace, name)
+		object, err := s.read(ctx, ref)
+		if err != nil {
+			return &gate.Problem{Reason: v1alpha1.ReasonFactsUnavailable, Transient: true,
+				Message: fmt.Sprintf("Cannot read %s, which a call is to carry: %v", gate.Name(&ref), err)}
+		}
+		delete(object.Object, "data")
+		input.Objects[ref] = object
+	}
+	return nil
+}
+
+// mayCall says before anybody is asked why a call would be refused: by the configuration, or by a Secret that may not go there.
+func (s *scope) mayCall(rendered []v1alpha1.RenderedStep, input *steps.Input) *gate.Problem {
+	for i := range rendered {
+		call := rendered[i].HTTP
+		if call == nil {
+			continue
+		}
+		if err := s.mayCallOne(call, input); err != nil {
+			return &gate.Problem{Reason: v1alpha1.ReasonIndeterminate, Transient: true,
+				Message: fmt.Sprintf("Step %s cannot call %s: %v", rendered[i].Name, gate.Cut(call.URL, 200), err)}
+		}
+	}
+	return nil
+}
+
+func (s *scope) mayCallOne(call *v1alpha1.RenderedHTTP, input *steps.Input) error {
+	u, err := url.Parse(steps.Origin(call.URL))
+	if err != nil {
+		return err
+	}
+	if err := s.Egress.Check(u); err != nil {
+		return err
+	}
+	for _, secret := range secretsOf(call) {
+		ref := steps.SecretRef(input.Namespace, secret.Name)
+		if err := steps.AllowedFor(input.Objects[ref].GetAnnotations(), u.Hostname()); err != nil {
+			return fmt.Errorf("%s: %w", gate.Name(&ref), err)
+		}
+	}
+	return nil
+}
+
+func secretsOf(call *v1alpha1.RenderedHTTP) []*v1alpha1.RecordedSecret {
+	var out []*v1alpha1.RecordedSecret
+	for i := range call.Headers {
+		if secret := call.Headers[i].Secret; secret != nil {
+			out = append(out, secret)
+		}
+	}
+	if call.Sign != nil {
+		out = append(out, call.Sign)
+	}
+	return out
+}

@@ -1,0 +1,358 @@
+package execution
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/egress"
+	"github.com/signoff-dev/signoff/internal/steps"
+)
+
+// callee is a host that is called. It answers as the test says, and remembers what came.
+type callee struct {
+	*httptest.Server
+	mu     sync.Mutex
+	calls  []call
+	answer func(w http.ResponseWriter, c call)
+}
+
+type call struct {
+	method, url, body string
+	header            http.Header
+}
+
+func newCallee(t testing.TB, answer func(w http.ResponseWriter, c call)) *callee {
+	t.Helper()
+	out := &callee{answer: answer}
+	out.Server = httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			return
+		}
+		c := call{r.Method, r.URL.String(), string(body), r.Header}
+		out.mu.Lock()
+		out.calls = append(out.calls, c)
+		out.mu.Unlock()
+		out.answer(w, c)
+	}))
+	t.Cleanup(out.Close)
+	return out
+}
+
+func (c *callee) made() []call {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return append([]call(nil), c.calls...)
+}
+
+// newCall is a play of a step that calls the host. HOST stands for its URL.
+func newCall(t testing.TB, host *callee, spec string) *play {
+	t.Helper()
+	p := newPlay(t, `{name: call, timeout: 10m, http: `+strings.ReplaceAll(spec, "HOST", host.URL)+`}`)
+	address := netip.MustParseAddrPort(host.Listener.Addr().String())
+	p.egress = egress.New([]egress.Host{{Name: "127.0.0.1", Ports: []uint16{address.Port()}, Networks: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}})
+	p.step.HTTP.IdempotencyKey = "key-1"
+	p.step.HTTP.CABundle = string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: host.Certificate().Raw}))
+	p.restart()
+	return p
+}
+
+func json200(body string) func(http.ResponseWriter, call) {
+	return func(w http.ResponseWriter, _ call) { _, _ = io.WriteString(w, body) }
+}
+
+// announced stores that the call is about to be made.
+func (p *play) announced() {
+	p.t.Helper()
+	if out := p.want(v1alpha1.StepStarted); !out.Intent || out.Status.Basis != basisCall {
+		p.t.Fatalf("it must be stored before the call is made: %+v", out)
+	}
+}
+
+func TestCall(t *testing.T) {
+	host := newCallee(t, json200(`{"id":"a","n":3}`))
+	p := newCall(t, host, `{method: POST, url: "HOST/a?b=c", body: {x: "<y>"}, headers: [{name: X-Who, value: alice}]}`)
+	p.step.Outputs = []v1alpha1.StepOutput{{Name: "id", Expression: "response.body.id + string(response.status)", Schema: runtime.RawExtension{Raw: []byte(`{"type":"string","maxLength":9}`)}}}
+	p.announced()
+	p.want(v1alpha1.StepDone)
+	got := host.made()
+	if len(got) != 1 || got[0].method != "POST" || got[0].url != "/a?b=c" || got[0].body != `{"x":"<y>"}` && got[0].body != `{"x":"\u003cy\u003e"}` {
+		t.Fatalf("calls: %+v", got)
+	}
+	for name, want := range map[string]string{"Idempotency-Key": "key-1", "X-Who": "alice", "Content-Type": "application/json", "User-Agent": "signoff"} {
+		if got[0].header.Get(name) != want {
+			t.Errorf("header %s: %q", name, got[0].header.Get(name))
+		}
+	}
+	if string(p.status.Outputs.Raw) != `{"id":"a200"}` {
+		t.Errorf("outputs: %s", p.status.Outputs.Raw)
+	}
+}
+
+// TestCallAnswers is about what counts as done.
+func TestCallAnswers(t *testing.T) {
+	for name, tc := range map[string]struct {
+		reason, success string
+		code            int
+		body            string
+		state           v1alpha1.StepState
+		words           string
+	}{
+		"Created":   {"by its status", "", 201, "", v1alpha1.StepDone, ""},
+		"Refused":   {"with what the host says", "", 422, "{\"error\":\"no\u202esuch\nchange\"}", v1alpha1.StepFailed, "answered 422"},
+		"Redirect":  {"it is not followed", "", 302, "", v1alpha1.StepFailed, "answered 302"},
+		"Condition": {"what the Action says", "response.status == 409 && response.body.exists", 409, `{"exists":true}`, v1alpha1.StepDone, ""},
+		"Not":       {"although the status is good", "response.body.ok", 200, `{"ok":false}`, v1alpha1.StepFailed, "answered 200"},
+		"Error":     {"no error means yes", "response.body.ok", 200, `plain`, v1alpha1.StepFailed, "success cannot be told"},
+		"Gateway":   {"the gateway does not know either", "", 502, "", v1alpha1.StepFailed, "cannot be told whether"},
+		"Huge":      {"an answer is bounded", "response.body == null", 200, strings.Repeat("a", maxAnswer+1), v1alpha1.StepDone, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			host := newCallee(t, func(w http.ResponseWriter, _ call) {
+				w.Header().Set("Location", "/elsewhere")
+				w.WriteHeader(tc.code)
+				_, _ = io.WriteString(w, tc.body)
+			})
+			p := newCall(t, host, `{method: POST, url: HOST/a, text: hello}`)
+			p.step.HTTP.Success = tc.success
+			p.announced()
+			p.want(tc.state, tc.words)
+			if calls := host.made(); len(calls) != 1 || calls[0].body != "hello" {
+				t.Errorf("%s: %d calls", tc.reason, len(calls))
+			}
+		})
+	}
+}
+
+// TestCallAtMostOnce interrupts a call at each point.
+func TestCallAtMostOnce(t *testing.T) {
+	for name, tc := range map[string]struct {
+		reason, spec string
+		before       func(*play)
+		state        v1alpha1.StepState
+		words        string
+		calls        int
+	}{
+		"Lost": {"it was made, and that was not stored: nobody can tell", `{method: POST, url: HOST/a}`, func(p *play) { _, _ = p.call(); p.restart() },
+			v1alpha1.StepFailed, "cannot be told whether POST", 1},
+		"Announced": {"it was announced, and perhaps made", `{method: POST, url: HOST/a}`, func(p *play) { p.restart() }, v1alpha1.StepFailed, "Idempotency-Key key-1", 0},
+		"Idempotent": {"the host does it once", `{method: POST, url: HOST/a, idempotent: true}`, func(p *play) { _, _ = p.call(); p.restart() },
+			v1alpha1.StepDone, "", 2},
+		"Done": {"the host says that it was made", `{method: POST, url: HOST/a, lookup: {url: "HOST/find", done: response.body.made, notDone: "!response.body.made"}}`,
+			func(p *play) { _, _ = p.call(); p.restart() }, v1alpha1.StepDone, "", 1},
+		"NotDone": {"the host says that it was not", `{method: POST, url: HOST/a, lookup: {url: "HOST/find", done: response.body.made, notDone: "!response.body.made"}}`,
+			func(p *play) { p.restart() }, v1alpha1.StepDone, "", 1},
+		"Unclear": {"the host is asked again", `{method: POST, url: HOST/a, lookup: {url: "HOST/find", done: "false"}}`,
+			func(p *play) { p.restart() }, v1alpha1.StepStarted, "asking again", 0},
+		"UnclearForEver": {"until its time is over", `{method: POST, url: HOST/a, lookup: {url: "HOST/find", done: "false"}}`,
+			func(p *play) { p.restart(); p.next(); p.later(time.Hour) }, v1alpha1.StepFailed, "cannot be told whether", 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			made := 0
+			host := newCallee(t, func(w http.ResponseWriter, c call) {
+				if c.method == http.MethodPost {
+					made++
+				}
+				_, _ = fmt.Fprintf(w, `{"made":%t}`, made > 0)
+			})
+			p := newCall(t, host, tc.spec)
+			p.announced()
+			tc.before(p)
+			p.want(tc.state, tc.words)
+			if made != tc.calls {
+				t.Errorf("%s: it was made %d times", tc.reason, made)
+			}
+		})
+	}
+}
+
+// TestCallBroken breaks the connection after the host has read the call.
+func TestCallBroken(t *testing.T) {
+	host := newCallee(t, func(http.ResponseWriter, call) { panic(http.ErrAbortHandler) })
+	p := newCall(t, host, `{method: POST, url: HOST/a}`)
+	p.step.Retries = 3
+	p.announced()
+	p.want(v1alpha1.StepFailed, "cannot be told whether POST")
+}
+
+// TestCallUnreachable calls a host that is not there: nothing was sent, so it is called again.
+func TestCallUnreachable(t *testing.T) {
+	host := newCallee(t, json200(""))
+	p := newCall(t, host, `{method: POST, url: HOST/a}`)
+	host.Close()
+	p.announced()
+	if out, err := p.call(); err == nil || out.Status.State != v1alpha1.StepStarted {
+		t.Errorf("got %+v, %v", out, err)
+	}
+	if out, err := p.call(); err == nil || out.Status.State != v1alpha1.StepStarted {
+		t.Errorf("a second time: %+v, %v", out, err)
+	}
+	p.later(time.Hour)
+	p.want(v1alpha1.StepFailed, "is over, and POST")
+}
+
+func TestCallRefused(t *testing.T) {
+	for name, tc := range map[string]struct {
+		reason, words string
+		change        func(*play)
+	}{
+		"Host": {"it is not in the configuration", "not in egress.hosts", func(p *play) { p.egress = egress.New(nil) }},
+		"Address": {"it is inside, and nobody said that it may be", "which is not public", func(p *play) {
+			address := strings.TrimPrefix(p.step.HTTP.URL, "https://")
+			p.egress = egress.New([]egress.Host{{Name: "127.0.0.1", Ports: []uint16{netip.MustParseAddrPort(strings.TrimSuffix(address, "/a")).Port()}}})
+		}},
+		"Bundle": {"it trusts nobody", "no certificate", func(p *play) { p.step.HTTP.CABundle = "x" }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			host := newCallee(t, json200(""))
+			p := newCall(t, host, `{method: POST, url: HOST/a}`)
+			tc.change(p)
+			p.restart()
+			p.announced()
+			p.want(v1alpha1.StepFailed, tc.words)
+			if len(host.made()) > 0 {
+				t.Errorf("%s: it was called", tc.reason)
+			}
+		})
+	}
+}
+
+func TestCallRetried(t *testing.T) {
+	codes := []int{503, 200}
+	host := newCallee(t, func(w http.ResponseWriter, _ call) { w.WriteHeader(codes[0]); codes = codes[1:] })
+	p := newCall(t, host, `{method: POST, url: HOST/a}`)
+	p.step.Retries = 1
+	p.announced()
+	p.want(v1alpha1.StepStarted, "attempt 2 of 2", "answered 503")
+	p.later(firstPause)
+	p.announced()
+	p.want(v1alpha1.StepDone)
+	if calls := host.made(); len(calls) != 2 || calls[1].header.Get("Idempotency-Key") != "key-1" {
+		t.Errorf("calls: %+v", calls)
+	}
+}
+
+func TestCallPolls(t *testing.T) {
+	for name, tc := range map[string]struct {
+		last  string
+		state v1alpha1.StepState
+		words string
+	}{
+		"Done":   {`{"state":"done"}`, v1alpha1.StepDone, ""},
+		"Failed": {`{"state":"broken"}`, v1alpha1.StepFailed, "failWhen holds"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			answers := []string{`{"id":"7/8"}`, `{"state":"running"}`, tc.last}
+			host := newCallee(t, func(w http.ResponseWriter, _ call) { _, _ = io.WriteString(w, answers[0]); answers = answers[1:] })
+			p := newCall(t, host, `{method: POST, url: HOST/a, body: {}, headers: [{name: X-Who, value: alice}], poll: {every: 20s, until: "response.body.state == 'done'", failWhen: "response.body.state == 'broken'",
+				url: [{text: "HOST/jobs/"}, {expression: response.body.id}]}}`)
+			p.announced()
+			if out := p.want(v1alpha1.StepStarted); !out.Intent || p.status.URL != host.URL+"/jobs/7%2F8" {
+				t.Fatalf("where to ask must be stored: %+v", p.status)
+			}
+			p.restart()
+			if out := p.want(v1alpha1.StepStarted, "does not hold yet"); out.At.Sub(p.clock.Now()) != 20*time.Second || !OnlyWaits(&p.status) {
+				t.Errorf("it pauses: %+v", out)
+			}
+			p.want(tc.state, tc.words)
+			calls := host.made()
+			if len(calls) != 3 || calls[2].method != "GET" || calls[2].url != "/jobs/7%2F8" || calls[2].body != "" || calls[2].header.Get("X-Who") != "alice" {
+				t.Errorf("calls: %+v", calls)
+			}
+		})
+	}
+}
+
+// secrets makes a Secret in the namespace of the Action, and gives its uid.
+func (p *play) secret(hosts string, data map[string]string) v1alpha1.RecordedSecret {
+	p.t.Helper()
+	created, err := admin.CoreV1().Secrets("platform").Create(p.t.Context(), &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{GenerateName: "token-", Annotations: map[string]string{steps.AnnotationAllowedHosts: hosts}}, StringData: data,
+	}, metav1.CreateOptions{})
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return v1alpha1.RecordedSecret{SecretKey: v1alpha1.SecretKey{Name: created.Name}, UID: created.UID}
+}
+
+func (s recorded) key(name string) *v1alpha1.RecordedSecret {
+	out := v1alpha1.RecordedSecret(s)
+	out.Key = name
+	return &out
+}
+
+type recorded v1alpha1.RecordedSecret
+
+func TestCallSecrets(t *testing.T) {
+	const signing = "c2lnbmluZy1rZXk="
+	host := newCallee(t, func(w http.ResponseWriter, c call) {
+		w.Header().Set("X-Request-Id", c.header.Get("Authorization"))
+		_, _ = fmt.Fprintf(w, `{"echo":%q}`, c.header.Get("Authorization"))
+	})
+	p := newCall(t, host, `{method: POST, url: HOST/a, text: hello}`)
+	secret := recorded(p.secret("127.0.0.1", map[string]string{"token": "hunter2\n", "sign": "whsec_" + signing}))
+	p.step.HTTP.Headers = []v1alpha1.RenderedHeader{{Name: "Authorization", Prefix: "Bearer ", Secret: secret.key("token")}}
+	p.step.HTTP.Sign = secret.key("sign")
+	p.step.Outputs = []v1alpha1.StepOutput{{Name: "echo", Expression: "response.body.echo + response.headers['x-request-id']", Schema: runtime.RawExtension{Raw: []byte(`{"type":"string","maxLength":100}`)}}}
+	p.announced()
+	p.want(v1alpha1.StepDone)
+	got := host.made()[0].header
+	if got.Get("Authorization") != "Bearer hunter2" {
+		t.Errorf("the Secret was not sent: %q", got.Get("Authorization"))
+	}
+	if outputs := string(p.status.Outputs.Raw); outputs != `{"echo":"Bearer (secret)Bearer (secret)"}` {
+		t.Errorf("what a host repeats of a Secret is stored: %s", outputs)
+	}
+	key, err := base64.StdEncoding.DecodeString(signing)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mac := hmac.New(sha256.New, key)
+	_, _ = fmt.Fprintf(mac, "key-1.%d.hello", p.clock.Now().Unix())
+	if want := "v1," + base64.StdEncoding.EncodeToString(mac.Sum(nil)); got.Get("Webhook-Signature") != want || got.Get("Webhook-Id") != "key-1" {
+		t.Errorf("signature %q of %q, want %q", got.Get("Webhook-Signature"), got.Get("Webhook-Id"), want)
+	}
+}
+
+func TestCallSecretsRefused(t *testing.T) {
+	for name, tc := range map[string]struct {
+		reason, hosts, words string
+		change               func(*play, *v1alpha1.RecordedSecret)
+	}{
+		"Host":  {"the Secret is for another host", "hooks.example.com", "may not be sent to 127.0.0.1", func(*play, *v1alpha1.RecordedSecret) {}},
+		"None":  {"nobody said where it may be sent", "", "may not be sent to 127.0.0.1", func(*play, *v1alpha1.RecordedSecret) {}},
+		"UID":   {"people agreed to another one", "127.0.0.1", "another one than people agreed to", func(_ *play, s *v1alpha1.RecordedSecret) { s.UID = "other" }},
+		"Key":   {"there is nothing", "127.0.0.1", "has no key", func(_ *play, s *v1alpha1.RecordedSecret) { s.Key = "other" }},
+		"Lines": {"it would be another header", "127.0.0.1", "more than one line", func(_ *play, s *v1alpha1.RecordedSecret) { s.Key = "lines" }},
+		"Right": {"the ServiceAccount may not read it", "127.0.0.1", "Grant it to the ServiceAccount", func(p *play, _ *v1alpha1.RecordedSecret) { p.record.Spec.ServiceAccountName = "blind" }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			host := newCallee(t, json200(""))
+			p := newCall(t, host, `{method: POST, url: HOST/a}`)
+			secret := recorded(p.secret(tc.hosts, map[string]string{"token": "hunter2", "lines": "a\r\nb: c"})).key("token")
+			tc.change(p, secret)
+			p.step.HTTP.Headers = []v1alpha1.RenderedHeader{{Name: "Authorization", Secret: secret}}
+			p.announced()
+			p.want(v1alpha1.StepFailed, tc.words)
+			if len(host.made()) > 0 || strings.Contains(p.status.Message, "hunter2") {
+				t.Errorf("%s: %q", tc.reason, p.status.Message)
+			}
+		})
+	}
+}

@@ -1,0 +1,45 @@
+package plan
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/signoff-dev/signoff/api/v1alpha1"
+)
+
+func TestCall(t *testing.T) {
+	secret := &v1alpha1.RecordedSecret{SecretKey: v1alpha1.SecretKey{Name: "tickets", Key: "token"}, UID: "u"}
+	for name, tc := range map[string]struct {
+		reason string
+		call   v1alpha1.RenderedHTTP
+		object string
+		want   []string
+	}{
+		"Nothing": {"only where", v1alpha1.RenderedHTTP{Method: "GET", URL: "https://a.example.com/"}, "GET https://a.example.com/", []string{"carries nothing"}},
+		"All": {"everything but the Secret", v1alpha1.RenderedHTTP{
+			Method: "POST", URL: "https://a.example.com/b?c=d", Sign: secret, Body: &runtime.RawExtension{Raw: []byte(`{"a":{"b":"x\u202ey"},"late":"${steps.a.outputs.b}"}`)},
+			Headers: []v1alpha1.RenderedHeader{{Name: "Authorization", Prefix: "Bearer ", Secret: secret}, {Name: "X", Value: "y z"}},
+			Poll:    &v1alpha1.RenderedPoll{Until: "response.body.done"}, Late: []v1alpha1.LateValue{{Path: "/body/late"}},
+		}, `POST "https://a.example.com/b?c=d"`, []string{
+			"Deferred: known once earlier steps have run: body.late", "header Authorization: Bearer (from key token of Secret tickets)", `header X: "y z"`,
+			"signed with key token of Secret tickets", `body a.b: (new) "x\u202ey"`, `body late: (new) "${steps.a.outputs.b}"`, `waits until "response.body.done"`,
+		}},
+		"Long": {"what is too long is cut", v1alpha1.RenderedHTTP{Method: "POST", URL: "https://a/" + strings.Repeat("x", 9000), Text: strings.Repeat("a b", 999)}, "", nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := Describe([]v1alpha1.RenderedStep{{Name: "s", HTTP: &tc.call}}, View{})
+			if len(got) != 1 || got[0].Operation != "call" || got[0].Step != "s" || len(got[0].Object) > maxLine {
+				t.Fatalf("%s: %+v", tc.reason, got)
+			}
+			if tc.want == nil {
+				return
+			}
+			if diff := cmp.Diff(tc.want, got[0].Fields); diff != "" || got[0].Object != tc.object {
+				t.Errorf("%s: %s, -want +got:\n%s", tc.reason, got[0].Object, diff)
+			}
+		})
+	}
+}

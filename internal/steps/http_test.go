@@ -1,0 +1,154 @@
+package steps
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/signoff-dev/signoff/api/v1alpha1"
+)
+
+func TestHTTPRefused(t *testing.T) {
+	const at = "spec.execution.steps[0].http"
+	for name, tc := range map[string]struct {
+		reason, http string
+		want         [][2]string
+	}{
+		"Host":        {"an input could name any host", `{method: POST, url: "https://${inputs.text}/a"}`, [][2]string{{at + ".url", "literal"}}},
+		"HostPart":    {"also a part of it", `{method: POST, url: "https://a.${inputs.text}/a"}`, [][2]string{{at + ".url", "literal"}}},
+		"Port":        {"also the port", `{method: POST, url: "https://a:${inputs.text}/a"}`, [][2]string{{at + ".url", "literal"}}},
+		"HostEnd":     {"what follows the host could extend it", `{method: POST, url: "https://a.example.com${inputs.text}"}`, [][2]string{{at + ".url", "literal"}}},
+		"User":        {"the host is what is behind the @", `{method: POST, url: "https://good@evil/a"}`, [][2]string{{at + ".url", "literal"}}},
+		"Scheme":      {"no file is called", `{method: POST, url: "file:///etc/passwd"}`, [][2]string{{at + ".url", "literal"}}},
+		"Method":      {"an unknown value is never a yes", `{method: TRACE, url: "https://a/"}`, [][2]string{{at + ".method", "supported values"}}},
+		"BodyOfGet":   {"a GET carries nothing", `{method: GET, url: "https://a/", body: {a: b}}`, [][2]string{{at, "carries nothing"}}},
+		"BodyAndText": {"which one is sent", `{method: POST, url: "https://a/", body: {a: b}, text: c}`, [][2]string{{at + ".text", "one of them"}}},
+		"OwnHeader":   {"it tells a call from its repetition", `{method: POST, url: "https://a/", headers: [{name: idempotency-Key, value: a}]}`, [][2]string{{at + ".headers[0].name", "itself"}}},
+		"TwoValues":   {"which one is sent", `{method: POST, url: "https://a/", headers: [{name: X, value: a, secret: {name: a, key: b}}]}`, [][2]string{{at + ".headers[0]", "exactly one of"}}},
+		"Prefix":      {"it would not be sent", `{method: POST, url: "https://a/", headers: [{name: X, value: a, prefix: b}]}`, [][2]string{{at + ".headers[0].prefix", "before a secret"}}},
+		"Success":     {"it does not compile", `{method: POST, url: "https://a/", success: "response.code == 2"}`, [][2]string{{at + ".success", "code"}}},
+		"PollHost":    {"the headers of the step are sent there", `{method: POST, url: "https://a/", poll: {url: "https://b/", until: "true"}}`, [][2]string{{at + ".poll.url", "must be on https://a"}}},
+		"PollMixed":   {"it is known neither now nor later", `{method: POST, url: "https://a/", poll: {url: "https://a/${inputs.text + response.body.id}", until: "true"}}`, [][2]string{{at + ".poll.url", "write it as two"}}},
+		"PollUntil":   {"it does not compile", `{method: POST, url: "https://a/", poll: {url: "https://a/", until: "object.x"}}`, [][2]string{{at + ".poll.until", "object"}}},
+		"LookupGet":   {"nothing has to be looked up", `{method: GET, url: "https://a/", lookup: {url: "https://a/", done: "true"}}`, [][2]string{{at + ".lookup", "sent again"}}},
+		"UnknownIn":   {"a misspelt input", `{method: POST, url: "https://a/${inputs.tekst}"}`, [][2]string{{at + ".url", "tekst"}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, errs := compileSteps(t, deployment, `[{name: a, http: `+tc.http+`}]`)
+			if got != nil {
+				t.Errorf("%s: it was compiled all the same", tc.reason)
+			}
+			checkErrors(t, errs, tc.want)
+		})
+	}
+	for name, step := range map[string]string{"WaitFor": "waitFor: {status: Current}", "FailWhen": "failWhen: object.x"} {
+		if _, errs := compileSteps(t, deployment, `[{name: a, http: {method: POST, url: "https://a/"}, `+step+`}]`); len(errs) != 1 || errs[0].Field != at {
+			t.Errorf("%s: there is no object: %v", name, errs)
+		}
+	}
+}
+
+func httpInput(inputs map[string]any) Input {
+	in := input(inputs)
+	in.Objects = map[v1alpha1.ObjectReference]*unstructured.Unstructured{
+		SecretRef("platform", "token"): {Object: map[string]any{"metadata": map[string]any{"uid": "u-1"}}},
+	}
+	return in
+}
+
+func TestRenderHTTP(t *testing.T) {
+	s := mustCompile(t, `[`+first+`, {name: call, http: {method: POST, url: "https://hooks.example.com/a/${inputs.text}/b?x=${inputs.text}&y=1",
+		headers: [{name: Authorization, prefix: "Bearer ", secret: {name: token, key: t}}, {name: X-Who, value: "${requester.username}"}], sign: {name: token, key: s},
+		body: {who: "${requester.username}", number: "${inputs.number}", url: "at ${steps.first.outputs.url}"},
+		poll: {url: "https://hooks.example.com/jobs/${inputs.text}/${response.body.id}", until: response.body.done},
+		lookup: {url: "https://hooks.example.com/find?key=${idempotencyKey}", done: response.status == 200, notDone: response.status == 404}}}]`)
+	if got := s.Secrets(); len(got) != 1 || got[0] != "token" {
+		t.Errorf("Secrets: %v", got)
+	}
+	rendered, err := s.Render(t.Context(), httpInput(map[string]any{"text": "w/x y&z=1#", "number": int64(3)}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const key = "6f1d2c1e-96a7-4e0f-8f0f-6f0a3f3f9002-call"
+	secret := func(name string) *v1alpha1.RecordedSecret {
+		return &v1alpha1.RecordedSecret{SecretKey: v1alpha1.SecretKey{Name: "token", Key: name}, UID: "u-1"}
+	}
+	want := &v1alpha1.RenderedHTTP{
+		Method: "POST", URL: "https://hooks.example.com/a/w%2Fx%20y%26z%3D1%23/b?x=w%2Fx%20y%26z%3D1%23&y=1", IdempotencyKey: key,
+		Headers: []v1alpha1.RenderedHeader{{Name: "Authorization", Prefix: "Bearer ", Secret: secret("t")}, {Name: "X-Who", Value: "alice"}},
+		Sign:    secret("s"),
+		Late:    []v1alpha1.LateValue{{Path: "/body/url", Parts: []v1alpha1.LatePart{{Text: "at "}, {Expression: "steps.first.outputs.url"}}}},
+		Poll: &v1alpha1.RenderedPoll{
+			URL:   []v1alpha1.LatePart{{Text: "https://hooks.example.com/jobs/w%2Fx%20y%26z%3D1%23/"}, {Expression: "response.body.id"}},
+			Every: "10s", Until: "response.body.done",
+		},
+		Lookup: &v1alpha1.RenderedLookup{URL: "https://hooks.example.com/find?key=" + key, Done: "response.status == 200", NotDone: "response.status == 404"},
+	}
+	body := `{"number":3,"url":"at ${steps.first.outputs.url}","who":"alice"}`
+	got := rendered[1].HTTP.DeepCopy()
+	if string(got.Body.Raw) != body {
+		t.Errorf("body: %s", got.Body.Raw)
+	}
+	got.Body = nil
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	earlier, err := NewEarlier(rendered[:1], []v1alpha1.StepStatus{status(v1alpha1.StepDone, `{"url":"a\"b","count":7}`)}, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	filled, err := earlier.FillIn(t.Context(), &rendered[1])
+	if err != nil || compact(t, filled.HTTP.Body.Raw) != `{"number":3,"url":"at a\"b","who":"alice"}` {
+		t.Errorf("filled in: %v, %s", err, filled.HTTP.Body.Raw)
+	}
+	url, err := PollURL(t.Context(), rendered[1].HTTP.Poll, map[string]any{"body": map[string]any{"id": "1/2?"}})
+	if err != nil || url != "https://hooks.example.com/jobs/w%2Fx%20y%26z%3D1%23/1%2F2%3F" {
+		t.Errorf("the URL that is polled: %v, %s", err, url)
+	}
+	if url, err := PollURL(t.Context(), rendered[1].HTTP.Poll, map[string]any{"body": map[string]any{"id": ".."}}); err == nil {
+		t.Errorf("an answer leads elsewhere: %s", url)
+	}
+}
+
+func TestRenderHTTPRefuses(t *testing.T) {
+	for name, tc := range map[string]struct{ reason, http, text, want string }{
+		"Dots":   {"it would be another path", `{method: POST, url: "https://a/p/${inputs.text}/q"}`, "..", "can be a part of a path"},
+		"Dot":    {"as above", `{method: POST, url: "https://a/p/${inputs.text}"}`, ".", "can be a part of a path"},
+		"Header": {"it would be another header", `{method: POST, url: "https://a/", headers: [{name: X, value: "a${inputs.text}"}]}`, "\r\nY: z", "one line"},
+		"Secret": {"nobody has agreed to it", `{method: POST, url: "https://a/", sign: {name: other, key: a}}`, "", "Secret platform/other was not read"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := mustCompile(t, `[{name: a, http: `+tc.http+`}]`).Render(t.Context(), httpInput(map[string]any{"text": tc.text}))
+			if err == nil || !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("%s: got %v", tc.reason, err)
+			}
+		})
+	}
+	// A value that is known later is bound in the same way.
+	rendered, err := mustCompile(t, `[`+first+`, {name: a, http: {method: POST, url: "https://a/${steps.first.outputs.url}/b"}}]`).Render(t.Context(), httpInput(nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for output, want := range map[string]string{"..": "", "x/y": "https://a/x%2Fy/b"} {
+		earlier, err := NewEarlier(rendered[:1], []v1alpha1.StepStatus{status(v1alpha1.StepDone, `{"url":"`+output+`","count":1}`)}, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		filled, err := earlier.FillIn(t.Context(), &rendered[1])
+		if (err != nil) != (want == "") || err == nil && filled.HTTP.URL != want {
+			t.Errorf("%s: %v, %v", output, err, filled)
+		}
+	}
+}
+
+func TestAllowedHosts(t *testing.T) {
+	for annotation, allowed := range map[string]bool{
+		"": false, "hooks.example.com": true, "other.example.com, hooks.example.com": true, "*.example.com": true, "example.com": false, "*": false,
+	} {
+		if err := AllowedFor(map[string]string{AnnotationAllowedHosts: annotation}, "Hooks.example.com"); (err == nil) != allowed {
+			t.Errorf("%q: %v", annotation, err)
+		}
+	}
+}

@@ -1,0 +1,78 @@
+package chart
+
+import (
+	"crypto/x509"
+	"encoding/pem"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"k8s.io/client-go/tools/clientcmd"
+)
+
+const guide = "docs/guides/install.md"
+
+// block gives what is between the fences after the mark of a file in the guide.
+func block(t *testing.T, name string) string {
+	t.Helper()
+	_, rest, found := strings.Cut(file(t, guide), "<!-- file: "+name+" -->\n```")
+	if !found {
+		t.Fatalf("%s does not show %s", guide, name)
+	}
+	_, rest, _ = strings.Cut(rest, "\n")
+	text, _, _ := strings.Cut(rest, "\n```")
+	return text
+}
+
+// TestValuesOfTheGuide renders each set of values that the guide shows.
+func TestValuesOfTheGuide(t *testing.T) {
+	found := regexp.MustCompile("(?s)<!-- values -->\n```yaml\n(.*?)```").FindAllStringSubmatch(file(t, guide), -1)
+	if len(found) != 3 {
+		t.Errorf("the guide shows %d sets of values", len(found))
+	}
+	for _, match := range found {
+		pods(t, render(t, match[1]))
+	}
+}
+
+// TestAPIServerOfTheGuide runs the commands by which the API server gets its certificate, and looks at it as the webhooks would.
+func TestAPIServerOfTheGuide(t *testing.T) {
+	i := &installation{T: t, dir: t.TempDir()}
+	i.shell(block(t, "api-server"))
+	made, err := clientcmd.LoadFromFile(filepath.Join(i.dir, "webhooks.kubeconfig"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	user, known := made.AuthInfos["signoff-webhook."+namespace+".svc"]
+	if !known || len(user.ClientKeyData) == 0 {
+		t.Fatalf("no user is for the address of the webhooks: %v", made.AuthInfos)
+	}
+	der, _ := pem.Decode(user.ClientCertificateData)
+	certificate, err := x509.ParseCertificate(der.Bytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	authorities := x509.NewCertPool()
+	text, err := os.ReadFile(filepath.Join(i.dir, "client-ca.crt"))
+	if err != nil || !authorities.AppendCertsFromPEM(text) {
+		t.Fatalf("there is no authority: %v", err)
+	}
+	if _, err := certificate.Verify(x509.VerifyOptions{Roots: authorities, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}); err != nil {
+		t.Errorf("the webhooks would cut the API server off: %v", err)
+	}
+	if _, err := helm(t.Context(), t, "", append([]string{"template", release, "charts/signoff", "--namespace=" + namespace, "--set-file=clientCA.certificate=" + filepath.Join(i.dir, "client-ca.crt")},
+		valuesFiles(t, "image: {repository: registry.example.org/signoff}")...)...); err != nil {
+		t.Errorf("the chart does not take the authority: %v", err)
+	}
+}
+
+// TestAdmissionOfTheGuide compares the file for the API server with the one that the tests run it with.
+func TestAdmissionOfTheGuide(t *testing.T) {
+	shown := block(t, "admission.yaml")
+	used := strings.ReplaceAll(file(t, "test/env/files/admission.yaml"), "%[1]q", "/etc/kubernetes/signoff/webhooks.kubeconfig")
+	if shown != strings.TrimSpace(used) {
+		t.Errorf("the guide shows\n%s\nand the tests use\n%s", shown, used)
+	}
+}

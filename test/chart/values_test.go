@@ -1,0 +1,344 @@
+package chart
+
+import (
+	"encoding/json"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/util/sets"
+	"sigs.k8s.io/yaml"
+
+	"github.com/signoff-dev/signoff/internal/config"
+)
+
+// TestRefused tries values that must not be installed. The message says where, and what would be accepted.
+func TestRefused(t *testing.T) {
+	for name, tc := range map[string]struct {
+		reason    string
+		values    string
+		namespace string
+		want      []string
+	}{
+		"NoImage":          {"There is none to fall back to.", "image: {repository: ''}", "", []string{"image", "repository"}},
+		"NoAuthority":      {"Without it anybody could be the API server.", "clientCA: {certificate: ''}", "", []string{"clientCA: exactly one of certificate and configMap", "docs/guides/install.md"}},
+		"TwoAuthorities":   {"One would be ignored.", "clientCA: {configMap: mine}", "", []string{"clientCA: exactly one"}},
+		"NoCertificate":    {"A key is no certificate.", "clientCA: {certificate: '-----BEGIN PRIVATE KEY-----'}", "", []string{"clientCA", "certificate"}},
+		"Misspelt":         {"A misspelt value would be ignored.", "adminssion: {replicas: 1}", "", []string{"adminssion"}},
+		"MisspeltBelow":    {"Also deep down.", "configuration: {requester: {maxOpne: 3}}", "", []string{"configuration", "maxOpne"}},
+		"Taken":            {"The chart sets where the operator is.", "configuration: {operator: {namespace: other}}", "", []string{"configuration", "operator"}},
+		"Shared":           {"Who makes Pods there would be Signoff.", "", "default", []string{"namespace default", "-n signoff-system"}},
+		"OwnCatalog":       {"Who writes Actions must not be able to make Pods beside Signoff.", "catalogNamespaces: [{name: approvals}]", "", []string{"catalogNamespaces[0].name", "approvals"}},
+		"CatalogTwice":     {"The second would overwrite the first.", "catalogNamespaces: [{name: a}, {name: a}]", "", []string{"catalogNamespaces[1].name"}},
+		"SecretIncomplete": {"The API server would trust nobody.", "certificates: {mode: secret, secret: {name: mine}}", "", []string{"certificates.secret", "caBundle"}},
+		"SecretUnused":     {"Two would think that theirs is used.", "certificates: {secret: {name: mine}}", "", []string{"certificates.secret", "generate"}},
+		"IssuerUnused":     {"The same.", "certificates: {certManager: {issuerRef: {name: mine}}}", "", []string{"certificates.certManager.issuerRef", "generate"}},
+		"Mode":             {"There are three.", "certificates: {mode: none}", "", []string{"certificates", "mode"}},
+		"AnyVerb":          {"A star bounds nothing.", "constrainedImpersonation: {enabled: true, rules: [{apiGroups: [''], resources: ['*'], verbs: [get]}]}", "", []string{"resources"}},
+		"BoundsNothing":    {"It would look bounded.", "constrainedImpersonation: {rules: [{apiGroups: [''], resources: [pods], verbs: [get]}]}", "", []string{"constrainedImpersonation.rules", "enabled"}},
+		"Root":             {"Not even on a wish.", "podSecurityContext: {runAsUser: 0}", "", []string{"podSecurityContext", "runAsUser"}},
+		"Privileged":       {"Nor that.", "podSecurityContext: {privileged: true}", "", []string{"podSecurityContext", "privileged"}},
+		"TwoSinks":         {"One sink is one place.", "configuration: {audit: {sinks: [{stdout: {}, file: {path: /a}}]}}", "", []string{"sinks"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			where := namespace
+			if tc.namespace != "" {
+				where = tc.namespace
+			}
+			_, err := helm(t.Context(), t, "", append([]string{"template", release, "charts/signoff", "--namespace=" + where}, valuesFiles(t, needed, tc.values)...)...)
+			if err == nil {
+				t.Fatalf("it was accepted: %s", tc.reason)
+			}
+			for _, word := range tc.want {
+				if !strings.Contains(err.Error(), word) {
+					t.Errorf("%s: the message does not say %q: %v", tc.reason, word, err)
+				}
+			}
+		})
+	}
+}
+
+// TestConfiguration reads the configuration as the process would.
+func TestConfiguration(t *testing.T) {
+	load := func(name string) *config.Configuration {
+		data := into[corev1.ConfigMap](t, render(t, combinations[name]).named(t, "ConfigMap", "signoff-configuration")).Data
+		cfg, err := config.Load([]byte(data["configuration.yaml"]))
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		return cfg
+	}
+	want := config.Default()
+	want.Operator = config.Operator{Namespace: namespace, ServiceAccount: "signoff-controller", AdmissionServiceAccount: "signoff-admission"}
+	want.Webhook.ClientCAFile = "/etc/signoff/client-ca/ca.crt"
+	want.Metrics.BindAddress = ":8080"
+	if diff := cmp.Diff(want, load("Default"), cmp.Transformer("unset", func(list []string) []string { return append([]string{}, list...) })); diff != "" {
+		t.Errorf("with no values (-want +got):\n%s", diff)
+	}
+	full := load("Everything")
+	for _, same := range []bool{
+		full.Person.Expression == "user.username.replace('oidc:', '')", full.Requester.MaxOpen == 7, full.Workers == 4, len(full.Audit.Sinks) == 2,
+		full.Audit.Checkpoints.Every == metav1.Duration{Duration: 30 * time.Second}, full.Operator == want.Operator,
+	} {
+		if !same {
+			t.Errorf("values are lost: %+v", full)
+		}
+	}
+	if diff := cmp.Diff([]string{"platform", "data", "other"}, load("Catalogs").CatalogNamespaces); diff != "" {
+		t.Errorf("Actions may be published elsewhere (-want +got):\n%s", diff)
+	}
+	if got := load("Bare").Metrics.BindAddress; got != "0" {
+		t.Errorf("metrics are served on %q", got)
+	}
+}
+
+// node is a part of values.schema.json.
+type node struct {
+	Ref                  string           `json:"$ref"`
+	Type                 any              `json:"type"`
+	Properties           map[string]*node `json:"properties"`
+	Items                *node            `json:"items"`
+	AdditionalProperties any              `json:"additionalProperties"`
+	Definitions          map[string]*node `json:"definitions"`
+}
+
+func schema(t *testing.T) *node {
+	t.Helper()
+	root := &node{}
+	if err := json.Unmarshal([]byte(file(t, "charts/signoff/values.schema.json")), root); err != nil {
+		t.Fatal(err)
+	}
+	return root
+}
+
+// walk visits the schema of every value, with its path.
+func (n *node) walk(path string, definitions map[string]*node, visit func(string, *node)) {
+	if name, ok := strings.CutPrefix(n.Ref, "#/definitions/"); ok {
+		n = definitions[name]
+	}
+	visit(path, n)
+	for name, property := range n.Properties {
+		property.walk(strings.TrimPrefix(path+"."+name, "."), definitions, visit)
+	}
+	if n.Items != nil {
+		n.Items.walk(path+"[]", definitions, visit)
+	}
+}
+
+// TestSchemaIsStrict looks for objects that accept anything: only those are left that Kubernetes itself checks.
+func TestSchemaIsStrict(t *testing.T) {
+	var open []string
+	root := schema(t)
+	root.walk("", root.Definitions, func(path string, n *node) {
+		if n.AdditionalProperties != false && (n.Type == "object" || n.Properties != nil) {
+			open = append(open, path)
+		}
+	})
+	slices.Sort(open)
+	var want []string
+	for _, part := range []string{"admission", "controller"} {
+		for _, field := range []string{"affinity", "extraVolumeMounts[]", "extraVolumes[]", "nodeSelector", "resources", "tolerations[]"} {
+			want = append(want, part+"."+field)
+		}
+	}
+	want = append(want, "global", "networkPolicy.controllerEgress[]", "networkPolicy.metricsFrom[]")
+	if diff := cmp.Diff(want, open); diff != "" {
+		t.Errorf("-want +accept anything:\n%s", diff)
+	}
+}
+
+// TestSchemaHasEveryField compares the schema of configuration with the type of the process: a field that is new there must be here, or be
+// set by the chart.
+func TestSchemaHasEveryField(t *testing.T) {
+	byChart := sets.New("operator", "catalogNamespaces", "webhook", "health", "metrics", "leaderElection")
+	want, got := sets.New[string](), sets.New[string]()
+	fields("", reflect.TypeFor[config.Configuration](), func(path string) {
+		if top, _, _ := strings.Cut(path, "."); !byChart.Has(top) {
+			want.Insert(path)
+		}
+	})
+	root := schema(t)
+	root.Properties["configuration"].walk("", root.Definitions, func(path string, _ *node) { got.Insert(strings.ReplaceAll(path, "[]", "")) })
+	got.Delete("")
+	if diff := cmp.Diff(sets.List(want), sets.List(got)); diff != "" {
+		t.Errorf("configuration in charts/signoff/values.schema.json (-internal/config +schema):\n%s", diff)
+	}
+}
+
+// fields names all fields of a type as JSON has them.
+func fields(path string, of reflect.Type, visit func(string)) {
+	for of.Kind() == reflect.Pointer || of.Kind() == reflect.Slice {
+		of = of.Elem()
+	}
+	if of.Kind() != reflect.Struct || of == reflect.TypeFor[metav1.Duration]() {
+		return
+	}
+	for i := range of.NumField() {
+		name, _, _ := strings.Cut(of.Field(i).Tag.Get("json"), ",")
+		if name == "" {
+			continue // apiVersion and kind
+		}
+		below := strings.TrimPrefix(path+"."+name, ".")
+		visit(below)
+		fields(below, of.Field(i).Type, visit)
+	}
+}
+
+// TestEveryDefaultIsWritten compares values.yaml with the schema: what may be given is shown there, but for what is below configuration.
+func TestEveryDefaultIsWritten(t *testing.T) {
+	values := map[string]any{}
+	if err := yaml.Unmarshal([]byte(file(t, "charts/signoff/values.yaml")), &values); err != nil {
+		t.Fatal(err)
+	}
+	root := schema(t)
+	root.walk("", root.Definitions, func(path string, _ *node) {
+		if path == "" || path == "global" || strings.Contains(path, "[]") || strings.HasPrefix(path, "configuration.") || strings.HasPrefix(path, "certificates.certManager.issuerRef.") {
+			return
+		}
+		var at any = values
+		for _, name := range strings.Split(path, ".") {
+			below, known := at.(map[string]any)[name]
+			if !known {
+				t.Errorf("values.yaml does not show %s", path)
+				return
+			}
+			at = below
+		}
+	})
+}
+
+// pods are the Pod templates of everything that runs.
+func pods(t *testing.T, all objects) map[string]corev1.PodTemplateSpec {
+	t.Helper()
+	found := map[string]corev1.PodTemplateSpec{}
+	for _, object := range all.of("Deployment") {
+		found[object.GetName()] = into[appsv1.Deployment](t, object).Spec.Template
+	}
+	for _, object := range all.of("Job") {
+		found[object.GetName()] = into[batchv1.Job](t, object).Spec.Template
+	}
+	return found
+}
+
+// TestValuesReachThePods looks at one set of values in full.
+func TestValuesReachThePods(t *testing.T) {
+	for name, pod := range pods(t, render(t, combinations["Everything"])) {
+		container := pod.Spec.Containers[0]
+		if want := "registry.example.org/signoff@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"; container.Image != want {
+			t.Errorf("%s: the digest does not win over the tag: %s", name, container.Image)
+		}
+		if container.ImagePullPolicy != corev1.PullAlways || !cmp.Equal(pod.Spec.ImagePullSecrets, []corev1.LocalObjectReference{{Name: "registry"}}) {
+			t.Errorf("%s: the image is pulled otherwise: %+v", name, pod.Spec)
+		}
+		if pod.Spec.NodeSelector["disk"] != "ssd" || len(pod.Spec.Tolerations) != 1 {
+			t.Errorf("%s: it runs elsewhere: %+v", name, pod.Spec)
+		}
+		if name == "signoff-certificates" {
+			continue
+		}
+		got := []any{container.Args[2:], pod.Spec.PriorityClassName, pod.Spec.Affinity != nil, container.Resources.Limits.Memory().String(), len(pod.Spec.TopologySpreadConstraints)}
+		if diff := cmp.Diff([]any{[]string{"--zap-log-level=debug"}, "system-cluster-critical", true, "1Gi", 2}, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+		var mounted []string
+		for _, mount := range container.VolumeMounts {
+			if !slices.ContainsFunc(pod.Spec.Volumes, func(v corev1.Volume) bool { return v.Name == mount.Name }) {
+				t.Errorf("%s mounts %s, which is no volume", name, mount.Name)
+			}
+			mounted = append(mounted, mount.MountPath)
+		}
+		if !slices.Contains(mounted, "/var/log/signoff") {
+			t.Errorf("%s: the volume is mounted nowhere: %s", name, mounted)
+		}
+	}
+	for name, pod := range pods(t, render(t)) {
+		if got, want := pod.Spec.Containers[0].Image, "registry.example.org/signoff:0.1.0"; got != want {
+			t.Errorf("%s: without a tag it is the version of the chart: %s", name, got)
+		}
+	}
+}
+
+// TestPodsAreFound compares selectors with the Pods that they are meant for, and with no others.
+func TestPodsAreFound(t *testing.T) {
+	all := render(t)
+	templates := pods(t, all)
+	for kind, at := range map[string][]string{
+		"PodDisruptionBudget": {"spec", "selector", "matchLabels"}, "NetworkPolicy": {"spec", "podSelector", "matchLabels"}, "Deployment": {"spec", "selector", "matchLabels"},
+	} {
+		for _, object := range all.of(kind) {
+			selector, _, err := unstructured.NestedStringMap(object.Object, at...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var found []string
+			for name, pod := range templates {
+				if matches(selector, pod.Labels) {
+					found = append(found, name)
+				}
+			}
+			if diff := cmp.Diff([]string{object.GetName()}, found); diff != "" {
+				t.Errorf("%s %s selects (-want +got):\n%s", kind, object.GetName(), diff)
+			}
+		}
+	}
+	service := into[corev1.Service](t, all.named(t, "Service", "signoff-webhook"))
+	if !matches(service.Spec.Selector, templates["signoff-admission"].Labels) || matches(service.Spec.Selector, templates["signoff-controller"].Labels) {
+		t.Errorf("the Service selects others: %+v", service.Spec.Selector)
+	}
+}
+
+func matches(selector, labels map[string]string) bool {
+	for key, value := range selector {
+		if labels[key] != value {
+			return false
+		}
+	}
+	return len(selector) > 0
+}
+
+// TestNetwork looks at who reaches what.
+func TestNetwork(t *testing.T) {
+	ports := func(values, name, direction string) string {
+		object := render(t, values).named(t, "NetworkPolicy", name)
+		text, err := yaml.Marshal(object.Object["spec"].(map[string]any)[direction])
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	for name, tc := range map[string]struct {
+		reason, values, policy, direction string
+		want                              []string
+		not                               []string
+	}{
+		"Webhooks":       {"The API server is no Pod.", "", "signoff-admission", "ingress", []string{"9443"}, []string{"8080", "8081"}},
+		"NobodyControls": {"Nobody asks the controllers anything.", "", "signoff-controller", "ingress", []string{"null"}, nil},
+		"Metrics":        {"Whoever is named.", combinations["Everything"], "signoff-controller", "ingress", []string{"8080", "monitoring"}, []string{"9443"}},
+		"Out":            {"To the API server.", "", "signoff-controller", "egress", []string{"6443", "443", "53"}, []string{"8443"}},
+		"Receiver":       {"And to the receiver of the audit log.", combinations["Everything"], "signoff-controller", "egress", []string{"8443"}, nil},
+		"NotAdmission":   {"Which admission does not write.", combinations["Everything"], "signoff-admission", "egress", []string{"6443"}, []string{"8443"}},
+	} {
+		got := ports(tc.values, tc.policy, tc.direction)
+		for _, word := range tc.want {
+			if !strings.Contains(got, word) {
+				t.Errorf("%s: %s %q is not in\n%s", name, tc.reason, word, got)
+			}
+		}
+		for _, word := range tc.not {
+			if strings.Contains(got, word) {
+				t.Errorf("%s: %s %q is in\n%s", name, tc.reason, word, got)
+			}
+		}
+	}
+	if n := len(render(t, combinations["Bare"]).of("NetworkPolicy")); n != 0 {
+		t.Errorf("there are %d NetworkPolicies that nobody wants", n)
+	}
+}

@@ -1,0 +1,158 @@
+package integration
+
+import (
+	"encoding/pem"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/signoff-dev/signoff/api/v1alpha1"
+)
+
+// host is what steps call in these tests. The configuration allows its port.
+var host = newHost()
+
+type remote struct {
+	*httptest.Server
+	mu    sync.Mutex
+	calls []string
+	jobs  map[string]int
+}
+
+func newHost() *remote {
+	out := &remote{jobs: map[string]int{}}
+	out.Server = httptest.NewTLSServer(out)
+	return out
+}
+
+// ServeHTTP begins a job for a POST, which is done when it was asked for twice.
+func (h *remote) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	body, _ := io.ReadAll(r.Body)
+	h.calls = append(h.calls, strings.Join([]string{r.Method, r.URL.Path, r.Header.Get("Idempotency-Key"), r.Header.Get("Authorization"), string(body)}, " "))
+	if r.Method == http.MethodPost {
+		h.jobs[r.URL.Path]++
+		_, _ = fmt.Fprintf(w, `{"id":"job-%d"}`, h.jobs[r.URL.Path])
+		return
+	}
+	h.jobs[r.URL.Path]++
+	_, _ = fmt.Fprintf(w, `{"done":%t,"url":"https://app.example.com"}`, h.jobs[r.URL.Path] > 1)
+}
+
+func (h *remote) port() int { return h.Listener.Addr().(*net.TCPAddr).Port }
+
+func (h *remote) made(path string) []string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.DeleteFunc(slices.Clone(h.calls), func(c string) bool { return !strings.Contains(c, " "+path) })
+}
+
+// someCalls applies an Action that calls, and the Secret that it carries.
+func someCalls(t *testing.T, name, url string, allowed string) {
+	t.Helper()
+	bundle := strings.ReplaceAll(string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: host.Certificate().Raw})), "\n", "\n          ")
+	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "platform", Name: name, Annotations: map[string]string{"signoff.dev/allowed-hosts": allowed}}, StringData: map[string]string{"token": "hunter2"}}
+	role := &rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Namespace: "platform", Name: name}, Rules: []rbacv1.PolicyRule{{APIGroups: []string{""}, Resources: []string{"secrets"}, ResourceNames: []string{name}, Verbs: []string{"get"}}}}
+	binding := &rbacv1.RoleBinding{ObjectMeta: metav1.ObjectMeta{Namespace: "platform", Name: name}, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: name}, Subjects: []rbacv1.Subject{{Kind: "ServiceAccount", Namespace: "platform", Name: "deployer"}}}
+	for _, err := range []error{admin(t).Create(t.Context(), secret), admin(t).Create(t.Context(), role), admin(t).Create(t.Context(), binding)} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := cluster.Apply(t.Context(), []byte(strings.NewReplacer("NAME", name, "URL", url, "BUNDLE", bundle).Replace(`
+apiVersion: signoff.dev/v1alpha1
+kind: Action
+metadata: {namespace: platform, name: NAME}
+spec:
+  title: Call a host
+  inputs: {openAPIV3Schema: {type: object, required: [text], properties: {text: {type: string, maxLength: 63}}}}
+  default: {effect: RequireApproval}
+  execution:
+    serviceAccountName: deployer
+    steps:
+    - name: create
+      http:
+        method: POST
+        url: URL/NAME/${inputs.text}
+        headers: [{name: Authorization, prefix: "Bearer ", secret: {name: NAME, key: token}}]
+        body: {who: "${requester.username}", text: "${inputs.text}"}
+        caBundle: |
+          BUNDLE
+        poll: {url: "URL/NAME/jobs/${response.body.id}", every: 1s, until: response.body.done}
+      outputs: [{name: url, expression: response.body.url, schema: {type: string, maxLength: 100}}]
+    - name: note
+      apply: {manifests: [{apiVersion: v1, kind: ConfigMap, metadata: {namespace: staging, name: NAME}, data: {url: "${steps.create.outputs.url}"}}]}
+`))); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestCallAsPlanned shows people what is sent where, without the Secret, sends it once, and waits until it is done.
+func TestCallAsPlanned(t *testing.T) {
+	someCalls(t, "caller", host.URL, "127.0.0.1")
+	r, approval := openStage(t, "caller", `{"text":"a/b"}`)
+	for _, line := range []string{
+		"  call POST " + host.URL + "/caller/a%2Fb",
+		"    header Authorization: Bearer (from key token of Secret caller)",
+		"    body text: (new) a/b", "    body who: (new) alice", "    waits until \"response.body.done\"",
+	} {
+		if !slices.Contains(approval.Spec.Summary, line) {
+			t.Errorf("people do not read %q in\n%s", line, strings.Join(approval.Spec.Summary, "\n"))
+		}
+	}
+	if calls := host.made("/caller"); len(calls) > 0 {
+		t.Fatalf("it was called before anybody agreed: %q", calls)
+	}
+	votes(t, users.Bob, approval, "Approve", "")
+	done := reaches(t, r, v1alpha1.PhaseSucceeded)
+	want := []string{
+		"POST /caller/a/b " + string(r.UID) + `-create Bearer hunter2 {"text":"a/b","who":"alice"}`,
+		"GET /caller/jobs/job-1  Bearer hunter2 ", "GET /caller/jobs/job-1  Bearer hunter2 ",
+	}
+	if calls := host.made("/caller"); !slices.Equal(calls, want) {
+		t.Errorf("calls:\n%s\nwant:\n%s", strings.Join(calls, "\n"), strings.Join(want, "\n"))
+	}
+	if string(done.Status.Steps[0].Outputs.Raw) != `{"url":"https://app.example.com"}` {
+		t.Errorf("outputs: %s", done.Status.Steps[0].Outputs.Raw)
+	}
+	record := &v1alpha1.Record{}
+	if err := admin(t).Get(t.Context(), types.NamespacedName{Namespace: "signoff-system", Name: string(r.UID)}, record); err != nil {
+		t.Fatal(err)
+	}
+	for _, object := range []any{done, approval, record} {
+		if strings.Contains(fmt.Sprintf("%+v", object), "hunter2") {
+			t.Errorf("%T holds what is in the Secret", object)
+		}
+	}
+}
+
+// TestCallNotAllowed is about calls that could never be made: nobody is asked to approve them.
+func TestCallNotAllowed(t *testing.T) {
+	for name, tc := range map[string]struct{ url, allowed, want string }{
+		"stranger":     {"https://hooks.example.com", "hooks.example.com", "host hooks.example.com is not in egress.hosts"},
+		"other-secret": {host.URL, "hooks.example.com", "may not be sent to 127.0.0.1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			someCalls(t, name, tc.url, tc.allowed)
+			r := ask(t, users.Alice, request(name, `{"text":"a"}`))
+			eventually(t, "the reason", func() (bool, string) {
+				live := reaches(t, r, v1alpha1.PhasePending)
+				text := fmt.Sprintf("%+v", live.Status.Conditions)
+				return strings.Contains(text, tc.want), text
+			})
+			approvalsOf(t, r, 0)
+		})
+	}
+}

@@ -1,0 +1,87 @@
+package timing
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/signoff-dev/signoff/api/v1alpha1"
+)
+
+func applied(t *testing.T, file string) {
+	t.Helper()
+	if err := cluster.ApplyFile(t.Context(), "test/timing/testdata/"+file); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// slow asks for something that is done once somebody says ready.
+func slow(t *testing.T, object string) *v1alpha1.ActionRequest {
+	t.Helper()
+	return ask(t, "slow", func(s *v1alpha1.ActionRequestSpec) {
+		s.Inputs = &runtime.RawExtension{Raw: fmt.Appendf(nil, `{"object":%q}`, object)}
+	})
+}
+
+// ready lets the execution of a request end.
+func ready(t *testing.T, r *v1alpha1.ActionRequest, object string) {
+	t.Helper()
+	body := client.RawPatch(types.MergePatchType, fmt.Appendf(nil, `{"data":{"ready":%q}}`, r.UID))
+	if err := admin(t).Patch(t.Context(), configMap(t, object), body); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestQueue lets one request at a time execute on an object, says who is first, and keeps nobody else waiting.
+func TestQueue(t *testing.T) {
+	applied(t, "queue.yaml")
+	first := reaches(t, slow(t, "queued"), v1alpha1.PhaseExecuting)
+	second := reaches(t, slow(t, "queued"), v1alpha1.PhaseHeld)
+	if want := first.Name + ", on ConfigMap target/queued"; second.Status.WaitingFor != want {
+		t.Errorf("it must say who is first: %q, expected %q", second.Status.WaitingFor, want)
+	}
+	elsewhere := reaches(t, slow(t, "elsewhere"), v1alpha1.PhaseExecuting)
+	ready(t, elsewhere, "elsewhere")
+	reaches(t, elsewhere, v1alpha1.PhaseSucceeded)
+
+	// A request that waits executes nothing, so it can be cancelled and keeps nobody waiting.
+	third := reaches(t, slow(t, "queued"), v1alpha1.PhaseHeld)
+	if err := as(t, users.Alice).Patch(t.Context(), second, client.RawPatch(types.MergePatchType, []byte(`{"spec":{"cancellation":{"reason":"no"}}}`))); err != nil {
+		t.Fatal(err)
+	}
+	reaches(t, second, v1alpha1.PhaseCancelled)
+	ready(t, first, "queued")
+	reaches(t, first, v1alpha1.PhaseSucceeded)
+	reaches(t, third, v1alpha1.PhaseExecuting)
+	ready(t, third, "queued")
+	reaches(t, third, v1alpha1.PhaseSucceeded)
+}
+
+// TestDelay leaves a grace after the last agreement, in which the request can still be cancelled.
+func TestDelay(t *testing.T) {
+	applied(t, "queue.yaml")
+	var both []*v1alpha1.ActionRequest
+	for range 2 {
+		r := reaches(t, ask(t, "graceful", nil), v1alpha1.PhaseAwaitingApproval)
+		if err := approve(t, users.Bob, approval(t, r, v1alpha1.ApprovalOpen)); err != nil {
+			t.Fatal(err)
+		}
+		both = append(both, reaches(t, r, v1alpha1.PhaseHeld))
+	}
+	if waits := both[0].Status.WaitingFor; !strings.HasPrefix(waits, "starts ") || !strings.HasSuffix(waits, " unless cancelled") {
+		t.Errorf("it must say when it starts: %q", waits)
+	}
+	step(t, 9*time.Minute)
+	stays(t, both[0], v1alpha1.PhaseHeld)
+	if err := as(t, users.Alice).Patch(t.Context(), both[1], client.RawPatch(types.MergePatchType, []byte(`{"spec":{"cancellation":{"reason":"second thoughts"}}}`))); err != nil {
+		t.Fatal(err)
+	}
+	reaches(t, both[1], v1alpha1.PhaseCancelled)
+	step(t, 61*time.Second)
+	reaches(t, both[0], v1alpha1.PhaseSucceeded)
+}
