@@ -53,6 +53,7 @@ func TestDoctorFindsWhatIsWrong(t *testing.T) {
 			t.Errorf("about %s it does not say %q: %q", about, words, wrong[about])
 		}
 	}
+	kubectl(t, users.Ada, "", "doctor", "-n", "payments", "--operator-service-account", "signoff-controller").says(t, 1, "WRONG   protection    ", "system:serviceaccount:signoff-system:signoff-controller")
 	kubectl(t, users.Ada, "", "doctor", "-o", "xml").says(t, 2, "failed to read -o")
 }
 

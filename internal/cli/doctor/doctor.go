@@ -44,7 +44,7 @@ type Finding struct {
 
 // Options say where to look.
 type Options struct {
-	// Namespace and ServiceAccount are those of the operator.
+	// Namespace and ServiceAccount are those of the operator, or with two processes of its controllers. No ServiceAccount: the usual one.
 	Namespace, ServiceAccount string
 	// RequestNamespace is where a request may be tried.
 	RequestNamespace string
