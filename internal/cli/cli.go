@@ -1,7 +1,9 @@
-// Package cli is `kubectl signoff`: what people try and find out before they ask.
+// Package cli is `kubectl signoff`: what people try and find out before they ask, and how they ask, look and decide. Everything is done with
+// the caller's own rights, by the same API as with plain kubectl.
 package cli
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -19,6 +21,12 @@ const (
 	exitNo = 1
 	// exitError says that there is no answer.
 	exitError = 2
+	// exitDenied says that a request which was waited for was denied by an approver.
+	exitDenied = 3
+	// exitEnded says that a request which was waited for ended without success in another way: it failed, expired or was cancelled.
+	exitEnded = 4
+	// exitTimeout says that a request which was waited for is not over yet.
+	exitTimeout = 5
 )
 
 // Program is the plugin. It is used once.
@@ -27,6 +35,9 @@ type Program struct {
 	IO genericiooptions.IOStreams
 	// Clock tells the time.
 	Clock clock.PassiveClock
+
+	// lines are what a person types.
+	lines *bufio.Reader
 }
 
 var (
@@ -49,18 +60,24 @@ func (p *Program) Run(ctx context.Context, args []string) int {
 	case errors.Is(err, errSaid):
 		return exitError
 	}
-	_, _ = fmt.Fprintln(p.IO.ErrOut, "error: "+err.Error())
+	if known := (*ending)(nil); errors.As(err, &known) {
+		if known.text != "" {
+			p.say("%s", known.text)
+		}
+		return known.code
+	}
+	_, _ = fmt.Fprintln(p.IO.ErrOut, "error: "+safe(err.Error()))
 	return exitError
 }
 
 func (p *Program) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "kubectl-signoff",
-		Short: "Try policies and requests before you ask",
-		Long: `Try policies and requests before you ask, and find out who may do what.
+		Short: "Ask, decide and look, and try policies before you ask",
+		Long: `Ask for Actions and decide on what others ask for; see what waits for you and why; try policies and requests before you ask.
 
-Nothing here changes anything: "test" needs no cluster, "explain" asks it by a dry run, "can-i" and "who-can" only read, and "audit" verifies
-what was written.`,
+It does what kubectl can do as well, with your own rights and by the same API, and shows more: "request" makes an ActionRequest, "approve"
+and "deny" write a vote. "test" needs no cluster, and "explain" asks by a dry run.`,
 		Annotations:   map[string]string{cobra.CommandDisplayNameAnnotation: "kubectl signoff"},
 		SilenceErrors: true,
 		SilenceUsage:  true,
@@ -69,6 +86,7 @@ what was written.`,
 	root.SetIn(p.IO.In)
 	root.SetOut(p.IO.Out)
 	root.SetErr(p.IO.ErrOut)
+	root.AddCommand(p.actions(), p.request(), p.list(), p.show(), p.inbox(), p.approve(), p.deny(), p.withdraw(), p.cancel(), p.wait(), p.whoami(), p.doctor())
 	root.AddCommand(p.test(), p.explain(), p.canI(), p.whoCan(), p.audit(), p.version())
 	p.completion(root)
 	return root

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/spf13/cobra"
 	authenticationv1 "k8s.io/api/authentication/v1"
@@ -35,6 +36,7 @@ var scheme = func() *runtime.Scheme {
 // connection are the flags by which kubectl finds a cluster, and what they lead to.
 type connection struct {
 	flags *genericclioptions.ConfigFlags
+	mu    sync.Mutex
 	// warnings are what the API server warned of since they were last taken.
 	warnings []string
 }
@@ -61,6 +63,8 @@ func connect(command *cobra.Command) *connection {
 
 // HandleWarningHeader keeps a warning of the API server.
 func (c *connection) HandleWarningHeader(_ int, _, text string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if text != "" && !slices.Contains(c.warnings, text) {
 		c.warnings = append(c.warnings, text)
 	}
@@ -68,6 +72,8 @@ func (c *connection) HandleWarningHeader(_ int, _, text string) {
 
 // taken gives the warnings, and forgets them.
 func (c *connection) taken() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	warnings := c.warnings
 	c.warnings = nil
 	return warnings

@@ -73,3 +73,9 @@ func (p *Program) print(output string, number int, value any, text func() string
 	}
 	return nil
 }
+
+// printLines prints lines that were escaped before.
+func (p *Program) printLines(lines []string) error {
+	_, err := io.WriteString(p.IO.Out, strings.Join(lines, "\n")+"\n")
+	return written(err)
+}

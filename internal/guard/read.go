@@ -8,6 +8,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/client-go/dynamic"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/signoff-dev/signoff/internal/guard/canary"
@@ -49,27 +50,32 @@ func (g *Guard) toRead(p *Protected, all bool) bool {
 
 // readOne compares one object, and remembers what is wrong with it.
 func (g *Guard) readOne(ctx context.Context, p *Protected) error {
-	live, err := g.Objects.Resource(resources[p.kind]).Get(ctx, p.name, metav1.GetOptions{})
+	wrong, version, err := p.Examine(ctx, g.Objects)
 	switch {
-	case apierrors.IsNotFound(err):
-		g.found[p], live = []string{p.String() + " is missing: install it again"}, nil
 	case apierrors.IsForbidden(err):
-		g.found[p], live = []string{fmt.Sprintf("%s cannot be read: apply config/rbac/role.yaml of this version (%v)", p, err)}, nil
+		wrong = []string{fmt.Sprintf("%s cannot be read: apply config/rbac/role.yaml of this version (%v)", p, err)}
 	case err != nil:
 		return fmt.Errorf("failed to read %s: %w", p, err)
-	case live.GetDeletionTimestamp() != nil:
-		g.found[p] = []string{p.String() + " is being deleted"}
-	default:
-		g.found[p] = p.compare(live.Object)
 	}
-	version := ""
-	if live != nil {
-		version = live.GetResourceVersion()
-	}
+	g.found[p] = wrong
 	g.mu.Lock()
 	g.seen[p] = version
 	g.mu.Unlock()
 	return nil
+}
+
+// Examine reads the object, and says what is wrong with it, and at which version. An error says that it could not be read.
+func (p *Protected) Examine(ctx context.Context, objects dynamic.Interface) (wrong []string, version string, err error) {
+	live, err := objects.Resource(resources[p.kind]).Get(ctx, p.name, metav1.GetOptions{})
+	switch {
+	case apierrors.IsNotFound(err):
+		return []string{p.String() + " is missing: install it again"}, "", nil
+	case err != nil:
+		return nil, "", err
+	case live.GetDeletionTimestamp() != nil:
+		return []string{p.String() + " is being deleted"}, live.GetResourceVersion(), nil
+	}
+	return p.compare(live.Object), live.GetResourceVersion(), nil
 }
 
 // notice makes an object be read again, unless it was read at this version. Empty: it is gone, or nobody knows.

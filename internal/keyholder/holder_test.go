@@ -165,7 +165,7 @@ func TestSilentReplica(t *testing.T) {
 	r := p.ready("a")
 	old := p.sign(r, seal.Controller)
 	dead := &coordinationv1.Lease{ObjectMeta: p.meta(replicaPrefix + "dead")}
-	dead.Labels = map[string]string{labelReplica: "true"}
+	dead.Labels = map[string]string{LabelReplica: "true"}
 	dead.Annotations = map[string]string{annotationKnows: old, annotationSigns + "controller": old}
 	dead.Spec.RenewTime = &metav1.MicroTime{Time: p.clock.Now()}
 	if err := admin.Create(t.Context(), dead); err != nil {

@@ -21,8 +21,8 @@ import (
 const (
 	// replicaPrefix begins the name of the Lease of a replica.
 	replicaPrefix = "signoff-replica-"
-	// labelReplica is on the Lease of each replica.
-	labelReplica = "keys.signoff.dev/replica"
+	// LabelReplica is on the Lease of each replica.
+	LabelReplica = "keys.signoff.dev/replica"
 	// annotationKnows says which public keys a replica verifies with.
 	annotationKnows = "keys.signoff.dev/knows"
 	// annotationSigns says which key a replica signs with; the purpose ends it.
@@ -43,7 +43,7 @@ type replicas struct {
 
 func (h *Holder) readReplicas(ctx context.Context) (*replicas, error) {
 	list := &coordinationv1.LeaseList{}
-	if err := h.options.Client.List(ctx, list, client.InNamespace(h.options.Namespace), client.HasLabels{labelReplica}); err != nil {
+	if err := h.options.Client.List(ctx, list, client.InNamespace(h.options.Namespace), client.HasLabels{LabelReplica}); err != nil {
 		return nil, fmt.Errorf("failed to list the Leases of replicas: %w", err)
 	}
 	return &replicas{leases: list.Items}, nil
@@ -125,7 +125,7 @@ func (h *Holder) report(ctx context.Context) error {
 }
 
 func (h *Holder) fill(lease *coordinationv1.Lease, says map[string]string) {
-	metav1.SetMetaDataLabel(&lease.ObjectMeta, labelReplica, "true")
+	metav1.SetMetaDataLabel(&lease.ObjectMeta, LabelReplica, "true")
 	for name, value := range says {
 		metav1.SetMetaDataAnnotation(&lease.ObjectMeta, name, value)
 	}

@@ -5,8 +5,10 @@ package plugin
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -58,9 +60,8 @@ func start(ctx context.Context) (*play.Play, error) {
 		return nil, err
 	}
 	return play.Start(ctx, &play.Options{
-		Env: env.Options{CRDs: true},
-		// Nothing is stored here that a controller would act on.
-		System:   system.Options{Configure: configure, Parts: setup.Parts{Admission: true}},
+		Env:      env.Options{CRDs: true},
+		System:   system.Options{Configure: configure, Parts: setup.Everything()},
 		Accounts: []string{"deployer"}, World: "test/plugin/" + world,
 	})
 }
@@ -81,25 +82,51 @@ type result struct {
 	exit           int
 }
 
-// kubectl runs `kubectl signoff` as somebody.
-func kubectl(t *testing.T, who env.Person, stdin string, args ...string) result {
+// login writes the kubeconfig of somebody, and makes it the one that is used.
+func login(t *testing.T, who env.Person) {
 	t.Helper()
 	kubeconfig := filepath.Join(t.TempDir(), "kubeconfig")
 	if err := cluster.Kubeconfig(kubeconfig, who.Config); err != nil {
 		t.Fatal(err)
 	}
+	t.Setenv("KUBECONFIG", kubeconfig)
+}
+
+// plain runs kubectl itself as somebody.
+func plain(t *testing.T, who env.Person, stdin string, args ...string) result {
+	t.Helper()
+	login(t, who)
+	var stdout, stderr bytes.Buffer
+	command := exec.CommandContext(t.Context(), cluster.Kubectl(), args...)
+	command.Stdin, command.Stdout, command.Stderr = strings.NewReader(stdin), &stdout, &stderr
+	err := command.Run()
+	if exited := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exited) {
+		t.Fatal(err)
+	}
+	return result{stdout.String(), stderr.String(), command.ProcessState.ExitCode()}
+}
+
+// kubectl runs `kubectl signoff` as somebody.
+func kubectl(t *testing.T, who env.Person, stdin string, args ...string) result {
+	t.Helper()
+	login(t, who)
+	return typed(t, stdin, args...)
+}
+
+// typed runs `kubectl signoff` as whoever is logged in.
+func typed(t *testing.T, stdin string, args ...string) result {
+	t.Helper()
 	var stdout, stderr bytes.Buffer
 	program := &cli.Program{
 		IO:    genericiooptions.IOStreams{In: strings.NewReader(stdin), Out: &stdout, ErrOut: &stderr},
 		Clock: clock.RealClock{},
 	}
-	t.Setenv("KUBECONFIG", kubeconfig)
 	exit := program.Run(t.Context(), args)
 	return result{stdout.String(), stderr.String(), exit}
 }
 
 // says checks the exit code, and that the command printed some texts.
-func (r *result) says(t *testing.T, exit int, words ...string) {
+func (r result) says(t *testing.T, exit int, words ...string) {
 	t.Helper()
 	if r.exit != exit {
 		t.Errorf("the exit code is %d, want %d", r.exit, exit)

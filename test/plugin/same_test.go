@@ -66,21 +66,21 @@ var situations = map[string]situation{
 	"blind":           {`{"actionRef": {"namespace": "platform", "name": "blind"}}`, noon, noNodes},
 }
 
-// login is somebody with the groups that a test file must name, in the order in which a certificate has them, and what they could write.
-type login struct {
-	person   *env.Person
+// person is somebody with the groups that a test file must name, in the order in which a certificate has them, and what they could write.
+type person struct {
+	login    *env.Person
 	groups   []string
 	writable []any
 }
 
-func logins() map[string]login {
+func people() map[string]person {
 	quota := map[string]any{"apiVersion": "v1", "kind": "ConfigMap", "namespace": "limits", "name": "quota"}
-	return map[string]login{
-		"alice":   {person: &users.Alice, groups: []string{env.GroupPayments, env.GroupEngineering}},
-		"bob":     {person: &users.Bob, groups: []string{env.GroupPayments, env.GroupEngineering}},
-		"erin":    {person: &users.Erin, groups: []string{env.GroupSearch, env.GroupEngineering}, writable: []any{quota}},
-		"mallory": {person: &users.Mallory},
-		"agent":   {person: &users.Agent},
+	return map[string]person{
+		"alice":   {login: &users.Alice, groups: []string{env.GroupPayments, env.GroupEngineering}},
+		"bob":     {login: &users.Bob, groups: []string{env.GroupPayments, env.GroupEngineering}},
+		"erin":    {login: &users.Erin, groups: []string{env.GroupSearch, env.GroupEngineering}, writable: []any{quota}},
+		"mallory": {login: &users.Mallory},
+		"agent":   {login: &users.Agent},
 	}
 }
 
@@ -89,15 +89,15 @@ func logins() map[string]login {
 func TestSameVerdict(t *testing.T) {
 	offline := judgeOffline(t)
 	inForce(t)
-	for who, login := range logins() {
+	for who, person := range people() {
 		for what, s := range situations {
 			name := who + ", " + what
 			t.Run(name, func(t *testing.T) {
-				explained := explain(t, *login.person, s)
+				explained := explain(t, *person.login, s)
 				if diff := cmp.Diff(normal(offline[name]), normal(&explained.Explanation), cmpopts.EquateEmpty()); diff != "" {
 					t.Errorf("-test, +explain:\n%s", diff)
 				}
-				dryRun(t, *login.person, s, explained)
+				dryRun(t, *person.login, s, explained)
 			})
 		}
 	}
@@ -138,11 +138,11 @@ func judgeOffline(t *testing.T) map[string]*gate.Explanation {
 		t.Fatal(err)
 	}
 	var cases []any
-	for who, login := range logins() {
+	for who, person := range people() {
 		for what, s := range situations {
 			c := map[string]any{
 				"name": who + ", " + what, "now": s.at, "expect": map[string]any{"effect": "Deny"},
-				"requester": map[string]any{"username": login.person.Name, "groups": login.groups}, "writable": login.writable,
+				"requester": map[string]any{"username": person.login.Name, "groups": person.groups}, "writable": person.writable,
 				"request": map[string]any{"metadata": map[string]any{"namespace": env.WorkNamespace, "name": "same"}, "spec": json.RawMessage(s.spec)},
 			}
 			for key, value := range s.offline {

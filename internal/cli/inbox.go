@@ -1,0 +1,186 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/spf13/cobra"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/rest"
+
+	"github.com/signoff-dev/signoff/api/v1alpha1"
+)
+
+// inboxOptions are the flags of `inbox`.
+type inboxOptions struct {
+	all     bool
+	outputs *outputs
+}
+
+func (p *Program) inbox() *cobra.Command {
+	o := &inboxOptions{}
+	command := &cobra.Command{
+		Use:   "inbox",
+		Short: "List what waits for your decision",
+		Long: `Lists the open Approvals that wait for you: those on which you could vote and have not. Each is tried: your vote is sent as a server-side dry
+run, which stores nothing, so the answer is that of the webhook and not a guess. Who took a vote back is asked again.
+
+It looks in all namespaces, or where you may not list those, in that of your kubeconfig. Name one with -n.`,
+		Example: `  kubectl signoff inbox
+  kubectl signoff inbox -n payments -o name`,
+		Args: cobra.NoArgs,
+	}
+	c := connect(command)
+	command.RunE = func(cmd *cobra.Command, _ []string) error { return p.runInbox(cmd, c, o) }
+	command.Flags().BoolVar(&o.all, "all", false, "also open Approvals that wait for others, or on which you voted")
+	o.outputs = outputFlags(command, "")
+	return command
+}
+
+func (p *Program) runInbox(command *cobra.Command, c *connection, o *inboxOptions) error {
+	if err := o.outputs.check(true); err != nil {
+		return err
+	}
+	s, err := p.session(command, c)
+	if err != nil {
+		return err
+	}
+	ctx := command.Context()
+	open, err := s.openApprovals(ctx)
+	if err != nil {
+		return err
+	}
+	if o.all {
+		return p.printTable(o.outputs, open, true)
+	}
+	tried, err := s.tryVotes(ctx, open)
+	if err != nil {
+		return err
+	}
+	count, failed := len(open.Rows), tried.failed
+	open.keep(func(approval *unstructured.Unstructured) bool { return tried.mine[approval.GetUID()] })
+	if others := count - len(open.Rows) - len(failed); len(open.Rows) == 0 && o.outputs.forPeople() {
+		p.say("nothing waits for you; open Approvals that wait for others, or on which you voted: %d", others)
+	}
+	if err := p.printTable(o.outputs, open, true); err != nil {
+		return err
+	}
+	for _, text := range failed {
+		p.say("error: %s", text)
+	}
+	if len(failed) > 0 {
+		return errSaid
+	}
+	return nil
+}
+
+// openApprovals lists what is open: everywhere, or where one may not look there, in one namespace.
+func (s *session) openApprovals(ctx context.Context) (*table, error) {
+	const open = "status.state=" + string(v1alpha1.ApprovalOpen)
+	if s.chosen {
+		return s.list(ctx, approvals, s.namespace, open)
+	}
+	everywhere, err := s.list(ctx, approvals, "", open)
+	if !errors.Is(err, errForbidden) {
+		return everywhere, err
+	}
+	found, err := s.list(ctx, approvals, s.namespace, open)
+	if err == nil {
+		s.say("note: only namespace %s is looked at, since you may not list Approvals in all; name another with -n", s.namespace)
+	}
+	return found, err
+}
+
+// tried says what came of votes that were tried.
+type tried struct {
+	mu sync.Mutex
+	// mine are the Approvals on which one could vote and has not.
+	mine map[types.UID]bool
+	// failed says of which nobody knows.
+	failed []string
+}
+
+// triesAtOnce bounds how many votes are tried at the same time.
+const triesAtOnce = 8
+
+// tryVotes sends a vote on each, as a dry run.
+func (s *session) tryVotes(ctx context.Context, open *table) (*tried, error) {
+	config, err := s.connection.flags.ToRESTConfig()
+	if err != nil {
+		return nil, fmt.Errorf("failed to find the cluster: %w", err)
+	}
+	config = rest.CopyConfig(config)
+	// What the API server warns of is about a vote that nobody casts.
+	config.WarningHandler, config.UserAgent = rest.NoWarnings{}, fieldManager
+	config.QPS, config.Burst = callsPerSecond, 2*callsPerSecond
+	quiet, err := dynamic.NewForConfig(config)
+	if err != nil {
+		return nil, fmt.Errorf("failed to make a client: %w", err)
+	}
+	out := &tried{mine: map[types.UID]bool{}}
+	var all sync.WaitGroup
+	slots := make(chan struct{}, triesAtOnce)
+	for i := range open.Rows {
+		approval := open.object(i)
+		slots <- struct{}{}
+		all.Go(func() {
+			defer func() { <-slots }()
+			waits, err := waitsForMe(ctx, quiet, approval)
+			out.take(approval, waits, err)
+		})
+	}
+	all.Wait()
+	slices.Sort(out.failed)
+	return out, nil
+}
+
+func (t *tried) take(approval *unstructured.Unstructured, waits bool, err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err != nil {
+		t.failed = append(t.failed, fmt.Sprintf("cannot tell whether %s/%s waits for you: %v", approval.GetNamespace(), approval.GetName(), err))
+		return
+	}
+	t.mine[approval.GetUID()] = waits
+}
+
+// waitsForMe tells whether whoever asks could vote on an Approval, and has not.
+func waitsForMe(ctx context.Context, objects dynamic.Interface, approval *unstructured.Unstructured) (bool, error) {
+	digest, _, _ := unstructured.NestedString(approval.Object, "spec", "digest")
+	answer, err := cast(ctx, objects, approval, &v1alpha1.VoteRequest{Decision: v1alpha1.DecisionApprove, Digest: digest}, true)
+	if err != nil {
+		if err = refused(err); isRefusal(err) {
+			return false, nil
+		}
+		return false, err
+	}
+	after, err := typedAs[v1alpha1.Approval](answer)
+	if err != nil {
+		return false, err
+	}
+	before, err := typedAs[v1alpha1.Approval](approval)
+	if err != nil {
+		return false, err
+	}
+	votes := after.Spec.Votes
+	if len(votes) <= len(before.Spec.Votes) {
+		// It was no change: the vote stands already.
+		return false, nil
+	}
+	return !stands(votes[:len(votes)-1], &votes[len(votes)-1].Voter), nil
+}
+
+// stands tells whether somebody has a vote that was not taken back. The webhook says who is which person.
+func stands(votes []v1alpha1.Vote, who *v1alpha1.Identity) bool {
+	for _, vote := range slices.Backward(votes) {
+		if vote.Voter.Username == who.Username || who.Person != "" && vote.Voter.Person == who.Person {
+			return vote.Decision != v1alpha1.DecisionWithdraw
+		}
+	}
+	return false
+}

@@ -1,0 +1,119 @@
+package cli
+
+import (
+	"context"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/fields"
+)
+
+// listOptions are the flags of `list`.
+type listOptions struct {
+	everywhere, all, mine bool
+	action                string
+	outputs               *outputs
+}
+
+func (p *Program) list() *cobra.Command {
+	o := &listOptions{}
+	command := &cobra.Command{
+		Use:     "list",
+		Aliases: []string{"ls"},
+		Short:   "List requests that are not over",
+		Long: `Lists requests that are not over, with the columns of kubectl get: what each waits for, and who asked. --all shows those that are over as
+well, and --mine only those that you asked for with this login.`,
+		Example: `  kubectl signoff list -n payments
+  kubectl signoff list -A --mine --all`,
+		Args: cobra.NoArgs,
+	}
+	c := connect(command)
+	command.RunE = func(cmd *cobra.Command, _ []string) error { return p.runList(cmd, c, o) }
+	command.Flags().BoolVarP(&o.everywhere, "all-namespaces", "A", false, "in all namespaces")
+	command.Flags().BoolVar(&o.all, "all", false, "also those that are over")
+	command.Flags().BoolVar(&o.mine, "mine", false, "only those that you asked for")
+	command.Flags().StringVar(&o.action, "action", "", "only those for Actions of this name")
+	o.outputs = outputFlags(command, "")
+	return command
+}
+
+func (p *Program) runList(command *cobra.Command, c *connection, o *listOptions) error {
+	if err := o.outputs.check(true); err != nil {
+		return err
+	}
+	s, err := p.session(command, c)
+	if err != nil {
+		return err
+	}
+	ctx, namespace := command.Context(), s.namespace
+	if o.everywhere {
+		namespace = ""
+	}
+	found, err := s.list(ctx, requests, namespace, o.selector())
+	if err != nil {
+		return err
+	}
+	if o.mine {
+		if err := s.keepMine(ctx, found); err != nil {
+			return err
+		}
+	}
+	if len(found.Rows) == 0 && o.outputs.forPeople() {
+		p.say("%s", o.nothing(namespace))
+	}
+	return p.printTable(o.outputs, found, o.everywhere)
+}
+
+func (o *listOptions) selector() string {
+	selected := fields.Set{}
+	if !o.all {
+		selected["status.outcome"] = ""
+	}
+	if o.action != "" {
+		selected["spec.actionRef.name"] = o.action
+	}
+	return selected.String()
+}
+
+func (o *listOptions) nothing(namespace string) string {
+	text := "there is no request"
+	if !o.all {
+		text = "no request is open"
+	}
+	if namespace != "" {
+		text += " in namespace " + namespace
+	}
+	if o.mine {
+		text += " that you asked for"
+	}
+	return text
+}
+
+// keepMine drops what others asked for.
+func (s *session) keepMine(ctx context.Context, found *table) error {
+	who, err := s.connection.whoAmI(ctx)
+	if err != nil {
+		return err
+	}
+	found.keep(func(request *unstructured.Unstructured) bool {
+		name, _, _ := unstructured.NestedString(request.Object, "spec", "requester", "username")
+		return name == who.Username
+	})
+	return nil
+}
+
+// short takes the kind off a name such as approval/NAME.
+func short(k kind, name string) (string, bool) {
+	before, after, ok := strings.Cut(name, "/")
+	if !ok {
+		return name, false
+	}
+	one := strings.ToLower(k.name)
+	for _, known := range []string{one, k.resource, one + ".signoff.dev", k.resource + ".signoff.dev"} {
+		if before == known {
+			return after, true
+		}
+	}
+	return name, false
+}

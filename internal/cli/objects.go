@@ -1,0 +1,256 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+
+	"github.com/spf13/cobra"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/cli-runtime/pkg/genericclioptions"
+	"k8s.io/cli-runtime/pkg/printers"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/rest"
+
+	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/gate"
+)
+
+// fieldManager is under what name fields are written.
+const fieldManager = "kubectl-signoff"
+
+// kind is a kind of Signoff.
+type kind struct {
+	name, resource string
+	// list is the command that shows what there is.
+	list string
+	// role is the ClusterRole that lets people read it.
+	role string
+}
+
+var (
+	requests  = kind{"ActionRequest", "actionrequests", "kubectl signoff list", "signoff-requester"}
+	approvals = kind{"Approval", "approvals", "kubectl signoff inbox", "signoff-approver"}
+	actions   = kind{"Action", "actions", "kubectl signoff actions", "signoff-catalog-reader"}
+	roles     = kind{"Role", "roles", "kubectl get roles.signoff.dev", "signoff-catalog-reader"}
+	teams     = kind{"Team", "teams", "kubectl get teams", "signoff-team-reader"}
+)
+
+// session reads and writes objects of Signoff, as whom --as names or else as the caller.
+type session struct {
+	*Program
+	connection *connection
+	namespace  string
+	// chosen says that a namespace was named on the command line.
+	chosen  bool
+	objects dynamic.Interface
+	tables  *rest.RESTClient
+}
+
+// callsPerSecond is more than the client allows by itself: an inbox takes a call for each Approval.
+const callsPerSecond = 50
+
+func (p *Program) session(command *cobra.Command, c *connection) (*session, error) {
+	namespace, err := c.namespace()
+	if err != nil {
+		return nil, err
+	}
+	config, err := c.flags.ToRESTConfig()
+	if err != nil {
+		return nil, fmt.Errorf("failed to find the cluster: %w", err)
+	}
+	config = rest.CopyConfig(config)
+	config.WarningHandler, config.UserAgent = c, fieldManager
+	config.QPS, config.Burst = callsPerSecond, 2*callsPerSecond
+	s := &session{Program: p, connection: c, namespace: namespace, chosen: command.Flags().Changed("namespace")}
+	if s.objects, err = dynamic.NewForConfig(config); err != nil {
+		return nil, fmt.Errorf("failed to make a client: %w", err)
+	}
+	s.tables, err = c.clientOf(config, v1alpha1.GroupVersion)
+	return s, err
+}
+
+func resourceOf(k kind) schema.GroupVersionResource {
+	return v1alpha1.GroupVersion.WithResource(k.resource)
+}
+
+// get reads one object.
+func (s *session) get(ctx context.Context, k kind, namespace, name string) (*unstructured.Unstructured, error) {
+	object, err := s.objects.Resource(resourceOf(k)).Namespace(namespace).Get(ctx, name, metav1.GetOptions{})
+	if err != nil {
+		return nil, s.unread(ctx, err, k, namespace, name)
+	}
+	return object, nil
+}
+
+// errForbidden is what RBAC refuses.
+var errForbidden = errors.New("may not")
+
+// unread says why something could not be read, and what helps. An empty name is about a list, and an empty namespace about all.
+func (s *session) unread(ctx context.Context, err error, k kind, namespace, name string) error {
+	resource := k.resource + "." + v1alpha1.GroupVersion.Group
+	verb, where, flag := "get", "in namespace "+namespace, "-n "+namespace
+	if name == "" {
+		verb = "list"
+	}
+	if namespace == "" {
+		where, flag = "in all namespaces", "-A"
+	}
+	switch {
+	case apierrors.IsForbidden(err):
+		return fmt.Errorf("you (%s) %w %s %s %s.\n  Ask for the ClusterRole %s there.  Check: kubectl auth can-i %s %s %s",
+			s.caller(ctx), errForbidden, verb, resource, where, k.role, verb, resource, flag)
+	case gate.Missing(err) && name != "":
+		return fmt.Errorf("there is no %s %s/%s; see what there is: %s -n %s", k.name, namespace, name, k.list, namespace)
+	case apierrors.IsNotFound(err):
+		return fmt.Errorf("the cluster has no %s: Signoff is not installed: %w", resource, err)
+	}
+	return fmt.Errorf("failed to %s %s: %w", verb, resource, err)
+}
+
+// caller is who asks, as far as the API server tells.
+func (s *session) caller(ctx context.Context) string {
+	if who, err := s.connection.whoAmI(ctx); err == nil {
+		return who.Username
+	}
+	return "whoever this is"
+}
+
+// typedAs gives an object its type.
+func typedAs[T any](object *unstructured.Unstructured) (*T, error) {
+	out := new(T)
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object, out); err != nil {
+		return nil, fmt.Errorf("failed to read %s %s/%s, which may be of another version of Signoff: %w", object.GetKind(), object.GetNamespace(), object.GetName(), err)
+	}
+	return out, nil
+}
+
+// table is a list as the API server shows it to people, with its objects.
+type table struct{ metav1.Table }
+
+// list reads all objects that a field selector selects, with the columns of kubectl get. An empty namespace stands for all.
+func (s *session) list(ctx context.Context, k kind, namespace, selector string) (*table, error) {
+	out := &table{}
+	raw, err := s.tables.Get().NamespaceIfScoped(namespace, namespace != "").Resource(k.resource).
+		SetHeader("Accept", "application/json;as=Table;v=v1;g=meta.k8s.io").
+		Param("includeObject", string(metav1.IncludeObject)).Param("fieldSelector", selector).Do(ctx).Raw()
+	if err != nil {
+		return nil, s.unread(ctx, err, k, namespace, "")
+	}
+	if err := json.Unmarshal(raw, &out.Table); err != nil {
+		return nil, fmt.Errorf("failed to read the list of %s: %w", k.resource, err)
+	}
+	for i := range out.Rows {
+		object := &unstructured.Unstructured{}
+		if err := json.Unmarshal(out.Rows[i].Object.Raw, &object.Object); err != nil {
+			return nil, fmt.Errorf("failed to read the list of %s: %w", k.resource, err)
+		}
+		out.Rows[i].Object = runtime.RawExtension{Object: object}
+	}
+	return out, nil
+}
+
+// object is the object of a row.
+func (t *table) object(i int) *unstructured.Unstructured {
+	object, _ := t.Rows[i].Object.Object.(*unstructured.Unstructured)
+	return object
+}
+
+// keep drops all rows but those that are wanted.
+func (t *table) keep(wanted func(*unstructured.Unstructured) bool) {
+	t.Rows = slices.DeleteFunc(t.Rows, func(row metav1.TableRow) bool {
+		object, ok := row.Object.Object.(*unstructured.Unstructured)
+		return !ok || !wanted(object)
+	})
+}
+
+// outputs are the flags by which objects are printed.
+type outputs struct {
+	flags *genericclioptions.PrintFlags
+}
+
+// outputFlags adds -o and what belongs to it. Done is what is said of an object that was written.
+func outputFlags(command *cobra.Command, done string) *outputs {
+	o := &outputs{flags: genericclioptions.NewPrintFlags(done)}
+	o.flags.AddFlags(command)
+	command.Flags().Lookup("output").Usage = "json, yaml, name, wide, jsonpath=…, or another format of kubectl get"
+	return o
+}
+
+func (o *outputs) format() string { return *o.flags.OutputFormat }
+
+// forPeople tells whether a table is to be printed.
+func (o *outputs) forPeople() bool { return o.format() == "" || o.format() == outputWide }
+
+// printer prints objects, or says what was done to them.
+func (o *outputs) printer(done string) (printers.ResourcePrinter, error) {
+	if err := o.flags.Complete(done); err != nil {
+		return nil, fmt.Errorf("failed to read -o: %w", err)
+	}
+	printer, err := o.flags.ToPrinter()
+	if err != nil {
+		return nil, fmt.Errorf("failed to read -o: %w", err)
+	}
+	return printer, nil
+}
+
+// check finds out whether -o can be obeyed, before anything is done.
+func (o *outputs) check(table bool) error {
+	if table && o.forPeople() {
+		return nil
+	}
+	_, err := o.printer("%s")
+	return err
+}
+
+// printTable prints a list.
+func (p *Program) printTable(o *outputs, t *table, namespaced bool) error {
+	if o.forPeople() {
+		escapeCells(t)
+		printer := printers.NewTablePrinter(printers.PrintOptions{Wide: o.format() == outputWide, WithNamespace: namespaced})
+		return written(printer.PrintObj(&t.Table, p.IO.Out))
+	}
+	list := &unstructured.UnstructuredList{Object: map[string]any{"apiVersion": "v1", "kind": "List", "metadata": map[string]any{}}}
+	for i := range t.Rows {
+		list.Items = append(list.Items, *t.object(i))
+	}
+	printer, err := o.printer("%s")
+	if err != nil {
+		return err
+	}
+	return written(printer.PrintObj(list, p.IO.Out))
+}
+
+// escapeCells keeps what others wrote from reaching a terminal: the printer knows control characters only.
+func escapeCells(t *table) {
+	for i := range t.Rows {
+		for j, cell := range t.Rows[i].Cells {
+			if text, ok := cell.(string); ok {
+				t.Rows[i].Cells[j] = safe(text)
+			}
+		}
+	}
+}
+
+// printObject prints one object, or says what was done to it.
+func (p *Program) printObject(o *outputs, object runtime.Object, done string) error {
+	printer, err := o.printer(done)
+	if err != nil {
+		return err
+	}
+	return written(printer.PrintObj(object, p.IO.Out))
+}
+
+func written(err error) error {
+	if err != nil && !errors.Is(err, io.EOF) {
+		return fmt.Errorf("failed to write the answer: %w", err)
+	}
+	return nil
+}

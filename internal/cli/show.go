@@ -1,0 +1,112 @@
+package cli
+
+import (
+	"context"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/fields"
+
+	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/cli/story"
+)
+
+func (p *Program) show() *cobra.Command {
+	var o *outputs
+	command := &cobra.Command{
+		Use:   "show REQUEST|approval/APPROVAL",
+		Short: "Tell the story of a request",
+		Long: `Tells the story of a request: who asked, why, which rules apply, everything that will be done, whether each Approval is about exactly that, who
+voted, how far each step is, and what to do next. What people wrote is in quotes or behind a bar, and escaped.
+
+With approval/NAME it is the story of the request that the Approval belongs to. -o json and -o yaml print the request and its Approvals.`,
+		Example: `  kubectl signoff show -n payments checkout-1-42
+  kubectl signoff show -n payments approval/checkout-1-42-a81f`,
+		Args: cobra.ExactArgs(1),
+	}
+	c := connect(command)
+	command.ValidArgsFunction = p.completes(c, (*session).showable)
+	command.RunE = func(cmd *cobra.Command, args []string) error { return p.runShow(cmd, c, args[0], o) }
+	o = outputFlags(command, "")
+	return command
+}
+
+func (p *Program) runShow(command *cobra.Command, c *connection, name string, o *outputs) error {
+	if err := o.check(true); err != nil {
+		return err
+	}
+	s, err := p.session(command, c)
+	if err != nil {
+		return err
+	}
+	ctx := command.Context()
+	if name, err = s.requestNamed(ctx, name); err != nil {
+		return err
+	}
+	request, err := s.get(ctx, requests, s.namespace, name)
+	if err != nil {
+		return err
+	}
+	found, err := s.list(ctx, approvals, s.namespace, fields.OneTermEqualSelector("spec.requestRef.name", name).String())
+	if err != nil {
+		return err
+	}
+	if !o.forPeople() {
+		return p.printAll(o, request, found)
+	}
+	return p.tell(request, found)
+}
+
+// requestNamed gives the request that a name is about.
+func (s *session) requestNamed(ctx context.Context, name string) (string, error) {
+	approval, ok := short(approvals, name)
+	if !ok {
+		request, _ := short(requests, name)
+		return request, nil
+	}
+	object, err := s.get(ctx, approvals, s.namespace, approval)
+	if err != nil {
+		return "", err
+	}
+	request, _, _ := unstructured.NestedString(object.Object, "spec", "requestRef", "name")
+	return request, nil
+}
+
+// printAll prints a request with its Approvals.
+func (p *Program) printAll(o *outputs, request *unstructured.Unstructured, found *table) error {
+	list := &unstructured.UnstructuredList{Object: map[string]any{"apiVersion": "v1", "kind": "List", "metadata": map[string]any{}}}
+	list.Items = append(list.Items, *request)
+	for i := range found.Rows {
+		list.Items = append(list.Items, *found.object(i))
+	}
+	return p.printObject(o, list, "%s")
+}
+
+// tell prints the story.
+func (p *Program) tell(object *unstructured.Unstructured, found *table) error {
+	request, err := typedAs[v1alpha1.ActionRequest](object)
+	if err != nil {
+		return err
+	}
+	var all []v1alpha1.Approval
+	for i := range found.Rows {
+		approval, err := typedAs[v1alpha1.Approval](found.object(i))
+		if err != nil {
+			return err
+		}
+		all = append(all, *approval)
+	}
+	lines := story.Of(request, all, p.Clock.Now())
+	phase := string(story.Phase(request))
+	lines[0] = strings.TrimSuffix(lines[0], phase) + p.paint(colourOf[story.Phase(request)], phase)
+	return p.printLines(lines)
+}
+
+// colourOf are the colours of ends, good and bad; all else is open.
+var colourOf = map[v1alpha1.Phase]string{
+	v1alpha1.PhaseSucceeded: colourGood, v1alpha1.PhaseReverted: colourGood, v1alpha1.PhaseActive: colourGood, v1alpha1.PhaseApproved: colourGood,
+	v1alpha1.PhaseFailed: colourBad, v1alpha1.PhaseDenied: colourBad, v1alpha1.PhaseExpired: colourBad, v1alpha1.PhaseCancelled: colourBad,
+	v1alpha1.PhasePending: colourOpen, v1alpha1.PhaseAwaitingApproval: colourOpen, v1alpha1.PhaseHeld: colourOpen,
+	v1alpha1.PhaseExecuting: colourOpen, v1alpha1.PhaseReverting: colourOpen,
+}

@@ -1,0 +1,305 @@
+// Package story tells what became of a request, for people: who asked and why, what will be done, who agreed, and what to do next. All of it was
+// written by others, so nothing hidden in it passes.
+package story
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/digest"
+	"github.com/signoff-dev/signoff/internal/gate"
+	"github.com/signoff-dev/signoff/internal/visible"
+)
+
+// Of tells the story of a request, a line each.
+func Of(request *v1alpha1.ActionRequest, approvals []v1alpha1.Approval, now time.Time) []string {
+	s := &story{request: request, approvals: ours(request, approvals), now: now}
+	s.head()
+	s.asked()
+	s.rules()
+	s.plan()
+	s.agreed()
+	s.steps()
+	s.next()
+	return s.lines
+}
+
+// story is one in the making.
+type story struct {
+	request   *v1alpha1.ActionRequest
+	approvals []v1alpha1.Approval
+	now       time.Time
+	lines     []string
+}
+
+// ours are the Approvals of exactly this request, in the order in which they were opened.
+func ours(request *v1alpha1.ActionRequest, approvals []v1alpha1.Approval) []v1alpha1.Approval {
+	found := slices.DeleteFunc(slices.Clone(approvals), func(a v1alpha1.Approval) bool { return a.Spec.RequestRef.UID != request.UID })
+	slices.SortStableFunc(found, func(a, b v1alpha1.Approval) int {
+		if order := a.CreationTimestamp.Compare(b.CreationTimestamp.Time); order != 0 {
+			return order
+		}
+		return strings.Compare(a.Name, b.Name)
+	})
+	return found
+}
+
+// line adds a line in which nothing hidden stays hidden.
+func (s *story) line(format string, args ...any) {
+	s.lines = append(s.lines, visible.Escaped(fmt.Sprintf(format, args...)))
+}
+
+// words adds what somebody wrote, in quotes, in full, and with its own lines below each other.
+func (s *story) words(title, text string) {
+	if text == "" {
+		return
+	}
+	lines := strings.Split(strings.TrimRight(text, "\n"), "\n")
+	if len(lines) == 1 {
+		s.line("%s: %q", title, text)
+		return
+	}
+	s.line("%s:", title)
+	indent := title[:len(title)-len(strings.TrimLeft(title, " "))]
+	for _, line := range lines {
+		s.line("%s  | %s", indent, line)
+	}
+}
+
+// Phase is how far a request is, in one word.
+func Phase(request *v1alpha1.ActionRequest) v1alpha1.Phase {
+	if request.Status.Phase == "" {
+		return v1alpha1.PhasePending
+	}
+	return request.Status.Phase
+}
+
+func (s *story) head() {
+	s.line("%s/%s: %s", s.request.Namespace, s.request.Name, Phase(s.request))
+	if s.request.Status.WaitingFor != "" {
+		s.line("Waiting for: %s", s.request.Status.WaitingFor)
+	}
+	if finished := meta.FindStatusCondition(s.request.Status.Conditions, v1alpha1.ConditionFinished); s.request.Status.Outcome != "" && finished != nil {
+		s.line("Ended: %s, %s", gate.Time(finished.LastTransitionTime.Time, s.now), finished.Message)
+	}
+	if s.request.Status.Outcome == "" {
+		s.time("Stays until", s.request.Status.ActiveUntil)
+	}
+}
+
+func (s *story) asked() {
+	spec := &s.request.Spec
+	s.line("Action: %s", spec.ActionRef)
+	if spec.Requester == nil {
+		s.line("Asked by: nobody knows. It was stored without Signoff's webhook, and never runs")
+	} else {
+		s.line("Asked by: %s, %s", spec.Requester.Username, gate.Time(s.request.CreationTimestamp.Time, s.now))
+	}
+	s.words("Reason", spec.Reason)
+	if spec.BreakGlass != nil {
+		s.words("Emergency", spec.BreakGlass.Reason)
+	}
+	s.inputs()
+	s.time("Not before", spec.NotBefore)
+	s.time("Expires", spec.ExpiresAt)
+	if spec.Duration != "" {
+		s.line("For: %s", spec.Duration)
+	}
+	if spec.Cancellation != nil {
+		who := "somebody"
+		if spec.Cancellation.By != nil {
+			who = spec.Cancellation.By.Username
+		}
+		s.words("Cancelled by "+who, spec.Cancellation.Reason)
+	}
+}
+
+func (s *story) time(title string, at *metav1.Time) {
+	if at != nil {
+		s.line("%s: %s", title, gate.Time(at.Time, s.now))
+	}
+}
+
+func (s *story) inputs() {
+	values := map[string]any{}
+	if raw := s.request.Spec.Inputs; raw == nil || json.Unmarshal(raw.Raw, &values) != nil || len(values) == 0 {
+		return
+	}
+	s.line("Inputs:")
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		if text, ok := values[name].(string); ok {
+			s.words("  "+name, text)
+			continue
+		}
+		encoded, err := json.Marshal(values[name])
+		if err == nil {
+			s.line("  %s: %s", name, encoded)
+		}
+	}
+}
+
+// rules tells which rules apply, and why.
+func (s *story) rules() {
+	if s.request.Status.Verdict == nil {
+		return
+	}
+	var lines []string
+	for i := range s.request.Status.Verdict.Rules {
+		rule := &s.request.Status.Verdict.Rules[i]
+		if rule.Answer == v1alpha1.RuleNotApplicable {
+			continue
+		}
+		text := fmt.Sprintf("  %s (%s)", rule.Name, rule.Effect)
+		if rule.Message != "" {
+			text += ": " + rule.Message
+		}
+		lines = append(lines, text)
+		for _, because := range rule.Because {
+			lines = append(lines, "    because "+because)
+		}
+	}
+	if len(lines) > 0 {
+		s.line("Rules that apply:")
+	}
+	for _, line := range lines {
+		s.line("%s", line)
+	}
+}
+
+// plan shows everything that will be done, however long it is: whoever agrees must be able to read it.
+func (s *story) plan() {
+	changes := s.request.Status.Plan
+	if s.request.Status.Digest != "" {
+		s.line("Digest: %s", s.request.Status.Digest)
+	}
+	if len(changes) == 0 {
+		return
+	}
+	s.line("Plan:")
+	s.changes(changes, "  ")
+}
+
+func (s *story) changes(changes []v1alpha1.PlannedChange, indent string) {
+	for i := range changes {
+		s.line("%s%s %s (step %s)", indent, changes[i].Operation, changes[i].Object, changes[i].Step)
+		for _, field := range changes[i].Fields {
+			s.line("%s  %s", indent, field)
+		}
+	}
+}
+
+// agreed tells of each Approval whether it is about what will be done, and who voted.
+func (s *story) agreed() {
+	if len(s.approvals) > 0 {
+		s.line("Approvals:")
+	}
+	for i := range s.approvals {
+		s.approval(&s.approvals[i])
+	}
+}
+
+func (s *story) approval(a *v1alpha1.Approval) {
+	text := fmt.Sprintf("  %s, stage %s: %s, needs %s", a.Name, a.Spec.Stage.Name, state(a), a.Spec.Needs)
+	if a.Spec.Review {
+		text += ", a review"
+	}
+	if state(a) == v1alpha1.ApprovalOpen {
+		text += ", until " + a.Spec.Expires
+	}
+	s.line("%s", text)
+	for _, warning := range s.doubts(a) {
+		s.line("    NOTE: %s", warning)
+	}
+	for i := range a.Spec.Votes {
+		s.vote(&a.Spec.Votes[i])
+	}
+	if state(a) != v1alpha1.ApprovalSuperseded && len(a.Spec.Votes) > 0 {
+		return // the votes say who decided
+	}
+	for _, line := range a.Status.Decided {
+		s.line("    %s", line)
+	}
+}
+
+func state(a *v1alpha1.Approval) v1alpha1.ApprovalState {
+	if a.Status.State == "" {
+		return v1alpha1.ApprovalOpen
+	}
+	return a.Status.State
+}
+
+// doubts say what is not as it should be with an Approval.
+func (s *story) doubts(a *v1alpha1.Approval) []string {
+	var doubts []string
+	about := s.request.Status.Digest
+	if claim := s.request.Status.Execution; claim != nil {
+		about = claim.Digest
+	}
+	if counts := state(a) == v1alpha1.ApprovalOpen || state(a) == v1alpha1.ApprovalApproved; counts && about != "" && a.Spec.Digest != about {
+		doubts = append(doubts, fmt.Sprintf("it is about %s, and not about %s, which is what will be done", digest.Short(a.Spec.Digest), digest.Short(about)))
+	}
+	if a.Spec.Seal == nil {
+		doubts = append(doubts, "it is not sealed, so it was not opened by Signoff and never counts")
+	}
+	return doubts
+}
+
+func (s *story) vote(v *v1alpha1.Vote) {
+	text := fmt.Sprintf("    %s: %s at %s", v.Voter.Username, v.Decision, gate.Time(v.At.Time, s.now))
+	if v.Comment != "" {
+		text += fmt.Sprintf(" (%q)", v.Comment)
+	}
+	if v.Seal == "" {
+		text += ". NOTE: it is not sealed and never counts"
+	}
+	s.line("%s", text)
+}
+
+func (s *story) steps() {
+	if len(s.request.Status.Steps) > 0 {
+		s.line("Steps:")
+	}
+	for i := range s.request.Status.Steps {
+		step := &s.request.Status.Steps[i]
+		text := fmt.Sprintf("  %s: %s", step.Name, step.State)
+		if step.Message != "" {
+			text += ", " + step.Message
+		}
+		s.line("%s", text)
+		if step.Job == nil {
+			continue
+		}
+		s.line("    exit code %d", step.Job.ExitCode)
+		s.words("    message", step.Job.Message)
+		s.words("    log", step.Job.Log)
+	}
+}
+
+// next are the commands that help now.
+func (s *story) next() {
+	of := fmt.Sprintf("-n %s %s", s.request.Namespace, s.request.Name)
+	var lines []string
+	for i := range s.approvals {
+		if a := &s.approvals[i]; state(a) == v1alpha1.ApprovalOpen {
+			on := fmt.Sprintf("-n %s %s --digest %s", a.Namespace, a.Name, digest.Short(a.Spec.Digest))
+			lines = append(lines, "kubectl signoff approve "+on, `kubectl signoff deny `+on+` --comment "…"`)
+		}
+	}
+	if s.request.Status.Outcome == "" {
+		lines = append(lines, "kubectl signoff wait "+of, `kubectl signoff cancel `+of+` --reason "…"`)
+	} else {
+		lines = append(lines, fmt.Sprintf("kubectl signoff request -n %s --from %s", s.request.Namespace, s.request.Name))
+	}
+	s.line("Next:")
+	for _, line := range lines {
+		s.line("  %s", line)
+	}
+}

@@ -1,0 +1,167 @@
+package story
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/signoff-dev/signoff/api/v1alpha1"
+)
+
+var now = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+
+const (
+	digestOne = "sha256:1111111111111111111111111111111111111111111111111111111111111111"
+	digestTwo = "sha256:2222222222222222222222222222222222222222222222222222222222222222"
+)
+
+func request(change func(*v1alpha1.ActionRequest)) *v1alpha1.ActionRequest {
+	r := &v1alpha1.ActionRequest{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "payments", Name: "checkout", UID: "r", CreationTimestamp: metav1.NewTime(now)},
+		Spec: v1alpha1.ActionRequestSpec{
+			ActionRef: v1alpha1.ActionReference{Namespace: "platform", Name: "deploy"}, Reason: "fixes it",
+			Requester: &v1alpha1.Identity{Username: "alice"}, Inputs: &runtime.RawExtension{Raw: []byte(`{"b":"x","a":7}`)},
+		},
+		Status: v1alpha1.ActionRequestStatus{
+			Phase: v1alpha1.PhaseAwaitingApproval, WaitingFor: "owners: 1 of payments", Digest: digestOne,
+			Plan: []v1alpha1.PlannedChange{{Step: "roll", Operation: "patch", Object: "Deployment production/checkout", Fields: []string{"image: a → b"}}},
+		},
+	}
+	if change != nil {
+		change(r)
+	}
+	return r
+}
+
+func approval(name string, change func(*v1alpha1.Approval)) v1alpha1.Approval {
+	a := v1alpha1.Approval{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "payments", Name: name},
+		Spec: v1alpha1.ApprovalSpec{
+			RequestRef: v1alpha1.RequestReference{Name: "checkout", UID: "r"}, Stage: v1alpha1.StageReference{Name: "owners"}, Digest: digestOne,
+			Needs: "1 of payments", Expires: "24 Nov 17:10 UTC", Seal: &v1alpha1.Seal{},
+		},
+	}
+	if change != nil {
+		change(&a)
+	}
+	return a
+}
+
+func TestWhole(t *testing.T) {
+	voted := approval("one", func(a *v1alpha1.Approval) {
+		a.Spec.Votes = []v1alpha1.Vote{{Voter: v1alpha1.Identity{Username: "bob"}, Decision: v1alpha1.DecisionApprove, At: metav1.NewMicroTime(now), Comment: "ok", Seal: "s"}}
+	})
+	want := `payments/checkout: AwaitingApproval
+Waiting for: owners: 1 of payments
+Action: platform/deploy
+Asked by: alice, Mon 23 Nov 12:00 UTC
+Reason: "fixes it"
+Inputs:
+  a: 7
+  b: "x"
+Digest: ` + digestOne + `
+Plan:
+  patch Deployment production/checkout (step roll)
+    image: a → b
+Approvals:
+  one, stage owners: Open, needs 1 of payments, until 24 Nov 17:10 UTC
+    bob: Approve at Mon 23 Nov 12:00 UTC ("ok")
+Next:
+  kubectl signoff approve -n payments one --digest 11111111
+  kubectl signoff deny -n payments one --digest 11111111 --comment "…"
+  kubectl signoff wait -n payments checkout
+  kubectl signoff cancel -n payments checkout --reason "…"`
+	if diff := cmp.Diff(want, strings.Join(Of(request(nil), []v1alpha1.Approval{voted}, now), "\n")); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
+func TestParts(t *testing.T) {
+	type r = *v1alpha1.ActionRequest
+	type a = *v1alpha1.Approval
+	cases := map[string]struct {
+		reason    string
+		request   func(r)
+		approval  func(a)
+		has, lack []string
+	}{
+		"Fits":  {"an Approval of what will be done", nil, nil, nil, []string{"NOTE"}},
+		"Other": {"an Approval of something else", nil, func(x a) { x.Spec.Digest = digestTwo }, []string{"NOTE: it is about 22222222, and not about 11111111, which is what will be done"}, nil},
+		"Superseded": {"one that was replaced says what changed", nil, func(x a) {
+			x.Spec.Digest, x.Status.State, x.Status.Decided = digestTwo, v1alpha1.ApprovalSuperseded, []string{"Changed: image"}
+		}, []string{"one, stage owners: Superseded", "    Changed: image"}, []string{"NOTE", "signoff approve"}},
+		"Claimed": {"what runs counts, not what would be planned now", func(x r) {
+			x.Status.Digest, x.Status.Execution = digestTwo, &v1alpha1.ExecutionClaim{Digest: digestOne}
+		}, nil, nil, []string{"NOTE"}},
+		"Forged":     {"an Approval without a seal", nil, func(x a) { x.Spec.Seal = nil }, []string{"NOTE: it is not sealed, so it was not opened by Signoff and never counts"}, nil},
+		"ForgedVote": {"a vote without a seal", nil, func(x a) { x.Spec.Votes = []v1alpha1.Vote{{Voter: v1alpha1.Identity{Username: "eve"}}} }, []string{"eve: ", "NOTE: it is not sealed and never counts"}, nil},
+		"Foreign":    {"an Approval of an earlier request of that name", nil, func(x a) { x.Spec.RequestRef.UID = "other" }, nil, []string{"Approvals:", "signoff approve"}},
+		"Unstamped":  {"a request that nobody knows the origin of", func(x r) { x.Spec.Requester = nil }, nil, []string{"Asked by: nobody knows"}, nil},
+		"New":        {"a request that was not looked at yet", func(x r) { x.Status = v1alpha1.ActionRequestStatus{} }, nil, []string{"payments/checkout: Pending"}, []string{"Plan:", "Digest"}},
+		"Over":       {"a request that is over", func(x r) { x.Status.Outcome, x.Status.Phase = v1alpha1.OutcomeFailed, v1alpha1.PhaseFailed }, func(x a) { x.Status.State = v1alpha1.ApprovalApproved }, []string{"payments/checkout: Failed", "kubectl signoff request -n payments --from checkout"}, []string{"signoff cancel", "signoff approve"}},
+		"Lent": {"for a time", func(x r) {
+			until := metav1.NewTime(now.Add(time.Hour))
+			x.Status.ActiveUntil, x.Spec.Duration = &until, "1h"
+		}, nil, []string{"Stays until: Mon 23 Nov 13:00 UTC", "For: 1h"}, nil},
+		"Times": {"bounds of time", func(x r) { at := metav1.NewTime(now); x.Spec.NotBefore, x.Spec.ExpiresAt = &at, &at }, nil, []string{"Not before: Mon 23 Nov 12:00 UTC", "Expires: Mon 23 Nov 12:00 UTC"}, nil},
+		"Glass": {"an emergency", func(x r) { x.Spec.BreakGlass = &v1alpha1.BreakGlass{Reason: "down"} }, func(x a) { x.Spec.Review = true }, []string{`Emergency: "down"`, "needs 1 of payments, a review"}, nil},
+		"Cancelled": {"a cancellation", func(x r) {
+			x.Spec.Cancellation = &v1alpha1.Cancellation{Reason: "no", By: &v1alpha1.Identity{Username: "carol"}}
+		}, nil, []string{`Cancelled by carol: "no"`}, nil},
+		"Rules": {"rules that apply, with their reasons", func(x r) {
+			x.Status.Verdict = &v1alpha1.Verdict{Rules: []v1alpha1.RuleResult{
+				{Name: "owned", Effect: v1alpha1.EffectRequireApproval, Answer: v1alpha1.RuleApplies, Message: "m", Because: []string{"b"}},
+				{Name: "other", Effect: v1alpha1.EffectDeny, Answer: v1alpha1.RuleNotApplicable},
+			}}
+		}, nil, []string{"  owned (RequireApproval): m\n    because b\n"}, []string{"other"}},
+		"Job": {"how a Job ended", func(x r) {
+			x.Status.Steps = []v1alpha1.StepStatus{{Name: "run", State: v1alpha1.StepFailed, Message: "it failed", Job: &v1alpha1.JobResult{ExitCode: 3, Message: "m", Log: "one\ntwo\x1b[0m\n"}}}
+		}, nil, []string{"  run: Failed, it failed\n    exit code 3\n    message: \"m\"\n    log:\n      | one\n      | two\\x1b[0m\n"}, []string{"\x1b"}},
+		"Hostile": {"nothing hidden passes, wherever it stands", func(x r) {
+			bad := "a\x1b[2J\u202e\u200b"
+			x.Spec.Reason, x.Status.WaitingFor, x.Spec.Requester.Username = bad, bad, bad
+			x.Spec.Inputs.Raw = []byte(`{"a\u001b": "x\u202e", "b": ["\u200b\u001b"]}`)
+			x.Status.Plan[0].Fields, x.Status.Plan[0].Object = []string{bad}, bad
+			x.Status.Steps = []v1alpha1.StepStatus{{Name: bad, Message: bad}}
+		}, func(x a) { x.Name, x.Spec.Needs, x.Spec.Stage.Name = "a\x1b\u202e", "a\n\u202e", "\x1b" }, []string{`a\x1b[2J\u202e\u200b`}, []string{"\x1b", "\u202e", "\u200b"}},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			text := strings.Join(Of(request(tc.request), []v1alpha1.Approval{approval("one", tc.approval)}, now), "\n") + "\n"
+			for _, word := range tc.has {
+				if !strings.Contains(text, word) {
+					t.Errorf("%s: it does not say %q:\n%s", tc.reason, word, text)
+				}
+			}
+			for _, word := range tc.lack {
+				if strings.Contains(text, word) {
+					t.Errorf("%s: it says %q:\n%s", tc.reason, word, text)
+				}
+			}
+		})
+	}
+}
+
+// TestFullText shows a plan that no summary has room for, in full.
+func TestFullText(t *testing.T) {
+	long := strings.Repeat("x", 3000)
+	lines := Of(request(func(r *v1alpha1.ActionRequest) {
+		r.Status.Plan = nil
+		for range 60 {
+			r.Status.Plan = append(r.Status.Plan, v1alpha1.PlannedChange{Operation: "apply", Object: "ConfigMap a/b", Fields: []string{long}})
+		}
+	}), nil, now)
+	found := 0
+	for _, line := range lines {
+		if strings.TrimSpace(line) == long {
+			found++
+		}
+	}
+	if found != 60 {
+		t.Errorf("%d of 60 long lines are shown", found)
+	}
+}

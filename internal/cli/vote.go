@@ -1,0 +1,164 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/dynamic"
+
+	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/visible"
+)
+
+// cast writes a vote, as kubectl patch --type merge does, or tries it.
+func cast(ctx context.Context, objects dynamic.Interface, approval *unstructured.Unstructured, vote *v1alpha1.VoteRequest, try bool) (*unstructured.Unstructured, error) {
+	body, err := json.Marshal(map[string]any{"spec": map[string]any{"vote": vote}})
+	if err != nil {
+		return nil, fmt.Errorf("failed to write the vote: %w", err)
+	}
+	options := metav1.PatchOptions{FieldManager: fieldManager, FieldValidation: metav1.FieldValidationStrict}
+	if try {
+		options.DryRun = []string{metav1.DryRunAll}
+	}
+	return objects.Resource(resourceOf(approvals)).Namespace(approval.GetNamespace()).Patch(ctx, approval.GetName(), types.MergePatchType, body, options)
+}
+
+// voteOptions are the flags of `approve`, `deny` and `withdraw`.
+type voteOptions struct {
+	decision        v1alpha1.Decision
+	done            string
+	comment, digest string
+	yes, dryRun     bool
+	outputs         *outputs
+}
+
+func (p *Program) approve() *cobra.Command {
+	return p.vote(&voteOptions{decision: v1alpha1.DecisionApprove, done: "approved"}, &cobra.Command{
+		Use:   "approve APPROVAL...",
+		Short: "Approve what others ask for",
+		Long: `Approves what others ask for. What is approved is shown first, and its digest is sent with the vote: if it changes meanwhile, the vote is
+refused. On a terminal you are asked to confirm, unless you name the digest that you looked at, or --yes.
+
+` + voteExit,
+		Example: `  kubectl signoff inbox
+  kubectl signoff show -n payments approval/checkout-1-42-a81f
+  kubectl signoff approve -n payments checkout-1-42-a81f --digest 9f3c1a7e`,
+	})
+}
+
+func (p *Program) deny() *cobra.Command {
+	return p.vote(&voteOptions{decision: v1alpha1.DecisionDeny, done: "denied"}, &cobra.Command{
+		Use:   "deny APPROVAL...",
+		Short: "Deny what others ask for",
+		Long: `Denies what others ask for. That is final, unless the stage says that several people must deny. Say why with --comment: the requester will
+read it. As with "approve", what is denied is shown first, and its digest is sent with the vote.
+
+` + voteExit,
+		Example: `  kubectl signoff deny -n payments checkout-1-42-a81f --comment "wrong image"`,
+	})
+}
+
+func (p *Program) withdraw() *cobra.Command {
+	return p.vote(&voteOptions{decision: v1alpha1.DecisionWithdraw, done: "withdrawn"}, &cobra.Command{
+		Use:   "withdraw APPROVAL...",
+		Short: "Take your vote back",
+		Long: `Takes your vote back, as long as the Approval is open.
+
+` + voteExit,
+		Example: `  kubectl signoff withdraw -n payments checkout-1-42-a81f`,
+	})
+}
+
+const voteExit = `The exit code is 0 if every vote was recorded, 1 if one was refused, and 2 if one got no answer.`
+
+func (p *Program) vote(o *voteOptions, command *cobra.Command) *cobra.Command {
+	command.Args = cobra.MinimumNArgs(1)
+	c := connect(command)
+	command.RunE = func(cmd *cobra.Command, args []string) error { return p.runVote(cmd, c, args, o) }
+	command.ValidArgsFunction = p.completes(c, (*session).open)
+	flags := command.Flags()
+	flags.StringVarP(&o.comment, "comment", "m", "", "why")
+	flags.StringVar(&o.digest, "digest", "", "the digest of what you looked at, or its first 8 digits or more (default: of what is shown now)")
+	flags.BoolVarP(&o.yes, "yes", "y", false, "do not ask to confirm")
+	flags.BoolVar(&o.dryRun, "dry-run", false, "only find out what would be answered: nothing is stored")
+	o.outputs = outputFlags(command, o.done)
+	return command
+}
+
+func (p *Program) runVote(command *cobra.Command, c *connection, names []string, o *voteOptions) error {
+	if err := o.outputs.check(false); err != nil {
+		return err
+	}
+	s, err := p.session(command, c)
+	if err != nil {
+		return err
+	}
+	all := &worst{}
+	for _, name := range names {
+		name, _ = short(approvals, name)
+		all.of(p, s.namespace+"/"+name, s.voteOn(command.Context(), name, o))
+	}
+	return all.end()
+}
+
+// voteOn shows one Approval and votes on what was shown.
+func (s *session) voteOn(ctx context.Context, name string, o *voteOptions) error {
+	object, err := s.get(ctx, approvals, s.namespace, name)
+	if err != nil {
+		return err
+	}
+	approval, err := typedAs[v1alpha1.Approval](object)
+	if err != nil {
+		return err
+	}
+	s.say("%s/%s (digest %s)\n  %s", approval.Namespace, approval.Name, approval.Spec.Digest, strings.Join(whatIsAgreedTo(approval), "\n  "))
+	vote := &v1alpha1.VoteRequest{Decision: o.decision, Comment: o.comment, Digest: approval.Spec.Digest}
+	if o.digest != "" {
+		vote.Digest = o.digest
+	}
+	if err := s.confirm(o); err != nil {
+		return err
+	}
+	after, err := cast(ctx, s.objects, object, vote, o.dryRun)
+	s.warn(s.connection)
+	if err != nil {
+		return refused(err)
+	}
+	done := "%s"
+	if o.dryRun {
+		done = "%s (server dry run)"
+	}
+	return s.printObject(o.outputs, after, done)
+}
+
+// whatIsAgreedTo is the summary of an Approval without the commands to vote. Who forged one may have hidden something in it.
+func whatIsAgreedTo(approval *v1alpha1.Approval) []string {
+	var lines []string
+	for _, line := range approval.Spec.Summary {
+		if !strings.HasPrefix(line, "Approve: kubectl ") && !strings.HasPrefix(line, "Deny:    kubectl ") {
+			lines = append(lines, visible.Escaped(line))
+		}
+	}
+	return lines
+}
+
+// confirm asks a person whether that is what they meant. Who names a digest has looked before.
+func (s *session) confirm(o *voteOptions) error {
+	if o.yes || o.dryRun || o.digest != "" || o.decision == v1alpha1.DecisionWithdraw || !s.asks() {
+		return nil
+	}
+	answer, err := s.ask(fmt.Sprintf("%s this? [y/N] ", o.decision))
+	if err != nil {
+		return err
+	}
+	if answer = strings.ToLower(strings.TrimSpace(answer)); answer != "y" && answer != "yes" {
+		return &ending{exitNo, "not confirmed: you did not vote"}
+	}
+	return nil
+}
