@@ -2,6 +2,7 @@ package security
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -148,19 +149,22 @@ func TestCase70ActionMadeAgain(t *testing.T) {
 	neverStarts(t, r, v1alpha1.PhaseAwaitingApproval)
 }
 
-// TestCase71AccountLosesItsRights takes the rights of the ServiceAccount as which the steps run after everybody agreed: it runs with what rights
-// it has then. A ServiceAccount is known by its name: one that is made again is the same to Signoff, as it is to RBAC.
+// TestCase71AccountLosesItsRights takes the rights of the ServiceAccount as which the steps run after everybody agreed: nobody can tell any more
+// what would be changed, so people are asked again, and it runs with what rights it has then. A ServiceAccount is known by its name: one that is made again is the same to Signoff, as it is to RBAC.
 func TestCase71AccountLosesItsRights(t *testing.T) {
 	const binding = `{apiVersion: rbac.authorization.k8s.io/v1, kind: RoleBinding, metadata: {namespace: loses, name: writer}, roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: test-deployer},
 		subjects: [{kind: ServiceAccount, namespace: platform, name: writer}]}`
 	namespace(t, "loses")
 	apply(t, binding)
 	apply(t, strings.NewReplacer("serviceAccountName: deployer", "serviceAccountName: writer", "namespace: staging", "namespace: loses").Replace(staged("loses", `{name: a, approvers: {users: [bob]}}`)))
-	r, _, release := agreed(t, request("loses", `{}`), users.Bob)
+	r, approval, release := agreed(t, request("loses", `{}`), users.Bob)
 	if err := as(t, users.Ada).Delete(t.Context(), object(t, binding)); err != nil {
 		t.Fatal(err)
 	}
 	release()
+	reaches(t, r, v1alpha1.PhaseAwaitingApproval)
+	again := slices.DeleteFunc(approvalsOf(t, r, 2), func(a v1alpha1.Approval) bool { return a.Name == approval.Name })
+	votes(t, users.Bob, &again[0], v1alpha1.DecisionApprove)
 	eventually(t, "the failure", func() (bool, string) {
 		now := live(t, r)
 		ready := meta.FindStatusCondition(now.Status.Conditions, v1alpha1.ConditionReady)
@@ -171,8 +175,8 @@ func TestCase71AccountLosesItsRights(t *testing.T) {
 	}
 }
 
-// TestCase72TargetChangedByOthers changes the object that will be changed after everybody agreed: what was agreed to is sent, and no more. That the
-// plan showed another value before it is not prevented yet.
+// TestCase72TargetChangedByOthers changes the object that will be changed after everybody agreed: people are asked again, and see what is changed
+// now. What is sent is the same.
 func TestCase72TargetChangedByOthers(t *testing.T) {
 	inputs := `{"service":"checkout","environment":"production","image":"registry/checkout:agreed"}`
 	r, approval, release := agreed(t, request("deploy", inputs), users.Bob)
@@ -181,6 +185,12 @@ func TestCase72TargetChangedByOthers(t *testing.T) {
 		t.Fatal(err)
 	}
 	release()
+	reaches(t, r, v1alpha1.PhaseAwaitingApproval)
+	again := slices.DeleteFunc(approvalsOf(t, r, 2), func(a v1alpha1.Approval) bool { return a.Name == approval.Name })
+	if summary := strings.Join(again[0].Spec.Summary, "\n"); !strings.Contains(summary, "→ registry/checkout:agreed") {
+		t.Errorf("people must see what is changed now: %s", summary)
+	}
+	votes(t, users.Bob, &again[0], v1alpha1.DecisionApprove)
 	reaches(t, r, v1alpha1.PhaseSucceeded)
 	if record := recordOf(t, r); record.Spec.Digest != approval.Spec.Digest {
 		t.Errorf("another content ran: %s, agreed was %s", record.Spec.Digest, approval.Spec.Digest)
