@@ -36,6 +36,10 @@ const (
 	ReasonUnsatisfiable = "Unsatisfiable"
 	// ReasonPlanChanged says that what will be executed changed, so that earlier votes no longer count.
 	ReasonPlanChanged = "PlanChanged"
+	// ReasonPlanning says that the plan steps of the Action run, before anybody is asked.
+	ReasonPlanning = "Planning"
+	// ReasonPlanFailed says that a plan step failed, so that nobody was asked.
+	ReasonPlanFailed = "PlanFailed"
 	// ReasonDrifted says that something has changed, since people agreed, that would be changed.
 	ReasonDrifted = "Drifted"
 	// ReasonHeld says that a rule or notBefore delays the start.

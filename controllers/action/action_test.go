@@ -217,9 +217,11 @@ func TestAccounts(t *testing.T) {
 		"One":  {"Without another one, facts are read as the same.", v1alpha1.Execution{ServiceAccountName: "a"}, []string{"a"}},
 		"Same": {"The same one is asked for once.", v1alpha1.Execution{ServiceAccountName: "a", ReadServiceAccountName: "a"}, []string{"a"}},
 		"Two":  {"Both are needed.", v1alpha1.Execution{ServiceAccountName: "a", ReadServiceAccountName: "b"}, []string{"a", "b"}},
+		"Plan": {"The plan steps run as one, too.", v1alpha1.Execution{ServiceAccountName: "a", Plan: &v1alpha1.PlanSteps{ServiceAccountName: "c"}}, []string{"a", "c"}},
+		"Read": {"Who reads may also plan.", v1alpha1.Execution{ServiceAccountName: "a", ReadServiceAccountName: "b", Plan: &v1alpha1.PlanSteps{ServiceAccountName: "b"}}, []string{"a", "b"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if diff := cmp.Diff(tc.want, accounts(&tc.in)); diff != "" {
+			if diff := cmp.Diff(tc.want, tc.in.Accounts()); diff != "" {
 				t.Errorf("%s\n-want, +got:\n%s", tc.reason, diff)
 			}
 		})

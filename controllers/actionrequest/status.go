@@ -258,13 +258,18 @@ func verdictNote(verdict *v1alpha1.Verdict) string {
 // showExecuting shows that steps are running and what is waited for.
 func (s *scope) showExecuting(record *v1alpha1.Record, step *v1alpha1.RenderedStep) {
 	s.showExecution(record)
-	message := "Running step " + step.Name + "."
+	message := runningText(record, step)
+	s.waiting(v1alpha1.PhaseExecuting, v1alpha1.ReasonExecuting, message, "step "+step.Name)
+}
+
+// runningText says which step runs, and what it waits for.
+func runningText(record *v1alpha1.Record, step *v1alpha1.RenderedStep) string {
 	for _, status := range record.Status.Steps {
 		if status.Name == step.Name && status.Message != "" {
-			message = fmt.Sprintf("Running step %s: %s", step.Name, status.Message)
+			return fmt.Sprintf("Running step %s: %s", step.Name, status.Message)
 		}
 	}
-	s.waiting(v1alpha1.PhaseExecuting, v1alpha1.ReasonExecuting, message, "step "+step.Name)
+	return "Running step " + step.Name + "."
 }
 
 func (s *scope) showExecution(record *v1alpha1.Record) {
@@ -288,6 +293,9 @@ func (s *scope) finish(ctx context.Context, outcome v1alpha1.Outcome, end ending
 		if record != nil {
 			return s.proceed(ctx, record)
 		}
+	}
+	if err := s.dropPlan(ctx); err != nil {
+		return err
 	}
 	return s.end(ctx, outcome, end)
 }

@@ -34,7 +34,7 @@ func TestCompileRefuses(t *testing.T) {
 		"TimeoutZero": {"it would be over at once", deployment, `[{name: a, timeout: 0s, patch: {merge: {a: 1}}}]`,
 			[][2]string{{"spec.execution.steps[0].timeout", "longer than zero"}}},
 		"TimeoutTooLong": {"the execution ends first", deployment, `[{name: a, timeout: 31m, patch: {merge: {a: 1}}}]`,
-			[][2]string{{"spec.execution.steps[0].timeout", "longer than execution.timeout (30m)"}}},
+			[][2]string{{"spec.execution.steps[0].timeout", "longer than the timeout of all steps together (30m)"}}},
 		"WaitForNothing": {"a union needs a member", deployment, `[{name: a, waitFor: {}, patch: {merge: {a: 1}}}]`,
 			[][2]string{{"spec.execution.steps[0].waitFor", "exactly one of status, expression"}}},
 		"WaitForBoth": {"which one counts would be a guess", deployment, `[{name: a, waitFor: {status: Current, expression: "true"}, patch: {merge: {a: 1}}}]`,
