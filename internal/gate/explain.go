@@ -315,7 +315,7 @@ func (d *decided) until(rule *catalog.Rule) string {
 		return ""
 	}
 	if at, ok := calendar.Ends(d.run.out.Now); ok {
-		return " until " + expression.ShowEnd(at)
+		return expression.ShowEnd(at)
 	}
 	return ""
 }
