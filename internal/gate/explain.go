@@ -178,7 +178,7 @@ func (d *decided) errorText(failed decision.RuleError, to *expression.Listener) 
 	}
 	rule := d.rule(failed.Rule)
 	if rule == nil || rule.Message == "" {
-		return failed.Err.Error()
+		return evaluation.ReasonFirst()
 	}
 	var reads []string
 	for i := range d.run.facts {
