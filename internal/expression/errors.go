@@ -45,7 +45,9 @@ func (e *EvalError) Error() string {
 }
 
 // ReasonFirst gives the message before the expression, for where there is room for the beginning only.
-func (e *EvalError) ReasonFirst() string { return fmt.Sprintf("%s (in %q)", e.Message, short(e.Source)) }
+func (e *EvalError) ReasonFirst() string {
+	return fmt.Sprintf("%s (in %q)", e.Message, short(e.Source))
+}
 
 // Unwrap gives Err.
 func (e *EvalError) Unwrap() error { return e.Err }
