@@ -108,7 +108,7 @@ const (
 	ReasonParentMissing = "ParentMissing"
 	// ReasonInheritedMissing says that a Role is in force, but that a Role that it inherits is missing or not valid.
 	ReasonInheritedMissing = "InheritedMissing"
-	// ReasonCalendarMissing says that a policy names a Calendar that does not exist or is not valid.
+	// ReasonCalendarMissing says that an Action or a policy names a Calendar that does not exist or is not valid.
 	ReasonCalendarMissing = "CalendarMissing"
 	// ReasonSelfApproval refuses the vote of the requester, or of the person behind the requester.
 	ReasonSelfApproval = "SelfApproval"

@@ -13,6 +13,7 @@ import (
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/catalog"
+	"github.com/signoff-dev/signoff/internal/conditions"
 )
 
 // restart is the first Action of the README, of which a test changes what it is about.
@@ -117,7 +118,9 @@ func TestStatus(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			action := restart(t, target)
 			tc.change(action)
-			if diff := cmp.Diff(tc.want, Status(action, tc.grants, noon)); diff != "" {
+			compiled, errs := catalog.CompileAction(action)
+			got := status(action, compiled, conditions.Compiled(action.Generation, errs, "can be requested"), tc.grants, noon)
+			if diff := cmp.Diff(tc.want, got); diff != "" {
 				t.Errorf("%s\n-want, +got:\n%s", tc.reason, diff)
 			}
 		})
