@@ -68,6 +68,9 @@ func (s *scope) run(ctx context.Context) (time.Duration, error) {
 	if vote, ok := errors.AsType[*gate.Unjudged](err); ok {
 		err = s.unjudged(ctx, vote)
 	}
+	if unread, ok := errors.AsType[*unreadError](err); ok {
+		err = s.blind(ctx, unread)
+	}
 	if err != nil {
 		return 0, err
 	}
