@@ -3,6 +3,7 @@ package execution
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -73,6 +74,10 @@ func (t *task) reached(ctx context.Context) (*Outcome, error) {
 		return &out, nil
 	}
 	if program.Uses("object") {
+		if steps.OnSecret(t.step) {
+			out := t.fail("cannot tell whether the step is to run: %v", errSecret)
+			return &out, nil
+		}
 		if vars.Values["object"], err = t.object(ctx); err != nil {
 			out, err := t.failed("read "+describe(t.step.Writes[0].Object), err)
 			return &out, err
@@ -82,13 +87,26 @@ func (t *task) reached(ctx context.Context) (*Outcome, error) {
 	var out Outcome
 	switch {
 	case err != nil:
-		out = t.fail("cannot tell whether the step is to run: %v", err)
+		out = t.fail("cannot tell whether the step is to run: %v", expression.WithoutValues(err))
 	case !holds:
 		out = t.end(v1alpha1.StepSkipped, oneLine(fmt.Sprintf("%q gave false", t.step.When)))
 	default:
 		t.status.Basis = basisReached
 		out = Outcome{Status: t.status, Intent: true}
 	}
+	return &out, nil
+}
+
+// errSecret says that a condition or an output would tell what is in a Secret.
+var errSecret = errors.New("it would read what is in a Secret, which neither conditions nor outputs do")
+
+// noSecret refuses to read a Secret for a condition or an output. Actions that do are refused when they are written; a Record can be older.
+func (t *task) noSecret(context.Context) (*Outcome, error) {
+	waits := t.step.WaitFor != nil && t.step.WaitFor.Expression != ""
+	if !steps.OnSecret(t.step) || !waits && t.step.FailWhen == "" && len(t.step.Outputs) == 0 {
+		return nil, nil //nolint:nilnil // no outcome yet
+	}
+	out := t.fail("the step cannot run: %v", errSecret)
 	return &out, nil
 }
 

@@ -101,7 +101,7 @@ func (t *task) pending(ctx context.Context, program *expression.Program, live *u
 	holds, err := program.EvalBool(ctx, vars, expression.NewBudget())
 	switch {
 	case err != nil:
-		return err.Error()
+		return expression.WithoutValues(err).Error()
 	case !holds:
 		return fmt.Sprintf("%q does not hold yet", program.Source())
 	}

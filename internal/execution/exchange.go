@@ -172,11 +172,14 @@ func (t *task) secret(ctx context.Context, key *v1alpha1.RecordedSecret, u *url.
 	return strings.TrimRight(string(value), "\r\n"), nil
 }
 
+// signingPrefix may stand before a key for signing.
+const signingPrefix = "whsec_"
+
 // sign signs a call as Standard Webhooks demand: an HMAC over its id, its time and its body.
 func sign(request *http.Request, key, id string, body []byte, now time.Time) error {
-	secret, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(key, "whsec_"))
+	secret, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(key, signingPrefix))
 	if err != nil || len(secret) == 0 {
-		return fmt.Errorf("%w: the key for signing must be base64, with or without whsec_ in front", errUnfit)
+		return fmt.Errorf("%w: the key for signing must be base64, with or without %s in front", errUnfit, signingPrefix)
 	}
 	at := strconv.FormatInt(now.Unix(), 10)
 	mac := hmac.New(sha256.New, secret)
@@ -187,36 +190,27 @@ func sign(request *http.Request, key, id string, body []byte, now time.Time) err
 	return nil
 }
 
-// readAnswer is the variable response. What is in a Secret of the call is never part of it, also not where the host repeats it.
+// readAnswer is the variable response. What is in a Secret of the call is never part of it, also not where the host repeats it: it is taken out
+// of what the JSON says, and not of how that is written.
 func readAnswer(answer *http.Response, body []byte, secrets []string) map[string]any {
-	headers := map[string]any{}
+	headers, redact := map[string]any{}, newRedactor(secrets)
 	for _, name := range shownHeaders {
 		if value := answer.Header.Get(name); value != "" {
-			headers[strings.ToLower(name)] = redacted(value, secrets)
+			headers[strings.ToLower(name)] = redact.text(value)
 		}
 	}
 	out := map[string]any{"status": int64(answer.StatusCode), "headers": headers, "body": nil}
 	if len(body) > maxAnswer {
 		return out
 	}
-	text := redacted(strings.ToValidUTF8(string(body), "\uFFFD"), secrets)
+	text := strings.ToValidUTF8(string(body), "\uFFFD")
 	var value any
 	if err := utiljson.Unmarshal([]byte(text), &value); err == nil {
-		out["body"] = value
+		out["body"] = redact.value(value)
 	} else {
-		out["body"] = text
+		out["body"] = redact.text(text)
 	}
 	return out
-}
-
-// redacted takes the values of Secrets out of a text.
-func redacted(text string, secrets []string) string {
-	for _, secret := range secrets {
-		if secret != "" {
-			text = strings.ReplaceAll(text, secret, "(secret)")
-		}
-	}
-	return text
 }
 
 type redactedError struct {
@@ -229,7 +223,7 @@ func (e *redactedError) Error() string { return e.text }
 func (e *redactedError) Unwrap() error { return e.error }
 
 func withoutSecrets(err error, secrets []string) error {
-	return &redactedError{err, redacted(err.Error(), secrets)}
+	return &redactedError{err, newRedactor(secrets).text(err.Error())}
 }
 
 // excerpt is the beginning of what a host answered, for a message.

@@ -3,7 +3,6 @@ package execution
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -16,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/expression"
 )
 
 // maxResult is the bound of the API for the termination message and the log of a Job.
@@ -122,7 +122,7 @@ func (t *task) ending() string {
 // jobVar is the variable job of outputs.
 func (t *task) jobVar() any {
 	if t.status.Job == nil {
-		return errors.New("nobody could look how the Job ended: the ServiceAccount needs the right to list pods where the Job runs, and the pod must still be there")
+		return expression.Said("nobody could look how the Job ended: the ServiceAccount needs the right to list pods where the Job runs, and the pod must still be there")
 	}
 	return map[string]any{"exitCode": int64(t.status.Job.ExitCode), "message": t.status.Job.Message, "log": t.status.Job.Log}
 }

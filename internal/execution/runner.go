@@ -63,7 +63,7 @@ func (r *Runner) Step(ctx context.Context, record *v1alpha1.Record, step *v1alph
 	if t.temporary() && !undoable(step) {
 		return t.fail("what the step does cannot be taken back, and the request is temporary"), nil
 	}
-	for _, before := range []func(context.Context) (*Outcome, error){t.pause, t.reached, t.fillIn} {
+	for _, before := range []func(context.Context) (*Outcome, error){t.noSecret, t.pause, t.reached, t.fillIn} {
 		if out, err := before(ctx); out != nil || err != nil {
 			return t.orStatus(out), err
 		}
@@ -148,6 +148,9 @@ func (t *task) end(state v1alpha1.StepState, message string) Outcome {
 
 // failed judges an error: final ones end the step, transient ones are for the caller to repeat, until the time is over.
 func (t *task) failed(doing string, err error) (Outcome, error) {
+	if steps.OnSecret(t.step) {
+		err = discreet(err)
+	}
 	if !isTransient(err) {
 		return t.giveUp("%s", explain(doing, err)), nil
 	}

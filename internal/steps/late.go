@@ -192,7 +192,7 @@ func Evaluate(ctx context.Context, step *v1alpha1.RenderedStep, vars expression.
 			return nil, fmt.Errorf("output %s: %w", output.Name, err)
 		}
 		if values[output.Name], err = program.EvalAny(ctx, vars, budget); err != nil {
-			return nil, fmt.Errorf("output %s: %w", output.Name, err)
+			return nil, fmt.Errorf("output %s: %w", output.Name, expression.WithoutValues(err))
 		}
 	}
 	return checked(schema, values)
@@ -208,7 +208,16 @@ func checked(schema *inputs.Schema, values map[string]any) (*runtime.RawExtensio
 		return nil, errors.New("the outputs are too long to be stored together")
 	}
 	if _, errs := schema.Resolve(raw, field.NewPath("outputs")); len(errs) > 0 {
-		return nil, errs.ToAggregate()
+		return nil, withoutValues(errs)
 	}
 	return &runtime.RawExtension{Raw: raw}, nil
+}
+
+// withoutValues says what is wrong with values, and not what they are: they come from objects that not everybody may read.
+func withoutValues(errs field.ErrorList) error {
+	texts := make([]string, len(errs))
+	for i, err := range errs {
+		texts[i] = fmt.Sprintf("%s: %s: %s", err.Field, err.Type, err.Detail)
+	}
+	return errors.New(strings.Join(texts, "; "))
 }
