@@ -150,7 +150,7 @@ func (s *scope) onward(ctx context.Context, record *v1alpha1.Record) (bool, erro
 	if index == len(record.Spec.Steps) {
 		return s.endSteps(ctx, record, v1alpha1.OutcomeSucceeded, "")
 	}
-	if s.stopped() && safePoint(record, index) {
+	if s.stopped() && s.safePoint(record, index) {
 		return s.endSteps(ctx, record, v1alpha1.OutcomeCancelled, s.stopText()+" "+doneSoFar(record, index))
 	}
 	goOn, err := s.guardedStep(ctx, record, &record.Spec.Steps[index], index)
@@ -229,17 +229,20 @@ func current(record *v1alpha1.Record) int {
 	return index
 }
 
-// safePoint tells whether an execution may stop here: before a step, or while a step has written everything and only waits. A
-// Job that runs is not such a point.
-func safePoint(record *v1alpha1.Record, index int) bool {
-	return index == len(record.Status.Steps) || execution.OnlyWaits(&record.Status.Steps[index])
+// safePoint tells whether an execution may stop here: before a step, while a step has written everything and only waits, or while a call waits to
+// be sent. A Job that runs is not such a point.
+func (s *scope) safePoint(record *v1alpha1.Record, index int) bool {
+	if index == len(record.Status.Steps) || execution.OnlyWaits(&record.Status.Steps[index]) {
+		return true
+	}
+	return s.Runner.Withdraw(record, &record.Spec.Steps[index], &record.Status.Steps[index])
 }
 
 func doneSoFar(record *v1alpha1.Record, index int) string {
 	switch {
 	case index == 0 && len(record.Status.Steps) == 0:
 		return "Nothing was executed."
-	case index < len(record.Status.Steps):
+	case index < len(record.Status.Steps) && !execution.OnlyAnnounced(&record.Status.Steps[index]):
 		return fmt.Sprintf("Step %s had written its objects and was waiting; what it wrote stays.", record.Spec.Steps[index].Name)
 	}
 	return fmt.Sprintf("It stopped before step %s; earlier steps stay.", record.Spec.Steps[index].Name)

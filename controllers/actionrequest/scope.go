@@ -211,6 +211,7 @@ func (s *scope) deleted(ctx context.Context) error {
 // release removes our finalizer from a request that is being deleted and has nothing left to do.
 func (s *scope) release(ctx context.Context) error {
 	s.Watcher.Forget(s.request.UID)
+	s.Runner.Forget(s.request.UID)
 	if s.request.DeletionTimestamp == nil {
 		return nil
 	}

@@ -7,9 +7,11 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/utils/clock"
 	"k8s.io/utils/lru"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/egress"
@@ -28,12 +30,35 @@ type Runner struct {
 	programs *lru.Cache
 	// unsent are the JSON patches and calls that this process has announced and certainly not sent.
 	unsent *lru.Cache
+	// calls are those that are made beside the workers, and wake tells that one has come to an end.
+	calls *calls
+	wake  func(client.Object)
 }
 
-// NewRunner returns a Runner that writes by these clients, and calls hosts as the policy allows.
-func NewRunner(clients *Clients, policy *egress.Policy, clk clock.PassiveClock) *Runner {
-	return &Runner{clients: clients, egress: policy, clock: clk, programs: lru.New(remembered), unsent: lru.New(remembered)}
+// NewRunner returns a Runner that writes by these clients, and calls hosts as the policy allows. It calls wake with a request when something has
+// come to an end that its step waits for, from any goroutine.
+func NewRunner(clients *Clients, policy *egress.Policy, clk clock.PassiveClock, wake func(client.Object)) *Runner {
+	return &Runner{clients: clients, egress: policy, clock: clk, programs: lru.New(remembered), unsent: lru.New(remembered), calls: newCalls(), wake: wake}
 }
+
+// Forget ends what runs for a request that is over.
+func (r *Runner) Forget(request types.UID) { r.calls.dropOthers(request, "") }
+
+// Withdraw takes back what a step has announced and not sent, and tells whether it could: then nothing is cut in two where the request ends here.
+func (r *Runner) Withdraw(record *v1alpha1.Record, step *v1alpha1.RenderedStep, status *v1alpha1.StepStatus) bool {
+	if !OnlyAnnounced(status) {
+		return false
+	}
+	t := r.newTask(record, step, *status)
+	if r.calls.withdraw(t.uid(), t.thisCall()) {
+		r.unsent.Add(t.announcedCall(), true)
+	}
+	_, unsent := r.unsent.Get(t.announcedCall())
+	return unsent
+}
+
+// Stop ends everything, and returns when nothing runs any more.
+func (r *Runner) Stop() { r.calls.end() }
 
 // Outcome is what Step did.
 type Outcome struct {
@@ -57,6 +82,7 @@ func (r *Runner) Step(ctx context.Context, record *v1alpha1.Record, step *v1alph
 		return Outcome{Status: status}, nil
 	}
 	t := r.newTask(record, step, status)
+	r.calls.dropOthers(t.uid(), step.Name)
 	if len(step.Writes) == 0 && step.HTTP == nil {
 		return t.fail("the step writes nothing"), nil
 	}
