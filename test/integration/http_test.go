@@ -172,6 +172,14 @@ func TestCallNotAllowed(t *testing.T) {
 	}
 }
 
+// TestCallThatIsNoURL asks for a call that could never be made: that is said at once, with the field of the step.
+func TestCallThatIsNoURL(t *testing.T) {
+	someCalls(t, "no-url", host.URL, "127.0.0.1")
+	r := request("no-url", `{"text":".."}`)
+	refused(t, as(t, users.Alice).Create(t.Context(), r), metav1.StatusReasonForbidden,
+		`cannot tell what would be executed: failed to render step "create": http.url: "`+host.URL+`/no-url/..": neither . nor .. can be a part of a path`, "Nothing was stored.")
+}
+
 // TestSlowHost lets many requests call a host that does not answer: more than there are workers. Others are executed meanwhile, and what waits for
 // its turn can be cancelled.
 func TestSlowHost(t *testing.T) {
