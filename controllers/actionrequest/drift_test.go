@@ -23,9 +23,9 @@ func TestDriftIsCompared(t *testing.T) {
 		unread      []string
 		lines, away []string
 	}{
-		"Same":       {"Nothing has changed.", list(change("Pod b/c", "x")), list(change("Pod b/c", "x")), nil, nil, nil},
-		"Changed":    {"It is another one.", list(change("Pod b/c", "x")), list(change("Pod b/c", "y")), nil, []string{changed}, nil},
-		"Unread":     {"Nobody can tell, so it has not drifted.", list(change("Pod b/c", "x")), list(change("Pod b/c", "")), []string{"Pod b/c"}, nil, []string{"Pod b/c"}},
+		"Same":    {"Nothing has changed.", list(change("Pod b/c", "x")), list(change("Pod b/c", "x")), nil, nil, nil},
+		"Changed": {"It is another one.", list(change("Pod b/c", "x")), list(change("Pod b/c", "y")), nil, []string{changed}, nil},
+		"Unread":  {"Nobody can tell, so it has not drifted.", list(change("Pod b/c", "x")), list(change("Pod b/c", "")), []string{"Pod b/c"}, nil, []string{"Pod b/c"}},
 		"UnreadTwice": {"What a blind write will have made is nothing to compare with.", list(change("Pod b/c", "x"), change("Pod b/c", "y")),
 			list(change("Pod b/c", ""), change("Pod b/c", "z")), []string{"Pod b/c"}, nil, []string{"Pod b/c", "Pod b/c"}},
 		"Never":       {"What nobody could look at before cannot be compared.", list(change("Pod b/c", "")), list(change("Pod b/c", "y")), nil, nil, nil},

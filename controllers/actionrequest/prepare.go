@@ -26,7 +26,7 @@ type preparation struct {
 	changes   []v1alpha1.PlannedChange
 	// unread are the objects that nobody could look at.
 	unread []string
-	digest    string
+	digest string
 	// approvedBy is set once every stage has approved.
 	approvedBy []v1alpha1.RecordedApproval
 }
