@@ -207,6 +207,21 @@ func TestCallWaitsForRoom(t *testing.T) {
 	}
 }
 
+// TestEmergencyCallsAtOnce: who breaks the glass does not wait until others have their answers.
+func TestEmergencyCallsAtOnce(t *testing.T) {
+	host := newCallee(t, json200(`{}`))
+	p := newCall(t, host, `{method: POST, url: HOST/a}`)
+	s := newSlow(t)
+	s.calls = p.runner.calls
+	for i := range callsPerHost {
+		s.begin(fmt.Sprint("other-", i), "b", steps.Origin(host.URL))
+	}
+	s.waits(callsPerHost)
+	p.record.Spec.Review = &v1alpha1.RecordedReview{}
+	p.announced()
+	p.want(v1alpha1.StepDone)
+}
+
 // TestCallAnswerIsKept: where the outcome cannot be stored, it is known all the same, and the call is not made again.
 func TestCallAnswerIsKept(t *testing.T) {
 	host := newCallee(t, json200(`{}`))

@@ -12,6 +12,8 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/signoff-dev/signoff/internal/visible"
 )
 
 // maxMessage is the bound of the API for the message of a step.
@@ -124,9 +126,9 @@ var ungranted = regexp.MustCompile(`User "[^"]*" cannot `)
 // lastWords is how much of the end of a long message is kept: the API server quotes whole objects, and says after that what is wrong.
 const lastWords = 400
 
-// oneLine keeps a message within a line and within the bounds of the API.
+// oneLine keeps a message within a line and within the bounds of the API. What does not show is escaped: others read it in their terminals.
 func oneLine(s string) string {
-	line := strings.Join(strings.FieldsFunc(s, func(r rune) bool { return unicode.IsControl(r) || r == ' ' }), " ")
+	line := visible.Escaped(strings.Join(strings.FieldsFunc(s, func(r rune) bool { return unicode.IsControl(r) || r == ' ' }), " "))
 	if runes := []rune(line); len(runes) > maxMessage {
 		return string(runes[:maxMessage-lastWords-3]) + " … " + string(runes[len(runes)-lastWords:])
 	}

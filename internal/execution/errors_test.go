@@ -36,3 +36,14 @@ func TestHints(t *testing.T) {
 		t.Errorf("it is the operator who may not: %s", got)
 	}
 }
+
+// TestMessagesShowEverything: what objects, hosts and Jobs say is shown in terminals.
+func TestMessagesShowEverything(t *testing.T) {
+	const said = "a\x1b[2J\nb\u202ec\u200bd"
+	if got, want := oneLine(said), `a [2J b\u202ec\u200bd`; got != want {
+		t.Errorf("a message: %q, want %q", got, want)
+	}
+	if got, want := lastOf(said), "a[2J\nbcd"; got != want {
+		t.Errorf("what a Job says: %q, want %q", got, want)
+	}
+}

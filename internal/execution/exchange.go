@@ -14,6 +14,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 	"unicode"
@@ -197,9 +198,14 @@ func sign(request *http.Request, key, id string, body []byte, now time.Time) err
 	return nil
 }
 
+var reading sync.Mutex
+
 // readAnswer is the variable response. What is in a Secret of the call is never part of it, also not where the host repeats it: it is taken out
 // of what the JSON says, and not of how that is written.
 func readAnswer(answer *http.Response, body []byte, secrets []string) map[string]any {
+	// One after the other: hosts must not keep all cores busy.
+	reading.Lock()
+	defer reading.Unlock()
 	headers, redact := map[string]any{}, newRedactor(secrets)
 	for _, name := range shownHeaders {
 		if value := answer.Header.Get(name); value != "" {

@@ -59,8 +59,12 @@ func (t *task) begin(name callName, method v1alpha1.HTTPMethod, target string) {
 	request := &v1alpha1.ActionRequest{ObjectMeta: metav1.ObjectMeta{
 		Namespace: t.record.Spec.RequestRef.Namespace, Name: t.record.Spec.RequestRef.Name, UID: t.uid(),
 	}}
+	places := placesOf(c.namespace, steps.Origin(target))
+	if t.record.Spec.Review != nil {
+		places = nil // an emergency waits for nobody
+	}
 	t.calls.begin(&running{
-		request: t.uid(), name: name, places: placesOf(c.namespace, steps.Origin(target)),
+		request: t.uid(), name: name, places: places,
 		do:   func(ctx context.Context) exchanged { return c.exchange(ctx, method, target) },
 		wake: func() { t.wake(request) },
 	})
@@ -155,6 +159,8 @@ func (t *task) answered(ctx context.Context, response map[string]any) (Outcome, 
 	good, err := t.succeeded(ctx, h.Success, response)
 	status, _ := response["status"].(int64)
 	switch {
+	case expression.Later(err):
+		return t.failed("tell whether "+t.callName()+" succeeded", err)
 	case good:
 		return t.began(ctx, response)
 	case h.Success == "" && !h.Idempotent && (status == http.StatusBadGateway || status == http.StatusGatewayTimeout):
@@ -186,15 +192,18 @@ func (t *task) holds(ctx context.Context, condition string, response map[string]
 	if err != nil {
 		return false, err
 	}
-	return program.EvalBool(ctx, expression.Vars{Values: map[string]any{"response": response}, Now: t.now}, expression.NewBudget())
+	return t.evaluate(ctx, program, map[string]any{"response": response})
 }
 
 // began goes on after a call that did what it should.
 func (t *task) began(ctx context.Context, response map[string]any) (Outcome, error) {
 	if t.step.HTTP.Poll == nil {
-		return t.finish(ctx, response), nil
+		return t.finish(ctx, response)
 	}
-	url, err := steps.PollURL(ctx, t.step.HTTP.Poll, response)
+	url, err := steps.PollURL(ctx, t.step.HTTP.Poll, response, t.share())
+	if expression.Later(err) {
+		return t.failed("tell where to ask whether "+t.callName()+" is done", err)
+	}
 	if err != nil {
 		return t.fail("%s was answered, but it cannot be told where to ask whether it is done: %v", t.callName(), err), nil
 	}
@@ -202,16 +211,11 @@ func (t *task) began(ctx context.Context, response map[string]any) (Outcome, err
 	return Outcome{Status: t.status, Intent: true}, nil
 }
 
-func (t *task) finish(ctx context.Context, response map[string]any) Outcome {
+func (t *task) finish(ctx context.Context, response map[string]any) (Outcome, error) {
 	if len(t.step.Outputs) == 0 {
-		return t.done()
+		return t.done(), nil
 	}
-	outputs, err := steps.Evaluate(ctx, t.step, expression.Vars{Values: map[string]any{"response": response}, Now: t.now})
-	if err != nil {
-		return t.fail("the step did what it had to, but what it gives is not as declared: %v", err)
-	}
-	t.status.Outputs = outputs
-	return t.done()
+	return t.gives(ctx, map[string]any{"response": response})
 }
 
 // poll asks whether what the call began is done.
@@ -240,7 +244,7 @@ func (t *task) poll(ctx context.Context) (Outcome, error) {
 	case err != nil:
 		state = err.Error()
 	case done:
-		return t.finish(ctx, response), nil
+		return t.finish(ctx, response)
 	}
 	if t.expired() {
 		return t.fail("%s is over, waiting for %s: %s", t.limit.name, cutName(t.status.URL), state), nil

@@ -95,10 +95,10 @@ func endedContainer(pod *corev1.Pod) *corev1.ContainerStatus {
 	return ended
 }
 
-// lastOf keeps the end of a text, without what a terminal would obey.
+// lastOf keeps the end of a text, without what does not show: a terminal would obey it.
 func lastOf(text string) string {
 	clean := strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) && r != '\n' && r != '\t' {
+		if !unicode.IsGraphic(r) && r != '\n' && r != '\t' {
 			return -1
 		}
 		return r

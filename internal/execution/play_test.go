@@ -16,6 +16,7 @@ import (
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/egress"
+	"github.com/signoff-dev/signoff/internal/expression"
 )
 
 // requestUID is the uid of the request of every test.
@@ -33,6 +34,7 @@ type play struct {
 	status    v1alpha1.StepStatus
 	namespace string
 	woken     chan struct{}
+	meter     expression.Meter
 }
 
 // newPlay makes a play of the step, which is YAML, in which NS stands for a namespace of its own.
@@ -54,11 +56,21 @@ func newPlay(t testing.TB, step string) *play {
 }
 
 // restart is what a crash of the operator, or a change of the leader, does: everything that was in memory is gone.
-func (p *play) restart() { p.runs(NewRunner(newClients(p.t, p.cfg), p.egress, p.clock, p.wake)) }
+func (p *play) restart() {
+	p.runs(NewRunner(newClients(p.t, p.cfg), p.egress, p.clock, p.wake, p.budget))
+}
 
 func (p *play) runs(runner *Runner) {
 	p.runner = runner
 	p.t.Cleanup(runner.Stop)
+}
+
+// budget is for what expressions cost. The tests of a play can bound it.
+func (p *play) budget(string) *expression.Budget {
+	if p.meter == nil {
+		return expression.NewBudget()
+	}
+	return expression.NewBudget().Under(p.meter)
 }
 
 // wake is called when something has come to an end that the step waits for.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"html"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -25,7 +26,7 @@ const (
 	// deepest is how many encodings around each other are looked through.
 	deepest = 3
 	// mostSeen is how many bytes are looked through for one answer, decoded ones included: a host could nest encodings without end.
-	mostSeen = 64 * maxAnswer
+	mostSeen = 16 * maxAnswer
 	// leastPart is how long a part of a value is at least that is a secret by itself: user and password, decoded.
 	leastPart = 6
 )
@@ -130,7 +131,7 @@ func (r *redactor) text(text string) string {
 	})
 	lines := strings.Split(text, "\n")
 	for i := range lines {
-		if r.reveals(lines[i], deepest) {
+		if r.holds(lines[i]) || r.decodes(lines[i], deepest) {
 			lines[i] = hidden
 		}
 	}
@@ -165,10 +166,8 @@ func (r *redactor) reveals(text string, depth int) bool {
 	if depth == 0 {
 		return false
 	}
-	for _, decode := range decoders {
-		if plain := decode(text); plain != text && r.reveals(plain, depth-1) {
-			return true
-		}
+	if r.decodes(text, depth) {
+		return true
 	}
 	for _, run := range encoded.FindAllString(text, -1) {
 		if r.inRun(run, depth) {
@@ -176,6 +175,14 @@ func (r *redactor) reveals(text string, depth int) bool {
 		}
 	}
 	return false
+}
+
+// decodes tells whether a text holds a secret that is written as one is inside of another text.
+func (r *redactor) decodes(text string, depth int) bool {
+	return slices.ContainsFunc(decoders, func(decode func(string) string) bool {
+		plain := decode(text)
+		return plain != text && r.reveals(plain, depth-1)
+	})
 }
 
 // encoded is a run of characters that can be base64, in either alphabet, or hexadecimal digits.

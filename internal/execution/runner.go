@@ -15,6 +15,7 @@ import (
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/egress"
+	"github.com/signoff-dev/signoff/internal/expression"
 	"github.com/signoff-dev/signoff/internal/steps"
 )
 
@@ -33,12 +34,18 @@ type Runner struct {
 	// calls are those that are made beside the workers, and wake tells that one has come to an end.
 	calls *calls
 	wake  func(client.Object)
+	// budget is for what expressions cost that belong to an Action of a namespace.
+	budget func(namespace string) *expression.Budget
 }
 
 // NewRunner returns a Runner that writes by these clients, and calls hosts as the policy allows. It calls wake with a request when something has
-// come to an end that its step waits for, from any goroutine.
-func NewRunner(clients *Clients, policy *egress.Policy, clk clock.PassiveClock, wake func(client.Object)) *Runner {
-	return &Runner{clients: clients, egress: policy, clock: clk, programs: lru.New(remembered), unsent: lru.New(remembered), calls: newCalls(), wake: wake}
+// come to an end that its step waits for, from any goroutine. What conditions and outputs cost counts towards the budget of the namespace of the
+// Action.
+func NewRunner(clients *Clients, policy *egress.Policy, clk clock.PassiveClock, wake func(client.Object), budget func(namespace string) *expression.Budget) *Runner {
+	return &Runner{
+		clients: clients, egress: policy, clock: clk, programs: lru.New(remembered), unsent: lru.New(remembered),
+		calls: newCalls(), wake: wake, budget: budget,
+	}
 }
 
 // Forget ends what runs for a request that is over.
@@ -129,6 +136,8 @@ type task struct {
 	repeat bool
 	// earlier is what the steps before gave, once something asked.
 	earlier *steps.Earlier
+	// later says that an expression had no turn: what it says is to be asked again in a while, although nothing changes.
+	later bool
 }
 
 func (r *Runner) newTask(record *v1alpha1.Record, step *v1alpha1.RenderedStep, status v1alpha1.StepStatus) *task {
@@ -140,6 +149,16 @@ func (r *Runner) newTask(record *v1alpha1.Record, step *v1alpha1.RenderedStep, s
 	t.limit = limitOf(record, step, t.status.StartedAt)
 	return t
 }
+
+// evaluate evaluates a condition. Where there is no turn for it, it is to be asked again.
+func (t *task) evaluate(ctx context.Context, program *expression.Program, values map[string]any) (bool, error) {
+	holds, err := program.EvalBool(ctx, expression.Vars{Values: values, Now: t.now}, t.share())
+	t.later = t.later || expression.Later(err)
+	return holds, err
+}
+
+// share is what expressions may cost.
+func (t *task) share() *expression.Budget { return t.budget(t.record.Spec.ActionRef.Namespace) }
 
 // get reads an object as the executing ServiceAccount.
 func (t *task) get(ctx context.Context, ref v1alpha1.ObjectReference) (*unstructured.Unstructured, error) {
@@ -190,6 +209,9 @@ func (t *task) failed(doing string, err error) (Outcome, error) {
 func (t *task) waiting(message string) Outcome {
 	t.status.Message = oneLine(message)
 	out := Outcome{Status: t.status}
+	if t.later {
+		out.At = t.now.Add(lookAgain)
+	}
 	for i := range t.step.Writes {
 		out.Waiting = append(out.Waiting, t.step.Writes[i].Object)
 	}

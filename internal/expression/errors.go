@@ -12,7 +12,12 @@ var (
 	ErrBudget = errors.New("cost budget is used up")
 	// ErrDeadline says that the time for the evaluation was over.
 	ErrDeadline = errors.New("time for the evaluation is over")
+	// ErrBusy says that whoever evaluates has taken their share. It may be another answer in a while.
+	ErrBusy = errors.New("it has to wait for its turn")
 )
+
+// Later tells an error that may be gone a while later although nothing has changed: there was no turn, or no time.
+func Later(err error) bool { return errors.Is(err, ErrBusy) || errors.Is(err, ErrDeadline) }
 
 // CompileError says what is wrong with an expression, and where.
 type CompileError struct {
@@ -66,7 +71,7 @@ func (s Said) Error() string { return string(s) }
 func WithoutValues(err error) error {
 	e, ok := errors.AsType[*EvalError](err)
 	_, said := errors.AsType[Said](err)
-	if !ok || said || errors.Is(err, ErrBudget) || errors.Is(err, ErrDeadline) || slices.ContainsFunc(plainFaults, func(known string) bool { return strings.HasPrefix(e.Message, known) }) {
+	if !ok || said || errors.Is(err, ErrBudget) || Later(err) || slices.ContainsFunc(plainFaults, func(known string) bool { return strings.HasPrefix(e.Message, known) }) {
 		return err
 	}
 	if name, missing := strings.CutPrefix(e.Message, noSuchKey); missing {

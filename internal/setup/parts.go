@@ -138,7 +138,7 @@ func personOf(object any) ([]string, error) {
 // executing makes what executes, beside the workers that reconcile.
 func (p *Process) executing() (*execution.Watcher, *execution.Runner, error) {
 	watcher := execution.NewWatcher(p.clients, p.clock, p.wakeOne)
-	runner := execution.NewRunner(p.clients, p.cfg.Egress.Policy(), p.clock, p.wakeOne)
+	runner := execution.NewRunner(p.clients, p.cfg.Egress.Policy(), p.clock, p.wakeOne, p.Gate.Budget)
 	if err := p.Manager.Add(everywhere(func(ctx context.Context) error {
 		<-ctx.Done()
 		watcher.Stop()

@@ -412,8 +412,7 @@ func (s *Steps) Secrets() []string {
 }
 
 // fillCall gives a call with everything filled in that became known while earlier steps ran.
-func (e *Earlier) fillCall(ctx context.Context, c *expression.Compiler, call *v1alpha1.RenderedHTTP) error {
-	budget := expression.NewBudget()
+func (e *Earlier) fillCall(ctx context.Context, c *expression.Compiler, budget *expression.Budget, call *v1alpha1.RenderedHTTP) error {
 	for i := range call.Late {
 		l := &call.Late[i]
 		value, err := e.late(ctx, c, budget, l)
@@ -437,7 +436,7 @@ func (e *Earlier) fillCall(ctx context.Context, c *expression.Compiler, call *v1
 }
 
 // PollURL is where to ask whether what a call began is done.
-func PollURL(ctx context.Context, poll *v1alpha1.RenderedPoll, response map[string]any) (string, error) {
+func PollURL(ctx context.Context, poll *v1alpha1.RenderedPoll, response map[string]any, budget *expression.Budget) (string, error) {
 	c, err := expression.NewCompiler(expression.Response, nil)
 	if err != nil {
 		return "", err
@@ -452,7 +451,7 @@ func PollURL(ctx context.Context, poll *v1alpha1.RenderedPoll, response map[stri
 		if err != nil {
 			return "", err
 		}
-		value, err := program.EvalAny(ctx, expression.Vars{Values: map[string]any{varResponse: response}}, nil)
+		value, err := program.EvalAny(ctx, expression.Vars{Values: map[string]any{varResponse: response}}, budget)
 		if err != nil {
 			return "", err
 		}

@@ -17,6 +17,7 @@ import (
 	"github.com/signoff-dev/signoff/internal/expression"
 	"github.com/signoff-dev/signoff/internal/inputs"
 	"github.com/signoff-dev/signoff/internal/template"
+	"github.com/signoff-dev/signoff/internal/visible"
 )
 
 // Earlier is what a step knows of those before it while it runs, from a Record.
@@ -85,12 +86,12 @@ func (e *Earlier) compiler(place expression.Place) (*expression.Compiler, error)
 }
 
 // FillIn gives a step with everything filled in that became known while earlier steps ran.
-func (e *Earlier) FillIn(ctx context.Context, step *v1alpha1.RenderedStep) (*v1alpha1.RenderedStep, error) {
+func (e *Earlier) FillIn(ctx context.Context, step *v1alpha1.RenderedStep, budget *expression.Budget) (*v1alpha1.RenderedStep, error) {
 	compiler, err := e.compiler(expression.LateValue)
 	if err != nil {
 		return nil, err
 	}
-	out, budget := step.DeepCopy(), expression.NewBudget()
+	out := step.DeepCopy()
 	for i := range out.Writes {
 		w := &out.Writes[i]
 		for j := range w.Late {
@@ -107,7 +108,7 @@ func (e *Earlier) FillIn(ctx context.Context, step *v1alpha1.RenderedStep) (*v1a
 	if out.HTTP == nil {
 		return out, nil
 	}
-	return out, e.fillCall(ctx, compiler, out.HTTP)
+	return out, e.fillCall(ctx, compiler, budget, out.HTTP)
 }
 
 // IsLate tells whether anything of a step is filled in when it is reached.
@@ -168,7 +169,7 @@ func put(body []byte, path string, value any) ([]byte, error) {
 }
 
 // Evaluate gives the outputs of a step that is done. An error says which of them is not as it was declared.
-func Evaluate(ctx context.Context, step *v1alpha1.RenderedStep, vars expression.Vars) (*runtime.RawExtension, error) {
+func Evaluate(ctx context.Context, step *v1alpha1.RenderedStep, vars expression.Vars, budget *expression.Budget) (*runtime.RawExtension, error) {
 	schema, errs := OutputSchema(step.Outputs, field.NewPath("outputs"))
 	if len(errs) > 0 {
 		return nil, errs.ToAggregate()
@@ -184,7 +185,7 @@ func Evaluate(ctx context.Context, step *v1alpha1.RenderedStep, vars expression.
 	if err != nil {
 		return nil, err
 	}
-	values, budget := map[string]any{}, expression.NewBudget()
+	values := map[string]any{}
 	for i := range step.Outputs {
 		output := &step.Outputs[i]
 		program, err := compiler.Any(output.Expression)
@@ -198,8 +199,16 @@ func Evaluate(ctx context.Context, step *v1alpha1.RenderedStep, vars expression.
 	return checked(schema, values)
 }
 
+// ends takes ends of lines and tabs away, which show.
+var ends = strings.NewReplacer("\n", "", "\t", "")
+
 // checked gives outputs that fit their schema.
 func checked(schema *inputs.Schema, values map[string]any) (*runtime.RawExtension, error) {
+	for name, value := range values {
+		if text, is := value.(string); is && visible.Hides(ends.Replace(text)) {
+			return nil, fmt.Errorf("output %s: it has characters that do not show, and people read it in their terminals", name)
+		}
+	}
 	raw, err := json.Marshal(values)
 	if err != nil {
 		return nil, fmt.Errorf("failed to encode the outputs: %w", err)
