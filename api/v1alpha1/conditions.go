@@ -9,6 +9,8 @@ const (
 	ConditionFinished = "Finished"
 	// ConditionStalled is True on a request that ended without success. Absent otherwise.
 	ConditionStalled = "Stalled"
+	// ConditionReverted is False on a temporary request that ended although what it has done may be left, which it names. Absent otherwise.
+	ConditionReverted = "Reverted"
 	// ConditionAuthorized is True while the requester may ask for the Action and no rule denies it.
 	ConditionAuthorized = "Authorized"
 	// ConditionApproved is True once everybody who must agree has agreed.

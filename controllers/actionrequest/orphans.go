@@ -95,32 +95,44 @@ type Orphans struct {
 	Wake <-chan struct{}
 }
 
-// recall takes back what temporary requests have done that are gone: without them nobody would.
+// recall takes back what temporary requests have done that are gone: without them nobody would. That one cannot be taken back keeps no other
+// waiting.
 func (o *Orphans) recall(ctx context.Context) error {
 	list := &v1alpha1.RecordList{}
 	open := fields.AndSelectors(fields.OneTermNotEqualSelector("spec.duration", ""), fields.OneTermEqualSelector("status.outcome", ""))
 	if err := o.Reader.List(ctx, list, client.InNamespace(o.OperatorNamespace), client.MatchingFieldsSelector{Selector: open}); err != nil {
 		return fmt.Errorf("failed to list Records of temporary requests: %w", err)
 	}
+	spoilt := 0
+	var errs []error
 	for i := range list.Items {
-		record := &list.Items[i]
-		key := types.NamespacedName{Namespace: record.Spec.RequestRef.Namespace, Name: record.Spec.RequestRef.Name}
-		request := &v1alpha1.ActionRequest{}
-		err := o.Reader.Get(ctx, key, request)
-		if client.IgnoreNotFound(err) != nil {
-			return fmt.Errorf("failed to get request %s: %w", key, err)
+		if o.spoilt(&list.Items[i]) {
+			spoilt++
 		}
-		if err == nil && request.UID == record.Spec.RequestRef.UID {
-			continue
-		}
-		s := o.orphanScope(record)
-		s.request.DeletionTimestamp = &metav1.Time{Time: s.now}
-		if err := s.proceed(ctx, record); err != nil {
-			return err
-		}
-		if record.Status.Outcome != "" {
-			o.objects.giveBack(s.request.UID)
-		}
+		errs = append(errs, o.recallOne(ctx, &list.Items[i]))
+	}
+	metrics.TemporaryLeft(spoilt)
+	return errors.Join(errs...)
+}
+
+// recallOne takes back what one temporary request has done, if it is gone.
+func (o *Orphans) recallOne(ctx context.Context, record *v1alpha1.Record) error {
+	key := types.NamespacedName{Namespace: record.Spec.RequestRef.Namespace, Name: record.Spec.RequestRef.Name}
+	request := &v1alpha1.ActionRequest{}
+	err := o.Reader.Get(ctx, key, request)
+	if client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("failed to get request %s: %w", key, err)
+	}
+	if err == nil && request.UID == record.Spec.RequestRef.UID {
+		return nil
+	}
+	s := o.orphanScope(record)
+	s.request.DeletionTimestamp = &metav1.Time{Time: s.now}
+	if err := s.proceed(ctx, record); err != nil {
+		return err
+	}
+	if record.Status.Outcome != "" {
+		o.objects.giveBack(s.request.UID)
 	}
 	return nil
 }
@@ -153,17 +165,16 @@ func (o *Orphans) look(ctx context.Context) error {
 	if err := o.Reader.List(ctx, list, client.InNamespace(o.OperatorNamespace), client.MatchingFieldsSelector{Selector: open}); err != nil {
 		return fmt.Errorf("failed to list Records with an open review: %w", err)
 	}
+	var errs []error
 	for i := range list.Items {
 		record := &list.Items[i]
 		if !o.Clock.Now().Before(record.Spec.Review.DueAt.Time) {
 			overdue++
 		}
-		if err := o.ensure(ctx, record); err != nil {
-			return err
-		}
+		errs = append(errs, o.ensure(ctx, record))
 	}
 	metrics.ReviewsOpen(len(list.Items), overdue)
-	return nil
+	return errors.Join(errs...)
 }
 
 // ensure makes a successor where the review of a Record is gone.

@@ -369,6 +369,14 @@ func (s *scope) event(object runtime.Object, reason, note string) {
 	s.Events.Eventf(object, nil, eventType(reason), reason, "Signoff", "%s", cutBytes(note, maxNote))
 }
 
+// sentence ends a text with a full stop, if it has no other end.
+func sentence(text string) string {
+	if text == "" || strings.HasSuffix(text, ".") || strings.HasSuffix(text, "!") || strings.HasSuffix(text, "?") {
+		return text
+	}
+	return text + "."
+}
+
 // cutBytes shortens a text to so many bytes, without breaking a character.
 func cutBytes(text string, most int) string {
 	const mark = "…"

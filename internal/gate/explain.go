@@ -227,7 +227,7 @@ func (r *run) stepsError(err error, to *expression.Listener) error {
 
 // unavailableNow tells an error that says nothing about the content of a fact: it could not be read, or there was no time.
 func unavailableNow(err error) bool {
-	return slices.ContainsFunc([]error{errUnread, errNoAnswer, errBusy, expression.ErrBudget, expression.ErrDeadline}, func(known error) bool {
+	return slices.ContainsFunc([]error{errUnread, errNoAnswer, expression.ErrBusy, expression.ErrBudget, expression.ErrDeadline}, func(known error) bool {
 		return errors.Is(err, known)
 	})
 }

@@ -51,6 +51,14 @@ func ReviewsOpen(all, overdue int) {
 	reviews.WithLabelValues("true").Set(float64(overdue))
 }
 
+var temporaryLeft = prometheus.NewGauge(prometheus.GaugeOpts{
+	Name: "signoff_temporary_left",
+	Help: "Temporary requests whose Record was written by somebody else, so that what they did is not taken back and may be left. They are counted every ten minutes, for as long as there is such a Record.",
+})
+
+// TemporaryLeft shows how many temporary requests nobody takes back.
+func TemporaryLeft(count int) { temporaryLeft.Set(float64(count)) }
+
 // Judged counts a judgement.
 func Judged(part Part, j *gate.Judgement) {
 	effect, reason := unknown, ""
@@ -102,7 +110,7 @@ var (
 // Show registers the metrics once, and shows from now on the snapshots of this store: a process has one, a test may make several.
 func Show(store *snapshot.Store, operatorNamespace string) {
 	shown.of.Store(&examined{store, operatorNamespace})
-	register.Do(func() { ctrlmetrics.Registry.MustRegister(judgements, reviews, refusals, shown) })
+	register.Do(func() { ctrlmetrics.Registry.MustRegister(judgements, reviews, temporaryLeft, refusals, shown) })
 }
 
 // Describe implements prometheus.Collector.

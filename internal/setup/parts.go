@@ -135,14 +135,25 @@ func personOf(object any) ([]string, error) {
 	return []string{request.Spec.Requester.Person}, nil
 }
 
-func (p *Process) controllers() error {
+// executing makes what executes, beside the workers that reconcile.
+func (p *Process) executing() (*execution.Watcher, *execution.Runner, error) {
 	watcher := execution.NewWatcher(p.clients, p.clock, p.wakeOne)
+	runner := execution.NewRunner(p.clients, p.cfg.Egress.Policy(), p.clock, p.wakeOne, p.Gate.Budget)
 	if err := p.Manager.Add(everywhere(func(ctx context.Context) error {
 		<-ctx.Done()
 		watcher.Stop()
+		runner.Stop()
 		return nil
 	})); err != nil {
-		return fmt.Errorf("failed to add the watcher: %w", err)
+		return nil, nil, fmt.Errorf("failed to add what ends watches and calls: %w", err)
+	}
+	return watcher, runner, nil
+}
+
+func (p *Process) controllers() error {
+	watcher, runner, err := p.executing()
+	if err != nil {
+		return err
 	}
 	if err := p.guard(); err != nil {
 		return err
@@ -153,7 +164,7 @@ func (p *Process) controllers() error {
 	}
 	requests := &actionrequest.Reconciler{
 		Client: p.Manager.GetClient(), Reader: p.Manager.GetAPIReader(), Gate: p.Gate,
-		Clients: p.clients, Runner: execution.NewRunner(p.clients, p.cfg.Egress.Policy(), p.clock), Watcher: watcher,
+		Clients: p.clients, Runner: runner, Watcher: watcher,
 		Rights: p.reviews, Guard: p.Guard, Egress: p.cfg.Egress.Policy(),
 		Events: p.Manager.GetEventRecorder("signoff"), Evidence: p.evidence, Clock: p.clock, Wall: p.wall, Keys: p.keysRead,
 		Audit: facts, AuditInputs: p.cfg.Audit.InputValues,
