@@ -7,7 +7,8 @@ const (
 	ConditionReady = "Ready"
 	// ConditionFinished is True on a request in every final state. It is the one to wait for.
 	ConditionFinished = "Finished"
-	// ConditionStalled is True on a request that ended without success. Absent otherwise.
+	// ConditionStalled is True on a request that ended without success, and on one that waits because nobody knows how a step ended. Absent
+	// otherwise.
 	ConditionStalled = "Stalled"
 	// ConditionAuthorized is True while the requester may ask for the Action and no rule denies it.
 	ConditionAuthorized = "Authorized"
@@ -58,6 +59,12 @@ const (
 	ReasonGuardMissing = "GuardMissing"
 	// ReasonExecuting says that steps are running.
 	ReasonExecuting = "Executing"
+	// ReasonOutcomeUnknown says that nobody knows whether a step was done, so that somebody who holds the verb resolve must decide.
+	ReasonOutcomeUnknown = "OutcomeUnknown"
+	// ReasonResolved says, in an Event, that somebody decided how a step ended.
+	ReasonResolved = "Resolved"
+	// ReasonNothingToResolve refuses a decision about a step of which it is known how far it is.
+	ReasonNothingToResolve = "NothingToResolve"
 	// ReasonSucceeded says that all steps are done.
 	ReasonSucceeded = "Succeeded"
 	// ReasonActive says that all steps of a temporary request are done, and that its time is not over.

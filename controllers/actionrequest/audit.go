@@ -254,7 +254,7 @@ func (s *scope) executed(record *v1alpha1.Record) error {
 	if err != nil {
 		return fmt.Errorf("failed to verify Record %s: %w", record.Name, err)
 	}
-	var facts []audit.Event
+	facts := s.resolved()
 	for i := range record.Status.Steps {
 		facts = append(facts, stepFact(record, &record.Status.Steps[i]))
 	}

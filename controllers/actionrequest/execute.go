@@ -150,6 +150,9 @@ func (s *scope) onward(ctx context.Context, record *v1alpha1.Record) (bool, erro
 	if index == len(record.Spec.Steps) {
 		return s.endSteps(ctx, record, v1alpha1.OutcomeSucceeded, "")
 	}
+	if unknown(record, index) {
+		return s.undecided(ctx, record, index)
+	}
 	if s.stopped() && safePoint(record, index) {
 		return s.endSteps(ctx, record, v1alpha1.OutcomeCancelled, s.stopText()+" "+doneSoFar(record, index))
 	}
@@ -183,11 +186,14 @@ func (s *scope) last(ctx context.Context, record *v1alpha1.Record) (bool, error)
 			begun++
 		}
 	}
-	if at > 0 && record.Status.Steps[at-1].State == v1alpha1.StepStarted && begun > 0 {
+	if at > 0 && open(&record.Status.Steps[at-1]) && begun > 0 {
 		begun, at = begun-1, at-1
 	}
 	if begun == len(record.Spec.Finally) {
 		return true, s.settle(ctx, record, record.Status.Ending.Outcome, strings.TrimSpace(record.Status.Ending.Message+lastText(record)))
+	}
+	if unknown(record, at) {
+		return s.undecided(ctx, record, at)
 	}
 	goOn, err := s.guardedStep(ctx, record, &record.Spec.Finally[begun], at)
 	if err == nil && at < len(record.Status.Steps) && record.Status.Steps[at].State == v1alpha1.StepFailed {
@@ -223,10 +229,15 @@ func (s *scope) unbelievable(ctx context.Context, err error) error {
 // current is the index of the step that is next, or that has begun and is not done.
 func current(record *v1alpha1.Record) int {
 	index := len(record.Status.Steps)
-	if index > 0 && record.Status.Steps[index-1].State == v1alpha1.StepStarted {
+	if index > 0 && open(&record.Status.Steps[index-1]) {
 		index--
 	}
 	return index
+}
+
+// open tells whether a step has begun and not ended.
+func open(status *v1alpha1.StepStatus) bool {
+	return status.State == v1alpha1.StepStarted || status.State == v1alpha1.StepUnknown
 }
 
 // safePoint tells whether an execution may stop here: before a step, or while a step has written everything and only waits. A
@@ -268,6 +279,8 @@ func (s *scope) step(ctx context.Context, record *v1alpha1.Record, step *v1alpha
 		return false, err
 	case outcome.Status.State == v1alpha1.StepFailed:
 		return true, nil
+	case outcome.Status.State == v1alpha1.StepUnknown:
+		return s.becameUnknown(ctx, record, index)
 	case over(outcome.Status.State) && index == len(record.Spec.Steps)-1 && len(record.Spec.Finally) == 0:
 		return true, nil
 	case over(outcome.Status.State) || outcome.Intent:

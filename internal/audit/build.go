@@ -134,6 +134,14 @@ func Stepped(r *v1alpha1.Record, step *v1alpha1.StepStatus, at time.Time) Event 
 	return e
 }
 
+// Resolved says that somebody decided how a step ended of which nobody knew it.
+func Resolved(ar *v1alpha1.ActionRequest, given *v1alpha1.Resolution, resolve *seal.Envelope) Event {
+	e := ofRequest(ar, TypeResolved, "resolved/"+given.Step, given.Seal.At.Time)
+	e.Data.Step, e.Data.State, e.Data.Reason = given.Step, string(given.Outcome), given.Comment
+	e.Data.Seals = &Seals{Resolve: resolve.Sealed()}
+	return e
+}
+
 // Finished says how an execution ended.
 func Finished(r *v1alpha1.Record, record *seal.Envelope, at time.Time) Event {
 	of := TypeFailed

@@ -147,6 +147,9 @@ type Progress struct {
 	URL        string `json:"url,omitempty"`
 	Attempts   int64  `json:"attempts,omitempty"`
 	RetryAt    int64  `json:"retryAt,omitempty"`
+	// UnknownSince is when it became unknown how the step ended, and ResolvedAt when somebody's decision was taken up.
+	UnknownSince int64 `json:"unknownSince,omitempty"`
+	ResolvedAt   int64 `json:"resolvedAt,omitempty"`
 	// Job is the hash of how its Job ended, and Outputs that of what the step gave.
 	Job     string `json:"job,omitempty"`
 	Outputs string `json:"outputs,omitempty"`
@@ -193,7 +196,7 @@ var recordFields = knownOf[recordBody](cover{}.
 		"revert.startedAt", "revert.outcome", "revert.message").
 		under("undo[]", all("step", "fieldManager", "created", "uid", "object.apiVersion", "object.kind", "object.namespace", "object.name").
 			under("fields[]", all("before", "after").under("path[]", all("field", "value")))).
-		under("steps[]", all("name", "state", "message", "startedAt", "finishedAt", "basis", "url", "attempts", "retryAt",
+		under("steps[]", all("name", "state", "message", "startedAt", "finishedAt", "basis", "url", "attempts", "retryAt", "unknownSince", "resolvedAt",
 			"job.exitCode", "job.message", "job.log", "outputs")).
 		but("seal", "it is the stamp and the signature of this payload").
 		but("observedGeneration", "it is about the bookkeeping of the API server, not about the execution")))
@@ -403,6 +406,7 @@ func (m *millis) progress(list []v1alpha1.StepStatus) []Progress {
 		out = append(out, Progress{
 			Name: s.Name, State: string(s.State), Message: s.Message, Basis: s.Basis, URL: s.URL,
 			StartedAt: m.at("startedAt", s.StartedAt), FinishedAt: m.at("finishedAt", s.FinishedAt), RetryAt: m.at("retryAt", s.RetryAt),
+			UnknownSince: m.at("unknownSince", s.UnknownSince), ResolvedAt: m.at("resolvedAt", s.ResolvedAt),
 			Attempts: int64(s.Attempts), Job: m.job(s.Job), Outputs: m.json(s.Outputs),
 		})
 	}
