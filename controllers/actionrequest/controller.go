@@ -144,6 +144,8 @@ func (r *Reconciler) allOpen(ctx context.Context, _ client.Object) []reconcile.R
 // Reconcile does the next thing for one request.
 func (r *Reconciler) Reconcile(ctx context.Context, key ctrl.Request) (ctrl.Result, error) {
 	defer r.turns.leave(key.NamespacedName)
+	r.objects.come(key.NamespacedName)
+	defer r.objects.gone(key.NamespacedName)
 	// A replica leads from its first reconciliation on.
 	r.begun.Do(func() { r.since = r.Wall.Now() })
 	request := &v1alpha1.ActionRequest{}
@@ -165,6 +167,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, key ctrl.Request) (ctrl.Resu
 	wait, err := s.run(ctx)
 	if !s.executing() {
 		r.objects.leave(key.NamespacedName)
+		r.objects.giveBack(request.UID)
 	}
 	if apierrors.IsConflict(err) {
 		// Somebody was faster. What they wrote comes as an event; look again in case it came already.

@@ -33,6 +33,10 @@ func (s *scope) claimInTurn(ctx context.Context) (*v1alpha1.Record, error) {
 	if err != nil || !ready {
 		return nil, err
 	}
+	// What would be written may be another object by now.
+	if alone, err := s.alone(ctx); err != nil || !alone {
+		return nil, errors.Join(err, s.store(ctx))
+	}
 	return s.claim(ctx)
 }
 
@@ -123,7 +127,7 @@ func (s *scope) proceed(ctx context.Context, record *v1alpha1.Record) error {
 	case isTemporary(record):
 		return s.temporary(ctx, record)
 	}
-	s.objects.hold(s.key(), places(slices.Concat(record.Spec.Steps, record.Spec.Finally)))
+	s.objects.hold(s.key(), placesOf(record))
 	return s.work(ctx, record)
 }
 
@@ -356,6 +360,11 @@ func (s *scope) concluded(ctx context.Context, record *v1alpha1.Record) error {
 	return s.end(ctx, record.Status.Outcome, end)
 }
 
+// duration is for how long the request lends what it does. Empty: for good.
+func (s *scope) duration() v1alpha1.Duration {
+	return gate.Duration(s.judgement.Action.Object, &s.request.Spec)
+}
+
 // newRecord is the claim: everything that is executed, and who let it.
 func (s *scope) newRecord() *v1alpha1.Record {
 	action := s.judgement.Action.Object
@@ -368,7 +377,7 @@ func (s *scope) newRecord() *v1alpha1.Record {
 			Digest:             s.plan.digest, ClaimedAt: evidence.Instant(s.now),
 			Approvals: s.plan.approvedBy, Plan: s.plan.changes, Steps: s.plan.steps,
 			Timeout: action.Spec.Execution.Timeout, Variables: s.plan.variables, Finally: s.plan.finally,
-			Duration: gate.Duration(action, &s.request.Spec),
+			Duration: s.duration(),
 		},
 	}
 	claim.Spec.Review = recordedReview(s.emergency, s.request.Spec.Inputs)

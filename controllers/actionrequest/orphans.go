@@ -118,6 +118,9 @@ func (o *Orphans) recall(ctx context.Context) error {
 		if err := s.proceed(ctx, record); err != nil {
 			return err
 		}
+		if record.Status.Outcome != "" {
+			o.objects.giveBack(s.request.UID)
+		}
 	}
 	return nil
 }

@@ -35,7 +35,7 @@ func (s *scope) prepare(ctx context.Context) *gate.Problem {
 	action := j.Action
 	input := steps.Input{
 		Namespace: action.Object.Namespace, Action: action.Object.Name,
-		RequestName: s.request.Name, RequestUID: string(s.request.UID),
+		RequestName: s.request.Name, RequestUID: string(s.request.UID), Temporary: s.duration() != "",
 		Vars: j.Vars, Budget: s.Gate.Budget(action.Object.Namespace),
 		Objects: map[v1alpha1.ObjectReference]*unstructured.Unstructured{},
 		Needed:  []string{s.request.Namespace, s.OperatorNamespace},

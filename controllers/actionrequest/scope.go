@@ -227,10 +227,10 @@ func (s *scope) cancelled(ctx context.Context) error {
 	return s.finish(ctx, v1alpha1.OutcomeCancelled, ending{reason: v1alpha1.ReasonCancelled, message: s.stopText() + " Nothing was executed."})
 }
 
-// executing tells whether steps of the request run, or may.
+// executing tells whether steps of the request run, or may, or what they did is still to be taken back.
 func (s *scope) executing() bool {
 	status := &s.request.Status
-	return status.Outcome == "" && status.ActiveUntil == nil && (s.claimed || status.Execution != nil)
+	return status.Outcome == "" && (s.claimed || status.Execution != nil)
 }
 
 // stopped tells whether the request is to end before its steps are done.

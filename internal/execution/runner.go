@@ -28,11 +28,13 @@ type Runner struct {
 	programs *lru.Cache
 	// unsent are the JSON patches and calls that this process has announced and certainly not sent.
 	unsent *lru.Cache
+	// noted are the versions of objects to which writes are about to be sent, since it was stored how they are taken back.
+	noted *lru.Cache
 }
 
 // NewRunner returns a Runner that writes by these clients, and calls hosts as the policy allows.
 func NewRunner(clients *Clients, policy *egress.Policy, clk clock.PassiveClock) *Runner {
-	return &Runner{clients: clients, egress: policy, clock: clk, programs: lru.New(remembered), unsent: lru.New(remembered)}
+	return &Runner{clients: clients, egress: policy, clock: clk, programs: lru.New(remembered), unsent: lru.New(remembered), noted: lru.New(remembered)}
 }
 
 // Outcome is what Step did.

@@ -38,6 +38,8 @@ type Input struct {
 	RequestName string
 	// RequestUID is the uid of the request.
 	RequestUID string
+	// Temporary says that what the steps do is taken back later.
+	Temporary bool
 	// Vars are the values that templates read.
 	Vars expression.Vars
 	// Budget bounds the cost of all templates together. Nil: each has a budget of its own.

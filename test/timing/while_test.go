@@ -119,6 +119,23 @@ func TestTemporaryDeleted(t *testing.T) {
 	returned(t, "deleted")
 }
 
+// TestTemporaryTwice does not lend what is lent: the second would take what the first has written for what was there.
+func TestTemporaryTwice(t *testing.T) {
+	shared(t, "twice")
+	first := reaches(t, lend(t, "twice", "30m"), v1alpha1.PhaseActive)
+	second := reaches(t, lend(t, "twice", "30m"), v1alpha1.PhaseHeld)
+	if want := first.Name + ", on ConfigMap target/lent-twice"; second.Status.WaitingFor != want {
+		t.Errorf("it must say who has it: %q, expected %q", second.Status.WaitingFor, want)
+	}
+	step(t, 31*time.Minute)
+	reaches(t, first, v1alpha1.PhaseReverted)
+	reaches(t, second, v1alpha1.PhaseActive)
+	lent(t, "twice")
+	step(t, 31*time.Minute)
+	reaches(t, second, v1alpha1.PhaseReverted)
+	returned(t, "twice")
+}
+
 // TestTemporaryOnlyOurs does not touch what somebody has changed since, nor an object that has only the name of ours.
 func TestTemporaryOnlyOurs(t *testing.T) {
 	shared(t, "ours")
