@@ -55,7 +55,7 @@ func (w *actionRequests) create(ctx context.Context, req *admission.Request, req
 		return *refused
 	}
 	now, errs := w.time(req, request)
-	if errs = slices.Concat(errs, blankReasons(&request.Spec), gate.CheckTimes(&request.Spec, now), tooManyLabels(request.Labels, nil)); len(errs) > 0 {
+	if errs = slices.Concat(errs, blankReasons(&request.Spec), gate.CheckTimes(&request.Spec, now), endless(request), tooManyLabels(request.Labels, nil)); len(errs) > 0 {
 		return invalid(req, request.Name, errs)
 	}
 	subject := gate.SubjectOf(request)

@@ -77,6 +77,8 @@ const (
 	ReasonReverted = "Reverted"
 	// ReasonFailed says that a step failed.
 	ReasonFailed = "Failed"
+	// ReasonAlreadyExecuted says that the same request was executed before, so that this one got its end.
+	ReasonAlreadyExecuted = "AlreadyExecuted"
 	// ReasonDenied says that an approver said no.
 	ReasonDenied = "Denied"
 	// ReasonExpired says that time ran out.

@@ -1921,6 +1921,10 @@ func (in *RecordSpec) DeepCopyInto(out *RecordSpec) {
 		*out = new(runtime.RawExtension)
 		(*in).DeepCopyInto(*out)
 	}
+	if in.Until != nil {
+		in, out := &in.Until, &out.Until
+		*out = (*in).DeepCopy()
+	}
 	if in.Review != nil {
 		in, out := &in.Review, &out.Review
 		*out = new(RecordedReview)

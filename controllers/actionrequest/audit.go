@@ -22,6 +22,8 @@ import (
 type Audit interface {
 	// Write takes facts that are not known to have been taken lately. The error says that not all were taken.
 	Write(facts ...audit.Event) error
+	// Delivered says why facts that were taken until an instant might be lost with the cluster: a receiver does not have them yet.
+	Delivered(until time.Time) error
 	// Ready says why nothing may be started: what would be done could not be written down.
 	Ready() error
 }
@@ -272,6 +274,9 @@ func (s *scope) ended(ctx context.Context, outcome v1alpha1.Outcome, end ending)
 	}
 	if err := s.accounted(ctx); err != nil {
 		return err
+	}
+	if end.fact != nil {
+		return s.tell(*end.fact)
 	}
 	if end.record != nil {
 		return s.executed(end.record)

@@ -76,11 +76,14 @@ func (s *scope) begin(ctx context.Context, record *v1alpha1.Record) error {
 // createRecord creates the Record, or finds the one that an earlier attempt created. Creating it is the lock: whoever creates it executes,
 // once. Where nobody can tell whether it was created, nobody else whose start depends on it gets a turn before that is known.
 func (s *scope) createRecord(ctx context.Context) (*v1alpha1.Record, error) {
-	record := s.newRecord()
+	record, err := s.newRecord()
+	if err != nil {
+		return nil, err
+	}
 	if err := s.Evidence.SealClaim(record, s.now); err != nil {
 		return nil, fmt.Errorf("failed to seal the Record: %w", err)
 	}
-	err := s.Client.Create(ctx, record)
+	err = s.Client.Create(ctx, record)
 	s.claimed = err == nil || uncertain(err) || apierrors.IsAlreadyExists(err)
 	switch {
 	case err == nil:
@@ -91,8 +94,11 @@ func (s *scope) createRecord(ctx context.Context) (*v1alpha1.Record, error) {
 	case !apierrors.IsAlreadyExists(err):
 		return nil, err
 	}
-	record, err = s.record(ctx)
-	if err == nil && record == nil {
+	record, earlier, err := s.ownRecord(ctx)
+	switch {
+	case err == nil && earlier != nil:
+		return nil, s.repeats(ctx, earlier)
+	case err == nil && record == nil:
 		err = fmt.Errorf("Record %s was there and is gone", s.request.UID) //nolint:staticcheck // a kind begins with a capital
 	}
 	return record, err
@@ -366,10 +372,14 @@ func (s *scope) duration() v1alpha1.Duration {
 }
 
 // newRecord is the claim: everything that is executed, and who let it.
-func (s *scope) newRecord() *v1alpha1.Record {
+func (s *scope) newRecord() (*v1alpha1.Record, error) {
+	name, err := record.Name(s.request)
+	if err != nil {
+		return nil, err
+	}
 	action := s.judgement.Action.Object
 	claim := &v1alpha1.Record{
-		ObjectMeta: metav1.ObjectMeta{Namespace: s.OperatorNamespace, Name: string(s.request.UID)},
+		ObjectMeta: metav1.ObjectMeta{Namespace: s.OperatorNamespace, Name: name},
 		Spec: v1alpha1.RecordSpec{
 			RequestRef: v1alpha1.RecordRequestReference{Namespace: s.request.Namespace, Name: s.request.Name, UID: s.request.UID},
 			ActionRef:  s.request.Spec.ActionRef, Requester: *s.request.Spec.Requester,
@@ -377,11 +387,11 @@ func (s *scope) newRecord() *v1alpha1.Record {
 			Digest:             s.plan.digest, ClaimedAt: evidence.Instant(s.now),
 			Approvals: s.plan.approvedBy, Plan: s.plan.changes, Steps: s.plan.steps,
 			Timeout: action.Spec.Execution.Timeout, Variables: s.plan.variables, Finally: s.plan.finally,
-			Duration: s.duration(),
+			Duration: s.duration(), Until: s.request.Spec.ExpiresAt,
 		},
 	}
 	claim.Spec.Review = recordedReview(s.emergency, s.request.Spec.Inputs)
 	claim.Labels = record.Labels(&claim.Spec)
 	claim.Labels[v1alpha1.LabelNonce] = s.request.Spec.Seal.Nonce
-	return claim
+	return claim, nil
 }

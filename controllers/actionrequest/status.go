@@ -14,6 +14,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/audit"
 	"github.com/signoff-dev/signoff/internal/gate"
 )
 
@@ -32,6 +33,8 @@ type ending struct {
 	reason  string
 	message string
 	record  *v1alpha1.Record
+	// fact is what the audit log says of it. Nil: what the outcome says.
+	fact *audit.Event
 }
 
 func setCondition(conditions *[]metav1.Condition, generation int64, now time.Time, kind string, is bool, reason, message string) {

@@ -58,6 +58,13 @@ func Withdrawn(ar *v1alpha1.ActionRequest, code, message string, at time.Time) E
 	return e
 }
 
+// Repeated says that the same request was executed before, so that this one was not. Code is the reason of the condition.
+func Repeated(ar *v1alpha1.ActionRequest, code, message string, at time.Time) Event {
+	e := ofRequest(ar, TypeRepeated, "repeated", at)
+	e.Data.Code, e.Data.Message = code, message
+	return e
+}
+
 func ofRequest(ar *v1alpha1.ActionRequest, of, what string, at time.Time) Event {
 	return Event{
 		ID: string(ar.UID) + "/" + what, Type: of, Subject: ar.Namespace + "/" + ar.Name, Time: at,

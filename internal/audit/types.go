@@ -18,6 +18,8 @@ const (
 	TypeExpired = "dev.signoff.request.expired.v1"
 	// TypeCancelled says that somebody cancelled, or that what was executed was stopped for it.
 	TypeCancelled = "dev.signoff.request.cancelled.v1"
+	// TypeRepeated says that the same request was executed before, so that this one was not.
+	TypeRepeated = "dev.signoff.request.repeated.v1"
 	// TypeStageOpened says that somebody is asked to agree.
 	TypeStageOpened = "dev.signoff.stage.opened.v1"
 	// TypeStageVoted says that somebody voted.
@@ -90,6 +92,7 @@ var needs = map[string][]member{
 	TypeDenied:        {hasRequest, hasAction},
 	TypeExpired:       {hasRequest, hasAction},
 	TypeCancelled:     {hasRequest, hasAction, endedBy},
+	TypeRepeated:      {hasRequest, hasAction, hasCode},
 	TypeStageOpened:   {hasRequest, hasAction, hasApproval, hasStage, hasDigest, hasUntil, sealedApproval},
 	TypeStageVoted:    {hasRequest, hasAction, hasApproval, hasStage, hasDigest, sealedVote},
 	TypeStageClosed:   {hasRequest, hasAction, hasApproval, hasStage, hasDigest, hasState},

@@ -49,6 +49,20 @@ func ReviewsOpen(all, overdue int) {
 	reviews.WithLabelValues("true").Set(float64(overdue))
 }
 
+var removed = prometheus.NewCounterVec(prometheus.CounterOpts{
+	Name: "signoff_finished_removed_total",
+	Help: "Finished requests and Records that were removed because their time was over, and attempts that came to nothing, such as while the audit log is not delivered.",
+}, []string{"kind", "result"})
+
+// Removed counts what was removed because its time was over, and what could not be.
+func Removed(kind string, err error) {
+	result := "removed"
+	if err != nil {
+		result = "failed"
+	}
+	removed.WithLabelValues(kind, result).Inc()
+}
+
 // Judged counts a judgement.
 func Judged(part Part, j *gate.Judgement) {
 	effect, reason := unknown, ""
@@ -95,7 +109,7 @@ var (
 // Show registers the metrics once, and shows from now on the snapshots of this store: a process has one, a test may make several.
 func Show(store *snapshot.Store) {
 	shown.store.Store(store)
-	register.Do(func() { ctrlmetrics.Registry.MustRegister(judgements, reviews, refusals, shown) })
+	register.Do(func() { ctrlmetrics.Registry.MustRegister(judgements, reviews, refusals, removed, shown) })
 }
 
 // Describe implements prometheus.Collector.

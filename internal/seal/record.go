@@ -32,7 +32,9 @@ type Record struct {
 	Variables string     `json:"variables,omitempty"`
 	Progress  []Progress `json:"progress,omitempty"`
 	// Duration is how long what is done stays, Undo the hash of how it is taken back, ActiveUntil when, in milliseconds, and Revert why.
-	Duration    string  `json:"duration,omitempty"`
+	Duration string `json:"duration,omitempty"`
+	// Until is until when no other request that asks the same is executed, in milliseconds.
+	Until       int64   `json:"until,omitempty"`
 	Undo        string  `json:"undo,omitempty"`
 	ActiveUntil int64   `json:"activeUntil,omitempty"`
 	Revert      *Revert `json:"revert,omitempty"`
@@ -185,7 +187,7 @@ var (
 
 var recordFields = knownOf[recordBody](cover{}.
 	under("spec", all("requestRef.namespace", "requestRef.name", "requestRef.uid", "actionRef.namespace", "actionRef.name",
-		"serviceAccountName", "digest", "claimedAt", "timeout", "duration", "variables").
+		"serviceAccountName", "digest", "claimedAt", "timeout", "duration", "variables", "until").
 		under("requester", identityFields).
 		under("approvals[]", all("name", "uid", "stage.name", "stage.policy", "approvedBy", "votes", "head")).
 		under("plan[]", changeFields).
@@ -258,6 +260,7 @@ func RecordPayload(r *v1alpha1.Record, s Stamp) (*Record, error) {
 		Variables:      m.json(spec.Variables),
 		Progress:       m.progress(status.Steps),
 		Duration:       string(spec.Duration),
+		Until:          m.at("until", spec.Until),
 		Undo:           hashOf(&m, status.Undo),
 		ActiveUntil:    m.at("activeUntil", status.ActiveUntil),
 		Revert:         m.revert(status.Revert),
