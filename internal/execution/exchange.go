@@ -212,8 +212,11 @@ func readAnswer(answer *http.Response, body []byte, secrets []string) map[string
 // redacted takes the values of Secrets out of a text.
 func redacted(text string, secrets []string) string {
 	for _, secret := range secrets {
-		if secret != "" {
-			text = strings.ReplaceAll(text, secret, "(secret)")
+		if secret == "" {
+			continue
+		}
+		for _, form := range forms(secret) {
+			text = strings.ReplaceAll(text, form, "(secret)")
 		}
 	}
 	return text

@@ -132,6 +132,7 @@ func (b *builder) step(s *v1alpha1.Step, path *field.Path) step {
 	}
 	out.when = b.when(s, path.Child("when"))
 	b.failWhen(s, path.Child("failWhen"))
+	b.blind(s, out.when, path)
 	b.outputs(s, path.Child("outputs"))
 	return out
 }

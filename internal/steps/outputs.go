@@ -154,7 +154,9 @@ func (b *builder) isSecret(s *v1alpha1.Step) bool {
 	switch {
 	case s.Patch != nil && s.Patch.Target != nil:
 		return isSecretKind(s.Patch.Target.APIVersion, s.Patch.Target.Kind)
-	case s.Patch != nil:
+	case s.Delete != nil && s.Delete.Target != nil:
+		return isSecretKind(s.Delete.Target.APIVersion, s.Delete.Target.Kind)
+	case s.Patch != nil || s.Delete != nil:
 		return b.actionTarget != nil && isSecretKind(b.actionTarget.APIVersion, b.actionTarget.Kind)
 	case s.Apply == nil:
 		return false
@@ -163,6 +165,22 @@ func (b *builder) isSecret(s *v1alpha1.Step) bool {
 		var of struct{ APIVersion, Kind string }
 		return json.Unmarshal(m.Raw, &of) == nil && isSecretKind(of.APIVersion, of.Kind)
 	})
+}
+
+// blind refuses conditions on a Secret: where one cannot be evaluated, the status says why, with the value that did not fit.
+func (b *builder) blind(s *v1alpha1.Step, when *expression.Program, path *field.Path) {
+	if !b.isSecret(s) {
+		return
+	}
+	for name, reads := range map[string]bool{
+		"when":     when != nil && when.Uses("object"),
+		"waitFor":  s.WaitFor != nil && s.WaitFor.Expression != "",
+		"failWhen": s.FailWhen != "",
+	} {
+		if reads {
+			b.refuse(field.Forbidden(path.Child(name), "the step writes a Secret, which no expression reads: what is in it could end up in a status"))
+		}
+	}
 }
 
 func isSecretKind(apiVersion, kind string) bool {
