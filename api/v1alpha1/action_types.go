@@ -822,7 +822,8 @@ type HTTPStep struct {
 	// +optional
 	Poll *HTTPPoll `json:"poll,omitempty"`
 
-	// lookup finds out after a crash whether the call was made. Unset: nobody can tell, and the step fails then.
+	// lookup finds out after a crash whether the call was made. Unset: nobody can tell, and somebody who
+	// holds the verb resolve must decide.
 	// +optional
 	Lookup *HTTPLookup `json:"lookup,omitempty"`
 }

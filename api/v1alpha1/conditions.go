@@ -7,7 +7,8 @@ const (
 	ConditionReady = "Ready"
 	// ConditionFinished is True on a request in every final state. It is the one to wait for.
 	ConditionFinished = "Finished"
-	// ConditionStalled is True on a request that ended without success. Absent otherwise.
+	// ConditionStalled is True on a request that ended without success, and on one that waits because nobody knows how a step ended. Absent
+	// otherwise.
 	ConditionStalled = "Stalled"
 	// ConditionReverted is False on a temporary request that ended although what it has done may be left, which it names. Absent otherwise.
 	ConditionReverted = "Reverted"
@@ -64,6 +65,12 @@ const (
 	ReasonGuardMissing = "GuardMissing"
 	// ReasonExecuting says that steps are running.
 	ReasonExecuting = "Executing"
+	// ReasonOutcomeUnknown says that nobody knows whether a step was done, so that somebody who holds the verb resolve must decide.
+	ReasonOutcomeUnknown = "OutcomeUnknown"
+	// ReasonResolved says, in an Event, that somebody decided how a step ended.
+	ReasonResolved = "Resolved"
+	// ReasonNothingToResolve refuses a decision about a step of which it is known how far it is.
+	ReasonNothingToResolve = "NothingToResolve"
 	// ReasonSucceeded says that all steps are done.
 	ReasonSucceeded = "Succeeded"
 	// ReasonActive says that all steps of a temporary request are done, and that its time is not over.
@@ -76,6 +83,8 @@ const (
 	ReasonReverted = "Reverted"
 	// ReasonFailed says that a step failed.
 	ReasonFailed = "Failed"
+	// ReasonAlreadyExecuted says that the same request was executed before, so that this one got its end.
+	ReasonAlreadyExecuted = "AlreadyExecuted"
 	// ReasonDenied says that an approver said no.
 	ReasonDenied = "Denied"
 	// ReasonExpired says that time ran out.

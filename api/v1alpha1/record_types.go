@@ -6,8 +6,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// Record is the operator's own book of one execution. Its name is the uid of the request, so that creating it is the lock
-// that lets an execution begin once. It lives in the namespace of the operator and outlasts the request.
+// Record is the operator's own book of one execution. Its name is the uid of the request, or, with until, made of what it asks, so that
+// creating it is the lock that lets an execution begin once. It lives in the namespace of the operator and outlasts the request.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
@@ -123,6 +123,11 @@ type RecordSpec struct {
 	// +kubebuilder:validation:MaxProperties=3
 	// +kubebuilder:pruning:PreserveUnknownFields
 	Variables *runtime.RawExtension `json:"variables,omitempty"`
+
+	// until is when the request ends that says so itself (expiresAt): until then no other request of that name that asks the same is executed.
+	// Unset: it does not.
+	// +optional
+	Until *metav1.Time `json:"until,omitempty"`
 
 	// review is what must be reviewed, and by whom, because the request broke the glass. Unset: nothing must.
 	// +optional

@@ -76,11 +76,14 @@ func (s *scope) begin(ctx context.Context, record *v1alpha1.Record) error {
 // createRecord creates the Record, or finds the one that an earlier attempt created. Creating it is the lock: whoever creates it executes,
 // once. Where nobody can tell whether it was created, nobody else whose start depends on it gets a turn before that is known.
 func (s *scope) createRecord(ctx context.Context) (*v1alpha1.Record, error) {
-	record := s.newRecord()
+	record, err := s.newRecord()
+	if err != nil {
+		return nil, err
+	}
 	if err := s.Evidence.SealClaim(record, s.now); err != nil {
 		return nil, fmt.Errorf("failed to seal the Record: %w", err)
 	}
-	err := s.Client.Create(ctx, record)
+	err = s.Client.Create(ctx, record)
 	s.claimed = err == nil || uncertain(err) || apierrors.IsAlreadyExists(err)
 	switch {
 	case err == nil:
@@ -91,8 +94,11 @@ func (s *scope) createRecord(ctx context.Context) (*v1alpha1.Record, error) {
 	case !apierrors.IsAlreadyExists(err):
 		return nil, err
 	}
-	record, err = s.record(ctx)
-	if err == nil && record == nil {
+	record, earlier, err := s.ownRecord(ctx)
+	switch {
+	case err == nil && earlier != nil:
+		return nil, s.repeats(ctx, earlier)
+	case err == nil && record == nil:
 		err = fmt.Errorf("Record %s was there and is gone", s.request.UID) //nolint:staticcheck // a kind begins with a capital
 	}
 	return record, err
@@ -158,6 +164,9 @@ func (s *scope) onward(ctx context.Context, record *v1alpha1.Record) (bool, erro
 	if index == len(record.Spec.Steps) {
 		return s.endSteps(ctx, record, v1alpha1.OutcomeSucceeded, "")
 	}
+	if unknown(record, index) {
+		return s.undecided(ctx, record, index)
+	}
 	if s.stopped() && s.safePoint(record, index) {
 		return s.endSteps(ctx, record, v1alpha1.OutcomeCancelled, s.stopText()+" "+doneSoFar(record, index))
 	}
@@ -191,11 +200,14 @@ func (s *scope) last(ctx context.Context, record *v1alpha1.Record) (bool, error)
 			begun++
 		}
 	}
-	if at > 0 && record.Status.Steps[at-1].State == v1alpha1.StepStarted && begun > 0 {
+	if at > 0 && open(&record.Status.Steps[at-1]) && begun > 0 {
 		begun, at = begun-1, at-1
 	}
 	if begun == len(record.Spec.Finally) {
 		return true, s.settle(ctx, record, record.Status.Ending.Outcome, ended(record))
+	}
+	if unknown(record, at) {
+		return s.undecided(ctx, record, at)
 	}
 	goOn, err := s.guardedStep(ctx, record, &record.Spec.Finally[begun], at)
 	if err == nil && at < len(record.Status.Steps) && record.Status.Steps[at].State == v1alpha1.StepFailed {
@@ -222,10 +234,15 @@ func ended(record *v1alpha1.Record) string {
 // current is the index of the step that is next, or that has begun and is not done.
 func current(record *v1alpha1.Record) int {
 	index := len(record.Status.Steps)
-	if index > 0 && record.Status.Steps[index-1].State == v1alpha1.StepStarted {
+	if index > 0 && open(&record.Status.Steps[index-1]) {
 		index--
 	}
 	return index
+}
+
+// open tells whether a step has begun and not ended.
+func open(status *v1alpha1.StepStatus) bool {
+	return status.State == v1alpha1.StepStarted || status.State == v1alpha1.StepUnknown
 }
 
 // safePoint tells whether an execution may stop here: before a step, while a step has written everything and only waits, or while a call waits to
@@ -270,6 +287,8 @@ func (s *scope) step(ctx context.Context, record *v1alpha1.Record, step *v1alpha
 		return false, err
 	case outcome.Status.State == v1alpha1.StepFailed:
 		return true, nil
+	case outcome.Status.State == v1alpha1.StepUnknown:
+		return s.becameUnknown(ctx, record, index)
 	case over(outcome.Status.State) && index == len(record.Spec.Steps)-1 && len(record.Spec.Finally) == 0:
 		return true, nil
 	case over(outcome.Status.State) || outcome.Intent:
@@ -355,10 +374,14 @@ func (s *scope) duration() v1alpha1.Duration {
 }
 
 // newRecord is the claim: everything that is executed, and who let it.
-func (s *scope) newRecord() *v1alpha1.Record {
+func (s *scope) newRecord() (*v1alpha1.Record, error) {
+	name, err := record.Name(s.request)
+	if err != nil {
+		return nil, err
+	}
 	action := s.judgement.Action.Object
 	claim := &v1alpha1.Record{
-		ObjectMeta: metav1.ObjectMeta{Namespace: s.OperatorNamespace, Name: string(s.request.UID)},
+		ObjectMeta: metav1.ObjectMeta{Namespace: s.OperatorNamespace, Name: name},
 		Spec: v1alpha1.RecordSpec{
 			RequestRef: v1alpha1.RecordRequestReference{Namespace: s.request.Namespace, Name: s.request.Name, UID: s.request.UID},
 			ActionRef:  s.request.Spec.ActionRef, Requester: *s.request.Spec.Requester,
@@ -366,11 +389,11 @@ func (s *scope) newRecord() *v1alpha1.Record {
 			Digest:             s.plan.digest, ClaimedAt: evidence.Instant(s.now),
 			Approvals: s.plan.approvedBy, Plan: s.plan.changes, Steps: s.plan.steps,
 			Timeout: action.Spec.Execution.Timeout, Variables: s.plan.variables, Finally: s.plan.finally, Planned: s.plan.planned,
-			Duration: s.duration(),
+			Duration: s.duration(), Until: s.request.Spec.ExpiresAt,
 		},
 	}
 	claim.Spec.Review = recordedReview(s.emergency, s.request.Spec.Inputs)
 	claim.Labels = record.Labels(&claim.Spec)
 	claim.Labels[v1alpha1.LabelNonce] = s.request.Spec.Seal.Nonce
-	return claim
+	return claim, nil
 }

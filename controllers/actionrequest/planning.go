@@ -154,6 +154,9 @@ func (s *scope) beginPlan(ctx context.Context) (bool, error) {
 // runPlan does as much of a run as can be done now.
 func (s *scope) runPlan(ctx context.Context, record *v1alpha1.Record) (bool, error) {
 	for i := current(record); i < len(record.Spec.Steps); i = current(record) {
+		if unknown(record, i) {
+			return false, s.planEnds(ctx, record, v1alpha1.OutcomeFailed, fmt.Sprintf("plan step %s: %s", record.Status.Steps[i].Name, record.Status.Steps[i].Message))
+		}
 		begun := i < len(record.Status.Steps) && execution.Begun(&record.Status.Steps[i])
 		if missing := s.Guard.InForce(); missing != nil && !begun {
 			return false, s.unguarded(ctx, missing)
@@ -222,6 +225,11 @@ func (s *scope) dropPlan(ctx context.Context) error {
 	if err != nil || record == nil || record.Status.Outcome != "" {
 		return err
 	}
+	return s.endRun(ctx, record)
+}
+
+// endRun ends a run of plan steps whose request is over.
+func (s *scope) endRun(ctx context.Context, record *v1alpha1.Record) error {
 	if _, err := s.Evidence.Record(record); err != nil {
 		return nil //nolint:nilerr // nobody acts on a Record that somebody else has written
 	}

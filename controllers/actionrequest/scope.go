@@ -106,6 +106,9 @@ func (s *scope) next(ctx context.Context) error {
 	if err := s.genuine(ctx); err != nil {
 		return err
 	}
+	if over, err := s.repeated(ctx); over || err != nil {
+		return err
+	}
 	return s.advance(ctx)
 }
 
@@ -290,14 +293,6 @@ func (s *scope) refresh(ctx context.Context) error {
 
 // record gives the Record of the request, or nil where there is none.
 func (s *scope) record(ctx context.Context) (*v1alpha1.Record, error) {
-	record := &v1alpha1.Record{}
-	key := types.NamespacedName{Namespace: s.OperatorNamespace, Name: string(s.request.UID)}
-	err := s.Reader.Get(ctx, key, record)
-	if apierrors.IsNotFound(err) {
-		return nil, nil //nolint:nilnil // no Record is an answer, not an error
-	}
-	if err != nil {
-		return nil, fmt.Errorf("failed to get Record %s: %w", key, err)
-	}
-	return record, nil
+	own, _, err := s.ownRecord(ctx)
+	return own, err
 }

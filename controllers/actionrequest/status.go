@@ -14,6 +14,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/audit"
 	"github.com/signoff-dev/signoff/internal/gate"
 )
 
@@ -30,6 +31,8 @@ type ending struct {
 	reason  string
 	message string
 	record  *v1alpha1.Record
+	// fact is what the audit log says of it. Nil: what the outcome says.
+	fact *audit.Event
 }
 
 func setCondition(conditions *[]metav1.Condition, generation int64, now time.Time, kind string, is bool, reason, message string) {
@@ -62,6 +65,9 @@ func (s *scope) waiting(phase v1alpha1.Phase, reason, message, waitingFor string
 		s.event(s.request, string(phase), message)
 	}
 	status.Phase, status.WaitingFor = phase, gate.Cut(waitingFor, maxWaitingFor)
+	if phase != v1alpha1.PhaseOutcomeUnknown {
+		meta.RemoveStatusCondition(&status.Conditions, v1alpha1.ConditionStalled)
+	}
 	setConditionStatus(&status.Conditions, s.request.Generation, s.now, v1alpha1.ConditionReady, metav1.ConditionUnknown, reason, message)
 	s.condition(v1alpha1.ConditionFinished, false, reason, message)
 	s.condition(v1alpha1.ConditionExecuted, false, reason, message)
@@ -327,7 +333,9 @@ func (s *scope) end(ctx context.Context, outcome v1alpha1.Outcome, end ending) e
 	s.condition(v1alpha1.ConditionReady, success, end.reason, end.message)
 	s.condition(v1alpha1.ConditionFinished, true, end.reason, end.message)
 	s.condition(v1alpha1.ConditionExecuted, success, end.reason, end.message)
-	if !success {
+	if success {
+		meta.RemoveStatusCondition(&status.Conditions, v1alpha1.ConditionStalled)
+	} else {
 		s.condition(v1alpha1.ConditionStalled, true, end.reason, end.message)
 	}
 	if outcome == v1alpha1.OutcomeDenied || outcome == v1alpha1.OutcomeExpired || outcome == v1alpha1.OutcomeCancelled {
@@ -393,7 +401,7 @@ func cutBytes(text string, most int) string {
 func eventType(reason string) string {
 	switch reason {
 	case v1alpha1.ReasonFailed, v1alpha1.ReasonRevertFailed, v1alpha1.ReasonDenied, v1alpha1.ReasonExpired, v1alpha1.ReasonNotStamped,
-		v1alpha1.ReasonBreakGlass, v1alpha1.ReasonReviewDenied, v1alpha1.ReasonReviewOverdue:
+		v1alpha1.ReasonOutcomeUnknown, v1alpha1.ReasonBreakGlass, v1alpha1.ReasonReviewDenied, v1alpha1.ReasonReviewOverdue:
 		return corev1.EventTypeWarning
 	}
 	return corev1.EventTypeNormal

@@ -112,7 +112,7 @@ func (t *task) callOnce(ctx context.Context) (Outcome, error) {
 		return t.uncertain(ctx, errors.New("it was interrupted"))
 	}
 	if t.expired() {
-		return t.fail("%s is over, and %s had no answer", t.limit.name, t.callName()), nil
+		return t.unanswered(ctx)
 	}
 	t.unsent.Remove(t.announcedCall())
 	t.begin(t.thisCall(), t.step.HTTP.Method, t.step.HTTP.URL)
@@ -298,10 +298,4 @@ func (t *task) notDone(ctx context.Context, response map[string]any) (bool, erro
 		return false, nil
 	}
 	return t.holds(ctx, t.step.HTTP.Lookup.NotDone, response)
-}
-
-// lost ends a step of which nobody knows whether its call was made.
-func (t *task) lost(why error) Outcome {
-	return t.fail("it cannot be told whether %s was made: %v. It is not made again. Look there for the Idempotency-Key %s, and make a new request if it is missing",
-		t.callName(), why, t.step.HTTP.IdempotencyKey)
 }

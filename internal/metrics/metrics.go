@@ -59,6 +59,20 @@ var temporaryLeft = prometheus.NewGauge(prometheus.GaugeOpts{
 // TemporaryLeft shows how many temporary requests nobody takes back.
 func TemporaryLeft(count int) { temporaryLeft.Set(float64(count)) }
 
+var removed = prometheus.NewCounterVec(prometheus.CounterOpts{
+	Name: "signoff_finished_removed_total",
+	Help: "Finished requests and Records that were removed because their time was over, and attempts that came to nothing, such as while the audit log is not delivered.",
+}, []string{"kind", "result"})
+
+// Removed counts what was removed because its time was over, and what could not be.
+func Removed(kind string, err error) {
+	result := "removed"
+	if err != nil {
+		result = "failed"
+	}
+	removed.WithLabelValues(kind, result).Inc()
+}
+
 // Judged counts a judgement.
 func Judged(part Part, j *gate.Judgement) {
 	effect, reason := unknown, ""
@@ -110,7 +124,9 @@ var (
 // Show registers the metrics once, and shows from now on the snapshots of this store: a process has one, a test may make several.
 func Show(store *snapshot.Store, operatorNamespace string) {
 	shown.of.Store(&examined{store, operatorNamespace})
-	register.Do(func() { ctrlmetrics.Registry.MustRegister(judgements, reviews, temporaryLeft, refusals, shown) })
+	register.Do(func() {
+		ctrlmetrics.Registry.MustRegister(judgements, reviews, temporaryLeft, refusals, removed, shown)
+	})
 }
 
 // Describe implements prometheus.Collector.

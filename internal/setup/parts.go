@@ -6,6 +6,7 @@ import (
 	"runtime/debug"
 	"time"
 
+	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/metadata"
 	toolscache "k8s.io/client-go/tools/cache"
@@ -193,7 +194,32 @@ func (p *Process) controllers() error {
 	if err != nil {
 		return fmt.Errorf("failed to create the metadata client: %w", err)
 	}
-	return p.Manager.Add(&actionrequest.Finished{Metadata: resources, Client: p.Manager.GetClient(), Reader: p.Manager.GetAPIReader()})
+	return p.keepers(resources, facts)
+}
+
+// keepers let finished requests go, and remove what has been kept long enough.
+func (p *Process) keepers(resources metadata.Interface, facts actionrequest.Audit) error {
+	finished := &actionrequest.Finished{Client: p.Manager.GetClient(), Reader: p.Manager.GetAPIReader()}
+	retention := &actionrequest.Retention{
+		Details: p.cfg.Retention.Details.Duration, Requests: p.cfg.Retention.Finished.Duration, Records: p.cfg.Retention.Records.Duration,
+		Client: p.Manager.GetClient(), Reader: p.Manager.GetAPIReader(), Audit: facts, Clock: p.clock,
+	}
+	ended := fields.OneTermNotEqualSelector("status.outcome", "")
+	for _, keeper := range []*actionrequest.Keeper{
+		{
+			Name: "finished-requests", Metadata: resources.Resource(v1alpha1.GroupVersion.WithResource("actionrequests")), Selector: ended,
+			For: retention.Details, Clock: p.clock, See: finished.See, Remove: retention.Request,
+		},
+		{
+			Name: "records", Metadata: resources.Resource(v1alpha1.GroupVersion.WithResource("records")).Namespace(p.cfg.Operator.Namespace), Selector: ended,
+			For: retention.Records, Clock: p.clock, Remove: retention.Record,
+		},
+	} {
+		if err := p.Manager.Add(keeper); err != nil {
+			return fmt.Errorf("failed to add what removes %s: %w", keeper.Name, err)
+		}
+	}
+	return nil
 }
 
 // orphans asks again for reviews that are gone with their namespace: at the start, whenever a review is deleted, and now and then.
