@@ -89,6 +89,7 @@ var codes = []about{
 	{v1alpha1.ReasonUnsatisfiable, "fewer people are able to approve than must", AdviceAskPerson, 0},
 
 	{v1alpha1.ReasonPending, "it has not been planned yet", AdviceWait, 0},
+	{v1alpha1.ReasonPlanning, "the plan of the Action is being made, before anybody is asked", AdviceWait, 0},
 	{v1alpha1.ReasonAwaitingApproval, "people must still approve", AdviceWait, 0},
 	{v1alpha1.ReasonPlanChanged, "what would be done changed, and people must approve again", AdviceWait, 0},
 	{v1alpha1.ReasonDrifted, "what would be changed has changed, and people must approve again", AdviceWait, 0},
@@ -102,12 +103,15 @@ var codes = []about{
 	{v1alpha1.ReasonAuditUnavailable, "the audit log takes nothing at the moment, so that nothing starts", AdviceWait, 0},
 	{v1alpha1.ReasonCannotImpersonate, "Signoff may not act as the ServiceAccount of the Action", AdviceAskPerson, 0},
 	{v1alpha1.ReasonExecuting, "steps are running", AdviceWait, 0},
+	{v1alpha1.ReasonOutcomeUnknown, "nobody knows whether a step was done; a person must look and decide", AdviceAskPerson, 0},
 	{v1alpha1.ReasonActive, "all steps are done, and will be taken back when the time is over", AdviceWait, 0},
 	{v1alpha1.ReasonReverting, "what was done is being taken back", AdviceWait, 0},
 	{v1alpha1.ReasonRevertFailed, "something could not be taken back yet; it is tried again", AdviceWait, 0},
 
 	{v1alpha1.ReasonSucceeded, "it ended: all steps are done", AdviceNone, 0},
 	{v1alpha1.ReasonReverted, "it ended: what was done is gone again", AdviceNone, 0},
+	{v1alpha1.ReasonAlreadyExecuted, "it ended as the same request did that was there before; nothing was done now", AdviceNone, 0},
+	{v1alpha1.ReasonPlanFailed, "it ended: its plan could not be made, so nobody was asked and nothing was done", AdviceAskPerson, 0},
 	{v1alpha1.ReasonFailed, "it ended: a step failed, and earlier steps may have acted", AdviceAskPerson, 0},
 	{v1alpha1.ReasonDenied, "it ended: a person said no; do not ask for the same again", AdviceAskPerson, 0},
 	{v1alpha1.ReasonExpired, "it ended: time ran out before it could start", AdviceAskPerson, 0},
