@@ -57,7 +57,7 @@ func TestCompileRefuses(t *testing.T) {
 			[][2]string{{apply + ".manifests[0].metadata.namespace", "not empty"}}},
 		"TemplatedMetadata": {"names could come from it unseen", deployment, `[{name: a, apply: {manifests: [{apiVersion: v1, kind: Secret, metadata: "${inputs.free}"}]}}]`,
 			[][2]string{{apply + ".manifests[0].metadata.name", "metadata must be an object"}}},
-		"WaitForSecret": {"an error would tell what is in it", deployment, `[{name: a, waitFor: {expression: "int(object.data.a) > 1"}, apply: {manifests: [{apiVersion: v1, kind: Secret, metadata: {name: a}}]}}]`, [][2]string{{"spec.execution.steps[0].waitFor", "no condition reads"}}},
+		"WaitForSecret": {"an error would tell what is in it", deployment, `[{name: a, waitFor: {expression: "int(object.data.a) > 1"}, apply: {manifests: [{apiVersion: v1, kind: Secret, metadata: {name: a}}]}}]`, [][2]string{{"spec.execution.steps[0].waitFor.expression", "no condition reads"}}},
 		"WhenSecret":    {"an error would tell what is in it", deployment, `[{name: a, when: "int(object.data.a) > 1", patch: {target: {apiVersion: v1, kind: Secret, namespace: a, name: b}, merge: {data: {a: b}}}}]`, [][2]string{{"spec.execution.steps[0].when", "no condition reads"}}},
 		"DeletedSecret": {"an error would tell what is in it", deployment, `[{name: a, failWhen: "int(object.data.a) > 1", delete: {target: {apiVersion: v1, kind: Secret, namespace: a, name: b}}}]`, [][2]string{{"spec.execution.steps[0].failWhen", "no condition reads"}}},
 		"ServerFields": {"a repeated apply would fail", deployment, `[{name: a, apply: {manifests: [{apiVersion: v1, kind: Secret, metadata: {name: a, resourceVersion: "1", managedFields: []}}]}}]`,
