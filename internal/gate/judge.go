@@ -225,6 +225,9 @@ func ruleSource(name string, conditional bool) string {
 	if conditional {
 		return "the condition of a rule that denies holds"
 	}
+	if strings.HasPrefix(name, policyPrefix) {
+		return "a policy denies everything that it matches"
+	}
 	return "a rule denies every request"
 }
 
