@@ -93,6 +93,41 @@ func TestShareOfANamespace(t *testing.T) {
 	}
 }
 
+// TestShareOfAPerson: whoever asks again and again, for a dry run or for what is refused, keeps others from nothing.
+func TestShareOfAPerson(t *testing.T) {
+	clk := clocktesting.NewFakeClock(monday)
+	g := gateOver(t, greedy, config.Default(), fakeFacts{}, clk)
+	g.shares.atOnce, g.shares.perSecond = 200_000, 100_000
+	burn := func(who string) *Judgement {
+		request := greedyRequest("hostile", "burn")
+		request.Requester.Username, request.Requester.Person = who, who
+		return g.Judge(t.Context(), request, monday)
+	}
+	for range 5 {
+		var last *Judgement
+		for range 1000 {
+			if last = burn("eve"); last.Problem != nil {
+				break
+			}
+		}
+		if last.Problem == nil || !last.Volatile {
+			t.Fatal("she may ask without end: the test proves nothing")
+		}
+		clk.Step(2 * time.Second)
+	}
+	for range 1000 {
+		if burn("eve").Problem != nil {
+			break
+		}
+	}
+	if j := burn("alice"); j.Problem != nil {
+		t.Errorf("somebody else gets no answer: %s", j.Problem.Message)
+	}
+	if j := burn("eve"); j.Problem == nil || !strings.Contains(j.Problem.Message, "of what one requester gets") {
+		t.Errorf("she still has to wait: %+v", j.Problem)
+	}
+}
+
 // TestSharesAreNotPushedOut: nobody gets a new share by asking for Actions that do not exist.
 func TestSharesAreNotPushedOut(t *testing.T) {
 	g := gateOver(t, greedy, config.Default(), fakeFacts{}, clocktesting.NewFakeClock(monday))
