@@ -320,6 +320,10 @@ type ActionRequestStatus struct {
 	// +kubebuilder:validation:MaxItems=64
 	Plan []PlannedChange `json:"plan,omitempty"`
 
+	// planning is how far the plan steps have come. Unset: the Action has none, or they have not begun.
+	// +optional
+	Planning *Planning `json:"planning,omitempty"`
+
 	// adoption says that the operator has taken up the request, and which Approvals it has opened since. Unset: not yet.
 	// +optional
 	Adoption *Adoption `json:"adoption,omitempty"`
@@ -345,6 +349,31 @@ type ActionRequestStatus struct {
 	// +listMapKey=type
 	// +kubebuilder:validation:MaxItems=16
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
+}
+
+// Planning is a run of the plan steps of an Action.
+type Planning struct {
+	// record is the name of the Record of the run.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	Record string `json:"record"`
+
+	// round counts the runs: what they gave can expire, and the Action can change.
+	// +required
+	// +kubebuilder:validation:Minimum=1
+	Round int32 `json:"round"`
+
+	// validUntil is when they run again. Unset: they run, or what they gave holds as long as the request waits.
+	// +optional
+	ValidUntil *metav1.Time `json:"validUntil,omitempty"`
+
+	// steps is how far each step has come, and what it gave.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=10
+	Steps []StepStatus `json:"steps,omitempty"`
 }
 
 // Adoption binds a request to the uid that the API server gave it after it was sealed, and to its Approvals: one that is not there

@@ -37,6 +37,10 @@ const (
 	ReasonUnsatisfiable = "Unsatisfiable"
 	// ReasonPlanChanged says that what will be executed changed, so that earlier votes no longer count.
 	ReasonPlanChanged = "PlanChanged"
+	// ReasonPlanning says that the plan steps of the Action run, before anybody is asked.
+	ReasonPlanning = "Planning"
+	// ReasonPlanFailed says that a plan step failed, so that nobody was asked.
+	ReasonPlanFailed = "PlanFailed"
 	// ReasonDrifted says that something has changed, since people agreed, that would be changed.
 	ReasonDrifted = "Drifted"
 	// ReasonHeld says that a rule or notBefore delays the start.
@@ -113,7 +117,7 @@ const (
 	ReasonParentMissing = "ParentMissing"
 	// ReasonInheritedMissing says that a Role is in force, but that a Role that it inherits is missing or not valid.
 	ReasonInheritedMissing = "InheritedMissing"
-	// ReasonCalendarMissing says that a policy names a Calendar that does not exist or is not valid.
+	// ReasonCalendarMissing says that an Action or a policy names a Calendar that does not exist or is not valid.
 	ReasonCalendarMissing = "CalendarMissing"
 	// ReasonSelfApproval refuses the vote of the requester, or of the person behind the requester.
 	ReasonSelfApproval = "SelfApproval"

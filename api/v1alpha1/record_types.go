@@ -52,6 +52,10 @@ type RecordSpec struct {
 	// +required
 	ActionRef ActionReference `json:"actionRef"`
 
+	// purpose is Plan where the steps are those that run before anybody is asked. Defaults to Execute: they are those that were agreed to.
+	// +optional
+	Purpose RecordPurpose `json:"purpose,omitempty"`
+
 	// requester is who asked.
 	// +required
 	Requester Identity `json:"requester"`
@@ -101,6 +105,12 @@ type RecordSpec struct {
 	// +kubebuilder:validation:MaxItems=10
 	Finally []RenderedStep `json:"finally,omitempty"`
 
+	// planned is what the plan steps gave. Unset: the Action has none.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=10
+	Planned []PlannedStep `json:"planned,omitempty"`
+
 	// duration is how long what the steps do stays before it is taken back. Unset: it stays.
 	// +optional
 	Duration Duration `json:"duration,omitempty"`
@@ -126,6 +136,38 @@ type RecordSpec struct {
 	// seal proves that the operator made the claim.
 	// +optional
 	Seal *Seal `json:"seal,omitempty"`
+}
+
+// RecordPurpose is what the steps of a Record are for.
+// +kubebuilder:validation:Enum=Plan;Execute
+type RecordPurpose string
+
+const (
+	// PurposePlan says that the steps run before anybody is asked.
+	PurposePlan RecordPurpose = "Plan"
+	// PurposeExecute says that the steps are those that were agreed to.
+	PurposeExecute RecordPurpose = "Execute"
+)
+
+// PlannedStep is a plan step that is done.
+type PlannedStep struct {
+	// name is the name of the step.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	Name string `json:"name"`
+
+	// declared are its outputs as they are declared. Unset: none.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=16
+	Declared []StepOutput `json:"declared,omitempty"`
+
+	// outputs are the values that it gave, by name. Unset: none.
+	// +optional
+	// +kubebuilder:validation:Schemaless
+	// +kubebuilder:pruning:PreserveUnknownFields
+	Outputs *runtime.RawExtension `json:"outputs,omitempty"`
 }
 
 // RecordedReview is the review that an emergency demands. It holds what is needed to ask for it again where the Approval beside the

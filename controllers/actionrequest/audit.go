@@ -69,7 +69,7 @@ func (s *scope) unaudited(ctx context.Context, why *unauditedError) error {
 	case phase == "":
 		phase = v1alpha1.PhasePending
 	}
-	s.waiting(phase, v1alpha1.ReasonAuditUnavailable, "Waits: "+why.Error()+".", gate.Cut(why.Error(), maxFailure))
+	s.waiting(phase, v1alpha1.ReasonAuditUnavailable, "Waits: "+why.Error()+".", gate.Cut(why.Error(), gate.ColumnWidth))
 	s.at(s.now.Add(auditDelay))
 	return s.store(ctx)
 }

@@ -319,7 +319,11 @@ func (s *scope) await(ctx context.Context, record *v1alpha1.Record, step *v1alph
 	}
 	s.Watcher.Watch(s.request, record.Spec.ActionRef.Namespace, record.Spec.ServiceAccountName, objects)
 	s.at(s.Runner.Deadline(record, step))
-	s.showExecuting(record, step)
+	if record.Spec.Purpose == v1alpha1.PurposePlan {
+		s.showPlanning(record, step)
+	} else {
+		s.showExecuting(record, step)
+	}
 	return s.store(ctx)
 }
 
@@ -386,7 +390,7 @@ func (s *scope) newRecord() (*v1alpha1.Record, error) {
 			ServiceAccountName: action.Spec.Execution.ServiceAccountName,
 			Digest:             s.plan.digest, ClaimedAt: evidence.Instant(s.now),
 			Approvals: s.plan.approvedBy, Plan: s.plan.changes, Steps: s.plan.steps,
-			Timeout: action.Spec.Execution.Timeout, Variables: s.plan.variables, Finally: s.plan.finally,
+			Timeout: action.Spec.Execution.Timeout, Variables: s.plan.variables, Finally: s.plan.finally, Planned: s.plan.planned,
 			Duration: s.duration(), Until: s.request.Spec.ExpiresAt,
 		},
 	}

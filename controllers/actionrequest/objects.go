@@ -270,6 +270,9 @@ func (s *scope) unfinished(ctx context.Context) (*occupied, error) {
 		record := &list.Items[i]
 		ref := &record.Spec.RequestRef
 		key := types.NamespacedName{Namespace: ref.Namespace, Name: ref.Name}
+		if record.Spec.Purpose == v1alpha1.PurposePlan {
+			continue // it writes nothing but Jobs of its own
+		}
 		if isTemporary(record) {
 			out.lent[tenant{key, ref.UID}] = placesOf(record)
 			continue

@@ -91,7 +91,7 @@ func (s *scope) showRepeated(earlier *v1alpha1.Record) {
 	}
 	s.waiting(phase, v1alpha1.ReasonAlreadyExecuted,
 		repeatText("The same was begun", earlier)+", which is gone; it stops where it safely can, and its end becomes the end of this request. Nothing is executed twice.",
-		gate.Cut("the end of request uid "+string(earlier.Spec.RequestRef.UID), maxFailure))
+		gate.Cut("the end of request uid "+string(earlier.Spec.RequestRef.UID), gate.ColumnWidth))
 }
 
 func repeatText(what string, earlier *v1alpha1.Record) string {

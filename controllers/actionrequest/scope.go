@@ -19,6 +19,7 @@ import (
 	"github.com/signoff-dev/signoff/internal/gate"
 	"github.com/signoff-dev/signoff/internal/metrics"
 	"github.com/signoff-dev/signoff/internal/seal"
+	"github.com/signoff-dev/signoff/internal/steps"
 	"github.com/signoff-dev/signoff/internal/visible"
 )
 
@@ -37,6 +38,9 @@ type scope struct {
 	readopt bool
 	// claimed says that there is a Record, or may be one.
 	claimed bool
+	// plannedSteps is what the plan steps gave, and afterPlan what that tells the steps after them. Nil: there are none.
+	plannedSteps []v1alpha1.PlannedStep
+	afterPlan    *steps.Earlier
 	// agreedAt is when the last of those agreed who had to. Zero: nobody had to.
 	agreedAt time.Time
 	// emergency is the review that was opened before the claim. Nil: none is needed.
@@ -142,11 +146,8 @@ func (s *scope) approach(ctx context.Context) (bool, error) {
 	if problem := s.judgement.Problem; problem != nil {
 		return false, s.hold(ctx, problem)
 	}
-	if problem := s.prepare(ctx); problem != nil {
-		return false, s.hold(ctx, problem)
-	}
-	if missing := s.Guard.InForce(); missing != nil {
-		return false, s.unguarded(ctx, missing)
+	if ready, err := s.look(ctx); err != nil || !ready {
+		return false, err
 	}
 	approved, err := s.approvals(ctx)
 	// Time can also change whose votes count.
@@ -156,6 +157,20 @@ func (s *scope) approach(ctx context.Context) (bool, error) {
 	}
 	if s.held() {
 		return false, s.store(ctx)
+	}
+	return true, nil
+}
+
+// look does what comes before anybody is asked: the plan steps, and the comparison of what would be executed with what is there.
+func (s *scope) look(ctx context.Context) (ready bool, err error) {
+	if planned, err := s.planned(ctx); err != nil || !planned {
+		return false, err
+	}
+	if problem := s.prepare(ctx); problem != nil {
+		return false, s.hold(ctx, problem)
+	}
+	if missing := s.Guard.InForce(); missing != nil {
+		return false, s.unguarded(ctx, missing)
 	}
 	return true, nil
 }

@@ -112,5 +112,5 @@ func (s *scope) showReverting(record *v1alpha1.Record, reverted *execution.Rever
 		reason = v1alpha1.ReasonRevertFailed
 	}
 	message := strings.Join(reverted.Left, "; ") + ". It is tried again until nothing is left."
-	s.waiting(v1alpha1.PhaseReverting, reason, message, gate.Cut(reverted.Left[0], maxFailure))
+	s.waiting(v1alpha1.PhaseReverting, reason, message, gate.Cut(reverted.Left[0], gate.ColumnWidth))
 }

@@ -136,7 +136,11 @@ func Started(r *v1alpha1.Record, record *seal.Envelope) Event {
 
 // Stepped says how far a step came.
 func Stepped(r *v1alpha1.Record, step *v1alpha1.StepStatus, at time.Time) Event {
-	e := ofRecord(r, TypeStep, "step/"+step.Name+"/"+strings.ToLower(string(step.State)), at)
+	what := "step/" + step.Name + "/" + strings.ToLower(string(step.State))
+	if r.Spec.Purpose == v1alpha1.PurposePlan {
+		what = strings.TrimPrefix(r.Name, string(r.Spec.RequestRef.UID)+"-") + "/" + what // a plan step can run again
+	}
+	e := ofRecord(r, TypeStep, what, at)
 	e.Data.Step, e.Data.State, e.Data.Message = step.Name, string(step.State), step.Message
 	return e
 }

@@ -126,7 +126,7 @@ func (t *task) before() (*steps.Earlier, error) {
 	if t.earlier != nil {
 		return t.earlier, nil
 	}
-	var before []v1alpha1.RenderedStep
+	before, statuses := steps.AfterPlan(t.record.Spec.Planned)
 	for _, step := range slices.Concat(t.record.Spec.Steps, t.record.Spec.Finally) {
 		if step.Name == t.step.Name {
 			break
@@ -138,7 +138,7 @@ func (t *task) before() (*steps.Earlier, error) {
 		outcome = ending.Outcome
 	}
 	var err error
-	t.earlier, err = steps.NewEarlier(before, t.record.Status.Steps, outcome)
+	t.earlier, err = steps.NewEarlier(before, append(statuses, t.record.Status.Steps...), outcome)
 	return t.earlier, err
 }
 

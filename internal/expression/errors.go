@@ -44,6 +44,11 @@ func (e *EvalError) Error() string {
 	return fmt.Sprintf("failed to evaluate %q: %s", short(e.Source), e.Message)
 }
 
+// ReasonFirst gives the message before the expression, for where there is room for the beginning only.
+func (e *EvalError) ReasonFirst() string {
+	return fmt.Sprintf("%s (in %q)", e.Message, short(e.Source))
+}
+
 // Unwrap gives Err.
 func (e *EvalError) Unwrap() error { return e.Err }
 

@@ -3,6 +3,7 @@ package gate
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
@@ -36,8 +37,8 @@ func (g *Gate) Asks(hands Hands) *Gate {
 // independent says why a voter is not independent of what is asked for. Nil: they are.
 func (g *Gate) independent(ctx context.Context, j *Judgement, requester, voter *v1alpha1.Identity) *Problem {
 	account, isAccount := identity.ServiceAccount(voter.Username)
-	namespace, execution := j.Action.Object.Namespace, &j.Action.Object.Spec.Execution
-	if isAccount && (account == namespace+"/"+execution.ServiceAccountName || account == namespace+"/"+j.Action.ReadServiceAccount()) {
+	acts := func(name string) bool { return account == j.Action.Object.Namespace+"/"+name }
+	if isAccount && slices.ContainsFunc(j.Action.Object.Spec.Execution.Accounts(), acts) {
 		return &Problem{Reason: v1alpha1.ReasonNotIndependent, Message: fmt.Sprintf("you (%s) cannot approve this: the Action %s acts as you.", voter.Username, j.Action.Ref())}
 	}
 	if g.hands == nil {

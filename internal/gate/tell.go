@@ -124,13 +124,21 @@ func heldBy(j *Judgement, rule *catalog.Rule) string {
 	if rule.Message != "" {
 		text += " (" + rule.Message + ")"
 	}
-	if until := j.decided.until(rule); until != "" {
-		return text + until
-	}
-	if next := j.decided.changes(rule); !next.IsZero() {
-		text += " until " + Time(next, j.Now)
+	if until := j.ends(rule); until != "" {
+		text += " until " + until
 	}
 	return text
+}
+
+// ends says until when a rule applies. Empty: time does not change that, or nobody can tell.
+func (j *Judgement) ends(rule *catalog.Rule) string {
+	if until := j.decided.until(rule); until != "" {
+		return until
+	}
+	if next := j.decided.changes(rule); !next.IsZero() {
+		return Time(next, j.Now)
+	}
+	return ""
 }
 
 // WhoPasses says who can pass what holds a request, in an emergency. Empty: nobody.

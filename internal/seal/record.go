@@ -28,6 +28,9 @@ type Record struct {
 	Steps   []Step `json:"steps,omitempty"`
 	// Finally are the steps that run once the others have ended.
 	Finally []Step `json:"finally,omitempty"`
+	// Purpose is Plan where the steps ran before anybody was asked, and Planned the hash of what such steps had given before an execution.
+	Purpose string `json:"purpose,omitempty"`
+	Planned string `json:"planned,omitempty"`
 	// Variables is the hash of what when reads while the steps run.
 	Variables string     `json:"variables,omitempty"`
 	Progress  []Progress `json:"progress,omitempty"`
@@ -187,7 +190,8 @@ var (
 
 var recordFields = knownOf[recordBody](cover{}.
 	under("spec", all("requestRef.namespace", "requestRef.name", "requestRef.uid", "actionRef.namespace", "actionRef.name",
-		"serviceAccountName", "digest", "claimedAt", "timeout", "duration", "variables", "until").
+		"serviceAccountName", "digest", "claimedAt", "timeout", "duration", "variables", "until", "purpose").
+		under("planned[]", all("name", "outputs").under("declared[]", all("name", "expression", "schema"))).
 		under("requester", identityFields).
 		under("approvals[]", all("name", "uid", "stage.name", "stage.policy", "approvedBy", "votes", "head")).
 		under("plan[]", changeFields).
@@ -219,7 +223,7 @@ func (p *Record) check() error {
 	if p.Digest != "" {
 		m.sum("digest", p.Digest)
 	}
-	for name, sum := range map[string]string{"plan": p.Plan, "undo": p.Undo} {
+	for name, sum := range map[string]string{"plan": p.Plan, "undo": p.Undo, "planned": p.Planned} {
 		if sum != "" {
 			m.sum(name, sum)
 		}
@@ -256,6 +260,8 @@ func RecordPayload(r *v1alpha1.Record, s Stamp) (*Record, error) {
 		Timeout:        string(spec.Timeout),
 		Steps:          m.steps(spec.Steps),
 		Finally:        m.steps(spec.Finally),
+		Purpose:        string(spec.Purpose),
+		Planned:        hashOf(&m, spec.Planned),
 		Ending:         ending(status.Ending),
 		Variables:      m.json(spec.Variables),
 		Progress:       m.progress(status.Steps),

@@ -383,10 +383,17 @@ func (s *Steps) Secrets() []string {
 }
 
 // fillCall gives a call with everything filled in that became known while earlier steps ran.
-func (e *Earlier) fillCall(ctx context.Context, c *expression.Compiler, call *v1alpha1.RenderedHTTP) error {
+func (e *Earlier) fillCall(
+	ctx context.Context, c *expression.Compiler, call *v1alpha1.RenderedHTTP, known func(*expression.Compiler, *v1alpha1.LateValue) bool,
+) error {
+	var later []v1alpha1.LateValue
 	budget := expression.NewBudget()
 	for i := range call.Late {
 		l := &call.Late[i]
+		if !known(c, l) {
+			later = append(later, *l)
+			continue
+		}
 		value, err := e.late(ctx, c, budget, l)
 		if err != nil {
 			return fmt.Errorf("failed to fill in %s of the call: %w", l.Path, err)
@@ -403,7 +410,7 @@ func (e *Earlier) fillCall(ctx context.Context, c *expression.Compiler, call *v1
 			return fmt.Errorf("failed to fill in %s of the call: %w", l.Path, err)
 		}
 	}
-	call.Late = nil
+	call.Late = later
 	return nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	jsonpatch "github.com/evanphx/json-patch/v5"
@@ -86,6 +87,24 @@ func (e *Earlier) compiler(place expression.Place) (*expression.Compiler, error)
 
 // FillIn gives a step with everything filled in that became known while earlier steps ran.
 func (e *Earlier) FillIn(ctx context.Context, step *v1alpha1.RenderedStep) (*v1alpha1.RenderedStep, error) {
+	return e.fill(ctx, step, func(*expression.Compiler, *v1alpha1.LateValue) bool { return true })
+}
+
+// FillEarly gives a step with everything filled in that these earlier steps tell, and leaves to FillIn what needs others.
+func (e *Earlier) FillEarly(ctx context.Context, step *v1alpha1.RenderedStep) (*v1alpha1.RenderedStep, error) {
+	return e.fill(ctx, step, func(c *expression.Compiler, l *v1alpha1.LateValue) bool {
+		return !slices.ContainsFunc(l.Parts, func(part v1alpha1.LatePart) bool {
+			if part.Expression == "" {
+				return false
+			}
+			_, err := c.Any(part.Expression)
+			return err != nil
+		})
+	})
+}
+
+// fill fills in the late values that are known.
+func (e *Earlier) fill(ctx context.Context, step *v1alpha1.RenderedStep, known func(*expression.Compiler, *v1alpha1.LateValue) bool) (*v1alpha1.RenderedStep, error) {
 	compiler, err := e.compiler(expression.LateValue)
 	if err != nil {
 		return nil, err
@@ -93,7 +112,12 @@ func (e *Earlier) FillIn(ctx context.Context, step *v1alpha1.RenderedStep) (*v1a
 	out, budget := step.DeepCopy(), expression.NewBudget()
 	for i := range out.Writes {
 		w := &out.Writes[i]
+		var later []v1alpha1.LateValue
 		for j := range w.Late {
+			if !known(compiler, &w.Late[j]) {
+				later = append(later, w.Late[j])
+				continue
+			}
 			value, err := e.late(ctx, compiler, budget, &w.Late[j])
 			if err == nil {
 				w.Body.Raw, err = put(w.Body.Raw, w.Late[j].Path, value)
@@ -102,12 +126,12 @@ func (e *Earlier) FillIn(ctx context.Context, step *v1alpha1.RenderedStep) (*v1a
 				return nil, fmt.Errorf("failed to fill in %s of %s %s: %w", w.Late[j].Path, w.Object.Kind, w.Object.Name, err)
 			}
 		}
-		w.Late = nil
+		w.Late = later
 	}
 	if out.HTTP == nil {
 		return out, nil
 	}
-	return out, e.fillCall(ctx, compiler, out.HTTP)
+	return out, e.fillCall(ctx, compiler, out.HTTP, known)
 }
 
 // IsLate tells whether anything of a step is filled in when it is reached.

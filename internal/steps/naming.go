@@ -3,6 +3,7 @@ package steps
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"strings"
 )
 
@@ -32,9 +33,14 @@ func (r rendering) fieldManager() string {
 // onceManager is the field manager of one request and step, so that it shows whether the step has written.
 func (r rendering) onceManager() string { return "signoff-" + r.RequestUID + "-" + r.step }
 
-// jobName is the name of the Job of the step: always the same for one request, so that it cannot be created twice.
+// jobName is the name of the Job of the step: always the same for one request, so that it cannot be created twice. Each run of a plan step has
+// its own.
 func (r rendering) jobName() string {
-	tail := "-" + r.step + "-" + hash(r.RequestUID+"/"+r.step)
+	whole := r.RequestUID + "/" + r.step
+	if r.Round > 1 {
+		whole += fmt.Sprintf("/%d", r.Round)
+	}
+	tail := "-" + r.step + "-" + hash(whole)
 	head := strings.ReplaceAll(r.RequestName, ".", "-")
 	if most := maxJobName - len(tail); len(head) > most {
 		head = head[:most]

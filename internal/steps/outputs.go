@@ -24,7 +24,7 @@ const varOutcome = "outcome"
 var lateVariables = []string{varSteps, varOutcome}
 
 // maxOutput is how long an output may be, in characters: they are stored in the request and in its Record.
-const maxOutput = 1024
+const maxOutput = 4096
 
 // maxOutputs is how many bytes all outputs of a step may have as JSON.
 const maxOutputs = 16 * 1024

@@ -29,7 +29,7 @@ func TestOutputsRefused(t *testing.T) {
 	}{
 		"Hyphen":     {"an expression could not name it", `[{name: a-b, patch: {merge: {a: 1}}, outputs: [{name: x, expression: object.a, schema: {type: string, maxLength: 10}}]}]`, [][2]string{{"spec.execution.steps[0].name", "hyphen"}}},
 		"Unbounded":  {"it is stored", `[{name: a, patch: {merge: {a: 1}}, outputs: [{name: x, expression: object.a, schema: {type: string}}]}]`, [][2]string{{output + ".properties[x].maxLength", "maxLength"}}},
-		"Long":       {"it is stored", `[{name: a, patch: {merge: {a: 1}}, outputs: [{name: x, expression: object.a, schema: {type: string, maxLength: 2000}}]}]`, [][2]string{{output + "[0].schema.maxLength", "at most 1024"}}},
+		"Long":       {"it is stored", `[{name: a, patch: {merge: {a: 1}}, outputs: [{name: x, expression: object.a, schema: {type: string, maxLength: 5000}}]}]`, [][2]string{{output + "[0].schema.maxLength", "at most 4096"}}},
 		"List":       {"late values fill leaves", `[{name: a, patch: {merge: {a: 1}}, outputs: [{name: x, expression: object.a, schema: {type: array, maxItems: 3, items: {type: integer}}}]}]`, [][2]string{{output + "[0].schema.type", "supported values"}}},
 		"NoSchema":   {"the shape is agreed to", `[{name: a, patch: {merge: {a: 1}}, outputs: [{name: x, expression: object.a}]}]`, [][2]string{{output + "[0].schema", "needed"}}},
 		"Expression": {"it does not compile", `[{name: a, patch: {merge: {a: 1}}, outputs: [{name: x, expression: objekt.a, schema: {type: integer}}]}]`, [][2]string{{output + "[0].expression", "objekt"}}},

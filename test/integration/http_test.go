@@ -28,10 +28,12 @@ type remote struct {
 	mu    sync.Mutex
 	calls []string
 	jobs  map[string]int
+	// plans are what is answered to those who ask for a plan, by path.
+	plans map[string]string
 }
 
 func newHost() *remote {
-	out := &remote{jobs: map[string]int{}}
+	out := &remote{jobs: map[string]int{}, plans: map[string]string{}}
 	out.Server = httptest.NewTLSServer(out)
 	return out
 }
@@ -42,6 +44,10 @@ func (h *remote) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer h.mu.Unlock()
 	body, _ := io.ReadAll(r.Body)
 	h.calls = append(h.calls, strings.Join([]string{r.Method, r.URL.Path, r.Header.Get("Idempotency-Key"), r.Header.Get("Authorization"), string(body)}, " "))
+	if plan, ok := h.plans[r.URL.Path]; ok {
+		_, _ = io.WriteString(w, plan)
+		return
+	}
 	if r.Method == http.MethodPost {
 		h.jobs[r.URL.Path]++
 		_, _ = fmt.Fprintf(w, `{"id":"job-%d"}`, h.jobs[r.URL.Path])
@@ -53,16 +59,27 @@ func (h *remote) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func (h *remote) port() int { return h.Listener.Addr().(*net.TCPAddr).Port }
 
+// answers says what is answered from now on to who asks for a plan.
+func (h *remote) answers(path, plan string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.plans[path] = plan
+}
+
 func (h *remote) made(path string) []string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return slices.DeleteFunc(slices.Clone(h.calls), func(c string) bool { return !strings.Contains(c, " "+path) })
 }
 
+// bundle is the certificate of the host, as it stands in an Action.
+func (h *remote) bundle() string {
+	return strings.ReplaceAll(string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: h.Certificate().Raw})), "\n", "\n          ")
+}
+
 // someCalls applies an Action that calls, and the Secret that it carries.
 func someCalls(t *testing.T, name, url string, allowed string) {
 	t.Helper()
-	bundle := strings.ReplaceAll(string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: host.Certificate().Raw})), "\n", "\n          ")
 	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "platform", Name: name, Annotations: map[string]string{"signoff.dev/allowed-hosts": allowed}}, StringData: map[string]string{"token": "hunter2"}}
 	role := &rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Namespace: "platform", Name: name}, Rules: []rbacv1.PolicyRule{{APIGroups: []string{""}, Resources: []string{"secrets"}, ResourceNames: []string{name}, Verbs: []string{"get"}}}}
 	binding := &rbacv1.RoleBinding{ObjectMeta: metav1.ObjectMeta{Namespace: "platform", Name: name}, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: name}, Subjects: []rbacv1.Subject{{Kind: "ServiceAccount", Namespace: "platform", Name: "deployer"}}}
@@ -71,7 +88,7 @@ func someCalls(t *testing.T, name, url string, allowed string) {
 			t.Fatal(err)
 		}
 	}
-	if err := cluster.Apply(t.Context(), []byte(strings.NewReplacer("NAME", name, "URL", url, "BUNDLE", bundle).Replace(`
+	if err := cluster.Apply(t.Context(), []byte(strings.NewReplacer("NAME", name, "URL", url, "BUNDLE", host.bundle()).Replace(`
 apiVersion: signoff.dev/v1alpha1
 kind: Action
 metadata: {namespace: platform, name: NAME}

@@ -108,7 +108,7 @@ func writeOnce(field, other, want string) map[string]transitionCase {
 // emptied leaves nothing of the status of a request or a Record but what the CRD sets by default.
 const emptied = `status: {observedGeneration: null, phase: null, outcome: null, waitingFor: null, approvals: null, summary: null,
   verdict: null, digest: null, plan: null, execution: null, steps: null, conditions: null, message: null, finishedAt: null,
-  adoption: null, review: null, seal: null, undo: null, activeUntil: null, revert: null}`
+  adoption: null, planning: null, review: null, seal: null, undo: null, activeUntil: null, revert: null}`
 
 // add puts further cases into a table, each name after a prefix.
 func add(table map[string]transitionCase, prefix string, more map[string]transitionCase) {
