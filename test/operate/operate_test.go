@@ -102,8 +102,8 @@ var foreign = map[string][]string{
 	"controller_runtime_reconcile_total":                {"controller", "result"},
 	"controller_runtime_webhook_latency_seconds_bucket": {"webhook", "le"},
 	"controller_runtime_webhook_requests_total":         {"webhook", "code"},
-	"workqueue_depth":                                   {"name"},
-	"process_resident_memory_bytes":                     {},
+	"workqueue_depth":               {"name"},
+	"process_resident_memory_bytes": {},
 }
 
 // target are the labels that a scrape adds.
