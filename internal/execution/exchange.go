@@ -3,16 +3,12 @@ package execution
 import (
 	"bytes"
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
-	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -125,7 +121,10 @@ func (t *task) signed(ctx context.Context, request *http.Request, body []byte, s
 	if err != nil {
 		return nil, nil, err
 	}
-	return request, append(secrets, key), sign(request, key, h.IdempotencyKey, body, t.now)
+	if err := egress.Sign(request, key, h.IdempotencyKey, body, t.now); err != nil {
+		return nil, nil, fmt.Errorf("%w: %w", errUnfit, err)
+	}
+	return request, append(secrets, key), nil
 }
 
 func (t *task) headers(ctx context.Context, request *http.Request) ([]string, error) {
@@ -172,34 +171,19 @@ func (t *task) secret(ctx context.Context, key *v1alpha1.RecordedSecret, u *url.
 	return strings.TrimRight(string(value), "\r\n"), nil
 }
 
-// sign signs a call as Standard Webhooks demand: an HMAC over its id, its time and its body.
-func sign(request *http.Request, key, id string, body []byte, now time.Time) error {
-	secret, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(key, "whsec_"))
-	if err != nil || len(secret) == 0 {
-		return fmt.Errorf("%w: the key for signing must be base64, with or without whsec_ in front", errUnfit)
-	}
-	at := strconv.FormatInt(now.Unix(), 10)
-	mac := hmac.New(sha256.New, secret)
-	_, _ = fmt.Fprintf(mac, "%s.%s.%s", id, at, body)
-	request.Header.Set("Webhook-Id", id)
-	request.Header.Set("Webhook-Timestamp", at)
-	request.Header.Set("Webhook-Signature", "v1,"+base64.StdEncoding.EncodeToString(mac.Sum(nil)))
-	return nil
-}
-
 // readAnswer is the variable response. What is in a Secret of the call is never part of it, also not where the host repeats it.
 func readAnswer(answer *http.Response, body []byte, secrets []string) map[string]any {
 	headers := map[string]any{}
 	for _, name := range shownHeaders {
 		if value := answer.Header.Get(name); value != "" {
-			headers[strings.ToLower(name)] = redacted(value, secrets)
+			headers[strings.ToLower(name)] = egress.Redacted(value, secrets)
 		}
 	}
 	out := map[string]any{"status": int64(answer.StatusCode), "headers": headers, "body": nil}
 	if len(body) > maxAnswer {
 		return out
 	}
-	text := redacted(strings.ToValidUTF8(string(body), "\uFFFD"), secrets)
+	text := egress.Redacted(strings.ToValidUTF8(string(body), "\uFFFD"), secrets)
 	var value any
 	if err := utiljson.Unmarshal([]byte(text), &value); err == nil {
 		out["body"] = value
@@ -207,16 +191,6 @@ func readAnswer(answer *http.Response, body []byte, secrets []string) map[string
 		out["body"] = text
 	}
 	return out
-}
-
-// redacted takes the values of Secrets out of a text.
-func redacted(text string, secrets []string) string {
-	for _, secret := range secrets {
-		if secret != "" {
-			text = strings.ReplaceAll(text, secret, "(secret)")
-		}
-	}
-	return text
 }
 
 type redactedError struct {
@@ -229,7 +203,7 @@ func (e *redactedError) Error() string { return e.text }
 func (e *redactedError) Unwrap() error { return e.error }
 
 func withoutSecrets(err error, secrets []string) error {
-	return &redactedError{err, redacted(err.Error(), secrets)}
+	return &redactedError{err, egress.Redacted(err.Error(), secrets)}
 }
 
 // excerpt is the beginning of what a host answered, for a message.
