@@ -47,7 +47,7 @@ func (w *actionRequests) mutate(ctx context.Context, req admission.Request, requ
 		return invalid(&req, displayName(request), field.ErrorList{field.Forbidden(field.NewPath("spec", "requester"),
 			fmt.Sprintf("Signoff writes who asked, from your login (%s): leave it out", caller.Username))})
 	}
-	if errs := unsealable(&request.Spec); len(errs) > 0 {
+	if errs := append(unsealable(&request.Spec), unresolvable(&request.Spec)...); len(errs) > 0 {
 		return invalid(&req, displayName(request), errs)
 	}
 	ops := w.fill(ctx, &req, request, caller)
@@ -118,7 +118,14 @@ func (w *actionRequests) restore(req *admission.Request, request, old *v1alpha1.
 	if err != nil {
 		return unsealed(err)
 	}
-	return patched(append(ops, cancelled...))
+	if errs := wordless(request.Spec.Resolution); len(errs) > 0 {
+		return invalid(req, request.Name, errs)
+	}
+	resolved, err := w.resolution(req, request, old, &caller)
+	if err != nil {
+		return unsealed(err)
+	}
+	return patched(slices.Concat(ops, cancelled, resolved))
 }
 
 // cancellation stamps and seals a new cancellation, and keeps the stamp of an old one.

@@ -55,7 +55,7 @@ func (w *actionRequests) create(ctx context.Context, req *admission.Request, req
 		return *refused
 	}
 	now, errs := w.time(req, request)
-	if errs = slices.Concat(errs, blankReasons(&request.Spec), gate.CheckTimes(&request.Spec, now), tooManyLabels(request.Labels, nil)); len(errs) > 0 {
+	if errs = slices.Concat(errs, blankReasons(&request.Spec), gate.CheckTimes(&request.Spec, now), endless(request), tooManyLabels(request.Labels, nil)); len(errs) > 0 {
 		return invalid(req, request.Name, errs)
 	}
 	subject := gate.SubjectOf(request)
@@ -112,10 +112,17 @@ func (w *actionRequests) update(ctx context.Context, req *admission.Request, req
 		return admission.Allowed("")
 	}
 	rest := request.Spec.DeepCopy()
-	rest.Cancellation = old.Spec.Cancellation
-	if !apiequality.Semantic.DeepEqual(*rest, old.Spec) || old.Spec.Cancellation != nil {
+	rest.Cancellation, rest.Resolution, rest.Resolutions = old.Spec.Cancellation, old.Spec.Resolution, old.Spec.Resolutions
+	cancels := !apiequality.Semantic.DeepEqual(request.Spec.Cancellation, old.Spec.Cancellation)
+	resolves := !apiequality.Semantic.DeepEqual(request.Spec.Resolutions, old.Spec.Resolutions) || request.Spec.Resolution != nil
+	switch {
+	case !apiequality.Semantic.DeepEqual(*rest, old.Spec) || cancels && old.Spec.Cancellation != nil:
 		return invalid(req, request.Name, field.ErrorList{field.Forbidden(field.NewPath("spec"),
-			"a request never changes after it was made, except that cancellation can be added: make a new request")})
+			"a request never changes after it was made, except that cancellation can be added, and resolution written: make a new request")})
+	case cancels && resolves:
+		return invalid(req, request.Name, field.ErrorList{field.Forbidden(resolutionPath, "cancel in another write: it is judged by another right")})
+	case resolves:
+		return w.resolve(ctx, req, request, old)
 	}
 	return w.cancel(ctx, req, request, old)
 }
@@ -179,6 +186,10 @@ func (w *actionRequests) remove(ctx context.Context, old *v1alpha1.ActionRequest
 	if open != nil {
 		return forbidden(v1alpha1.ReasonAwaitingReview, fmt.Sprintf("%s/%s broke the glass and cannot be deleted before it is reviewed: %s, by %s.\n  See: kubectl describe approval -n %s %s",
 			old.Namespace, old.Name, open.Spec.Needs, open.Spec.Expires, open.Namespace, open.Name))
+	}
+	if old.Status.Phase == v1alpha1.PhaseOutcomeUnknown {
+		return forbidden(v1alpha1.ReasonOutcomeUnknown, fmt.Sprintf("%s/%s cannot be deleted before somebody has decided how its step ended: %s.\n  See: kubectl describe actionrequest -n %s %s",
+			old.Namespace, old.Name, old.Status.WaitingFor, old.Namespace, old.Name))
 	}
 	return forbidden("", fmt.Sprintf("%s/%s is executing and cannot be deleted. Cancel it first: kubectl patch actionrequest -n %s %s --type merge -p '{\"spec\":{\"cancellation\":{\"reason\":\"why\"}}}'",
 		old.Namespace, old.Name, old.Namespace, old.Name))

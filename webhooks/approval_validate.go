@@ -241,7 +241,10 @@ func (w *approvals) requestOf(ctx context.Context, approval *v1alpha1.Approval) 
 // recordOf reads the Record of the request of an Approval.
 func (w *approvals) recordOf(ctx context.Context, approval *v1alpha1.Approval) (*v1alpha1.Record, error) {
 	found := &v1alpha1.Record{}
-	err := w.Reader.Get(ctx, types.NamespacedName{Namespace: w.OperatorNamespace, Name: string(approval.Spec.RequestRef.UID)}, found)
+	err := w.Reader.Get(ctx, types.NamespacedName{Namespace: w.OperatorNamespace, Name: record.NameFor(approval)}, found)
+	if err == nil && found.Spec.RequestRef.UID != approval.Spec.RequestRef.UID {
+		err = apierrors.NewNotFound(v1alpha1.GroupVersion.WithResource("records").GroupResource(), found.Name)
+	}
 	return found, err
 }
 

@@ -100,7 +100,7 @@ func (w *governing) action(ctx context.Context, req *admission.Request) admissio
 	if refused := w.noted(req, object); refused != nil {
 		return *refused
 	}
-	for _, name := range []string{object.Spec.Execution.ServiceAccountName, object.Spec.Execution.ReadServiceAccountName} {
+	for _, name := range object.Spec.Execution.Accounts() {
 		if refused := w.mayUse(ctx, req, name); refused != nil {
 			if onlyLabels {
 				refused.Result.Message += "\n  Roles and policies select Actions by labels, so changing labels takes the same right."

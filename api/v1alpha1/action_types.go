@@ -1,6 +1,8 @@
 package v1alpha1
 
 import (
+	"slices"
+
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 )
@@ -335,6 +337,7 @@ type DefaultRule struct {
 }
 
 // Execution is what runs, and as whom.
+// +kubebuilder:validation:XValidation:rule="!has(self.plan) || self.plan.serviceAccountName != self.serviceAccountName",message="plan steps run before anybody has agreed: as another ServiceAccount than the one that executes",fieldPath=".plan.serviceAccountName"
 type Execution struct {
 	// serviceAccountName is the ServiceAccount in the namespace of the Action as which the steps run.
 	// +required
@@ -367,6 +370,11 @@ type Execution struct {
 	// +default="30m"
 	Timeout Duration `json:"timeout,omitempty"`
 
+	// plan are steps that run before anybody is asked, such as the plan of a tool that shows what it would do. What they give is shown to those who
+	// must agree, is a part of what they agree to, and can be read by steps. Unset: none.
+	// +optional
+	Plan *PlanSteps `json:"plan,omitempty"`
+
 	// steps run in this order.
 	// +required
 	// +listType=map
@@ -384,6 +392,107 @@ type Execution struct {
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=10
 	Finally []Step `json:"finally,omitempty"`
+}
+
+// Accounts are the names of the ServiceAccounts as which the Action acts and reads, each once.
+func (e *Execution) Accounts() []string {
+	names := []string{e.ServiceAccountName}
+	if e.ReadServiceAccountName != "" && e.ReadServiceAccountName != e.ServiceAccountName {
+		names = append(names, e.ReadServiceAccountName)
+	}
+	if e.Plan != nil && !slices.Contains(names, e.Plan.ServiceAccountName) {
+		names = append(names, e.Plan.ServiceAccountName)
+	}
+	return names
+}
+
+// PlanSteps run before anybody is asked.
+type PlanSteps struct {
+	// serviceAccountName is the ServiceAccount in the namespace of the Action as which they run. It is another one than the one that executes, and
+	// needs no more than what a look takes: nobody has agreed yet.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$`
+	ServiceAccountName string `json:"serviceAccountName"`
+
+	// timeout is how long all of them together may take. Defaults to 10m.
+	// +optional
+	// +default="10m"
+	Timeout Duration `json:"timeout,omitempty"`
+
+	// validFor is how long what they gave holds. After that they run again; if they give something else, people are asked again. Unset: as long as
+	// the request waits.
+	// +optional
+	ValidFor Duration `json:"validFor,omitempty"`
+
+	// steps run in this order. Their names are names of steps of the Action like all others.
+	// +required
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=10
+	Steps []PlanStep `json:"steps"`
+}
+
+// PlanStep looks before anybody has agreed: exactly one of job and http is set. Nothing else is accepted, because it would write.
+// +kubebuilder:validation:ExactlyOneOf=job;http
+// +kubebuilder:validation:XValidation:rule="!has(self.failWhen) || has(self.job)",message="failWhen is about a Job: use http.success",fieldPath=".failWhen"
+type PlanStep struct {
+	// name is the step's name, unique in the Action.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=30
+	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`
+	Name string `json:"name"`
+
+	// job runs a Job and waits until it is complete.
+	// +optional
+	Job *JobStep `json:"job,omitempty"`
+
+	// http calls a host that the configuration of Signoff allows.
+	// +optional
+	HTTP *HTTPStep `json:"http,omitempty"`
+
+	// when is a CEL expression that is judged when the step is reached; where it gives false, the step is skipped. It reads inputs, request,
+	// requester and steps (those before). Unset: always.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=4096
+	When string `json:"when,omitempty"`
+
+	// failWhen is a CEL expression over "object", the Job as it now is, that ends the wait as failed where it gives true. Unset: only the Job
+	// and time end it.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=4096
+	FailWhen string `json:"failWhen,omitempty"`
+
+	// retries is how often the step is tried again after it failed, as in execution.steps. Defaults to 0.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=10
+	Retries int32 `json:"retries,omitempty"`
+
+	// outputs are values that the step gives to those after it, those that execute included, which read them as
+	// steps.<step>.outputs.<output>. They are shown to who must agree, and stored in status. Unset: none.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=16
+	Outputs []StepOutput `json:"outputs,omitempty"`
+
+	// timeout is how long the step may take. Unset: as long as plan.timeout leaves.
+	// +optional
+	Timeout Duration `json:"timeout,omitempty"`
+}
+
+// Step is the plan step as a step like all others.
+func (p *PlanStep) Step() Step {
+	return Step{
+		Name: p.Name, Job: p.Job, HTTP: p.HTTP, When: p.When, FailWhen: p.FailWhen, Retries: p.Retries, Outputs: p.Outputs, Timeout: p.Timeout,
+	}
 }
 
 // Step is one thing that is done: exactly one of apply, patch, delete, job and http is set.
@@ -713,7 +822,8 @@ type HTTPStep struct {
 	// +optional
 	Poll *HTTPPoll `json:"poll,omitempty"`
 
-	// lookup finds out after a crash whether the call was made. Unset: nobody can tell, and the step fails then.
+	// lookup finds out after a crash whether the call was made. Unset: nobody can tell, and somebody who
+	// holds the verb resolve must decide.
 	// +optional
 	Lookup *HTTPLookup `json:"lookup,omitempty"`
 }

@@ -49,6 +49,8 @@ type ActionRequest struct {
 // +kubebuilder:validation:XValidation:rule="has(self.requester) == has(oldSelf.requester) && (!has(self.requester) || self.requester == oldSelf.requester)",message="requester cannot change",fieldPath=".requester"
 // +kubebuilder:validation:XValidation:rule="has(self.seal) == has(oldSelf.seal) && (!has(self.seal) || self.seal == oldSelf.seal)",message="seal cannot change",fieldPath=".seal"
 // +kubebuilder:validation:XValidation:rule="!has(oldSelf.cancellation) || (has(self.cancellation) && self.cancellation == oldSelf.cancellation)",message="cancellation is final: it is written once",fieldPath=".cancellation"
+// +kubebuilder:validation:XValidation:rule="!has(oldSelf.resolutions) || (has(self.resolutions) && size(self.resolutions) >= size(oldSelf.resolutions) && oldSelf.resolutions.all(i, r, self.resolutions[i] == r))",message="what people decided is never changed or removed",fieldPath=".resolutions"
+// +kubebuilder:validation:XValidation:rule="!has(self.resolution)",message="nothing was recorded: the admission webhook of Signoff, which turns resolution into an entry of resolutions, did not see this write",fieldPath=".resolution"
 type ActionRequestSpec struct {
 	// actionRef names the Action that is asked for.
 	// +required
@@ -106,6 +108,18 @@ type ActionRequestSpec struct {
 	// cancellation ends the request. It can be added at any time before the end, and never be removed. Unset: nobody cancelled.
 	// +optional
 	Cancellation *Cancellation `json:"cancellation,omitempty"`
+
+	// resolution decides how a step ended whose outcome nobody knows. Write it, and the admission webhook adds it to resolutions as yours; it
+	// is always unset when read.
+	// +optional
+	Resolution *NewResolution `json:"resolution,omitempty"`
+
+	// resolutions are what people decided about steps whose outcome nobody knew. The admission webhook writes them; a client cannot. Unset:
+	// nothing.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=64
+	Resolutions []Resolution `json:"resolutions,omitempty"`
 }
 
 // RequestSeal proves who asked for what, and when.
@@ -162,8 +176,51 @@ type Cancellation struct {
 	Seal *Seal `json:"seal,omitempty"`
 }
 
+// NewResolution decides how a step ended whose outcome nobody knows.
+type NewResolution struct {
+	// step is the name of the step.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	Step string `json:"step"`
+
+	// outcome is how the step ended: after Succeeded the next steps run, and after Failed the request fails.
+	// +required
+	Outcome StepOutcome `json:"outcome"`
+
+	// comment tells how that is known.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=1024
+	Comment string `json:"comment"`
+}
+
+// Resolution is what somebody decided about a step whose outcome nobody knew.
+type Resolution struct {
+	NewResolution `json:",inline"`
+
+	// by is who decided.
+	// +required
+	By Identity `json:"by"`
+
+	// seal proves it. Unset: it was stored without the webhook, and does not count.
+	// +optional
+	Seal *Seal `json:"seal,omitempty"`
+}
+
+// StepOutcome is how a step ended, as somebody decided.
+// +kubebuilder:validation:Enum=Succeeded;Failed
+type StepOutcome string
+
+const (
+	// StepSucceeded means that the step did what it should.
+	StepSucceeded StepOutcome = "Succeeded"
+	// StepDidFail means that the step did not do what it should.
+	StepDidFail StepOutcome = "Failed"
+)
+
 // Phase is how far a request has come, in one word. It is derived; conditions say more.
-// +kubebuilder:validation:Enum=Pending;AwaitingApproval;Approved;Held;Executing;Active;Reverting;Succeeded;Failed;Denied;Expired;Cancelled;Reverted
+// +kubebuilder:validation:Enum=Pending;AwaitingApproval;Approved;Held;Executing;OutcomeUnknown;Active;Reverting;Succeeded;Failed;Denied;Expired;Cancelled;Reverted
 type Phase string
 
 const (
@@ -177,6 +234,8 @@ const (
 	PhaseHeld Phase = "Held"
 	// PhaseExecuting means that steps are running.
 	PhaseExecuting Phase = "Executing"
+	// PhaseOutcomeUnknown means that nobody knows whether a step was done. The request waits until somebody who holds the verb resolve decides.
+	PhaseOutcomeUnknown Phase = "OutcomeUnknown"
 	// PhaseActive means that all steps of a temporary request are done, and that its time is not over.
 	PhaseActive Phase = "Active"
 	// PhaseReverting means that what a temporary request has done is being taken back.
@@ -261,6 +320,10 @@ type ActionRequestStatus struct {
 	// +kubebuilder:validation:MaxItems=64
 	Plan []PlannedChange `json:"plan,omitempty"`
 
+	// planning is how far the plan steps have come. Unset: the Action has none, or they have not begun.
+	// +optional
+	Planning *Planning `json:"planning,omitempty"`
+
 	// adoption says that the operator has taken up the request, and which Approvals it has opened since. Unset: not yet.
 	// +optional
 	Adoption *Adoption `json:"adoption,omitempty"`
@@ -280,12 +343,37 @@ type ActionRequestStatus struct {
 	// +optional
 	ActiveUntil *metav1.Time `json:"activeUntil,omitempty"`
 
-	// conditions are the observed conditions: Ready, Finished, Stalled, Authorized, Approved, Executed, Reviewed.
+	// conditions are the observed conditions: Ready, Finished, Stalled, Authorized, Approved, Executed, Reviewed, Reverted.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
 	// +kubebuilder:validation:MaxItems=16
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
+}
+
+// Planning is a run of the plan steps of an Action.
+type Planning struct {
+	// record is the name of the Record of the run.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	Record string `json:"record"`
+
+	// round counts the runs: what they gave can expire, and the Action can change.
+	// +required
+	// +kubebuilder:validation:Minimum=1
+	Round int32 `json:"round"`
+
+	// validUntil is when they run again. Unset: they run, or what they gave holds as long as the request waits.
+	// +optional
+	ValidUntil *metav1.Time `json:"validUntil,omitempty"`
+
+	// steps is how far each step has come, and what it gave.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=10
+	Steps []StepStatus `json:"steps,omitempty"`
 }
 
 // Adoption binds a request to the uid that the API server gave it after it was sealed, and to its Approvals: one that is not there
@@ -449,7 +537,7 @@ type RuleResult struct {
 }
 
 // StepState is how far a step has come.
-// +kubebuilder:validation:Enum=Started;Done;Failed;Skipped
+// +kubebuilder:validation:Enum=Started;Done;Failed;Skipped;Unknown
 type StepState string
 
 const (
@@ -461,6 +549,8 @@ const (
 	StepFailed StepState = "Failed"
 	// StepSkipped means that when gave false, or that an earlier end made the step unnecessary.
 	StepSkipped StepState = "Skipped"
+	// StepUnknown means that nobody knows whether the step was done. It is not done again; somebody must decide.
+	StepUnknown StepState = "Unknown"
 )
 
 // StepStatus is how far a step has come.
@@ -486,6 +576,14 @@ type StepStatus struct {
 	// finishedAt is when the step ended.
 	// +optional
 	FinishedAt *metav1.Time `json:"finishedAt,omitempty"`
+
+	// unknownSince is when it became unknown how the step ended. Unset: it always was known.
+	// +optional
+	UnknownSince *metav1.Time `json:"unknownSince,omitempty"`
+
+	// resolvedAt is when it was taken up what somebody decided about that. No timeout runs in between. Unset: nobody has.
+	// +optional
+	ResolvedAt *metav1.Time `json:"resolvedAt,omitempty"`
 
 	// basis is the resourceVersion of the object on which a step that must not be repeated was based.
 	// +optional

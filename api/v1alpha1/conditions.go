@@ -7,8 +7,11 @@ const (
 	ConditionReady = "Ready"
 	// ConditionFinished is True on a request in every final state. It is the one to wait for.
 	ConditionFinished = "Finished"
-	// ConditionStalled is True on a request that ended without success. Absent otherwise.
+	// ConditionStalled is True on a request that ended without success, and on one that waits because nobody knows how a step ended. Absent
+	// otherwise.
 	ConditionStalled = "Stalled"
+	// ConditionReverted is False on a temporary request that ended although what it has done may be left, which it names. Absent otherwise.
+	ConditionReverted = "Reverted"
 	// ConditionAuthorized is True while the requester may ask for the Action and no rule denies it.
 	ConditionAuthorized = "Authorized"
 	// ConditionApproved is True once everybody who must agree has agreed.
@@ -36,6 +39,10 @@ const (
 	ReasonUnsatisfiable = "Unsatisfiable"
 	// ReasonPlanChanged says that what will be executed changed, so that earlier votes no longer count.
 	ReasonPlanChanged = "PlanChanged"
+	// ReasonPlanning says that the plan steps of the Action run, before anybody is asked.
+	ReasonPlanning = "Planning"
+	// ReasonPlanFailed says that a plan step failed, so that nobody was asked.
+	ReasonPlanFailed = "PlanFailed"
 	// ReasonDrifted says that something has changed, since people agreed, that would be changed.
 	ReasonDrifted = "Drifted"
 	// ReasonHeld says that a rule or notBefore delays the start.
@@ -58,6 +65,12 @@ const (
 	ReasonGuardMissing = "GuardMissing"
 	// ReasonExecuting says that steps are running.
 	ReasonExecuting = "Executing"
+	// ReasonOutcomeUnknown says that nobody knows whether a step was done, so that somebody who holds the verb resolve must decide.
+	ReasonOutcomeUnknown = "OutcomeUnknown"
+	// ReasonResolved says, in an Event, that somebody decided how a step ended.
+	ReasonResolved = "Resolved"
+	// ReasonNothingToResolve refuses a decision about a step of which it is known how far it is.
+	ReasonNothingToResolve = "NothingToResolve"
 	// ReasonSucceeded says that all steps are done.
 	ReasonSucceeded = "Succeeded"
 	// ReasonActive says that all steps of a temporary request are done, and that its time is not over.
@@ -70,6 +83,8 @@ const (
 	ReasonReverted = "Reverted"
 	// ReasonFailed says that a step failed.
 	ReasonFailed = "Failed"
+	// ReasonAlreadyExecuted says that the same request was executed before, so that this one got its end.
+	ReasonAlreadyExecuted = "AlreadyExecuted"
 	// ReasonDenied says that an approver said no.
 	ReasonDenied = "Denied"
 	// ReasonExpired says that time ran out.
@@ -104,7 +119,7 @@ const (
 	ReasonParentMissing = "ParentMissing"
 	// ReasonInheritedMissing says that a Role is in force, but that a Role that it inherits is missing or not valid.
 	ReasonInheritedMissing = "InheritedMissing"
-	// ReasonCalendarMissing says that a policy names a Calendar that does not exist or is not valid.
+	// ReasonCalendarMissing says that an Action or a policy names a Calendar that does not exist or is not valid.
 	ReasonCalendarMissing = "CalendarMissing"
 	// ReasonSelfApproval refuses the vote of the requester, or of the person behind the requester.
 	ReasonSelfApproval = "SelfApproval"

@@ -325,7 +325,7 @@ type NotifierMessage struct {
 }
 
 // NotificationEvent is something that can be told.
-// +kubebuilder:validation:Enum=Requested;ApprovalNeeded;ApprovalReminder;ApprovalEscalated;Voted;ApprovalClosed;Held;Executing;Active;Reverting;Succeeded;Failed;Denied;Expired;Cancelled;Reverted;ReviewNeeded;ReviewOverdue;ReviewClosed
+// +kubebuilder:validation:Enum=Requested;ApprovalNeeded;ApprovalReminder;ApprovalEscalated;Voted;ApprovalClosed;Held;Executing;OutcomeUnknown;Active;Reverting;Succeeded;Failed;Denied;Expired;Cancelled;Reverted;ReviewNeeded;ReviewOverdue;ReviewClosed
 type NotificationEvent string
 
 const (
@@ -345,6 +345,8 @@ const (
 	EventHeld NotificationEvent = "Held"
 	// EventExecuting says that the first step begins.
 	EventExecuting NotificationEvent = "Executing"
+	// EventOutcomeUnknown says that nobody knows whether a step was done, and that somebody who holds the verb resolve must decide.
+	EventOutcomeUnknown NotificationEvent = "OutcomeUnknown"
 	// EventActive says that all steps of a temporary request are done.
 	EventActive NotificationEvent = "Active"
 	// EventReverting says that what was done is being taken back, or that this does not succeed yet.

@@ -6,8 +6,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// Record is the operator's own book of one execution. Its name is the uid of the request, so that creating it is the lock
-// that lets an execution begin once. It lives in the namespace of the operator and outlasts the request.
+// Record is the operator's own book of one execution. Its name is the uid of the request, or, with until, made of what it asks, so that
+// creating it is the lock that lets an execution begin once. It lives in the namespace of the operator and outlasts the request.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
@@ -51,6 +51,10 @@ type RecordSpec struct {
 	// actionRef is the Action that is executed.
 	// +required
 	ActionRef ActionReference `json:"actionRef"`
+
+	// purpose is Plan where the steps are those that run before anybody is asked. Defaults to Execute: they are those that were agreed to.
+	// +optional
+	Purpose RecordPurpose `json:"purpose,omitempty"`
 
 	// requester is who asked.
 	// +required
@@ -101,6 +105,12 @@ type RecordSpec struct {
 	// +kubebuilder:validation:MaxItems=10
 	Finally []RenderedStep `json:"finally,omitempty"`
 
+	// planned is what the plan steps gave. Unset: the Action has none.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=10
+	Planned []PlannedStep `json:"planned,omitempty"`
+
 	// duration is how long what the steps do stays before it is taken back. Unset: it stays.
 	// +optional
 	Duration Duration `json:"duration,omitempty"`
@@ -114,6 +124,11 @@ type RecordSpec struct {
 	// +kubebuilder:pruning:PreserveUnknownFields
 	Variables *runtime.RawExtension `json:"variables,omitempty"`
 
+	// until is when the request ends that says so itself (expiresAt): until then no other request of that name that asks the same is executed.
+	// Unset: it does not.
+	// +optional
+	Until *metav1.Time `json:"until,omitempty"`
+
 	// review is what must be reviewed, and by whom, because the request broke the glass. Unset: nothing must.
 	// +optional
 	Review *RecordedReview `json:"review,omitempty"`
@@ -121,6 +136,38 @@ type RecordSpec struct {
 	// seal proves that the operator made the claim.
 	// +optional
 	Seal *Seal `json:"seal,omitempty"`
+}
+
+// RecordPurpose is what the steps of a Record are for.
+// +kubebuilder:validation:Enum=Plan;Execute
+type RecordPurpose string
+
+const (
+	// PurposePlan says that the steps run before anybody is asked.
+	PurposePlan RecordPurpose = "Plan"
+	// PurposeExecute says that the steps are those that were agreed to.
+	PurposeExecute RecordPurpose = "Execute"
+)
+
+// PlannedStep is a plan step that is done.
+type PlannedStep struct {
+	// name is the name of the step.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	Name string `json:"name"`
+
+	// declared are its outputs as they are declared. Unset: none.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=16
+	Declared []StepOutput `json:"declared,omitempty"`
+
+	// outputs are the values that it gave, by name. Unset: none.
+	// +optional
+	// +kubebuilder:validation:Schemaless
+	// +kubebuilder:pruning:PreserveUnknownFields
+	Outputs *runtime.RawExtension `json:"outputs,omitempty"`
 }
 
 // RecordedReview is the review that an emergency demands. It holds what is needed to ask for it again where the Approval beside the

@@ -13,7 +13,7 @@ import (
 // lacking names the ServiceAccounts of an Action as which the operator may not act.
 func (r *Reconciler) lacking(ctx context.Context, action *v1alpha1.Action) ([]string, error) {
 	var names []string
-	for _, name := range accounts(&action.Spec.Execution) {
+	for _, name := range action.Spec.Execution.Accounts() {
 		may, err := r.mayActAs(ctx, action.Namespace, name)
 		if err != nil {
 			return nil, err
@@ -23,13 +23,6 @@ func (r *Reconciler) lacking(ctx context.Context, action *v1alpha1.Action) ([]st
 		}
 	}
 	return names, nil
-}
-
-func accounts(e *v1alpha1.Execution) []string {
-	if e.ReadServiceAccountName == "" || e.ReadServiceAccountName == e.ServiceAccountName {
-		return []string{e.ServiceAccountName}
-	}
-	return []string{e.ServiceAccountName, e.ReadServiceAccountName}
 }
 
 // mayActAs asks for both rights that Kubernetes knows: to impersonate, and to impersonate a ServiceAccount for some uses only.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/catalog"
+	"github.com/signoff-dev/signoff/internal/conditions"
 )
 
 // restart is the first Action of the README, of which a test changes what it is about.
@@ -117,7 +118,9 @@ func TestStatus(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			action := restart(t, target)
 			tc.change(action)
-			if diff := cmp.Diff(tc.want, Status(action, tc.grants, noon)); diff != "" {
+			compiled, errs := catalog.CompileAction(action)
+			got := status(action, compiled, conditions.Compiled(action.Generation, errs, "can be requested"), tc.grants, noon)
+			if diff := cmp.Diff(tc.want, got); diff != "" {
 				t.Errorf("%s\n-want, +got:\n%s", tc.reason, diff)
 			}
 		})
@@ -217,9 +220,11 @@ func TestAccounts(t *testing.T) {
 		"One":  {"Without another one, facts are read as the same.", v1alpha1.Execution{ServiceAccountName: "a"}, []string{"a"}},
 		"Same": {"The same one is asked for once.", v1alpha1.Execution{ServiceAccountName: "a", ReadServiceAccountName: "a"}, []string{"a"}},
 		"Two":  {"Both are needed.", v1alpha1.Execution{ServiceAccountName: "a", ReadServiceAccountName: "b"}, []string{"a", "b"}},
+		"Plan": {"The plan steps run as one, too.", v1alpha1.Execution{ServiceAccountName: "a", Plan: &v1alpha1.PlanSteps{ServiceAccountName: "c"}}, []string{"a", "c"}},
+		"Read": {"Who reads may also plan.", v1alpha1.Execution{ServiceAccountName: "a", ReadServiceAccountName: "b", Plan: &v1alpha1.PlanSteps{ServiceAccountName: "b"}}, []string{"a", "b"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if diff := cmp.Diff(tc.want, accounts(&tc.in)); diff != "" {
+			if diff := cmp.Diff(tc.want, tc.in.Accounts()); diff != "" {
 				t.Errorf("%s\n-want, +got:\n%s", tc.reason, diff)
 			}
 		})

@@ -7,11 +7,13 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
@@ -21,6 +23,7 @@ import (
 
 // The rights of the controller.
 // +kubebuilder:rbac:groups=signoff.dev,resources=actions,verbs=get;list;watch
+// +kubebuilder:rbac:groups=signoff.dev,resources=calendars,verbs=get;list;watch
 // +kubebuilder:rbac:groups=signoff.dev,resources=actions/status,verbs=update;patch
 // +kubebuilder:rbac:groups=authorization.k8s.io,resources=selfsubjectaccessreviews,verbs=create
 
@@ -41,6 +44,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("action").
 		For(&v1alpha1.Action{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		Watches(&v1alpha1.Calendar{}, handler.EnqueueRequestsFromMapFunc(r.beside), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Complete(r)
 }
 
@@ -53,9 +57,10 @@ func (r *Reconciler) Reconcile(ctx context.Context, key ctrl.Request) (ctrl.Resu
 		if err != nil {
 			return err
 		}
-		action.Status = Status(action, r.grants(action.Namespace, lacking), now) //nolint:contextcheck // what is compiled is bounded by cost, so that no deadline is needed
+		compiled, errs := catalog.CompileAction(action) //nolint:contextcheck // what is compiled is bounded by cost, so that no deadline is needed
+		action.Status = status(action, compiled, conditions.Compiled(action.Generation, errs, "can be requested"), r.grants(action.Namespace, lacking), now)
 		r.withoutKinds(action, now)
-		return nil
+		return r.withoutCalendars(ctx, action, compiled, now)
 	})
 	if err == nil && result.RequeueAfter == 0 {
 		result.RequeueAfter = lookAgain(&action.Status, now)
@@ -74,10 +79,8 @@ func lookAgain(status *v1alpha1.ActionStatus, now time.Time) time.Duration {
 	return min(max(now.Sub(ready.LastTransitionTime.Time), shortest), longest)
 }
 
-// Status is what there is to say about an Action. Grants, where there are any, say what the operator lacks for it.
-func Status(action *v1alpha1.Action, grants string, now time.Time) v1alpha1.ActionStatus {
-	compiled, errs := catalog.CompileAction(action)
-	ready := conditions.Compiled(action.Generation, errs, "can be requested")
+// status is what there is to say about an Action. Grants, where there are any, say what the operator lacks for it.
+func status(action *v1alpha1.Action, compiled *catalog.Action, ready metav1.Condition, grants string, now time.Time) v1alpha1.ActionStatus {
 	status := v1alpha1.ActionStatus{ObservedGeneration: action.Generation}
 	if compiled != nil {
 		status.Inputs = inputNames(compiled.Inputs)

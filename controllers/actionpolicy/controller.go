@@ -6,9 +6,7 @@ import (
 	"fmt"
 	"time"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -75,7 +73,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, key ctrl.Request) (ctrl.Resu
 	policy, now := &v1alpha1.ActionPolicy{}, r.Clock.Now()
 	var next time.Time
 	result, err := conditions.Update(ctx, r.Client, key.NamespacedName, policy, func() error {
-		s := situation{now: now, calendar: func(name string) (*calendar.Calendar, error) { return r.calendar(ctx, name) }}
+		s := situation{now: now, calendar: func(name string) (*calendar.Calendar, error) {
+			return conditions.Calendar(ctx, r.Client, r.OperatorNamespace, name)
+		}}
 		var err error
 		if s.holding, err = r.holding(ctx, policy.Name); err != nil {
 			return err
@@ -87,23 +87,4 @@ func (r *Reconciler) Reconcile(ctx context.Context, key ctrl.Request) (ctrl.Resu
 		result.RequeueAfter = next.Sub(now)
 	}
 	return result, err
-}
-
-// errNoCalendar says that a Calendar cannot be used, which is no failure of the controller.
-type errNoCalendar struct{ text string }
-
-func (e errNoCalendar) Error() string { return e.text }
-
-func (r *Reconciler) calendar(ctx context.Context, name string) (*calendar.Calendar, error) {
-	object := &v1alpha1.Calendar{}
-	if err := r.Client.Get(ctx, types.NamespacedName{Namespace: r.OperatorNamespace, Name: name}, object); apierrors.IsNotFound(err) {
-		return nil, errNoCalendar{fmt.Sprintf("there is no Calendar %q in namespace %s", name, r.OperatorNamespace)}
-	} else if err != nil {
-		return nil, fmt.Errorf("failed to get Calendar %s/%s: %w", r.OperatorNamespace, name, err)
-	}
-	compiled, errs := calendar.Compile(&object.Spec, field.NewPath("spec"))
-	if len(errs) > 0 {
-		return nil, errNoCalendar{fmt.Sprintf("Calendar %s/%s is not valid", r.OperatorNamespace, name)}
-	}
-	return compiled, nil
 }

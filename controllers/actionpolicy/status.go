@@ -1,7 +1,6 @@
 package actionpolicy
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -75,7 +74,7 @@ func (s *situation) missing(policy *v1alpha1.ActionPolicy, compiled *catalog.Pol
 	var missing []string
 	for _, name := range names {
 		_, err := s.calendar(name)
-		if lost := (errNoCalendar{}); errors.As(err, &lost) {
+		if conditions.IsCalendarMissing(err) {
 			missing = append(missing, err.Error())
 		} else if err != nil {
 			return nil, err
@@ -101,7 +100,7 @@ func (s *situation) times(policy *v1alpha1.ActionPolicy, out *v1alpha1.ActionPol
 	out.Active = activeUnknown
 	for _, name := range during(policy) {
 		found, err := s.calendar(name)
-		if lost := (errNoCalendar{}); errors.As(err, &lost) {
+		if conditions.IsCalendarMissing(err) {
 			return time.Time{}, nil
 		} else if err != nil {
 			return time.Time{}, err

@@ -22,6 +22,8 @@ import (
 type Audit interface {
 	// Write takes facts that are not known to have been taken lately. The error says that not all were taken.
 	Write(facts ...audit.Event) error
+	// Delivered says why facts that were taken until an instant might be lost with the cluster: a receiver does not have them yet.
+	Delivered(until time.Time) error
 	// Ready says why nothing may be started: what would be done could not be written down.
 	Ready() error
 }
@@ -67,7 +69,7 @@ func (s *scope) unaudited(ctx context.Context, why *unauditedError) error {
 	case phase == "":
 		phase = v1alpha1.PhasePending
 	}
-	s.waiting(phase, v1alpha1.ReasonAuditUnavailable, "Waits: "+why.Error()+".", gate.Cut(why.Error(), maxFailure))
+	s.waiting(phase, v1alpha1.ReasonAuditUnavailable, "Waits: "+why.Error()+".", gate.Cut(why.Error(), gate.ColumnWidth))
 	s.at(s.now.Add(auditDelay))
 	return s.store(ctx)
 }
@@ -254,7 +256,7 @@ func (s *scope) executed(record *v1alpha1.Record) error {
 	if err != nil {
 		return fmt.Errorf("failed to verify Record %s: %w", record.Name, err)
 	}
-	var facts []audit.Event
+	facts := s.resolved()
 	for i := range record.Status.Steps {
 		facts = append(facts, stepFact(record, &record.Status.Steps[i]))
 	}
@@ -272,6 +274,9 @@ func (s *scope) ended(ctx context.Context, outcome v1alpha1.Outcome, end ending)
 	}
 	if err := s.accounted(ctx); err != nil {
 		return err
+	}
+	if end.fact != nil {
+		return s.tell(*end.fact)
 	}
 	if end.record != nil {
 		return s.executed(end.record)

@@ -1,7 +1,6 @@
 package actionrequest
 
 import (
-	"context"
 	"fmt"
 	"net/url"
 
@@ -11,10 +10,10 @@ import (
 )
 
 // findSecrets finds the Secrets that calls carry, whose uids people agree to. What is in them is not looked at.
-func (s *scope) findSecrets(ctx context.Context, input *steps.Input) *gate.Problem {
-	for _, name := range s.judgement.Action.Steps.Secrets() {
+func (s *scope) findSecrets(of *steps.Steps, input *steps.Input, read reading) *gate.Problem {
+	for _, name := range of.Secrets() {
 		ref := steps.SecretRef(input.Namespace, name)
-		object, err := s.read(ctx, ref)
+		object, err := read(ref)
 		if err != nil {
 			return &gate.Problem{Reason: v1alpha1.ReasonFactsUnavailable, Transient: true,
 				Message: fmt.Sprintf("Cannot read %s, which a call is to carry: %v", gate.Name(&ref), err)}

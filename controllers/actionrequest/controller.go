@@ -32,11 +32,11 @@ import (
 )
 
 // The rights of the controller. Steps and facts use the ServiceAccounts of Actions instead, see docs/design.
-// +kubebuilder:rbac:groups=signoff.dev,resources=actionrequests,verbs=get;list;watch;patch
+// +kubebuilder:rbac:groups=signoff.dev,resources=actionrequests,verbs=get;list;watch;patch;delete
 // +kubebuilder:rbac:groups=signoff.dev,resources=actionrequests/status,verbs=update;patch
 // +kubebuilder:rbac:groups=signoff.dev,resources=approvals,verbs=get;list;watch;create
 // +kubebuilder:rbac:groups=signoff.dev,resources=approvals/status,verbs=update;patch
-// +kubebuilder:rbac:groups=signoff.dev,namespace=signoff-system,resources=records,verbs=get;list;watch;create
+// +kubebuilder:rbac:groups=signoff.dev,namespace=signoff-system,resources=records,verbs=get;list;watch;create;delete
 // +kubebuilder:rbac:groups=signoff.dev,namespace=signoff-system,resources=records/status,verbs=update;patch
 // +kubebuilder:rbac:groups=authorization.k8s.io,resources=subjectaccessreviews,verbs=create
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
@@ -95,6 +95,7 @@ type Reconciler struct {
 
 	written *lru.Cache
 	turns   *turns
+	hands   hands
 	// objects are those on which requests execute.
 	objects *workplaces
 	// told holds the uids of closed Approvals of which everything is in the audit log.
@@ -143,7 +144,13 @@ func (r *Reconciler) allOpen(ctx context.Context, _ client.Object) []reconcile.R
 
 // Reconcile does the next thing for one request.
 func (r *Reconciler) Reconcile(ctx context.Context, key ctrl.Request) (ctrl.Result, error) {
+	if !r.hands.take(key.NamespacedName) {
+		return ctrl.Result{RequeueAfter: busyPause}, nil
+	}
+	defer r.hands.leave(key.NamespacedName)
 	defer r.turns.leave(key.NamespacedName)
+	r.objects.come(key.NamespacedName)
+	defer r.objects.gone(key.NamespacedName)
 	// A replica leads from its first reconciliation on.
 	r.begun.Do(func() { r.since = r.Wall.Now() })
 	request := &v1alpha1.ActionRequest{}
@@ -165,6 +172,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, key ctrl.Request) (ctrl.Resu
 	wait, err := s.run(ctx)
 	if !s.executing() {
 		r.objects.leave(key.NamespacedName)
+		r.objects.giveBack(request.UID)
 	}
 	if apierrors.IsConflict(err) {
 		// Somebody was faster. What they wrote comes as an event; look again in case it came already.

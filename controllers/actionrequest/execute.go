@@ -33,6 +33,10 @@ func (s *scope) claimInTurn(ctx context.Context) (*v1alpha1.Record, error) {
 	if err != nil || !ready {
 		return nil, err
 	}
+	// What would be written may be another object by now.
+	if alone, err := s.alone(ctx); err != nil || !alone {
+		return nil, errors.Join(err, s.store(ctx))
+	}
 	return s.claim(ctx)
 }
 
@@ -72,11 +76,14 @@ func (s *scope) begin(ctx context.Context, record *v1alpha1.Record) error {
 // createRecord creates the Record, or finds the one that an earlier attempt created. Creating it is the lock: whoever creates it executes,
 // once. Where nobody can tell whether it was created, nobody else whose start depends on it gets a turn before that is known.
 func (s *scope) createRecord(ctx context.Context) (*v1alpha1.Record, error) {
-	record := s.newRecord()
+	record, err := s.newRecord()
+	if err != nil {
+		return nil, err
+	}
 	if err := s.Evidence.SealClaim(record, s.now); err != nil {
 		return nil, fmt.Errorf("failed to seal the Record: %w", err)
 	}
-	err := s.Client.Create(ctx, record)
+	err = s.Client.Create(ctx, record)
 	s.claimed = err == nil || uncertain(err) || apierrors.IsAlreadyExists(err)
 	switch {
 	case err == nil:
@@ -87,8 +94,11 @@ func (s *scope) createRecord(ctx context.Context) (*v1alpha1.Record, error) {
 	case !apierrors.IsAlreadyExists(err):
 		return nil, err
 	}
-	record, err = s.record(ctx)
-	if err == nil && record == nil {
+	record, earlier, err := s.ownRecord(ctx)
+	switch {
+	case err == nil && earlier != nil:
+		return nil, s.repeats(ctx, earlier)
+	case err == nil && record == nil:
 		err = fmt.Errorf("Record %s was there and is gone", s.request.UID) //nolint:staticcheck // a kind begins with a capital
 	}
 	return record, err
@@ -106,8 +116,12 @@ func (s *scope) resume(ctx context.Context) error {
 		return err
 	}
 	if record == nil {
-		return s.finish(ctx, v1alpha1.OutcomeFailed, ending{reason: v1alpha1.ReasonFailed,
-			message: "The Record of this execution is gone, so nobody can tell what was done. Nothing more is executed."})
+		left := ""
+		if s.temporaryRequest() {
+			left = "It was temporary, and what it did may be left: look at what its plan names, and take it back by hand."
+		}
+		return s.endWith(ctx, ending{reason: v1alpha1.ReasonFailed,
+			message: "The Record of this execution is gone, so nobody can tell what was done. Nothing more is executed."}, left)
 	}
 	return s.proceed(ctx, record)
 }
@@ -115,7 +129,7 @@ func (s *scope) resume(ctx context.Context) error {
 // proceed does the next steps of a claimed execution, from the Record and nothing else.
 func (s *scope) proceed(ctx context.Context, record *v1alpha1.Record) error {
 	if err := s.started(record); err != nil {
-		return s.unbelievable(ctx, err)
+		return s.unbelievable(ctx, record, err)
 	}
 	switch {
 	case record.Status.Outcome != "":
@@ -123,7 +137,7 @@ func (s *scope) proceed(ctx context.Context, record *v1alpha1.Record) error {
 	case isTemporary(record):
 		return s.temporary(ctx, record)
 	}
-	s.objects.hold(s.key(), places(slices.Concat(record.Spec.Steps, record.Spec.Finally)))
+	s.objects.hold(s.key(), placesOf(record))
 	return s.work(ctx, record)
 }
 
@@ -150,7 +164,10 @@ func (s *scope) onward(ctx context.Context, record *v1alpha1.Record) (bool, erro
 	if index == len(record.Spec.Steps) {
 		return s.endSteps(ctx, record, v1alpha1.OutcomeSucceeded, "")
 	}
-	if s.stopped() && safePoint(record, index) {
+	if unknown(record, index) {
+		return s.undecided(ctx, record, index)
+	}
+	if s.stopped() && s.safePoint(record, index) {
 		return s.endSteps(ctx, record, v1alpha1.OutcomeCancelled, s.stopText()+" "+doneSoFar(record, index))
 	}
 	goOn, err := s.guardedStep(ctx, record, &record.Spec.Steps[index], index)
@@ -183,11 +200,14 @@ func (s *scope) last(ctx context.Context, record *v1alpha1.Record) (bool, error)
 			begun++
 		}
 	}
-	if at > 0 && record.Status.Steps[at-1].State == v1alpha1.StepStarted && begun > 0 {
+	if at > 0 && open(&record.Status.Steps[at-1]) && begun > 0 {
 		begun, at = begun-1, at-1
 	}
 	if begun == len(record.Spec.Finally) {
-		return true, s.settle(ctx, record, record.Status.Ending.Outcome, strings.TrimSpace(record.Status.Ending.Message+lastText(record)))
+		return true, s.settle(ctx, record, record.Status.Ending.Outcome, ended(record))
+	}
+	if unknown(record, at) {
+		return s.undecided(ctx, record, at)
 	}
 	goOn, err := s.guardedStep(ctx, record, &record.Spec.Finally[begun], at)
 	if err == nil && at < len(record.Status.Steps) && record.Status.Steps[at].State == v1alpha1.StepFailed {
@@ -200,46 +220,45 @@ func isLast(record *v1alpha1.Record, name string) bool {
 	return slices.ContainsFunc(record.Spec.Finally, func(step v1alpha1.RenderedStep) bool { return step.Name == name })
 }
 
-// lastText says which steps of finally failed.
-func lastText(record *v1alpha1.Record) string {
-	text := ""
+// ended says how the steps ended, and which of those of finally failed.
+func ended(record *v1alpha1.Record) string {
+	text := record.Status.Ending.Message
 	for _, status := range record.Status.Steps {
 		if status.State == v1alpha1.StepFailed && isLast(record, status.Name) {
-			text += fmt.Sprintf(" At the end, step %s failed: %s", status.Name, status.Message)
+			text = strings.TrimSpace(sentence(text) + fmt.Sprintf(" At the end, step %s failed: %s", status.Name, status.Message))
 		}
 	}
 	return text
 }
 
-// unbelievable ends an execution whose Record somebody else has written, or waits until that can be told.
-func (s *scope) unbelievable(ctx context.Context, err error) error {
-	problem := evidence.Of(err)
-	if problem.Wait {
-		return fmt.Errorf("failed to verify the Record of request %s/%s: %w", s.request.Namespace, s.request.Name, err)
-	}
-	return s.end(ctx, v1alpha1.OutcomeFailed, ending{reason: problem.Reason, message: "Nothing more is executed: " + problem.Message + "."})
-}
-
 // current is the index of the step that is next, or that has begun and is not done.
 func current(record *v1alpha1.Record) int {
 	index := len(record.Status.Steps)
-	if index > 0 && record.Status.Steps[index-1].State == v1alpha1.StepStarted {
+	if index > 0 && open(&record.Status.Steps[index-1]) {
 		index--
 	}
 	return index
 }
 
-// safePoint tells whether an execution may stop here: before a step, or while a step has written everything and only waits. A
-// Job that runs is not such a point.
-func safePoint(record *v1alpha1.Record, index int) bool {
-	return index == len(record.Status.Steps) || execution.OnlyWaits(&record.Status.Steps[index])
+// open tells whether a step has begun and not ended.
+func open(status *v1alpha1.StepStatus) bool {
+	return status.State == v1alpha1.StepStarted || status.State == v1alpha1.StepUnknown
+}
+
+// safePoint tells whether an execution may stop here: before a step, while a step has written everything and only waits, or while a call waits to
+// be sent. A Job that runs is not such a point.
+func (s *scope) safePoint(record *v1alpha1.Record, index int) bool {
+	if index == len(record.Status.Steps) || execution.OnlyWaits(&record.Status.Steps[index]) {
+		return true
+	}
+	return s.Runner.Withdraw(record, &record.Spec.Steps[index], &record.Status.Steps[index])
 }
 
 func doneSoFar(record *v1alpha1.Record, index int) string {
 	switch {
 	case index == 0 && len(record.Status.Steps) == 0:
 		return "Nothing was executed."
-	case index < len(record.Status.Steps):
+	case index < len(record.Status.Steps) && !execution.OnlyAnnounced(&record.Status.Steps[index]):
 		return fmt.Sprintf("Step %s had written its objects and was waiting; what it wrote stays.", record.Spec.Steps[index].Name)
 	}
 	return fmt.Sprintf("It stopped before step %s; earlier steps stay.", record.Spec.Steps[index].Name)
@@ -268,6 +287,8 @@ func (s *scope) step(ctx context.Context, record *v1alpha1.Record, step *v1alpha
 		return false, err
 	case outcome.Status.State == v1alpha1.StepFailed:
 		return true, nil
+	case outcome.Status.State == v1alpha1.StepUnknown:
+		return s.becameUnknown(ctx, record, index)
 	case over(outcome.Status.State) && index == len(record.Spec.Steps)-1 && len(record.Spec.Finally) == 0:
 		return true, nil
 	case over(outcome.Status.State) || outcome.Intent:
@@ -296,7 +317,11 @@ func (s *scope) await(ctx context.Context, record *v1alpha1.Record, step *v1alph
 	}
 	s.Watcher.Watch(s.request, record.Spec.ActionRef.Namespace, record.Spec.ServiceAccountName, objects)
 	s.at(s.Runner.Deadline(record, step))
-	s.showExecuting(record, step)
+	if record.Spec.Purpose == v1alpha1.PurposePlan {
+		s.showPlanning(record, step)
+	} else {
+		s.showExecuting(record, step)
+	}
 	return s.store(ctx)
 }
 
@@ -343,23 +368,32 @@ func (s *scope) concluded(ctx context.Context, record *v1alpha1.Record) error {
 	return s.end(ctx, record.Status.Outcome, end)
 }
 
+// duration is for how long the request lends what it does. Empty: for good.
+func (s *scope) duration() v1alpha1.Duration {
+	return gate.Duration(s.judgement.Action.Object, &s.request.Spec)
+}
+
 // newRecord is the claim: everything that is executed, and who let it.
-func (s *scope) newRecord() *v1alpha1.Record {
+func (s *scope) newRecord() (*v1alpha1.Record, error) {
+	name, err := record.Name(s.request)
+	if err != nil {
+		return nil, err
+	}
 	action := s.judgement.Action.Object
 	claim := &v1alpha1.Record{
-		ObjectMeta: metav1.ObjectMeta{Namespace: s.OperatorNamespace, Name: string(s.request.UID)},
+		ObjectMeta: metav1.ObjectMeta{Namespace: s.OperatorNamespace, Name: name},
 		Spec: v1alpha1.RecordSpec{
 			RequestRef: v1alpha1.RecordRequestReference{Namespace: s.request.Namespace, Name: s.request.Name, UID: s.request.UID},
 			ActionRef:  s.request.Spec.ActionRef, Requester: *s.request.Spec.Requester,
 			ServiceAccountName: action.Spec.Execution.ServiceAccountName,
 			Digest:             s.plan.digest, ClaimedAt: evidence.Instant(s.now),
 			Approvals: s.plan.approvedBy, Plan: s.plan.changes, Steps: s.plan.steps,
-			Timeout: action.Spec.Execution.Timeout, Variables: s.plan.variables, Finally: s.plan.finally,
-			Duration: gate.Duration(action, &s.request.Spec),
+			Timeout: action.Spec.Execution.Timeout, Variables: s.plan.variables, Finally: s.plan.finally, Planned: s.plan.planned,
+			Duration: s.duration(), Until: s.request.Spec.ExpiresAt,
 		},
 	}
 	claim.Spec.Review = recordedReview(s.emergency, s.request.Spec.Inputs)
 	claim.Labels = record.Labels(&claim.Spec)
 	claim.Labels[v1alpha1.LabelNonce] = s.request.Spec.Seal.Nonce
-	return claim
+	return claim, nil
 }

@@ -6,38 +6,26 @@ import (
 
 	"github.com/go-logr/logr"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/metadata"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
-	"github.com/signoff-dev/signoff/internal/metawatch"
 )
 
 // Finished lets finished requests go when they are deleted. They are not in the cache, because there may be very many, so
-// they are watched by their metadata only and nothing of them is kept.
+// they are watched by their metadata only, see Keeper.
 type Finished struct {
-	// Metadata watches.
-	Metadata metadata.Interface
 	// Client removes finalizers, and Reader reads the API server directly.
 	Client client.Client
 	Reader client.Reader
 }
 
-// Start watches until the context ends.
-func (f *Finished) Start(ctx context.Context) error {
-	resource := f.Metadata.Resource(v1alpha1.GroupVersion.WithResource("actionrequests"))
-	metawatch.Run(ctx, "finished-requests", resource, fields.OneTermNotEqualSelector("status.outcome", ""), func(meta *metav1.PartialObjectMetadata) {
-		if meta == nil {
-			return
-		}
-		if err := f.release(ctx, meta); err != nil {
-			logr.FromContextOrDiscard(ctx).Error(err, "a finished request is kept from being deleted; the next event tries again")
-		}
-	})
-	return nil
+// See lets a finished request go that is being deleted.
+func (f *Finished) See(ctx context.Context, meta *metav1.PartialObjectMetadata) {
+	if err := f.release(ctx, meta); err != nil {
+		logr.FromContextOrDiscard(ctx).Error(err, "a finished request is kept from being deleted; the next event tries again")
+	}
 }
 
 // release removes our finalizer from a finished request that is being deleted.

@@ -119,7 +119,7 @@ func (s *scope) unproven(ctx context.Context, err error) error {
 	if s.request.Status.Execution != nil {
 		phase = v1alpha1.PhaseExecuting
 	}
-	s.waiting(phase, problem.Reason, "Waits: "+problem.Message+".", gate.Cut(problem.Message, maxFailure))
+	s.waiting(phase, problem.Reason, "Waits: "+problem.Message+".", gate.Cut(problem.Message, gate.ColumnWidth))
 	s.lookAgain()
 	return s.store(ctx)
 }
@@ -127,7 +127,7 @@ func (s *scope) unproven(ctx context.Context, err error) error {
 // unjudged keeps a request of which a vote cannot be judged until it can be.
 func (s *scope) unjudged(ctx context.Context, vote *gate.Unjudged) error {
 	message := fmt.Sprintf("Waits, because the vote of %s cannot be judged: %s", vote.Voter, vote.Problem.Message)
-	s.waiting(v1alpha1.PhaseAwaitingApproval, v1alpha1.ReasonIndeterminate, message, gate.Cut("the vote of "+vote.Voter+" cannot be judged", maxFailure))
+	s.waiting(v1alpha1.PhaseAwaitingApproval, v1alpha1.ReasonIndeterminate, message, gate.Cut("the vote of "+vote.Voter+" cannot be judged", gate.ColumnWidth))
 	s.condition(v1alpha1.ConditionApproved, false, v1alpha1.ReasonIndeterminate, message)
 	s.lookAgain()
 	return s.store(ctx)

@@ -3,6 +3,7 @@ package actionrequest
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 
@@ -38,8 +39,25 @@ func places(steps []v1alpha1.RenderedStep) []place {
 	return all
 }
 
-// workplaces lets one request at a time execute on an object. Who waits is woken when the one before is done. It is in memory, because one
-// leader executes all requests; what executed before a restart is read from the Records.
+// tenant is a request that lends something: a temporary one whose effect is not taken back yet.
+type tenant struct {
+	types.NamespacedName
+	uid types.UID
+}
+
+// waiter is a request that waits until its objects are free.
+type waiter struct {
+	tenant
+	objects []place
+	// temporary says that the request lends what it does, and emergency that it waits for nobody who executes.
+	temporary, emergency bool
+	// called says that its objects are free and that it was woken. Nobody takes them until it has come.
+	called, came bool
+}
+
+// workplaces lets one request at a time execute on an object, who waits longest first. What is lent may not be lent again before it is given back:
+// the second would take what the first has written for what was there. It is in memory, because one leader executes all requests; what executed
+// before a restart is read from the Records.
 type workplaces struct {
 	// wake makes a request be reconciled.
 	wake func(types.NamespacedName)
@@ -47,34 +65,79 @@ type workplaces struct {
 	// reading keeps two from reading the Records at once.
 	reading sync.Mutex
 
-	mu      sync.Mutex
-	known   bool
-	holders map[place]types.NamespacedName
-	waiting []types.NamespacedName
-	// left are those who were done before the Records had been read, which may not say so.
-	left map[types.NamespacedName]bool
+	mu    sync.Mutex
+	known bool
+	// holders are those who execute, several where an emergency did not wait.
+	holders map[place][]types.NamespacedName
+	lent    map[place]tenant
+	waiting []*waiter
+	// left and returned are those who were done before the Records had been read, which may not say so.
+	left     map[types.NamespacedName]bool
+	returned map[types.UID]bool
 }
 
 func newWorkplaces(wake func(types.NamespacedName)) *workplaces {
-	return &workplaces{wake: wake, holders: map[place]types.NamespacedName{}, left: map[types.NamespacedName]bool{}}
+	return &workplaces{
+		wake: wake, holders: map[place][]types.NamespacedName{}, lent: map[place]tenant{},
+		left: map[types.NamespacedName]bool{}, returned: map[types.UID]bool{},
+	}
 }
 
-// enter gives a request all its objects, or says who has one of them. Who does not get them is woken when something becomes free.
-func (w *workplaces) enter(request types.NamespacedName, objects []place) (holder types.NamespacedName, at place, ok bool) {
+// obstacle is why a request cannot execute on an object.
+type obstacle struct {
+	by types.NamespacedName
+	at place
+	// lent says that it is not executing, but has lent something that it takes back later.
+	lent bool
+}
+
+// enter gives a request all its objects, or says what is in the way. Who does not get them is woken when they become free.
+func (w *workplaces) enter(me *waiter) *obstacle {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.waiting = slices.DeleteFunc(w.waiting, func(other types.NamespacedName) bool { return other == request })
-	for _, at := range objects {
-		if holder, taken := w.holders[at]; taken && holder != request {
-			w.waiting = append(w.waiting, request)
-			return holder, at, false
-		}
+	i := slices.IndexFunc(w.waiting, func(other *waiter) bool { return other.NamespacedName == me.NamespacedName })
+	if i < 0 {
+		i = len(w.waiting)
+		w.waiting = append(w.waiting, me)
 	}
-	w.take(request, objects)
-	return request, place{}, true
+	w.waiting[i] = me
+	if found := w.obstacle(me); found != nil {
+		return found
+	}
+	w.waiting = slices.Delete(w.waiting, i, i+1)
+	w.take(me.NamespacedName, me.objects)
+	return nil
 }
 
-// hold gives a request its objects that has begun to execute. In an emergency it does not wait for the one before.
+// obstacle is the first thing that keeps a request from its objects. Nil: they are free.
+func (w *workplaces) obstacle(me *waiter) *obstacle {
+	for _, at := range me.objects {
+		if by, taken := w.lent[at]; taken && me.temporary && by.uid != me.uid {
+			return &obstacle{by: by.NamespacedName, at: at, lent: true}
+		}
+		if by, taken := w.executes(me, at); taken && !me.emergency {
+			return &obstacle{by: by, at: at}
+		}
+	}
+	return nil
+}
+
+// executes finds another request that executes on an object, or is about to.
+func (w *workplaces) executes(me *waiter, at place) (types.NamespacedName, bool) {
+	for _, holder := range w.holders[at] {
+		if holder != me.NamespacedName {
+			return holder, true
+		}
+	}
+	for _, other := range w.waiting {
+		if other != me && other.called && slices.Contains(other.objects, at) {
+			return other.NamespacedName, true
+		}
+	}
+	return types.NamespacedName{}, false
+}
+
+// hold gives a request its objects that has begun to execute.
 func (w *workplaces) hold(request types.NamespacedName, objects []place) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -83,35 +146,88 @@ func (w *workplaces) hold(request types.NamespacedName, objects []place) {
 
 func (w *workplaces) take(request types.NamespacedName, objects []place) {
 	for _, at := range objects {
-		w.holders[at] = request
+		if !slices.Contains(w.holders[at], request) {
+			w.holders[at] = append(w.holders[at], request)
+		}
 	}
 }
 
-// leave frees the objects of a request, and wakes those who wait, who asked first first.
+// lend notes that a request has executed, and will take back what it did.
+func (w *workplaces) lend(request types.NamespacedName, uid types.UID, objects []place) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, at := range objects {
+		w.lent[at] = tenant{request, uid}
+	}
+	w.free(request)
+	w.call()
+}
+
+// giveBack notes that what a request has lent is taken back.
+func (w *workplaces) giveBack(uid types.UID) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.known {
+		w.returned[uid] = true
+	}
+	maps.DeleteFunc(w.lent, func(_ place, by tenant) bool { return by.uid == uid })
+	w.call()
+}
+
+// leave frees the objects of a request that does not execute any more.
 func (w *workplaces) leave(request types.NamespacedName) {
 	w.mu.Lock()
+	defer w.mu.Unlock()
 	if !w.known {
 		w.left[request] = true
 	}
-	freed := false
-	for at, holder := range w.holders {
-		if holder == request {
+	w.free(request)
+	w.call()
+}
+
+func (w *workplaces) free(request types.NamespacedName) {
+	for at, holders := range w.holders {
+		holders = slices.DeleteFunc(holders, func(other types.NamespacedName) bool { return other == request })
+		if w.holders[at] = holders; len(holders) == 0 {
 			delete(w.holders, at)
-			freed = true
 		}
-	}
-	var woken []types.NamespacedName
-	if freed {
-		woken, w.waiting = w.waiting, nil
-	}
-	w.mu.Unlock()
-	for _, other := range woken {
-		w.wake(other)
 	}
 }
 
+// call wakes those whose objects are free, who waits longest first.
+func (w *workplaces) call() {
+	for _, waits := range w.waiting {
+		if !waits.called && w.obstacle(waits) == nil {
+			waits.called = true
+			w.wake(waits.NamespacedName)
+		}
+	}
+}
+
+// come and gone enclose what is done for a request. One that was called and has not entered needs its objects no more, or not now.
+func (w *workplaces) come(request types.NamespacedName) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, waits := range w.waiting {
+		waits.came = waits.came || waits.called && waits.NamespacedName == request
+	}
+}
+
+func (w *workplaces) gone(request types.NamespacedName) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.waiting = slices.DeleteFunc(w.waiting, func(waits *waiter) bool { return waits.came && waits.NamespacedName == request })
+	w.call()
+}
+
+// occupied is what was being executed, and lent, when this process began to lead.
+type occupied struct {
+	executing map[types.NamespacedName][]place
+	lent      map[tenant][]place
+}
+
 // recall takes what is being executed from the Records, once after a start.
-func (w *workplaces) recall(read func() (map[types.NamespacedName][]place, error)) error {
+func (w *workplaces) recall(read func() (*occupied, error)) error {
 	w.reading.Lock()
 	defer w.reading.Unlock()
 	w.mu.Lock()
@@ -120,60 +236,82 @@ func (w *workplaces) recall(read func() (map[types.NamespacedName][]place, error
 	if known {
 		return nil
 	}
-	executing, err := read()
+	found, err := read()
 	if err != nil {
 		return err
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for request, objects := range executing {
+	for request, objects := range found.executing {
 		if !w.left[request] {
 			w.take(request, objects)
 		}
 	}
-	w.known, w.left = true, nil
+	for by, objects := range found.lent {
+		for _, at := range objects {
+			if !w.returned[by.uid] {
+				w.lent[at] = by
+			}
+		}
+	}
+	w.known, w.left, w.returned = true, nil, nil
 	return nil
 }
 
-// unfinished reads what is being executed.
-func (s *scope) unfinished(ctx context.Context) (map[types.NamespacedName][]place, error) {
+// unfinished reads what is being executed, and what is lent, also by requests that are gone.
+func (s *scope) unfinished(ctx context.Context) (*occupied, error) {
 	list := &v1alpha1.RecordList{}
 	open := client.MatchingFieldsSelector{Selector: fields.OneTermEqualSelector("status.outcome", "")}
 	if err := s.Reader.List(ctx, list, client.InNamespace(s.OperatorNamespace), open); err != nil {
 		return nil, fmt.Errorf("failed to list what is being executed: %w", err)
 	}
-	out := map[types.NamespacedName][]place{}
+	out := &occupied{executing: map[types.NamespacedName][]place{}, lent: map[tenant][]place{}}
 	for i := range list.Items {
 		record := &list.Items[i]
-		key := types.NamespacedName{Namespace: record.Spec.RequestRef.Namespace, Name: record.Spec.RequestRef.Name}
+		ref := &record.Spec.RequestRef
+		key := types.NamespacedName{Namespace: ref.Namespace, Name: ref.Name}
+		if record.Spec.Purpose == v1alpha1.PurposePlan {
+			continue // it writes nothing but Jobs of its own
+		}
+		if isTemporary(record) {
+			out.lent[tenant{key, ref.UID}] = placesOf(record)
+			continue
+		}
 		request := &v1alpha1.ActionRequest{}
 		err := s.Client.Get(ctx, key, request)
 		if client.IgnoreNotFound(err) != nil {
 			return nil, fmt.Errorf("failed to get request %s: %w", key, err)
 		}
-		if err == nil && request.UID == record.Spec.RequestRef.UID && !isTemporary(record) {
-			out[key] = places(slices.Concat(record.Spec.Steps, record.Spec.Finally))
+		if err == nil && request.UID == ref.UID {
+			out.executing[key] = placesOf(record)
 		}
 	}
 	return out, nil
 }
 
+// placesOf are the objects on which an execution works.
+func placesOf(record *v1alpha1.Record) []place {
+	return places(slices.Concat(record.Spec.Steps, record.Spec.Finally))
+}
+
 // alone tells whether nobody else executes on the objects of the request, and says who does.
 func (s *scope) alone(ctx context.Context) (bool, error) {
-	if err := s.objects.recall(func() (map[types.NamespacedName][]place, error) { return s.unfinished(ctx) }); err != nil {
+	if err := s.objects.recall(func() (*occupied, error) { return s.unfinished(ctx) }); err != nil {
 		return false, err
 	}
-	objects := places(slices.Concat(s.plan.steps, s.plan.finally))
-	if s.request.Spec.BreakGlass != nil {
-		s.objects.hold(s.key(), objects)
+	found := s.objects.enter(&waiter{
+		tenant: tenant{s.key(), s.request.UID}, objects: places(slices.Concat(s.plan.steps, s.plan.finally)),
+		temporary: s.duration() != "", emergency: s.request.Spec.BreakGlass != nil,
+	})
+	if found == nil {
 		return true, nil
 	}
-	holder, at, ok := s.objects.enter(s.key(), objects)
-	if ok {
-		return true, nil
+	object := gate.Name(&v1alpha1.ObjectReference{Kind: found.at.kind, Namespace: found.at.namespace, Name: found.at.name})
+	message := fmt.Sprintf("Waits until request %s is done, which executes on %s; starts by itself.", found.by, object)
+	if found.lent {
+		message = fmt.Sprintf("Waits until what request %s has changed of %s for a time is taken back; starts by itself. To go on sooner, somebody who may cancels that request.",
+			found.by, object)
 	}
-	object := gate.Name(&v1alpha1.ObjectReference{Kind: at.kind, Namespace: at.namespace, Name: at.name})
-	s.waiting(v1alpha1.PhaseHeld, v1alpha1.ReasonQueued,
-		fmt.Sprintf("Waits until request %s is done, which executes on %s; starts by itself.", holder, object), fmt.Sprintf("%s, on %s", holder.Name, object))
+	s.waiting(v1alpha1.PhaseHeld, v1alpha1.ReasonQueued, message, fmt.Sprintf("%s, on %s", found.by.Name, object))
 	return false, nil
 }

@@ -3,6 +3,7 @@ package actionrequest
 import (
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -17,48 +18,89 @@ func TestWorkplaces(t *testing.T) {
 	}
 	var woken []string
 	w := newWorkplaces(func(request types.NamespacedName) { woken = append(woken, request.Name) })
-	a, b := object("apps/v1", "a"), object("apps/v1", "b")
+	a, b, c := object("apps/v1", "a"), object("apps/v1", "b"), object("apps/v1", "c")
 
 	// Before a restart, old executed on a. What ended while the Records were read is not taken for it.
-	if err := w.recall(func() (map[types.NamespacedName][]place, error) { return nil, errors.New("down") }); err == nil {
+	if err := w.recall(func() (*occupied, error) { return nil, errors.New("down") }); err == nil {
 		t.Error("who cannot read what is executed must not begin")
 	}
-	err := w.recall(func() (map[types.NamespacedName][]place, error) {
+	err := w.recall(func() (*occupied, error) {
 		w.leave(name("ended"))
-		return map[types.NamespacedName][]place{name("old"): {a}, name("ended"): {b}}, nil
+		w.giveBack("returned")
+		return &occupied{
+			executing: map[types.NamespacedName][]place{name("old"): {a}, name("ended"): {b}},
+			lent:      map[tenant][]place{{name("gone"), "gone"}: {c}, {name("returned"), "returned"}: {b}},
+		}, nil
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 
-	enter := func(who string, ok bool, holder string, at ...place) {
+	enter := func(who string, holder string, at ...place) {
 		t.Helper()
-		got, _, free := w.enter(name(who), at)
-		if free != ok || got.Name != holder {
-			t.Errorf("%s enters: %t, held by %s; expected %t, %s", who, free, got.Name, ok, holder)
+		kind, who, _ := strings.Cut(who, " ")
+		found := w.enter(&waiter{tenant: tenant{name(who), types.UID(who)}, objects: at, temporary: kind == "temporary", emergency: kind == "emergency"})
+		got := ""
+		if found != nil {
+			got = found.by.Name
+		}
+		if got != holder {
+			t.Errorf("%s enters: held by %q, expected %q", who, got, holder)
 		}
 	}
-	enter("first", false, "old", a, b)
-	enter("second", true, "second", b)
-	enter("first", false, "old", a, b) // nothing is taken by who does not get everything
-	enter("third", false, "old", object("apps/v1beta1", "a"))
-	enter("second", true, "second", b)
-
-	w.leave(name("old"))
-	if !slices.Equal(woken, []string{"first", "third"}) {
-		t.Errorf("who waits is woken, in order: %v", woken)
+	calls := func(who ...string) {
+		t.Helper()
+		if !slices.Equal(woken, who) {
+			t.Errorf("who can go on is woken, in order: %v, expected %v", woken, who)
+		}
+		woken = nil
 	}
-	enter("third", true, "third", a)
-	enter("first", false, "third", a, b)
-	w.hold(name("emergency"), []place{a})
-	w.leave(name("third"))
-	enter("first", false, "emergency", a, b)
-	w.leave(name("nobody"))
-	w.leave(name("emergency"))
+	enter("request first", "old", a, b)
+	enter("request second", "", b)
+	enter("request third", "old", object("apps/v1beta1", "a"))
+	enter("request first", "old", a, b) // nothing is taken by who does not get everything, and nobody loses their place
+	enter("request second", "", b)
+	enter("request permanent", "", c)
+	enter("temporary borrower", "gone", c) // what is lent cannot be lent again
+	w.leave(name("permanent"))
+	calls()
+	w.giveBack("gone")
+	calls("borrower")
+	enter("temporary borrower", "", c)
+	w.lend(name("borrower"), "borrower", []place{c})
+	enter("request permanent", "", c) // nobody is kept waiting by who does not execute
+	w.leave(name("permanent"))
+
 	w.leave(name("second"))
-	enter("first", true, "first", a, b)
+	calls()
+	w.leave(name("old"))
+	calls("first") // third waits for the same object
+	enter("request hasty", "first", b)
+	w.come(name("first"))
+	enter("request first", "", a, b)
+	w.gone(name("first"))
+	enter("emergency now", "", a)
+	enter("emergency again", "", a)
+	w.leave(name("now"))
+	w.leave(name("again"))
+	calls()
 	w.leave(name("first"))
-	if len(w.holders) != 0 || len(w.waiting) != 0 {
-		t.Errorf("nothing is left: %v, %v", w.holders, w.waiting)
+	calls("third", "hasty")
+
+	// third does not come for its object: something else holds it now.
+	enter("request late", "third", a)
+	w.gone(name("third")) // this was under way before it was called
+	calls()
+	w.come(name("third"))
+	w.gone(name("third"))
+	calls("late")
+	enter("request late", "", a)
+	enter("request hasty", "", b)
+	w.leave(name("late"))
+	w.leave(name("hasty"))
+	w.leave(name("nobody"))
+	w.giveBack("borrower")
+	if len(w.holders)+len(w.waiting)+len(w.lent) != 0 {
+		t.Errorf("nothing is left: %v, %v, %v", w.holders, w.waiting, w.lent)
 	}
 }

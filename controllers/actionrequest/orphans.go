@@ -58,14 +58,17 @@ func (r *Reviewer) reviewScope(ctx context.Context, review *v1alpha1.Approval) (
 		return nil, nil //nolint:nilnil // that nobody waits is an answer, not an error
 	}
 	record := &v1alpha1.Record{}
-	if err := r.Reader.Get(ctx, types.NamespacedName{Namespace: r.OperatorNamespace, Name: string(review.Spec.RequestRef.UID)}, record); err != nil {
+	if err := r.Reader.Get(ctx, types.NamespacedName{Namespace: r.OperatorNamespace, Name: book.NameFor(review)}, record); err != nil {
 		return nil, client.IgnoreNotFound(err)
+	}
+	if record.Spec.RequestRef.UID != review.Spec.RequestRef.UID {
+		return nil, nil //nolint:nilnil // it is the Record of another request
 	}
 	return r.orphanScope(record), nil
 }
 
 // orphanScope stands for a request that is gone, as its Record describes it.
-func (r *Reviewer) orphanScope(record *v1alpha1.Record) *scope {
+func (r *Reconciler) orphanScope(record *v1alpha1.Record) *scope {
 	s := r.newScope(book.RequestOf(record))
 	s.orphan = true
 	return s
@@ -95,29 +98,61 @@ type Orphans struct {
 	Wake <-chan struct{}
 }
 
-// recall takes back what temporary requests have done that are gone: without them nobody would.
+// recall ends executions whose requests are gone, where they safely can, and takes back what was temporary: without the requests nobody would.
+// That one cannot be taken back keeps no other waiting.
 func (o *Orphans) recall(ctx context.Context) error {
 	list := &v1alpha1.RecordList{}
-	open := fields.AndSelectors(fields.OneTermNotEqualSelector("spec.duration", ""), fields.OneTermEqualSelector("status.outcome", ""))
-	if err := o.Reader.List(ctx, list, client.InNamespace(o.OperatorNamespace), client.MatchingFieldsSelector{Selector: open}); err != nil {
-		return fmt.Errorf("failed to list Records of temporary requests: %w", err)
+	open := client.MatchingFieldsSelector{Selector: fields.OneTermEqualSelector("status.outcome", "")}
+	if err := o.Reader.List(ctx, list, client.InNamespace(o.OperatorNamespace), open); err != nil {
+		return fmt.Errorf("failed to list Records of executions: %w", err)
 	}
+	spoilt := 0
+	var errs []error
 	for i := range list.Items {
-		record := &list.Items[i]
-		key := types.NamespacedName{Namespace: record.Spec.RequestRef.Namespace, Name: record.Spec.RequestRef.Name}
-		request := &v1alpha1.ActionRequest{}
-		err := o.Reader.Get(ctx, key, request)
-		if client.IgnoreNotFound(err) != nil {
-			return fmt.Errorf("failed to get request %s: %w", key, err)
+		if list.Items[i].Spec.Duration != "" && o.spoilt(&list.Items[i]) {
+			spoilt++
 		}
-		if err == nil && request.UID == record.Spec.RequestRef.UID {
-			continue
+		errs = append(errs, o.recallOne(ctx, &list.Items[i]))
+	}
+	metrics.TemporaryLeft(spoilt)
+	return errors.Join(errs...)
+}
+
+// recallOne brings one execution to its end, unless its request is there, or one that asks the same and does it. Nobody else works on it meanwhile.
+func (o *Orphans) recallOne(ctx context.Context, record *v1alpha1.Record) error {
+	key := types.NamespacedName{Namespace: record.Spec.RequestRef.Namespace, Name: record.Spec.RequestRef.Name}
+	if !o.hands.take(key) {
+		return nil
+	}
+	defer o.hands.leave(key)
+	request := &v1alpha1.ActionRequest{}
+	err := o.Reader.Get(ctx, key, request)
+	if client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("failed to get request %s: %w", key, err)
+	}
+	gone := err != nil
+	if record.Spec.Purpose == v1alpha1.PurposePlan {
+		if !gone && request.UID == record.Spec.RequestRef.UID {
+			return nil
 		}
-		s := o.orphanScope(record)
-		s.request.DeletionTimestamp = &metav1.Time{Time: s.now}
-		if err := s.proceed(ctx, record); err != nil {
+		return o.orphanScope(record).endRun(ctx, record)
+	}
+	if !gone {
+		if name, err := book.Name(request); err != nil || name == record.Name {
 			return err
 		}
+	}
+	if err := o.Reader.Get(ctx, client.ObjectKeyFromObject(record), record); err != nil {
+		return client.IgnoreNotFound(err)
+	}
+	s := o.orphanScope(record)
+	s.request.DeletionTimestamp = &metav1.Time{Time: s.now}
+	if err := s.proceed(ctx, record); err != nil || record.Status.Outcome == "" {
+		return err
+	}
+	o.objects.giveBack(s.request.UID)
+	if gone {
+		o.objects.leave(key)
 	}
 	return nil
 }
@@ -150,17 +185,16 @@ func (o *Orphans) look(ctx context.Context) error {
 	if err := o.Reader.List(ctx, list, client.InNamespace(o.OperatorNamespace), client.MatchingFieldsSelector{Selector: open}); err != nil {
 		return fmt.Errorf("failed to list Records with an open review: %w", err)
 	}
+	var errs []error
 	for i := range list.Items {
 		record := &list.Items[i]
 		if !o.Clock.Now().Before(record.Spec.Review.DueAt.Time) {
 			overdue++
 		}
-		if err := o.ensure(ctx, record); err != nil {
-			return err
-		}
+		errs = append(errs, o.ensure(ctx, record))
 	}
 	metrics.ReviewsOpen(len(list.Items), overdue)
-	return nil
+	return errors.Join(errs...)
 }
 
 // ensure makes a successor where the review of a Record is gone.

@@ -3,6 +3,7 @@ package actionrequest
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -23,7 +24,11 @@ type preparation struct {
 	// variables are what conditions of the steps read of the request. Nil: nothing.
 	variables *runtime.RawExtension
 	changes   []v1alpha1.PlannedChange
-	digest    string
+	// unread are the objects that nobody could look at.
+	unread []string
+	digest string
+	// planned is what the plan steps gave.
+	planned []v1alpha1.PlannedStep
 	// approvedBy is set once every stage has approved.
 	approvedBy []v1alpha1.RecordedApproval
 }
@@ -31,45 +36,22 @@ type preparation struct {
 // prepare renders the steps, compares them with the live objects, and computes what stands for all of it. Objects are read
 // as the executing ServiceAccount.
 func (s *scope) prepare(ctx context.Context) *gate.Problem {
-	j := s.judgement
-	action := j.Action
-	input := steps.Input{
-		Namespace: action.Object.Namespace, Action: action.Object.Name,
-		RequestName: s.request.Name, RequestUID: string(s.request.UID),
-		Vars: j.Vars, Budget: s.Gate.Budget(action.Object.Namespace),
-		Objects: map[v1alpha1.ObjectReference]*unstructured.Unstructured{},
-		Needed:  []string{s.request.Namespace, s.OperatorNamespace},
-	}
-	for _, find := range []func(context.Context, *steps.Input) *gate.Problem{s.findDeleted, s.findSecrets} {
-		if problem := find(ctx, &input); problem != nil {
-			return problem
-		}
-	}
-	sources, err := action.Steps.PodSources(ctx, input)
-	if err != nil {
-		return s.indeterminate(ctx, err)
-	}
-	for _, ref := range sources {
-		object, err := s.read(ctx, ref)
-		if err != nil {
-			return &gate.Problem{Reason: v1alpha1.ReasonFactsUnavailable, Transient: true,
-				Message: fmt.Sprintf("Cannot read %s, whose pod is to be copied: %v", gate.Name(&ref), err)}
-		}
-		input.Objects[ref] = object
-	}
-	rendered, err := action.Steps.Render(ctx, input)
-	if err != nil {
-		return s.indeterminate(ctx, err)
-	}
-	if problem := s.mayCall(rendered, &input); problem != nil {
+	action := s.judgement.Action
+	input, sources, problem := s.gather(ctx, action.Steps, action.Object.Spec.Execution.ServiceAccountName)
+	if problem != nil {
 		return problem
 	}
-	s.plan = &preparation{}
+	rendered, problem := s.render(ctx, action.Steps, input)
+	if problem != nil {
+		return problem
+	}
+	s.plan = &preparation{planned: s.plannedSteps}
 	s.plan.steps, s.plan.finally = action.Steps.Split(rendered)
-	if s.plan.variables, err = action.Steps.Variables(input); err != nil {
+	var err error
+	if s.plan.variables, err = action.Steps.Variables(*input); err != nil {
 		return s.indeterminate(ctx, err)
 	}
-	if s.plan.changes, err = s.compare(ctx, rendered, sources); err != nil {
+	if s.plan.changes, s.plan.unread, err = s.compare(ctx, rendered, sources); err != nil {
 		return &gate.Problem{Reason: v1alpha1.ReasonFactsUnavailable, Transient: true, Message: "Cannot tell what would change: " + s.judgement.ErrorText(ctx, err)}
 	}
 	s.plan.digest, err = digest.Of(s.digestSubject())
@@ -79,14 +61,66 @@ func (s *scope) prepare(ctx context.Context) *gate.Problem {
 	return nil
 }
 
+// gather reads, as a ServiceAccount, what steps are rendered with. Sources are the objects whose pods are copied.
+func (s *scope) gather(ctx context.Context, of *steps.Steps, account string) (in *steps.Input, sources []v1alpha1.ObjectReference, problem *gate.Problem) {
+	action := s.judgement.Action
+	in = &steps.Input{
+		Namespace: action.Object.Namespace, Action: action.Object.Name,
+		RequestName: s.request.Name, RequestUID: string(s.request.UID), Temporary: s.duration() != "",
+		Vars: s.judgement.Vars, Budget: s.Gate.Budget(action.Object.Namespace),
+		Objects: map[v1alpha1.ObjectReference]*unstructured.Unstructured{},
+		Needed:  []string{s.request.Namespace, s.OperatorNamespace},
+	}
+	read := func(ref v1alpha1.ObjectReference) (*unstructured.Unstructured, error) {
+		return s.Clients.Get(ctx, action.Object.Namespace, account, ref)
+	}
+	if problem := s.findDeleted(ctx, of, in, read); problem != nil {
+		return nil, nil, problem
+	}
+	if problem := s.findSecrets(of, in, read); problem != nil {
+		return nil, nil, problem
+	}
+	sources, err := of.PodSources(ctx, *in)
+	if err != nil {
+		return nil, nil, s.indeterminate(ctx, err)
+	}
+	for _, ref := range sources {
+		object, err := read(ref)
+		if err != nil {
+			return nil, nil, &gate.Problem{Reason: v1alpha1.ReasonFactsUnavailable, Transient: true,
+				Message: fmt.Sprintf("Cannot read %s, whose pod is to be copied: %v", gate.Name(&ref), err)}
+		}
+		in.Objects[ref] = object
+	}
+	return in, sources, nil
+}
+
+// render fills in steps, as far as it is known by now what they read, and checks what they call.
+func (s *scope) render(ctx context.Context, of *steps.Steps, in *steps.Input) ([]v1alpha1.RenderedStep, *gate.Problem) {
+	rendered, err := of.Render(ctx, *in)
+	if err != nil {
+		return nil, s.indeterminate(ctx, err)
+	}
+	if s.afterPlan != nil {
+		for i := range rendered {
+			early, err := s.afterPlan.FillEarly(ctx, &rendered[i], in.Budget)
+			if err != nil {
+				return nil, s.indeterminate(ctx, err)
+			}
+			rendered[i] = *early
+		}
+	}
+	return rendered, s.mayCall(rendered, in)
+}
+
 // findDeleted finds the objects that are to be deleted, whose uids people agree to.
-func (s *scope) findDeleted(ctx context.Context, input *steps.Input) *gate.Problem {
-	refs, err := s.judgement.Action.Steps.Deleted(ctx, *input)
+func (s *scope) findDeleted(ctx context.Context, of *steps.Steps, input *steps.Input, read reading) *gate.Problem {
+	refs, err := of.Deleted(ctx, *input)
 	if err != nil {
 		return s.indeterminate(ctx, err)
 	}
 	for _, ref := range refs {
-		object, err := s.read(ctx, ref)
+		object, err := read(ref)
 		switch {
 		case apierrors.IsNotFound(err):
 		case err != nil:
@@ -99,16 +133,24 @@ func (s *scope) findDeleted(ctx context.Context, input *steps.Input) *gate.Probl
 	return nil
 }
 
+// reading reads an object as a ServiceAccount.
+type reading func(v1alpha1.ObjectReference) (*unstructured.Unstructured, error)
+
 // maxPlan is how many changes the API stores. The digest covers all of them all the same.
 const maxPlan = 64
 
 // maxPlanFields is how many fields all changes together show.
 const maxPlanFields = 512
 
-func boundedPlan(changes []v1alpha1.PlannedChange) []v1alpha1.PlannedChange {
+// restOfPlan is the operation that stands for the changes for which there is no room.
+const restOfPlan = "more"
+
+func boundedPlan(changes []v1alpha1.PlannedChange, unread []string) []v1alpha1.PlannedChange {
 	if more := len(changes) - maxPlan + 1; more > 1 {
-		rest := v1alpha1.PlannedChange{Operation: "more", Object: fmt.Sprintf("… and %d objects more, see the Action", more)}
-		rest.Basis = plan.BasisOf(changes[maxPlan-1:])
+		rest := v1alpha1.PlannedChange{Operation: restOfPlan, Object: fmt.Sprintf("… and %d objects more, see the Action", more)}
+		if !slices.ContainsFunc(changes[maxPlan-1:], func(c v1alpha1.PlannedChange) bool { return slices.Contains(unread, c.Object) }) {
+			rest.Basis = plan.BasisOf(changes[maxPlan-1:])
+		}
 		changes = append(changes[:maxPlan-1:maxPlan-1], rest)
 	}
 	// Everything is stored in the request, in each Approval and in the Record, which the API server bounds.
@@ -129,6 +171,7 @@ func (s *scope) read(ctx context.Context, ref v1alpha1.ObjectReference) (*unstru
 	return s.Clients.Get(ctx, action.Namespace, action.Spec.Execution.ServiceAccountName, ref)
 }
 
+// digestSubject is what people agree to.
 func (s *scope) digestSubject() digest.Subject {
 	action := s.judgement.Action.Object
 	emergency := ""
@@ -139,6 +182,6 @@ func (s *scope) digestSubject() digest.Subject {
 		BreakGlass:       emergency,
 		RequestNamespace: s.request.Namespace, RequestName: s.request.Name, RequestUID: s.request.UID,
 		Requester: *s.request.Spec.Requester, Inputs: s.judgement.Inputs,
-		Action: action, Steps: s.plan.steps, Finally: s.plan.finally,
+		Action: action, Steps: s.plan.steps, Finally: s.plan.finally, Planned: s.plan.planned,
 	}
 }

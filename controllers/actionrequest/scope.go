@@ -19,6 +19,7 @@ import (
 	"github.com/signoff-dev/signoff/internal/gate"
 	"github.com/signoff-dev/signoff/internal/metrics"
 	"github.com/signoff-dev/signoff/internal/seal"
+	"github.com/signoff-dev/signoff/internal/steps"
 	"github.com/signoff-dev/signoff/internal/visible"
 )
 
@@ -37,6 +38,9 @@ type scope struct {
 	readopt bool
 	// claimed says that there is a Record, or may be one.
 	claimed bool
+	// plannedSteps is what the plan steps gave, and afterPlan what that tells the steps after them. Nil: there are none.
+	plannedSteps []v1alpha1.PlannedStep
+	afterPlan    *steps.Earlier
 	// agreedAt is when the last of those agreed who had to. Zero: nobody had to.
 	agreedAt time.Time
 	// emergency is the review that was opened before the claim. Nil: none is needed.
@@ -68,6 +72,9 @@ func (s *scope) run(ctx context.Context) (time.Duration, error) {
 	if vote, ok := errors.AsType[*gate.Unjudged](err); ok {
 		err = s.unjudged(ctx, vote)
 	}
+	if unread, ok := errors.AsType[*unreadError](err); ok {
+		err = s.blind(ctx, unread)
+	}
 	if err != nil {
 		return 0, err
 	}
@@ -97,6 +104,9 @@ func (s *scope) next(ctx context.Context) error {
 		return s.cancelled(ctx)
 	}
 	if err := s.genuine(ctx); err != nil {
+		return err
+	}
+	if over, err := s.repeated(ctx); over || err != nil {
 		return err
 	}
 	return s.advance(ctx)
@@ -139,11 +149,8 @@ func (s *scope) approach(ctx context.Context) (bool, error) {
 	if problem := s.judgement.Problem; problem != nil {
 		return false, s.hold(ctx, problem)
 	}
-	if problem := s.prepare(ctx); problem != nil {
-		return false, s.hold(ctx, problem)
-	}
-	if missing := s.Guard.InForce(); missing != nil {
-		return false, s.unguarded(ctx, missing)
+	if ready, err := s.look(ctx); err != nil || !ready {
+		return false, err
 	}
 	approved, err := s.approvals(ctx)
 	// Time can also change whose votes count.
@@ -153,6 +160,20 @@ func (s *scope) approach(ctx context.Context) (bool, error) {
 	}
 	if s.held() {
 		return false, s.store(ctx)
+	}
+	return true, nil
+}
+
+// look does what comes before anybody is asked: the plan steps, and the comparison of what would be executed with what is there.
+func (s *scope) look(ctx context.Context) (ready bool, err error) {
+	if planned, err := s.planned(ctx); err != nil || !planned {
+		return false, err
+	}
+	if problem := s.prepare(ctx); problem != nil {
+		return false, s.hold(ctx, problem)
+	}
+	if missing := s.Guard.InForce(); missing != nil {
+		return false, s.unguarded(ctx, missing)
 	}
 	return true, nil
 }
@@ -208,6 +229,7 @@ func (s *scope) deleted(ctx context.Context) error {
 // release removes our finalizer from a request that is being deleted and has nothing left to do.
 func (s *scope) release(ctx context.Context) error {
 	s.Watcher.Forget(s.request.UID)
+	s.Runner.Forget(s.request.UID)
 	if s.request.DeletionTimestamp == nil {
 		return nil
 	}
@@ -227,10 +249,10 @@ func (s *scope) cancelled(ctx context.Context) error {
 	return s.finish(ctx, v1alpha1.OutcomeCancelled, ending{reason: v1alpha1.ReasonCancelled, message: s.stopText() + " Nothing was executed."})
 }
 
-// executing tells whether steps of the request run, or may.
+// executing tells whether steps of the request run, or may, or what they did is still to be taken back.
 func (s *scope) executing() bool {
 	status := &s.request.Status
-	return status.Outcome == "" && status.ActiveUntil == nil && (s.claimed || status.Execution != nil)
+	return status.Outcome == "" && (s.claimed || status.Execution != nil)
 }
 
 // stopped tells whether the request is to end before its steps are done.
@@ -271,14 +293,6 @@ func (s *scope) refresh(ctx context.Context) error {
 
 // record gives the Record of the request, or nil where there is none.
 func (s *scope) record(ctx context.Context) (*v1alpha1.Record, error) {
-	record := &v1alpha1.Record{}
-	key := types.NamespacedName{Namespace: s.OperatorNamespace, Name: string(s.request.UID)}
-	err := s.Reader.Get(ctx, key, record)
-	if apierrors.IsNotFound(err) {
-		return nil, nil //nolint:nilnil // no Record is an answer, not an error
-	}
-	if err != nil {
-		return nil, fmt.Errorf("failed to get Record %s: %w", key, err)
-	}
-	return record, nil
+	own, _, err := s.ownRecord(ctx)
+	return own, err
 }

@@ -14,6 +14,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/audit"
 	"github.com/signoff-dev/signoff/internal/gate"
 )
 
@@ -21,8 +22,6 @@ import (
 const (
 	maxMessage    = 1024
 	maxWaitingFor = 200
-	// maxFailure keeps the column of the table readable; the condition has the whole message.
-	maxFailure = 80
 	// maxNote is in bytes.
 	maxNote = 1000
 )
@@ -32,6 +31,8 @@ type ending struct {
 	reason  string
 	message string
 	record  *v1alpha1.Record
+	// fact is what the audit log says of it. Nil: what the outcome says.
+	fact *audit.Event
 }
 
 func setCondition(conditions *[]metav1.Condition, generation int64, now time.Time, kind string, is bool, reason, message string) {
@@ -64,6 +65,9 @@ func (s *scope) waiting(phase v1alpha1.Phase, reason, message, waitingFor string
 		s.event(s.request, string(phase), message)
 	}
 	status.Phase, status.WaitingFor = phase, gate.Cut(waitingFor, maxWaitingFor)
+	if phase != v1alpha1.PhaseOutcomeUnknown {
+		meta.RemoveStatusCondition(&status.Conditions, v1alpha1.ConditionStalled)
+	}
 	setConditionStatus(&status.Conditions, s.request.Generation, s.now, v1alpha1.ConditionReady, metav1.ConditionUnknown, reason, message)
 	s.condition(v1alpha1.ConditionFinished, false, reason, message)
 	s.condition(v1alpha1.ConditionExecuted, false, reason, message)
@@ -75,9 +79,9 @@ func (s *scope) hold(ctx context.Context, problem *gate.Problem) error {
 	if problem.Reason == v1alpha1.ReasonDeniedByRule || problem.Reason == v1alpha1.ReasonNotAuthorized {
 		phase = v1alpha1.PhaseHeld
 	}
-	s.waiting(phase, problem.Reason, problem.Message, gate.Cut(problem.Short(), maxFailure))
-	s.condition(v1alpha1.ConditionAuthorized, false, problem.Reason, problem.Message)
 	s.showVerdict(ctx)
+	s.waiting(phase, problem.Reason, problem.Message, s.column(problem))
+	s.condition(v1alpha1.ConditionAuthorized, false, problem.Reason, problem.Message)
 	if err := s.showVotes(ctx); err != nil {
 		return err
 	}
@@ -85,6 +89,24 @@ func (s *scope) hold(ctx context.Context, problem *gate.Problem) error {
 		s.lookAgain()
 	}
 	return s.store(ctx)
+}
+
+// column says in the table why a request is held. The message of a rule is the best reason there is; a rule without one gives what it read.
+func (s *scope) column(problem *gate.Problem) string {
+	if problem.Reason == v1alpha1.ReasonDeniedByRule && s.judgement.Verdict.By(v1alpha1.EffectDeny)[0].Message == "" {
+		return s.judgement.Column(v1alpha1.EffectDeny, s.because)
+	}
+	return problem.Column()
+}
+
+// because says why a rule gave its answer, as far as the stored verdict shows it.
+func (s *scope) because(rule string) []string {
+	for i := range s.request.Status.Verdict.Rules {
+		if found := &s.request.Status.Verdict.Rules[i]; found.Name == rule {
+			return found.Because
+		}
+	}
+	return nil
 }
 
 // lookAgain makes a request that rests on facts be judged again although nothing wakes it: after a pause that grows with its
@@ -115,7 +137,7 @@ func (s *scope) held() bool {
 		s.lookAgain()
 	}
 	s.waiting(v1alpha1.PhaseHeld, v1alpha1.ReasonHeld,
-		strings.TrimSpace("Held by "+gate.HeldBy(s.judgement, false)+"; starts by itself. "+gate.WhoPasses(s.judgement)), gate.HeldBy(s.judgement, true))
+		strings.TrimSpace("Held by "+gate.HeldBy(s.judgement, false)+"; starts by itself. "+gate.WhoPasses(s.judgement)), s.judgement.Column(v1alpha1.EffectHold, s.because))
 	return true
 }
 
@@ -258,13 +280,18 @@ func verdictNote(verdict *v1alpha1.Verdict) string {
 // showExecuting shows that steps are running and what is waited for.
 func (s *scope) showExecuting(record *v1alpha1.Record, step *v1alpha1.RenderedStep) {
 	s.showExecution(record)
-	message := "Running step " + step.Name + "."
+	message := runningText(record, step)
+	s.waiting(v1alpha1.PhaseExecuting, v1alpha1.ReasonExecuting, message, "step "+step.Name)
+}
+
+// runningText says which step runs, and what it waits for.
+func runningText(record *v1alpha1.Record, step *v1alpha1.RenderedStep) string {
 	for _, status := range record.Status.Steps {
 		if status.Name == step.Name && status.Message != "" {
-			message = fmt.Sprintf("Running step %s: %s", step.Name, status.Message)
+			return fmt.Sprintf("Running step %s: %s", step.Name, status.Message)
 		}
 	}
-	s.waiting(v1alpha1.PhaseExecuting, v1alpha1.ReasonExecuting, message, "step "+step.Name)
+	return "Running step " + step.Name + "."
 }
 
 func (s *scope) showExecution(record *v1alpha1.Record) {
@@ -289,6 +316,9 @@ func (s *scope) finish(ctx context.Context, outcome v1alpha1.Outcome, end ending
 			return s.proceed(ctx, record)
 		}
 	}
+	if err := s.dropPlan(ctx); err != nil {
+		return err
+	}
 	return s.end(ctx, outcome, end)
 }
 
@@ -297,13 +327,15 @@ func (s *scope) end(ctx context.Context, outcome v1alpha1.Outcome, end ending) e
 	status, waiting := &s.request.Status, s.request.Status.DeepCopy()
 	status.Outcome, status.Phase, status.WaitingFor = outcome, v1alpha1.Phase(outcome), ""
 	if outcome == v1alpha1.OutcomeFailed {
-		status.WaitingFor = gate.Cut(end.message, maxFailure)
+		status.WaitingFor = gate.Cut(end.message, gate.ColumnWidth)
 	}
 	success := outcome == v1alpha1.OutcomeSucceeded || outcome == v1alpha1.OutcomeReverted
 	s.condition(v1alpha1.ConditionReady, success, end.reason, end.message)
 	s.condition(v1alpha1.ConditionFinished, true, end.reason, end.message)
 	s.condition(v1alpha1.ConditionExecuted, success, end.reason, end.message)
-	if !success {
+	if success {
+		meta.RemoveStatusCondition(&status.Conditions, v1alpha1.ConditionStalled)
+	} else {
 		s.condition(v1alpha1.ConditionStalled, true, end.reason, end.message)
 	}
 	if outcome == v1alpha1.OutcomeDenied || outcome == v1alpha1.OutcomeExpired || outcome == v1alpha1.OutcomeCancelled {
@@ -345,6 +377,14 @@ func (s *scope) event(object runtime.Object, reason, note string) {
 	s.Events.Eventf(object, nil, eventType(reason), reason, "Signoff", "%s", cutBytes(note, maxNote))
 }
 
+// sentence ends a text with a full stop, if it has no other end.
+func sentence(text string) string {
+	if text == "" || strings.HasSuffix(text, ".") || strings.HasSuffix(text, "!") || strings.HasSuffix(text, "?") {
+		return text
+	}
+	return text + "."
+}
+
 // cutBytes shortens a text to so many bytes, without breaking a character.
 func cutBytes(text string, most int) string {
 	const mark = "…"
@@ -361,7 +401,7 @@ func cutBytes(text string, most int) string {
 func eventType(reason string) string {
 	switch reason {
 	case v1alpha1.ReasonFailed, v1alpha1.ReasonRevertFailed, v1alpha1.ReasonDenied, v1alpha1.ReasonExpired, v1alpha1.ReasonNotStamped,
-		v1alpha1.ReasonBreakGlass, v1alpha1.ReasonReviewDenied, v1alpha1.ReasonReviewOverdue:
+		v1alpha1.ReasonOutcomeUnknown, v1alpha1.ReasonBreakGlass, v1alpha1.ReasonReviewDenied, v1alpha1.ReasonReviewOverdue:
 		return corev1.EventTypeWarning
 	}
 	return corev1.EventTypeNormal

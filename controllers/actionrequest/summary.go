@@ -118,6 +118,7 @@ func (s *scope) approvalSummary(a *v1alpha1.Approval) []string {
 	}
 	lines = append(lines, "Why approval: "+s.whyText(a.Spec.Stage)+".")
 	lines = append(lines, s.trustLines()...)
+	lines = append(lines, s.plannedLines()...)
 	lines = append(lines, fmt.Sprintf("It will, as %s/%s:", action.Namespace, action.Spec.Execution.ServiceAccountName))
 	lines = append(lines, planLines(a.Spec.Plan)...)
 	if duration := gate.Duration(action, &s.request.Spec); duration != "" {
@@ -239,6 +240,7 @@ func planLines(changes []v1alpha1.PlannedChange) []string {
 func (s *scope) requestSummary(stages []*stageState) []string {
 	action := s.judgement.Action.Object
 	lines := []string{fmt.Sprintf("%s asks to run %q (%s).", visible.Inside(s.request.Spec.Requester.Username), action.Spec.Title, s.request.Spec.ActionRef)}
+	lines = append(lines, s.plannedLines()...)
 	lines = append(lines, planLines(s.plan.changes)...)
 	for _, stage := range stages {
 		switch {

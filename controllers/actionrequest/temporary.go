@@ -3,6 +3,7 @@ package actionrequest
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -42,6 +43,7 @@ func isTemporary(record *v1alpha1.Record) bool {
 
 // temporary waits for the end of a temporary request, and takes back what it has done.
 func (s *scope) temporary(ctx context.Context, record *v1alpha1.Record) error {
+	s.objects.lend(s.key(), s.request.UID, placesOf(record))
 	if record.Status.Revert != nil {
 		return s.revert(ctx, record)
 	}
@@ -76,9 +78,12 @@ func (s *scope) takeBack(ctx context.Context, record *v1alpha1.Record, outcome v
 func (s *scope) revert(ctx context.Context, record *v1alpha1.Record) error {
 	reverted, revert := s.Runner.Revert(ctx, record), record.Status.Revert
 	if len(reverted.Left) == 0 {
-		message := revert.Message
-		if len(record.Status.Undo) > 0 {
+		message := sentence(revert.Message)
+		switch {
+		case wrote(record):
 			message += " What was done is taken back."
+		case len(record.Status.Undo) > 0:
+			message += " Nothing that it wrote is left."
 		}
 		if len(reverted.Kept) > 0 {
 			message += " Not touched: " + strings.Join(reverted.Kept, "; ") + "."
@@ -92,6 +97,13 @@ func (s *scope) revert(ctx context.Context, record *v1alpha1.Record) error {
 	s.Watcher.Watch(s.request, record.Spec.ActionRef.Namespace, record.Spec.ServiceAccountName, reverted.Waiting)
 	s.at(s.now.Add(pause(s.now.Sub(revert.StartedAt.Time))))
 	return s.store(ctx)
+}
+
+// wrote tells whether a step has written anything, as far as its status says: that it has begun to is not enough.
+func wrote(record *v1alpha1.Record) bool {
+	return slices.ContainsFunc(record.Status.Steps, func(status v1alpha1.StepStatus) bool {
+		return status.State == v1alpha1.StepDone || execution.Written(&status)
+	})
 }
 
 // showActive shows until when what was done stays.
@@ -111,5 +123,5 @@ func (s *scope) showReverting(record *v1alpha1.Record, reverted *execution.Rever
 		reason = v1alpha1.ReasonRevertFailed
 	}
 	message := strings.Join(reverted.Left, "; ") + ". It is tried again until nothing is left."
-	s.waiting(v1alpha1.PhaseReverting, reason, message, gate.Cut(reverted.Left[0], maxFailure))
+	s.waiting(v1alpha1.PhaseReverting, reason, message, gate.Cut(reverted.Left[0], gate.ColumnWidth))
 }

@@ -23,7 +23,7 @@ func bind(payload seal.Payload, l *line, d *Data) error {
 		return first(cluster(p.Cluster, l), same("request", d.Request, p.Namespace, p.Request), same("approval", d.Approval, p.Namespace, p.Approval),
 			inStage(d, p.Stage, p.Digest), at(l, p.IssuedAt))
 	case *seal.Act:
-		return first(cluster(p.Cluster, l), is("request", d.Request, p.Namespace, p.Name, p.UID), content(p, d))
+		return first(cluster(p.Cluster, l), is("request", d.Request, p.Namespace, p.Name, p.UID), content(p, l, d))
 	case *seal.Record:
 		return first(cluster(p.Cluster, l), ofRecordPayload(p, l, d))
 	case *seal.Checkpoint:
@@ -98,10 +98,18 @@ func ofRecordPayload(p *seal.Record, l *line, d *Data) error {
 }
 
 // content compares what somebody did with the words beside it.
-func content(p *seal.Act, d *Data) error {
-	sum, err := canonical.SumOf(seal.Cancellation{Reason: d.Reason})
-	if err != nil || p.Type() != seal.TypeCancel || p.Content != sum {
+func content(p *seal.Act, l *line, d *Data) error {
+	var words any = seal.Cancellation{Reason: d.Reason}
+	want := seal.TypeCancel
+	if l.Type == TypeResolved {
+		words, want = seal.Resolution{Step: d.Step, Outcome: d.State, Comment: d.Reason}, seal.TypeResolve
+	}
+	sum, err := canonical.SumOf(words)
+	if err != nil || p.Type() != want || p.Content != sum {
 		return errors.New("other words were sealed")
+	}
+	if want == seal.TypeResolve {
+		return at(l, p.IssuedAt)
 	}
 	return nil
 }

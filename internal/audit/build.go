@@ -58,6 +58,13 @@ func Withdrawn(ar *v1alpha1.ActionRequest, code, message string, at time.Time) E
 	return e
 }
 
+// Repeated says that the same request was executed before, so that this one was not. Code is the reason of the condition.
+func Repeated(ar *v1alpha1.ActionRequest, code, message string, at time.Time) Event {
+	e := ofRequest(ar, TypeRepeated, "repeated", at)
+	e.Data.Code, e.Data.Message = code, message
+	return e
+}
+
 func ofRequest(ar *v1alpha1.ActionRequest, of, what string, at time.Time) Event {
 	return Event{
 		ID: string(ar.UID) + "/" + what, Type: of, Subject: ar.Namespace + "/" + ar.Name, Time: at,
@@ -129,8 +136,20 @@ func Started(r *v1alpha1.Record, record *seal.Envelope) Event {
 
 // Stepped says how far a step came.
 func Stepped(r *v1alpha1.Record, step *v1alpha1.StepStatus, at time.Time) Event {
-	e := ofRecord(r, TypeStep, "step/"+step.Name+"/"+strings.ToLower(string(step.State)), at)
+	what := "step/" + step.Name + "/" + strings.ToLower(string(step.State))
+	if r.Spec.Purpose == v1alpha1.PurposePlan {
+		what = strings.TrimPrefix(r.Name, string(r.Spec.RequestRef.UID)+"-") + "/" + what // a plan step can run again
+	}
+	e := ofRecord(r, TypeStep, what, at)
 	e.Data.Step, e.Data.State, e.Data.Message = step.Name, string(step.State), step.Message
+	return e
+}
+
+// Resolved says that somebody decided how a step ended of which nobody knew it.
+func Resolved(ar *v1alpha1.ActionRequest, given *v1alpha1.Resolution, resolve *seal.Envelope) Event {
+	e := ofRequest(ar, TypeResolved, "resolved/"+given.Step, given.Seal.At.Time)
+	e.Data.Step, e.Data.State, e.Data.Reason = given.Step, string(given.Outcome), given.Comment
+	e.Data.Seals = &Seals{Resolve: resolve.Sealed()}
 	return e
 }
 

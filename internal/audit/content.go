@@ -113,7 +113,7 @@ func (s *Seals) list() []listed {
 		sealed *seal.Sealed
 	}{
 		{"request", s.Request}, {"adoption", s.Adoption}, {"approval", s.Approval}, {"vote", s.Vote},
-		{"cancel", s.Cancel}, {"record", s.Record}, {"checkpoint", s.Checkpoint},
+		{"cancel", s.Cancel}, {"resolve", s.Resolve}, {"record", s.Record}, {"checkpoint", s.Checkpoint},
 	} {
 		if one.sealed == nil {
 			continue

@@ -86,6 +86,7 @@ type Seals struct {
 	Approval   *seal.Sealed `json:"approval,omitempty"`
 	Vote       *seal.Sealed `json:"vote,omitempty"`
 	Cancel     *seal.Sealed `json:"cancel,omitempty"`
+	Resolve    *seal.Sealed `json:"resolve,omitempty"`
 	Record     *seal.Sealed `json:"record,omitempty"`
 	Checkpoint *seal.Sealed `json:"checkpoint,omitempty"`
 }

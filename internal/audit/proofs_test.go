@@ -19,11 +19,16 @@ func TestProofs(t *testing.T) {
 	s := newStory(t, keys, "restart-1", false)
 	s.ar.Spec.Cancellation = &v1alpha1.Cancellation{Reason: "not needed", By: s.ar.Spec.Requester}
 	cancel := s.sign(must[*seal.Act](t)(seal.CancelPayload(s.ar, stampAt(time.Minute))))
+	decided := &v1alpha1.Resolution{
+		NewResolution: v1alpha1.NewResolution{Step: "call", Outcome: v1alpha1.StepSucceeded, Comment: "it is there"}, By: *s.ar.Spec.Requester,
+		Seal: &v1alpha1.Seal{At: metav1.NewMicroTime(noon.Add(time.Minute))},
+	}
+	resolve := s.sign(must[*seal.Act](t)(seal.ResolvePayload(s.ar, decided, stampAt(time.Minute))))
 	review := newStory(t, keys, "restart-2", true)
 	s.record.Status.Outcome = v1alpha1.OutcomeSucceeded
 	events := map[string]Event{
 		"requested": s.requested(), "opened": Opened(s.ap, s.approval), "review": Opened(review.ap, review.approval),
-		"voted": s.vote("bob", v1alpha1.DecisionApprove), "cancelled": Cancelled(s.ar, cancel, noon),
+		"voted": s.vote("bob", v1alpha1.DecisionApprove), "cancelled": Cancelled(s.ar, cancel, noon), "resolved": Resolved(s.ar, decided, resolve),
 		"succeeded": Finished(s.record, s.sealedRecord(), noon),
 	}
 	other := func(path ...string) func(*testing.T, map[string]any) {
@@ -64,6 +69,11 @@ func TestProofs(t *testing.T) {
 		"VotedLater":             {"voted", later, "another time"},
 		"CancelledOtherWords":    {"cancelled", other("reason"), "other words"},
 		"CancelledOtherRequest":  {"cancelled", other("request", "uid"), "another request"},
+		"ResolvedOtherWords":     {"resolved", other("reason"), "other words"},
+		"ResolvedOtherStep":      {"resolved", other("step"), "other words"},
+		"ResolvedOtherOutcome":   {"resolved", other("state"), "other words"},
+		"ResolvedOtherRequest":   {"resolved", other("request", "uid"), "another request"},
+		"ResolvedLater":          {"resolved", later, "another time"},
 		"SucceededOtherRequest":  {"succeeded", other("request", "uid"), "another request"},
 		"SucceededOtherAction":   {"succeeded", other("action", "name"), "another action"},
 		"SucceededOtherDigest":   {"succeeded", digest, "another outcome or digest"},
@@ -138,7 +148,7 @@ func TestSealsOfOtherKinds(t *testing.T) {
 	l := newLog(t, keys, chainA, nil)
 	l.add(e)
 	lines := l.list()
-	for _, kind := range []string{"request", "adoption", "approval", "cancel", "record", "checkpoint"} {
+	for _, kind := range []string{"request", "adoption", "approval", "cancel", "resolve", "record", "checkpoint"} {
 		changed := slices.Clone(lines)
 		changed[1] = with(t, lines[1], func(m map[string]any) {
 			seals := dig(t, m, "data", "seals")

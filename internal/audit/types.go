@@ -18,6 +18,8 @@ const (
 	TypeExpired = "dev.signoff.request.expired.v1"
 	// TypeCancelled says that somebody cancelled, or that what was executed was stopped for it.
 	TypeCancelled = "dev.signoff.request.cancelled.v1"
+	// TypeRepeated says that the same request was executed before, so that this one was not.
+	TypeRepeated = "dev.signoff.request.repeated.v1"
 	// TypeStageOpened says that somebody is asked to agree.
 	TypeStageOpened = "dev.signoff.stage.opened.v1"
 	// TypeStageVoted says that somebody voted.
@@ -28,6 +30,8 @@ const (
 	TypeStarted = "dev.signoff.execution.started.v1"
 	// TypeStep says how far a step came.
 	TypeStep = "dev.signoff.execution.step.v1"
+	// TypeResolved says that somebody decided how a step ended of which nobody knew it.
+	TypeResolved = "dev.signoff.execution.resolved.v1"
 	// TypeSucceeded says that all steps are done.
 	TypeSucceeded = "dev.signoff.execution.succeeded.v1"
 	// TypeReverted says that all steps were done, and that what they did is taken back.
@@ -75,6 +79,7 @@ var (
 	sealedAdoption   = member{"seals.adoption", func(d *Data) bool { return d.Seals != nil && d.Seals.Adoption != nil }}
 	sealedApproval   = member{"seals.approval", func(d *Data) bool { return d.Seals != nil && d.Seals.Approval != nil }}
 	sealedVote       = member{"seals.vote", func(d *Data) bool { return d.Seals != nil && d.Seals.Vote != nil }}
+	sealedResolve    = member{"seals.resolve", func(d *Data) bool { return d.Seals != nil && d.Seals.Resolve != nil }}
 	sealedRecord     = member{"seals.record", func(d *Data) bool { return d.Seals != nil && d.Seals.Record != nil }}
 	sealedCheckpoint = member{"seals.checkpoint", func(d *Data) bool { return d.Seals != nil && d.Seals.Checkpoint != nil }}
 	endedBy          = member{"seals.cancel or seals.record or code", func(d *Data) bool { return d.Code != "" || d.sealedEnd() }}
@@ -87,11 +92,13 @@ var needs = map[string][]member{
 	TypeDenied:        {hasRequest, hasAction},
 	TypeExpired:       {hasRequest, hasAction},
 	TypeCancelled:     {hasRequest, hasAction, endedBy},
+	TypeRepeated:      {hasRequest, hasAction, hasCode},
 	TypeStageOpened:   {hasRequest, hasAction, hasApproval, hasStage, hasDigest, hasUntil, sealedApproval},
 	TypeStageVoted:    {hasRequest, hasAction, hasApproval, hasStage, hasDigest, sealedVote},
 	TypeStageClosed:   {hasRequest, hasAction, hasApproval, hasStage, hasDigest, hasState},
 	TypeStarted:       {hasRequest, hasAction, hasDigest, sealedRecord},
 	TypeStep:          {hasRequest, hasAction, hasDigest, hasStep, hasState},
+	TypeResolved:      {hasRequest, hasAction, hasStep, hasState, sealedResolve},
 	TypeReverted:      {hasRequest, hasAction, hasDigest, sealedRecord},
 	TypeSucceeded:     {hasRequest, hasAction, hasDigest, sealedRecord},
 	TypeFailed:        {hasRequest, hasAction, hasDigest, sealedRecord},

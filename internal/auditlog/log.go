@@ -115,6 +115,23 @@ func (l *Log) Ready() error {
 	return errors.Join(errs...)
 }
 
+// deliveryMargin is how long after a fact was taken it may have come into an outbox.
+const deliveryMargin = 5 * time.Minute
+
+// Delivered says why facts that were taken until an instant might be lost with the cluster: a sink is broken, or a receiver does not have them yet.
+func (l *Log) Delivered(until time.Time) error {
+	if err := l.Ready(); err != nil {
+		return err
+	}
+	var errs []error
+	for _, s := range l.senders {
+		if lines, _, since := s.outbox.waiting(); lines > 0 && !since.After(until.Add(deliveryMargin)) {
+			errs = append(errs, &Error{Sink: s.name, cause: fmt.Errorf("%d lines wait for the receiver, since %s", lines, since.UTC().Format(time.RFC3339))})
+		}
+	}
+	return errors.Join(errs...)
+}
+
 // NeedLeaderElection says that only the leader writes.
 func (*Log) NeedLeaderElection() bool { return true }
 

@@ -233,6 +233,10 @@ func (b *actionBuilder) durations() {
 	b.errs = append(b.errs, positive(spec.Child("requestTTL"), b.object.Spec.RequestTTL)...)
 	b.errs = append(b.errs, positive(spec.Child("execution", "timeout"), b.object.Spec.Execution.Timeout)...)
 	b.errs = append(b.errs, positive(spec.Child("execution", "delay"), b.object.Spec.Execution.Delay)...)
+	if plan := b.object.Spec.Execution.Plan; plan != nil {
+		b.errs = append(b.errs, positive(spec.Child("execution", "plan", "timeout"), plan.Timeout)...)
+		b.errs = append(b.errs, positive(spec.Child("execution", "plan", "validFor"), plan.ValidFor)...)
+	}
 }
 
 // temporary refuses what cannot be taken back, in an Action whose effect is to be.

@@ -128,13 +128,18 @@ func (p *Policy) About(action *Action) bool {
 }
 
 // Calendars names every Calendar that the rules name, sorted.
-func (p *Policy) Calendars() []string {
+func (p *Policy) Calendars() []string { return calendarsOf(p.Rules) }
+
+// Calendars names every Calendar that the rules name, sorted.
+func (a *Action) Calendars() []string { return calendarsOf(a.Rules) }
+
+func calendarsOf(rules []Rule) []string {
 	var names []string
-	for i := range p.Rules {
-		if during := p.Rules[i].During; during != "" {
+	for i := range rules {
+		if during := rules[i].During; during != "" {
 			names = append(names, during)
 		}
-		if when := p.Rules[i].When; when != nil {
+		if when := rules[i].When; when != nil {
 			names = append(names, when.Calendars()...)
 		}
 	}

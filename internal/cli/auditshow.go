@@ -93,6 +93,9 @@ func said(d *audit.Data) string {
 	if p, ok := payload[*seal.Act](seal.TypeCancel, d.Seals.Cancel); ok {
 		return "by " + p.Actor.Username
 	}
+	if p, ok := payload[*seal.Act](seal.TypeResolve, d.Seals.Resolve); ok {
+		return "as decided by " + p.Actor.Username
+	}
 	return ""
 }
 

@@ -107,6 +107,6 @@ func (p *Program) tell(object *unstructured.Unstructured, found *table) error {
 var colourOf = map[v1alpha1.Phase]string{
 	v1alpha1.PhaseSucceeded: colourGood, v1alpha1.PhaseReverted: colourGood, v1alpha1.PhaseActive: colourGood, v1alpha1.PhaseApproved: colourGood,
 	v1alpha1.PhaseFailed: colourBad, v1alpha1.PhaseDenied: colourBad, v1alpha1.PhaseExpired: colourBad, v1alpha1.PhaseCancelled: colourBad,
-	v1alpha1.PhasePending: colourOpen, v1alpha1.PhaseAwaitingApproval: colourOpen, v1alpha1.PhaseHeld: colourOpen,
+	v1alpha1.PhaseOutcomeUnknown: colourBad, v1alpha1.PhasePending: colourOpen, v1alpha1.PhaseAwaitingApproval: colourOpen, v1alpha1.PhaseHeld: colourOpen,
 	v1alpha1.PhaseExecuting: colourOpen, v1alpha1.PhaseReverting: colourOpen,
 }

@@ -42,6 +42,8 @@ type Configuration struct {
 	Keys Keys `json:"keys"`
 	// Audit says where the evidence log goes.
 	Audit Audit `json:"audit"`
+	// Retention says how long what is finished is kept.
+	Retention Retention `json:"retention"`
 	// Egress says which hosts the steps of Actions and the channels of Notifiers may call.
 	Egress Egress `json:"egress"`
 	// CatalogNamespaces are the namespaces in which Actions may be published. The operator's own can never be one of them: who
@@ -185,6 +187,17 @@ type AuditCheckpoints struct {
 	Every metav1.Duration `json:"every"`
 }
 
+// Retention says how long what is finished is kept. Nothing is removed before the audit log has everything that it tells.
+type Retention struct {
+	// Details is how long finished requests show on what they were judged and each field of the plan, from 1m to 8760h. Default 24h.
+	Details metav1.Duration `json:"details"`
+	// Finished is how long requests are kept, with their Approvals, after they ended: at least 1h, or 0s for ever. Default 720h.
+	Finished metav1.Duration `json:"finished"`
+	// Records is how long Records are kept after their executions ended: at least 192h, and as long as requests, or 0s for ever. Default
+	// 2160h.
+	Records metav1.Duration `json:"records"`
+}
+
 // DefaultOutboxMiB is how much waits in an outbox that names no bound.
 const DefaultOutboxMiB = 256
 
@@ -202,6 +215,7 @@ func Default() *Configuration {
 		Metrics:        Endpoint{BindAddress: "127.0.0.1:8080"},
 		LeaderElection: LeaderElection{Enabled: true},
 		Audit:          Audit{Sinks: defaultSinks(), Checkpoints: AuditCheckpoints{Lines: 100, Every: metav1.Duration{Duration: time.Minute}}},
+		Retention:      Retention{Details: metav1.Duration{Duration: 24 * time.Hour}, Finished: metav1.Duration{Duration: 720 * time.Hour}, Records: metav1.Duration{Duration: 2160 * time.Hour}},
 		Workers:        8,
 	}
 }

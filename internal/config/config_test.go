@@ -38,7 +38,7 @@ func TestExample(t *testing.T) {
 		"person", "expression", "requester", "extraKeys", "agents", "maxOpen", "users", "groups", "approvers", "serviceAccounts", "operator",
 		"namespace", "serviceAccount", "catalogNamespaces", "webhook", "bindAddress", "port", "certDir", "clientCAFile", "health",
 		"metrics", "leaderElection", "enabled", "workers", "audit", "sinks", "inputValues", "checkpoints", "lines", "every",
-		"egress", "hosts", "host", "ports", "networks", "plain",
+		"retention", "details", "finished", "records", "egress", "hosts", "host", "ports", "networks", "plain",
 	} {
 		if !strings.Contains(string(data), "\n"+name+":") && !strings.Contains(string(data), " "+name+":") {
 			t.Errorf("field %s is not documented", name)
@@ -56,6 +56,10 @@ func TestLoad(t *testing.T) {
 		"JSON": {
 			reason: "JSON is YAML", data: `{"apiVersion": "config.signoff.dev/v1alpha1", "kind": "Configuration", "workers": 3}`,
 			change: func(c *Configuration) { c.Workers = 3 },
+		},
+		"ForEver": {
+			reason: "nothing has to be removed", data: head + "retention: {finished: 0s, records: 0s}\n",
+			change: func(c *Configuration) { c.Retention.Finished.Duration, c.Retention.Records.Duration = 0, 0 },
 		},
 		"NullIsUnset": {
 			reason: "a field without a value keeps its default", data: head + "person:\nworkers:\noperator:\n  namespace:\n",
@@ -171,6 +175,19 @@ func TestLoadRefuses(t *testing.T) {
 				"webhook.clientCAFile: Required value: the authority that signs the client certificate of the API server: without it anybody could pose as the API server",
 				`health.bindAddress: Invalid value: "": "address:port" with an IP address is accepted, such as "127.0.0.1:8080", or ":port" for all addresses`,
 			},
+		},
+		"Retention": {
+			reason: "people must have time to look, and rules look back at what was executed",
+			data:   head + "retention: {details: 1s, finished: 1m, records: 24h}\n",
+			want: []string{
+				`retention.details: Invalid value: "1s": 1m0s to 8760h0m0s are accepted`,
+				`retention.finished: Invalid value: "1m0s": at least 1h0m0s is accepted, or 0s: for ever`,
+				`retention.records: Invalid value: "24h0m0s": at least 192h0m0s is accepted, because rules look back at what was executed, or 0s: for ever`,
+			},
+		},
+		"RetentionOfRecords": {
+			reason: "what a request rests on is not gone before it", data: head + "retention: {finished: 0s, records: 192h}\n",
+			want: []string{`retention.records: Invalid value: "192h0m0s": Records are kept at least as long as requests (retention.finished)`},
 		},
 		"Egress": {
 			reason: "what is called is compared exactly, so it is written exactly",

@@ -19,6 +19,12 @@ const (
 	maxOpen       = 100_000
 	// minKeyAge is longer than any rotation takes.
 	minKeyAge = time.Hour
+	// minDetails and maxDetails bound how long finished requests show everything.
+	minDetails, maxDetails = time.Minute, 8760 * time.Hour
+	// minFinished leaves people time to look at what has ended.
+	minFinished = time.Hour
+	// minRecords is longer than rules can look back at what was executed.
+	minRecords = 192 * time.Hour
 	// disabled is the address that serves nothing.
 	disabled = "0"
 )
@@ -33,6 +39,7 @@ func (c *Configuration) Validate() field.ErrorList {
 		c.validateWebhook(),
 		c.validateKeys(),
 		c.validateAudit(),
+		c.validateRetention(),
 		c.validateEgress(),
 		c.validateServing(),
 	)
@@ -139,6 +146,26 @@ func (c *Configuration) validateKeys() field.ErrorList {
 		errs = append(errs, field.Invalid(path.Child("maxAge"), age.String(), fmt.Sprintf("at least %s is accepted, or 0s", minKeyAge)))
 	}
 	slices.SortFunc(errs, func(a, b *field.Error) int { return strings.Compare(a.Field, b.Field) })
+	return errs
+}
+
+func (c *Configuration) validateRetention() field.ErrorList {
+	path := field.NewPath("retention")
+	finished, records := c.Retention.Finished.Duration, c.Retention.Records.Duration
+	var errs field.ErrorList
+	if details := c.Retention.Details.Duration; details < minDetails || details > maxDetails {
+		errs = append(errs, field.Invalid(path.Child("details"), details.String(), fmt.Sprintf("%s to %s are accepted", minDetails, maxDetails)))
+	}
+	if finished != 0 && finished < minFinished {
+		errs = append(errs, field.Invalid(path.Child("finished"), finished.String(), fmt.Sprintf("at least %s is accepted, or 0s: for ever", minFinished)))
+	}
+	switch {
+	case records == 0:
+	case records < minRecords:
+		errs = append(errs, field.Invalid(path.Child("records"), records.String(), fmt.Sprintf("at least %s is accepted, because rules look back at what was executed, or 0s: for ever", minRecords)))
+	case finished == 0 || records < finished:
+		errs = append(errs, field.Invalid(path.Child("records"), records.String(), "Records are kept at least as long as requests (retention.finished)"))
+	}
 	return errs
 }
 

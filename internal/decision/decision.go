@@ -79,8 +79,8 @@ type Verdict struct {
 	NextChange time.Time
 	// Guessed says that nobody can tell when time changes the answer.
 	Guessed bool
-	// Changes says for each rule when time alone could next change its answer. Rules that time does not change are not in it, and neither are
-	// those of which nobody can tell.
+	// Changes says for each rule when time alone could next change its answer: zero where nobody can tell. Rules that time does not change are
+	// not in it.
 	Changes map[string]time.Time
 	// Errors say what could not be judged, by rule.
 	Errors []RuleError
@@ -149,14 +149,13 @@ func (v *Verdict) changes(rule string, trace *expression.Trace) {
 		return
 	}
 	v.NextChange = Earlier(v.NextChange, trace.NextChange)
-	if trace.Guessed {
-		v.Guessed = true
-		return
-	}
 	if v.Changes == nil {
 		v.Changes = map[string]time.Time{}
 	}
 	v.Changes[rule] = trace.NextChange
+	if trace.Guessed {
+		v.Guessed, v.Changes[rule] = true, time.Time{}
+	}
 }
 
 func (v *Verdict) judge(ctx context.Context, rules []catalog.Rule, vars *expression.Vars, s *Situation) {

@@ -176,7 +176,16 @@ func TestOrderAndGuardRails(t *testing.T) {
 		}
 		return out
 	}
-	for range 3000 {
+	// In an emergency some rules can be passed, and a policy that nobody can tell of never can.
+	emergency := false
+	situation := func() *Situation {
+		s := situation()
+		s.Emergency, s.Passes = emergency, func(rule *catalog.Rule) bool { return len(rule.Name)%2 == 0 || rule.Name < "policy/1" }
+		s.Policy.Calendars = fixedCalendar{open: true}
+		return s
+	}
+	for range 6000 {
+		emergency = random.IntN(2) == 0
 		in := Rules{Own: rules("own", effects, 5), Default: catalog.Rule{Name: "default", Effect: effects[random.IntN(4)]}}
 		for p := range random.IntN(3) {
 			in.Policies = append(in.Policies, Policy{Name: fmt.Sprint(p), Rules: rules(fmt.Sprintf("policy/%d", p), effects[1:], 4)})
@@ -193,7 +202,14 @@ func TestOrderAndGuardRails(t *testing.T) {
 			t.Fatalf("the order of rules changed the verdict: %v and %v", before, again)
 		}
 
-		in.Policies = append(in.Policies, Policy{Name: "more", Rules: rules("policy/more", effects[1:], 4)})
+		more := Policy{Name: "more", Rules: rules("policy/more", effects[1:], 4)}
+		if random.IntN(10) == 0 {
+			more = Policy{Name: "more", Err: errors.New("it does not compile")}
+		}
+		for i := range more.Rules {
+			more.Rules[i].During = []string{"", "freeze"}[random.IntN(2)]
+		}
+		in.Policies = append(in.Policies, more)
 		after := Decide(context.Background(), &in, situation())
 		if rank(after) < rank(before) {
 			t.Fatalf("a further policy loosened the verdict from %d to %d", rank(before), rank(after))

@@ -37,6 +37,8 @@ type Subject struct {
 	Steps []v1alpha1.RenderedStep
 	// Finally are those that run once the others have ended.
 	Finally []v1alpha1.RenderedStep
+	// Planned is what the plan steps gave.
+	Planned []v1alpha1.PlannedStep
 }
 
 // Of returns the digest of the subject, as "sha256:<hex>". It is an error if the subject holds something that has no single

@@ -73,8 +73,16 @@ func hard() Subject {
 	return s
 }
 
+// afterPlan is what people agree to where plan steps have run before.
+func afterPlan() Subject {
+	s := restart()
+	gave := raw(`{"changes": 2, "text": "+ bucket"}`)
+	s.Planned = []v1alpha1.PlannedStep{{Name: "look", Outputs: &gave}, {Name: "skipped"}}
+	return s
+}
+
 func TestVectors(t *testing.T) {
-	for name, subject := range map[string]Subject{"restart": restart(), "hard": hard()} {
+	for name, subject := range map[string]Subject{"restart": restart(), "hard": hard(), "planned": afterPlan()} {
 		t.Run(name, func(t *testing.T) {
 			doc, err := subject.document()
 			if err != nil {

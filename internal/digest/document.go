@@ -9,7 +9,8 @@ import (
 	"github.com/signoff-dev/signoff/internal/httpcall"
 )
 
-// version names the encoding. Whatever is added to a document needs another version.
+// version names the encoding. A member that is left out wherever it says nothing can be added, because no document of before has another encoding
+// then; anything else needs another version.
 const version = "signoff.dev/digest.v1"
 
 // document is what is hashed. It is closed: it holds these members and no others, built one by one.
@@ -25,6 +26,13 @@ type document struct {
 	Steps                  []step `json:"steps"`
 	// Finally is there only where the Action has such steps.
 	Finally []step `json:"finally,omitempty"`
+	// Planned is what the plan steps gave, there only where the Action has such steps.
+	Planned []planned `json:"planned,omitempty"`
+}
+
+type planned struct {
+	Name    string          `json:"name"`
+	Outputs json.RawMessage `json:"outputs,omitempty"`
 }
 
 type request struct {
@@ -113,8 +121,21 @@ func (s Subject) document() (*document, error) {
 	if doc.Steps, err = newSteps(s.Steps); err != nil {
 		return nil, err
 	}
+	doc.Planned = newPlanned(s.Planned)
 	doc.Finally, err = newSteps(s.Finally)
 	return doc, err
+}
+
+func newPlanned(list []v1alpha1.PlannedStep) []planned {
+	var out []planned
+	for i := range list {
+		gave := planned{Name: list[i].Name}
+		if list[i].Outputs != nil {
+			gave.Outputs = list[i].Outputs.Raw
+		}
+		out = append(out, gave)
+	}
+	return out
 }
 
 func newSteps(list []v1alpha1.RenderedStep) ([]step, error) {

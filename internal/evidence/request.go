@@ -118,6 +118,28 @@ func (b *Book) Cancellation(ar *v1alpha1.ActionRequest) (*seal.Envelope, error) 
 	return b.verify(what, p, err, ar.Spec.Cancellation.Seal.Signature)
 }
 
+// SealResolution seals what somebody decided about a step of a request. It must name them.
+func (b *Book) SealResolution(ar *v1alpha1.ActionRequest, given *v1alpha1.Resolution, at time.Time) error {
+	s := &v1alpha1.Seal{At: Instant(at)}
+	e, err := b.sign(seal.ResolvePayload(ar, given, b.stamp(s)))
+	if err != nil {
+		return err
+	}
+	s.Signature = e.Seal.String()
+	given.Seal = s
+	return nil
+}
+
+// Resolution tells whether somebody decided about a step of a request what is said there.
+func (b *Book) Resolution(ar *v1alpha1.ActionRequest, given *v1alpha1.Resolution) (*seal.Envelope, error) {
+	const what = "the decision about a step"
+	if given.Seal == nil {
+		return nil, absent(what)
+	}
+	p, err := seal.ResolvePayload(ar, given, b.stamp(given.Seal))
+	return b.verify(what, p, err, given.Seal.Signature)
+}
+
 // SealClaim seals a Record before it is created.
 func (b *Book) SealClaim(r *v1alpha1.Record, at time.Time) error {
 	return b.sealRecord(r, &r.Spec.Seal, at)

@@ -120,7 +120,7 @@ func TestCallAnswers(t *testing.T) {
 		"Condition": {"what the Action says", "response.status == 409 && response.body.exists", 409, `{"exists":true}`, v1alpha1.StepDone, ""},
 		"Not":       {"although the status is good", "response.body.ok", 200, `{"ok":false}`, v1alpha1.StepFailed, "answered 200"},
 		"Error":     {"no error means yes", "response.body.ok", 200, `plain`, v1alpha1.StepFailed, "success cannot be told"},
-		"Gateway":   {"the gateway does not know either", "", 502, "", v1alpha1.StepFailed, "cannot be told whether"},
+		"Gateway":   {"the gateway does not know either", "", 502, "", v1alpha1.StepUnknown, "cannot be told whether"},
 		"Huge":      {"an answer is bounded", "response.body == null", 200, strings.Repeat("a", maxAnswer+1), v1alpha1.StepDone, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -150,8 +150,8 @@ func TestCallAtMostOnce(t *testing.T) {
 		calls        int
 	}{
 		"Lost": {"it was made, and that was not stored: nobody can tell", `{method: POST, url: HOST/a}`, func(p *play) { _, _ = p.call(); p.restart() },
-			v1alpha1.StepFailed, "cannot be told whether POST", 1},
-		"Announced": {"it was announced, and perhaps made", `{method: POST, url: HOST/a}`, func(p *play) { p.restart() }, v1alpha1.StepFailed, "Idempotency-Key key-1", 0},
+			v1alpha1.StepUnknown, "cannot be told whether POST", 1},
+		"Announced": {"it was announced, and perhaps made", `{method: POST, url: HOST/a}`, func(p *play) { p.restart() }, v1alpha1.StepUnknown, "Idempotency-Key key-1", 0},
 		"Idempotent": {"the host does it once", `{method: POST, url: HOST/a, idempotent: true}`, func(p *play) { _, _ = p.call(); p.restart() },
 			v1alpha1.StepDone, "", 2},
 		"Done": {"the host says that it was made", `{method: POST, url: HOST/a, lookup: {url: "HOST/find", done: response.body.made, notDone: "!response.body.made"}}`,
@@ -161,7 +161,11 @@ func TestCallAtMostOnce(t *testing.T) {
 		"Unclear": {"the host is asked again", `{method: POST, url: HOST/a, lookup: {url: "HOST/find", done: "false"}}`,
 			func(p *play) { p.restart() }, v1alpha1.StepStarted, "asking again", 0},
 		"UnclearForEver": {"until its time is over", `{method: POST, url: HOST/a, lookup: {url: "HOST/find", done: "false"}}`,
-			func(p *play) { p.restart(); p.next(); p.later(time.Hour) }, v1alpha1.StepFailed, "cannot be told whether", 0},
+			func(p *play) { p.restart(); p.next(); p.later(time.Hour) }, v1alpha1.StepUnknown, "cannot be told whether", 0},
+		"IdempotentTooLate": {"it may have been made, and its time is over", `{method: POST, url: HOST/a, idempotent: true}`,
+			func(p *play) { p.restart(); p.later(time.Hour) }, v1alpha1.StepUnknown, "had no answer", 0},
+		"IdempotentFound": {"it is looked for all the same", `{method: POST, url: HOST/a, idempotent: true, lookup: {url: "HOST/find", done: response.body.made}}`,
+			func(p *play) { _, _ = p.call(); p.restart(); p.later(time.Hour) }, v1alpha1.StepDone, "", 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			made := 0
@@ -188,7 +192,32 @@ func TestCallBroken(t *testing.T) {
 	p := newCall(t, host, `{method: POST, url: HOST/a}`)
 	p.step.Retries = 3
 	p.announced()
-	p.want(v1alpha1.StepFailed, "cannot be told whether POST")
+	p.want(v1alpha1.StepUnknown, "cannot be told whether POST")
+	if p.status.UnknownSince == nil || p.status.FinishedAt != nil {
+		t.Errorf("since when nobody knows: %+v", p.status)
+	}
+	p.later(1000 * time.Hour)
+	p.restart()
+	p.want(v1alpha1.StepUnknown, "cannot be told whether POST")
+	if calls := len(host.made()); calls != 1 {
+		t.Errorf("it was made %d times", calls)
+	}
+}
+
+// TestUndecidedTime is about the time in which people had to decide: the steps after it have theirs all the same.
+func TestUndecidedTime(t *testing.T) {
+	claimed := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	at := func(after time.Duration) *metav1.Time { return &metav1.Time{Time: claimed.Add(after)} }
+	record := &v1alpha1.Record{Spec: v1alpha1.RecordSpec{ClaimedAt: metav1.NewMicroTime(claimed), Timeout: "10m"}}
+	record.Status.Steps = []v1alpha1.StepStatus{{Name: "call", State: v1alpha1.StepUnknown, UnknownSince: at(time.Minute)}}
+	step := &v1alpha1.RenderedStep{Name: "note"}
+	if end := limitOf(record, step, nil).end; !end.Equal(claimed.Add(10 * time.Minute)) {
+		t.Errorf("before somebody has decided: %s", end)
+	}
+	Resolve(&record.Status.Steps[0], v1alpha1.StepSucceeded, "bob decided", claimed.Add(49*time.Hour))
+	if end := limitOf(record, step, nil).end; !end.Equal(claimed.Add(49*time.Hour + 9*time.Minute)) {
+		t.Errorf("after: %s", end)
+	}
 }
 
 // TestCallUnreachable calls a host that is not there: nothing was sent, so it is called again.

@@ -20,7 +20,7 @@ type limit struct {
 }
 
 // limitOf is the earlier end of execution.timeout, which counts from the claim, and the timeout of the step, which counts from when
-// the step began. A timeout that cannot be read counts as the default one, never as none.
+// the step began. The time in which somebody had to decide how an earlier step ended does not count. A timeout that cannot be read counts as the default one, never as none.
 func limitOf(record *v1alpha1.Record, step *v1alpha1.RenderedStep, startedAt *metav1.Time) limit {
 	whole, err := record.Spec.Timeout.Value(defaultTimeout)
 	if err != nil {
@@ -29,7 +29,7 @@ func limitOf(record *v1alpha1.Record, step *v1alpha1.RenderedStep, startedAt *me
 	if slices.ContainsFunc(record.Spec.Finally, func(f v1alpha1.RenderedStep) bool { return f.Name == step.Name }) {
 		return limitOfLast(step, startedAt, whole)
 	}
-	out := limit{end: record.Spec.ClaimedAt.Add(whole), name: fmt.Sprintf("execution.timeout (%s)", whole)}
+	out := limit{end: record.Spec.ClaimedAt.Add(whole + undecided(record)), name: fmt.Sprintf("execution.timeout (%s)", whole)}
 	own, err := step.Timeout.Value(0)
 	if err != nil || own <= 0 || startedAt == nil {
 		return out

@@ -3,6 +3,7 @@ package execution
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -10,7 +11,9 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
+	utiljson "k8s.io/apimachinery/pkg/util/json"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/undo"
@@ -31,76 +34,153 @@ func undoable(step *v1alpha1.RenderedStep) bool {
 	})
 }
 
-// undoNoted tells whether it is stored how the writes of the step are taken back. A further attempt must not take what the first one wrote for
-// what was there.
-func (t *task) undoNoted() bool {
-	_, noted := t.basis(basisUndo)
-	return noted || slices.ContainsFunc(t.record.Status.Undo, func(u v1alpha1.Undo) bool { return u.Step == t.step.Name })
+// version is one version of an object. None: there was no object.
+type version struct {
+	uid             types.UID
+	resourceVersion string
 }
 
-// noteUndo notes how every write of the step is taken back.
+func versionOf(object *unstructured.Unstructured) version {
+	return version{object.GetUID(), object.GetResourceVersion()}
+}
+
+// lending are the versions that objects had when it was noted how writes to them are taken back.
+type lending map[v1alpha1.ObjectReference]version
+
+// noteUndo notes how every write of the step is taken back, before it is sent.
 func (t *task) noteUndo(ctx context.Context) (Outcome, error) {
-	if t.expired() {
-		return t.fail("nothing was written: %s was over before the step could begin", t.limit.name), nil
-	}
-	var noted []v1alpha1.Undo
+	versions := lending{}
 	for i := range t.step.Writes {
 		w := &t.step.Writes[i]
-		if t.creates(noted, w.Object) {
-			continue // deleting it takes back everything that is written to it
-		}
-		entry, err := t.undoOf(ctx, w)
+		seen, err := t.note(ctx, w)
 		if err != nil {
 			return t.failed("find out how to take back what it writes to "+describe(w.Object), err)
 		}
-		noted = append(noted, *entry)
+		versions[w.Object] = seen
 	}
-	t.record.Status.Undo = append(t.record.Status.Undo, noted...)
+	t.noted.Add(t.announcement(""), versions)
 	t.status.Basis = basisUndo
 	return Outcome{Status: t.status, Intent: true}, nil
 }
 
-// creates tells whether this execution creates the object.
-func (t *task) creates(noted []v1alpha1.Undo, object v1alpha1.ObjectReference) bool {
-	is := func(u v1alpha1.Undo) bool { return u.Created && u.Object == object }
-	return slices.ContainsFunc(t.record.Status.Undo, is) || slices.ContainsFunc(noted, is)
+// note notes how one write is taken back from the object as it is now, and gives the version of that. What was noted before an earlier attempt
+// holds as far as that attempt has written.
+func (t *task) note(ctx context.Context, w *v1alpha1.RenderedWrite) (version, error) {
+	live, err := t.get(ctx, w.Object)
+	switch {
+	case apierrors.IsNotFound(err) && w.Operation == v1alpha1.WriteApply:
+		t.noteAs(&v1alpha1.Undo{Step: t.step.Name, Object: w.Object, FieldManager: w.FieldManager, Created: true})
+		return version{}, nil
+	case err != nil:
+		return version{}, err
+	case t.made(live, w):
+		return versionOf(live), nil
+	}
+	return versionOf(live), t.noteChanges(ctx, live, w)
 }
 
-// undoOf finds out how one write is taken back. What it changes, with all that the API server and webhooks add, tells a dry run.
-func (t *task) undoOf(ctx context.Context, w *v1alpha1.RenderedWrite) (*v1alpha1.Undo, error) {
-	entry := &v1alpha1.Undo{Step: t.step.Name, Object: w.Object, FieldManager: w.FieldManager}
-	live, err := t.get(ctx, w.Object)
-	if apierrors.IsNotFound(err) {
-		entry.Created = true
-		return entry, nil
-	}
-	if err != nil {
-		return nil, err
-	}
+// noteChanges notes how a write to an object that is there is taken back.
+func (t *task) noteChanges(ctx context.Context, live *unstructured.Unstructured, w *v1alpha1.RenderedWrite) error {
 	if w.Object.Kind == "Secret" && w.Object.APIVersion == "v1" {
-		return nil, final("it exists already, and the values that a Secret had are not stored: create a Secret of its own")
+		return final("it exists already, and the values that a Secret had are not stored: create a Secret of its own")
 	}
+	fields, err := t.changes(ctx, live, w)
+	if err != nil {
+		return err
+	}
+	if before := t.undo(w); before != nil && before.UID == live.GetUID() && managed(live, w.FieldManager) {
+		fields = undo.Overlay(before.Fields, fields)
+	}
+	if len(fields) > maxUndoFields {
+		return final(fmt.Sprintf("it changes %d fields, and at most %d can be taken back", len(fields), maxUndoFields))
+	}
+	t.noteAs(&v1alpha1.Undo{Step: t.step.Name, Object: w.Object, FieldManager: w.FieldManager, UID: live.GetUID(), Fields: fields})
+	return nil
+}
+
+// changes are the fields that a write changes, with all that the API server and webhooks add: a dry run tells.
+func (t *task) changes(ctx context.Context, live *unstructured.Unstructured, w *v1alpha1.RenderedWrite) ([]v1alpha1.UndoField, error) {
 	after, err := t.sendAs(ctx, w, metav1.DryRunAll)
 	if err != nil {
 		return nil, err
 	}
-	entry.UID = live.GetUID()
-	if entry.Fields, err = undo.Fields(live.Object, after.Object); err != nil {
+	fields, err := undo.Fields(live.Object, after.Object)
+	if err != nil {
 		return nil, final(err.Error())
 	}
-	if len(entry.Fields) > maxUndoFields {
-		return nil, final(fmt.Sprintf("it changes %d fields, and at most %d can be taken back", len(entry.Fields), maxUndoFields))
-	}
-	return entry, nil
+	return fields, nil
 }
 
-// wroteUndo notes the uid of an object that the step has created.
-func (t *task) wroteUndo(object *unstructured.Unstructured, ref v1alpha1.ObjectReference) {
+// made tells whether this execution has created the object. Deleting it takes back everything that is written to it.
+func (t *task) made(live *unstructured.Unstructured, w *v1alpha1.RenderedWrite) bool {
+	if entry := t.undo(w); entry != nil && entry.Created && entry.UID == "" && managed(live, w.FieldManager) {
+		entry.UID = live.GetUID() // the process ended before it could store this
+	}
+	return slices.ContainsFunc(t.record.Status.Undo, func(u v1alpha1.Undo) bool {
+		return u.Created && u.Object == w.Object && u.UID == live.GetUID()
+	})
+}
+
+// undo is how a write of this step is taken back, as far as it is known.
+func (t *task) undo(w *v1alpha1.RenderedWrite) *v1alpha1.Undo {
 	for i := range t.record.Status.Undo {
-		if entry := &t.record.Status.Undo[i]; entry.Created && entry.UID == "" && entry.Object == ref {
-			entry.UID = object.GetUID()
+		if entry := &t.record.Status.Undo[i]; entry.Step == t.step.Name && entry.Object == w.Object {
+			return entry
 		}
 	}
+	return nil
+}
+
+func (t *task) noteAs(entry *v1alpha1.Undo) {
+	if before := t.undo(&v1alpha1.RenderedWrite{Object: entry.Object}); before != nil {
+		*before = *entry
+		return
+	}
+	t.record.Status.Undo = append(t.record.Status.Undo, *entry)
+}
+
+// sender sends writes to the versions that were noted, and to no others. After a refusal it is noted again.
+func (l lending) sender(t *task) func(context.Context, *v1alpha1.RenderedWrite) (*unstructured.Unstructured, error) {
+	return func(ctx context.Context, w *v1alpha1.RenderedWrite) (*unstructured.Unstructured, error) {
+		object, err := t.sendTo(ctx, w, l[w.Object])
+		if err != nil {
+			t.noted.Remove(t.announcement(""))
+			return nil, err
+		}
+		l[w.Object] = versionOf(object)
+		if entry := t.undo(w); entry != nil && entry.Created {
+			entry.UID = object.GetUID()
+		}
+		return object, nil
+	}
+}
+
+// sendTo sends a write to one version of an object, or creates it where there was none. A conflict says that it is another one meanwhile.
+func (t *task) sendTo(ctx context.Context, w *v1alpha1.RenderedWrite, to version) (*unstructured.Unstructured, error) {
+	object := &unstructured.Unstructured{}
+	if err := utiljson.Unmarshal(w.Body.Raw, &object.Object); err != nil {
+		return nil, final("what it writes cannot be read: " + err.Error())
+	}
+	if to.uid == "" {
+		resource, err := t.resource(w.Object)
+		if err != nil {
+			return nil, err
+		}
+		return resource.Create(ctx, object, metav1.CreateOptions{FieldManager: w.FieldManager, FieldValidation: metav1.FieldValidationStrict})
+	}
+	object.SetUID(to.uid) // without it, an apply creates an object that is gone
+	object.SetResourceVersion(to.resourceVersion)
+	raw, err := json.Marshal(object.Object)
+	if err != nil {
+		return nil, fmt.Errorf("failed to encode what is written: %w", err)
+	}
+	guarded := *w
+	guarded.Body.Raw = raw
+	object, err = t.send(ctx, &guarded)
+	if apierrors.IsNotFound(err) {
+		return nil, apierrors.NewConflict(schema.GroupResource{Resource: w.Object.Kind}, w.Object.Name, errors.New("it is gone meanwhile"))
+	}
+	return object, err
 }
 
 // Reverted is how far taking back has come.
@@ -202,10 +282,10 @@ func (t *task) restore(ctx context.Context, entry *v1alpha1.Undo, out *Reverted)
 		if err != nil {
 			return err
 		}
-		var kept []string
+		var kept []undo.Kept
 		if kept, err = t.restoreOnce(ctx, entry, live); !apierrors.IsConflict(err) {
-			for _, path := range kept {
-				out.Kept = append(out.Kept, fmt.Sprintf("%s of %s was changed since by somebody else", path, describe(entry.Object)))
+			for _, field := range kept {
+				out.Kept = append(out.Kept, field.Text(describe(entry.Object)))
 			}
 			return err
 		}
@@ -213,8 +293,8 @@ func (t *task) restore(ctx context.Context, entry *v1alpha1.Undo, out *Reverted)
 	return err
 }
 
-func (t *task) restoreOnce(ctx context.Context, entry *v1alpha1.Undo, live *unstructured.Unstructured) (kept []string, err error) {
-	restored, err := undo.Restore(live.Object, entry.Fields)
+func (t *task) restoreOnce(ctx context.Context, entry *v1alpha1.Undo, live *unstructured.Unstructured) (kept []undo.Kept, err error) {
+	restored, err := undo.Restore(live.Object, entry.Fields, t.managers())
 	if err != nil || !restored.Changed {
 		if err == nil {
 			kept = restored.Kept
@@ -231,6 +311,15 @@ func (t *task) restoreOnce(ctx context.Context, entry *v1alpha1.Undo, live *unst
 	}
 	_, err = resource.Patch(ctx, entry.Object.Name, types.MergePatchType, patch, metav1.PatchOptions{FieldManager: entry.FieldManager})
 	return restored.Kept, err
+}
+
+// managers are the field managers of what is taken back.
+func (t *task) managers() []string {
+	var all []string
+	for i := range t.record.Status.Undo {
+		all = append(all, t.record.Status.Undo[i].FieldManager)
+	}
+	return all
 }
 
 // mergePatch makes one version of an object another one, and fails where it is a third one meanwhile.

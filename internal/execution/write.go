@@ -29,7 +29,15 @@ const (
 // OnlyWaits tells whether a step has written everything that it writes and only waits, or waits for its next attempt, so that nothing is
 // cut in two where it ends here. It does not speak of Jobs, which act for as long as they run.
 func OnlyWaits(status *v1alpha1.StepStatus) bool {
-	return status.State == v1alpha1.StepStarted && (strings.HasPrefix(status.Basis, basisWritten) || status.RetryAt != nil)
+	return status.State == v1alpha1.StepStarted && (Written(status) || status.RetryAt != nil)
+}
+
+// Written tells whether a step has written everything that it writes.
+func Written(status *v1alpha1.StepStatus) bool { return strings.HasPrefix(status.Basis, basisWritten) }
+
+// OnlyAnnounced tells whether a step has said that it is about to call a host, and is not known to have done it.
+func OnlyAnnounced(status *v1alpha1.StepStatus) bool {
+	return status.State == v1alpha1.StepStarted && status.RetryAt == nil && strings.HasPrefix(status.Basis, basisCall)
 }
 
 // Begun tells whether a step has sent everything that it sends, so that it starts nothing more: it only waits, or its Job exists.
@@ -51,23 +59,28 @@ func doing(w *v1alpha1.RenderedWrite) string { return verbs[w.Operation] + " " +
 // repeatable does writes that have the same result however often they are sent. After a crash all of them are simply sent again.
 func (t *task) repeatable(ctx context.Context) (Outcome, error) {
 	t.repeat = true
-	if _, written := t.basis(basisWritten); !written {
-		if t.temporary() && !t.undoNoted() {
+	if _, written := t.basis(basisWritten); written {
+		return t.await(ctx)
+	}
+	if t.expired() {
+		return t.fail("nothing was written: %s was over before the step could begin", t.limit.name), nil
+	}
+	send := t.send
+	if t.temporary() {
+		versions, noted := t.noted.Get(t.announcement(""))
+		if !noted {
 			return t.noteUndo(ctx)
 		}
-		if t.expired() {
-			return t.fail("nothing was written: %s was over before the step could begin", t.limit.name), nil
-		}
-		var object *unstructured.Unstructured
-		for i := range t.step.Writes {
-			var err error
-			if object, err = t.send(ctx, &t.step.Writes[i]); err != nil {
-				return t.failed(doing(&t.step.Writes[i]), err)
-			}
-			t.wroteUndo(object, t.step.Writes[i].Object)
-		}
-		t.status.Basis = basisWritten + object.GetResourceVersion()
+		send = versions.(lending).sender(t) //nolint:forcetypeassert // nothing else is stored
 	}
+	var object *unstructured.Unstructured
+	for i := range t.step.Writes {
+		var err error
+		if object, err = send(ctx, &t.step.Writes[i]); err != nil {
+			return t.failed(doing(&t.step.Writes[i]), err)
+		}
+	}
+	t.status.Basis = basisWritten + object.GetResourceVersion()
 	return t.await(ctx)
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -166,7 +167,7 @@ func (e *explainer) decisive(t *term, want answer, out []*leaf) []*leaf {
 // say puts a leaf and its answer into words.
 func (e *explainer) say(l *leaf) string {
 	if hidden := e.hidden(l); hidden != "" {
-		return fmt.Sprintf("%s (not shown: %s)", plainName(l.about(), false).subject, hidden)
+		return fmt.Sprintf("%s (not shown: %s)", e.unseen(l), hidden)
 	}
 	found := e.answers[l]
 	if found == unknown {
@@ -198,18 +199,57 @@ func word(holds bool, yes, no string) string {
 
 // about is what a leaf looks at.
 func (l *leaf) about() string {
-	if l.shape == isComparison {
+	switch l.shape {
+	case isComparison:
 		return l.left.source
+	case isSet:
+		return l.subject
+	case isPlain, isMembership, isCalendar, isSearch:
 	}
 	return l.source
 }
 
+// lookedAt computes what a leaf looks at.
+func (l *leaf) lookedAt() *Program {
+	if l.shape == isComparison {
+		return l.left
+	}
+	return l.program
+}
+
+// path is an expression that names something, or a conversion of that, and holds no value.
+var path = regexp.MustCompile(`^(\w+\()?[\w.]+(\[\??"[^"]*"\])*\)?$`)
+
+// unseen names what a leaf looks at that is not shown. An expression is named by what it reads: a value in it could be the one that is not shown.
+func (e *explainer) unseen(l *leaf) string {
+	if name := plainName(l.about(), false); e.hiddenIn(l.lookedAt()) != "" && (name.subject != l.about() || path.MatchString(name.subject)) {
+		return name.subject
+	}
+	shown := func(variable string) bool { return e.to.Hide(variable) == "" }
+	return "what it reads of " + strings.Join(slices.DeleteFunc(slices.Clone(l.program.variables), shown), ", ")
+}
+
+// otherwise says how a leaf that is not shown would have to be, where that does not say what it is.
+func (e *explainer) otherwise(l *leaf) string {
+	how := "otherwise"
+	if l.shape == isComparison && e.hiddenIn(l.left) != "" {
+		if text := were(l.operator, e.answers[l] == yes, l.right.source); !strings.HasPrefix(text, "not ") {
+			how = text
+		}
+	}
+	return fmt.Sprintf("if %s were %s", e.unseen(l), how)
+}
+
 // hidden says why the values of a leaf are not shown.
 func (e *explainer) hidden(l *leaf) string {
+	return e.hiddenIn(l.program)
+}
+
+func (e *explainer) hiddenIn(p *Program) string {
 	if e.to.Hide == nil {
 		return ""
 	}
-	for _, variable := range l.program.variables {
+	for _, variable := range p.variables {
 		if why := e.to.Hide(variable); why != "" {
 			return why
 		}
@@ -424,6 +464,9 @@ func (e *explainer) differ(root *term, decisive []*leaf) []string {
 
 // condition says how a leaf would have to be.
 func (e *explainer) condition(l *leaf) string {
+	if e.hidden(l) != "" {
+		return e.otherwise(l)
+	}
 	if l.shape == isMembership {
 		return "if " + e.sayMembership(l, e.answers[l] == no)
 	}
@@ -431,11 +474,7 @@ func (e *explainer) condition(l *leaf) string {
 		return fmt.Sprintf("if calendar %s were %s", l.subject, word(e.answers[l] == yes, "closed", "open"))
 	}
 	if l.shape == isComparison {
-		right := l.right.source
-		if e.hidden(l) == "" {
-			right = e.other(l)
-		}
-		return fmt.Sprintf("if %s were %s", plainName(l.left.source, false).subject, were(l.operator, e.answers[l] == yes, right))
+		return fmt.Sprintf("if %s were %s", plainName(l.left.source, false).subject, were(l.operator, e.answers[l] == yes, e.other(l)))
 	}
 	if e.answers[l] == yes {
 		return "if not " + l.source
@@ -465,7 +504,7 @@ func (e *explainer) attempt(l *leaf, decisive []*leaf) (string, []*leaf) {
 
 func (e *explainer) attemptLater(l *leaf) (string, []*leaf) {
 	at, ok := e.turnsAt(l)
-	if !ok || !e.try(func(vars *Vars) { vars.Now = at }) {
+	if !ok || e.hidden(l) != "" || !e.try(func(vars *Vars) { vars.Now = at }) {
 		return "", nil
 	}
 	return "from " + ShowTime(at), []*leaf{l}

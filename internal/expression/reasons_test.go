@@ -73,12 +73,56 @@ func TestExplain(t *testing.T) {
 		},
 		"Hidden": {
 			reason: "what may not be read is not shown, nor where it is compared", place: ActionRule, source: "target.metadata.labels['tier'] == 'critical'",
-			change: func(_ *Vars, l *Listener) {
-				l.Hide = func(v string) string { return map[string]string{"target": "you may not read Deployment a/b"}[v] }
-			},
+			change: hideTarget,
 			want: Reasons{
 				[]string{`label "tier" of the target (not shown: you may not read Deployment a/b)`},
-				[]string{`if label "tier" of the target were not "critical", it would not apply`},
+				[]string{`if label "tier" of the target were otherwise, it would not apply`},
+			},
+		},
+		"HiddenOther": {
+			reason: "a value that it is not may be said", place: ActionRule, source: "target.metadata.labels['tier'] == 'other'", change: hideTarget,
+			want: Reasons{
+				[]string{`label "tier" of the target (not shown: you may not read Deployment a/b)`},
+				[]string{`if label "tier" of the target were "other", it would apply`},
+			},
+		},
+		"HiddenNotEqual": {
+			reason: "nor is the one that it is, the other way round", place: ActionRule, source: "target.metadata.labels['tier'] != 'critical'", change: hideTarget,
+			want: Reasons{
+				[]string{`label "tier" of the target (not shown: you may not read Deployment a/b)`},
+				[]string{`if label "tier" of the target were otherwise, it would apply`},
+			},
+		},
+		"HiddenOneOf": {
+			reason: "nor in a list", place: ActionRule, source: "target.metadata.labels['tier'] in ['critical']", change: hideTarget,
+			want: Reasons{
+				[]string{`label "tier" of the target (not shown: you may not read Deployment a/b)`},
+				[]string{`if label "tier" of the target were otherwise, it would not apply`},
+			},
+		},
+		"HiddenCall": {
+			reason: "nor in a call", place: ActionRule, source: "target.metadata.labels['tier'].startsWith('critical')", change: hideTarget,
+			want: Reasons{
+				[]string{`what it reads of target (not shown: you may not read Deployment a/b)`},
+				[]string{`if what it reads of target were otherwise, it would not apply`},
+			},
+		},
+		"HiddenSet": {
+			reason: "nor whether it is there", place: ActionRule, source: "has(target.metadata.labels)", change: hideTarget,
+			want: Reasons{
+				[]string{`target.metadata.labels (not shown: you may not read Deployment a/b)`},
+				[]string{`if target.metadata.labels were otherwise, it would not apply`},
+			},
+		},
+		"HiddenMoment": {
+			reason: "nor as an instant that comes", place: ActionRule, source: "now < timestamp(target.metadata.labels['until'])",
+			change: func(v *Vars, l *Listener) {
+				v.Values["target"] = map[string]any{"metadata": map[string]any{"labels": map[string]any{"until": "2026-12-27T00:00:00Z"}}}
+				hideTarget(v, l)
+			},
+			want: Reasons{
+				[]string{`what it reads of target (not shown: you may not read Deployment a/b)`},
+				[]string{`if what it reads of target were otherwise, it would not apply`},
 			},
 		},
 		"Unset": {
@@ -149,6 +193,11 @@ func TestExplain(t *testing.T) {
 			}
 		})
 	}
+}
+
+// hideTarget is for who may not read the target.
+func hideTarget(_ *Vars, l *Listener) {
+	l.Hide = func(v string) string { return map[string]string{"target": "you may not read Deployment a/b"}[v] }
 }
 
 func TestExplainIsBounded(t *testing.T) {

@@ -28,6 +28,8 @@ spec:
   rules:
   - {name: within, when: "size(recent) < 2", effect: Allow}
   - {name: over, when: "size(recent) >= 2", effect: RequireApproval, message: two an hour are the budget}
+  - {name: morning, when: "request.reason == 'hold' && now.getHours() < 17 && size(recent) > 0", effect: Hold}
+  - {name: dated, when: "request.reason == 'date' && now < timestamp('2026-11-23T18:00:00Z') && size(recent) > 0", effect: Hold}
   execution:
     serviceAccountName: scaler
     steps: [{name: note, apply: {manifests: [{apiVersion: v1, kind: ConfigMap, metadata: {namespace: a, name: b}}]}}]
@@ -175,5 +177,25 @@ func TestJudgedAgain(t *testing.T) {
 	simple := newGate(t, fakeFacts{})
 	if text := simple.Judge(t.Context(), asking("alice", "simple", ""), monday).JudgedAgain(); text != "" {
 		t.Errorf("what always needs an approval is not changed by time: %q", text)
+	}
+}
+
+// A rule that counts executions and reads the hour of now ends at a time that nobody can tell: no end of the budget is one. A comparison with an
+// instant is foreseen, and whichever comes first counts.
+func TestBudgetAndTheHour(t *testing.T) {
+	gate := budgetGate(t, &book{entries: []*v1alpha1.Record{ran("bot", "scale", monday.Add(-time.Minute))}})
+	for reason, want := range map[string]string{
+		"hold": "rule morning of Action platform/scale",
+		"date": "rule dated of Action platform/scale until Mon 23 Nov 12:59 UTC",
+	} {
+		subject := asking("bot", "scale", "")
+		subject.Spec.Reason = reason
+		held := gate.Judge(t.Context(), subject, monday)
+		if held.Problem != nil {
+			t.Fatal(held.Problem.Message)
+		}
+		if got := HeldBy(held, false); got != want {
+			t.Errorf("want %q, got %q", want, got)
+		}
 	}
 }

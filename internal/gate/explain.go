@@ -178,7 +178,7 @@ func (d *decided) errorText(failed decision.RuleError, to *expression.Listener) 
 	}
 	rule := d.rule(failed.Rule)
 	if rule == nil || rule.Message == "" {
-		return failed.Err.Error()
+		return evaluation.ReasonFirst()
 	}
 	var reads []string
 	for i := range d.run.facts {
@@ -227,7 +227,7 @@ func (r *run) stepsError(err error, to *expression.Listener) error {
 
 // unavailableNow tells an error that says nothing about the content of a fact: it could not be read, or there was no time.
 func unavailableNow(err error) bool {
-	return slices.ContainsFunc([]error{errUnread, errNoAnswer, errBusy, expression.ErrBudget, expression.ErrDeadline}, func(known error) bool {
+	return slices.ContainsFunc([]error{errUnread, errNoAnswer, expression.ErrBusy, expression.ErrBudget, expression.ErrDeadline}, func(known error) bool {
 		return errors.Is(err, known)
 	})
 }
@@ -283,9 +283,13 @@ func sentences(found expression.Reasons) []string {
 	return lines
 }
 
-// changes says when time alone could next change the answer of a rule. Zero: never.
+// changes says when time alone could next change the answer of a rule. Zero: never, or nobody can tell. A fact that ends does not make known
+// what is not: the rule may change before.
 func (d *decided) changes(rule *catalog.Rule) time.Time {
-	next := d.run.out.Verdict.Changes[rule.Name]
+	next, known := d.run.out.Verdict.Changes[rule.Name]
+	if known && next.IsZero() {
+		return next
+	}
 	for i := range d.run.facts {
 		f := &d.run.facts[i]
 		if rule.Name == defaultRule || rule.When != nil && rule.When.Uses(f.name) {
@@ -311,7 +315,7 @@ func (d *decided) until(rule *catalog.Rule) string {
 		return ""
 	}
 	if at, ok := calendar.Ends(d.run.out.Now); ok {
-		return " until " + expression.ShowEnd(at)
+		return expression.ShowEnd(at)
 	}
 	return ""
 }

@@ -167,7 +167,7 @@ func (g *Gate) Judge(ctx context.Context, subject *Subject, now time.Time) *Judg
 	ctx, cancel := context.WithTimeout(ctx, deadline)
 	defer cancel()
 	run := g.run(subject, now)
-	for _, part := range []func(context.Context) *Problem{run.action, run.admitted, run.inputs, run.duration, run.access, run.emergency, run.gather, run.keepNeeded, run.touch, run.decide, run.gatherRest, run.resolve, run.review} {
+	for _, part := range []func(context.Context) *Problem{run.action, run.admitted, run.inputs, run.duration, run.access, run.emergency, run.gather, run.fit, run.touch, run.decide, run.gatherRest, run.resolve, run.review} {
 		if problem := part(ctx); problem != nil {
 			run.out.Problem = problem
 			break

@@ -187,7 +187,9 @@ func denied(ctx context.Context, j *Judgement, explain bool) string {
 			message = ruleSource(rule.Name, rule.When != nil)
 		}
 		until := j.decided.until(&rule)
-		bounded = bounded || until != ""
+		if until != "" {
+			bounded, until = true, " until "+until
+		}
 		lines = append(lines, fmt.Sprintf("%s%s (%s)", message, until, RuleName(j.Action, rule.Name)))
 		if explain {
 			lines = append(lines, j.decided.refusal(ctx, &rule)...)

@@ -2,7 +2,6 @@ package gate
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -22,11 +21,8 @@ const (
 	maxShares = 4096
 )
 
-// errBusy says that a namespace has taken its share. It may be another answer in a while.
-var errBusy = errors.New("it has to wait for its turn")
-
 // Later tells an error that may be gone a while later although nothing has changed: there was no turn, or no time.
-func Later(err error) bool { return errors.Is(err, errBusy) || errors.Is(err, expression.ErrDeadline) }
+func Later(err error) bool { return expression.Later(err) }
 
 // shares bound what each catalog namespace may take.
 type shares struct {
@@ -90,7 +86,7 @@ func (s *share) take(cost float64) float64 {
 
 func (s *share) busy() error {
 	return fmt.Errorf("the expressions for Actions in namespace %s take too much time, more than a quarter of a core, and %w: try again in a while, or let the author of the Action make them simpler",
-		s.namespace, errBusy)
+		s.namespace, expression.ErrBusy)
 }
 
 // turns asks the share of a namespace for one decision, and notes whether it was refused once. A namespace that nothing is evaluated for is not

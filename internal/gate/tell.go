@@ -124,13 +124,21 @@ func heldBy(j *Judgement, rule *catalog.Rule) string {
 	if rule.Message != "" {
 		text += " (" + rule.Message + ")"
 	}
-	if until := j.decided.until(rule); until != "" {
-		return text + until
-	}
-	if next := j.decided.changes(rule); !next.IsZero() {
-		text += " until " + Time(next, j.Now)
+	if until := j.ends(rule); until != "" {
+		text += " until " + until
 	}
 	return text
+}
+
+// ends says until when a rule applies. Empty: time does not change that, or nobody can tell.
+func (j *Judgement) ends(rule *catalog.Rule) string {
+	if until := j.decided.until(rule); until != "" {
+		return until
+	}
+	if next := j.decided.changes(rule); !next.IsZero() {
+		return Time(next, j.Now)
+	}
+	return ""
 }
 
 // WhoPasses says who can pass what holds a request, in an emergency. Empty: nobody.
@@ -206,21 +214,8 @@ func (g *Gate) MayCancel(ctx context.Context, s *Subject, caller *v1alpha1.Ident
 	if err == nil && same {
 		return nil
 	}
-	run := g.run(s, now)
-	snap := run.out.Snapshot
-	action, _ := snap.Action(s.Spec.ActionRef)
-	if action == nil {
-		return &Problem{Reason: v1alpha1.ReasonNotAuthorized, Message: fmt.Sprintf("only the requester (%s) may cancel this: Action %s is not there to say who else may.", s.Requester.Username, s.Spec.ActionRef)}
-	}
-	run.out.Action = action
-	if problem := run.inputs(ctx); problem != nil {
-		return problem
-	}
-	access := g.access(ctx, &accessRequest{snapshot: snap, action: action, verb: v1alpha1.VerbCancel, caller: caller, vars: run.out.Vars, budget: run.budget})
-	if access.Permission != nil {
-		return nil
-	}
-	return access.problem(caller)
+	return g.run(s, now).mayUse(ctx, v1alpha1.VerbCancel, caller,
+		"only the requester ("+strings.ReplaceAll(s.Requester.Username, "%", "%%")+") may cancel this: Action %s is not there to say who else may.")
 }
 
 // VerdictStatus brings a verdict to the form that is stored and shown.

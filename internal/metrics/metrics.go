@@ -36,6 +36,8 @@ var (
 		"1 where the process knows all governing objects; at 0 nothing is decided.", nil, nil)
 	invalid = prometheus.NewDesc("signoff_snapshot_invalid_objects",
 		"Governing objects that do not compile, by kind. Requests that they are about are refused or wait.", []string{"kind"}, nil)
+	missing = prometheus.NewDesc("signoff_snapshot_missing_calendars",
+		"Calendars that rules of Actions and policies name, and that are not there or not valid. Requests that they are about are refused or wait.", nil, nil)
 )
 
 var reviews = prometheus.NewGaugeVec(prometheus.GaugeOpts{
@@ -47,6 +49,28 @@ var reviews = prometheus.NewGaugeVec(prometheus.GaugeOpts{
 func ReviewsOpen(all, overdue int) {
 	reviews.WithLabelValues("false").Set(float64(all - overdue))
 	reviews.WithLabelValues("true").Set(float64(overdue))
+}
+
+var temporaryLeft = prometheus.NewGauge(prometheus.GaugeOpts{
+	Name: "signoff_temporary_left",
+	Help: "Temporary requests whose Record was written by somebody else, so that what they did is not taken back and may be left. They are counted every ten minutes, for as long as there is such a Record.",
+})
+
+// TemporaryLeft shows how many temporary requests nobody takes back.
+func TemporaryLeft(count int) { temporaryLeft.Set(float64(count)) }
+
+var removed = prometheus.NewCounterVec(prometheus.CounterOpts{
+	Name: "signoff_finished_removed_total",
+	Help: "Finished requests and Records that were removed because their time was over, and attempts that came to nothing, such as while the audit log is not delivered.",
+}, []string{"kind", "result"})
+
+// Removed counts what was removed because its time was over, and what could not be.
+func Removed(kind string, err error) {
+	result := "removed"
+	if err != nil {
+		result = "failed"
+	}
+	removed.WithLabelValues(kind, result).Inc()
 }
 
 // Judged counts a judgement.
@@ -83,8 +107,13 @@ var refusals = prometheus.NewCounterVec(prometheus.CounterOpts{
 func Refused(why Refusal) { refusals.WithLabelValues(string(why)).Inc() }
 
 // health shows the snapshot of the process.
-type health struct {
-	store atomic.Pointer[snapshot.Store]
+type health struct{ of atomic.Pointer[examined] }
+
+// examined is what is shown.
+type examined struct {
+	store *snapshot.Store
+	// operatorNamespace is where the Calendars of policies are.
+	operatorNamespace string
 }
 
 var (
@@ -93,28 +122,32 @@ var (
 )
 
 // Show registers the metrics once, and shows from now on the snapshots of this store: a process has one, a test may make several.
-func Show(store *snapshot.Store) {
-	shown.store.Store(store)
-	register.Do(func() { ctrlmetrics.Registry.MustRegister(judgements, reviews, refusals, shown) })
+func Show(store *snapshot.Store, operatorNamespace string) {
+	shown.of.Store(&examined{store, operatorNamespace})
+	register.Do(func() {
+		ctrlmetrics.Registry.MustRegister(judgements, reviews, temporaryLeft, refusals, removed, shown)
+	})
 }
 
 // Describe implements prometheus.Collector.
 func (h *health) Describe(out chan<- *prometheus.Desc) {
 	out <- synced
 	out <- invalid
+	out <- missing
 }
 
 // Collect implements prometheus.Collector.
 func (h *health) Collect(out chan<- prometheus.Metric) {
-	store := h.store.Load()
-	if store == nil {
+	of := h.of.Load()
+	if of == nil {
 		return
 	}
-	current, fit := store.Current(), 0.0
+	current, fit := of.store.Current(), 0.0
 	if current.Synced() {
 		fit = 1
 	}
 	out <- prometheus.MustNewConstMetric(synced, prometheus.GaugeValue, fit)
+	out <- prometheus.MustNewConstMetric(missing, prometheus.GaugeValue, float64(current.MissingCalendars(of.operatorNamespace)))
 	for kind, count := range current.Invalid() {
 		out <- prometheus.MustNewConstMetric(invalid, prometheus.GaugeValue, float64(count), kind)
 	}

@@ -15,7 +15,7 @@ import (
 
 func TestHealth(t *testing.T) {
 	store := snapshot.NewStore(nil)
-	Show(store)
+	Show(store, "signoff-system")
 	expect := func(reason, want string) {
 		t.Helper()
 		if err := testutil.CollectAndCompare(shown, strings.NewReader(want)); err != nil {
@@ -28,7 +28,10 @@ func TestHealth(t *testing.T) {
 	const invalidHeads = `# HELP signoff_snapshot_invalid_objects Governing objects that do not compile, by kind. Requests that they are about are refused or wait.
 # TYPE signoff_snapshot_invalid_objects gauge
 `
-	expect("Before everything has been read, nothing is decided.", heads+"signoff_snapshot_synced 0\n"+invalidHeads+
+	const missingHeads = `# HELP signoff_snapshot_missing_calendars Calendars that rules of Actions and policies name, and that are not there or not valid. Requests that they are about are refused or wait.
+# TYPE signoff_snapshot_missing_calendars gauge
+signoff_snapshot_missing_calendars `
+	expect("Before everything has been read, nothing is decided.", heads+"signoff_snapshot_synced 0\n"+missingHeads+"0\n"+invalidHeads+
 		`signoff_snapshot_invalid_objects{kind="Action"} 0
 signoff_snapshot_invalid_objects{kind="ActionPolicy"} 0
 signoff_snapshot_invalid_objects{kind="Calendar"} 0
@@ -40,7 +43,29 @@ signoff_snapshot_invalid_objects{kind="Role"} 0
 	})
 	store.MarkSynced()
 	store.Rebuild()
-	expect("A policy that does not compile is counted.", heads+"signoff_snapshot_synced 1\n"+invalidHeads+
+	expect("A policy that does not compile is counted.", heads+"signoff_snapshot_synced 1\n"+missingHeads+"0\n"+invalidHeads+
+		`signoff_snapshot_invalid_objects{kind="Action"} 0
+signoff_snapshot_invalid_objects{kind="ActionPolicy"} 1
+signoff_snapshot_invalid_objects{kind="Calendar"} 0
+signoff_snapshot_invalid_objects{kind="Role"} 0
+`)
+	store.Put(&v1alpha1.ActionPolicy{
+		ObjectMeta: metav1.ObjectMeta{Name: "timed"},
+		Spec: v1alpha1.ActionPolicySpec{Rules: []v1alpha1.PolicyRule{
+			{Name: "r", Effect: v1alpha1.PolicyDeny, During: &v1alpha1.During{Calendar: "gone"}, When: "!calendar('elsewhere').contains(now)"},
+			{Name: "s", Effect: v1alpha1.PolicyDeny, When: "calendar('elsewhere').contains(now) || calendar('here').contains(now)"},
+		}},
+	})
+	hours := func(namespace, name string) *v1alpha1.Calendar {
+		return &v1alpha1.Calendar{
+			ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name},
+			Spec:       v1alpha1.CalendarSpec{TimeZone: "UTC", Windows: []v1alpha1.Window{{Dates: &v1alpha1.DatesWindow{From: "2026-12-24", Through: "2026-12-26"}}}},
+		}
+	}
+	store.Put(hours("signoff-system", "here"))
+	store.Put(hours("platform", "elsewhere"))
+	store.Rebuild()
+	expect("A Calendar that is not where it is looked for is missing, and counted once.", heads+"signoff_snapshot_synced 1\n"+missingHeads+"2\n"+invalidHeads+
 		`signoff_snapshot_invalid_objects{kind="Action"} 0
 signoff_snapshot_invalid_objects{kind="ActionPolicy"} 1
 signoff_snapshot_invalid_objects{kind="Calendar"} 0

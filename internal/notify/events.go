@@ -98,6 +98,7 @@ func (f *finder) impatience(a *v1alpha1.Approval, uid string) {
 // phases are those that are told. The others are told by what led there.
 var phases = map[v1alpha1.Phase]v1alpha1.NotificationEvent{
 	v1alpha1.PhaseHeld: v1alpha1.EventHeld, v1alpha1.PhaseActive: v1alpha1.EventActive, v1alpha1.PhaseReverting: v1alpha1.EventReverting,
+	v1alpha1.PhaseOutcomeUnknown: v1alpha1.EventOutcomeUnknown,
 }
 
 // execution tells how far a request is. What comes and goes is told once for each reason: status does not say how often.

@@ -270,7 +270,7 @@ func commands(e *Event) string {
 // headlines say what happened, in a few words before what it is about.
 var headlines = map[v1alpha1.NotificationEvent]string{
 	v1alpha1.EventRequested: "Requested", v1alpha1.EventApprovalNeeded: "Approval needed", v1alpha1.EventApprovalReminder: "Approval still needed",
-	v1alpha1.EventApprovalEscalated: "Approval needed, also from others", v1alpha1.EventHeld: "Held", v1alpha1.EventExecuting: "Started",
+	v1alpha1.EventApprovalEscalated: "Approval needed, also from others", v1alpha1.EventHeld: "Held", v1alpha1.EventExecuting: "Started", v1alpha1.EventOutcomeUnknown: "Nobody knows how it ended",
 	v1alpha1.EventActive: "Done for a time", v1alpha1.EventReverting: "Being taken back", v1alpha1.EventSucceeded: "Succeeded", v1alpha1.EventFailed: "Failed",
 	v1alpha1.EventDenied: "Denied", v1alpha1.EventExpired: "Expired", v1alpha1.EventCancelled: "Cancelled", v1alpha1.EventReverted: "Taken back",
 	v1alpha1.EventReviewNeeded: "Review needed", v1alpha1.EventReviewOverdue: "Review overdue",

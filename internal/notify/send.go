@@ -16,6 +16,7 @@ import (
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/egress"
+	"github.com/signoff-dev/signoff/internal/execution"
 	"github.com/signoff-dev/signoff/internal/steps"
 )
 
@@ -59,18 +60,6 @@ func (e *BusyError) Error() string { return e.cause.Error() }
 // Unwrap gives the cause.
 func (e *BusyError) Unwrap() error { return e.cause }
 
-// redactedError is an error without what is in Secrets.
-type redactedError struct {
-	error
-	text string
-}
-
-// Error implements error.
-func (e *redactedError) Error() string { return e.text }
-
-// Unwrap gives the error.
-func (e *redactedError) Unwrap() error { return e.error }
-
 // Send sends one message. Nothing of a Secret is in the error.
 func (s *Sender) Send(ctx context.Context, m *Message, secrets Secrets, now time.Time) error {
 	ctx, cancel := context.WithTimeout(ctx, sendTimeout)
@@ -87,7 +76,7 @@ func (s *Sender) Send(ctx context.Context, m *Message, secrets Secrets, now time
 	if err == nil {
 		return nil
 	}
-	return &redactedError{err, egress.Redacted(err.Error(), c.used)}
+	return execution.WithoutSecrets(err, c.used)
 }
 
 // call is one attempt.
@@ -173,7 +162,7 @@ func (c *call) http(ctx context.Context, h *v1alpha1.HTTPChannel, contentType st
 		if err != nil {
 			return err
 		}
-		return egress.Sign(request, key, c.message.Event.ID, content, c.now)
+		return execution.Sign(request, key, c.message.Event.ID, content, c.now)
 	})
 }
 
@@ -214,7 +203,8 @@ func withoutURL(err error) error {
 
 // judged says what an answer means.
 func judged(host string, answer *http.Response) error {
-	err := fmt.Errorf("%s answered %s", host, answer.Status)
+	// Not in its own words, in which it could repeat what it was sent.
+	err := fmt.Errorf("%s answered %d %s", host, answer.StatusCode, http.StatusText(answer.StatusCode))
 	switch code := answer.StatusCode; {
 	case code >= 200 && code < 300:
 		return nil

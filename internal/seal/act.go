@@ -31,6 +31,16 @@ type Cancellation struct {
 var cancelFields = knownOf[v1alpha1.Cancellation](all("reason").under("by", identityFields).
 	but("seal", "it is the stamp and the signature of this payload"))
 
+// Resolution is the content of resolve.v1.
+type Resolution struct {
+	Step    string `json:"step,omitempty"`
+	Outcome string `json:"outcome,omitempty"`
+	Comment string `json:"comment,omitempty"`
+}
+
+var resolveFields = knownOf[v1alpha1.Resolution](all("step", "outcome", "comment").under("by", identityFields).
+	but("seal", "it is the stamp and the signature of this payload"))
+
 // Type is cancel.v1, delegation.v1, edit.v1 or resolve.v1.
 func (p *Act) Type() Type { return p.act }
 
@@ -72,6 +82,24 @@ func CancelPayload(ar *v1alpha1.ActionRequest, s Stamp) (*Act, error) {
 		Name:    ar.Name,
 		UID:     string(ar.UID),
 		Actor:   identity(given.By),
+		Content: content,
+	}, &m)
+}
+
+// ResolvePayload builds resolve.v1 from what somebody decided about a step of a request.
+func ResolvePayload(ar *v1alpha1.ActionRequest, given *v1alpha1.Resolution, s Stamp) (*Act, error) {
+	if err := resolveFields.check(TypeResolve, given); err != nil {
+		return nil, err
+	}
+	var m millis
+	content, err := canonical.SumOf(Resolution{given.Step, string(given.Outcome), given.Comment})
+	m.add(err)
+	return built(&Act{
+		act:     TypeResolve,
+		Common:  s.common(&m, requests, ar.Namespace),
+		Name:    ar.Name,
+		UID:     string(ar.UID),
+		Actor:   identity(&given.By),
 		Content: content,
 	}, &m)
 }

@@ -25,6 +25,7 @@ func TestEveryFieldIsKnown(t *testing.T) {
 		"ApprovalSpec":      {approvalFields, reflect.TypeFor[v1alpha1.ApprovalSpec]()},
 		"Vote":              {voteFields, reflect.TypeFor[v1alpha1.Vote]()},
 		"Cancellation":      {cancelFields, reflect.TypeFor[v1alpha1.Cancellation]()},
+		"Resolution":        {resolveFields, reflect.TypeFor[v1alpha1.Resolution]()},
 		"Record":            {recordFields, reflect.TypeFor[recordBody]()},
 		"Adoption":          {adoptionFields, reflect.TypeFor[v1alpha1.Adoption]()},
 		"ApprovalStatus":    {headFields, reflect.TypeFor[v1alpha1.ApprovalStatus]()},
@@ -161,6 +162,7 @@ func TestEveryFieldIsSealed(t *testing.T) {
 			return HeadPayload(closed, Position{Count: 2, Hash: sumB}, stamp(0))
 		}, 2},
 		"Cancellation": {cancelFields.cover, ar.Spec.Cancellation, func() (Payload, error) { return CancelPayload(ar, stamp(0)) }, 7},
+		"Resolution":   {resolveFields.cover, &ar.Spec.Resolutions[0], func() (Payload, error) { return ResolvePayload(ar, &ar.Spec.Resolutions[0], stamp(0)) }, 9},
 		"Record": {recordFields.cover, &body, func() (Payload, error) {
 			r.Spec, r.Status = body.Spec, body.Status
 			return RecordPayload(r, stamp(0))

@@ -209,6 +209,13 @@ func sampleEdits() (*v1alpha1.Action, Edits) {
 	}}
 }
 
+// sampleResolution is what somebody decided about a step.
+func sampleResolution() *v1alpha1.Resolution {
+	return &v1alpha1.Resolution{
+		NewResolution: v1alpha1.NewResolution{Step: "restart", Outcome: v1alpha1.StepSucceeded, Comment: "\"checkout\" restarted at 12:01"}, By: bob(),
+	}
+}
+
 // samples gives a payload of every type, with as much set as can be.
 func samples(t testing.TB) map[Type]Payload {
 	t.Helper()
@@ -244,10 +251,9 @@ func samples(t testing.TB) map[Type]Payload {
 	}
 	action, edits := sampleEdits()
 	out[TypeEdit] = must[*Act](t)(EditPayload(action, string(action.UID), edits, cluster))
-	for _, other := range []Type{TypeDelegation, TypeResolve} {
-		further := *act
-		further.act, further.Seq, further.Prev = other, 3, sumB
-		out[other] = &further
-	}
+	out[TypeResolve] = must[*Act](t)(ResolvePayload(ar, sampleResolution(), stamp(time.Hour)))
+	further := *act
+	further.act, further.Seq, further.Prev = TypeDelegation, 3, sumB
+	out[TypeDelegation] = &further
 	return out
 }

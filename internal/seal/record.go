@@ -28,11 +28,16 @@ type Record struct {
 	Steps   []Step `json:"steps,omitempty"`
 	// Finally are the steps that run once the others have ended.
 	Finally []Step `json:"finally,omitempty"`
+	// Purpose is Plan where the steps ran before anybody was asked, and Planned the hash of what such steps had given before an execution.
+	Purpose string `json:"purpose,omitempty"`
+	Planned string `json:"planned,omitempty"`
 	// Variables is the hash of what when reads while the steps run.
 	Variables string     `json:"variables,omitempty"`
 	Progress  []Progress `json:"progress,omitempty"`
 	// Duration is how long what is done stays, Undo the hash of how it is taken back, ActiveUntil when, in milliseconds, and Revert why.
-	Duration    string  `json:"duration,omitempty"`
+	Duration string `json:"duration,omitempty"`
+	// Until is until when no other request that asks the same is executed, in milliseconds.
+	Until       int64   `json:"until,omitempty"`
 	Undo        string  `json:"undo,omitempty"`
 	ActiveUntil int64   `json:"activeUntil,omitempty"`
 	Revert      *Revert `json:"revert,omitempty"`
@@ -147,6 +152,9 @@ type Progress struct {
 	URL        string `json:"url,omitempty"`
 	Attempts   int64  `json:"attempts,omitempty"`
 	RetryAt    int64  `json:"retryAt,omitempty"`
+	// UnknownSince is when it became unknown how the step ended, and ResolvedAt when somebody's decision was taken up.
+	UnknownSince int64 `json:"unknownSince,omitempty"`
+	ResolvedAt   int64 `json:"resolvedAt,omitempty"`
 	// Job is the hash of how its Job ended, and Outputs that of what the step gave.
 	Job     string `json:"job,omitempty"`
 	Outputs string `json:"outputs,omitempty"`
@@ -182,7 +190,8 @@ var (
 
 var recordFields = knownOf[recordBody](cover{}.
 	under("spec", all("requestRef.namespace", "requestRef.name", "requestRef.uid", "actionRef.namespace", "actionRef.name",
-		"serviceAccountName", "digest", "claimedAt", "timeout", "duration", "variables").
+		"serviceAccountName", "digest", "claimedAt", "timeout", "duration", "variables", "purpose", "until").
+		under("planned[]", all("name", "outputs").under("declared[]", all("name", "expression", "schema"))).
 		under("requester", identityFields).
 		under("approvals[]", all("name", "uid", "stage.name", "stage.policy", "approvedBy", "votes", "head")).
 		under("plan[]", changeFields).
@@ -193,7 +202,7 @@ var recordFields = knownOf[recordBody](cover{}.
 		"revert.startedAt", "revert.outcome", "revert.message").
 		under("undo[]", all("step", "fieldManager", "created", "uid", "object.apiVersion", "object.kind", "object.namespace", "object.name").
 			under("fields[]", all("before", "after").under("path[]", all("field", "value")))).
-		under("steps[]", all("name", "state", "message", "startedAt", "finishedAt", "basis", "url", "attempts", "retryAt",
+		under("steps[]", all("name", "state", "message", "startedAt", "finishedAt", "basis", "url", "attempts", "retryAt", "unknownSince", "resolvedAt",
 			"job.exitCode", "job.message", "job.log", "outputs")).
 		but("seal", "it is the stamp and the signature of this payload").
 		but("observedGeneration", "it is about the bookkeeping of the API server, not about the execution")))
@@ -214,7 +223,7 @@ func (p *Record) check() error {
 	if p.Digest != "" {
 		m.sum("digest", p.Digest)
 	}
-	for name, sum := range map[string]string{"plan": p.Plan, "undo": p.Undo} {
+	for name, sum := range map[string]string{"plan": p.Plan, "undo": p.Undo, "planned": p.Planned} {
 		if sum != "" {
 			m.sum(name, sum)
 		}
@@ -251,10 +260,13 @@ func RecordPayload(r *v1alpha1.Record, s Stamp) (*Record, error) {
 		Timeout:        string(spec.Timeout),
 		Steps:          m.steps(spec.Steps),
 		Finally:        m.steps(spec.Finally),
+		Purpose:        string(spec.Purpose),
+		Planned:        hashOf(&m, spec.Planned),
 		Ending:         ending(status.Ending),
 		Variables:      m.json(spec.Variables),
 		Progress:       m.progress(status.Steps),
 		Duration:       string(spec.Duration),
+		Until:          m.at("until", spec.Until),
 		Undo:           hashOf(&m, status.Undo),
 		ActiveUntil:    m.at("activeUntil", status.ActiveUntil),
 		Revert:         m.revert(status.Revert),
@@ -403,6 +415,7 @@ func (m *millis) progress(list []v1alpha1.StepStatus) []Progress {
 		out = append(out, Progress{
 			Name: s.Name, State: string(s.State), Message: s.Message, Basis: s.Basis, URL: s.URL,
 			StartedAt: m.at("startedAt", s.StartedAt), FinishedAt: m.at("finishedAt", s.FinishedAt), RetryAt: m.at("retryAt", s.RetryAt),
+			UnknownSince: m.at("unknownSince", s.UnknownSince), ResolvedAt: m.at("resolvedAt", s.ResolvedAt),
 			Attempts: int64(s.Attempts), Job: m.job(s.Job), Outputs: m.json(s.Outputs),
 		})
 	}

@@ -63,7 +63,9 @@ var requestFields = knownOf[v1alpha1.ActionRequestSpec](
 	all("actionRef.namespace", "actionRef.name", "inputs", "reason", "notBefore", "expiresAt", "duration", "breakGlass.reason").
 		under("requester", identityFields).
 		but("seal", "it is the stamp and the signature of this payload").
-		but("cancellation", "it comes later and has a seal of its own, cancel.v1"))
+		but("cancellation", "it comes later and has a seal of its own, cancel.v1").
+		but("resolution", "it is never stored: the webhook makes an entry of resolutions of it").
+		but("resolutions", "they come later and have seals of their own, resolve.v1"))
 
 // Type is request.v1.
 func (*Request) Type() Type { return TypeRequest }

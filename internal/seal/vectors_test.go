@@ -387,6 +387,8 @@ func TestObjectVectors(t *testing.T) {
 		vectorOf(t, "edit", "the content is the hash of since and edits, in milliseconds; the last edit is the act", edited, with(common(time.Minute), map[string]any{
 			"uid": edited.UID, "since": edits.Since.UnixMilli(), "edits": edits.content(),
 		}), must[*Act](t)(EditPayload(edited, string(edited.UID), edits, cluster))),
+		vectorOf(t, "resolution", "the content is the hash of step, outcome and comment", map[string]any{"request": ar, "resolution": sampleResolution()}, common(time.Hour),
+			must[*Act](t)(ResolvePayload(ar, sampleResolution(), stamp(time.Hour)))),
 		vectorOf(t, "record", "plan and bodies are hashes", sampleRecord(), common(time.Hour), must[*Record](t)(RecordPayload(sampleRecord(), stamp(time.Hour)))),
 	}
 	golden(t, "objects.json", got)

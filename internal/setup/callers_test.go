@@ -75,7 +75,7 @@ func refusedFor(t *testing.T, reason metrics.Refusal) float64 {
 }
 
 func TestOnlyTheAPIServerIsAnswered(t *testing.T) {
-	metrics.Show(snapshot.NewStore(nil))
+	metrics.Show(snapshot.NewStore(nil), "signoff-system")
 	authority, other := newSigner(t, nil, true, x509.ExtKeyUsageAny, time.Hour), newSigner(t, nil, true, x509.ExtKeyUsageAny, time.Hour)
 	between := newSigner(t, authority, true, x509.ExtKeyUsageAny, time.Hour)
 	good := newSigner(t, authority, false, x509.ExtKeyUsageClientAuth, time.Hour)

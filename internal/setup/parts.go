@@ -6,6 +6,7 @@ import (
 	"runtime/debug"
 	"time"
 
+	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/metadata"
 	toolscache "k8s.io/client-go/tools/cache"
@@ -137,14 +138,25 @@ func personOf(object any) ([]string, error) {
 	return []string{request.Spec.Requester.Person}, nil
 }
 
-func (p *Process) controllers() error {
+// executing makes what executes, beside the workers that reconcile.
+func (p *Process) executing() (*execution.Watcher, *execution.Runner, error) {
 	watcher := execution.NewWatcher(p.clients, p.clock, p.wakeOne)
+	runner := execution.NewRunner(p.clients, p.cfg.Egress.Policy(), p.clock, p.wakeOne, p.Gate.Budget)
 	if err := p.Manager.Add(everywhere(func(ctx context.Context) error {
 		<-ctx.Done()
 		watcher.Stop()
+		runner.Stop()
 		return nil
 	})); err != nil {
-		return fmt.Errorf("failed to add the watcher: %w", err)
+		return nil, nil, fmt.Errorf("failed to add what ends watches and calls: %w", err)
+	}
+	return watcher, runner, nil
+}
+
+func (p *Process) controllers() error {
+	watcher, runner, err := p.executing()
+	if err != nil {
+		return err
 	}
 	if err := p.guard(); err != nil {
 		return err
@@ -155,7 +167,7 @@ func (p *Process) controllers() error {
 	}
 	requests := &actionrequest.Reconciler{
 		Client: p.Manager.GetClient(), Reader: p.Manager.GetAPIReader(), Gate: p.Gate,
-		Clients: p.clients, Runner: execution.NewRunner(p.clients, p.cfg.Egress.Policy(), p.clock), Watcher: watcher,
+		Clients: p.clients, Runner: runner, Watcher: watcher,
 		Rights: p.reviews, Guard: p.Guard, Egress: p.cfg.Egress.Policy(),
 		Events: p.Manager.GetEventRecorder("signoff"), Evidence: p.evidence, Clock: p.clock, Wall: p.wall, Keys: p.keysRead,
 		Audit: facts, AuditInputs: p.cfg.Audit.InputValues,
@@ -185,7 +197,32 @@ func (p *Process) controllers() error {
 	if err != nil {
 		return fmt.Errorf("failed to create the metadata client: %w", err)
 	}
-	return p.Manager.Add(&actionrequest.Finished{Metadata: resources, Client: p.Manager.GetClient(), Reader: p.Manager.GetAPIReader()})
+	return p.keepers(resources, facts)
+}
+
+// keepers let finished requests go, and remove what has been kept long enough.
+func (p *Process) keepers(resources metadata.Interface, facts actionrequest.Audit) error {
+	finished := &actionrequest.Finished{Client: p.Manager.GetClient(), Reader: p.Manager.GetAPIReader()}
+	retention := &actionrequest.Retention{
+		Details: p.cfg.Retention.Details.Duration, Requests: p.cfg.Retention.Finished.Duration, Records: p.cfg.Retention.Records.Duration,
+		Client: p.Manager.GetClient(), Reader: p.Manager.GetAPIReader(), Audit: facts, Clock: p.clock,
+	}
+	ended := fields.OneTermNotEqualSelector("status.outcome", "")
+	for _, keeper := range []*actionrequest.Keeper{
+		{
+			Name: "finished-requests", Metadata: resources.Resource(v1alpha1.GroupVersion.WithResource("actionrequests")), Selector: ended,
+			For: retention.Details, Clock: p.clock, See: finished.See, Remove: retention.Request,
+		},
+		{
+			Name: "records", Metadata: resources.Resource(v1alpha1.GroupVersion.WithResource("records")).Namespace(p.cfg.Operator.Namespace), Selector: ended,
+			For: retention.Records, Clock: p.clock, Remove: retention.Record,
+		},
+	} {
+		if err := p.Manager.Add(keeper); err != nil {
+			return fmt.Errorf("failed to add what removes %s: %w", keeper.Name, err)
+		}
+	}
+	return nil
 }
 
 // notifiers tells what happens to requests.

@@ -111,7 +111,7 @@ func New(cfg *config.Configuration, restConfig *rest.Config, clk clock.WithTicke
 		return nil, err
 	}
 	p.Store = snapshot.NewStore(p.wakeAll)
-	metrics.Show(p.Store)
+	metrics.Show(p.Store, cfg.Operator.Namespace)
 	p.clients = execution.NewClients(restConfig, manager.GetRESTMapper())
 	reader := p.facts()
 	if err := manager.Add(everywhere(func(ctx context.Context) error {

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"k8s.io/apimachinery/pkg/types"
+
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/catalog"
 )
@@ -154,6 +156,26 @@ func (s *Snapshot) Invalid() map[string]int {
 		counts["ActionPolicy"] += one(s.policies.entries[i].Err != nil)
 	}
 	return counts
+}
+
+// MissingCalendars counts the Calendars that the rules of Actions and policies name, and that are not there or do not compile. Those of policies are
+// in the namespace of the operator.
+func (s *Snapshot) MissingCalendars(operatorNamespace string) int {
+	missing := map[types.NamespacedName]struct{}{}
+	look := func(namespace string, names []string) {
+		for _, name := range names {
+			if _, err := s.CalendarOf(namespace, name); err != nil {
+				missing[types.NamespacedName{Namespace: namespace, Name: name}] = struct{}{}
+			}
+		}
+	}
+	for _, action := range s.Actions() {
+		look(action.Object.Namespace, action.Calendars())
+	}
+	for _, entry := range s.AllPolicies() {
+		look(operatorNamespace, entry.Policy.Calendars())
+	}
+	return len(missing)
 }
 
 func one(is bool) int {

@@ -39,10 +39,8 @@ type builder struct {
 // caller's to judge.
 func Compile(exec *v1alpha1.Execution, target *v1alpha1.ObjectReference, c *expression.Compiler, path *field.Path) (*Steps, field.ErrorList) {
 	b := &builder{actionTarget: target, templates: c, values: c, earlier: map[string]*structuralschema.Structural{}, names: map[string]bool{}}
-	if timeout, err := exec.Timeout.Value(defaultTimeout); err == nil {
-		b.timeout = timeout
-	}
-	out := &Steps{serviceAccount: exec.ServiceAccountName}
+	out := &Steps{serviceAccount: exec.ServiceAccountName, plan: b.plan(exec, path.Child("plan"))}
+	b.bound(exec.Timeout, defaultTimeout)
 	if len(exec.Steps) == 0 {
 		b.refuse(field.Required(path.Child("steps"), "at least one step is needed"))
 	}
@@ -67,6 +65,35 @@ func Compile(exec *v1alpha1.Execution, target *v1alpha1.ObjectReference, c *expr
 		}
 	}
 	return out, nil
+}
+
+// defaultPlanTimeout is how long all plan steps together may take if the Action does not say.
+const defaultPlanTimeout = 10 * time.Minute
+
+// plan compiles the steps that run before anybody is asked. Those that execute may read what they give.
+func (b *builder) plan(exec *v1alpha1.Execution, path *field.Path) *Steps {
+	if exec.Plan == nil {
+		return nil
+	}
+	if exec.Plan.ServiceAccountName == exec.ServiceAccountName {
+		b.refuse(field.Invalid(path.Child("serviceAccountName"), exec.Plan.ServiceAccountName,
+			"plan steps run before anybody has agreed: name another ServiceAccount than execution.serviceAccountName, which may only look"))
+	}
+	b.bound(exec.Plan.Timeout, defaultPlanTimeout)
+	list := make([]v1alpha1.Step, len(exec.Plan.Steps))
+	for i := range list {
+		list[i] = exec.Plan.Steps[i].Step()
+	}
+	out := &Steps{serviceAccount: exec.Plan.ServiceAccountName, steps: b.all(list, path.Child("steps"))}
+	out.finally = len(out.steps)
+	return out
+}
+
+// bound sets how long all steps together may take.
+func (b *builder) bound(timeout v1alpha1.Duration, byDefault time.Duration) {
+	if value, err := timeout.Value(byDefault); err == nil {
+		b.timeout = value
+	}
 }
 
 // all compiles steps that run one after the other.
@@ -109,7 +136,7 @@ func (b *builder) step(s *v1alpha1.Step, path *field.Path) step {
 	}
 	b.stepTimeout(s.Timeout, path.Child("timeout"))
 	if s.WaitFor != nil {
-		b.waitFor(s.WaitFor, path.Child("waitFor"))
+		b.waitFor(s, path.Child("waitFor"))
 	}
 	if !b.exactlyOne(path, map[string]bool{"apply": s.Apply != nil, "patch": s.Patch != nil, "delete": s.Delete != nil, "job": s.Job != nil, "http": s.HTTP != nil}, "apply, patch, delete, job, http") {
 		return out
@@ -163,11 +190,12 @@ func (b *builder) stepTimeout(timeout v1alpha1.Duration, path *field.Path) {
 	case timeout != "" && value <= 0:
 		b.refuse(field.Invalid(path, string(timeout), "must be longer than zero"))
 	case b.timeout > 0 && value > b.timeout:
-		b.refuse(field.Invalid(path, string(timeout), fmt.Sprintf("is longer than execution.timeout (%s), which ends all steps: make it shorter, or execution.timeout longer", short(b.timeout))))
+		b.refuse(field.Invalid(path, string(timeout), fmt.Sprintf("is longer than the timeout of all steps together (%s): make it shorter, or that one longer", short(b.timeout))))
 	}
 }
 
-func (b *builder) waitFor(w *v1alpha1.WaitFor, path *field.Path) {
+func (b *builder) waitFor(s *v1alpha1.Step, path *field.Path) {
+	w := s.WaitFor
 	if !b.exactlyOne(path, map[string]bool{"status": w.Status != "", "expression": w.Expression != ""}, "status, expression") {
 		return
 	}
@@ -178,6 +206,7 @@ func (b *builder) waitFor(w *v1alpha1.WaitFor, path *field.Path) {
 		return
 	}
 	b.aboutObject(w.Expression, path.Child("expression"))
+	b.noSecret(s, path.Child("expression"))
 }
 
 // aboutObject compiles a condition on an object.

@@ -3,6 +3,7 @@ package steps
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"strings"
 )
 
@@ -17,8 +18,11 @@ const (
 )
 
 // fieldManager is the field manager of an apply or a patch: one per step, so that two steps never take each other's fields
-// away.
+// away. That of a temporary request is its own, as it shows later what the request has written.
 func (r rendering) fieldManager() string {
+	if r.Temporary {
+		return r.onceManager()
+	}
 	full := strings.Join([]string{"signoff", r.Namespace, r.Action, r.step}, "/")
 	if len(full) <= maxFieldManager {
 		return full
@@ -26,12 +30,17 @@ func (r rendering) fieldManager() string {
 	return full[:maxFieldManager-hashLength-1] + "-" + hash(full)
 }
 
-// onceManager is the field manager of a JSON patch: one per request and step, so that it shows whether the patch was applied.
+// onceManager is the field manager of one request and step, so that it shows whether the step has written.
 func (r rendering) onceManager() string { return "signoff-" + r.RequestUID + "-" + r.step }
 
-// jobName is the name of the Job of the step: always the same for one request, so that it cannot be created twice.
+// jobName is the name of the Job of the step: always the same for one request, so that it cannot be created twice. Each run of a plan step has
+// its own.
 func (r rendering) jobName() string {
-	tail := "-" + r.step + "-" + hash(r.RequestUID+"/"+r.step)
+	whole := r.RequestUID + "/" + r.step
+	if r.Round > 1 {
+		whole += fmt.Sprintf("/%d", r.Round)
+	}
+	tail := "-" + r.step + "-" + hash(whole)
 	head := strings.ReplaceAll(r.RequestName, ".", "-")
 	if most := maxJobName - len(tail); len(head) > most {
 		head = head[:most]

@@ -26,7 +26,12 @@ type Steps struct {
 	serviceAccount string
 	// kinds are the kinds of objects that are written, each once.
 	kinds []schema.GroupKind
+	// plan are the steps that run before anybody is asked. Nil: none.
+	plan *Steps
 }
+
+// Plan gives the steps that run before anybody is asked. Nil: there are none.
+func (s *Steps) Plan() *Steps { return s.plan }
 
 // Input is what the templates of one request are filled in with.
 type Input struct {
@@ -38,6 +43,12 @@ type Input struct {
 	RequestName string
 	// RequestUID is the uid of the request.
 	RequestUID string
+	// Round counts the runs of the plan steps.
+	Round int32
+	// Planned is what the plan steps gave. Nil: there are none, or they are not done.
+	Planned *Earlier
+	// Temporary says that what the steps do is taken back later.
+	Temporary bool
 	// Vars are the values that templates read.
 	Vars expression.Vars
 	// Budget bounds the cost of all templates together. Nil: each has a budget of its own.
@@ -103,7 +114,8 @@ func (s *Steps) Warnings() []string { return slices.Clone(s.warnings) }
 
 // Uses reports whether a template of any step reads the variable.
 func (s *Steps) Uses(variable string) bool {
-	return slices.ContainsFunc(s.steps, func(step step) bool { return step.writer.uses(variable) })
+	return s.plan != nil && s.plan.Uses(variable) ||
+		slices.ContainsFunc(s.steps, func(step step) bool { return step.writer.uses(variable) })
 }
 
 // PodSources names the objects whose pods are copied, each once. Render needs them in Input.Objects.

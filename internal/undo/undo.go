@@ -132,41 +132,80 @@ func field(m map[string]any, key string) any {
 	return missing{}
 }
 
+// Overlay gives the fields of a write that is sent again. Where it changes something once more, what is there now is what it gets back.
+func Overlay(before, again []v1alpha1.UndoField) []v1alpha1.UndoField {
+	out := slices.Clone(before)
+	for i := range again {
+		at := slices.IndexFunc(out, func(f v1alpha1.UndoField) bool { return Text(f.Path) == Text(again[i].Path) })
+		if at < 0 {
+			out = append(out, again[i])
+			continue
+		}
+		out[at] = again[i]
+	}
+	return out
+}
+
 // Restored is what taking back a write makes of an object.
 type Restored struct {
 	// Object is the object with the fields restored. It shares nothing with the one that was given.
 	Object map[string]any
 	// Changed says that something of it differs.
 	Changed bool
-	// Kept are the paths of the fields that somebody has written since: they are no longer ours.
-	Kept []string
+	// Kept are the fields that are no longer ours.
+	Kept []Kept
 }
 
-// Restore gives the fields of an object what they had before a write, where they still have what was written.
-func Restore(live map[string]any, fields []v1alpha1.UndoField) (*Restored, error) {
-	out := &Restored{Object: runtime.DeepCopyJSON(live)}
+// Kept is a field that is not restored.
+type Kept struct {
+	// Path names the field as people do.
+	Path string
+	// By is the field manager who wrote the same value since. Empty: somebody has changed it.
+	By string
+}
+
+// Text says in a sentence without its end why the field of an object is not restored.
+func (k Kept) Text(object string) string {
+	if k.By != "" {
+		return fmt.Sprintf("%s of %s was since written by %s, too", k.Path, object, k.By)
+	}
+	return fmt.Sprintf("%s of %s was changed since by somebody else", k.Path, object)
+}
+
+// Restore gives the fields of an object what they had before a write, where they still have what was written and nobody else but the field
+// managers of the write has written them.
+func Restore(live map[string]any, fields []v1alpha1.UndoField, managers []string) (*Restored, error) {
+	out, owned := &Restored{Object: runtime.DeepCopyJSON(live)}, ownersOf(live, managers)
 	for i := range fields {
 		f := &fields[i]
-		before, err := value(f.Before)
+		before, after, err := values(f)
 		if err != nil {
-			return nil, fmt.Errorf("failed to read what %s had: %w", Text(f.Path), err)
-		}
-		after, err := value(f.After)
-		if err != nil {
-			return nil, fmt.Errorf("failed to read what %s got: %w", Text(f.Path), err)
+			return nil, fmt.Errorf("failed to read what %s had and got: %w", Text(f.Path), err)
 		}
 		now := find(out.Object, f.Path)
-		switch {
+		switch by := owned.of(f); {
 		case compare.Same(now, before):
+		case by != "" && compare.Same(now, after):
+			out.Kept = append(out.Kept, Kept{Path: Text(f.Path), By: by})
 		case compare.Same(now, after) && put(out.Object, f.Path, before):
 			out.Changed = true
 		case before == (missing{}) && compare.Same(after, map[string]any{}):
 			// Somebody has added to a map that the write made, and it stays for them.
 		default:
-			out.Kept = append(out.Kept, Text(f.Path))
+			out.Kept = append(out.Kept, Kept{Path: Text(f.Path)})
 		}
 	}
 	return out, nil
+}
+
+// values are what a field had before a write, and what it got.
+func values(f *v1alpha1.UndoField) (before, after any, err error) {
+	before, err = value(f.Before)
+	if err != nil {
+		return nil, nil, err
+	}
+	after, err = value(f.After)
+	return before, after, err
 }
 
 func value(raw *runtime.RawExtension) (any, error) {

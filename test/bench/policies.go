@@ -58,6 +58,7 @@ func measurePolicies(ctx context.Context) ([]Result, error) {
 	}
 	return []Result{
 		{"decision-policies/policies=1000", ns, nanoseconds},
+		{"decision-policies/rule", ns / aboutPolicies, nanoseconds},
 		{"decision-policies-allocs/policies=1000", allocs, count},
 		{"decision-policies-allocs/rule", allocs / aboutPolicies, count},
 		{"coldstart/objects", float64(len(objects)), count},

@@ -40,7 +40,7 @@ var (
 		"decision/roles=10": 20_000, "decision/roles=100": 20_000, "decision/roles=1000": 20_000, "decision/roles=10000": 20_000,
 		"decision/actions=10": 20_000, "decision/actions=100": 20_000, "decision/actions=1000": 20_000,
 		"decision/flatness": 1.2, "decision-approval/flatness": 1.2,
-		"decision-policies/policies=1000": 50_000, "decision-policies-allocs/rule": 100,
+		"decision-policies/policies=1000": 50_000, "decision-policies/rule": 50_000, "decision-policies-allocs/rule": 100,
 		"admission/ratio-p50": 1.15, "admission/ratio-cpu": 1.5,
 		"lifecycle/writes-allowed": 6, "lifecycle/writes-approved": 9,
 		"lifecycle/lists-allowed": 0, "lifecycle/lists-approved": 0,

@@ -218,6 +218,32 @@ func TestGoverningStatus(t *testing.T) {
 	t.Run("Example", c.example)
 	t.Run("Parent", c.parent)
 	t.Run("Edit", c.edit)
+	t.Run("Hours", c.hours)
+}
+
+// hours takes away the Calendar that a rule of an Action names, and brings it back.
+func (c *governingCluster) hours(t *testing.T) {
+	const calendar = "kubectl get calendar -n platform business-hours -o json"
+	stored, err := c.shell(t, calendar, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := `kubectl patch action -n platform granted --type merge -p '{"spec": {"rules": [{"name": "r", "effect": "Deny", "when": "calendar(\"%s\").contains(now)"}]}}'`
+	for _, step := range []struct{ command, input, reason string }{
+		{fmt.Sprintf(named, "business-hours"), "", "Ready"},
+		{"kubectl delete calendar -n platform business-hours", "", "CalendarMissing"},
+		{"kubectl create -f -", stored, "Ready"},
+		{fmt.Sprintf(named, "nowhere"), "", "CalendarMissing"},
+	} {
+		if _, err := c.shell(t, step.command, step.input); err != nil {
+			t.Fatal(err)
+		}
+		c.ready(t, "action/granted", step.reason)
+	}
+	const want = "Requests are refused or wait, because a rule of this Action cannot be judged: Calendar platform/nowhere is not valid"
+	if message := c.ready(t, "action/granted", "CalendarMissing"); message != want {
+		t.Errorf("want %q, got %q", want, message)
+	}
 }
 
 // grant runs the very commands that the status names, after which the Action becomes ready although nobody touched it.

@@ -58,3 +58,13 @@ func TestVotesWhileDenied(t *testing.T) {
 	}
 	shows("the progress after all votes", "", "approved by carol", "Stage owners: everybody agreed who is needed")
 }
+
+// TestDenialWithoutMessage: where the author of a rule wrote no message, the table says which rule it is and what it read.
+func TestDenialWithoutMessage(t *testing.T) {
+	asked := reaches(t, ask(t, users.Alice, request("two-stages", `{}`)), v1alpha1.PhaseAwaitingApproval)
+	policyFor(t, "silent", fmt.Sprintf(`{rules: [{name: wordless, when: "request.name == '%s'", effect: Deny}]}`, asked.Name))
+	held := reaches(t, asked, v1alpha1.PhaseHeld)
+	if want := fmt.Sprintf("rule policy/silent/wordless: request.name is %q", asked.Name); held.Status.WaitingFor != want {
+		t.Errorf("waitingFor: want %q, got %q", want, held.Status.WaitingFor)
+	}
+}

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -28,20 +29,36 @@ type remote struct {
 	mu    sync.Mutex
 	calls []string
 	jobs  map[string]int
+	// plans are what is answered to those who ask for a plan, by path.
+	plans map[string]string
+	// stuck is told of calls that have no answer before free is closed.
+	stuck chan string
+	free  chan struct{}
 }
 
+// stuckPath begins the paths of such calls.
+const stuckPath = "/stuck/"
+
 func newHost() *remote {
-	out := &remote{jobs: map[string]int{}}
+	out := &remote{jobs: map[string]int{}, plans: map[string]string{}, stuck: make(chan string, 1024), free: make(chan struct{})}
 	out.Server = httptest.NewTLSServer(out)
 	return out
 }
 
 // ServeHTTP begins a job for a POST, which is done when it was asked for twice.
 func (h *remote) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if strings.HasPrefix(r.URL.Path, stuckPath) {
+		h.stuck <- r.Header.Get("Idempotency-Key")
+		<-h.free
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	body, _ := io.ReadAll(r.Body)
 	h.calls = append(h.calls, strings.Join([]string{r.Method, r.URL.Path, r.Header.Get("Idempotency-Key"), r.Header.Get("Authorization"), string(body)}, " "))
+	if plan, ok := h.plans[r.URL.Path]; ok {
+		_, _ = io.WriteString(w, plan)
+		return
+	}
 	if r.Method == http.MethodPost {
 		h.jobs[r.URL.Path]++
 		_, _ = fmt.Fprintf(w, `{"id":"job-%d"}`, h.jobs[r.URL.Path])
@@ -53,16 +70,27 @@ func (h *remote) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func (h *remote) port() int { return h.Listener.Addr().(*net.TCPAddr).Port }
 
+// answers says what is answered from now on to who asks for a plan.
+func (h *remote) answers(path, plan string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.plans[path] = plan
+}
+
 func (h *remote) made(path string) []string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return slices.DeleteFunc(slices.Clone(h.calls), func(c string) bool { return !strings.Contains(c, " "+path) })
 }
 
+// bundle is the certificate of the host, within an Action.
+func (h *remote) bundle() string {
+	return strings.ReplaceAll(string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: h.Certificate().Raw})), "\n", "\n          ")
+}
+
 // someCalls applies an Action that calls, and the Secret that it carries.
 func someCalls(t *testing.T, name, url string, allowed string) {
 	t.Helper()
-	bundle := strings.ReplaceAll(string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: host.Certificate().Raw})), "\n", "\n          ")
 	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "platform", Name: name, Annotations: map[string]string{"signoff.dev/allowed-hosts": allowed}}, StringData: map[string]string{"token": "hunter2"}}
 	role := &rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Namespace: "platform", Name: name}, Rules: []rbacv1.PolicyRule{{APIGroups: []string{""}, Resources: []string{"secrets"}, ResourceNames: []string{name}, Verbs: []string{"get"}}}}
 	binding := &rbacv1.RoleBinding{ObjectMeta: metav1.ObjectMeta{Namespace: "platform", Name: name}, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: name}, Subjects: []rbacv1.Subject{{Kind: "ServiceAccount", Namespace: "platform", Name: "deployer"}}}
@@ -71,7 +99,7 @@ func someCalls(t *testing.T, name, url string, allowed string) {
 			t.Fatal(err)
 		}
 	}
-	if err := cluster.Apply(t.Context(), []byte(strings.NewReplacer("NAME", name, "URL", url, "BUNDLE", bundle).Replace(`
+	if err := cluster.Apply(t.Context(), []byte(strings.NewReplacer("NAME", name, "URL", url, "BUNDLE", host.bundle()).Replace(`
 apiVersion: signoff.dev/v1alpha1
 kind: Action
 metadata: {namespace: platform, name: NAME}
@@ -154,5 +182,77 @@ func TestCallNotAllowed(t *testing.T) {
 			})
 			approvalsOf(t, r, 0)
 		})
+	}
+}
+
+// TestCallThatIsNoURL asks for a call that could never be made: that is said at once, with the field of the step.
+func TestCallThatIsNoURL(t *testing.T) {
+	someCalls(t, "no-url", host.URL, "127.0.0.1")
+	r := request("no-url", `{"text":".."}`)
+	refused(t, as(t, users.Alice).Create(t.Context(), r), metav1.StatusReasonForbidden,
+		`cannot tell what would be executed: failed to render step "create": http.url: "`+host.URL+`/no-url/..": neither . nor .. can be a part of a path`, "Nothing was stored.")
+}
+
+// TestSlowHost lets many requests call a host that does not answer: more than there are workers. Others are executed meanwhile, and what waits for
+// its turn can be cancelled.
+func TestSlowHost(t *testing.T) {
+	apply(t, strings.NewReplacer("URL", host.URL, "BUNDLE", host.bundle()).Replace(`
+apiVersion: signoff.dev/v1alpha1
+kind: Action
+metadata: {namespace: platform, name: stuck}
+spec:
+  title: Call a host that does not answer
+  default: {effect: Allow}
+  execution:
+    serviceAccountName: deployer
+    steps:
+    - name: call
+      http:
+        method: POST
+        url: URL/stuck/${request.uid}
+        caBundle: |
+          BUNDLE
+`))
+	const many, atOnce = 20, 8
+	var asked []*v1alpha1.ActionRequest
+	for range many {
+		asked = append(asked, ask(t, users.Alice, request("stuck", `{}`)))
+	}
+	came := map[string]bool{}
+	for range atOnce {
+		select {
+		case key := <-host.stuck:
+			came[key] = true
+		case <-time.After(time.Minute):
+			t.Fatalf("%d calls came", len(came))
+		}
+	}
+	independence(t)
+	r := ask(t, users.Alice, request("independent", `{}`))
+	reaches(t, r, v1alpha1.PhaseAwaitingApproval)
+	votes(t, users.Bob, &approvalsOf(t, r, 1)[0], v1alpha1.DecisionApprove, "")
+	reaches(t, r, v1alpha1.PhaseSucceeded)
+	if len(host.stuck) > 0 {
+		t.Errorf("more than %d calls at once were made to one host", atOnce)
+	}
+	waiting := slices.IndexFunc(asked, func(r *v1alpha1.ActionRequest) bool { return !came[string(r.UID)+"-call"] })
+	reaches(t, asked[waiting], v1alpha1.PhaseExecuting)
+	if err := patch(t, users.Alice, asked[waiting], `{"spec":{"cancellation":{"reason":"it takes too long"}}}`); err != nil {
+		t.Fatal(err)
+	}
+	cancelled := reaches(t, asked[waiting], v1alpha1.PhaseCancelled)
+	if text := strings.Join(cancelled.Status.Summary, "\n"); !strings.Contains(text, "It stopped before step call") {
+		t.Errorf("the summary says %s", text)
+	}
+	close(host.free)
+	for i, r := range asked {
+		want, calls := v1alpha1.PhaseSucceeded, 1
+		if i == waiting {
+			want, calls = v1alpha1.PhaseCancelled, 0
+		}
+		reaches(t, r, want)
+		if made := host.made(stuckPath + string(r.UID)); len(made) != calls {
+			t.Errorf("%s was called %d times", r.Name, len(made))
+		}
 	}
 }

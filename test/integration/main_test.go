@@ -53,7 +53,7 @@ func run(m *testing.M) int {
 	err := world.Start(ctx, &play.Options{
 		Env: env.Options{CRDs: true, Nodes: true}, System: system.Options{Configure: configure},
 		// A Deployment with a sidecar, ServiceAccounts with least rights, Actions.
-		Accounts: []string{"deployer", "deployer-read"}, World: play.World,
+		Accounts: []string{"deployer", "deployer-read", "planner"}, World: play.World,
 	})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -100,7 +100,7 @@ func TestIndeterminateSaysWhatItWaitsFor(t *testing.T) {
 	reaches(t, asked, v1alpha1.PhaseAwaitingApproval)
 	policyFor(t, "unjudged", fmt.Sprintf(`{rules: [{name: gone, when: "request.name == '%s' && team('nobody-%s').name == 'x'", effect: Hold}]}`, asked.Name, asked.Name))
 	live := reaches(t, asked, v1alpha1.PhasePending)
-	if want := `rule policy/unjudged/gone: failed to evaluate`; !strings.HasPrefix(live.Status.WaitingFor, want) {
+	if want := `rule policy/unjudged/gone: there is no Team "nobody-`; !strings.HasPrefix(live.Status.WaitingFor, want) {
 		t.Errorf("waitingFor: want %q, got %q", want, live.Status.WaitingFor)
 	}
 	if ready := meta.FindStatusCondition(live.Status.Conditions, v1alpha1.ConditionReady); ready == nil || !strings.Contains(ready.Message, "there is no Team") {

@@ -73,7 +73,10 @@ func configured() (func(*config.Configuration), error) {
 		return nil, err
 	}
 	loaded, err := config.Load(text)
-	return func(cfg *config.Configuration) { cfg.Person = loaded.Person }, err
+	return func(cfg *config.Configuration) {
+		cfg.Person = loaded.Person
+		callDying(cfg)
+	}, err
 }
 
 // result is what a command did.

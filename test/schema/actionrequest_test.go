@@ -9,7 +9,7 @@ func actionRequestCases() map[string]schemaCase {
 		"Full": {reason: "every property together is a good ActionRequest"},
 		"Small": {
 			reason: "a reference is enough; the webhook stamps the requester",
-			change: "spec: {inputs: null, reason: null, notBefore: null, expiresAt: null, breakGlass: null, requester: null, cancellation: null}",
+			change: "spec: {inputs: null, reason: null, notBefore: null, expiresAt: null, breakGlass: null, requester: null, cancellation: null, resolutions: null}",
 		},
 		"NoSpec":        {reason: "a request asks for something", change: "spec: null", want: "spec: Required value"},
 		"NoAction":      {reason: "a request asks for something", change: "spec: {actionRef: null}", want: "spec.actionRef: Required value"},
@@ -27,6 +27,11 @@ func actionRequestCases() map[string]schemaCase {
 		"GlassEmpty":    {reason: "a reviewer reads what the emergency was", change: "spec: {breakGlass: {reason: ''}}", want: "spec.breakGlass.reason: Invalid value"},
 		"CancelNoWord":  {reason: "who cancels says why", change: "spec: {cancellation: {reason: null}}", want: "spec.cancellation.reason: Required value"},
 		"CancelEmpty":   {reason: "who cancels says why", change: "spec: {cancellation: {reason: ''}}", want: "spec.cancellation.reason: Invalid value"},
+		"Resolve":       {reason: "without the webhook nobody knows who decides, and whoever did must hear so", change: "spec: {resolution: {step: a, outcome: Failed, comment: c}}", want: "nothing was recorded"},
+		"ResolveEmpty":  {reason: "who decides says how they know", change: "spec: {resolution: {step: a, outcome: Failed, comment: ''}}", want: "spec.resolution.comment: Invalid value"},
+		"ResolveNoStep": {reason: "it is about a step", change: "spec: {resolution: {outcome: Failed, comment: c}}", want: "spec.resolution.step: Required value"},
+		"ResolveNoWord": {reason: "who decides says how they know", change: "spec: {resolutions: [{step: a, outcome: Failed, by: {username: bob}}]}", want: "spec.resolutions[0].comment: Required value"},
+		"ResolveMaybe":  {reason: "a step did what it should, or not", change: "spec: {resolutions: [{step: a, outcome: Perhaps, comment: c, by: {username: bob}}]}", want: "Unsupported value"},
 		"CancelAtStart": {reason: "a request may come cancelled, for a GitOps repository keeps it so", change: "spec: {cancellation: {by: null}}"},
 	}
 }

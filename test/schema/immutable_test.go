@@ -14,7 +14,7 @@ import (
 // mutable are, per kind, the only properties of spec that may ever change; the transitions of the kind say how.
 func mutable() map[string][]string {
 	return map[string][]string{
-		"actionrequest": {"cancellation"},
+		"actionrequest": {"cancellation", "resolution", "resolutions"},
 		"approval":      {"vote", "votes"},
 		"record":        {},
 	}

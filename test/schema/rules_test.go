@@ -44,6 +44,9 @@ func breakers() map[string]string {
 		"[text expression] must be set":             "{text: a, expression: b}",
 		"[strategic merge json] must be":            "{strategic: {}, merge: {}}",
 		"[podFrom template] must be set":            "{podFrom: null}",
+		"[job http] must be set":                    "{job: null, http: null}",
+		"failWhen is about a Job":                   "{failWhen: 'true', job: null, http: {method: GET, url: 'https://a'}}",
+		"as another ServiceAccount":                 "{plan: {serviceAccountName: deployer}}",
 		"members.teams is not allowed":              "{members: {teams: [a]}}",
 		"leads.teams is not allowed":                "{leads: {teams: [a]}}",
 	}

@@ -108,7 +108,7 @@ func writeOnce(field, other, want string) map[string]transitionCase {
 // emptied leaves nothing of the status of a request or a Record but what the CRD sets by default.
 const emptied = `status: {observedGeneration: null, phase: null, outcome: null, waitingFor: null, approvals: null, summary: null,
   verdict: null, digest: null, plan: null, execution: null, steps: null, conditions: null, message: null, finishedAt: null,
-  adoption: null, review: null, seal: null, undo: null, activeUntil: null, revert: null}`
+  adoption: null, planning: null, review: null, seal: null, undo: null, activeUntil: null, revert: null}`
 
 // add puts further cases into a table, each name after a prefix.
 func add(table map[string]transitionCase, prefix string, more map[string]transitionCase) {
@@ -119,6 +119,7 @@ func add(table map[string]transitionCase, prefix string, more map[string]transit
 
 func actionRequestTransitions() map[string]transitionCase {
 	final, claim := "status.outcome is final: it is written once", "status.execution is the claim of one execution: it is written once"
+	decided := "what people decided is never changed or removed"
 	cancel, inputs := "cancellation is final: it is written once", "inputs cannot change: make a new request"
 	other := `{id: other, startedAt: "2026-11-23T10:00:00Z", digest: "sha256:9f3c1a7e9f3c1a7e9f3c1a7e9f3c1a7e9f3c1a7e9f3c1a7e9f3c1a7e9f3c1a7e"}`
 	out := map[string]transitionCase{
@@ -150,13 +151,22 @@ func actionRequestTransitions() map[string]transitionCase {
 			write:  write{"json", false, "[{op: remove, path: /spec/cancellation}]"}, want: cancel,
 		},
 		"CancelNotPut": {reason: "what is cancelled stays cancelled", write: write{"put", false, "spec: {cancellation: null}"}, want: cancel},
-		"NoSpec":       {reason: "what was asked stays", write: write{"json", false, "[{op: remove, path: /spec}]"}, want: "spec: Required value"},
-		"InputNested":  {reason: "inputs are compared in depth", write: write{"merge", false, "spec: {inputs: {labels: {team: web}}}"}, want: inputs},
-		"InputAdded":   {reason: "inputs are compared in depth", write: write{"merge", false, "spec: {inputs: {labels: {tier: low}}}"}, want: inputs},
-		"InputRemoved": {reason: "inputs are compared in depth", write: write{"merge", false, "spec: {inputs: {labels: {team: null}}}"}, want: inputs},
-		"InputInList":  {reason: "inputs are compared in depth", write: write{"json", false, "[{op: replace, path: /spec/inputs/ports/1, value: 8443}]"}, want: inputs},
-		"InputOrder":   {reason: "the order of a list matters", write: write{"merge", false, "spec: {inputs: {ports: [443, 80]}}"}, want: inputs},
-		"InputType":    {reason: "a text is no number", write: write{"merge", false, "spec: {inputs: {ratio: '1.5'}}"}, want: inputs},
+		"Resolve": {
+			reason: "what somebody decided is added",
+			write:  write{"json", false, `[{op: add, path: /spec/resolutions/-, value: {step: b, outcome: Failed, comment: c, by: {username: bob}}}]`},
+		},
+		"ResolveFirst":  {reason: "what somebody decided is added", start: "spec: {resolutions: null}", write: write{"merge", false, "spec: {resolutions: [{step: b, outcome: Failed, comment: c, by: {username: bob}}]}"}},
+		"ResolveOther":  {reason: "what was decided stays", write: write{"json", false, "[{op: replace, path: /spec/resolutions/0/outcome, value: Failed}]"}, want: decided},
+		"ResolveNot":    {reason: "what was decided stays", write: write{"merge", false, "spec: {resolutions: null}"}, want: decided},
+		"ResolveBefore": {reason: "what was decided first stays first", write: write{"json", false, `[{op: add, path: /spec/resolutions/0, value: {step: b, outcome: Failed, comment: c, by: {username: bob}}}]`}, want: decided},
+		"ResolveNobody": {reason: "without the webhook nobody knows who decides", write: write{"merge", false, "spec: {resolution: {step: b, outcome: Failed, comment: c}}"}, want: "nothing was recorded"},
+		"NoSpec":        {reason: "what was asked stays", write: write{"json", false, "[{op: remove, path: /spec}]"}, want: "spec: Required value"},
+		"InputNested":   {reason: "inputs are compared in depth", write: write{"merge", false, "spec: {inputs: {labels: {team: web}}}"}, want: inputs},
+		"InputAdded":    {reason: "inputs are compared in depth", write: write{"merge", false, "spec: {inputs: {labels: {tier: low}}}"}, want: inputs},
+		"InputRemoved":  {reason: "inputs are compared in depth", write: write{"merge", false, "spec: {inputs: {labels: {team: null}}}"}, want: inputs},
+		"InputInList":   {reason: "inputs are compared in depth", write: write{"json", false, "[{op: replace, path: /spec/inputs/ports/1, value: 8443}]"}, want: inputs},
+		"InputOrder":    {reason: "the order of a list matters", write: write{"merge", false, "spec: {inputs: {ports: [443, 80]}}"}, want: inputs},
+		"InputType":     {reason: "a text is no number", write: write{"merge", false, "spec: {inputs: {ratio: '1.5'}}"}, want: inputs},
 	}
 	add(out, "Outcome", writeOnce("outcome", "Succeeded", final))
 	add(out, "Claim", writeOnce("execution", other, claim))

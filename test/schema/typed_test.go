@@ -73,7 +73,7 @@ func TestOddSpellingsStayWritable(t *testing.T) {
 		"spec: {notBefore: '2026-12-01T10:00:00+05:30'}",
 		"spec: {inputs: {image: null, ratio: null, ports: null, labels: null}}",
 		"spec: {inputs: {large: 9007199254740993, exponent: 1.5e300, text: 'a\\u2028b', nothing: [null]}}",
-		"spec: {requester: null, reason: null, cancellation: null}",
+		"spec: {requester: null, reason: null, cancellation: null, resolutions: null}",
 	} {
 		request := &v1alpha1.ActionRequest{}
 		stored := created(t, changed(t, sample(t, "actionrequest"), change))

@@ -41,7 +41,7 @@ func TestMain(m *testing.M) {
 func run(m *testing.M) int {
 	ctx := context.Background()
 	world, err := play.Start(ctx, &play.Options{
-		Env: env.Options{CRDs: true}, System: system.Options{Clock: clock}, Accounts: []string{"deployer"}, World: "test/timing/testdata/world.yaml",
+		Env: env.Options{CRDs: true}, System: system.Options{Clock: clock, Configure: callPeer}, Accounts: []string{"deployer"}, World: "test/timing/testdata/world.yaml",
 	})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -119,6 +119,23 @@ func TestTemporaryDeleted(t *testing.T) {
 	returned(t, "deleted")
 }
 
+// TestTemporaryTwice does not lend what is lent: the second would take what the first has written for what was there.
+func TestTemporaryTwice(t *testing.T) {
+	shared(t, "twice")
+	first := reaches(t, lend(t, "twice", "30m"), v1alpha1.PhaseActive)
+	second := reaches(t, lend(t, "twice", "30m"), v1alpha1.PhaseHeld)
+	if want := first.Name + ", on ConfigMap target/lent-twice"; second.Status.WaitingFor != want {
+		t.Errorf("it must say who has it: %q, expected %q", second.Status.WaitingFor, want)
+	}
+	step(t, 31*time.Minute)
+	reaches(t, first, v1alpha1.PhaseReverted)
+	reaches(t, second, v1alpha1.PhaseActive)
+	lent(t, "twice")
+	step(t, 31*time.Minute)
+	reaches(t, second, v1alpha1.PhaseReverted)
+	returned(t, "twice")
+}
+
 // TestTemporaryOnlyOurs does not touch what somebody has changed since, nor an object that has only the name of ours.
 func TestTemporaryOnlyOurs(t *testing.T) {
 	shared(t, "ours")
@@ -192,6 +209,23 @@ func TestTemporaryFails(t *testing.T) {
 		t.Errorf("the summary must say what happened: %s", text)
 	}
 	if left := configMap(t, "in-vain"); left != nil {
+		t.Errorf("what was done must be taken back: %v", left)
+	}
+}
+
+// TestTemporaryFailsToWrite says what was taken back only where something was done.
+func TestTemporaryFailsToWrite(t *testing.T) {
+	shared(t, "elsewhere")
+	const missing = `step change: failed to patch ConfigMap target/shared-nowhere: configmaps "shared-nowhere" not found. `
+	some := reaches(t, lend(t, "nowhere", "1h"), v1alpha1.PhaseFailed)
+	if text := strings.Join(some.Status.Summary, "\n"); !strings.Contains(text, missing+"What was done is taken back.") {
+		t.Errorf("the first step did something: %s", text)
+	}
+	none := reaches(t, ask(t, "lend-nothing", func(s *v1alpha1.ActionRequestSpec) { s.Duration = "1h" }), v1alpha1.PhaseFailed)
+	if text := strings.Join(none.Status.Summary, "\n"); !strings.Contains(text, missing+"Nothing that it wrote is left.") {
+		t.Errorf("nothing was done: %s", text)
+	}
+	if left := configMap(t, "lent-nowhere"); left != nil {
 		t.Errorf("what was done must be taken back: %v", left)
 	}
 }

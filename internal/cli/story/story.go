@@ -82,6 +82,16 @@ func Phase(request *v1alpha1.ActionRequest) v1alpha1.Phase {
 	return request.Status.Phase
 }
 
+// Unknown is the step of a request of which nobody knows how it ended. Nil: there is none.
+func Unknown(request *v1alpha1.ActionRequest) *v1alpha1.StepStatus {
+	for i := range request.Status.Steps {
+		if step := &request.Status.Steps[i]; step.State == v1alpha1.StepUnknown {
+			return step
+		}
+	}
+	return nil
+}
+
 func (s *story) head() {
 	s.line("%s/%s: %s", s.request.Namespace, s.request.Name, Phase(s.request))
 	if s.request.Status.WaitingFor != "" {
@@ -119,6 +129,10 @@ func (s *story) asked() {
 			who = spec.Cancellation.By.Username
 		}
 		s.words("Cancelled by "+who, spec.Cancellation.Reason)
+	}
+	for i := range spec.Resolutions {
+		r := &spec.Resolutions[i]
+		s.words(fmt.Sprintf("%s decided that step %s %s", r.By.Username, r.Step, strings.ToLower(string(r.Outcome))), r.Comment)
 	}
 }
 
@@ -292,6 +306,9 @@ func (s *story) next() {
 			on := fmt.Sprintf("-n %s %s --digest %s", a.Namespace, a.Name, digest.Short(a.Spec.Digest))
 			lines = append(lines, "kubectl signoff approve "+on, `kubectl signoff deny `+on+` --comment "…"`)
 		}
+	}
+	if Unknown(s.request) != nil {
+		lines = append(lines, `kubectl signoff resolve `+of+` --outcome succeeded|failed --comment "…"`)
 	}
 	if s.request.Status.Outcome == "" {
 		lines = append(lines, "kubectl signoff wait "+of, `kubectl signoff cancel `+of+` --reason "…"`)

@@ -1,0 +1,120 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/cli/story"
+)
+
+// resolveOptions are the flags of `resolve`.
+type resolveOptions struct {
+	step, outcome, comment string
+	dryRun                 bool
+	outputs                *outputs
+}
+
+func (p *Program) resolve() *cobra.Command {
+	o := &resolveOptions{}
+	command := &cobra.Command{
+		Use:   "resolve REQUEST --outcome succeeded|failed",
+		Short: "Decide how a step ended of which nobody knows it",
+		Long: `Decides how a step ended of which nobody knows it: a call was made, and its answer was lost. Look at the host first; the request says by
+which Idempotency-Key. After "succeeded" the next steps run; after "failed" the request fails, as after any step that failed. That is final.
+Say with --comment how you know; on a terminal you are asked.
+
+The exit code is 0 if the decision was recorded, 1 if it was refused, and 2 if there is no answer.`,
+		Example: `  kubectl signoff resolve -n payments checkout-1-42 --outcome succeeded --comment "CHG0042 is there"`,
+		Args:    cobra.ExactArgs(1),
+	}
+	c := connect(command)
+	command.RunE = func(cmd *cobra.Command, args []string) error { return p.runResolve(cmd, c, args[0], o) }
+	command.ValidArgsFunction = p.completes(c, (*session).openRequests)
+	flags := command.Flags()
+	flags.StringVar(&o.step, "step", "", "the step (default: the one of which nobody knows how it ended)")
+	flags.StringVar(&o.outcome, "outcome", "", "succeeded or failed")
+	flags.StringVarP(&o.comment, "comment", "m", "", "how you know")
+	flags.BoolVar(&o.dryRun, "dry-run", false, "only find out what would be answered: nothing is stored")
+	o.outputs = outputFlags(command, "resolved")
+	return command
+}
+
+// stepOutcomes are what can be decided, as people type it.
+var stepOutcomes = map[string]v1alpha1.StepOutcome{"succeeded": v1alpha1.StepSucceeded, "failed": v1alpha1.StepDidFail}
+
+func (p *Program) runResolve(command *cobra.Command, c *connection, name string, o *resolveOptions) error {
+	if err := o.outputs.check(false); err != nil {
+		return err
+	}
+	outcome, known := stepOutcomes[strings.ToLower(o.outcome)]
+	if !known {
+		return fmt.Errorf("--outcome is %q: say succeeded or failed", o.outcome)
+	}
+	if o.comment == "" && p.asks() {
+		var err error
+		if o.comment, err = p.ask("how do you know? "); err != nil {
+			return err
+		}
+	}
+	if o.comment == "" {
+		return errors.New("say with --comment how you know: others will rely on it")
+	}
+	s, err := p.session(command, c)
+	if err != nil {
+		return err
+	}
+	name, _ = short(requests, name)
+	return s.resolveOne(command.Context(), name, v1alpha1.NewResolution{Step: o.step, Outcome: outcome, Comment: o.comment}, o)
+}
+
+func (s *session) resolveOne(ctx context.Context, name string, given v1alpha1.NewResolution, o *resolveOptions) error {
+	if given.Step == "" {
+		object, err := s.get(ctx, requests, s.namespace, name)
+		if err != nil {
+			return err
+		}
+		if given.Step, err = s.unknownStep(object); err != nil {
+			return err
+		}
+	}
+	body, err := json.Marshal(map[string]any{"spec": map[string]any{"resolution": given}})
+	if err != nil {
+		return fmt.Errorf("failed to write the decision: %w", err)
+	}
+	options, done := metav1.PatchOptions{FieldManager: fieldManager, FieldValidation: metav1.FieldValidationStrict}, "%s"
+	if o.dryRun {
+		options.DryRun, done = []string{metav1.DryRunAll}, "%s (server dry run)"
+	}
+	after, err := s.objects.Resource(resourceOf(requests)).Namespace(s.namespace).Patch(ctx, name, types.MergePatchType, body, options)
+	s.warn(s.connection)
+	switch {
+	case isMissing(err):
+		return s.unread(ctx, err, requests, s.namespace, name)
+	case err != nil:
+		return refused(err)
+	}
+	return s.printObject(o.outputs, after, done)
+}
+
+// unknownStep is the step of which nobody knows how it ended, shown to who decides.
+func (s *session) unknownStep(object *unstructured.Unstructured) (string, error) {
+	request, err := typedAs[v1alpha1.ActionRequest](object)
+	if err != nil {
+		return "", err
+	}
+	step := story.Unknown(request)
+	if step == nil {
+		return "", &ending{exitNo, fmt.Sprintf("there is nothing to decide about %s/%s: it is %s", request.Namespace, request.Name, story.Phase(request))}
+	}
+	s.say("step %s: %s", step.Name, step.Message)
+	return step.Name, nil
+}

@@ -1,0 +1,370 @@
+package integration
+
+import (
+	"bytes"
+	"encoding/pem"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	batchv1 "k8s.io/api/batch/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/yaml"
+
+	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/test/env"
+)
+
+// tool is what a tool that applies what is in a repository does, with kubectl itself.
+type tool struct {
+	name string
+	// meta is what the tool adds to the metadata.
+	meta string
+	// apply, and again where the request is already there.
+	apply, again []string
+}
+
+var tools = []tool{
+	{"Flux", "labels: {kustomize.toolkit.fluxcd.io/name: apps, kustomize.toolkit.fluxcd.io/namespace: flux-system}",
+		[]string{"apply", "--server-side", "--field-manager=kustomize-controller", "--force-conflicts"}, nil},
+	{"ArgoCD", "annotations: {argocd.argoproj.io/tracking-id: \"apps:signoff.dev/ActionRequest:payments/x\"}", []string{"apply"}, nil},
+	{"ArgoCDServerSide", "annotations: {argocd.argoproj.io/tracking-id: \"apps:signoff.dev/ActionRequest:payments/x\"}",
+		[]string{"apply", "--server-side", "--field-manager=argocd-controller", "--force-conflicts"}, nil},
+	{"ArgoCDReplace", "annotations: {argocd.argoproj.io/tracking-id: \"apps:signoff.dev/ActionRequest:payments/x\"}", []string{"create"}, []string{"replace"}},
+	{"Plain", "labels: {a: b}", []string{"apply"}, []string{"replace", "--force"}},
+}
+
+// kubectl runs kubectl as somebody, with a manifest.
+func kubectl(t *testing.T, who env.Person, manifest string, args ...string) (string, error) {
+	t.Helper()
+	kubeconfig := filepath.Join(t.TempDir(), "kubeconfig")
+	if err := cluster.Kubeconfig(kubeconfig, who.Config); err != nil {
+		t.Fatal(err)
+	}
+	if manifest != "" {
+		args = append(args, "-f", "-")
+	}
+	var out bytes.Buffer
+	command := exec.CommandContext(t.Context(), cluster.Kubectl(), append([]string{"--kubeconfig=" + kubeconfig}, args...)...)
+	command.Stdin, command.Stdout, command.Stderr = strings.NewReader(manifest), &out, &out
+	err := command.Run()
+	return out.String(), err
+}
+
+func (s *tool) sync(t *testing.T, who env.Person, manifest string, args []string) {
+	t.Helper()
+	eventually(t, s.name+" applies it", func() (bool, string) {
+		out, err := kubectl(t, who, manifest, args...)
+		if err != nil && !strings.Contains(out, "there is no") && !strings.Contains(out, "may not") {
+			t.Fatalf("%s: %v\n%s", args, err, out)
+		}
+		return err == nil, out
+	})
+}
+
+// pruned waits until a request is gone.
+func pruned(t *testing.T, name string) {
+	t.Helper()
+	eventually(t, name+" is gone", func() (bool, string) {
+		err := admin(t).Get(t.Context(), types.NamespacedName{Namespace: env.WorkNamespace, Name: name}, &v1alpha1.ActionRequest{})
+		return client.IgnoreNotFound(err) == nil && err != nil, fmt.Sprint(err)
+	})
+}
+
+// counted applies an Action that calls the host, and lets Nora ask for it.
+func counted(t *testing.T) env.Person {
+	t.Helper()
+	bundle := strings.ReplaceAll(string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: host.Certificate().Raw})), "\n", "\n          ")
+	if err := cluster.Apply(t.Context(), []byte(strings.NewReplacer("URL", host.URL, "BUNDLE", bundle).Replace(`
+apiVersion: signoff.dev/v1alpha1
+kind: Role
+metadata: {namespace: platform, name: gitops}
+spec: {members: {users: [nora]}, permissions: [{verbs: [request], actions: {names: [counted, fails, long]}}]}
+---
+apiVersion: signoff.dev/v1alpha1
+kind: Action
+metadata: {namespace: platform, name: counted}
+spec:
+  title: Call a host that counts
+  inputs: {openAPIV3Schema: {type: object, required: [path], properties: {path: {type: string, maxLength: 63}}}}
+  default: {effect: Allow}
+  execution:
+    serviceAccountName: deployer
+    steps:
+    - name: call
+      http:
+        method: POST
+        url: URL/counted/${inputs.path}
+        body: {a: b}
+        caBundle: |
+          BUNDLE
+---
+apiVersion: signoff.dev/v1alpha1
+kind: Action
+metadata: {namespace: platform, name: fails}
+spec:
+  title: Call a host that does not do it
+  inputs: {openAPIV3Schema: {type: object, required: [path], properties: {path: {type: string, maxLength: 63}}}}
+  default: {effect: Allow}
+  execution:
+    serviceAccountName: deployer
+    steps:
+    - name: call
+      http:
+        method: POST
+        url: URL/counted/${inputs.path}
+        body: {a: b}
+        caBundle: |
+          BUNDLE
+        success: "false"
+---
+apiVersion: signoff.dev/v1alpha1
+kind: Action
+metadata: {namespace: platform, name: long}
+spec:
+  title: Run a Job that does not end
+  inputs: {openAPIV3Schema: {type: object, properties: {}}}
+  default: {effect: Allow}
+  execution:
+    serviceAccountName: deployer
+    timeout: 6s
+    steps:
+    - name: run
+      job:
+        namespace: staging
+        template: {metadata: {annotations: {test.signoff.dev/pod: runs}}, spec: {restartPolicy: Never, containers: [{name: a, image: a}]}}
+`))); err != nil {
+		t.Fatal(err)
+	}
+	return nora(t)
+}
+
+func manifestOf(name, metadata, action, inputs, reason string, expiresAt time.Time) string {
+	ends := ""
+	if !expiresAt.IsZero() {
+		ends = fmt.Sprintf("\n  expiresAt: %q", expiresAt.UTC().Format(time.RFC3339))
+	}
+	return fmt.Sprintf(`
+apiVersion: signoff.dev/v1alpha1
+kind: ActionRequest
+metadata: {namespace: payments, name: %s, %s}
+spec:
+  actionRef: {namespace: platform, name: %s}
+  inputs: %s
+  reason: %s%s
+`, name, metadata, action, inputs, reason, ends)
+}
+
+func named(name string) *v1alpha1.ActionRequest {
+	r := &v1alpha1.ActionRequest{}
+	r.Namespace, r.Name = env.WorkNamespace, name
+	return r
+}
+
+func calledFor(path string) int {
+	calls := 0
+	for _, call := range host.made("/counted/" + path) {
+		if strings.HasPrefix(call, http.MethodPost+" /counted/"+path+" ") {
+			calls++
+		}
+	}
+	return calls
+}
+
+// TestGitOpsNeverTwice applies, prunes and applies again, as tools do that keep a cluster like a repository.
+func TestGitOpsNeverTwice(t *testing.T) {
+	who, end := counted(t), time.Now().Add(time.Hour)
+	for _, tool := range tools {
+		t.Run(tool.name, func(t *testing.T) {
+			name := "gitops-" + strings.ToLower(tool.name)
+			manifest := func(reason string) string {
+				return manifestOf(name, tool.meta, "counted", `{path: `+name+`}`, reason, end)
+			}
+			tool.sync(t, who, manifest("first"), tool.apply)
+			first := reaches(t, named(name), v1alpha1.PhaseSucceeded)
+			again := tool.again
+			if again == nil {
+				again = tool.apply
+			}
+			tool.sync(t, who, manifest("first"), again)
+			if tool.name == "Plain" {
+				other := reaches(t, named(name), v1alpha1.PhaseSucceeded)
+				if other.UID == first.UID {
+					t.Error("it must have been made again")
+				}
+			} else if now := reaches(t, named(name), v1alpha1.PhaseSucceeded); now.UID != first.UID {
+				t.Error("it must be the same object")
+			}
+			if out, err := kubectl(t, who, "", "delete", "actionrequest", "-n", "payments", name, "--wait=false"); err != nil {
+				t.Fatalf("%v: %s", err, out)
+			}
+			pruned(t, name)
+			tool.sync(t, who, manifest("first"), tool.apply)
+			second := reaches(t, named(name), v1alpha1.PhaseSucceeded)
+			finished := meta.FindStatusCondition(second.Status.Conditions, v1alpha1.ConditionFinished)
+			if second.UID == first.UID || finished.Reason != v1alpha1.ReasonAlreadyExecuted ||
+				!strings.HasPrefix(finished.Message, "Already executed on ") || !strings.Contains(finished.Message, " as request uid "+string(first.UID)+": Succeeded.") ||
+				!strings.Contains(finished.Message, "change its reason, its inputs or its name") {
+				t.Errorf("it must say that it was done: %+v", finished)
+			}
+			if made := calledFor(name); made != 1 {
+				t.Errorf("it was executed %d times", made)
+			}
+			if second.Status.Digest != first.Status.Digest || len(second.Status.Steps) != 1 || second.Status.Steps[0].State != v1alpha1.StepDone {
+				t.Errorf("it must show what was done: %+v", second.Status)
+			}
+			// Something else in the repository is something else to do.
+			if out, err := kubectl(t, who, "", "delete", "actionrequest", "-n", "payments", name, "--wait=false"); err != nil {
+				t.Fatalf("%v: %s", err, out)
+			}
+			pruned(t, name)
+			tool.sync(t, who, manifest("second"), tool.apply)
+			eventually(t, "it is executed again", func() (bool, string) { n := calledFor(name); return n == 2, fmt.Sprint(n) })
+			reaches(t, named(name), v1alpha1.PhaseSucceeded)
+		})
+	}
+}
+
+// TestGitOpsFailedNeverTwice is about a first one that failed: the end is the same, and it is not tried again.
+func TestGitOpsFailedNeverTwice(t *testing.T) {
+	who := counted(t)
+	manifest := manifestOf("gitops-failed", "labels: {a: b}", "fails", `{path: gitops-failed}`, "x", time.Now().Add(time.Hour))
+	tools[0].sync(t, who, manifest, tools[0].apply)
+	reaches(t, named("gitops-failed"), v1alpha1.PhaseFailed)
+	if out, err := kubectl(t, who, "", "delete", "actionrequest", "-n", "payments", "gitops-failed", "--wait=false"); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	pruned(t, "gitops-failed")
+	tools[0].sync(t, who, manifest, tools[0].apply)
+	second := reaches(t, named("gitops-failed"), v1alpha1.PhaseFailed)
+	if ready := meta.FindStatusCondition(second.Status.Conditions, v1alpha1.ConditionReady); ready.Reason != v1alpha1.ReasonAlreadyExecuted || calledFor("gitops-failed") != 1 {
+		t.Errorf("it was executed %d times: %+v", calledFor("gitops-failed"), ready)
+	}
+}
+
+// TestGitOpsMustEnd refuses what a tool makes without an end, or after it.
+func TestGitOpsMustEnd(t *testing.T) {
+	who := counted(t)
+	reaches(t, ask(t, who, request("counted", `{"path":"must-end"}`)), v1alpha1.PhaseSucceeded)
+	for _, tool := range tools[:4] {
+		manifest := manifestOf("gitops-endless", tool.meta, "counted", `{path: endless}`, "x", time.Time{})
+		if out, err := kubectl(t, who, manifest, tool.apply...); err == nil || !strings.Contains(out, "spec.expiresAt: Required value") || !strings.Contains(out, "docs/guides/gitops.md") {
+			t.Errorf("%s without an end: %v %s", tool.name, err, out)
+		}
+	}
+	manifest := manifestOf("gitops-late", tools[0].meta, "counted", `{path: late}`, "x", time.Now().Add(-time.Minute))
+	if out, err := kubectl(t, who, manifest, tools[0].apply...); err == nil || !strings.Contains(out, "spec.expiresAt") || !strings.Contains(out, "is in the past") {
+		t.Errorf("after its end: %v %s", err, out)
+	}
+	if calledFor("endless")+calledFor("late") != 0 {
+		t.Error("it was executed")
+	}
+}
+
+// TestGitOpsForce takes a request away by force while it is executing, and makes it again: nothing is executed twice, and it waits for the end of
+// the first.
+func TestGitOpsForce(t *testing.T) {
+	who := counted(t)
+	manifest := manifestOf("gitops-force", tools[0].meta, "long", `{}`, "x", time.Now().Add(time.Hour))
+	tools[0].sync(t, who, manifest, tools[0].apply)
+	first := reaches(t, named("gitops-force"), v1alpha1.PhaseExecuting)
+	unguarded(t, func() {
+		written(t, func() error {
+			live := named("gitops-force")
+			if err := as(t, who).Get(t.Context(), client.ObjectKeyFromObject(live), live); err != nil {
+				return client.IgnoreNotFound(err)
+			}
+			base := live.DeepCopy()
+			live.Finalizers = nil
+			if err := as(t, who).Patch(t.Context(), live, client.MergeFrom(base)); err != nil {
+				return err
+			}
+			return client.IgnoreNotFound(as(t, who).Delete(t.Context(), live))
+		})
+	})
+	pruned(t, "gitops-force")
+	tools[0].sync(t, who, manifest, tools[0].apply)
+	live := named("gitops-force")
+	eventually(t, "the end of the first becomes that of the second", func() (bool, string) {
+		if err := admin(t).Get(t.Context(), client.ObjectKeyFromObject(live), live); err != nil {
+			return false, err.Error()
+		}
+		if live.Status.Phase == v1alpha1.PhaseExecuting && live.Status.WaitingFor != "the end of request uid "+string(first.UID) {
+			t.Errorf("it must say what it waits for: %q", live.Status.WaitingFor)
+		}
+		return live.Status.Outcome != "", fmt.Sprintf("%s %+v", live.Status.Phase, live.Status.Conditions)
+	})
+	finished := meta.FindStatusCondition(live.Status.Conditions, v1alpha1.ConditionFinished)
+	if live.UID == first.UID || live.Status.Outcome != v1alpha1.OutcomeFailed || finished.Reason != v1alpha1.ReasonAlreadyExecuted || !strings.Contains(finished.Message, string(first.UID)) {
+		t.Errorf("got %s, %+v", live.Status.Outcome, finished)
+	}
+	jobs := &batchv1.JobList{}
+	if err := admin(t).List(t.Context(), jobs, client.InNamespace("staging")); err != nil {
+		t.Fatal(err)
+	}
+	made := 0
+	for i := range jobs.Items {
+		if strings.Contains(fmt.Sprintf("%+v %+v", jobs.Items[i].Labels, jobs.Items[i].Annotations), string(first.UID)) || strings.Contains(fmt.Sprintf("%+v %+v", jobs.Items[i].Labels, jobs.Items[i].Annotations), string(live.UID)) {
+			made++
+		}
+	}
+	if made != 1 {
+		t.Errorf("there are %d Jobs of it", made)
+	}
+	record := &v1alpha1.RecordList{}
+	if err := admin(t).List(t.Context(), record, client.InNamespace("signoff-system")); err != nil {
+		t.Fatal(err)
+	}
+	for i := range record.Items {
+		if record.Items[i].Spec.RequestRef.UID == live.UID {
+			t.Error("the second must have no Record")
+		}
+	}
+}
+
+// TestGitOpsGuide applies what the guide shows as Flux would, and holds what it says about health to the phases that there are.
+func TestGitOpsGuide(t *testing.T) {
+	text, err := os.ReadFile("../../docs/guides/gitops.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := regexp.MustCompile("(?s)\n```yaml\n(.*?)```").FindAllStringSubmatch(string(text), -1)
+	if len(blocks) != 3 {
+		t.Fatalf("the guide shows %d manifests, want 3", len(blocks))
+	}
+	out, err := kubectl(t, users.Alice, blocks[0][1], tools[0].apply...)
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	reaches(t, named("checkout-1-42"), v1alpha1.PhaseAwaitingApproval)
+	known := []v1alpha1.Phase{
+		v1alpha1.PhaseAwaitingApproval, v1alpha1.PhaseHeld, v1alpha1.PhaseOutcomeUnknown, v1alpha1.PhaseActive, v1alpha1.PhaseSucceeded, v1alpha1.PhaseFailed,
+		v1alpha1.PhaseDenied, v1alpha1.PhaseExpired, v1alpha1.PhaseCancelled, v1alpha1.PhaseReverted,
+	}
+	for i, words := range []*regexp.Regexp{nil, regexp.MustCompile(`'([A-Z][A-Za-z]+)'`), regexp.MustCompile(`([A-Z][A-Za-z]+) = "`)} {
+		if words == nil {
+			continue
+		}
+		var object map[string]any
+		if err := yaml.UnmarshalStrict([]byte(blocks[i][1]), &object); err != nil {
+			t.Errorf("manifest %d: %v", i, err)
+		}
+		var named []v1alpha1.Phase
+		for _, match := range words.FindAllStringSubmatch(blocks[i][1], -1) {
+			named = append(named, v1alpha1.Phase(match[1]))
+		}
+		slices.Sort(named)
+		if want := slices.Sorted(slices.Values(known)); !slices.Equal(named, want) {
+			t.Errorf("manifest %d names the phases %v, want %v", i, named, want)
+		}
+	}
+}
