@@ -7,6 +7,8 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
@@ -118,8 +120,8 @@ func sameRequest(who *authenticationv1.UserInfo, wanted, known *unstructured.Uns
 	return answer
 }
 
-// stamped are the fields of a request that Signoff writes, or that are written after it was made.
-var stamped = []string{"requester", "seal", "cancellation"}
+// content are the fields of a request that say what is asked for. The others are written by Signoff, or after it was made.
+var content = []string{"actionRef", "inputs", "reason", "duration", "notBefore", "expiresAt", "breakGlass"}
 
 // sameContent tells whether two requests ask for the same.
 func sameContent(wanted, known *unstructured.Unstructured) bool {
@@ -136,9 +138,7 @@ func contentOf(request *unstructured.Unstructured) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("failed to read a request: %w", err)
 	}
-	for _, name := range stamped {
-		delete(spec, name)
-	}
+	maps.DeleteFunc(spec, func(name string, _ any) bool { return !slices.Contains(content, name) })
 	if inputs, ok := spec["inputs"].(map[string]any); ok && len(inputs) == 0 {
 		delete(spec, "inputs")
 	}

@@ -72,12 +72,12 @@ func (c *caller) exchange(ctx context.Context, method v1alpha1.HTTPMethod, targe
 	}
 	answer, err := client.Do(request)
 	if err != nil {
-		return exchanged{sent: connected.Load(), err: withoutSecrets(err, secrets)}
+		return exchanged{sent: connected.Load(), err: WithoutSecrets(err, secrets)}
 	}
 	defer func() { _ = answer.Body.Close() }()
 	body, err := io.ReadAll(io.LimitReader(answer.Body, maxAnswer+1))
 	if err != nil {
-		return exchanged{sent: true, err: withoutSecrets(err, secrets)}
+		return exchanged{sent: true, err: WithoutSecrets(err, secrets)}
 	}
 	return exchanged{response: readAnswer(answer, body, secrets), sent: true}
 }
@@ -133,7 +133,7 @@ func (c *caller) signed(ctx context.Context, request *http.Request, body []byte,
 	if err != nil {
 		return nil, nil, err
 	}
-	return request, append(secrets, key), sign(request, key, h.IdempotencyKey, body, c.clock.Now())
+	return request, append(secrets, key), Sign(request, key, h.IdempotencyKey, body, c.clock.Now())
 }
 
 func (c *caller) headers(ctx context.Context, request *http.Request) ([]string, error) {
@@ -183,8 +183,8 @@ func (c *caller) secret(ctx context.Context, key *v1alpha1.RecordedSecret, u *ur
 // signingPrefix may stand before a key for signing.
 const signingPrefix = "whsec_"
 
-// sign signs a call as Standard Webhooks demand: an HMAC over its id, its time and its body.
-func sign(request *http.Request, key, id string, body []byte, now time.Time) error {
+// Sign signs a call as Standard Webhooks demand: an HMAC over its id, its time and its body.
+func Sign(request *http.Request, key, id string, body []byte, now time.Time) error {
 	secret, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(key, signingPrefix))
 	if err != nil || len(secret) == 0 {
 		return fmt.Errorf("%w: the key for signing must be base64, with or without %s in front", errUnfit, signingPrefix)
@@ -235,7 +235,8 @@ func (e *redactedError) Error() string { return e.text }
 
 func (e *redactedError) Unwrap() error { return e.error }
 
-func withoutSecrets(err error, secrets []string) error {
+// WithoutSecrets is an error in whose text values of Secrets do not stand.
+func WithoutSecrets(err error, secrets []string) error {
 	return &redactedError{err, newRedactor(secrets).text(err.Error())}
 }
 

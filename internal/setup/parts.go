@@ -19,11 +19,13 @@ import (
 	"github.com/signoff-dev/signoff/controllers/actionpolicy"
 	"github.com/signoff-dev/signoff/controllers/actionrequest"
 	"github.com/signoff-dev/signoff/controllers/calendar"
+	"github.com/signoff-dev/signoff/controllers/notifier"
 	"github.com/signoff-dev/signoff/controllers/role"
 	"github.com/signoff-dev/signoff/controllers/team"
 	"github.com/signoff-dev/signoff/internal/execution"
 	"github.com/signoff-dev/signoff/internal/identity"
 	"github.com/signoff-dev/signoff/internal/kinds"
+	"github.com/signoff-dev/signoff/internal/notify"
 	"github.com/signoff-dev/signoff/webhooks"
 )
 
@@ -184,6 +186,7 @@ func (p *Process) controllers() error {
 		"roles":     &role.Reconciler{Client: p.Manager.GetClient(), Clock: p.clock},
 		"teams":     &team.Reconciler{Client: p.Manager.GetClient(), Clock: p.clock},
 		"calendars": &calendar.Reconciler{Client: p.Manager.GetClient(), Clock: p.clock},
+		"notifiers": p.notifiers(),
 		"policies":  &actionpolicy.Reconciler{Client: p.Manager.GetClient(), Clock: p.clock, OperatorNamespace: p.cfg.Operator.Namespace},
 	} {
 		if err := reconciler.SetupWithManager(p.Manager); err != nil {
@@ -220,6 +223,15 @@ func (p *Process) keepers(resources metadata.Interface, facts actionrequest.Audi
 		}
 	}
 	return nil
+}
+
+// notifiers tells what happens to requests.
+func (p *Process) notifiers() *notifier.Reconciler {
+	return &notifier.Reconciler{
+		Client: p.Manager.GetClient(), Reader: p.Manager.GetAPIReader(), Clients: p.clients, Store: p.Store, Clock: p.clock,
+		Sender:            &notify.Sender{Egress: p.cfg.Egress.Policy(), Source: "/clusters/" + p.cluster},
+		OperatorNamespace: p.cfg.Operator.Namespace,
+	}
 }
 
 // orphans asks again for reviews that are gone with their namespace: at the start, whenever a review is deleted, and now and then.

@@ -160,8 +160,11 @@ func (b *builder) urlWith(source, of, variable string, path *field.Path) *templa
 // ownHeaders are headers that Signoff or the protocol sets.
 var ownHeaders = []string{"host", "content-length", "transfer-encoding", "connection", "upgrade", "te", "trailer", "idempotency-key", "webhook-id", "webhook-timestamp", "webhook-signature"}
 
+// OwnHeader tells whether Signoff or the protocol sets a header.
+func OwnHeader(name string) bool { return slices.Contains(ownHeaders, strings.ToLower(name)) }
+
 func (b *builder) header(h *v1alpha1.HTTPHeader, path *field.Path) *template.Text {
-	if slices.Contains(ownHeaders, strings.ToLower(h.Name)) {
+	if OwnHeader(h.Name) {
 		b.refuse(field.Forbidden(path.Child("name"), fmt.Sprintf("Signoff sets %s itself", h.Name)))
 	}
 	if !b.exactlyOne(path, map[string]bool{"value": h.Value != "", "secret": h.Secret != nil}, "value, secret") {
