@@ -43,6 +43,10 @@ test: ## Run all tests against a real control plane, with the race detector.
 	$(STEP) "compiling for the tests" sh hack/compile-tests $(PACKAGES) && \
 	KUBEBUILDER_ASSETS="$$dir" "$$tools/gotestsum" --format=standard-quiet -- -race -count=1 -timeout=20m -p=$(TEST_PARALLEL) $(TEST_FLAGS) $(PACKAGES)
 
+.PHONY: inspect
+inspect: ## Test what agents use with the inspector of the Model Context Protocol; only where there is node.
+	@sh hack/inspect-mcp
+
 .PHONY: bench
 bench: ## Measure decision, admission, lifecycle and memory, and write the results to BENCH_OUT as JSON.
 	@dir=$$($(CONTROLPLANE)) && mkdir -p bin && \

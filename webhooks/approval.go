@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"unicode"
@@ -119,6 +120,7 @@ func (w *approvals) onlyVote(req *admission.Request, next, old *v1alpha1.Approva
 		errs = append(errs, field.Forbidden(path.Child("votes"), "votes are added by Signoff only: write spec.vote, and it becomes yours"))
 	}
 	errs = append(errs, ownMetadata(next, old)...)
+	errs = append(errs, otherMetadata(next, old)...)
 	if len(errs) > 0 {
 		return ptr(invalid(req, old.Name, errs))
 	}
@@ -144,6 +146,23 @@ func ownMetadata(next, old *v1alpha1.Approval) field.ErrorList {
 		if next.Labels[key] != old.Labels[key] {
 			errs = append(errs, field.Forbidden(path.Child("labels").Key(key), "is set by Signoff only"))
 		}
+	}
+	return errs
+}
+
+// otherMetadata refuses changes of labels and annotations in the write of a vote. What kubectl apply remembers comes with it, and is removed.
+func otherMetadata(next, old *v1alpha1.Approval) field.ErrorList {
+	var errs field.ErrorList
+	path := field.NewPath("metadata")
+	const alone = "a vote changes nothing else: write this by itself"
+	if !apiequality.Semantic.DeepEqual(next.Labels, old.Labels) {
+		errs = append(errs, field.Forbidden(path.Child("labels"), alone))
+	}
+	annotations, before := maps.Clone(next.Annotations), maps.Clone(old.Annotations)
+	delete(annotations, lastApplied)
+	delete(before, lastApplied)
+	if !apiequality.Semantic.DeepEqual(annotations, before) {
+		errs = append(errs, field.Forbidden(path.Child("annotations"), alone))
 	}
 	return errs
 }

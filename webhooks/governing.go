@@ -39,6 +39,8 @@ func (w *governing) validate(ctx context.Context, req admission.Request) admissi
 		return w.calendar(&req)
 	case "ActionPolicy":
 		return w.policy(ctx, &req)
+	case "Notifier":
+		return w.notifier(ctx, &req)
 	}
 	return forbidden("", fmt.Sprintf("kind %s is not known to this version of Signoff", req.Kind.Kind))
 }
@@ -136,8 +138,8 @@ func (w *governing) mayUse(ctx context.Context, req *admission.Request, name str
 			return nil
 		}
 	}
-	return ptr(forbidden("", fmt.Sprintf("you (%s) may not let Actions run as ServiceAccount %s/%s: that takes the right to impersonate it, or the verb \"use\" on serviceaccounts.signoff.dev/%s.\n  Ask an administrator of namespace %s.",
-		req.UserInfo.Username, req.Namespace, name, name, req.Namespace)))
+	return ptr(forbidden("", fmt.Sprintf("you (%s) may not let %ss run as ServiceAccount %s/%s: that takes the right to impersonate it, or the verb \"use\" on serviceaccounts.signoff.dev/%s.\n  Ask an administrator of namespace %s.",
+		req.UserInfo.Username, req.Kind.Kind, req.Namespace, name, name, req.Namespace)))
 }
 
 func (w *governing) review(ctx context.Context, req *admission.Request, right *authorizationv1.ResourceAttributes) (bool, error) {

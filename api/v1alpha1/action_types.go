@@ -856,7 +856,7 @@ type HTTPHeader struct {
 	Prefix string `json:"prefix,omitempty"`
 }
 
-// SecretKey is a key of a Secret in the namespace of the Action. It is read as the executing ServiceAccount. The Secret must say to which
+// SecretKey is a key of a Secret beside what names it. It is read as the ServiceAccount that is named there, of an Action the executing one. The Secret must say to which
 // hosts it may be sent, in its annotation signoff.dev/allowed-hosts.
 type SecretKey struct {
 	// name is the name of the Secret.

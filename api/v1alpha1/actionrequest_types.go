@@ -343,7 +343,7 @@ type ActionRequestStatus struct {
 	// +optional
 	ActiveUntil *metav1.Time `json:"activeUntil,omitempty"`
 
-	// conditions are the observed conditions: Ready, Finished, Stalled, Authorized, Approved, Executed, Reviewed.
+	// conditions are the observed conditions: Ready, Finished, Stalled, Authorized, Approved, Executed, Reviewed, Reverted.
 	// +optional
 	// +listType=map
 	// +listMapKey=type

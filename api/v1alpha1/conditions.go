@@ -10,6 +10,8 @@ const (
 	// ConditionStalled is True on a request that ended without success, and on one that waits because nobody knows how a step ended. Absent
 	// otherwise.
 	ConditionStalled = "Stalled"
+	// ConditionReverted is False on a temporary request that ended although what it has done may be left, which it names. Absent otherwise.
+	ConditionReverted = "Reverted"
 	// ConditionAuthorized is True while the requester may ask for the Action and no rule denies it.
 	ConditionAuthorized = "Authorized"
 	// ConditionApproved is True once everybody who must agree has agreed.

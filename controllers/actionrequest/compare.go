@@ -19,24 +19,26 @@ type comparison struct {
 	*scope
 	ctx context.Context //nolint:containedctx // it lives as long as one call of compare
 	err error
+	// unread are the objects that the ServiceAccount may not read.
+	unread []string
 }
 
-// compare describes what the steps will do. An error means that it cannot be told at the moment.
-func (s *scope) compare(ctx context.Context, rendered []v1alpha1.RenderedStep, sources []v1alpha1.ObjectReference) ([]v1alpha1.PlannedChange, error) {
+// compare describes what the steps will do, and names the objects that nobody could look at. An error means that it cannot be told at the moment.
+func (s *scope) compare(ctx context.Context, rendered []v1alpha1.RenderedStep, sources []v1alpha1.ObjectReference) (changes []v1alpha1.PlannedChange, unread []string, err error) {
 	c := &comparison{scope: s, ctx: ctx}
 	hidden := false
 	for i := range sources {
 		may, err := c.requesterMayRead(&sources[i])
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		hidden = hidden || !may
 	}
-	changes := plan.Describe(rendered, plan.View{Live: c.live, Copied: func(step string) (bool, []string) {
+	changes = plan.Describe(rendered, plan.View{Live: c.live, Copied: func(step string) (bool, []string) {
 		return hidden, s.ownFields(step)
 	}})
 	if c.err != nil {
-		return nil, c.err
+		return nil, nil, c.err
 	}
 	_, finally := s.judgement.Action.Steps.Split(rendered)
 	for i := range changes {
@@ -44,7 +46,7 @@ func (s *scope) compare(ctx context.Context, rendered []v1alpha1.RenderedStep, s
 			changes[i].Fields = append([]string{"at the end, also where another step fails"}, changes[i].Fields...)
 		}
 	}
-	return boundedPlan(changes), nil
+	return boundedPlan(changes, c.unread), c.unread, nil
 }
 
 // ownFields names the fields of a copied container that a step sets itself.
@@ -72,6 +74,7 @@ func (c *comparison) live(ref v1alpha1.ObjectReference) plan.Found {
 	case apierrors.IsNotFound(err):
 		return plan.Found{}
 	case apierrors.IsForbidden(err):
+		c.unread = append(c.unread, plan.Name(ref))
 		return plan.Found{Unread: true}
 	case err != nil:
 		c.err = err

@@ -3,39 +3,79 @@ package actionrequest
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 )
 
-// drift tells what has changed, since an Approval was opened, that would be changed. The digest stands for what is sent; this is about what it
-// finds. What nobody could look at then cannot be compared.
-func drift(shown, now []v1alpha1.PlannedChange) []string {
-	var lines []string
-	for i := range now {
-		if i >= len(shown) || shown[i].Basis == "" || shown[i].Basis == now[i].Basis {
-			continue
-		}
-		lines = append(lines, fmt.Sprintf("%s is no longer as it was when people were asked: %s.", now[i].Object, strings.Join(now[i].Fields, "; ")))
-	}
-	return lines
+// compared is what became, since an Approval was opened, of what would be changed.
+type compared struct {
+	// drifted says what is another one, and unread names what nobody can look at now.
+	drifted, unread []string
 }
 
-// drifted does what the Action says where something has drifted. Again says that people are asked again, over that the request has ended.
-func (s *scope) drifted(ctx context.Context, stage *stageState, decided []string) (again, over bool, err error) {
-	lines := drift(stage.approval.Spec.Plan, s.plan.changes)
-	if len(lines) == 0 {
-		return false, false, nil
+// drift compares. The digest stands for what is sent; this is about what it finds. What nobody could look at then cannot be compared. What nobody
+// can look at now may have changed or not.
+func drift(shown []v1alpha1.PlannedChange, now *preparation) compared {
+	var out compared
+	for i := range now.changes {
+		change := &now.changes[i]
+		switch {
+		case i >= len(shown) || shown[i].Basis == "":
+		case now.blindTo(change):
+			out.unread = append(out.unread, change.Object)
+		case shown[i].Basis != change.Basis:
+			out.drifted = append(out.drifted, fmt.Sprintf("%s is no longer as it was when people were asked: %s.", change.Object, strings.Join(change.Fields, "; ")))
+		}
 	}
-	switch s.judgement.Action.Object.Spec.Execution.OnDrift {
-	case v1alpha1.DriftProceed:
+	return out
+}
+
+// blindTo tells whether nobody could look at what a change finds.
+func (p *preparation) blindTo(change *v1alpha1.PlannedChange) bool {
+	if change.Operation == restOfPlan {
+		return change.Basis == "" && len(p.unread) > 0
+	}
+	return slices.Contains(p.unread, change.Object)
+}
+
+// unreadError says that nobody can tell whether something has drifted.
+type unreadError struct {
+	objects []string
+	account string
+}
+
+func (e *unreadError) Error() string {
+	return fmt.Sprintf("cannot tell whether %s is still as it was when people were asked: ServiceAccount %s may not read it now", strings.Join(e.objects, ", "), e.account)
+}
+
+// drifted does what the Action says where something has drifted. Again says that people are asked again, over that the request has ended. Where
+// nobody can tell, only what goes on anyway goes on.
+func (s *scope) drifted(ctx context.Context, stage *stageState, decided []string) (again, over bool, err error) {
+	execution := &s.judgement.Action.Object.Spec.Execution
+	found := drift(stage.approval.Spec.Plan, s.plan)
+	switch {
+	case execution.OnDrift == v1alpha1.DriftProceed:
 		return false, false, nil
-	case v1alpha1.DriftFail:
-		message := "What would be changed has changed, and the Action says not to go on then: " + lines[0] + " Nothing was executed."
+	case len(found.unread) > 0:
+		return false, false, &unreadError{objects: found.unread, account: s.judgement.Action.Object.Namespace + "/" + execution.ServiceAccountName}
+	case len(found.drifted) == 0:
+		return false, false, nil
+	case execution.OnDrift == v1alpha1.DriftFail:
+		message := "What would be changed has changed, and the Action says not to go on then: " + found.drifted[0] + " Nothing was executed."
 		return false, true, s.finish(ctx, v1alpha1.OutcomeFailed, ending{reason: v1alpha1.ReasonDrifted, message: message})
-	case v1alpha1.DriftReapprove:
 	}
 	closed := append(decided[:len(decided):len(decided)], "No longer counts, since what would be changed has changed.")
-	s.event(s.request, v1alpha1.ReasonDrifted, lines[0])
-	return true, false, s.closeAs(ctx, stage, v1alpha1.ApprovalSuperseded, append(closed, lines...))
+	s.event(s.request, v1alpha1.ReasonDrifted, found.drifted[0])
+	return true, false, s.closeAs(ctx, stage, v1alpha1.ApprovalSuperseded, append(closed, found.drifted...))
+}
+
+// blind keeps a request of which nobody can tell whether something has drifted, until somebody can.
+func (s *scope) blind(ctx context.Context, why *unreadError) error {
+	text := why.Error()
+	message := "Held, because Signoff " + text + ". Nobody is asked again meanwhile; it goes on by itself once that can be read."
+	s.waiting(v1alpha1.PhaseHeld, v1alpha1.ReasonFactsUnavailable, message, "cannot read "+strings.Join(why.objects, ", "))
+	s.lookAgain()
+	return s.store(ctx)
 }

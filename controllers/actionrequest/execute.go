@@ -130,8 +130,12 @@ func (s *scope) resume(ctx context.Context) error {
 		return err
 	}
 	if record == nil {
-		return s.finish(ctx, v1alpha1.OutcomeFailed, ending{reason: v1alpha1.ReasonFailed,
-			message: "The Record of this execution is gone, so nobody can tell what was done. Nothing more is executed."})
+		left := ""
+		if s.temporaryRequest() {
+			left = "It was temporary, and what it did may be left: look at what its plan names, and take it back by hand."
+		}
+		return s.endWith(ctx, ending{reason: v1alpha1.ReasonFailed,
+			message: "The Record of this execution is gone, so nobody can tell what was done. Nothing more is executed."}, left)
 	}
 	return s.proceed(ctx, record)
 }
@@ -139,7 +143,7 @@ func (s *scope) resume(ctx context.Context) error {
 // proceed does the next steps of a claimed execution, from the Record and nothing else.
 func (s *scope) proceed(ctx context.Context, record *v1alpha1.Record) error {
 	if err := s.started(record); err != nil {
-		return s.unbelievable(ctx, err)
+		return s.unbelievable(ctx, record, err)
 	}
 	switch {
 	case record.Status.Outcome != "":
@@ -177,7 +181,7 @@ func (s *scope) onward(ctx context.Context, record *v1alpha1.Record) (bool, erro
 	if unknown(record, index) {
 		return s.undecided(ctx, record, index)
 	}
-	if s.stopped() && safePoint(record, index) {
+	if s.stopped() && s.safePoint(record, index) {
 		return s.endSteps(ctx, record, v1alpha1.OutcomeCancelled, s.stopText()+" "+doneSoFar(record, index))
 	}
 	goOn, err := s.guardedStep(ctx, record, &record.Spec.Steps[index], index)
@@ -214,7 +218,7 @@ func (s *scope) last(ctx context.Context, record *v1alpha1.Record) (bool, error)
 		begun, at = begun-1, at-1
 	}
 	if begun == len(record.Spec.Finally) {
-		return true, s.settle(ctx, record, record.Status.Ending.Outcome, strings.TrimSpace(record.Status.Ending.Message+lastText(record)))
+		return true, s.settle(ctx, record, record.Status.Ending.Outcome, ended(record))
 	}
 	if unknown(record, at) {
 		return s.undecided(ctx, record, at)
@@ -230,24 +234,15 @@ func isLast(record *v1alpha1.Record, name string) bool {
 	return slices.ContainsFunc(record.Spec.Finally, func(step v1alpha1.RenderedStep) bool { return step.Name == name })
 }
 
-// lastText says which steps of finally failed.
-func lastText(record *v1alpha1.Record) string {
-	text := ""
+// ended says how the steps ended, and which of those of finally failed.
+func ended(record *v1alpha1.Record) string {
+	text := record.Status.Ending.Message
 	for _, status := range record.Status.Steps {
 		if status.State == v1alpha1.StepFailed && isLast(record, status.Name) {
-			text += fmt.Sprintf(" At the end, step %s failed: %s", status.Name, status.Message)
+			text = strings.TrimSpace(sentence(text) + fmt.Sprintf(" At the end, step %s failed: %s", status.Name, status.Message))
 		}
 	}
 	return text
-}
-
-// unbelievable ends an execution whose Record somebody else has written, or waits until that can be told.
-func (s *scope) unbelievable(ctx context.Context, err error) error {
-	problem := evidence.Of(err)
-	if problem.Wait {
-		return fmt.Errorf("failed to verify the Record of request %s/%s: %w", s.request.Namespace, s.request.Name, err)
-	}
-	return s.end(ctx, v1alpha1.OutcomeFailed, ending{reason: problem.Reason, message: "Nothing more is executed: " + problem.Message + "."})
 }
 
 // current is the index of the step that is next, or that has begun and is not done.
@@ -264,17 +259,20 @@ func open(status *v1alpha1.StepStatus) bool {
 	return status.State == v1alpha1.StepStarted || status.State == v1alpha1.StepUnknown
 }
 
-// safePoint tells whether an execution may stop here: before a step, or while a step has written everything and only waits. A
-// Job that runs is not such a point.
-func safePoint(record *v1alpha1.Record, index int) bool {
-	return index == len(record.Status.Steps) || execution.OnlyWaits(&record.Status.Steps[index])
+// safePoint tells whether an execution may stop here: before a step, while a step has written everything and only waits, or while a call waits to
+// be sent. A Job that runs is not such a point.
+func (s *scope) safePoint(record *v1alpha1.Record, index int) bool {
+	if index == len(record.Status.Steps) || execution.OnlyWaits(&record.Status.Steps[index]) {
+		return true
+	}
+	return s.Runner.Withdraw(record, &record.Spec.Steps[index], &record.Status.Steps[index])
 }
 
 func doneSoFar(record *v1alpha1.Record, index int) string {
 	switch {
 	case index == 0 && len(record.Status.Steps) == 0:
 		return "Nothing was executed."
-	case index < len(record.Status.Steps):
+	case index < len(record.Status.Steps) && !execution.OnlyAnnounced(&record.Status.Steps[index]):
 		return fmt.Sprintf("Step %s had written its objects and was waiting; what it wrote stays.", record.Spec.Steps[index].Name)
 	}
 	return fmt.Sprintf("It stopped before step %s; earlier steps stay.", record.Spec.Steps[index].Name)

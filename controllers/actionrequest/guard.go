@@ -43,6 +43,10 @@ func (s *scope) guardedStep(ctx context.Context, record *v1alpha1.Record, step *
 	if s.unknown(missing) {
 		return false, nil
 	}
+	if index < len(record.Status.Steps) {
+		// A call that still waits for its turn is not sent meanwhile.
+		s.Runner.Withdraw(record, step, &record.Status.Steps[index])
+	}
 	message, short := guardText(missing)
 	s.showExecution(record)
 	s.waiting(v1alpha1.PhaseExecuting, v1alpha1.ReasonGuardMissing, message, short)

@@ -99,16 +99,22 @@ type Orphans struct {
 }
 
 // recall ends executions whose requests are gone, where they safely can, and takes back what was temporary: without the requests nobody would.
+// That one cannot be taken back keeps no other waiting.
 func (o *Orphans) recall(ctx context.Context) error {
 	list := &v1alpha1.RecordList{}
 	open := client.MatchingFieldsSelector{Selector: fields.OneTermEqualSelector("status.outcome", "")}
 	if err := o.Reader.List(ctx, list, client.InNamespace(o.OperatorNamespace), open); err != nil {
 		return fmt.Errorf("failed to list Records of executions: %w", err)
 	}
+	spoilt := 0
 	var errs []error
 	for i := range list.Items {
+		if list.Items[i].Spec.Duration != "" && o.spoilt(&list.Items[i]) {
+			spoilt++
+		}
 		errs = append(errs, o.recallOne(ctx, &list.Items[i]))
 	}
+	metrics.TemporaryLeft(spoilt)
 	return errors.Join(errs...)
 }
 
@@ -185,17 +191,16 @@ func (o *Orphans) look(ctx context.Context) error {
 	if err := o.Reader.List(ctx, list, client.InNamespace(o.OperatorNamespace), client.MatchingFieldsSelector{Selector: open}); err != nil {
 		return fmt.Errorf("failed to list Records with an open review: %w", err)
 	}
+	var errs []error
 	for i := range list.Items {
 		record := &list.Items[i]
 		if !o.Clock.Now().Before(record.Spec.Review.DueAt.Time) {
 			overdue++
 		}
-		if err := o.ensure(ctx, record); err != nil {
-			return err
-		}
+		errs = append(errs, o.ensure(ctx, record))
 	}
 	metrics.ReviewsOpen(len(list.Items), overdue)
-	return nil
+	return errors.Join(errs...)
 }
 
 // ensure makes a successor where the review of a Record is gone.

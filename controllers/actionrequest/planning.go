@@ -34,7 +34,7 @@ func (s *scope) planned(ctx context.Context) (done bool, err error) {
 	}
 	if record != nil {
 		if _, err := s.Evidence.Record(record); err != nil {
-			return false, s.unbelievable(ctx, err)
+			return false, s.unbelievable(ctx, record, err)
 		}
 		if record.Status.Outcome == "" {
 			return s.runPlan(ctx, record)
@@ -154,6 +154,9 @@ func (s *scope) beginPlan(ctx context.Context) (bool, error) {
 // runPlan does as much of a run as can be done now.
 func (s *scope) runPlan(ctx context.Context, record *v1alpha1.Record) (bool, error) {
 	for i := current(record); i < len(record.Spec.Steps); i = current(record) {
+		if unknown(record, i) {
+			return false, s.planEnds(ctx, record, v1alpha1.OutcomeFailed, fmt.Sprintf("plan step %s: %s", record.Status.Steps[i].Name, record.Status.Steps[i].Message))
+		}
 		begun := i < len(record.Status.Steps) && execution.Begun(&record.Status.Steps[i])
 		if missing := s.Guard.InForce(); missing != nil && !begun {
 			return false, s.unguarded(ctx, missing)
@@ -192,7 +195,7 @@ func (s *scope) planEnds(ctx context.Context, record *v1alpha1.Record, outcome v
 func (s *scope) usePlan(ctx context.Context, record *v1alpha1.Record) (bool, error) {
 	if record.Status.Outcome != v1alpha1.OutcomeSucceeded {
 		return false, s.finish(ctx, v1alpha1.OutcomeFailed, ending{
-			reason: v1alpha1.ReasonPlanFailed, message: sentence(record.Status.Message) + " Nobody was asked, and nothing was executed.",
+			reason: v1alpha1.ReasonPlanFailed, message: capital(sentence(record.Status.Message)) + " Nobody was asked, and nothing was executed.",
 		})
 	}
 	if until := s.request.Status.Planning.ValidUntil; until != nil {
@@ -208,12 +211,12 @@ func (s *scope) usePlan(ctx context.Context, record *v1alpha1.Record) (bool, err
 	return true, nil
 }
 
-// sentence begins with a capital and ends with a full stop.
-func sentence(text string) string {
+// capital begins a text with a capital.
+func capital(text string) string {
 	if text == "" {
 		return text
 	}
-	return strings.ToUpper(text[:1]) + strings.TrimSuffix(text[1:], ".") + "."
+	return strings.ToUpper(text[:1]) + text[1:]
 }
 
 // dropPlan ends a run that nobody needs any more. A Job of it that runs is not stopped.

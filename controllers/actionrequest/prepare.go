@@ -3,6 +3,7 @@ package actionrequest
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -23,7 +24,9 @@ type preparation struct {
 	// variables are what conditions of the steps read of the request. Nil: nothing.
 	variables *runtime.RawExtension
 	changes   []v1alpha1.PlannedChange
-	digest    string
+	// unread are the objects that nobody could look at.
+	unread []string
+	digest string
 	// planned is what the plan steps gave.
 	planned []v1alpha1.PlannedStep
 	// approvedBy is set once every stage has approved.
@@ -48,7 +51,7 @@ func (s *scope) prepare(ctx context.Context) *gate.Problem {
 	if s.plan.variables, err = action.Steps.Variables(*input); err != nil {
 		return s.indeterminate(ctx, err)
 	}
-	if s.plan.changes, err = s.compare(ctx, rendered, sources); err != nil {
+	if s.plan.changes, s.plan.unread, err = s.compare(ctx, rendered, sources); err != nil {
 		return &gate.Problem{Reason: v1alpha1.ReasonFactsUnavailable, Transient: true, Message: "Cannot tell what would change: " + s.judgement.ErrorText(ctx, err)}
 	}
 	s.plan.digest, err = digest.Of(s.digestSubject())
@@ -100,7 +103,7 @@ func (s *scope) render(ctx context.Context, of *steps.Steps, in *steps.Input) ([
 	}
 	if s.afterPlan != nil {
 		for i := range rendered {
-			early, err := s.afterPlan.FillEarly(ctx, &rendered[i])
+			early, err := s.afterPlan.FillEarly(ctx, &rendered[i], in.Budget)
 			if err != nil {
 				return nil, s.indeterminate(ctx, err)
 			}
@@ -139,10 +142,15 @@ const maxPlan = 64
 // maxPlanFields is how many fields all changes together show.
 const maxPlanFields = 512
 
-func boundedPlan(changes []v1alpha1.PlannedChange) []v1alpha1.PlannedChange {
+// restOfPlan is the operation that stands for the changes for which there is no room.
+const restOfPlan = "more"
+
+func boundedPlan(changes []v1alpha1.PlannedChange, unread []string) []v1alpha1.PlannedChange {
 	if more := len(changes) - maxPlan + 1; more > 1 {
-		rest := v1alpha1.PlannedChange{Operation: "more", Object: fmt.Sprintf("… and %d objects more, see the Action", more)}
-		rest.Basis = plan.BasisOf(changes[maxPlan-1:])
+		rest := v1alpha1.PlannedChange{Operation: restOfPlan, Object: fmt.Sprintf("… and %d objects more, see the Action", more)}
+		if !slices.ContainsFunc(changes[maxPlan-1:], func(c v1alpha1.PlannedChange) bool { return slices.Contains(unread, c.Object) }) {
+			rest.Basis = plan.BasisOf(changes[maxPlan-1:])
+		}
 		changes = append(changes[:maxPlan-1:maxPlan-1], rest)
 	}
 	// Everything is stored in the request, in each Approval and in the Record, which the API server bounds.

@@ -55,7 +55,7 @@ func (s *scope) repeated(ctx context.Context) (bool, error) {
 func (s *scope) repeats(ctx context.Context, earlier *v1alpha1.Record) error {
 	s.claimed = false
 	if _, err := s.Evidence.Record(earlier); err != nil {
-		return s.unbelievable(ctx, fmt.Errorf("failed to verify Record %s: %w", earlier.Name, err))
+		return s.unbelievable(ctx, earlier, fmt.Errorf("failed to verify Record %s: %w", earlier.Name, err))
 	}
 	if earlier.Status.Outcome == "" {
 		first := s.orphanScope(earlier)
@@ -91,7 +91,7 @@ func (s *scope) showRepeated(earlier *v1alpha1.Record) {
 	}
 	s.waiting(phase, v1alpha1.ReasonAlreadyExecuted,
 		repeatText("The same was begun", earlier)+", which is gone; it stops where it safely can, and its end becomes the end of this request. Nothing is executed twice.",
-		gate.Cut("the end of request uid "+string(earlier.Spec.RequestRef.UID), gate.ColumnWidth))
+		"the end of request uid "+string(earlier.Spec.RequestRef.UID))
 }
 
 func repeatText(what string, earlier *v1alpha1.Record) string {

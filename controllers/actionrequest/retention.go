@@ -175,6 +175,9 @@ func (r *Retention) shrink(ctx context.Context, request *v1alpha1.ActionRequest)
 			status.Planning.Steps = nil
 		}
 	}
+	if status.Planning != nil {
+		status.Planning.Steps = nil
+	}
 	if verdict := status.Verdict; verdict != nil {
 		verdict.Facts, verdict.NextChange = nil, nil
 		verdict.Rules = slices.DeleteFunc(verdict.Rules, func(r v1alpha1.RuleResult) bool { return r.Answer == v1alpha1.RuleNotApplicable })

@@ -72,6 +72,9 @@ func (s *scope) run(ctx context.Context) (time.Duration, error) {
 	if vote, ok := errors.AsType[*gate.Unjudged](err); ok {
 		err = s.unjudged(ctx, vote)
 	}
+	if unread, ok := errors.AsType[*unreadError](err); ok {
+		err = s.blind(ctx, unread)
+	}
 	if err != nil {
 		return 0, err
 	}
@@ -226,6 +229,7 @@ func (s *scope) deleted(ctx context.Context) error {
 // release removes our finalizer from a request that is being deleted and has nothing left to do.
 func (s *scope) release(ctx context.Context) error {
 	s.Watcher.Forget(s.request.UID)
+	s.Runner.Forget(s.request.UID)
 	if s.request.DeletionTimestamp == nil {
 		return nil
 	}

@@ -93,7 +93,10 @@ func (s *scope) hold(ctx context.Context, problem *gate.Problem) error {
 
 // column says in the table why a request is held. The message of a rule is the best reason there is; a rule without one gives what it read.
 func (s *scope) column(problem *gate.Problem) string {
-	if problem.Reason == v1alpha1.ReasonDeniedByRule && s.judgement.Verdict.By(v1alpha1.EffectDeny)[0].Message == "" {
+	if problem.Reason != v1alpha1.ReasonDeniedByRule {
+		return problem.Column()
+	}
+	if rules := s.judgement.Verdict.By(v1alpha1.EffectDeny); len(rules) > 0 && rules[0].Message == "" {
 		return s.judgement.Column(v1alpha1.EffectDeny, s.because)
 	}
 	return problem.Column()
@@ -375,6 +378,14 @@ func (s *scope) event(object runtime.Object, reason, note string) {
 		note = reason
 	}
 	s.Events.Eventf(object, nil, eventType(reason), reason, "Signoff", "%s", cutBytes(note, maxNote))
+}
+
+// sentence ends a text with a full stop, if it has no other end.
+func sentence(text string) string {
+	if text == "" || strings.HasSuffix(text, ".") || strings.HasSuffix(text, "!") || strings.HasSuffix(text, "?") {
+		return text
+	}
+	return text + "."
 }
 
 // cutBytes shortens a text to so many bytes, without breaking a character.

@@ -3,6 +3,7 @@ package actionrequest
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -77,9 +78,12 @@ func (s *scope) takeBack(ctx context.Context, record *v1alpha1.Record, outcome v
 func (s *scope) revert(ctx context.Context, record *v1alpha1.Record) error {
 	reverted, revert := s.Runner.Revert(ctx, record), record.Status.Revert
 	if len(reverted.Left) == 0 {
-		message := revert.Message
-		if len(record.Status.Undo) > 0 {
+		message := sentence(revert.Message)
+		switch {
+		case wrote(record):
 			message += " What was done is taken back."
+		case len(record.Status.Undo) > 0:
+			message += " Nothing that it wrote is left."
 		}
 		if len(reverted.Kept) > 0 {
 			message += " Not touched: " + strings.Join(reverted.Kept, "; ") + "."
@@ -93,6 +97,13 @@ func (s *scope) revert(ctx context.Context, record *v1alpha1.Record) error {
 	s.Watcher.Watch(s.request, record.Spec.ActionRef.Namespace, record.Spec.ServiceAccountName, reverted.Waiting)
 	s.at(s.now.Add(pause(s.now.Sub(revert.StartedAt.Time))))
 	return s.store(ctx)
+}
+
+// wrote tells whether a step has written anything, as far as its status says: that it has begun to is not enough.
+func wrote(record *v1alpha1.Record) bool {
+	return slices.ContainsFunc(record.Status.Steps, func(status v1alpha1.StepStatus) bool {
+		return status.State == v1alpha1.StepDone || execution.Written(&status)
+	})
 }
 
 // showActive shows until when what was done stays.

@@ -49,28 +49,40 @@ func newTurns(clk clock.PassiveClock, wake func(types.NamespacedName)) *turns {
 // take tells whether it is a request's turn. If not, the request is woken once it is.
 func (t *turns) take(name string, request types.NamespacedName) bool {
 	t.mu.Lock()
-	defer t.mu.Unlock()
 	now := t.clock.Now()
 	l := t.lines[name]
-	switch {
-	case l == nil:
+	if l == nil {
 		l = &line{}
 		t.lines[name] = l
-	case l.holder == request:
-		l.kept = false
-	case now.Before(l.until):
-		if !slices.Contains(l.waiting, request) {
-			l.waiting = append(l.waiting, request)
-			t.places[request] = name
-		}
-		return false
-	default:
-		delete(t.places, l.holder)
 	}
-	l.waiting = slices.DeleteFunc(l.waiting, func(other types.NamespacedName) bool { return other == request })
-	l.holder, l.until = request, now.Add(turnLasts)
+	next := types.NamespacedName{}
+	if l.holder != request && !now.Before(l.until) {
+		next = t.pass(l)
+	}
+	mine := l.holder == request || l.holder == types.NamespacedName{}
+	if mine {
+		l.waiting = slices.DeleteFunc(l.waiting, func(other types.NamespacedName) bool { return other == request })
+		l.holder, l.until, l.kept = request, now.Add(turnLasts), false
+	} else if !slices.Contains(l.waiting, request) {
+		l.waiting = append(l.waiting, request)
+	}
 	t.places[request] = name
-	return true
+	t.mu.Unlock()
+	if next != (types.NamespacedName{}) && next != request {
+		t.wake(next)
+	}
+	return mine
+}
+
+// pass ends a turn, and gives it to the next in line, if there is one, for as long as it takes to come. Who comes later does not come first.
+func (t *turns) pass(l *line) types.NamespacedName {
+	delete(t.places, l.holder)
+	l.holder, l.until, l.kept = types.NamespacedName{}, time.Time{}, false
+	if len(l.waiting) > 0 {
+		l.holder, l.until = l.waiting[0], t.clock.Now().Add(turnCheck)
+		l.waiting = l.waiting[1:]
+	}
+	return l.holder
 }
 
 // keep makes a turn last although its holder leaves: until the holder takes it again, or it is over by itself.
@@ -91,15 +103,12 @@ func (t *turns) leave(request types.NamespacedName) {
 		t.mu.Unlock()
 		return
 	}
-	delete(t.places, request)
-	if len(l.waiting) == 0 {
+	next := t.pass(l)
+	if next == (types.NamespacedName{}) {
 		delete(t.lines, name)
 		t.mu.Unlock()
 		return
 	}
-	next := l.waiting[0]
-	l.waiting = l.waiting[1:]
-	l.holder, l.until = next, t.clock.Now().Add(turnCheck)
 	t.mu.Unlock()
 	t.wake(next)
 }

@@ -79,6 +79,28 @@ func TestTurnsEnd(t *testing.T) {
 	w.takes(t, "other", true)
 }
 
+// TestTurnsKeepTheirOrder: where a turn ends because its holder was not seen again, who came later does not come first.
+func TestTurnsKeepTheirOrder(t *testing.T) {
+	w := newWaiters()
+	w.takes(t, "lost", true)
+	w.takes(t, "second", false)
+	w.takes(t, "third", false)
+	w.clock.Step(turnLasts)
+	w.takes(t, "late", false)
+	w.takes(t, "third", false)
+	w.takes(t, "second", true)
+	w.turns.leave(named("second"))
+	w.clock.Step(turnCheck)
+	w.takes(t, "late", true) // the third was woken, and never seen again
+	w.turns.leave(named("late"))
+	if diff := cmp.Diff([]string{"second", "third"}, w.woken); diff != "" {
+		t.Errorf("-want, +got:\n%s", diff)
+	}
+	if len(w.turns.lines) != 0 || len(w.turns.places) != 0 {
+		t.Errorf("nothing is remembered of what is over: %v, %v", w.turns.lines, w.turns.places)
+	}
+}
+
 func TestTurnsAreKept(t *testing.T) {
 	w := newWaiters()
 	w.takes(t, "unsure", true)

@@ -51,7 +51,7 @@ func (s *scope) undecided(ctx context.Context, record *v1alpha1.Record, index in
 		s.showUnknown(record, status)
 		return false, s.store(ctx)
 	}
-	text := fmt.Sprintf("%s decided that it %s: %s. Before: %s", visible.Inside(given.By.Username), ended[given.Outcome], quote(given.Comment, 200), status.Message)
+	text := fmt.Sprintf("%s decided that it %s: %s. Before: %s", visible.Inside(given.By.Username), verdictOn[given.Outcome], quote(given.Comment, 200), status.Message)
 	execution.Resolve(status, given.Outcome, text, s.Clock.Now())
 	goOn, err := s.decided(ctx, record, index)
 	if err == nil {
@@ -60,7 +60,8 @@ func (s *scope) undecided(ctx context.Context, record *v1alpha1.Record, index in
 	return goOn, err
 }
 
-var ended = map[v1alpha1.StepOutcome]string{v1alpha1.StepSucceeded: "succeeded", v1alpha1.StepDidFail: "failed"}
+// verdictOn says in a sentence how a step ended.
+var verdictOn = map[v1alpha1.StepOutcome]string{v1alpha1.StepSucceeded: "succeeded", v1alpha1.StepDidFail: "failed"}
 
 // decided stores how a step ended. One that failed ends the steps, as any other.
 func (s *scope) decided(ctx context.Context, record *v1alpha1.Record, index int) (bool, error) {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 )
 
@@ -62,13 +63,18 @@ func (p *Program) runCancel(command *cobra.Command, c *connection, names []strin
 	return all.end()
 }
 
-func (s *session) cancelOne(ctx context.Context, name string, o *cancelOptions) error {
-	body, err := json.Marshal(map[string]any{"spec": map[string]any{"cancellation": map[string]any{"reason": o.reason}}})
+// writeCancellation asks the API server to end a request.
+func (s *session) writeCancellation(ctx context.Context, name, reason string) (*unstructured.Unstructured, error) {
+	body, err := json.Marshal(map[string]any{"spec": map[string]any{"cancellation": map[string]any{"reason": reason}}})
 	if err != nil {
-		return fmt.Errorf("failed to write the cancellation: %w", err)
+		return nil, fmt.Errorf("failed to write the cancellation: %w", err)
 	}
 	options := metav1.PatchOptions{FieldManager: fieldManager, FieldValidation: metav1.FieldValidationStrict}
-	after, err := s.objects.Resource(resourceOf(requests)).Namespace(s.namespace).Patch(ctx, name, types.MergePatchType, body, options)
+	return s.objects.Resource(resourceOf(requests)).Namespace(s.namespace).Patch(ctx, name, types.MergePatchType, body, options)
+}
+
+func (s *session) cancelOne(ctx context.Context, name string, o *cancelOptions) error {
+	after, err := s.writeCancellation(ctx, name, o.reason)
 	s.warn(s.connection)
 	switch {
 	case isMissing(err):

@@ -87,7 +87,7 @@ and "deny" write a vote. "test" needs no cluster, and "explain" asks by a dry ru
 	root.SetOut(p.IO.Out)
 	root.SetErr(p.IO.ErrOut)
 	root.AddCommand(p.actions(), p.request(), p.list(), p.show(), p.inbox(), p.approve(), p.deny(), p.withdraw(), p.cancel(), p.resolve(), p.wait(), p.whoami(), p.doctor())
-	root.AddCommand(p.test(), p.explain(), p.canI(), p.whoCan(), p.audit(), p.version())
+	root.AddCommand(p.test(), p.explain(), p.canI(), p.whoCan(), p.audit(), p.mcp(), p.version())
 	p.completion(root)
 	return root
 }

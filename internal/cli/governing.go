@@ -69,29 +69,22 @@ func identityOf(info *authenticationv1.UserInfo) *v1alpha1.Identity {
 	return &v1alpha1.Identity{Username: info.Username, UID: info.UID, Groups: info.Groups}
 }
 
-// putRoles reads the Roles of a namespace, and says whether one names a Team.
+// putRoles reads the Roles of a namespace, or of all if none is named, and says whether one names a Team.
 func (s *session) putRoles(ctx context.Context, store *snapshot.Store, namespace string) (bool, error) {
 	list, err := s.list(ctx, roles, namespace, "")
 	if err != nil {
 		return false, err
 	}
-	_, named, err := putInto(store, list)
-	return named, err
-}
-
-// putInto keeps Roles, and gives their namespaces, and whether one names a Team.
-func putInto(store *snapshot.Store, list *table) (namespaces []string, named bool, err error) {
+	named := false
 	for i := range list.Rows {
 		role, err := typedAs[v1alpha1.Role](list.object(i))
 		if err != nil {
-			return nil, false, err
+			return false, err
 		}
 		store.Put(role)
-		namespaces = append(namespaces, role.Namespace)
 		named = named || len(role.Spec.Members.Teams) > 0
 	}
-	slices.Sort(namespaces)
-	return slices.Compact(namespaces), named, nil
+	return named, nil
 }
 
 func (s *session) putTeams(ctx context.Context, store *snapshot.Store) error {

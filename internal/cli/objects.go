@@ -62,6 +62,11 @@ func (p *Program) session(command *cobra.Command, c *connection) (*session, erro
 	if err != nil {
 		return nil, err
 	}
+	return p.sessionIn(c, namespace, command.Flags().Changed("namespace"))
+}
+
+// sessionIn gives a session that looks at a namespace.
+func (p *Program) sessionIn(c *connection, namespace string, chosen bool) (*session, error) {
 	config, err := c.flags.ToRESTConfig()
 	if err != nil {
 		return nil, fmt.Errorf("failed to find the cluster: %w", err)
@@ -69,7 +74,7 @@ func (p *Program) session(command *cobra.Command, c *connection) (*session, erro
 	config = rest.CopyConfig(config)
 	config.WarningHandler, config.UserAgent = c, fieldManager
 	config.QPS, config.Burst = callsPerSecond, 2*callsPerSecond
-	s := &session{Program: p, connection: c, namespace: namespace, chosen: command.Flags().Changed("namespace")}
+	s := &session{Program: p, connection: c, namespace: namespace, chosen: chosen}
 	if s.objects, err = dynamic.NewForConfig(config); err != nil {
 		return nil, fmt.Errorf("failed to make a client: %w", err)
 	}

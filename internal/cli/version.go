@@ -23,10 +23,17 @@ func (p *Program) version() *cobra.Command {
 	}
 }
 
+// moduleVersion is the version of this program.
+func moduleVersion() string {
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "unknown"
+}
+
 func versionText() string {
-	version, commit := "unknown", ""
+	version, commit := moduleVersion(), ""
 	if info, ok := debug.ReadBuildInfo(); ok {
-		version = info.Main.Version
 		for _, setting := range info.Settings {
 			if setting.Key == "vcs.revision" {
 				commit = ", commit " + setting.Value

@@ -76,7 +76,7 @@ func bounded(ctx context.Context, timeout time.Duration) (context.Context, conte
 func (s *session) await(ctx context.Context, namespace, name string, o *waitOptions) error {
 	ctx, cancel := bounded(ctx, o.timeout)
 	defer cancel()
-	object, err := s.follow(ctx, namespace, name)
+	object, err := s.follow(ctx, namespace, name, func(f *following) { s.say("%s/%s %s", namespace, name, f.state()) })
 	if err != nil {
 		return err
 	}
@@ -118,9 +118,9 @@ func outcomeOf(request *v1alpha1.ActionRequest) error {
 	return fmt.Errorf("the request ended as %q, which this version does not know; %s", request.Status.Outcome, see)
 }
 
-// follow watches a request until it is over, and tells on the way what it waits for.
-func (s *session) follow(ctx context.Context, namespace, name string) (*unstructured.Unstructured, error) {
-	f := &following{session: s, namespace: namespace, request: name}
+// follow watches a request until it is over, and tells on the way whenever its state is news.
+func (s *session) follow(ctx context.Context, namespace, name string, tell func(*following)) (*unstructured.Unstructured, error) {
+	f := &following{session: s, namespace: namespace, request: name, tell: tell}
 	for {
 		version, err := f.look(ctx)
 		if err == nil && !f.over {
@@ -143,8 +143,9 @@ type following struct {
 	namespace, request string
 	last               *unstructured.Unstructured
 	over               bool
-	// told is what was said last.
+	// told is the state that was told last.
 	told string
+	tell func(*following)
 }
 
 // look reads the request, and gives the version from which on to watch: that of the list, since that of an object may be long gone.
@@ -202,7 +203,7 @@ func (f *following) take(object *unstructured.Unstructured) {
 	f.over = outcome != ""
 	if text := f.state(); !f.over && text != f.told {
 		f.told = text
-		f.say("%s/%s %s", f.namespace, f.request, text)
+		f.tell(f)
 	}
 }
 

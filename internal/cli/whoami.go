@@ -84,30 +84,22 @@ func (s *session) myself(ctx context.Context) (*Myself, error) {
 	} else if err != nil {
 		return nil, err
 	}
-	namespaces, err := s.putAllRoles(ctx, store, me)
-	if err != nil {
+	if err := s.putAllRoles(ctx, store, me); err != nil {
 		return nil, err
 	}
 	store.MarkSynced()
 	store.Rebuild()
 	who, current := identityOf(info), store.Current()
 	me.Teams, me.Leads = current.TeamsOf(who), current.Led(who)
-	for _, namespace := range namespaces {
-		me.Roles = append(me.Roles, rolesOf(current, namespace, who)...)
-	}
+	me.Roles = rolesHeld(current, who)
 	me.Person, err = s.personOf(ctx, info.Username)
 	return me, err
 }
 
-// putAllRoles reads the Roles of all namespaces, or where one may not list those, of the catalogs that one sees. It gives the namespaces.
-func (s *session) putAllRoles(ctx context.Context, store *snapshot.Store, me *Myself) ([]string, error) {
-	all, err := s.list(ctx, roles, "", "")
-	if err == nil {
-		namespaces, _, err := putInto(store, all)
-		return namespaces, err
-	}
-	if !errors.Is(err, errForbidden) {
-		return nil, err
+// putAllRoles reads the Roles of all namespaces, or where one may not list those, of the catalogs that one sees.
+func (s *session) putAllRoles(ctx context.Context, store *snapshot.Store, me *Myself) error {
+	if _, err := s.putRoles(ctx, store, ""); !errors.Is(err, errForbidden) {
+		return err
 	}
 	read := []string{}
 	for _, namespace := range s.catalogs(ctx) {
@@ -116,11 +108,11 @@ func (s *session) putAllRoles(ctx context.Context, store *snapshot.Store, me *My
 		case err == nil:
 			read = append(read, namespace)
 		case !errors.Is(err, errForbidden):
-			return nil, err
+			return err
 		}
 	}
 	me.Unread = append(me.Unread, fmt.Sprintf("Roles in namespaces other than these: %s. Ask for the ClusterRole signoff-catalog-reader", orNone(read)))
-	return read, nil
+	return nil
 }
 
 // catalogs are the namespaces of the Actions that one sees.
@@ -143,14 +135,14 @@ func orNone(names []string) string {
 	return strings.Join(names, ", ")
 }
 
-// rolesOf are the Roles of a namespace that somebody is a member of, with the verbs that they give.
-func rolesOf(current *snapshot.Snapshot, namespace string, who *v1alpha1.Identity) []MyRole {
+// rolesHeld are the Roles that somebody is a member of, with the verbs that they give.
+func rolesHeld(current *snapshot.Snapshot, who *v1alpha1.Identity) []MyRole {
 	var held []MyRole
-	for _, role := range current.Roles(namespace) {
+	for _, role := range current.AllRoles() {
 		if !current.Is(who, &role.Object.Spec.Members) {
 			continue
 		}
-		held = append(held, MyRole{Role: namespace + "/" + role.Object.Name, Verbs: verbsOf(current.Lineage(role).Permissions())})
+		held = append(held, MyRole{Role: role.Object.Namespace + "/" + role.Object.Name, Verbs: verbsOf(current.Lineage(role).Permissions())})
 	}
 	slices.SortFunc(held, func(a, b MyRole) int { return strings.Compare(a.Role, b.Role) })
 	return held

@@ -44,7 +44,7 @@ type Configuration struct {
 	Audit Audit `json:"audit"`
 	// Retention says how long what is finished is kept.
 	Retention Retention `json:"retention"`
-	// Egress says which hosts the steps of Actions may call.
+	// Egress says which hosts the steps of Actions and the channels of Notifiers may call.
 	Egress Egress `json:"egress"`
 	// CatalogNamespaces are the namespaces in which Actions may be published. The operator's own can never be one of them: who
 	// may create pods there is the operator. Empty: all others.

@@ -10,7 +10,7 @@ import (
 	"github.com/signoff-dev/signoff/internal/egress"
 )
 
-// Egress says which hosts the steps of Actions may call.
+// Egress says which hosts the steps of Actions and the channels of Notifiers may call.
 type Egress struct {
 	// Hosts may be called, and no others. Default: none.
 	Hosts []EgressHost `json:"hosts,omitempty"`

@@ -63,6 +63,11 @@ func (p *Policy) host(u *url.URL) (*Host, error) {
 	if err != nil {
 		return nil, err
 	}
+	return p.find(name, port, u.Scheme, u.Scheme == "https")
+}
+
+// find finds the entry that allows a host, a port and a protocol, which may be spoken with TLS or without.
+func (p *Policy) find(name string, port uint16, protocol string, secure bool) (*Host, error) {
 	known := false
 	for i := range p.hosts {
 		h := &p.hosts[i]
@@ -70,12 +75,12 @@ func (p *Policy) host(u *url.URL) (*Host, error) {
 			continue
 		}
 		known = true
-		if slices.Contains(h.Ports, port) && (u.Scheme == "https" || h.Plain) {
+		if slices.Contains(h.Ports, port) && (secure || h.Plain) {
 			return h, nil
 		}
 	}
 	if known {
-		return nil, fmt.Errorf("%w: host %s is in egress.hosts, but not with %s and port %d", ErrRefused, name, u.Scheme, port)
+		return nil, fmt.Errorf("%w: host %s is in egress.hosts, but not with %s and port %d", ErrRefused, name, protocol, port)
 	}
 	return nil, fmt.Errorf("%w: host %s is not in egress.hosts", ErrRefused, name)
 }
@@ -106,6 +111,22 @@ func Matches(pattern, host string) bool {
 		return false
 	}
 	return strings.HasPrefix(suffix, ".") && len(host) > len(suffix) && strings.HasSuffix(host, suffix)
+}
+
+// Dialer gives what dials a host and a port for a protocol that is not HTTP, and nothing else. Secure says that TLS is spoken.
+func (p *Policy) Dialer(name string, port uint16, secure bool) (func(ctx context.Context, network, address string) (net.Conn, error), error) {
+	protocol := "TLS"
+	if !secure {
+		protocol = "no TLS"
+	}
+	host, err := p.find(strings.ToLower(name), port, protocol, secure)
+	if err != nil {
+		return nil, err
+	}
+	dialer := &net.Dialer{Timeout: dialTimeout, ControlContext: host.control}
+	return func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return dialer.DialContext(ctx, network, net.JoinHostPort(name, strconv.Itoa(int(port))))
+	}, nil
 }
 
 // Client gives a client for one call of a URL. It follows no redirect, asks no proxy, keeps no connection, and trusts the authorities given, or

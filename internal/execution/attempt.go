@@ -3,6 +3,7 @@ package execution
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -73,22 +74,42 @@ func (t *task) reached(ctx context.Context) (*Outcome, error) {
 		return &out, nil
 	}
 	if program.Uses("object") {
+		if steps.OnSecret(t.step) {
+			out := t.fail("cannot tell whether the step is to run: %v", errSecret)
+			return &out, nil
+		}
 		if vars.Values["object"], err = t.object(ctx); err != nil {
 			out, err := t.failed("read "+describe(t.step.Writes[0].Object), err)
 			return &out, err
 		}
 	}
-	holds, err := program.EvalBool(ctx, vars, expression.NewBudget())
+	holds, err := program.EvalBool(ctx, vars, t.share())
 	var out Outcome
 	switch {
+	case expression.Later(err):
+		out, err = t.failed("tell whether the step is to run", err)
+		return &out, err
 	case err != nil:
-		out = t.fail("cannot tell whether the step is to run: %v", err)
+		out = t.fail("cannot tell whether the step is to run: %v", expression.WithoutValues(err))
 	case !holds:
 		out = t.end(v1alpha1.StepSkipped, oneLine(fmt.Sprintf("%q gave false", t.step.When)))
 	default:
 		t.status.Basis = basisReached
 		out = Outcome{Status: t.status, Intent: true}
 	}
+	return &out, nil
+}
+
+// errSecret says that a condition or an output would tell what is in a Secret.
+var errSecret = errors.New("it would read what is in a Secret, which neither conditions nor outputs do")
+
+// noSecret refuses to read a Secret for a condition or an output. Actions that do are refused when they are written; a Record can be older.
+func (t *task) noSecret(context.Context) (*Outcome, error) {
+	waits := t.step.WaitFor != nil && t.step.WaitFor.Expression != ""
+	if !steps.OnSecret(t.step) || !waits && t.step.FailWhen == "" && len(t.step.Outputs) == 0 {
+		return nil, nil //nolint:nilnil // no outcome yet
+	}
+	out := t.fail("the step cannot run: %v", errSecret)
 	return &out, nil
 }
 
@@ -147,7 +168,14 @@ func (t *task) fillIn(ctx context.Context) (*Outcome, error) {
 	if steps.IsLate(t.step) {
 		earlier, err := t.before()
 		if err == nil {
-			t.step, err = earlier.FillIn(ctx, t.step)
+			filled, failed := earlier.FillIn(ctx, t.step, t.share())
+			if err = failed; err == nil {
+				t.step = filled
+			}
+		}
+		if expression.Later(err) {
+			out, err := t.failed("fill in what earlier steps gave", err)
+			return &out, err
 		}
 		if err != nil {
 			out := t.fail("%v", err)
@@ -192,9 +220,16 @@ func (t *task) complete(ctx context.Context, object *unstructured.Unstructured) 
 			return t.failed("read "+describe(t.step.Writes[0].Object), err)
 		}
 	}
-	vars := expression.Vars{Values: map[string]any{"object": object.Object, "job": t.jobVar()}, Now: t.now}
-	outputs, err := steps.Evaluate(ctx, t.step, vars)
-	if err != nil {
+	return t.gives(ctx, map[string]any{"object": object.Object, "job": t.jobVar()})
+}
+
+// gives ends a step with the outputs that it makes of something.
+func (t *task) gives(ctx context.Context, of map[string]any) (Outcome, error) {
+	outputs, err := steps.Evaluate(ctx, t.step, expression.Vars{Values: of, Now: t.now}, t.share())
+	switch {
+	case expression.Later(err):
+		return t.failed("tell what the step gives", err)
+	case err != nil:
 		return t.fail("the step did what it had to, but what it gives is not as declared: %v", err), nil
 	}
 	t.status.Outputs = outputs

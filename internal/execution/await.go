@@ -71,8 +71,7 @@ func (t *task) failing(ctx context.Context, live *unstructured.Unstructured) err
 	if err != nil {
 		return fmt.Errorf("failWhen does not compile: %w", err)
 	}
-	vars := expression.Vars{Values: map[string]any{"object": live.Object}, Now: t.now}
-	if failed, err := program.EvalBool(ctx, vars, expression.NewBudget()); err == nil && failed {
+	if failed, err := t.evaluate(ctx, program, map[string]any{"object": live.Object}); err == nil && failed {
 		return fmt.Errorf("failWhen holds: %q", program.Source())
 	}
 	return nil
@@ -97,11 +96,10 @@ func current(live *unstructured.Unstructured) (string, error) {
 // pending says that the expression does not hold yet. An error of it is no answer either: fields of a status are often missing at
 // first.
 func (t *task) pending(ctx context.Context, program *expression.Program, live *unstructured.Unstructured) string {
-	vars := expression.Vars{Values: map[string]any{"object": live.Object}, Now: t.now}
-	holds, err := program.EvalBool(ctx, vars, expression.NewBudget())
+	holds, err := t.evaluate(ctx, program, map[string]any{"object": live.Object})
 	switch {
 	case err != nil:
-		return err.Error()
+		return expression.WithoutValues(err).Error()
 	case !holds:
 		return fmt.Sprintf("%q does not hold yet", program.Source())
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"unicode"
@@ -11,6 +12,8 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/signoff-dev/signoff/internal/visible"
 )
 
 // maxMessage is the bound of the API for the message of a step.
@@ -58,6 +61,27 @@ func isRejection(err error) bool {
 	return ok && status.Code >= http.StatusBadRequest && status.Code < http.StatusInternalServerError && status.Code != http.StatusRequestTimeout
 }
 
+// discreet is an error about a write to a Secret, without what the API server says of a value that it refuses: a patch could have copied it from
+// there.
+func discreet(err error) error {
+	status, ok := statusOf(err)
+	if !ok || status.Code != http.StatusUnprocessableEntity && status.Code != http.StatusBadRequest {
+		return err
+	}
+	var fields []string
+	if status.Details != nil {
+		for _, cause := range status.Details.Causes {
+			fields = append(fields, cause.Field)
+		}
+	}
+	slices.Sort(fields)
+	where := strings.Join(slices.Compact(fields), ", ")
+	if where == "" {
+		where = "what is sent"
+	}
+	return final(fmt.Sprintf("the API server does not accept %s (%s); what it says about it is not shown, since it can repeat what is in the Secret", where, status.Reason))
+}
+
 // conflicts says which fields of a server-side apply are owned by whom.
 func conflicts(err error) []string {
 	status, ok := statusOf(err)
@@ -90,18 +114,21 @@ func explain(doing string, err error) string {
 	switch {
 	case apierrors.IsForbidden(err) && strings.Contains(said, "impersonate"):
 		hint = ". The operator may not act as this ServiceAccount: the condition Ready of the Action has the commands that allow it. Then make a new request"
-	case apierrors.IsForbidden(err):
+	case apierrors.IsForbidden(err) && ungranted.MatchString(said):
 		hint = ". Grant it to the ServiceAccount, then make a new request"
 	}
 	return oneLine(fmt.Sprintf("failed to %s: %s%s", doing, said, hint))
 }
 
+// ungranted is what RBAC says. A quota, an admission policy and a webhook forbid too, and no right changes that.
+var ungranted = regexp.MustCompile(`User "[^"]*" cannot `)
+
 // lastWords is how much of the end of a long message is kept: the API server quotes whole objects, and says after that what is wrong.
 const lastWords = 400
 
-// oneLine keeps a message within a line and within the bounds of the API.
+// oneLine keeps a message within a line and within the bounds of the API. What does not show is escaped: others read it in their terminals.
 func oneLine(s string) string {
-	line := strings.Join(strings.FieldsFunc(s, func(r rune) bool { return unicode.IsControl(r) || r == ' ' }), " ")
+	line := visible.Escaped(strings.Join(strings.FieldsFunc(s, func(r rune) bool { return unicode.IsControl(r) || r == ' ' }), " "))
 	if runes := []rune(line); len(runes) > maxMessage {
 		return string(runes[:maxMessage-lastWords-3]) + " … " + string(runes[len(runes)-lastWords:])
 	}

@@ -14,6 +14,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 	"unicode"
@@ -42,36 +43,43 @@ const (
 // shownHeaders are the headers of an answer that expressions can read.
 var shownHeaders = []string{"Content-Type", "Etag", "Location", "Retry-After", "X-Request-Id"}
 
-// exchange makes a call with the headers of the step; its body goes with the call of the step itself. Sent tells whether anything may have
-// reached the host.
-func (t *task) exchange(ctx context.Context, method v1alpha1.HTTPMethod, target string) (response map[string]any, sent bool, err error) {
+// caller makes the calls of one step. It holds nothing of the task, which goes on while a call is made.
+type caller struct {
+	*Runner
+	// namespace and account are as who Secrets are read.
+	namespace, account string
+	http               *v1alpha1.RenderedHTTP
+}
+
+// exchange makes a call with the headers of the step; its body goes with the call of the step itself.
+func (c *caller) exchange(ctx context.Context, method v1alpha1.HTTPMethod, target string) exchanged {
 	u, err := url.Parse(target)
 	if err != nil {
-		return nil, false, fmt.Errorf("%w: %w", errUnfit, err)
+		return exchanged{err: fmt.Errorf("%w: %w", errUnfit, err)}
 	}
-	client, err := t.egress.Client(u, []byte(t.step.HTTP.CABundle))
+	client, err := c.egress.Client(u, []byte(c.http.CABundle))
 	if err != nil {
-		return nil, false, asUnfit(err)
+		return exchanged{err: asUnfit(err)}
 	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	var connected atomic.Bool
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { connected.Store(true) }})
-	own := method == t.step.HTTP.Method && target == t.step.HTTP.URL
-	request, secrets, err := t.request(ctx, method, u, own)
+	own := method == c.http.Method && target == c.http.URL
+	request, secrets, err := c.request(ctx, method, u, own)
 	if err != nil {
-		return nil, false, err
+		return exchanged{err: err}
 	}
 	answer, err := client.Do(request)
 	if err != nil {
-		return nil, connected.Load(), withoutSecrets(err, secrets)
+		return exchanged{sent: connected.Load(), err: WithoutSecrets(err, secrets)}
 	}
 	defer func() { _ = answer.Body.Close() }()
 	body, err := io.ReadAll(io.LimitReader(answer.Body, maxAnswer+1))
 	if err != nil {
-		return nil, true, withoutSecrets(err, secrets)
+		return exchanged{sent: true, err: WithoutSecrets(err, secrets)}
 	}
-	return readAnswer(answer, body, secrets), true, nil
+	return exchanged{response: readAnswer(answer, body, secrets), sent: true}
 }
 
 func asUnfit(err error) error {
@@ -82,11 +90,11 @@ func asUnfit(err error) error {
 }
 
 // request makes the request, and gives the values of Secrets that are in it.
-func (t *task) request(ctx context.Context, method v1alpha1.HTTPMethod, u *url.URL, own bool) (*http.Request, []string, error) {
+func (c *caller) request(ctx context.Context, method v1alpha1.HTTPMethod, u *url.URL, own bool) (*http.Request, []string, error) {
 	var body []byte
 	contentType := ""
 	if own {
-		body, contentType = content(t.step.HTTP)
+		body, contentType = content(c.http)
 	}
 	request, err := http.NewRequestWithContext(ctx, string(method), u.String(), bytes.NewReader(body))
 	if err != nil {
@@ -96,12 +104,12 @@ func (t *task) request(ctx context.Context, method v1alpha1.HTTPMethod, u *url.U
 	if contentType != "" {
 		request.Header.Set("Content-Type", contentType)
 	}
-	secrets, err := t.headers(ctx, request)
+	secrets, err := c.headers(ctx, request)
 	if err != nil || !own {
 		return request, secrets, err
 	}
-	request.Header.Set(steps.HeaderIdempotencyKey, t.step.HTTP.IdempotencyKey)
-	return t.signed(ctx, request, body, secrets)
+	request.Header.Set(steps.HeaderIdempotencyKey, c.http.IdempotencyKey)
+	return c.signed(ctx, request, body, secrets)
 }
 
 // content is what the call of a step carries, and of which type that is.
@@ -116,25 +124,25 @@ func content(h *v1alpha1.RenderedHTTP) ([]byte, string) {
 }
 
 // signed signs the call where the step says so.
-func (t *task) signed(ctx context.Context, request *http.Request, body []byte, secrets []string) (*http.Request, []string, error) {
-	h := t.step.HTTP
+func (c *caller) signed(ctx context.Context, request *http.Request, body []byte, secrets []string) (*http.Request, []string, error) {
+	h := c.http
 	if h.Sign == nil {
 		return request, secrets, nil
 	}
-	key, err := t.secret(ctx, h.Sign, request.URL)
+	key, err := c.secret(ctx, h.Sign, request.URL)
 	if err != nil {
 		return nil, nil, err
 	}
-	return request, append(secrets, key), sign(request, key, h.IdempotencyKey, body, t.now)
+	return request, append(secrets, key), Sign(request, key, h.IdempotencyKey, body, c.clock.Now())
 }
 
-func (t *task) headers(ctx context.Context, request *http.Request) ([]string, error) {
+func (c *caller) headers(ctx context.Context, request *http.Request) ([]string, error) {
 	var secrets []string
-	for i := range t.step.HTTP.Headers {
-		header := &t.step.HTTP.Headers[i]
+	for i := range c.http.Headers {
+		header := &c.http.Headers[i]
 		value := header.Value
 		if header.Secret != nil {
-			secret, err := t.secret(ctx, header.Secret, request.URL)
+			secret, err := c.secret(ctx, header.Secret, request.URL)
 			if err != nil {
 				return nil, err
 			}
@@ -149,9 +157,9 @@ func (t *task) headers(ctx context.Context, request *http.Request) ([]string, er
 }
 
 // secret reads a value as the executing ServiceAccount: from the Secret that people have agreed to, if that says that the host may have it.
-func (t *task) secret(ctx context.Context, key *v1alpha1.RecordedSecret, u *url.URL) (string, error) {
-	ref := steps.SecretRef(t.record.Spec.ActionRef.Namespace, key.Name)
-	object, err := t.get(ctx, ref)
+func (c *caller) secret(ctx context.Context, key *v1alpha1.RecordedSecret, u *url.URL) (string, error) {
+	ref := steps.SecretRef(c.namespace, key.Name)
+	object, err := c.clients.Get(ctx, c.namespace, c.account, ref)
 	if err != nil {
 		return "", err
 	}
@@ -172,11 +180,14 @@ func (t *task) secret(ctx context.Context, key *v1alpha1.RecordedSecret, u *url.
 	return strings.TrimRight(string(value), "\r\n"), nil
 }
 
-// sign signs a call as Standard Webhooks demand: an HMAC over its id, its time and its body.
-func sign(request *http.Request, key, id string, body []byte, now time.Time) error {
-	secret, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(key, "whsec_"))
+// signingPrefix may stand before a key for signing.
+const signingPrefix = "whsec_"
+
+// Sign signs a call as Standard Webhooks demand: an HMAC over its id, its time and its body.
+func Sign(request *http.Request, key, id string, body []byte, now time.Time) error {
+	secret, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(key, signingPrefix))
 	if err != nil || len(secret) == 0 {
-		return fmt.Errorf("%w: the key for signing must be base64, with or without whsec_ in front", errUnfit)
+		return fmt.Errorf("%w: the key for signing must be base64, with or without %s in front", errUnfit, signingPrefix)
 	}
 	at := strconv.FormatInt(now.Unix(), 10)
 	mac := hmac.New(sha256.New, secret)
@@ -187,39 +198,32 @@ func sign(request *http.Request, key, id string, body []byte, now time.Time) err
 	return nil
 }
 
-// readAnswer is the variable response. What is in a Secret of the call is never part of it, also not where the host repeats it.
+var reading sync.Mutex
+
+// readAnswer is the variable response. What is in a Secret of the call is never part of it, also not where the host repeats it: it is taken out
+// of what the JSON says, and not of how that is written.
 func readAnswer(answer *http.Response, body []byte, secrets []string) map[string]any {
-	headers := map[string]any{}
+	// One after the other: hosts must not keep all cores busy.
+	reading.Lock()
+	defer reading.Unlock()
+	headers, redact := map[string]any{}, newRedactor(secrets)
 	for _, name := range shownHeaders {
 		if value := answer.Header.Get(name); value != "" {
-			headers[strings.ToLower(name)] = redacted(value, secrets)
+			headers[strings.ToLower(name)] = redact.text(value)
 		}
 	}
 	out := map[string]any{"status": int64(answer.StatusCode), "headers": headers, "body": nil}
 	if len(body) > maxAnswer {
 		return out
 	}
-	text := redacted(strings.ToValidUTF8(string(body), "\uFFFD"), secrets)
+	text := strings.ToValidUTF8(string(body), "\uFFFD")
 	var value any
 	if err := utiljson.Unmarshal([]byte(text), &value); err == nil {
-		out["body"] = value
+		out["body"] = redact.value(value)
 	} else {
-		out["body"] = text
+		out["body"] = redact.text(text)
 	}
 	return out
-}
-
-// redacted takes the values of Secrets out of a text.
-func redacted(text string, secrets []string) string {
-	for _, secret := range secrets {
-		if secret == "" {
-			continue
-		}
-		for _, form := range forms(secret) {
-			text = strings.ReplaceAll(text, form, "(secret)")
-		}
-	}
-	return text
 }
 
 type redactedError struct {
@@ -231,8 +235,9 @@ func (e *redactedError) Error() string { return e.text }
 
 func (e *redactedError) Unwrap() error { return e.error }
 
-func withoutSecrets(err error, secrets []string) error {
-	return &redactedError{err, redacted(err.Error(), secrets)}
+// WithoutSecrets is an error in whose text values of Secrets do not stand.
+func WithoutSecrets(err error, secrets []string) error {
+	return &redactedError{err, newRedactor(secrets).text(err.Error())}
 }
 
 // excerpt is the beginning of what a host answered, for a message.

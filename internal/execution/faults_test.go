@@ -77,7 +77,7 @@ func newFaultyPlay(t *testing.T, operation v1alpha1.WriteOperation, answer metav
 	mapper := meta.NewDefaultRESTMapper(nil)
 	mapper.Add(schema.GroupVersionKind{Version: "v1", Kind: "ConfigMap"}, meta.RESTScopeNamespace)
 	p := &play{t: t, clock: clocktesting.NewFakePassiveClock(time.Now())}
-	p.runner = NewRunner(NewClients(&rest.Config{Host: server.URL}, mapper), nil, p.clock)
+	p.runs(NewRunner(NewClients(&rest.Config{Host: server.URL}, mapper), nil, p.clock, p.wake, p.budget))
 	p.record = &v1alpha1.Record{Spec: v1alpha1.RecordSpec{
 		ActionRef: v1alpha1.ActionReference{Namespace: "platform", Name: "a"}, ServiceAccountName: "deployer",
 		ClaimedAt: metav1.NewMicroTime(p.clock.Now()), Timeout: "30m",
@@ -109,7 +109,7 @@ func TestLimits(t *testing.T) {
 			record := &v1alpha1.Record{Spec: v1alpha1.RecordSpec{ClaimedAt: metav1.NewMicroTime(claimed), Timeout: tc.whole}}
 			step := &v1alpha1.RenderedStep{Name: "s", Timeout: tc.own}
 			record.Status.Steps = []v1alpha1.StepStatus{{Name: "r"}, {Name: "s", StartedAt: &metav1.Time{Time: claimed.Add(tc.started)}}}
-			r := NewRunner(nil, nil, nil)
+			r := NewRunner(nil, nil, nil, nil, nil)
 			if got := r.Deadline(record, step).Sub(claimed); got != tc.want {
 				t.Errorf("%s: got %s, want %s", tc.reason, got, tc.want)
 			}

@@ -7,6 +7,10 @@ import (
 	"net/http"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/egress"
 	"github.com/signoff-dev/signoff/internal/expression"
 	"github.com/signoff-dev/signoff/internal/steps"
@@ -23,6 +27,7 @@ const lookAgain = 10 * time.Second
 
 func (t *task) call(ctx context.Context) (Outcome, error) {
 	if _, answered := t.basis(basisWritten); answered {
+		t.calls.drop(t.uid(), t.thisCall())
 		return t.poll(ctx)
 	}
 	if _, announced := t.basis(basisCall); announced {
@@ -32,38 +37,101 @@ func (t *task) call(ctx context.Context) (Outcome, error) {
 	if t.expired() {
 		return t.fail("nothing was sent: %s was over before the call could be made", t.limit.name), nil
 	}
+	t.calls.dropOthers(t.uid(), "")
 	t.status.Basis, t.status.Message = basisCall, ""
-	t.unsent.Add(t.thisCall(), true)
+	t.unsent.Add(t.announcedCall(), true)
 	return Outcome{Status: t.status, Intent: true}, nil
 }
 
+func (t *task) uid() types.UID { return t.record.Spec.RequestRef.UID }
+
 // thisCall names the call of this attempt.
-func (t *task) thisCall() announcement {
+func (t *task) thisCall() callName { return callName{t.step.Name, toDo, t.status.Attempts} }
+
+// announcedCall names it as one that was announced, and not sent.
+func (t *task) announcedCall() announcement {
 	return t.announcement(fmt.Sprint(basisCall, t.status.Attempts))
+}
+
+// begin makes a call beside the workers, and wakes the request once it has come to an end.
+func (t *task) begin(name callName, method v1alpha1.HTTPMethod, target string) {
+	c := &caller{Runner: t.Runner, namespace: t.record.Spec.ActionRef.Namespace, account: t.record.Spec.ServiceAccountName, http: t.step.HTTP}
+	request := &v1alpha1.ActionRequest{ObjectMeta: metav1.ObjectMeta{
+		Namespace: t.record.Spec.RequestRef.Namespace, Name: t.record.Spec.RequestRef.Name, UID: t.uid(),
+	}}
+	places := placesOf(c.namespace, steps.Origin(target))
+	if t.record.Spec.Review != nil {
+		places = nil // an emergency waits for nobody
+	}
+	t.calls.begin(&running{
+		request: t.uid(), name: name, places: places,
+		do:   func(ctx context.Context) exchanged { return c.exchange(ctx, method, target) },
+		wake: func() { t.wake(request) },
+	})
+}
+
+// underWay waits for a call. What is shown while something is asked again and again does not change each time.
+func (t *task) underWay(message string) Outcome {
+	if t.status.Message == "" {
+		t.status.Message = oneLine(message)
+	}
+	return Outcome{Status: t.status}
+}
+
+// errNoRoom says that a call was not made in time.
+var errNoRoom = errors.New("too many other calls are waiting for their answers")
+
+// ask makes a call that changes nothing, or gives what came of it. Nil: it is under way.
+func (t *task) ask(purpose purpose, target string) *exchanged {
+	name := callName{step: t.step.Name, purpose: purpose}
+	state, result := t.calls.look(t.uid(), name)
+	switch {
+	case state == callDone:
+		t.calls.drop(t.uid(), name)
+		return &result
+	case state == callUnknown:
+		t.begin(name, http.MethodGet, target)
+	case state == callWaits && t.expired() && t.calls.withdraw(t.uid(), name):
+		return &exchanged{err: errNoRoom}
+	}
+	return nil
 }
 
 // callOnce makes a call that was announced, unless it may have been made already.
 func (t *task) callOnce(ctx context.Context) (Outcome, error) {
-	if _, unsent := t.unsent.Get(t.thisCall()); !unsent && !t.step.HTTP.Idempotent {
+	state, result := t.calls.look(t.uid(), t.thisCall())
+	switch {
+	case state == callDone:
+		return t.called(ctx, result)
+	case state == callWaits && t.expired() && t.calls.withdraw(t.uid(), t.thisCall()):
+		return t.fail("nothing was sent: %s is over, and %v", t.limit.name, errNoRoom), nil
+	case state != callUnknown:
+		return t.underWay("waiting for the answer to " + t.callName()), nil
+	}
+	if _, unsent := t.unsent.Get(t.announcedCall()); !unsent && !t.step.HTTP.Idempotent {
 		return t.uncertain(ctx, errors.New("it was interrupted"))
 	}
 	if t.expired() {
 		return t.unanswered(ctx)
 	}
-	t.unsent.Remove(t.thisCall())
-	response, sent, err := t.exchange(ctx, t.step.HTTP.Method, t.step.HTTP.URL)
-	if err == nil {
-		return t.answered(ctx, response)
-	}
-	if !sent {
-		t.unsent.Add(t.thisCall(), true)
+	t.unsent.Remove(t.announcedCall())
+	t.begin(t.thisCall(), t.step.HTTP.Method, t.step.HTTP.URL)
+	return t.underWay("waiting for the answer to " + t.callName()), nil
+}
+
+// called goes on with what came of the call. That stays known until it is stored, so that nothing is lost where it cannot be.
+func (t *task) called(ctx context.Context, result exchanged) (Outcome, error) {
+	switch {
+	case result.err == nil:
+		return t.answered(ctx, result.response)
+	case result.sent && !t.step.HTTP.Idempotent:
+		return t.uncertain(ctx, result.err)
+	case !result.sent:
+		t.unsent.Add(t.announcedCall(), true)
 		t.repeat = true
-		return t.callFailed(err)
 	}
-	if t.step.HTTP.Idempotent {
-		return t.callFailed(err)
-	}
-	return t.uncertain(ctx, err)
+	t.calls.drop(t.uid(), t.thisCall())
+	return t.callFailed(result.err)
 }
 
 // callFailed is about a call that did not happen: what is not allowed is final, and a host that cannot be reached may be back soon.
@@ -91,6 +159,8 @@ func (t *task) answered(ctx context.Context, response map[string]any) (Outcome, 
 	good, err := t.succeeded(ctx, h.Success, response)
 	status, _ := response["status"].(int64)
 	switch {
+	case expression.Later(err):
+		return t.failed("tell whether "+t.callName()+" succeeded", err)
 	case good:
 		return t.began(ctx, response)
 	case h.Success == "" && !h.Idempotent && (status == http.StatusBadGateway || status == http.StatusGatewayTimeout):
@@ -122,15 +192,18 @@ func (t *task) holds(ctx context.Context, condition string, response map[string]
 	if err != nil {
 		return false, err
 	}
-	return program.EvalBool(ctx, expression.Vars{Values: map[string]any{"response": response}, Now: t.now}, expression.NewBudget())
+	return t.evaluate(ctx, program, map[string]any{"response": response})
 }
 
 // began goes on after a call that did what it should.
 func (t *task) began(ctx context.Context, response map[string]any) (Outcome, error) {
 	if t.step.HTTP.Poll == nil {
-		return t.finish(ctx, response), nil
+		return t.finish(ctx, response)
 	}
-	url, err := steps.PollURL(ctx, t.step.HTTP.Poll, response)
+	url, err := steps.PollURL(ctx, t.step.HTTP.Poll, response, t.share())
+	if expression.Later(err) {
+		return t.failed("tell where to ask whether "+t.callName()+" is done", err)
+	}
 	if err != nil {
 		return t.fail("%s was answered, but it cannot be told where to ask whether it is done: %v", t.callName(), err), nil
 	}
@@ -138,16 +211,11 @@ func (t *task) began(ctx context.Context, response map[string]any) (Outcome, err
 	return Outcome{Status: t.status, Intent: true}, nil
 }
 
-func (t *task) finish(ctx context.Context, response map[string]any) Outcome {
+func (t *task) finish(ctx context.Context, response map[string]any) (Outcome, error) {
 	if len(t.step.Outputs) == 0 {
-		return t.done()
+		return t.done(), nil
 	}
-	outputs, err := steps.Evaluate(ctx, t.step, expression.Vars{Values: map[string]any{"response": response}, Now: t.now})
-	if err != nil {
-		return t.fail("the step did what it had to, but what it gives is not as declared: %v", err)
-	}
-	t.status.Outputs = outputs
-	return t.done()
+	return t.gives(ctx, map[string]any{"response": response})
 }
 
 // poll asks whether what the call began is done.
@@ -156,10 +224,14 @@ func (t *task) poll(ctx context.Context) (Outcome, error) {
 	if p == nil {
 		return t.fail("this version of Signoff does not know what the step waits for"), nil
 	}
-	response, _, err := t.exchange(ctx, http.MethodGet, t.status.URL)
-	if err != nil {
-		return t.callFailed(err)
+	result := t.ask(toPoll, t.status.URL)
+	switch {
+	case result == nil:
+		return t.underWay("asking " + cutName(t.status.URL) + " whether it is done"), nil
+	case result.err != nil:
+		return t.callFailed(result.err)
 	}
+	response := result.response
 	if p.FailWhen != "" {
 		if failed, err := t.holds(ctx, p.FailWhen, response); err == nil && failed {
 			t.repeat = true // it is known how it ended
@@ -172,7 +244,7 @@ func (t *task) poll(ctx context.Context) (Outcome, error) {
 	case err != nil:
 		state = err.Error()
 	case done:
-		return t.finish(ctx, response), nil
+		return t.finish(ctx, response)
 	}
 	if t.expired() {
 		return t.fail("%s is over, waiting for %s: %s", t.limit.name, cutName(t.status.URL), state), nil
@@ -190,16 +262,18 @@ func (t *task) uncertain(ctx context.Context, why error) (Outcome, error) {
 	if t.step.HTTP.Lookup == nil {
 		return t.lost(why), nil
 	}
-	response, _, err := t.exchange(ctx, http.MethodGet, t.step.HTTP.Lookup.URL)
+	result := t.ask(toLookUp, t.step.HTTP.Lookup.URL)
 	switch {
-	case errors.Is(err, egress.ErrRefused) || errors.Is(err, errUnfit):
-		return t.lost(err), nil
-	case err != nil && t.expired():
+	case result == nil:
+		return t.underWay("asking whether " + t.callName() + " was made"), nil
+	case result.err == nil:
+		return t.lookedUp(ctx, result.response, why)
+	case errors.Is(result.err, egress.ErrRefused) || errors.Is(result.err, errUnfit):
+		return t.lost(result.err), nil
+	case t.expired():
 		return t.lost(why), nil
-	case err != nil:
-		return Outcome{Status: t.status}, fmt.Errorf("failed to look up whether %s was made: %w", t.callName(), err)
 	}
-	return t.lookedUp(ctx, response, why)
+	return Outcome{Status: t.status}, fmt.Errorf("failed to look up whether %s was made: %w", t.callName(), result.err)
 }
 
 // lookedUp judges what a host says about whether a call was made.
@@ -208,7 +282,8 @@ func (t *task) lookedUp(ctx context.Context, response map[string]any, why error)
 		return t.began(ctx, response)
 	}
 	if not, err := t.notDone(ctx, response); err == nil && not {
-		t.unsent.Add(t.thisCall(), true)
+		t.calls.drop(t.uid(), t.thisCall())
+		t.unsent.Add(t.announcedCall(), true)
 		return t.callOnce(ctx)
 	}
 	if t.expired() {

@@ -3,7 +3,6 @@ package execution
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -16,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/expression"
 )
 
 // maxResult is the bound of the API for the termination message and the log of a Job.
@@ -95,10 +95,10 @@ func endedContainer(pod *corev1.Pod) *corev1.ContainerStatus {
 	return ended
 }
 
-// lastOf keeps the end of a text, without what a terminal would obey.
+// lastOf keeps the end of a text, without what does not show: a terminal would obey it.
 func lastOf(text string) string {
 	clean := strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) && r != '\n' && r != '\t' {
+		if !unicode.IsGraphic(r) && r != '\n' && r != '\t' {
 			return -1
 		}
 		return r
@@ -122,7 +122,7 @@ func (t *task) ending() string {
 // jobVar is the variable job of outputs.
 func (t *task) jobVar() any {
 	if t.status.Job == nil {
-		return errors.New("nobody could look how the Job ended: the ServiceAccount needs the right to list pods where the Job runs, and the pod must still be there")
+		return expression.Said("nobody could look how the Job ended: the ServiceAccount needs the right to list pods where the Job runs, and the pod must still be there")
 	}
 	return map[string]any{"exitCode": int64(t.status.Job.ExitCode), "message": t.status.Job.Message, "log": t.status.Job.Log}
 }

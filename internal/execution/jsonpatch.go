@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/steps"
 )
 
 // A JSON patch may have another result each time it is sent, so it is sent to one version of the object only: first that version is
@@ -137,6 +138,8 @@ func (t *task) rejected(ctx context.Context, version string, unsent bool, refusa
 		return t.failed("read "+describe(w.Object), err)
 	case wrote(live, w.FieldManager):
 		return t.written(ctx, live)
+	case live.GetResourceVersion() == version && steps.OnSecret(t.step):
+		return t.giveUp("%s", explain(doing(w), discreet(refusal))), nil
 	case live.GetResourceVersion() == version:
 		return t.giveUp("%s%s", explain(doing(w), refusal), misfit(w, live)), nil
 	case unsent:

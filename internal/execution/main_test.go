@@ -60,6 +60,7 @@ rules:
 - {apiGroups: [batch], resources: [jobs], verbs: [get, watch, create]}
 - {apiGroups: [""], resources: [pods, pods/log], verbs: [get, list]}
 - {apiGroups: [""], resources: [configmaps], verbs: [get, watch, create, patch, delete]}
+- {apiGroups: [""], resources: [secrets], verbs: [get, patch]}
 ---
 # What calls carry is kept beside the Actions.
 apiVersion: rbac.authorization.k8s.io/v1

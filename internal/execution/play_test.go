@@ -1,6 +1,8 @@
 package execution
 
 import (
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -9,10 +11,12 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
 	clocktesting "k8s.io/utils/clock/testing"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/egress"
+	"github.com/signoff-dev/signoff/internal/expression"
 )
 
 // requestUID is the uid of the request of every test.
@@ -29,12 +33,14 @@ type play struct {
 	step      *v1alpha1.RenderedStep
 	status    v1alpha1.StepStatus
 	namespace string
+	woken     chan struct{}
+	meter     expression.Meter
 }
 
 // newPlay makes a play of the step, which is YAML, in which NS stands for a namespace of its own.
 func newPlay(t testing.TB, step string) *play {
 	t.Helper()
-	p := &play{t: t, cfg: operator, namespace: newNamespace(t), clock: clocktesting.NewFakePassiveClock(time.Now())}
+	p := &play{t: t, cfg: operator, woken: make(chan struct{}, 64), namespace: newNamespace(t), clock: clocktesting.NewFakePassiveClock(time.Now())}
 	p.record = &v1alpha1.Record{ObjectMeta: metav1.ObjectMeta{Namespace: "signoff-system", Name: string(requestUID)}}
 	p.record.Spec = v1alpha1.RecordSpec{
 		RequestRef:         v1alpha1.RecordRequestReference{Namespace: "payments", Name: "checkout-1", UID: requestUID},
@@ -50,12 +56,48 @@ func newPlay(t testing.TB, step string) *play {
 }
 
 // restart is what a crash of the operator, or a change of the leader, does: everything that was in memory is gone.
-func (p *play) restart() { p.runner = NewRunner(newClients(p.t, p.cfg), p.egress, p.clock) }
+func (p *play) restart() {
+	p.runs(NewRunner(newClients(p.t, p.cfg), p.egress, p.clock, p.wake, p.budget))
+}
 
-// call calls Step without storing what it returns.
+func (p *play) runs(runner *Runner) {
+	p.runner = runner
+	p.t.Cleanup(runner.Stop)
+}
+
+// budget is for what expressions cost. The tests of a play can bound it.
+func (p *play) budget(string) *expression.Budget {
+	if p.meter == nil {
+		return expression.NewBudget()
+	}
+	return expression.NewBudget().Under(p.meter)
+}
+
+// wake is called when something has come to an end that the step waits for.
+func (p *play) wake(client.Object) { p.woken <- struct{}{} }
+
+// call calls Step without storing what it returns, and again once a host that it calls has answered.
 func (p *play) call() (Outcome, error) {
 	p.t.Helper()
-	return p.runner.Step(p.t.Context(), p.record, p.step, p.status)
+	for {
+		before := p.runner.calls.of(requestUID)
+		out, err := p.runner.Step(p.t.Context(), p.record, p.step, p.status)
+		if err != nil || !slices.ContainsFunc(p.runner.calls.of(requestUID), func(r *running) bool { return !slices.Contains(before, r) }) {
+			return out, err
+		}
+		select {
+		case <-p.woken:
+		case <-time.After(patience):
+			p.t.Fatalf("nobody was told of an answer: %+v", out)
+		}
+	}
+}
+
+// of gives the calls of a request.
+func (c *calls) of(request types.UID) []*running {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Collect(maps.Values(c.known[request]))
 }
 
 // next calls Step and stores what it returns.

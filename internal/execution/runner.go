@@ -7,12 +7,15 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/utils/clock"
 	"k8s.io/utils/lru"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/egress"
+	"github.com/signoff-dev/signoff/internal/expression"
 	"github.com/signoff-dev/signoff/internal/steps"
 )
 
@@ -30,12 +33,41 @@ type Runner struct {
 	unsent *lru.Cache
 	// noted are the versions of objects to which writes are about to be sent, since it was stored how they are taken back.
 	noted *lru.Cache
+	// calls are those that are made beside the workers, and wake tells that one has come to an end.
+	calls *calls
+	wake  func(client.Object)
+	// budget is for what expressions cost that belong to an Action of a namespace.
+	budget func(namespace string) *expression.Budget
 }
 
-// NewRunner returns a Runner that writes by these clients, and calls hosts as the policy allows.
-func NewRunner(clients *Clients, policy *egress.Policy, clk clock.PassiveClock) *Runner {
-	return &Runner{clients: clients, egress: policy, clock: clk, programs: lru.New(remembered), unsent: lru.New(remembered), noted: lru.New(remembered)}
+// NewRunner returns a Runner that writes by these clients, and calls hosts as the policy allows. It calls wake with a request when something has
+// come to an end that its step waits for, from any goroutine. What conditions and outputs cost counts towards the budget of the namespace of the
+// Action.
+func NewRunner(clients *Clients, policy *egress.Policy, clk clock.PassiveClock, wake func(client.Object), budget func(namespace string) *expression.Budget) *Runner {
+	return &Runner{
+		clients: clients, egress: policy, clock: clk, programs: lru.New(remembered), unsent: lru.New(remembered), noted: lru.New(remembered),
+		calls: newCalls(), wake: wake, budget: budget,
+	}
 }
+
+// Forget ends what runs for a request that is over.
+func (r *Runner) Forget(request types.UID) { r.calls.dropOthers(request, "") }
+
+// Withdraw takes back what a step has announced and not sent, and tells whether it could: then nothing is cut in two where the request ends here.
+func (r *Runner) Withdraw(record *v1alpha1.Record, step *v1alpha1.RenderedStep, status *v1alpha1.StepStatus) bool {
+	if !OnlyAnnounced(status) {
+		return false
+	}
+	t := r.newTask(record, step, *status)
+	if r.calls.withdraw(t.uid(), t.thisCall()) {
+		r.unsent.Add(t.announcedCall(), true)
+	}
+	_, unsent := r.unsent.Get(t.announcedCall())
+	return unsent
+}
+
+// Stop ends everything, and returns when nothing runs any more.
+func (r *Runner) Stop() { r.calls.end() }
 
 // Outcome is what Step did.
 type Outcome struct {
@@ -59,13 +91,14 @@ func (r *Runner) Step(ctx context.Context, record *v1alpha1.Record, step *v1alph
 		return Outcome{Status: status}, nil
 	}
 	t := r.newTask(record, step, status)
+	r.calls.dropOthers(t.uid(), step.Name)
 	if len(step.Writes) == 0 && step.HTTP == nil {
 		return t.fail("the step writes nothing"), nil
 	}
 	if t.temporary() && !undoable(step) {
 		return t.fail("what the step does cannot be taken back, and the request is temporary"), nil
 	}
-	for _, before := range []func(context.Context) (*Outcome, error){t.pause, t.reached, t.fillIn} {
+	for _, before := range []func(context.Context) (*Outcome, error){t.noSecret, t.pause, t.reached, t.fillIn} {
 		if out, err := before(ctx); out != nil || err != nil {
 			return t.orStatus(out), err
 		}
@@ -105,6 +138,8 @@ type task struct {
 	repeat bool
 	// earlier is what the steps before gave, once something asked.
 	earlier *steps.Earlier
+	// later says that an expression had no turn: what it says is to be asked again in a while, although nothing changes.
+	later bool
 }
 
 func (r *Runner) newTask(record *v1alpha1.Record, step *v1alpha1.RenderedStep, status v1alpha1.StepStatus) *task {
@@ -116,6 +151,16 @@ func (r *Runner) newTask(record *v1alpha1.Record, step *v1alpha1.RenderedStep, s
 	t.limit = limitOf(record, step, t.status.StartedAt)
 	return t
 }
+
+// evaluate evaluates a condition. Where there is no turn for it, it is to be asked again.
+func (t *task) evaluate(ctx context.Context, program *expression.Program, values map[string]any) (bool, error) {
+	holds, err := program.EvalBool(ctx, expression.Vars{Values: values, Now: t.now}, t.share())
+	t.later = t.later || expression.Later(err)
+	return holds, err
+}
+
+// share is what expressions may cost.
+func (t *task) share() *expression.Budget { return t.budget(t.record.Spec.ActionRef.Namespace) }
 
 // get reads an object as the executing ServiceAccount.
 func (t *task) get(ctx context.Context, ref v1alpha1.ObjectReference) (*unstructured.Unstructured, error) {
@@ -150,6 +195,9 @@ func (t *task) end(state v1alpha1.StepState, message string) Outcome {
 
 // failed judges an error: final ones end the step, transient ones are for the caller to repeat, until the time is over.
 func (t *task) failed(doing string, err error) (Outcome, error) {
+	if steps.OnSecret(t.step) {
+		err = discreet(err)
+	}
 	if !isTransient(err) {
 		return t.giveUp("%s", explain(doing, err)), nil
 	}
@@ -163,6 +211,9 @@ func (t *task) failed(doing string, err error) (Outcome, error) {
 func (t *task) waiting(message string) Outcome {
 	t.status.Message = oneLine(message)
 	out := Outcome{Status: t.status}
+	if t.later {
+		out.At = t.now.Add(lookAgain)
+	}
 	for i := range t.step.Writes {
 		out.Waiting = append(out.Waiting, t.step.Writes[i].Object)
 	}

@@ -29,7 +29,15 @@ const (
 // OnlyWaits tells whether a step has written everything that it writes and only waits, or waits for its next attempt, so that nothing is
 // cut in two where it ends here. It does not speak of Jobs, which act for as long as they run.
 func OnlyWaits(status *v1alpha1.StepStatus) bool {
-	return status.State == v1alpha1.StepStarted && (strings.HasPrefix(status.Basis, basisWritten) || status.RetryAt != nil)
+	return status.State == v1alpha1.StepStarted && (Written(status) || status.RetryAt != nil)
+}
+
+// Written tells whether a step has written everything that it writes.
+func Written(status *v1alpha1.StepStatus) bool { return strings.HasPrefix(status.Basis, basisWritten) }
+
+// OnlyAnnounced tells whether a step has said that it is about to call a host, and is not known to have done it.
+func OnlyAnnounced(status *v1alpha1.StepStatus) bool {
+	return status.State == v1alpha1.StepStarted && status.RetryAt == nil && strings.HasPrefix(status.Basis, basisCall)
 }
 
 // Begun tells whether a step has sent everything that it sends, so that it starts nothing more: it only waits, or its Job exists.

@@ -3,6 +3,8 @@ package expression
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 )
 
 var (
@@ -10,7 +12,12 @@ var (
 	ErrBudget = errors.New("cost budget is used up")
 	// ErrDeadline says that the time for the evaluation was over.
 	ErrDeadline = errors.New("time for the evaluation is over")
+	// ErrBusy says that whoever evaluates has taken their share. It may be another answer in a while.
+	ErrBusy = errors.New("it has to wait for its turn")
 )
+
+// Later tells an error that may be gone a while later although nothing has changed: there was no turn, or no time.
+func Later(err error) bool { return errors.Is(err, ErrBusy) || errors.Is(err, ErrDeadline) }
 
 // CompileError says what is wrong with an expression, and where.
 type CompileError struct {
@@ -51,6 +58,35 @@ func (e *EvalError) ReasonFirst() string {
 
 // Unwrap gives Err.
 func (e *EvalError) Unwrap() error { return e.Err }
+
+// plainFaults are what an expression can fail for, in words without a value.
+var plainFaults = []string{"no such overload", "division by zero", "modulus by zero", "it has no value", "it gave "}
+
+// noSuchKey begins what is said of a field or key that is not there.
+const noSuchKey = "no such key: "
+
+// Said is an error of a variable that repeats no value.
+type Said string
+
+// Error gives the words.
+func (s Said) Error() string { return string(s) }
+
+// WithoutValues gives an error without the values that an expression has read: its Message can repeat them, as in invalid timestamp "…". What
+// the expression itself says is no secret, nor are names that stand in it.
+func WithoutValues(err error) error {
+	e, ok := errors.AsType[*EvalError](err)
+	_, said := errors.AsType[Said](err)
+	if !ok || said || errors.Is(err, ErrBudget) || Later(err) || slices.ContainsFunc(plainFaults, func(known string) bool { return strings.HasPrefix(e.Message, known) }) {
+		return err
+	}
+	if name, missing := strings.CutPrefix(e.Message, noSuchKey); missing {
+		if strings.Contains(e.Source, "."+name) {
+			return err
+		}
+		return &EvalError{Source: e.Source, Message: "a key that it computes is not there"}
+	}
+	return &EvalError{Source: e.Source, Message: "a function does not accept a value that it is given"}
+}
 
 // maxSourceInErrors is how many characters of an expression an error repeats.
 const maxSourceInErrors = 120

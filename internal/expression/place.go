@@ -39,6 +39,8 @@ const (
 	Response
 	// JobOutput is an output of a step that runs a Job: object (the Job), job (exitCode, message, log).
 	JobOutput
+	// Notification is the inside of a ${…} template of a Notifier: event, request, requester, action, inputs (of any type), recipient.
+	Notification
 	// Person is the expression of the configuration that says which person stands behind a login: user.
 	Person
 )
@@ -103,6 +105,11 @@ func scopeOf(place Place) (*scope, error) {
 			typed: map[string]*apiservercel.DeclType{
 				varRequest: requestType(), varRequester: namedPersonType(), "target": dyn, "namespaceObject": namespaceType(),
 			}}, nil
+	case Notification:
+		return &scope{typed: map[string]*apiservercel.DeclType{
+			varInputs: dyn, varRequest: toldRequestType(), varRequester: namedPersonType(), "action": actionType(),
+			"event": toldEventType(), "recipient": recipientType(),
+		}}, nil
 	case Person:
 		return &scope{typed: map[string]*apiservercel.DeclType{"user": object(userTypeName, loginFields())}}, nil
 	default:

@@ -131,3 +131,24 @@ func responseType() *apiservercel.DeclType {
 		"status": apiservercel.IntType, "headers": textMap(), "body": apiservercel.DynType,
 	})
 }
+
+// toldEventType is something that a Notifier tells. time is in RFC 3339.
+func toldEventType() *apiservercel.DeclType {
+	return object("signoff.Event", map[string]*apiservercel.DeclType{
+		"type": text(maxName), "id": text(maxName), "time": text(maxName), "title": text(maxReason), "text": text(maxMetadata), "command": text(maxReason),
+		"stage": text(maxName), "approval": text(maxName), "state": text(maxName),
+	})
+}
+
+// toldRequestType is the request that it is about, as it is when it is told.
+func toldRequestType() *apiservercel.DeclType {
+	return object("signoff.ToldRequest", map[string]*apiservercel.DeclType{
+		"namespace": text(maxName), "name": text(maxName), "uid": text(maxName), "action": text(2 * maxName), "reason": text(maxReason),
+		"phase": text(maxName), "outcome": text(maxName),
+	})
+}
+
+// recipientType is the person who is told. username is empty where it is a channel.
+func recipientType() *apiservercel.DeclType {
+	return object("signoff.Recipient", map[string]*apiservercel.DeclType{"username": text(maxLogin)})
+}

@@ -3,6 +3,7 @@
 package gate
 
 import (
+	"cmp"
 	"context"
 	"strings"
 	"time"
@@ -167,7 +168,7 @@ func (g *Gate) Judge(ctx context.Context, subject *Subject, now time.Time) *Judg
 	ctx, cancel := context.WithTimeout(ctx, deadline)
 	defer cancel()
 	run := g.run(subject, now)
-	for _, part := range []func(context.Context) *Problem{run.action, run.admitted, run.inputs, run.duration, run.access, run.emergency, run.gather, run.keepNeeded, run.touch, run.decide, run.gatherRest, run.resolve, run.review} {
+	for _, part := range []func(context.Context) *Problem{run.action, run.admitted, run.inputs, run.duration, run.access, run.emergency, run.gather, run.fit, run.touch, run.decide, run.gatherRest, run.resolve, run.review} {
 		if problem := part(ctx); problem != nil {
 			run.out.Problem = problem
 			break
@@ -215,7 +216,7 @@ type run struct {
 
 // run begins a judgement.
 func (g *Gate) run(subject *Subject, now time.Time) *run {
-	turns := &turns{shares: g.shares, namespace: subject.Spec.ActionRef.Namespace}
+	turns := &turns{shares: g.shares, namespace: subject.Spec.ActionRef.Namespace, person: cmp.Or(subject.Requester.Person, subject.Requester.Username)}
 	return &run{
 		gate: g, subject: subject, turns: turns, budget: expression.NewBudget().Under(turns), trace: &expression.Trace{},
 		out: &Judgement{Snapshot: g.store.Current(), Now: now, subject: subject},

@@ -47,10 +47,10 @@ func (g *Gate) independent(ctx context.Context, j *Judgement, requester, voter *
 	if problem := g.edited(ctx, j, voter); problem != nil {
 		return problem
 	}
-	return g.actsAs(ctx, requester, voter)
+	return g.couldActAs(ctx, requester, voter, "asked for this")
 }
 
-// edited tells whether a voter changed the Action while the request was open.
+// edited tells whether a voter changed the Action while the request was open, or could have.
 func (g *Gate) edited(ctx context.Context, j *Judgement, voter *v1alpha1.Identity) *Problem {
 	asked := j.subject.AskedAt
 	if asked.IsZero() {
@@ -73,16 +73,25 @@ func (g *Gate) edited(ctx context.Context, j *Judgement, voter *v1alpha1.Identit
 		if !during(&edits[i], j.subject) {
 			continue
 		}
-		same, err := g.rules.SamePerson(ctx, &edits[i].By, voter)
-		if err != nil {
-			return unjudged(fmt.Sprintf("cannot tell whether %s changed the Action: %v", voter.Username, err))
-		}
-		if same {
-			return &Problem{Reason: v1alpha1.ReasonNotIndependent, Message: fmt.Sprintf("you cannot approve this: you changed the Action %s at %s while this request was open.",
-				j.Action.Ref(), edits[i].At.UTC().Format("15:04 MST"))}
+		if problem := g.editedBy(ctx, j, &edits[i], voter); problem != nil {
+			return problem
 		}
 	}
 	return nil
+}
+
+// editedBy tells whether a voter made a change, or could have: as a ServiceAccount that they could act as.
+func (g *Gate) editedBy(ctx context.Context, j *Judgement, edit *Edit, voter *v1alpha1.Identity) *Problem {
+	same, err := g.rules.SamePerson(ctx, &edit.By, voter)
+	if err != nil {
+		return unjudged(fmt.Sprintf("cannot tell whether %s changed the Action: %v", voter.Username, err))
+	}
+	at := edit.At.UTC().Format("15:04 MST")
+	if same {
+		return &Problem{Reason: v1alpha1.ReasonNotIndependent, Message: fmt.Sprintf("you cannot approve this: you changed the Action %s at %s while this request was open.",
+			j.Action.Ref(), at)}
+	}
+	return g.couldActAs(ctx, &edit.By, voter, fmt.Sprintf("changed the Action %s at %s while this request was open", j.Action.Ref(), at))
 }
 
 // editors is who has changed the Action of a judgement, asked once for all voters.
@@ -114,20 +123,21 @@ func during(edit *Edit, s *Subject) bool {
 	return edit.At.Add(skew).After(s.AskedAt) && edit.Digest != s.AskedFor
 }
 
-// actsAs tells whether a voter could have asked as the ServiceAccount that did.
-func (g *Gate) actsAs(ctx context.Context, requester, voter *v1alpha1.Identity) *Problem {
-	account, ok := identity.ServiceAccount(requester.Username)
+// couldActAs tells whether a voter could have done as a ServiceAccount what that did, in words such as "asked for this". What people did, they
+// did themselves.
+func (g *Gate) couldActAs(ctx context.Context, who, voter *v1alpha1.Identity, did string) *Problem {
+	account, ok := identity.ServiceAccount(who.Username)
 	if !ok {
 		return nil
 	}
 	may, err := g.hands.MayActAs(ctx, voter, account)
 	if err != nil {
-		return unjudged(fmt.Sprintf("cannot tell whether %s could act as ServiceAccount %s, which asked for this: %v. It is tried again.", voter.Username, account, err))
+		return unjudged(fmt.Sprintf("cannot tell whether %s could act as ServiceAccount %s, which %s: %v. It is tried again.", voter.Username, account, did, err))
 	}
 	if may {
 		return &Problem{Reason: v1alpha1.ReasonNotIndependent, Message: fmt.Sprintf(
-			"you (%s) cannot approve this: ServiceAccount %s asked for it, and you could act as that: you may impersonate it, make tokens for it, or run pods beside it.",
-			voter.Username, account)}
+			"you (%s) cannot approve this: ServiceAccount %s %s, and you could act as that: you may impersonate it, make tokens for it, or run pods beside it.",
+			voter.Username, account, did)}
 	}
 	return nil
 }

@@ -55,16 +55,17 @@ func (r *run) touch(ctx context.Context) *Problem {
 	return nil
 }
 
-// keepNeeded stops a request that would delete a namespace without which it cannot go on: it could never say how it ended.
-func (r *run) keepNeeded(ctx context.Context) *Problem {
-	if !r.out.Action.Steps.DeletesNamespaces() {
+// fit stops a request that could never be executed as it is: it would delete a namespace without which it could not say how it ended, or call what
+// is no URL.
+func (r *run) fit(ctx context.Context) *Problem {
+	if !r.out.Action.Steps.DeletesNamespaces() && !r.out.Action.Steps.CallsByTemplate() {
 		return nil
 	}
 	if problem := r.lookUpSteps(ctx); problem != nil {
 		return problem
 	}
 	if _, err := newPlanned(r).render(ctx); err != nil {
-		return &Problem{Reason: v1alpha1.ReasonIndeterminate, Transient: Later(err), Message: "cannot tell what would be deleted: " + err.Error()}
+		return &Problem{Reason: v1alpha1.ReasonIndeterminate, Transient: Later(err), Message: "cannot tell what would be executed: " + err.Error()}
 	}
 	return nil
 }

@@ -51,6 +51,14 @@ func ReviewsOpen(all, overdue int) {
 	reviews.WithLabelValues("true").Set(float64(overdue))
 }
 
+var temporaryLeft = prometheus.NewGauge(prometheus.GaugeOpts{
+	Name: "signoff_temporary_left",
+	Help: "Temporary requests whose Record was written by somebody else, so that what they did is not taken back and may be left. They are counted every ten minutes, for as long as there is such a Record.",
+})
+
+// TemporaryLeft shows how many temporary requests nobody takes back.
+func TemporaryLeft(count int) { temporaryLeft.Set(float64(count)) }
+
 var removed = prometheus.NewCounterVec(prometheus.CounterOpts{
 	Name: "signoff_finished_removed_total",
 	Help: "Finished requests and Records that were removed because their time was over, and attempts that came to nothing, such as while the audit log is not delivered.",
@@ -116,7 +124,12 @@ var (
 // Show registers the metrics once, and shows from now on the snapshots of this store: a process has one, a test may make several.
 func Show(store *snapshot.Store, operatorNamespace string) {
 	shown.of.Store(&examined{store, operatorNamespace})
-	register.Do(func() { ctrlmetrics.Registry.MustRegister(judgements, reviews, refusals, removed, shown) })
+	register.Do(func() { ctrlmetrics.Registry.MustRegister(Collectors()...) })
+}
+
+// Collectors are the metrics of this package, for their reference.
+func Collectors() []prometheus.Collector {
+	return []prometheus.Collector{judgements, reviews, temporaryLeft, refusals, removed, shown}
 }
 
 // Describe implements prometheus.Collector.

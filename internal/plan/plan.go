@@ -73,7 +73,7 @@ type describer struct {
 }
 
 func (d *describer) describe(w *v1alpha1.RenderedWrite) v1alpha1.PlannedChange {
-	out := v1alpha1.PlannedChange{Operation: operationPatch, Object: nameOf(w.Object)}
+	out := v1alpha1.PlannedChange{Operation: operationPatch, Object: Name(w.Object)}
 	switch w.Operation {
 	case v1alpha1.WriteApply:
 		out.Operation = operationApply
@@ -162,8 +162,8 @@ func (d *describer) before(ref v1alpha1.ObjectReference) Found {
 	return found
 }
 
-// nameOf writes a reference as people do.
-func nameOf(ref v1alpha1.ObjectReference) string {
+// Name writes a reference as people do.
+func Name(ref v1alpha1.ObjectReference) string {
 	if ref.Namespace == "" {
 		return cutText(fmt.Sprintf("%s %s", ref.Kind, ref.Name))
 	}

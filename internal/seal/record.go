@@ -190,7 +190,7 @@ var (
 
 var recordFields = knownOf[recordBody](cover{}.
 	under("spec", all("requestRef.namespace", "requestRef.name", "requestRef.uid", "actionRef.namespace", "actionRef.name",
-		"serviceAccountName", "digest", "claimedAt", "timeout", "duration", "variables", "until", "purpose").
+		"serviceAccountName", "digest", "claimedAt", "timeout", "duration", "variables", "purpose", "until").
 		under("planned[]", all("name", "outputs").under("declared[]", all("name", "expression", "schema"))).
 		under("requester", identityFields).
 		under("approvals[]", all("name", "uid", "stage.name", "stage.policy", "approvedBy", "votes", "head")).

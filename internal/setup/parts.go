@@ -19,11 +19,13 @@ import (
 	"github.com/signoff-dev/signoff/controllers/actionpolicy"
 	"github.com/signoff-dev/signoff/controllers/actionrequest"
 	"github.com/signoff-dev/signoff/controllers/calendar"
+	"github.com/signoff-dev/signoff/controllers/notifier"
 	"github.com/signoff-dev/signoff/controllers/role"
 	"github.com/signoff-dev/signoff/controllers/team"
 	"github.com/signoff-dev/signoff/internal/execution"
 	"github.com/signoff-dev/signoff/internal/identity"
 	"github.com/signoff-dev/signoff/internal/kinds"
+	"github.com/signoff-dev/signoff/internal/notify"
 	"github.com/signoff-dev/signoff/webhooks"
 )
 
@@ -136,14 +138,25 @@ func personOf(object any) ([]string, error) {
 	return []string{request.Spec.Requester.Person}, nil
 }
 
-func (p *Process) controllers() error {
+// executing makes what executes, beside the workers that reconcile.
+func (p *Process) executing() (*execution.Watcher, *execution.Runner, error) {
 	watcher := execution.NewWatcher(p.clients, p.clock, p.wakeOne)
+	runner := execution.NewRunner(p.clients, p.cfg.Egress.Policy(), p.clock, p.wakeOne, p.Gate.Budget)
 	if err := p.Manager.Add(everywhere(func(ctx context.Context) error {
 		<-ctx.Done()
 		watcher.Stop()
+		runner.Stop()
 		return nil
 	})); err != nil {
-		return fmt.Errorf("failed to add the watcher: %w", err)
+		return nil, nil, fmt.Errorf("failed to add what ends watches and calls: %w", err)
+	}
+	return watcher, runner, nil
+}
+
+func (p *Process) controllers() error {
+	watcher, runner, err := p.executing()
+	if err != nil {
+		return err
 	}
 	if err := p.guard(); err != nil {
 		return err
@@ -154,7 +167,7 @@ func (p *Process) controllers() error {
 	}
 	requests := &actionrequest.Reconciler{
 		Client: p.Manager.GetClient(), Reader: p.Manager.GetAPIReader(), Gate: p.Gate,
-		Clients: p.clients, Runner: execution.NewRunner(p.clients, p.cfg.Egress.Policy(), p.clock), Watcher: watcher,
+		Clients: p.clients, Runner: runner, Watcher: watcher,
 		Rights: p.reviews, Guard: p.Guard, Egress: p.cfg.Egress.Policy(),
 		Events: p.Manager.GetEventRecorder("signoff"), Evidence: p.evidence, Clock: p.clock, Wall: p.wall, Keys: p.keysRead,
 		Audit: facts, AuditInputs: p.cfg.Audit.InputValues,
@@ -173,6 +186,7 @@ func (p *Process) controllers() error {
 		"roles":     &role.Reconciler{Client: p.Manager.GetClient(), Clock: p.clock},
 		"teams":     &team.Reconciler{Client: p.Manager.GetClient(), Clock: p.clock},
 		"calendars": &calendar.Reconciler{Client: p.Manager.GetClient(), Clock: p.clock},
+		"notifiers": p.notifiers(),
 		"policies":  &actionpolicy.Reconciler{Client: p.Manager.GetClient(), Clock: p.clock, OperatorNamespace: p.cfg.Operator.Namespace},
 	} {
 		if err := reconciler.SetupWithManager(p.Manager); err != nil {
@@ -209,6 +223,15 @@ func (p *Process) keepers(resources metadata.Interface, facts actionrequest.Audi
 		}
 	}
 	return nil
+}
+
+// notifiers tells what happens to requests.
+func (p *Process) notifiers() *notifier.Reconciler {
+	return &notifier.Reconciler{
+		Client: p.Manager.GetClient(), Reader: p.Manager.GetAPIReader(), Clients: p.clients, Store: p.Store, Clock: p.clock,
+		Sender:            &notify.Sender{Egress: p.cfg.Egress.Policy(), Source: "/clusters/" + p.cluster},
+		OperatorNamespace: p.cfg.Operator.Namespace,
+	}
 }
 
 // orphans asks again for reviews that are gone with their namespace: at the start, whenever a review is deleted, and now and then.

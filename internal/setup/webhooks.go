@@ -67,7 +67,7 @@ func ValidatingWebhooks(o *WebhookOptions) *admissionregistrationv1.ValidatingWe
 	all := []admissionregistrationv1.OperationType{admissionregistrationv1.OperationAll}
 	notStatus := o.unlessOperator("own-status", isStatus)
 	// A custom resource has the subresources status and scale, and none else.
-	catalog := []string{"actions", "roles", "teams", "calendars", "actionpolicies"}
+	catalog := []string{"actions", "roles", "teams", "calendars", "actionpolicies", "notifiers"}
 	notOwn := o.unlessOperator("own-writes", "("+isStatus+" || request.operation == 'CREATE')")
 	config := &admissionregistrationv1.ValidatingWebhookConfiguration{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "admissionregistration.k8s.io/v1", Kind: "ValidatingWebhookConfiguration"},

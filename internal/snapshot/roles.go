@@ -104,6 +104,15 @@ func byRoleName(a, b *catalog.Role) int { return cmp.Compare(a.Object.Name, b.Ob
 // Roles lists the Roles of a namespace that compile, sorted by name.
 func (s *Snapshot) Roles(namespace string) []*catalog.Role { return s.byTenant[namespace] }
 
+// AllRoles lists the Roles of all namespaces that compile, in no order.
+func (s *Snapshot) AllRoles() []*catalog.Role {
+	var all []*catalog.Role
+	for _, roles := range s.byTenant {
+		all = append(all, roles...)
+	}
+	return all
+}
+
 // Role finds a Role that compiles.
 func (s *Snapshot) Role(namespace, name string) *catalog.Role {
 	return s.roles[types.NamespacedName{Namespace: namespace, Name: name}].role

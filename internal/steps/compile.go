@@ -136,7 +136,7 @@ func (b *builder) step(s *v1alpha1.Step, path *field.Path) step {
 	}
 	b.stepTimeout(s.Timeout, path.Child("timeout"))
 	if s.WaitFor != nil {
-		b.waitFor(s.WaitFor, path.Child("waitFor"))
+		b.waitFor(s, path.Child("waitFor"))
 	}
 	if !b.exactlyOne(path, map[string]bool{"apply": s.Apply != nil, "patch": s.Patch != nil, "delete": s.Delete != nil, "job": s.Job != nil, "http": s.HTTP != nil}, "apply, patch, delete, job, http") {
 		return out
@@ -159,7 +159,6 @@ func (b *builder) step(s *v1alpha1.Step, path *field.Path) step {
 	}
 	out.when = b.when(s, path.Child("when"))
 	b.failWhen(s, path.Child("failWhen"))
-	b.blind(s, out.when, path)
 	b.outputs(s, path.Child("outputs"))
 	return out
 }
@@ -195,7 +194,8 @@ func (b *builder) stepTimeout(timeout v1alpha1.Duration, path *field.Path) {
 	}
 }
 
-func (b *builder) waitFor(w *v1alpha1.WaitFor, path *field.Path) {
+func (b *builder) waitFor(s *v1alpha1.Step, path *field.Path) {
+	w := s.WaitFor
 	if !b.exactlyOne(path, map[string]bool{"status": w.Status != "", "expression": w.Expression != ""}, "status, expression") {
 		return
 	}
@@ -206,6 +206,7 @@ func (b *builder) waitFor(w *v1alpha1.WaitFor, path *field.Path) {
 		return
 	}
 	b.aboutObject(w.Expression, path.Child("expression"))
+	b.noSecret(s, path.Child("expression"))
 }
 
 // aboutObject compiles a condition on an object.

@@ -2,7 +2,6 @@ package steps
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/url"
 	"regexp"
@@ -161,8 +160,11 @@ func (b *builder) urlWith(source, of, variable string, path *field.Path) *templa
 // ownHeaders are headers that Signoff or the protocol sets.
 var ownHeaders = []string{"host", "content-length", "transfer-encoding", "connection", "upgrade", "te", "trailer", "idempotency-key", "webhook-id", "webhook-timestamp", "webhook-signature"}
 
+// OwnHeader tells whether Signoff or the protocol sets a header.
+func OwnHeader(name string) bool { return slices.Contains(ownHeaders, strings.ToLower(name)) }
+
 func (b *builder) header(h *v1alpha1.HTTPHeader, path *field.Path) *template.Text {
-	if slices.Contains(ownHeaders, strings.ToLower(h.Name)) {
+	if OwnHeader(h.Name) {
 		b.refuse(field.Forbidden(path.Child("name"), fmt.Sprintf("Signoff sets %s itself", h.Name)))
 	}
 	if !b.exactlyOne(path, map[string]bool{"value": h.Value != "", "secret": h.Secret != nil}, "value, secret") {
@@ -181,7 +183,25 @@ func (w *httpWriter) uses(variable string) bool {
 
 func (w *httpWriter) kinds() []schema.GroupKind { return nil }
 
-func (w *httpWriter) touched(context.Context, rendering) ([]Touched, error) { return nil, nil }
+// touched names no object, since a call writes none. It fails where the call cannot be made with what it is to carry.
+func (w *httpWriter) touched(ctx context.Context, r rendering) ([]Touched, error) {
+	out := &v1alpha1.RenderedHTTP{IdempotencyKey: r.idempotencyKey()}
+	for _, part := range []func(context.Context, rendering, *v1alpha1.RenderedHTTP) error{w.where, w.after, w.values} {
+		if err := part(ctx, r, out); err != nil {
+			return nil, fmt.Errorf("http.%w", err)
+		}
+	}
+	return nil, nil
+}
+
+// CallsByTemplate tells whether a step makes a call of which a template says where it goes, or with which headers: what it makes of inputs can be
+// no URL, and no header.
+func (s *Steps) CallsByTemplate() bool {
+	return slices.ContainsFunc(s.steps, func(step step) bool {
+		w, ok := step.writer.(*httpWriter)
+		return ok && slices.ContainsFunc(append([]*template.Text{w.url, w.poll, w.lookup}, w.headers...), func(t *template.Text) bool { return t != nil && !t.IsLiteral() })
+	})
+}
 
 func (w *httpWriter) render(context.Context, rendering) ([]v1alpha1.RenderedWrite, error) {
 	return nil, nil
@@ -281,28 +301,40 @@ func (w *httpWriter) what(ctx context.Context, r rendering, out *v1alpha1.Render
 // maxText is how long a text may be that is sent.
 const maxText = 256 * 1024
 
-func (w *httpWriter) who(ctx context.Context, r rendering, out *v1alpha1.RenderedHTTP) error {
+// values fills in the headers that are no Secrets.
+func (w *httpWriter) values(ctx context.Context, r rendering, out *v1alpha1.RenderedHTTP) error {
 	for i := range w.source.Headers {
 		h := &w.source.Headers[i]
 		rendered := v1alpha1.RenderedHeader{Name: h.Name, Prefix: h.Prefix}
-		var err error
-		if h.Secret != nil {
-			rendered.Secret, err = r.secret(h.Secret)
-		} else {
-			rendered.Value, err = w.headers[i].RenderString(ctx, r.Vars, r.Budget)
+		if h.Secret == nil {
+			var err error
+			if rendered.Value, err = w.headers[i].RenderString(ctx, r.Vars, r.Budget); err != nil {
+				return fmt.Errorf("headers[%s]: %w", h.Name, err)
+			}
 		}
-		if err == nil && (strings.ContainsFunc(rendered.Value, isControl) || len(rendered.Value) > maxURL) {
-			err = errors.New("a header is one line of visible text")
-		}
-		if err != nil {
-			return fmt.Errorf("headers[%s]: %w", h.Name, err)
+		if strings.ContainsFunc(rendered.Value, isControl) || len(rendered.Value) > maxURL {
+			return fmt.Errorf("headers[%s]: a header is one line of visible text", h.Name)
 		}
 		out.Headers = append(out.Headers, rendered)
+	}
+	return nil
+}
+
+func (w *httpWriter) who(ctx context.Context, r rendering, out *v1alpha1.RenderedHTTP) error {
+	if err := w.values(ctx, r, out); err != nil {
+		return err
+	}
+	var err error
+	for i := range w.source.Headers {
+		if secret := w.source.Headers[i].Secret; secret != nil {
+			if out.Headers[i].Secret, err = r.secret(secret); err != nil {
+				return fmt.Errorf("headers[%s]: %w", w.source.Headers[i].Name, err)
+			}
+		}
 	}
 	if w.source.Sign == nil {
 		return nil
 	}
-	var err error
 	if out.Sign, err = r.secret(w.source.Sign); err != nil {
 		return fmt.Errorf("sign: %w", err)
 	}
@@ -383,18 +415,15 @@ func (s *Steps) Secrets() []string {
 }
 
 // fillCall gives a call with everything filled in that became known while earlier steps ran.
-func (e *Earlier) fillCall(
-	ctx context.Context, c *expression.Compiler, call *v1alpha1.RenderedHTTP, known func(*expression.Compiler, *v1alpha1.LateValue) bool,
-) error {
+func (e *Earlier) fillCall(ctx context.Context, f *filling, call *v1alpha1.RenderedHTTP) error {
 	var later []v1alpha1.LateValue
-	budget := expression.NewBudget()
 	for i := range call.Late {
 		l := &call.Late[i]
-		if !known(c, l) {
+		if !f.known(f.compiler, l) {
 			later = append(later, *l)
 			continue
 		}
-		value, err := e.late(ctx, c, budget, l)
+		value, err := e.late(ctx, f.compiler, f.budget, l)
 		if err != nil {
 			return fmt.Errorf("failed to fill in %s of the call: %w", l.Path, err)
 		}
@@ -415,7 +444,7 @@ func (e *Earlier) fillCall(
 }
 
 // PollURL is where to ask whether what a call began is done.
-func PollURL(ctx context.Context, poll *v1alpha1.RenderedPoll, response map[string]any) (string, error) {
+func PollURL(ctx context.Context, poll *v1alpha1.RenderedPoll, response map[string]any, budget *expression.Budget) (string, error) {
 	c, err := expression.NewCompiler(expression.Response, nil)
 	if err != nil {
 		return "", err
@@ -430,7 +459,7 @@ func PollURL(ctx context.Context, poll *v1alpha1.RenderedPoll, response map[stri
 		if err != nil {
 			return "", err
 		}
-		value, err := program.EvalAny(ctx, expression.Vars{Values: map[string]any{varResponse: response}}, nil)
+		value, err := program.EvalAny(ctx, expression.Vars{Values: map[string]any{varResponse: response}}, budget)
 		if err != nil {
 			return "", err
 		}

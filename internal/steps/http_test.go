@@ -99,15 +99,15 @@ func TestRenderHTTP(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	filled, err := earlier.FillIn(t.Context(), &rendered[1])
+	filled, err := earlier.FillIn(t.Context(), &rendered[1], nil)
 	if err != nil || compact(t, filled.HTTP.Body.Raw) != `{"number":3,"url":"at a\"b","who":"alice"}` {
 		t.Errorf("filled in: %v, %s", err, filled.HTTP.Body.Raw)
 	}
-	url, err := PollURL(t.Context(), rendered[1].HTTP.Poll, map[string]any{"body": map[string]any{"id": "1/2?"}})
+	url, err := PollURL(t.Context(), rendered[1].HTTP.Poll, map[string]any{"body": map[string]any{"id": "1/2?"}}, nil)
 	if err != nil || url != "https://hooks.example.com/jobs/w%2Fx%20y%26z%3D1%23/1%2F2%3F" {
 		t.Errorf("the URL that is polled: %v, %s", err, url)
 	}
-	if url, err := PollURL(t.Context(), rendered[1].HTTP.Poll, map[string]any{"body": map[string]any{"id": ".."}}); err == nil {
+	if url, err := PollURL(t.Context(), rendered[1].HTTP.Poll, map[string]any{"body": map[string]any{"id": ".."}}, nil); err == nil {
 		t.Errorf("an answer leads elsewhere: %s", url)
 	}
 }
@@ -136,7 +136,7 @@ func TestRenderHTTPRefuses(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		filled, err := earlier.FillIn(t.Context(), &rendered[1])
+		filled, err := earlier.FillIn(t.Context(), &rendered[1], nil)
 		if (err != nil) != (want == "") || err == nil && filled.HTTP.URL != want {
 			t.Errorf("%s: %v, %v", output, err, filled)
 		}

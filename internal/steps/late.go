@@ -18,6 +18,7 @@ import (
 	"github.com/signoff-dev/signoff/internal/expression"
 	"github.com/signoff-dev/signoff/internal/inputs"
 	"github.com/signoff-dev/signoff/internal/template"
+	"github.com/signoff-dev/signoff/internal/visible"
 )
 
 // Earlier is what a step knows of those before it while it runs, from a Record.
@@ -86,13 +87,13 @@ func (e *Earlier) compiler(place expression.Place) (*expression.Compiler, error)
 }
 
 // FillIn gives a step with everything filled in that became known while earlier steps ran.
-func (e *Earlier) FillIn(ctx context.Context, step *v1alpha1.RenderedStep) (*v1alpha1.RenderedStep, error) {
-	return e.fill(ctx, step, func(*expression.Compiler, *v1alpha1.LateValue) bool { return true })
+func (e *Earlier) FillIn(ctx context.Context, step *v1alpha1.RenderedStep, budget *expression.Budget) (*v1alpha1.RenderedStep, error) {
+	return e.fill(ctx, step, &filling{budget: budget, known: func(*expression.Compiler, *v1alpha1.LateValue) bool { return true }})
 }
 
 // FillEarly gives a step with everything filled in that these earlier steps tell, and leaves to FillIn what needs others.
-func (e *Earlier) FillEarly(ctx context.Context, step *v1alpha1.RenderedStep) (*v1alpha1.RenderedStep, error) {
-	return e.fill(ctx, step, func(c *expression.Compiler, l *v1alpha1.LateValue) bool {
+func (e *Earlier) FillEarly(ctx context.Context, step *v1alpha1.RenderedStep, budget *expression.Budget) (*v1alpha1.RenderedStep, error) {
+	return e.fill(ctx, step, &filling{budget: budget, known: func(c *expression.Compiler, l *v1alpha1.LateValue) bool {
 		return !slices.ContainsFunc(l.Parts, func(part v1alpha1.LatePart) bool {
 			if part.Expression == "" {
 				return false
@@ -100,25 +101,33 @@ func (e *Earlier) FillEarly(ctx context.Context, step *v1alpha1.RenderedStep) (*
 			_, err := c.Any(part.Expression)
 			return err != nil
 		})
-	})
+	}})
+}
+
+// filling is how late values are filled in.
+type filling struct {
+	compiler *expression.Compiler
+	budget   *expression.Budget
+	// known tells which of them are known.
+	known func(*expression.Compiler, *v1alpha1.LateValue) bool
 }
 
 // fill fills in the late values that are known.
-func (e *Earlier) fill(ctx context.Context, step *v1alpha1.RenderedStep, known func(*expression.Compiler, *v1alpha1.LateValue) bool) (*v1alpha1.RenderedStep, error) {
-	compiler, err := e.compiler(expression.LateValue)
-	if err != nil {
+func (e *Earlier) fill(ctx context.Context, step *v1alpha1.RenderedStep, f *filling) (*v1alpha1.RenderedStep, error) {
+	var err error
+	if f.compiler, err = e.compiler(expression.LateValue); err != nil {
 		return nil, err
 	}
-	out, budget := step.DeepCopy(), expression.NewBudget()
+	out := step.DeepCopy()
 	for i := range out.Writes {
 		w := &out.Writes[i]
 		var later []v1alpha1.LateValue
 		for j := range w.Late {
-			if !known(compiler, &w.Late[j]) {
+			if !f.known(f.compiler, &w.Late[j]) {
 				later = append(later, w.Late[j])
 				continue
 			}
-			value, err := e.late(ctx, compiler, budget, &w.Late[j])
+			value, err := e.late(ctx, f.compiler, f.budget, &w.Late[j])
 			if err == nil {
 				w.Body.Raw, err = put(w.Body.Raw, w.Late[j].Path, value)
 			}
@@ -131,7 +140,7 @@ func (e *Earlier) fill(ctx context.Context, step *v1alpha1.RenderedStep, known f
 	if out.HTTP == nil {
 		return out, nil
 	}
-	return out, e.fillCall(ctx, compiler, out.HTTP, known)
+	return out, e.fillCall(ctx, f, out.HTTP)
 }
 
 // IsLate tells whether anything of a step is filled in when it is reached.
@@ -192,7 +201,7 @@ func put(body []byte, path string, value any) ([]byte, error) {
 }
 
 // Evaluate gives the outputs of a step that is done. An error says which of them is not as it was declared.
-func Evaluate(ctx context.Context, step *v1alpha1.RenderedStep, vars expression.Vars) (*runtime.RawExtension, error) {
+func Evaluate(ctx context.Context, step *v1alpha1.RenderedStep, vars expression.Vars, budget *expression.Budget) (*runtime.RawExtension, error) {
 	schema, errs := OutputSchema(step.Outputs, field.NewPath("outputs"))
 	if len(errs) > 0 {
 		return nil, errs.ToAggregate()
@@ -208,7 +217,7 @@ func Evaluate(ctx context.Context, step *v1alpha1.RenderedStep, vars expression.
 	if err != nil {
 		return nil, err
 	}
-	values, budget := map[string]any{}, expression.NewBudget()
+	values := map[string]any{}
 	for i := range step.Outputs {
 		output := &step.Outputs[i]
 		program, err := compiler.Any(output.Expression)
@@ -216,14 +225,22 @@ func Evaluate(ctx context.Context, step *v1alpha1.RenderedStep, vars expression.
 			return nil, fmt.Errorf("output %s: %w", output.Name, err)
 		}
 		if values[output.Name], err = program.EvalAny(ctx, vars, budget); err != nil {
-			return nil, fmt.Errorf("output %s: %w", output.Name, err)
+			return nil, fmt.Errorf("output %s: %w", output.Name, expression.WithoutValues(err))
 		}
 	}
 	return checked(schema, values)
 }
 
+// ends takes ends of lines and tabs away, which show.
+var ends = strings.NewReplacer("\n", "", "\t", "")
+
 // checked gives outputs that fit their schema.
 func checked(schema *inputs.Schema, values map[string]any) (*runtime.RawExtension, error) {
+	for name, value := range values {
+		if text, is := value.(string); is && visible.Hides(ends.Replace(text)) {
+			return nil, fmt.Errorf("output %s: it has characters that do not show, and people read it in their terminals", name)
+		}
+	}
 	raw, err := json.Marshal(values)
 	if err != nil {
 		return nil, fmt.Errorf("failed to encode the outputs: %w", err)
@@ -232,7 +249,16 @@ func checked(schema *inputs.Schema, values map[string]any) (*runtime.RawExtensio
 		return nil, errors.New("the outputs are too long to be stored together")
 	}
 	if _, errs := schema.Resolve(raw, field.NewPath("outputs")); len(errs) > 0 {
-		return nil, errs.ToAggregate()
+		return nil, withoutValues(errs)
 	}
 	return &runtime.RawExtension{Raw: raw}, nil
+}
+
+// withoutValues says what is wrong with values, and not what they are: they come from objects that not everybody may read.
+func withoutValues(errs field.ErrorList) error {
+	texts := make([]string, len(errs))
+	for i, err := range errs {
+		texts[i] = fmt.Sprintf("%s: %s: %s", err.Field, err.Type, err.Detail)
+	}
+	return errors.New(strings.Join(texts, "; "))
 }

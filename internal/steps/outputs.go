@@ -149,38 +149,35 @@ func (b *builder) outputs(s *v1alpha1.Step, path *field.Path) {
 	}
 }
 
-// isSecret tells whether the step writes a Secret.
-func (b *builder) isSecret(s *v1alpha1.Step) bool {
-	switch {
-	case s.Patch != nil && s.Patch.Target != nil:
-		return isSecretKind(s.Patch.Target.APIVersion, s.Patch.Target.Kind)
-	case s.Delete != nil && s.Delete.Target != nil:
-		return isSecretKind(s.Delete.Target.APIVersion, s.Delete.Target.Kind)
-	case s.Patch != nil || s.Delete != nil:
-		return b.actionTarget != nil && isSecretKind(b.actionTarget.APIVersion, b.actionTarget.Kind)
-	case s.Apply == nil:
-		return false
+// noSecret refuses a condition on an object that is a Secret: whether it holds, asked often enough, tells what is in it.
+func (b *builder) noSecret(s *v1alpha1.Step, path *field.Path) {
+	if b.isSecret(s) {
+		b.refuse(field.Forbidden(path, "the step is about a Secret, and no condition reads what is in one: whether it holds would tell"))
 	}
-	return slices.ContainsFunc(s.Apply.Manifests, func(m v1alpha1.Manifest) bool {
-		var of struct{ APIVersion, Kind string }
-		return json.Unmarshal(m.Raw, &of) == nil && isSecretKind(of.APIVersion, of.Kind)
-	})
 }
 
-// blind refuses conditions on a Secret: where one cannot be evaluated, the status says why, with the value that did not fit.
-func (b *builder) blind(s *v1alpha1.Step, when *expression.Program, path *field.Path) {
-	if !b.isSecret(s) {
-		return
+// isSecret tells whether the step writes or deletes a Secret.
+func (b *builder) isSecret(s *v1alpha1.Step) bool {
+	target := b.actionTarget
+	switch {
+	case s.Patch != nil && s.Patch.Target != nil:
+		target = s.Patch.Target
+	case s.Delete != nil && s.Delete.Target != nil:
+		target = s.Delete.Target
+	case s.Apply != nil:
+		return slices.ContainsFunc(s.Apply.Manifests, func(m v1alpha1.Manifest) bool {
+			var of struct{ APIVersion, Kind string }
+			return json.Unmarshal(m.Raw, &of) == nil && isSecretKind(of.APIVersion, of.Kind)
+		})
+	case s.Patch == nil && s.Delete == nil:
+		return false
 	}
-	for name, reads := range map[string]bool{
-		"when":     when != nil && when.Uses("object"),
-		"waitFor":  s.WaitFor != nil && s.WaitFor.Expression != "",
-		"failWhen": s.FailWhen != "",
-	} {
-		if reads {
-			b.refuse(field.Forbidden(path.Child(name), "the step writes a Secret, which no expression reads: what is in it could end up in a status"))
-		}
-	}
+	return target != nil && isSecretKind(target.APIVersion, target.Kind)
+}
+
+// OnSecret tells whether a step writes or deletes a Secret.
+func OnSecret(step *v1alpha1.RenderedStep) bool {
+	return slices.ContainsFunc(step.Writes, func(w v1alpha1.RenderedWrite) bool { return isSecretKind(w.Object.APIVersion, w.Object.Kind) })
 }
 
 func isSecretKind(apiVersion, kind string) bool {
@@ -203,6 +200,9 @@ func (b *builder) when(s *v1alpha1.Step, path *field.Path) *expression.Program {
 	}
 	if program.Uses("object") && (s.Job != nil || s.HTTP != nil || s.Apply != nil && len(s.Apply.Manifests) != 1) {
 		b.refuse(field.Invalid(path, s.When, "object is the one object that a step writes, and is there before: this step has none"))
+	}
+	if program.Uses("object") {
+		b.noSecret(s, path)
 	}
 	return program
 }
@@ -233,5 +233,6 @@ func (b *builder) failWhen(s *v1alpha1.Step, path *field.Path) {
 		b.refuse(field.Forbidden(path, "failWhen ends a wait: set waitFor too"))
 	default:
 		b.aboutObject(s.FailWhen, path)
+		b.noSecret(s, path)
 	}
 }

@@ -38,6 +38,9 @@ func TestOutputsRefused(t *testing.T) {
 		"Two":        {"which one is meant", one(`apply: {manifests: [{apiVersion: v1, kind: ConfigMap, metadata: {name: a}}, {apiVersion: v1, kind: ConfigMap, metadata: {name: b}}]}`), [][2]string{{output, "one step for each object"}}},
 		"Secret":     {"its content would be in a status", one(`apply: {manifests: [{apiVersion: v1, kind: Secret, metadata: {name: a}}]}`), [][2]string{{output, "Secret"}}},
 		"Patched":    {"neither by a patch", one(`patch: {target: {apiVersion: v1, kind: Secret, name: a}, merge: {a: 1}}`), [][2]string{{output, "Secret"}}},
+		"WhenSecret": {"whether it holds would tell", `[{name: a, when: object != null, patch: {target: {apiVersion: v1, kind: Secret, name: a}, merge: {a: 1}}}]`, [][2]string{{"spec.execution.steps[0].when", "no condition reads"}}},
+		"WaitSecret": {"as above", `[{name: a, waitFor: {expression: object.x}, apply: {manifests: [{apiVersion: v1, kind: ConfigMap, metadata: {name: a}}, {apiVersion: v1, kind: Secret, metadata: {name: a}}]}}]`, [][2]string{{"spec.execution.steps[0].waitFor.expression", "no condition reads"}}},
+		"FailSecret": {"as above", `[{name: a, failWhen: object.x, delete: {target: {apiVersion: v1, kind: Secret, name: a}}}]`, [][2]string{{"spec.execution.steps[0].failWhen", "no condition reads"}}},
 		"Unknown":    {"a misspelt output", late(`patch: {merge: {a: "${steps.first.outputs.uri}"}}`), [][2]string{{"spec.execution.steps[1].patch.merge.a", "uri"}}},
 		"Mixed":      {"it is known neither now nor later", late(`patch: {merge: {a: "${inputs.text + steps.first.outputs.url}"}}`), [][2]string{{"spec.execution.steps[1].patch.merge.a", "write it as two"}}},
 		"MixedArg":   {"as above", late(`job: {podFrom: {apiVersion: apps/v1, kind: Deployment, namespace: a, name: b}, command: ["${inputs.text + steps.first.outputs.url}"]}`), [][2]string{{"spec.execution.steps[1].job.command[0]", "write it as two"}}},
@@ -110,7 +113,7 @@ func TestLateValues(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			filled, err := earlier.FillIn(t.Context(), &rendered[1])
+			filled, err := earlier.FillIn(t.Context(), &rendered[1], nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -155,7 +158,7 @@ func TestLateJob(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	filled, err := earlier.FillIn(t.Context(), &rendered[1])
+	filled, err := earlier.FillIn(t.Context(), &rendered[1], nil)
 	if err != nil || !strings.Contains(string(filled.Writes[0].Body.Raw), `"command":["run","7"]`) {
 		t.Errorf("a command is text: %v\n%s", err, filled.Writes[0].Body.Raw)
 	}
@@ -172,7 +175,7 @@ func TestSkippedOutputs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := earlier.FillIn(t.Context(), &rendered[1]); err == nil || !strings.Contains(err.Error(), "no such key: count") {
+	if _, err := earlier.FillIn(t.Context(), &rendered[1], nil); err == nil || !strings.Contains(err.Error(), "no such key: count") {
 		t.Errorf("there is no output: %v", err)
 	}
 	when, err := earlier.When(rendered[1].When)
@@ -200,11 +203,14 @@ func TestEvaluateOutputs(t *testing.T) {
 		"Missing": {"it is not there", map[string]any{"url": "u"}, "", "output count"},
 		"Large":   {"more than was agreed to", map[string]any{"url": "u", "count": int64(11)}, "", "outputs.count"},
 		"Type":    {"text where a number was agreed to", map[string]any{"url": "u", "count": "3"}, "", "outputs.count"},
+		"Lines":   {"ends of lines show", map[string]any{"url": "u\n\tv", "count": int64(3)}, `{"count":3,"url":"u\n\tv"}`, ""},
+		"Escape":  {"a terminal would obey it", map[string]any{"url": "u\x1b[2J", "count": int64(3)}, "", "output url: it has characters that do not show"},
+		"Turned":  {"it would be read the other way round", map[string]any{"url": "u\u202e", "count": int64(3)}, "", "output url: it has characters that do not show"},
 		"Null":    {"nothing is no value", map[string]any{"url": nil, "count": int64(3)}, "", "outputs.url"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			vars := expression.Vars{Values: map[string]any{"object": map[string]any{"status": tc.status}}}
-			got, err := Evaluate(t.Context(), &rendered[0], vars)
+			got, err := Evaluate(t.Context(), &rendered[0], vars, nil)
 			if tc.err != "" {
 				if err == nil || !strings.Contains(err.Error(), tc.err) {
 					t.Errorf("%s: got %v, %v", tc.reason, got, err)
@@ -275,7 +281,7 @@ func TestFinally(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	filled, err := earlier.FillIn(t.Context(), &finally[0])
+	filled, err := earlier.FillIn(t.Context(), &finally[0], nil)
 	if err != nil || string(filled.Writes[0].Body.Raw) != `{"a":"Failed: 7"}` {
 		t.Errorf("filled in: %v, %v", err, filled)
 	}

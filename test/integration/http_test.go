@@ -11,15 +11,14 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
-	"github.com/signoff-dev/signoff/test/env"
 )
 
 // host is what steps call in these tests. The configuration allows its port.
@@ -32,16 +31,26 @@ type remote struct {
 	jobs  map[string]int
 	// plans are what is answered to those who ask for a plan, by path.
 	plans map[string]string
+	// stuck is told of calls that have no answer before free is closed.
+	stuck chan string
+	free  chan struct{}
 }
 
+// stuckPath begins the paths of such calls.
+const stuckPath = "/stuck/"
+
 func newHost() *remote {
-	out := &remote{jobs: map[string]int{}, plans: map[string]string{}}
+	out := &remote{jobs: map[string]int{}, plans: map[string]string{}, stuck: make(chan string, 1024), free: make(chan struct{})}
 	out.Server = httptest.NewTLSServer(out)
 	return out
 }
 
 // ServeHTTP begins a job for a POST, which is done when it was asked for twice.
 func (h *remote) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if strings.HasPrefix(r.URL.Path, stuckPath) {
+		h.stuck <- r.Header.Get("Idempotency-Key")
+		<-h.free
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	body, _ := io.ReadAll(r.Body)
@@ -74,9 +83,14 @@ func (h *remote) made(path string) []string {
 	return slices.DeleteFunc(slices.Clone(h.calls), func(c string) bool { return !strings.Contains(c, " "+path) })
 }
 
-// bundle is the certificate of the host, as it stands in an Action.
+// bundle is the certificate of the host, within an Action.
 func (h *remote) bundle() string {
-	return strings.ReplaceAll(string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: h.Certificate().Raw})), "\n", "\n          ")
+	return indentedCertificate(h.Server)
+}
+
+// indentedCertificate is the certificate of a server, as it stands in an Action.
+func indentedCertificate(server *httptest.Server) string {
+	return strings.ReplaceAll(string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})), "\n", "\n          ")
 }
 
 // someCalls applies an Action that calls, and the Secret that it carries.
@@ -176,23 +190,23 @@ func TestCallNotAllowed(t *testing.T) {
 	}
 }
 
-// lossy is a host that breaks every connection once it has read what is asked.
-var lossy = httptest.NewTLSServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }))
+// TestCallThatIsNoURL asks for a call that could never be made: that is said at once, with the field of the step.
+func TestCallThatIsNoURL(t *testing.T) {
+	someCalls(t, "no-url", host.URL, "127.0.0.1")
+	r := request("no-url", `{"text":".."}`)
+	refused(t, as(t, users.Alice).Create(t.Context(), r), metav1.StatusReasonForbidden,
+		`cannot tell what would be executed: failed to render step "create": http.url: "`+host.URL+`/no-url/..": neither . nor .. can be a part of a path`, "Nothing was stored.")
+}
 
-// TestUnknownInANamespaceThatGoes deletes the namespace of a request of which nobody knows how its call ended: nobody can decide any more, and the namespace
-// goes. The Record says what is not known.
-func TestUnknownInANamespaceThatGoes(t *testing.T) {
-	if err := cluster.Apply(t.Context(), []byte(strings.NewReplacer("URL", lossy.URL, "BUNDLE",
-		strings.ReplaceAll(string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: lossy.Certificate().Raw})), "\n", "\n          ")).Replace(`
-apiVersion: v1
-kind: Namespace
-metadata: {name: going}
----
+// TestSlowHost lets many requests call a host that does not answer: more than there are workers. Others are executed meanwhile, and what waits for
+// its turn can be cancelled.
+func TestSlowHost(t *testing.T) {
+	apply(t, strings.NewReplacer("URL", host.URL, "BUNDLE", host.bundle()).Replace(`
 apiVersion: signoff.dev/v1alpha1
 kind: Action
-metadata: {namespace: platform, name: lossy}
+metadata: {namespace: platform, name: stuck}
 spec:
-  title: Call a host that dies
+  title: Call a host that does not answer
   default: {effect: Allow}
   execution:
     serviceAccountName: deployer
@@ -200,39 +214,50 @@ spec:
     - name: call
       http:
         method: POST
-        url: URL/a
-        body: {a: b}
+        url: URL/stuck/${request.uid}
         caBundle: |
           BUNDLE
-`))); err != nil {
-		t.Fatal(err)
+`))
+	const many, atOnce = 20, 8
+	var asked []*v1alpha1.ActionRequest
+	for range many {
+		asked = append(asked, ask(t, users.Alice, request("stuck", `{}`)))
 	}
-	if err := cluster.Grant(t.Context(), env.RoleRequester, "going", env.ToUser("alice")); err != nil {
-		t.Fatal(err)
-	}
-	r := request("lossy", "{}")
-	r.Namespace = "going"
-	eventually(t, "alice may ask there", func() (bool, string) {
-		attempt := r.DeepCopy()
-		err := as(t, users.Alice).Create(t.Context(), attempt)
-		if err == nil {
-			r = attempt
+	came := map[string]bool{}
+	for range atOnce {
+		select {
+		case key := <-host.stuck:
+			came[key] = true
+		case <-time.After(time.Minute):
+			t.Fatalf("%d calls came", len(came))
 		}
-		return err == nil, errText(err)
-	})
-	r = reaches(t, r, v1alpha1.PhaseOutcomeUnknown)
-	if err := admin(t).Delete(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "going"}}); err != nil {
+	}
+	independence(t)
+	r := ask(t, users.Alice, request("independent", `{}`))
+	reaches(t, r, v1alpha1.PhaseAwaitingApproval)
+	votes(t, users.Bob, &approvalsOf(t, r, 1)[0], v1alpha1.DecisionApprove, "")
+	reaches(t, r, v1alpha1.PhaseSucceeded)
+	if len(host.stuck) > 0 {
+		t.Errorf("more than %d calls at once were made to one host", atOnce)
+	}
+	waiting := slices.IndexFunc(asked, func(r *v1alpha1.ActionRequest) bool { return !came[string(r.UID)+"-call"] })
+	reaches(t, asked[waiting], v1alpha1.PhaseExecuting)
+	if err := patch(t, users.Alice, asked[waiting], `{"spec":{"cancellation":{"reason":"it takes too long"}}}`); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the namespace goes", func() (bool, string) {
-		err := admin(t).Get(t.Context(), types.NamespacedName{Name: "going"}, &corev1.Namespace{})
-		return apierrors.IsNotFound(err), errText(err)
-	})
-	record := &v1alpha1.Record{}
-	if err := admin(t).Get(t.Context(), types.NamespacedName{Namespace: "signoff-system", Name: string(r.UID)}, record); err != nil {
-		t.Fatal(err)
+	cancelled := reaches(t, asked[waiting], v1alpha1.PhaseCancelled)
+	if text := strings.Join(cancelled.Status.Summary, "\n"); !strings.Contains(text, "It stopped before step call") {
+		t.Errorf("the summary says %s", text)
 	}
-	if record.Status.Outcome != v1alpha1.OutcomeFailed || !strings.Contains(record.Status.Message, "The request was deleted before anybody decided") {
-		t.Errorf("the Record must say so: %s %q", record.Status.Outcome, record.Status.Message)
+	close(host.free)
+	for i, r := range asked {
+		want, calls := v1alpha1.PhaseSucceeded, 1
+		if i == waiting {
+			want, calls = v1alpha1.PhaseCancelled, 0
+		}
+		reaches(t, r, want)
+		if made := host.made(stuckPath + string(r.UID)); len(made) != calls {
+			t.Errorf("%s was called %d times", r.Name, len(made))
+		}
 	}
 }

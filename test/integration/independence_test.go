@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -9,6 +10,7 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
@@ -233,25 +235,62 @@ func TestActingAsTheRequester(t *testing.T) {
 		"impersonates": {users.Erin, rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"serviceaccounts"}, ResourceNames: []string{"bot"}, Verbs: []string{"impersonate"}}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			role := &rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Namespace: env.AgentNamespace, Name: name}, Rules: []rbacv1.PolicyRule{tc.rule}}
-			binding := &rbacv1.RoleBinding{
-				ObjectMeta: metav1.ObjectMeta{Namespace: env.AgentNamespace, Name: name},
-				RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: name},
-				Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: "User", Name: tc.who.Name}},
-			}
-			for _, object := range []client.Object{role, binding} {
-				if err := admin(t).Create(t.Context(), object); err != nil {
-					t.Fatal(err)
-				}
-				t.Cleanup(func() { _ = admin(t).Delete(t.Context(), object) })
-			}
+			grant(t, env.AgentNamespace, name, env.ToUser(tc.who.Name), tc.rule)
 			r := ask(t, users.Agent, request("independent", `{}`))
 			reaches(t, r, v1alpha1.PhaseAwaitingApproval)
 			approval := approvalsOf(t, r, 1)[0]
 			refused(t, vote(t, tc.who, &approval, v1alpha1.DecisionApprove, ""), metav1.StatusReasonForbidden,
-				"you ("+tc.who.Name+") cannot approve this: ServiceAccount agents/bot asked for it, and you could act as that")
+				"you ("+tc.who.Name+") cannot approve this: ServiceAccount agents/bot asked for this, and you could act as that")
 			votes(t, users.Bob, &approval, v1alpha1.DecisionApprove, "")
 			reaches(t, r, v1alpha1.PhaseSucceeded)
 		})
 	}
+}
+
+// grant gives somebody rights in a namespace until the test ends.
+func grant(t *testing.T, namespace, name string, to rbacv1.Subject, rules ...rbacv1.PolicyRule) {
+	t.Helper()
+	meta := metav1.ObjectMeta{Namespace: namespace, Name: name}
+	for _, object := range []client.Object{
+		&rbacv1.Role{ObjectMeta: meta, Rules: rules},
+		&rbacv1.RoleBinding{ObjectMeta: meta, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: name}, Subjects: []rbacv1.Subject{to}},
+	} {
+		c := admin(t)
+		if err := c.Create(t.Context(), object); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = c.Delete(context.Background(), object) })
+	}
+}
+
+// TestEditingAsAServiceAccount plays somebody who changes an Action as a ServiceAccount while it is asked for, and then approves it as themself.
+func TestEditingAsAServiceAccount(t *testing.T) {
+	independence(t)
+	edits := []rbacv1.PolicyRule{
+		{APIGroups: []string{"signoff.dev"}, Resources: []string{"actions"}, Verbs: []string{"get", "patch"}},
+		{APIGroups: []string{"signoff.dev"}, Resources: []string{"serviceaccounts"}, Verbs: []string{"use"}},
+	}
+	grant(t, env.CatalogNamespace, "bot-edits", env.ToServiceAccount(env.AgentNamespace, "bot"), edits...)
+	grant(t, env.AgentNamespace, "acts-as-bot", env.ToUser(users.Carol.Name),
+		rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"serviceaccounts"}, ResourceNames: []string{"bot"}, Verbs: []string{"impersonate"}})
+	r := ask(t, users.Alice, request("independent", `{}`))
+	reaches(t, r, v1alpha1.PhaseAwaitingApproval)
+	first := approvalsOf(t, r, 1)[0]
+	bot := env.Person{Name: users.Agent.Name, Config: rest.CopyConfig(users.Carol.Config)}
+	bot.Config.Impersonate.UserName = users.Agent.Name
+	edit(t, bot, "carol as bot")
+	var second *v1alpha1.Approval
+	eventually(t, "the Approval of what was made of it", func() (bool, string) {
+		all := approvalsOf(t, r, 2)
+		for i := range all {
+			if all[i].Name != first.Name {
+				second = &all[i]
+			}
+		}
+		return second != nil, "none"
+	})
+	refused(t, vote(t, users.Carol, second, v1alpha1.DecisionApprove, ""), metav1.StatusReasonForbidden,
+		"you (carol) cannot approve this: ServiceAccount agents/bot changed the Action platform/independent at ", "and you could act as that")
+	votes(t, users.Bob, second, v1alpha1.DecisionApprove, "")
+	reaches(t, r, v1alpha1.PhaseSucceeded)
 }

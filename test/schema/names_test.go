@@ -20,6 +20,7 @@ var shortNames = map[string]string{
 	"ar":       "actionrequests",
 	"ap":       "approvals",
 	"sgcal":    "calendars",
+	"sgnotify": "notifiers",
 	"sgrecord": "records",
 	"sgrole":   "roles",
 	"sgteam":   "teams",

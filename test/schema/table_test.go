@@ -25,6 +25,7 @@ func tables() map[string]map[string]schemaCase {
 		"actionrequest": actionRequestCases(),
 		"approval":      approvalCases(),
 		"calendar":      calendarCases(),
+		"notifier":      notifierCases(),
 		"record":        recordCases(),
 		"role":          roleCases(),
 		"team":          teamCases(),

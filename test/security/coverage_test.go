@@ -315,6 +315,7 @@ func probes(t *testing.T) map[string]*probe {
 	for _, manifest := range []string{
 		`{apiVersion: signoff.dev/v1alpha1, kind: Calendar, metadata: {namespace: signoff-system, name: covered}, spec: {timeZone: UTC, windows: [{weekly: {days: [Mon], from: "09:00", to: "17:00"}}]}}`,
 		`{apiVersion: signoff.dev/v1alpha1, kind: ActionPolicy, metadata: {name: covered}, spec: {rules: [{name: never, effect: Deny, when: "false"}]}}`,
+		`{apiVersion: signoff.dev/v1alpha1, kind: Notifier, metadata: {namespace: platform, name: covered}, spec: {channels: [{name: bus, cloudEvents: {url: "https://events.example.org"}}], routes: [{events: [Requested], to: [{channel: bus}]}]}}`,
 		`{apiVersion: signoff.dev/v1alpha1, kind: Role, metadata: {namespace: platform, name: covered}, spec: {members: {users: [nobody]}, permissions: [{verbs: [request], actions: {names: [deploy]}}]}}`,
 	} {
 		object := &unstructured.Unstructured{}
@@ -339,6 +340,7 @@ func probes(t *testing.T) map[string]*probe {
 		"roles":          {object: &v1alpha1.Role{ObjectMeta: named("platform", "covered")}, bad: `{"spec":{"permissions":[{"verbs":["request"],"actions":{"names":["deploy"]},"when":"nonsense("}]}}`, deletable: catalogs},
 		"teams":          {object: &v1alpha1.Team{ObjectMeta: named("", "payments")}, bad: `{"spec":{"members":{"users":["olga"]}}}`, deletable: catalogs},
 		"calendars":      {object: &v1alpha1.Calendar{ObjectMeta: named("signoff-system", "covered")}, bad: `{"spec":{"timeZone":"Mars/Olympus"}}`, deletable: catalogs},
+		"notifiers":      {object: &v1alpha1.Notifier{ObjectMeta: named("platform", "covered")}, bad: `{"spec":{"routes":[{"events":["Requested"],"to":[{"channel":"other"}]}]}}`, deletable: "who writes Notifiers may remove them; nothing rests on one"},
 		"actionpolicies": {object: &v1alpha1.ActionPolicy{ObjectMeta: named("", "covered")}, bad: `{"spec":{"rules":[{"name":"never","effect":"Deny","when":"nonsense("}]}}`, deletable: catalogs},
 	}
 }

@@ -278,6 +278,11 @@ func TestCase51SecretsStayWhereTheyAre(t *testing.T) {
 			refused(t, as(t, users.Frank).Create(t.Context(), object(t, strings.Replace(action, "FACTS", tc.facts, 1))), metav1.StatusReasonInvalid, tc.words)
 		})
 	}
+	for _, condition := range []string{`waitFor: {expression: "object.data.word > 'a'"}`, `when: "object.data.word > 'a'"`, `waitFor: {status: Current}, failWhen: "object.data.word > 'a'"`} {
+		asks := `{apiVersion: signoff.dev/v1alpha1, kind: Action, metadata: {namespace: platform, name: asks-secrets}, spec: {title: a, execution: {serviceAccountName: deployer, steps: [
+			{name: note, ` + condition + `, patch: {target: {apiVersion: v1, kind: Secret, namespace: staging, name: token}, merge: {metadata: {labels: {a: b}}}}}]}}}`
+		refused(t, as(t, users.Frank).Create(t.Context(), object(t, asks)), metav1.StatusReasonInvalid, "no condition reads what is in one")
+	}
 	// A step may write a Secret. What stood there is shown to nobody.
 	apply(t, `{apiVersion: signoff.dev/v1alpha1, kind: Action, metadata: {namespace: platform, name: rotates}, spec: {title: a, default: {effect: RequireApproval, stages: [a]}, stages: [{name: a, approvers: {users: [bob]}}],
 		execution: {serviceAccountName: deployer, steps: [{name: rotate, apply: {conflicts: Take, manifests: [{apiVersion: v1, kind: Secret, metadata: {namespace: staging, name: token}, stringData: {word: fresh}}]}}]}}}`)

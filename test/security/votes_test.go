@@ -45,6 +45,8 @@ func TestCase18VoteWithAnotherChange(t *testing.T) {
 		"Digest":           `{"spec":{"vote":{"decision":"Approve"},"digest":"sha256:` + strings.Repeat("0", 64) + `"}}`,
 		"Owner":            `{"metadata":{"ownerReferences":null},"spec":{"vote":{"decision":"Approve"}}}`,
 		"OurLabel":         `{"metadata":{"labels":{"signoff.dev/request-uid":"x"}},"spec":{"vote":{"decision":"Approve"}}}`,
+		"Label":            `{"metadata":{"labels":{"mine":"x"}},"spec":{"vote":{"decision":"Approve"}}}`,
+		"Annotation":       `{"metadata":{"annotations":{"mine":"x"}},"spec":{"vote":{"decision":"Approve"}}}`,
 		"OnlyOurLabel":     `{"metadata":{"labels":{"signoff.dev/request-uid":"x"}}}`,
 		"OnlyRequirements": `{"spec":{"requirements":[{"name":"payments","count":1,"approvers":{"teams":["payments"]}}]}}`,
 	})

@@ -213,6 +213,23 @@ func TestTemporaryFails(t *testing.T) {
 	}
 }
 
+// TestTemporaryFailsToWrite says what was taken back only where something was done.
+func TestTemporaryFailsToWrite(t *testing.T) {
+	shared(t, "elsewhere")
+	const missing = `step change: failed to patch ConfigMap target/shared-nowhere: configmaps "shared-nowhere" not found. `
+	some := reaches(t, lend(t, "nowhere", "1h"), v1alpha1.PhaseFailed)
+	if text := strings.Join(some.Status.Summary, "\n"); !strings.Contains(text, missing+"What was done is taken back.") {
+		t.Errorf("the first step did something: %s", text)
+	}
+	none := reaches(t, ask(t, "lend-nothing", func(s *v1alpha1.ActionRequestSpec) { s.Duration = "1h" }), v1alpha1.PhaseFailed)
+	if text := strings.Join(none.Status.Summary, "\n"); !strings.Contains(text, missing+"Nothing that it wrote is left.") {
+		t.Errorf("nothing was done: %s", text)
+	}
+	if left := configMap(t, "lent-nowhere"); left != nil {
+		t.Errorf("what was done must be taken back: %v", left)
+	}
+}
+
 // TestTemporaryOrphan takes back what a request has done that is gone by force.
 func TestTemporaryOrphan(t *testing.T) {
 	shared(t, "orphan")

@@ -1,0 +1,84 @@
+package actionrequest
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/evidence"
+	"github.com/signoff-dev/signoff/internal/gate"
+)
+
+// A Record that somebody else has written says nothing that can be acted upon: what it calls the way back could be a way to anywhere. So what a
+// temporary request has done then stays, and people must take it back. They are told.
+
+// unbelievable ends an execution whose Record somebody else has written, or waits until that can be told.
+func (s *scope) unbelievable(ctx context.Context, record *v1alpha1.Record, err error) error {
+	problem := evidence.Of(err)
+	if problem.Wait {
+		return fmt.Errorf("failed to verify the Record of request %s/%s: %w", s.request.Namespace, s.request.Name, err)
+	}
+	if _, told := s.told.Get(record.UID); s.orphan && told {
+		return nil // nobody can be told more
+	}
+	s.told.Add(record.UID, true)
+	return s.endWith(ctx, ending{reason: problem.Reason, message: "Nothing more is executed: " + problem.Message + "."}, s.lentText(record))
+}
+
+// endWith ends an execution of which something may be left. Empty: nothing is.
+func (s *scope) endWith(ctx context.Context, end ending, left string) error {
+	if left != "" {
+		s.condition(v1alpha1.ConditionReverted, false, v1alpha1.ReasonRevertFailed, left)
+		s.event(s.request, v1alpha1.ReasonRevertFailed, left)
+		end.message = left + " " + end.message
+	}
+	return s.end(ctx, v1alpha1.OutcomeFailed, end)
+}
+
+// maxNamed is how many objects are named that may be left.
+const maxNamed = 5
+
+// lentText says what may be left of a temporary request whose Record is not to be believed. Empty: it was not temporary.
+func (s *scope) lentText(record *v1alpha1.Record) string {
+	claim := record.DeepCopy()
+	claim.Status = v1alpha1.RecordStatus{}
+	_, err := s.Evidence.Record(claim)
+	if claim.Spec.Duration == "" && (err == nil || !s.temporaryRequest()) {
+		return ""
+	}
+	if err != nil {
+		return "It was temporary, and what it did may be left; nobody can tell from the Record what that was. Look at what was planned, and take it back by hand."
+	}
+	names := written(&claim.Spec)
+	if more := len(names) - maxNamed; more > 0 {
+		names = append(names[:maxNamed:maxNamed], fmt.Sprintf("%d more", more))
+	}
+	return fmt.Sprintf("It was temporary, and what it did may be left, as nobody can tell any more how it is taken back: it was to write %s. Look at it, and take it back by hand.",
+		strings.Join(names, ", "))
+}
+
+// temporaryRequest tells whether a request was temporary, as far as it says so itself.
+func (s *scope) temporaryRequest() bool {
+	return s.request.Spec.Duration != "" || s.request.Status.ActiveUntil != nil
+}
+
+// written names the objects that an execution was to write, each once.
+func written(claim *v1alpha1.RecordSpec) []string {
+	var names []string
+	for i := range claim.Steps {
+		for j := range claim.Steps[i].Writes {
+			if name := gate.Name(&claim.Steps[i].Writes[j].Object); !slices.Contains(names, name) {
+				names = append(names, name)
+			}
+		}
+	}
+	return names
+}
+
+// spoilt tells whether a Record was written by somebody else. What nobody can tell at the moment is not.
+func (r *Reconciler) spoilt(record *v1alpha1.Record) bool {
+	_, err := r.Evidence.Record(record)
+	return err != nil && !evidence.Of(err).Wait
+}

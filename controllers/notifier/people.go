@@ -1,0 +1,103 @@
+package notifier
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/execution"
+	"github.com/signoff-dev/signoff/internal/notify"
+	"github.com/signoff-dev/signoff/internal/snapshot"
+	"github.com/signoff-dev/signoff/internal/steps"
+)
+
+// people finds out who is who in a snapshot.
+type people struct{ *snapshot.Snapshot }
+
+// Labels implements notify.People.
+func (p people) Labels(ref v1alpha1.ActionReference) map[string]string {
+	action, _ := p.Action(ref)
+	if action == nil {
+		return nil
+	}
+	return action.Object.Labels
+}
+
+// Approvers implements notify.People. Members of groups are known to nobody but the identity provider.
+func (p people) Approvers(a *v1alpha1.Approval) (users, addresses []string) {
+	asked := []*v1alpha1.Approvers{}
+	for i := range a.Spec.Requirements {
+		asked = append(asked, &a.Spec.Requirements[i].Approvers)
+	}
+	if e := a.Spec.Escalation; e != nil && a.Status.Escalated {
+		asked = append(asked, &e.Approvers)
+	}
+	for _, who := range asked {
+		for _, subjects := range p.subjects(a.Spec.ActionRef.Namespace, who) {
+			for _, team := range subjects.Teams {
+				if t := p.Team(team); t != nil && t.Spec.Contact != nil && t.Spec.Contact.Email != "" {
+					addresses = append(addresses, notify.TeamAddress(t.Spec.Contact.Email))
+				}
+			}
+			known, _ := p.PeopleOf(subjects)
+			users = append(users, known...)
+		}
+	}
+	slices.Sort(users)
+	slices.Sort(addresses)
+	return slices.Compact(users), slices.Compact(addresses)
+}
+
+// subjects are those whom approvers name, with the members of Roles and the leads of Teams.
+func (p people) subjects(catalog string, who *v1alpha1.Approvers) []*v1alpha1.Subjects {
+	all := []*v1alpha1.Subjects{{Users: who.Users, Teams: who.Teams}}
+	for _, team := range who.LeadsOf {
+		if t := p.Team(team); t != nil && t.Spec.Leads != nil {
+			all = append(all, t.Spec.Leads)
+		}
+	}
+	for _, name := range who.Roles {
+		if role := p.Role(catalog, name); role != nil {
+			all = append(all, &role.Object.Spec.Members)
+		}
+	}
+	return all
+}
+
+// secrets reads Secrets as the ServiceAccount of a Notifier.
+type secrets struct {
+	clients            *execution.Clients
+	namespace, account string
+}
+
+func (s *secrets) read(ctx context.Context, key *v1alpha1.SecretKey, host func(string) (string, error)) (string, error) {
+	if s.account == "" {
+		return "", errors.New("spec.serviceAccountName is missing")
+	}
+	object, err := s.clients.Get(ctx, s.namespace, s.account, steps.SecretRef(s.namespace, key.Name))
+	if err != nil {
+		return "", err
+	}
+	secret := &corev1.Secret{}
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object, secret); err != nil {
+		return "", fmt.Errorf("failed to decode Secret %s: %w", key.Name, err)
+	}
+	value := strings.TrimRight(string(secret.Data[key.Key]), "\r\n")
+	if value == "" {
+		return "", fmt.Errorf("there is no key %q in Secret %s", key.Key, key.Name)
+	}
+	to, err := host(value)
+	if err == nil {
+		err = steps.AllowedFor(secret.Annotations, to)
+	}
+	if err != nil {
+		return "", fmt.Errorf("not with Secret %s: %w", key.Name, err)
+	}
+	return value, nil
+}

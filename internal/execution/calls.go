@@ -1,0 +1,227 @@
+package execution
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"sync"
+
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// Calls are made beside the workers that reconcile requests: a host that does not answer keeps nobody waiting but those who call it. What comes
+// of a call stays here until the Record says it, or the request is over. That a call is about to be made is stored before it comes here.
+
+const (
+	// callsAtOnce is how many calls are made at once, callsPerNamespace how many of them for the Actions of one namespace, and callsPerHost how
+	// many to one host.
+	callsAtOnce       = 64
+	callsPerNamespace = 32
+	callsPerHost      = 8
+)
+
+// callName tells the calls of a request apart. Attempt is 0 for calls that change nothing.
+type callName struct {
+	step    string
+	purpose purpose
+	attempt int32
+}
+
+// purpose is what a call is for.
+type purpose string
+
+const (
+	toDo     purpose = "do"
+	toPoll   purpose = "poll"
+	toLookUp purpose = "look up"
+)
+
+// callState is how far a call is.
+type callState int
+
+const (
+	// callUnknown is a call of which nothing is known here.
+	callUnknown callState = iota
+	// callWaits waits until there is room for it. Nothing was sent.
+	callWaits
+	// callRuns may have been sent.
+	callRuns
+	// callDone has come to an end.
+	callDone
+)
+
+// exchanged is what came of a call. Sent tells whether anything may have reached the host.
+type exchanged struct {
+	response map[string]any
+	sent     bool
+	err      error
+}
+
+// running is one call.
+type running struct {
+	request types.UID
+	name    callName
+	// places are what is taken while the call is made.
+	places []string
+	do     func(context.Context) exchanged
+	wake   func()
+	state  callState
+	result exchanged
+	stop   context.CancelFunc
+}
+
+// calls holds the calls of this process. It is safe for concurrent use.
+type calls struct {
+	mu      sync.Mutex
+	known   map[types.UID]map[callName]*running
+	waiting []*running
+	taken   map[string]int
+	stopped bool
+	under   sync.WaitGroup
+}
+
+func newCalls() *calls {
+	return &calls{known: map[types.UID]map[callName]*running{}, taken: map[string]int{}}
+}
+
+const (
+	placeOfAll       = "all"
+	placeOfNamespace = "namespace "
+	placeOfHost      = "host "
+)
+
+// placesOf are what a call to a host takes, for an Action in a namespace.
+func placesOf(namespace, host string) []string {
+	return []string{placeOfAll, placeOfNamespace + namespace, placeOfHost + host}
+}
+
+// most is how many calls can take a place.
+func most(place string) int {
+	switch {
+	case place == placeOfAll:
+		return callsAtOnce
+	case strings.HasPrefix(place, placeOfNamespace):
+		return callsPerNamespace
+	}
+	return callsPerHost
+}
+
+// begin makes a call as soon as there is room for it; who came first is first. It replaces what is known under its name.
+func (c *calls) begin(r *running) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.stopped {
+		return
+	}
+	r.state = callWaits
+	if c.known[r.request] == nil {
+		c.known[r.request] = map[callName]*running{}
+	}
+	c.known[r.request][r.name] = r
+	c.waiting = append(c.waiting, r)
+	c.start()
+}
+
+// start starts those for which there is room.
+func (c *calls) start() {
+	c.waiting = slices.DeleteFunc(c.waiting, func(r *running) bool {
+		if slices.ContainsFunc(r.places, func(place string) bool { return c.taken[place] >= most(place) }) {
+			return false
+		}
+		for _, place := range r.places {
+			c.taken[place]++
+		}
+		ctx, stop := context.WithCancel(context.Background())
+		r.state, r.stop = callRuns, stop
+		c.under.Go(func() {
+			defer stop()
+			c.finish(r, r.do(ctx))
+		})
+		return true
+	})
+}
+
+// finish keeps what came of a call, makes room, and tells who asked.
+func (c *calls) finish(r *running, result exchanged) {
+	c.mu.Lock()
+	r.state, r.result = callDone, result
+	for _, place := range r.places {
+		if c.taken[place]--; c.taken[place] == 0 {
+			delete(c.taken, place)
+		}
+	}
+	c.start()
+	wanted := !c.stopped && c.known[r.request][r.name] == r
+	c.mu.Unlock()
+	if wanted {
+		r.wake()
+	}
+}
+
+// look tells how far a call is, and what came of it.
+func (c *calls) look(request types.UID, name callName) (callState, exchanged) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	r := c.known[request][name]
+	if r == nil {
+		return callUnknown, exchanged{}
+	}
+	return r.state, r.result
+}
+
+// withdraw takes a call back that has not been sent, and tells whether it could.
+func (c *calls) withdraw(request types.UID, name callName) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	r := c.known[request][name]
+	if r == nil || r.state != callWaits {
+		return false
+	}
+	c.remove(r)
+	return true
+}
+
+// drop forgets what came of a call.
+func (c *calls) drop(request types.UID, name callName) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if r := c.known[request][name]; r != nil {
+		c.remove(r)
+	}
+}
+
+// dropOthers forgets the calls of a request but those of one step. An empty name is no step's.
+func (c *calls) dropOthers(request types.UID, step string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for name, r := range c.known[request] {
+		if name.step != step {
+			c.remove(r)
+		}
+	}
+}
+
+// remove forgets a call, and ends it where it runs.
+func (c *calls) remove(r *running) {
+	delete(c.known[r.request], r.name)
+	if len(c.known[r.request]) == 0 {
+		delete(c.known, r.request)
+	}
+	c.waiting = slices.DeleteFunc(c.waiting, func(other *running) bool { return other == r })
+	if r.stop != nil {
+		r.stop()
+	}
+}
+
+// end ends all calls, and returns when none runs any more.
+func (c *calls) end() {
+	c.mu.Lock()
+	c.stopped = true
+	for _, list := range c.known {
+		for _, r := range list {
+			c.remove(r)
+		}
+	}
+	c.mu.Unlock()
+	c.under.Wait()
+}

@@ -1,0 +1,70 @@
+package notify
+
+import (
+	"strings"
+	"time"
+
+	"github.com/signoff-dev/signoff/internal/gate"
+)
+
+// What Slack takes in one block.
+const (
+	maxSlackBlock = 3000
+	maxSlackTitle = 150
+)
+
+// slackBody shows texts as they are: nothing in them is markup, a link or a mention.
+func slackBody(m *Message) any {
+	plain := func(text string, most int) map[string]any {
+		return map[string]any{"type": "plain_text", "text": gate.Cut(text, most), "emoji": false}
+	}
+	escape := strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;")
+	return map[string]any{
+		// What notifications show, and those who do not know blocks.
+		"text": escape.Replace(m.Title),
+		"blocks": []any{
+			map[string]any{"type": "header", "text": plain(m.Title, maxSlackTitle)},
+			map[string]any{"type": "section", "text": plain(m.Text, maxSlackBlock)},
+		},
+	}
+}
+
+// teamsBody is an adaptive card. Runs of text are shown as they are.
+func teamsBody(m *Message) any {
+	run := func(text, weight string) any {
+		return map[string]any{"type": "RichTextBlock", "inlines": []any{map[string]any{"type": "TextRun", "text": text, "weight": weight}}}
+	}
+	return map[string]any{"type": "message", "attachments": []any{map[string]any{
+		"contentType": "application/vnd.microsoft.card.adaptive",
+		"content": map[string]any{
+			"type": "AdaptiveCard", "version": "1.4", "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
+			"body": []any{run(m.Title, "Bolder"), run(m.Text, "Default")},
+		},
+	}}}
+}
+
+// cloudEvent is the event in the form of CloudEvents 1.0.
+func (c *call) cloudEvent() any {
+	e, request := c.message.Event, c.message.Event.Request
+	data := map[string]any{
+		"event": e.Type, "title": c.message.Title, "text": c.message.Text, "command": c.message.Command, "action": request.Spec.ActionRef,
+		"request": map[string]any{"namespace": request.Namespace, "name": request.Name, "uid": request.UID},
+		"phase":   request.Status.Phase,
+	}
+	if by := request.Spec.Requester; by != nil {
+		data["requester"] = by.Username
+	}
+	if e.State != "" {
+		data["state"] = e.State
+	}
+	if a := e.Approval; a != nil {
+		data["approval"] = map[string]any{"namespace": a.Namespace, "name": a.Name, "uid": a.UID, "stage": a.Spec.Stage.ID(), "digest": a.Spec.Digest}
+	}
+	if v := e.Vote; v != nil {
+		data["vote"] = map[string]any{"voter": v.Voter.Username, "decision": v.Decision, "comment": v.Comment}
+	}
+	return map[string]any{
+		"specversion": "1.0", "id": e.ID, "source": c.Source, "type": "dev.signoff.notification." + strings.ToLower(string(e.Type)) + ".v1",
+		"subject": request.Namespace + "/" + request.Name, "time": e.Time.UTC().Format(time.RFC3339), "datacontenttype": "application/json", "data": data,
+	}
+}

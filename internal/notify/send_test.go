@@ -1,0 +1,328 @@
+package notify
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"crypto/tls"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/netip"
+	"strings"
+	"testing"
+
+	"github.com/emersion/go-smtp"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/egress"
+	"github.com/signoff-dev/signoff/test/receivers"
+)
+
+const hidden = "hunter2-is-hidden"
+
+func newReceiver(t *testing.T) *receivers.HTTP {
+	t.Helper()
+	r := receivers.NewHTTP()
+	t.Cleanup(r.Close)
+	return r
+}
+
+// arrived is the one call that has arrived.
+func arrived(t *testing.T, r *receivers.HTTP) receivers.Call {
+	t.Helper()
+	calls := r.Take()
+	if len(calls) != 1 {
+		t.Fatalf("%d calls have arrived: %+v", len(calls), calls)
+	}
+	return calls[0]
+}
+
+// loopback lets one port of this machine be called.
+func loopback(port int, plain bool) *Sender {
+	return &Sender{
+		Egress: egress.New([]egress.Host{{Name: "127.0.0.1", Ports: []uint16{uint16(port)}, Networks: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, Plain: plain}}),
+		Source: "/clusters/c",
+	}
+}
+
+// keys are Secrets that may be sent to anybody.
+func keys(values map[string]string) Secrets {
+	return func(_ context.Context, key *v1alpha1.SecretKey, host func(string) (string, error)) (string, error) {
+		value := values[key.Name]
+		if _, err := host(value); err != nil {
+			return "", err
+		}
+		return value, nil
+	}
+}
+
+func specOf(channel any) string {
+	text, err := json.Marshal(map[string]any{
+		"serviceAccountName": "teller", "channels": []any{channel},
+		"routes": []any{map[string]any{"events": []string{"ApprovalNeeded"}, "to": []any{map[string]any{"channel": "c"}}}},
+	})
+	if err != nil {
+		panic(err)
+	}
+	return string(text)
+}
+
+// sent sends the message that an approval is needed by a channel.
+func sent(t *testing.T, s *Sender, channel any, secrets map[string]string) error {
+	t.Helper()
+	m := message(t, compiled(t, specOf(channel)), eventOf(t, v1alpha1.EventApprovalNeeded, nil))
+	return s.Send(t.Context(), m, keys(secrets), noon)
+}
+
+func TestChats(t *testing.T) {
+	r := newReceiver(t)
+	s := loopback(r.Port(), false)
+	for kind, want := range map[string]string{
+		"slack": `{"blocks":[{"text":{"emoji":false,"text":"Approval needed: platform/note of alice (payments/sale)","type":"plain_text"},"type":"header"},{"text":{"emoji":false,"text":"TEXT","type":"plain_text"},"type":"section"}],"text":"Approval needed: platform/note of alice (payments/sale)"}`,
+		"teams": `{"attachments":[{"content":{"$schema":"http://adaptivecards.io/schemas/adaptive-card.json","body":[{"inlines":[{"text":"Approval needed: platform/note of alice (payments/sale)","type":"TextRun","weight":"Bolder"}],"type":"RichTextBlock"},{"inlines":[{"text":"TEXT","type":"TextRun","weight":"Default"}],"type":"RichTextBlock"}],"type":"AdaptiveCard","version":"1.4"},"contentType":"application/vnd.microsoft.card.adaptive"}],"type":"message"}`,
+	} {
+		channel := map[string]any{"name": "c", kind: map[string]any{"urlSecret": map[string]any{"name": "s", "key": "url"}, "caBundle": r.Bundle()}}
+		if err := sent(t, s, channel, map[string]string{"s": r.URL + "/" + hidden}); err != nil {
+			t.Fatal(err)
+		}
+		got := arrived(t, r)
+		text, _ := json.Marshal(message(t, compiled(t, specOf(channel)), eventOf(t, v1alpha1.EventApprovalNeeded, nil)).Text)
+		want = strings.ReplaceAll(want, `"TEXT"`, string(text))
+		if got.Path != "/"+hidden || got.Header.Get("Content-Type") != "application/json" {
+			t.Errorf("%s: it was sent as %+v", kind, got)
+		}
+		if diff := cmp.Diff(want, got.Body); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", kind, diff)
+		}
+	}
+}
+
+// TestCloudEvent: in the structured form, with a header from a Secret, and signed as Standard Webhooks demand.
+func TestCloudEvent(t *testing.T) {
+	r := newReceiver(t)
+	key := base64.StdEncoding.EncodeToString([]byte("0123456789abcdef"))
+	channel := map[string]any{"name": "c", "cloudEvents": map[string]any{
+		"url": r.URL + "/in", "caBundle": r.Bundle(), "sign": map[string]any{"name": "sign", "key": "k"},
+		"headers": []any{map[string]any{"name": "Authorization", "prefix": "Bearer ", "secret": map[string]any{"name": "token", "key": "k"}}, map[string]any{"name": "X-Plain", "value": "v"}},
+	}}
+	if err := sent(t, loopback(r.Port(), false), channel, map[string]string{"sign": "whsec_" + key, "token": hidden}); err != nil {
+		t.Fatal(err)
+	}
+	got := arrived(t, r)
+	e := eventOf(t, v1alpha1.EventApprovalNeeded, nil)
+	for header, want := range map[string]string{
+		"Content-Type": "application/cloudevents+json", "Authorization": "Bearer " + hidden, "X-Plain": "v", "Idempotency-Key": e.ID, "Webhook-Id": e.ID,
+		"Webhook-Timestamp": fmt.Sprint(noon.Unix()), "User-Agent": "signoff",
+	} {
+		if got.Header.Get(header) != want {
+			t.Errorf("header %s is %q, want %q", header, got.Header.Get(header), want)
+		}
+	}
+	mac := hmac.New(sha256.New, []byte("0123456789abcdef"))
+	_, _ = fmt.Fprintf(mac, "%s.%d.%s", e.ID, noon.Unix(), got.Body)
+	if want := "v1," + base64.StdEncoding.EncodeToString(mac.Sum(nil)); got.Header.Get("Webhook-Signature") != want {
+		t.Errorf("the signature is %q, want %q", got.Header.Get("Webhook-Signature"), want)
+	}
+	var event map[string]any
+	if err := json.Unmarshal([]byte(got.Body), &event); err != nil {
+		t.Fatal(err)
+	}
+	data, _ := event["data"].(map[string]any)
+	delete(event, "data")
+	want := map[string]any{
+		"specversion": "1.0", "id": e.ID, "source": "/clusters/c", "type": "dev.signoff.notification.approvalneeded.v1", "subject": "payments/sale",
+		"time": "2026-11-23T12:01:00Z", "datacontenttype": "application/json",
+	}
+	if diff := cmp.Diff(want, event); diff != "" {
+		t.Errorf("the event (-want +got):\n%s", diff)
+	}
+	if data["requester"] != "alice" || data["event"] != "ApprovalNeeded" || strings.Contains(got.Body, "the sale") || strings.Contains(got.Body, hidden) {
+		t.Errorf("its data is %s", got.Body)
+	}
+}
+
+// TestWebhook sends a body of one's own, in which a whole template keeps its type.
+func TestWebhook(t *testing.T) {
+	r := newReceiver(t)
+	channel := map[string]any{"name": "c", "webhook": map[string]any{"url": r.URL, "caBundle": r.Bundle(), "body": map[string]any{"text": "${event.title}: ${inputs.level}", "all": "${inputs}"}}}
+	if err := sent(t, loopback(r.Port(), false), channel, nil); err != nil {
+		t.Fatal(err)
+	}
+	want := `{"all":{"level":"high","text":"the sale"},"text":"Approval needed: platform/note of alice (payments/sale): high"}`
+	if got := arrived(t, r); got.Body != want || got.Header.Get("Content-Type") != "application/json" {
+		t.Errorf("it was sent as %+v", got)
+	}
+}
+
+// TestAnswers: what a receiver answers says whether it helps to try again.
+func TestAnswers(t *testing.T) {
+	r := newReceiver(t)
+	s := loopback(r.Port(), false)
+	channel := map[string]any{"name": "c", "slack": map[string]any{"urlSecret": map[string]any{"name": "s", "key": "url"}, "caBundle": r.Bundle()}}
+	for code, want := range map[int]string{200: "delivered", 204: "delivered", 302: "final", 400: "final", 404: "final", 408: "again", 429: "busy", 500: "again", 503: "busy"} {
+		r.Answers(func(w http.ResponseWriter) {
+			w.Header().Set("Retry-After", "7")
+			w.Header().Set("Location", "https://127.0.0.1/elsewhere")
+			w.WriteHeader(code)
+			_, _ = io.WriteString(w, hidden)
+		})
+		err := sent(t, s, channel, map[string]string{"s": r.URL + "/" + hidden})
+		arrived(t, r)
+		got := "again"
+		var final *FinalError
+		var busy *BusyError
+		switch {
+		case err == nil:
+			got = "delivered"
+		case errors.As(err, &final):
+			got = "final"
+		case errors.As(err, &busy):
+			if got = "busy"; busy.After.Seconds() != 7 {
+				t.Errorf("%d: it wants to rest for %s", code, busy.After)
+			}
+		}
+		if got != want || err != nil && strings.Contains(err.Error(), hidden) {
+			t.Errorf("%d means %s, want %s: %v", code, got, want, err)
+		}
+	}
+}
+
+// TestEgressHolds: no channel calls what the configuration does not allow, whatever a Secret or a name says.
+func TestEgressHolds(t *testing.T) {
+	r := newReceiver(t)
+	port := r.Port()
+	closed := loopback(port, false)
+	closed.Egress = egress.New(nil)
+	public := loopback(port, false)
+	// The name is allowed, the address is not: it is inside.
+	public.Egress = egress.New([]egress.Host{{Name: "localhost", Ports: []uint16{uint16(port)}}, {Name: "127.0.0.1", Ports: []uint16{uint16(port)}}})
+	secret := map[string]any{"name": "s", "key": "url"}
+	named := fmt.Sprintf("https://localhost:%d/%s", port, hidden)
+	for name, tc := range map[string]struct {
+		sender  *Sender
+		channel map[string]any
+		secrets map[string]string
+	}{
+		"slack":        {closed, map[string]any{"slack": map[string]any{"urlSecret": secret}}, map[string]string{"s": named}},
+		"teams":        {closed, map[string]any{"teams": map[string]any{"urlSecret": secret}}, map[string]string{"s": named}},
+		"cloudEvents":  {closed, map[string]any{"cloudEvents": map[string]any{"url": named}}, nil},
+		"webhook":      {closed, map[string]any{"webhook": map[string]any{"url": named, "body": map[string]any{}}}, nil},
+		"email":        {closed, map[string]any{"email": map[string]any{"host": "localhost", "port": port, "security": "TLS", "from": "a@b", "to": []string{"c@d"}}}, nil},
+		"slack name":   {public, map[string]any{"slack": map[string]any{"urlSecret": secret}}, map[string]string{"s": named}},
+		"slack IP":     {public, map[string]any{"slack": map[string]any{"urlSecret": secret}}, map[string]string{"s": r.URL + "/" + hidden}},
+		"slack plain":  {loopback(port, false), map[string]any{"slack": map[string]any{"urlSecret": secret}}, map[string]string{"s": fmt.Sprintf("http://127.0.0.1:%d/%s", port, hidden)}},
+		"slack port":   {loopback(port+1, false), map[string]any{"slack": map[string]any{"urlSecret": secret}}, map[string]string{"s": r.URL + "/" + hidden}},
+		"events name":  {public, map[string]any{"cloudEvents": map[string]any{"url": named}}, nil},
+		"email name":   {public, map[string]any{"email": map[string]any{"host": "localhost", "port": port, "security": "TLS", "from": "a@b", "to": []string{"c@d"}}}, nil},
+		"email plain":  {loopback(port, false), map[string]any{"email": map[string]any{"host": "127.0.0.1", "port": port, "security": "None", "from": "a@b", "to": []string{"c@d"}}}, nil},
+		"email port":   {loopback(port+1, false), map[string]any{"email": map[string]any{"host": "127.0.0.1", "port": port, "security": "TLS", "from": "a@b", "to": []string{"c@d"}}}, nil},
+		"email prefix": {public, map[string]any{"email": map[string]any{"host": "127.0.0.1", "port": port, "security": "StartTLS", "from": "a@b", "to": []string{"c@d"}}}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tc.channel["name"] = "c"
+			err := sent(t, tc.sender, tc.channel, tc.secrets)
+			if !errors.Is(err, egress.ErrRefused) || strings.Contains(err.Error(), hidden) {
+				t.Errorf("it was not refused, or says too much: %v", err)
+			}
+			if calls := r.Take(); len(calls) > 0 {
+				t.Errorf("it arrived: %+v", calls)
+			}
+		})
+	}
+}
+
+// openOffice is a mail server.
+func openOffice(t *testing.T, certificate tls.Certificate, implicit bool) *receivers.Mail {
+	t.Helper()
+	office, err := receivers.NewMail(certificate, implicit, hidden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(office.Close)
+	return office
+}
+
+func TestMail(t *testing.T) {
+	r := newReceiver(t)
+	certificate := r.TLS.Certificates[0]
+	for name, tc := range map[string]struct {
+		reason, security string
+		implicit, login  bool
+		want             string
+	}{
+		"StartTLS": {"TLS is turned on before anything is said", "StartTLS", false, true, "login=signoff tls=true from=signoff@example.org to=[b@example.org c@example.org]"},
+		"TLS":      {"or spoken from the beginning", "TLS", true, true, "login=signoff tls=true from=signoff@example.org to=[b@example.org c@example.org]"},
+		"None":     {"or not at all, where that is allowed", "None", false, false, "login= tls=false from=signoff@example.org to=[b@example.org c@example.org]"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			office := openOffice(t, certificate, tc.implicit)
+			port := office.Port
+			email := map[string]any{
+				"host": "127.0.0.1", "port": port, "security": tc.security, "from": "signoff@example.org", "to": []string{"b@example.org", "c@example.org"}, "caBundle": r.Bundle(),
+			}
+			if tc.login {
+				email["username"], email["passwordSecret"] = "signoff", map[string]any{"name": "s", "key": "k"}
+			}
+			if err := sent(t, loopback(port, !tc.login), map[string]any{"name": "c", "email": email}, map[string]string{"s": hidden}); err != nil {
+				t.Fatal(err)
+			}
+			letters := office.Letters()
+			if len(letters) != 1 {
+				t.Fatalf("%s: the office has %+v", tc.reason, letters)
+			}
+			letter := letters[0]
+			if got := fmt.Sprintf("login=%s tls=%t from=%s to=%v", letter.Login, letter.Secure, letter.From, letter.To); got != tc.want {
+				t.Errorf("%s: it was sent with %s", tc.reason, got)
+			}
+			for _, line := range []string{
+				"Subject: Approval needed: platform/note of alice (payments/sale)\r\n", "Auto-Submitted: auto-generated\r\n", "From: <signoff@example.org>\r\n",
+				"Message-ID: <" + eventOf(t, v1alpha1.EventApprovalNeeded, nil).ID + ".c@signoff>\r\n", "Date: Mon, 23 Nov 2026 12:00:00 +0000\r\n",
+				"Approve: kubectl signoff approve -n payments sale-owners --digest 9f3c1a7e",
+			} {
+				if !strings.Contains(letter.Text, line) {
+					t.Errorf("%s: %q is not in\n%s", tc.reason, line, letter.Text)
+				}
+			}
+			if strings.Contains(letter.Text, hidden) {
+				t.Error("the password is in the mail")
+			}
+		})
+	}
+}
+
+// TestMailFails: a server without TLS is not used, and one that does not know a recipient is not asked again.
+func TestMailFails(t *testing.T) {
+	r := newReceiver(t)
+	office := openOffice(t, r.TLS.Certificates[0], false)
+	port := office.Port
+	channel := func(security, bundle string) map[string]any {
+		return map[string]any{"name": "c", "email": map[string]any{
+			"host": "127.0.0.1", "port": port, "security": security, "from": "signoff@example.org", "to": []string{"b@example.org"}, "caBundle": bundle,
+			"username": "signoff", "passwordSecret": map[string]any{"name": "s", "key": "k"},
+		}}
+	}
+	var final *FinalError
+	other := r.Bundle()
+	if err := sent(t, loopback(port, false), channel("StartTLS", other), map[string]string{"s": "wrong-" + hidden}); err == nil || strings.Contains(err.Error(), hidden) {
+		t.Errorf("a wrong password is refused, and not repeated: %v", err)
+	}
+	if err := sent(t, loopback(port, false), channel("TLS", other), map[string]string{"s": hidden}); err == nil {
+		t.Error("a server that does not speak TLS was used with TLS")
+	}
+	office.Refuses(&smtp.SMTPError{Code: 550, EnhancedCode: smtp.EnhancedCode{5, 1, 1}, Message: "no such person"})
+	if err := sent(t, loopback(port, false), channel("StartTLS", other), map[string]string{"s": hidden}); !errors.As(err, &final) {
+		t.Errorf("somebody who is not known is not written to again: %v", err)
+	}
+	office.Refuses(&smtp.SMTPError{Code: 450, EnhancedCode: smtp.EnhancedCode{4, 2, 0}, Message: "try later"})
+	if err := sent(t, loopback(port, false), channel("StartTLS", other), map[string]string{"s": hidden}); err == nil || errors.As(err, &final) {
+		t.Errorf("somebody whose mailbox is busy is: %v", err)
+	}
+	if letters := office.Letters(); len(letters) > 0 {
+		t.Errorf("something was sent: %+v", letters)
+	}
+}

@@ -1,0 +1,279 @@
+package notifications
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/yaml"
+
+	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/test/env"
+	"github.com/signoff-dev/signoff/test/receivers"
+)
+
+// addressed are the addresses and subjects of the mails about a request, sorted.
+func addressed(request *v1alpha1.ActionRequest) []string {
+	var out []string
+	for _, letter := range mail.Letters() {
+		if strings.Contains(letter.Text, "(payments/"+request.Name+")") {
+			out = append(out, strings.Join(letter.To, ",")+" "+subjectOf(letter))
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// subjectOf is the beginning of the subject.
+func subjectOf(letter receivers.Letter) string {
+	_, rest, _ := strings.Cut(letter.Text, "Subject: ")
+	subject, _, _ := strings.Cut(rest, ":")
+	return subject
+}
+
+// TestGuide makes what the guide shows, and follows a request through all of it.
+func TestGuide(t *testing.T) {
+	apply(t, marked(t, "rights"))
+	apply(t, here(t, marked(t, "secrets")))
+	object := notifier(t, marked(t, "notifier"))
+
+	request := asked(t, "guide", "high")
+	approval := approvalOf(t, request)
+	eventually(t, "that the approvers are written to", func() (bool, string) {
+		got := addressed(request)
+		return slices.Equal(got, []string{"bob@example.org Approval needed", "carol@example.org Approval needed"}), fmt.Sprint(got)
+	})
+	eventually(t, "that the chat is told", func() (bool, string) { return len(calls.Calls(chatPath)) == 1, fmt.Sprint(calls.Calls(chatPath)) })
+	var chat struct {
+		Text   string
+		Blocks []struct{ Text struct{ Type, Text string } }
+	}
+	if err := json.Unmarshal([]byte(calls.Calls(chatPath)[0].Body), &chat); err != nil {
+		t.Fatal(err)
+	}
+	want := "A note at level high: support <!channel> must know\nkubectl signoff show -n payments approval/" + approval.Name
+	if chat.Text != "alice needs an owner" || chat.Blocks[1].Text.Text != want || chat.Blocks[1].Text.Type != "plain_text" {
+		t.Errorf("the chat shows %+v", chat)
+	}
+
+	if err := vote(t, world.Users.Bob, approval, v1alpha1.DecisionApprove, "ok"); err != nil {
+		t.Fatal(err)
+	}
+	reaches(t, request, v1alpha1.PhaseSucceeded)
+	tells(t, "/signoff", request, "requested", "approvalneeded", "voted", "approvalclosed", "executing", "succeeded")
+	eventually(t, "that who was asked learns that it is decided, and who asked how it ended", func() (bool, string) {
+		got := addressed(request)
+		return slices.Equal(got, []string{"alice@example.org Succeeded", "bob@example.org Approval needed", "carol@example.org Already decided", "carol@example.org Approval needed"}), fmt.Sprint(got)
+	})
+	eventually(t, "that the status has it all", func() (bool, string) {
+		status := &current(t, object).Status
+		return status.Delivered == 11 && status.Failed == 0 && status.Pending == 0 && len(status.Deliveries) == 11 && status.LastError == nil && status.LastDelivery != nil, fmt.Sprintf("%+v", status)
+	})
+	for _, letter := range mail.Letters() {
+		if !letter.Secure || letter.Login != "signoff" || strings.Contains(letter.Text, "the noon sale") {
+			t.Errorf("a mail was sent as %+v", letter)
+		}
+	}
+	for _, call := range calls.Calls("/signoff") {
+		if strings.Contains(call.Body, "the noon sale") || call.Header.Get("Idempotency-Key") == "" {
+			t.Errorf("an event was sent as %+v", call)
+		}
+	}
+}
+
+func bus(namespace, name, path string, events ...string) string {
+	return fmt.Sprintf(`{apiVersion: signoff.dev/v1alpha1, kind: Notifier, metadata: {namespace: %s, name: %s}, spec: {channels: [{name: bus, cloudEvents: {url: "https://events.example.org%s"}}],
+		routes: [{events: [%s], to: [{channel: bus}]}]}}`, namespace, name, path, strings.Join(events, ", "))
+}
+
+// TestScope: a Notifier sees its own namespace, and in that of the operator everything.
+func TestScope(t *testing.T) {
+	notifier(t, bus("signoff-system", "all", "/all", "Requested", "Succeeded"))
+	notifier(t, bus("payments", "own", "/own", "Succeeded"))
+	notifier(t, bus("search", "others", "/others", "Requested", "Succeeded"))
+	request := asked(t, "scope", "low")
+	tells(t, "/all", request, "requested", "succeeded")
+	tells(t, "/own", request, "succeeded")
+	if got := calls.Calls("/others"); len(got) > 0 {
+		t.Errorf("a Notifier of another namespace was told: %+v", got)
+	}
+	late := notifier(t, bus("payments", "late", "/late", "Requested", "Succeeded"))
+	other := asked(t, "scope-later", "low")
+	tells(t, "/late", other, "requested", "succeeded")
+	if got := eventsAt(t, "/late", request); len(got) > 0 {
+		t.Errorf("what happened before the Notifier %s was told: %q", late.Name, got)
+	}
+}
+
+// TestRefused: what cannot work is refused where it is written, and nobody lends themself a ServiceAccount.
+func TestRefused(t *testing.T) {
+	text := strings.Replace(here(t, marked(t, "notifier")), "channel: mail", "channel: chatt", 1)
+	object := &v1alpha1.Notifier{}
+	if err := yaml.Unmarshal([]byte(text), object); err != nil {
+		t.Fatal(err)
+	}
+	object.Name = "refused"
+	err := admin(t).Create(t.Context(), object.DeepCopy())
+	status := apierrors.APIStatus(nil)
+	if !errors.As(err, &status) || !apierrors.IsInvalid(err) {
+		t.Fatal(err)
+	}
+	var causes []string
+	for _, cause := range status.Status().Details.Causes {
+		causes = append(causes, cause.Field+": "+cause.Message)
+	}
+	if diff := cmp.Diff([]string{strings.TrimSpace(marked(t, "refused"))}, causes); diff != "" {
+		t.Errorf("the causes (-guide +got):\n%s", diff)
+	}
+	apply(t, `{apiVersion: v1, kind: ServiceAccount, metadata: {namespace: platform, name: teller}}`)
+	borrowed := &v1alpha1.Notifier{}
+	if err := yaml.Unmarshal([]byte(here(t, marked(t, "notifier"))), borrowed); err != nil {
+		t.Fatal(err)
+	}
+	borrowed.Namespace = "platform"
+	if err := as(t, world.Users.Frank).Create(t.Context(), borrowed); !apierrors.IsForbidden(err) || !strings.Contains(err.Error(), "you (frank) may not let Notifiers run as ServiceAccount platform/teller") {
+		t.Errorf("an author used a ServiceAccount that is not theirs: %v", err)
+	}
+	if err := as(t, world.Users.Alice).Create(t.Context(), &v1alpha1.Notifier{ObjectMeta: object.ObjectMeta, Spec: object.Spec}); !apierrors.IsForbidden(err) {
+		t.Errorf("a requester made a Notifier: %v", err)
+	}
+}
+
+// TestSecretMustAllow: a Secret that does not name the host is not sent there, which the status says, and is once it does.
+func TestSecretMustAllow(t *testing.T) {
+	apply(t, marked(t, "rights"))
+	apply(t, here(t, marked(t, "secrets")))
+	secret := &corev1.Secret{}
+	if err := admin(t).Get(t.Context(), types.NamespacedName{Namespace: "payments", Name: "chat"}, secret); err != nil {
+		t.Fatal(err)
+	}
+	secret.Annotations = map[string]string{"signoff.dev/allowed-hosts": "hooks.slack.com"}
+	secret.Data["url"] = []byte(calls.URL + "/chat/hidden-in-another-address")
+	if err := admin(t).Update(t.Context(), secret); err != nil {
+		t.Fatal(err)
+	}
+	object := notifier(t, `{apiVersion: signoff.dev/v1alpha1, kind: Notifier, metadata: {namespace: payments, name: guarded}, spec: {serviceAccountName: teller,
+		channels: [{name: chat, slack: {urlSecret: {name: chat, key: url}}}], routes: [{events: [Succeeded], to: [{channel: chat}]}]}}`)
+	request := asked(t, "guarded", "low")
+	reaches(t, request, v1alpha1.PhaseSucceeded)
+	eventually(t, "that the status says why nothing was sent", func() (bool, string) {
+		status := &current(t, object).Status
+		return status.Pending == 1 && status.LastError != nil && strings.Contains(status.LastError.Message, "it may not be sent to 127.0.0.1") &&
+			!strings.Contains(status.LastError.Message, "hidden"), fmt.Sprintf("%+v", status)
+	})
+	fmt.Fprintf(&stored, "%+v\n", current(t, object).Status)
+	if got := calls.Calls("/chat/hidden-in-another-address"); len(got) > 0 {
+		t.Fatalf("it was sent: %+v", got)
+	}
+	secret.Annotations["signoff.dev/allowed-hosts"] = "127.0.0.1"
+	if err := admin(t).Update(t.Context(), secret); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "that it is delivered", func() (bool, string) {
+		status := &current(t, object).Status
+		return status.Delivered == 1 && status.Pending == 0 && status.LastError == nil && status.Deliveries[0].Attempts > 1, fmt.Sprintf("%+v", status)
+	})
+}
+
+// TestOutage: a receiver that is down holds up no request, and learns everything once it is back, also after Signoff was started anew; with the same
+// ids.
+func TestOutage(t *testing.T) {
+	calls.Answers(func(w http.ResponseWriter) { w.WriteHeader(http.StatusInternalServerError) })
+	t.Cleanup(func() { calls.Answers(func(http.ResponseWriter) {}) })
+	object := notifier(t, bus("payments", "broken", "/broken", "Requested", "Executing", "Succeeded"))
+	request := asked(t, "outage", "low")
+	reaches(t, request, v1alpha1.PhaseSucceeded)
+	eventually(t, "that all three are tried", func() (bool, string) {
+		status := &current(t, object).Status
+		return status.Pending == 3 && status.Delivered == 0 && status.LastError != nil && strings.Contains(status.LastError.Message, "500"), fmt.Sprintf("%+v", status)
+	})
+	before := idsOf(t, "/broken", request)
+	if err := world.Signoff.Restart(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	calls.Answers(func(http.ResponseWriter) {})
+	tried := len(calls.Calls("/broken"))
+	eventually(t, "that all three are delivered", func() (bool, string) {
+		status := &current(t, object).Status
+		return status.Delivered == 3 && status.Pending == 0 && status.LastError == nil && status.Failed == 0, fmt.Sprintf("%+v", status)
+	})
+	if len(calls.Calls("/broken")) < tried+3 {
+		t.Error("nothing was sent after the start")
+	}
+	if diff := cmp.Diff(before, idsOf(t, "/broken", request)); diff != "" || len(before) != 3 {
+		t.Errorf("the ids (-before +after):\n%s", diff)
+	}
+	if err := world.Signoff.Restart(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	sent := len(calls.Calls("/broken"))
+	tells(t, "/broken", asked(t, "after-outage", "low"), "requested", "executing", "succeeded")
+	if got := len(calls.Calls("/broken")); got != sent+3 {
+		t.Errorf("what was delivered was sent again: %d calls, want %d", got, sent+3)
+	}
+}
+
+// idsOf are the ids of the events about a request, each once, sorted.
+func idsOf(t *testing.T, path string, request *v1alpha1.ActionRequest) []string {
+	t.Helper()
+	var ids []string
+	for _, call := range calls.Calls(path) {
+		var event struct{ ID, Subject string }
+		if err := json.Unmarshal([]byte(call.Body), &event); err != nil {
+			t.Fatal(err)
+		}
+		if event.Subject == "payments/"+request.Name {
+			ids = append(ids, event.ID)
+		}
+	}
+	slices.Sort(ids)
+	return slices.Compact(ids)
+}
+
+// TestRights: the operator reads no Secret itself, and writes no Notifier but its status.
+func TestRights(t *testing.T) {
+	operator := as(t, env.Person{Name: "operator", Config: world.Signoff.Operator})
+	apply(t, here(t, marked(t, "secrets")))
+	if err := operator.Get(t.Context(), types.NamespacedName{Namespace: "payments", Name: "chat"}, &corev1.Secret{}); !apierrors.IsForbidden(err) {
+		t.Errorf("the operator reads a Secret: %v", err)
+	}
+	object := notifier(t, bus("payments", "kept", "/kept", "Requested"))
+	live := current(t, object)
+	live.Spec.Routes[0].Events = []v1alpha1.NotificationEvent{v1alpha1.EventFailed}
+	if err := operator.Update(t.Context(), live); !apierrors.IsForbidden(err) {
+		t.Errorf("the operator writes a Notifier: %v", err)
+	}
+	live = current(t, object)
+	live.Status.Delivered = 7
+	if err := as(t, world.Users.Ada).Status().Update(t.Context(), live, &client.SubResourceUpdateOptions{}); !apierrors.IsForbidden(err) {
+		t.Errorf("somebody writes the status of a Notifier: %v", err)
+	}
+}
+
+// TestNothingHidden greps everything that was written in all tests for what is in Secrets. It stands last.
+func TestNothingHidden(t *testing.T) {
+	text := stored.String() + logged.String()
+	for _, letter := range mail.Letters() {
+		text += letter.Text
+	}
+	for _, call := range calls.Calls("") {
+		text += call.Body
+	}
+	for _, hidden := range []string{"hidden-in-the-address", "hidden-in-another-address", password} {
+		if strings.Contains(text, hidden) {
+			t.Errorf("%q is written somewhere", hidden)
+		}
+	}
+	if len(logged.String()) == 0 || !strings.Contains(stored.String(), "may not be sent to") {
+		t.Error("nothing was searched")
+	}
+}

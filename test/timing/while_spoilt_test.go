@@ -1,0 +1,159 @@
+package timing
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	eventsv1 "k8s.io/api/events/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
+
+	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/test/env"
+)
+
+// spoil lets the operator's own account write a Record as the operator would not.
+func spoil(t *testing.T, r *v1alpha1.ActionRequest, change func(*v1alpha1.RecordStatus)) {
+	t.Helper()
+	record := &v1alpha1.Record{}
+	if err := admin(t).Get(t.Context(), types.NamespacedName{Namespace: env.SystemNamespace, Name: string(r.UID)}, record); err != nil {
+		t.Fatal(err)
+	}
+	change(&record.Status)
+	if err := signoff.Process.Manager.GetClient().Status().Update(t.Context(), record); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// forgotten removes a Record as the operator's own account, which has no right to by itself.
+func forgotten(t *testing.T, r *v1alpha1.ActionRequest) {
+	t.Helper()
+	c := admin(t)
+	meta := metav1.ObjectMeta{Namespace: env.SystemNamespace, Name: "forgets-" + r.Name}
+	for _, object := range []client.Object{
+		&rbacv1.Role{ObjectMeta: meta, Rules: []rbacv1.PolicyRule{{APIGroups: []string{"signoff.dev"}, Resources: []string{"records"}, Verbs: []string{"delete"}}}},
+		&rbacv1.RoleBinding{
+			ObjectMeta: meta, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: meta.Name},
+			Subjects: []rbacv1.Subject{{Kind: "ServiceAccount", Namespace: env.SystemNamespace, Name: "signoff"}},
+		},
+	} {
+		if err := c.Create(t.Context(), object); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = c.Delete(context.Background(), object) })
+	}
+	eventually(t, "the Record goes", func() (bool, string) {
+		record := &v1alpha1.Record{ObjectMeta: metav1.ObjectMeta{Namespace: env.SystemNamespace, Name: string(r.UID)}}
+		err := signoff.Process.Manager.GetClient().Delete(t.Context(), record)
+		return err == nil, fmt.Sprint(err)
+	})
+}
+
+// removed removes a request by force.
+func removed(t *testing.T, r *v1alpha1.ActionRequest) {
+	t.Helper()
+	operator := signoff.Process.Manager.GetClient()
+	if err := operator.Patch(t.Context(), r.DeepCopy(), client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"finalizers":null}}`))); err != nil {
+		t.Fatal(err)
+	}
+	if err := admin(t).Delete(t.Context(), r); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// shownLeft waits until the metric says how many temporary requests nobody takes back.
+func shownLeft(t *testing.T, want float64) {
+	t.Helper()
+	eventually(t, fmt.Sprintf("%v in signoff_temporary_left", want), func() (bool, string) {
+		families, err := metrics.Registry.Gather()
+		if err != nil {
+			return false, err.Error()
+		}
+		got := -1.0
+		for _, family := range families {
+			if family.GetName() == "signoff_temporary_left" {
+				got = family.GetMetric()[0].GetGauge().GetValue()
+			}
+		}
+		return got == want, fmt.Sprint(got)
+	})
+}
+
+// TestTemporarySpoilt ends a temporary request whose Record somebody else has written: what may be left is said loudly, until the Record is gone.
+func TestTemporarySpoilt(t *testing.T) {
+	shared(t, "spoilt")
+	r := reaches(t, lend(t, "spoilt", "30m"), v1alpha1.PhaseActive)
+	spoil(t, r, func(status *v1alpha1.RecordStatus) { status.Undo = nil })
+	step(t, 31*time.Minute)
+	failed := reaches(t, r, v1alpha1.PhaseFailed)
+	lent(t, "spoilt")
+	left := meta.FindStatusCondition(failed.Status.Conditions, v1alpha1.ConditionReverted)
+	if left == nil || left.Status != metav1.ConditionFalse || left.Reason != v1alpha1.ReasonRevertFailed {
+		t.Fatalf("conditions: %+v", failed.Status.Conditions)
+	}
+	for _, words := range []string{"may be left", "ConfigMap target/lent-spoilt", "ConfigMap target/shared-spoilt"} {
+		if !strings.Contains(left.Message, words) || !strings.Contains(strings.Join(failed.Status.Summary, "\n"), words) {
+			t.Errorf("it does not say %q: %s", words, left.Message)
+		}
+	}
+	eventually(t, "the Event", func() (bool, string) {
+		list := &eventsv1.EventList{}
+		if err := admin(t).List(t.Context(), list, client.InNamespace(r.Namespace)); err != nil {
+			return false, err.Error()
+		}
+		for i := range list.Items {
+			if e := &list.Items[i]; e.Regarding.Name == r.Name && e.Reason == v1alpha1.ReasonRevertFailed && e.Type == "Warning" {
+				return true, ""
+			}
+		}
+		return false, "there is none"
+	})
+	step(t, 11*time.Minute)
+	shownLeft(t, 1)
+	forgotten(t, r)
+	step(t, 11*time.Minute)
+	shownLeft(t, 0)
+}
+
+// TestTemporaryWithoutRecord ends a temporary request whose Record is gone.
+func TestTemporaryWithoutRecord(t *testing.T) {
+	shared(t, "gone")
+	r := reaches(t, lend(t, "gone", "30m"), v1alpha1.PhaseActive)
+	forgotten(t, r)
+	step(t, 31*time.Minute)
+	failed := reaches(t, r, v1alpha1.PhaseFailed)
+	if left := meta.FindStatusCondition(failed.Status.Conditions, v1alpha1.ConditionReverted); left == nil || !strings.Contains(left.Message, "may be left") {
+		t.Errorf("conditions: %+v", failed.Status.Conditions)
+	}
+}
+
+// TestOrphansDoNotWaitForEachOther: where one Record cannot be read, the others are taken back all the same.
+func TestOrphansDoNotWaitForEachOther(t *testing.T) {
+	shared(t, "first")
+	shared(t, "second")
+	bad, good := reaches(t, lend(t, "first", "1h"), v1alpha1.PhaseActive), reaches(t, lend(t, "second", "1h"), v1alpha1.PhaseActive)
+	name := "second"
+	if bad.UID > good.UID { // Records are listed by name.
+		bad, good, name = good, bad, "first"
+	}
+	spoil(t, bad, func(status *v1alpha1.RecordStatus) {
+		parts := strings.Split(status.Seal.Signature, ".")
+		parts[1] = strings.Repeat("0", len(parts[1])) // a key that may become known
+		status.Seal.Signature = strings.Join(parts, ".")
+	})
+	removed(t, bad)
+	removed(t, good)
+	eventually(t, "what the other one lent comes back", func() (bool, string) {
+		got := configMap(t, "shared-"+name)
+		return got.Data["mode"] == "normal", fmt.Sprint(got.Data)
+	})
+	returned(t, name)
+	forgotten(t, bad)
+}
