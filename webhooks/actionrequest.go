@@ -114,18 +114,24 @@ func (w *actionRequests) restore(req *admission.Request, request, old *v1alpha1.
 	if verdict := request.Annotations[v1alpha1.AnnotationVerdict]; verdict != "" && !w.isOperator(req) {
 		ops = append(ops, jsonpatch.NewOperation("remove", "/metadata/annotations/signoff.dev~1verdict", nil))
 	}
-	cancelled, err := w.cancellation(req, request, old, caller)
-	if err != nil {
-		return unsealed(err)
-	}
 	if errs := wordless(request.Spec.Resolution); len(errs) > 0 {
 		return invalid(req, request.Name, errs)
 	}
-	resolved, err := w.resolution(req, request, old, &caller)
+	said, err := w.said(req, request, old, caller)
 	if err != nil {
 		return unsealed(err)
 	}
-	return patched(slices.Concat(ops, cancelled, resolved))
+	return patched(append(ops, said...))
+}
+
+// said stamps and seals what somebody says about a request that is there.
+func (w *actionRequests) said(req *admission.Request, request, old *v1alpha1.ActionRequest, caller v1alpha1.Identity) ([]jsonpatch.Operation, error) {
+	cancelled, err := w.cancellation(req, request, old, caller)
+	if err != nil {
+		return nil, err
+	}
+	resolved, err := w.resolution(req, request, old, &caller)
+	return append(cancelled, resolved...), err
 }
 
 // cancellation stamps and seals a new cancellation, and keeps the stamp of an old one.

@@ -118,6 +118,11 @@ func (w *actionRequests) update(ctx context.Context, req *admission.Request, req
 	if apiequality.Semantic.DeepEqual(request.Spec, old.Spec) {
 		return admission.Allowed("")
 	}
+	return w.changed(ctx, req, request, old)
+}
+
+// changed judges what somebody says about a request that is there: that it is cancelled, or how a step ended. Nothing else of it ever changes.
+func (w *actionRequests) changed(ctx context.Context, req *admission.Request, request, old *v1alpha1.ActionRequest) admission.Response {
 	rest := request.Spec.DeepCopy()
 	rest.Cancellation, rest.Resolution, rest.Resolutions = old.Spec.Cancellation, old.Spec.Resolution, old.Spec.Resolutions
 	cancels := !apiequality.Semantic.DeepEqual(request.Spec.Cancellation, old.Spec.Cancellation)

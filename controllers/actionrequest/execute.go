@@ -76,12 +76,9 @@ func (s *scope) begin(ctx context.Context, record *v1alpha1.Record) error {
 // createRecord creates the Record, or finds the one that an earlier attempt created. Creating it is the lock: whoever creates it executes,
 // once. Where nobody can tell whether it was created, nobody else whose start depends on it gets a turn before that is known.
 func (s *scope) createRecord(ctx context.Context) (*v1alpha1.Record, error) {
-	record, err := s.newRecord()
+	record, err := s.newClaim()
 	if err != nil {
 		return nil, err
-	}
-	if err := s.Evidence.SealClaim(record, s.now); err != nil {
-		return nil, fmt.Errorf("failed to seal the Record: %w", err)
 	}
 	err = s.Client.Create(ctx, record)
 	s.claimed = err == nil || uncertain(err) || apierrors.IsAlreadyExists(err)
@@ -94,14 +91,31 @@ func (s *scope) createRecord(ctx context.Context) (*v1alpha1.Record, error) {
 	case !apierrors.IsAlreadyExists(err):
 		return nil, err
 	}
-	record, earlier, err := s.ownRecord(ctx)
+	return s.findRecord(ctx)
+}
+
+// findRecord finds the Record that is in the way of a claim: that of an earlier attempt, or that of an earlier request that was the same.
+func (s *scope) findRecord(ctx context.Context) (*v1alpha1.Record, error) {
+	own, earlier, err := s.ownRecord(ctx)
 	switch {
 	case err == nil && earlier != nil:
 		return nil, s.repeats(ctx, earlier)
-	case err == nil && record == nil:
-		err = fmt.Errorf("Record %s was there and is gone", s.request.UID) //nolint:staticcheck // a kind begins with a capital
+	case err == nil && own == nil:
+		err = fmt.Errorf("the Record of request %s was there and is gone", s.key())
 	}
-	return record, err
+	return own, err
+}
+
+// newClaim is the Record, sealed.
+func (s *scope) newClaim() (*v1alpha1.Record, error) {
+	record, err := s.newRecord()
+	if err != nil {
+		return nil, err
+	}
+	if err := s.Evidence.SealClaim(record, s.now); err != nil {
+		return nil, fmt.Errorf("failed to seal the Record: %w", err)
+	}
+	return record, nil
 }
 
 // uncertain tells that a write may have been done, or may still be.
@@ -278,20 +292,26 @@ func (s *scope) step(ctx context.Context, record *v1alpha1.Record, step *v1alpha
 	s.stepped(record, &status, &outcome.Status)
 	// What a resume rests on must be stored: that the step began, and on what.
 	changed := fresh || differs(&status, &outcome.Status)
-	switch {
-	case err != nil:
-		err = fmt.Errorf("failed to run step %s of request %s/%s: %w", step.Name, s.request.Namespace, s.request.Name, err)
-		if changed {
-			err = errors.Join(err, s.storeRecord(ctx, record))
-		}
-		return false, err
-	case outcome.Status.State == v1alpha1.StepFailed:
+	if err == nil {
+		return s.onwards(ctx, record, step, index, &outcome, changed)
+	}
+	err = fmt.Errorf("failed to run step %s of request %s/%s: %w", step.Name, s.request.Namespace, s.request.Name, err)
+	if changed {
+		err = errors.Join(err, s.storeRecord(ctx, record))
+	}
+	return false, err
+}
+
+// onwards does what comes after a step was looked at, and tells whether more can be done now.
+func (s *scope) onwards(ctx context.Context, record *v1alpha1.Record, step *v1alpha1.RenderedStep, index int, outcome *execution.Outcome, changed bool) (bool, error) {
+	switch state := outcome.Status.State; {
+	case state == v1alpha1.StepFailed:
 		return true, nil
-	case outcome.Status.State == v1alpha1.StepUnknown:
+	case state == v1alpha1.StepUnknown:
 		return s.becameUnknown(ctx, record, index)
-	case over(outcome.Status.State) && index == len(record.Spec.Steps)-1 && len(record.Spec.Finally) == 0:
+	case over(state) && index == len(record.Spec.Steps)-1 && len(record.Spec.Finally) == 0:
 		return true, nil
-	case over(outcome.Status.State) || outcome.Intent:
+	case over(state) || outcome.Intent:
 		return true, s.storeRecord(ctx, record)
 	}
 	s.at(outcome.At)

@@ -125,19 +125,9 @@ func (o *Orphans) recallOne(ctx context.Context, record *v1alpha1.Record) error 
 		return nil
 	}
 	defer o.hands.leave(key)
-	request := &v1alpha1.ActionRequest{}
-	err := o.Reader.Get(ctx, key, request)
-	if client.IgnoreNotFound(err) != nil {
-		return fmt.Errorf("failed to get request %s: %w", key, err)
-	}
-	gone := err != nil
-	if !gone && request.UID == record.Spec.RequestRef.UID {
-		return nil
-	}
-	if !gone {
-		if name, err := book.Name(request); err != nil || name == record.Name {
-			return err
-		}
+	alone, free, err := o.isAlone(ctx, key, record)
+	if err != nil || !alone {
+		return err
 	}
 	if err := o.Reader.Get(ctx, client.ObjectKeyFromObject(record), record); err != nil {
 		return client.IgnoreNotFound(err)
@@ -151,10 +141,26 @@ func (o *Orphans) recallOne(ctx context.Context, record *v1alpha1.Record) error 
 		return err
 	}
 	o.objects.giveBack(s.request.UID)
-	if gone {
+	if free {
 		o.objects.leave(key)
 	}
 	return nil
+}
+
+// isAlone tells whether no request works on a Record: neither its own nor one that asks the same. Free says that no other has its name either.
+func (o *Orphans) isAlone(ctx context.Context, key types.NamespacedName, record *v1alpha1.Record) (alone, free bool, err error) {
+	request := &v1alpha1.ActionRequest{}
+	err = o.Reader.Get(ctx, key, request)
+	switch {
+	case apierrors.IsNotFound(err):
+		return true, true, nil
+	case err != nil:
+		return false, false, fmt.Errorf("failed to get request %s: %w", key, err)
+	case request.UID == record.Spec.RequestRef.UID:
+		return false, false, nil
+	}
+	name, err := book.Name(request)
+	return err == nil && name != record.Name, false, err
 }
 
 // Start looks until the context ends.

@@ -147,12 +147,16 @@ func (r *Retention) end(request *v1alpha1.ActionRequest, finished time.Time) tim
 	if r.Requests == 0 {
 		return finished.Add(forEver)
 	}
-	end := finished.Add(r.Requests)
-	if until := request.Spec.ExpiresAt; until != nil && until.After(end) {
-		// A tool that applies it again finds it, rather than making it again.
-		return until.Time
+	// A tool that applies it again finds it, rather than making it again.
+	return later(finished.Add(r.Requests), request.Spec.ExpiresAt)
+}
+
+// later is the later of two times. Nil: there is no second one.
+func later(a time.Time, b *metav1.Time) time.Time {
+	if b != nil && b.After(a) {
+		return b.Time
 	}
-	return end
+	return a
 }
 
 // forEver is longer than anybody waits.
@@ -203,29 +207,32 @@ func (r *Retention) Record(ctx context.Context, key types.NamespacedName, uid ty
 		return time.Time{}, client.IgnoreNotFound(err)
 	}
 	finished := record.Status.FinishedAt
-	if record.UID != uid || record.Status.Outcome == "" || finished == nil || record.Spec.Review != nil && record.Status.Review == nil {
+	reviewed := record.Spec.Review == nil || record.Status.Review != nil
+	if record.UID != uid || record.Status.Outcome == "" || finished == nil || !reviewed {
 		return time.Time{}, nil
 	}
-	end := finished.Add(r.Records)
-	if until := record.Spec.Until; until != nil && until.After(end) {
-		end = until.Time
-	}
+	end := later(finished.Add(r.Records), record.Spec.Until)
 	if r.Clock.Now().Before(end) {
 		return end, nil
 	}
-	request := &v1alpha1.ActionRequest{}
-	err := r.Reader.Get(ctx, types.NamespacedName{Namespace: record.Spec.RequestRef.Namespace, Name: record.Spec.RequestRef.Name}, request)
-	switch {
-	case client.IgnoreNotFound(err) != nil:
-		return time.Time{}, fmt.Errorf("failed to get the request of Record %s: %w", record.Name, err)
-	case err == nil && request.UID == record.Spec.RequestRef.UID:
-		return r.Clock.Now().Add(removalPause), nil
+	if needed, err := r.needed(ctx, record); err != nil || needed {
+		return r.Clock.Now().Add(removalPause), err
 	}
 	last := finished.Time
-	if review := record.Status.Review; review != nil && review.At.After(last) {
-		last = review.At.Time
+	if review := record.Status.Review; review != nil {
+		last = later(last, &review.At)
 	}
 	return time.Time{}, r.remove(ctx, record, last)
+}
+
+// needed tells whether the request of a Record is still there.
+func (r *Retention) needed(ctx context.Context, record *v1alpha1.Record) (bool, error) {
+	request := &v1alpha1.ActionRequest{}
+	err := r.Reader.Get(ctx, types.NamespacedName{Namespace: record.Spec.RequestRef.Namespace, Name: record.Spec.RequestRef.Name}, request)
+	if client.IgnoreNotFound(err) != nil {
+		return false, fmt.Errorf("failed to get the request of Record %s: %w", record.Name, err)
+	}
+	return err == nil && request.UID == record.Spec.RequestRef.UID, nil
 }
 
 // remove removes exactly what was looked at, once everything that it tells is told elsewhere.

@@ -281,7 +281,7 @@ func byForce(t *testing.T, who env.Person, r *v1alpha1.ActionRequest) {
 			}
 			base := live.DeepCopy()
 			live.Finalizers = nil
-			if err := as(t, who).Patch(t.Context(), live, client.MergeFrom(base)); err != nil {
+			if err := as(t, who).Patch(t.Context(), live, client.MergeFromWithOptions(base, client.MergeFromWithOptimisticLock{})); err != nil {
 				return err
 			}
 			return client.IgnoreNotFound(as(t, who).Delete(t.Context(), live))
