@@ -51,9 +51,18 @@ func (w *actionRequests) create(ctx context.Context, req *admission.Request, req
 		!slices.Contains(request.Finalizers, v1alpha1.RequestFinalizer) {
 		return forbidden(v1alpha1.ReasonNotStamped, "the request was not stamped by Signoff, or another webhook changed the stamp. Nothing was stored.")
 	}
-	if refused := w.crowded(&caller); refused != nil {
+	if refused := w.crowded(req, request, &caller); refused != nil {
 		return *refused
 	}
+	answer := w.asked(ctx, req, request)
+	if !answer.Allowed && !isDryRun(req) {
+		w.Open.leave(caller.Person, keyOf(request))
+	}
+	return answer
+}
+
+// asked judges a new request that was stamped.
+func (w *actionRequests) asked(ctx context.Context, req *admission.Request, request *v1alpha1.ActionRequest) admission.Response {
 	now, errs := w.time(req, request)
 	if errs = slices.Concat(errs, blankReasons(&request.Spec), gate.CheckTimes(&request.Spec, now), endless(request), tooManyLabels(request.Labels, nil)); len(errs) > 0 {
 		return invalid(req, request.Name, errs)
@@ -68,8 +77,6 @@ func (w *actionRequests) create(ctx context.Context, req *admission.Request, req
 	if answer.Allowed {
 		if refused := w.sealed(req, request); refused != nil {
 			answer = *refused
-		} else if !isDryRun(req) {
-			w.Open.enter(caller.Person, request.Namespace+"/"+request.Name, w.Wall.Now())
 		}
 	}
 	return audited(answer, judgement)

@@ -30,6 +30,29 @@ func (o *OpenRequests) count(person string, now time.Time) (open int, ok bool) {
 	known := o.Of(person)
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	return o.counted(person, known, now)
+}
+
+// admit counts, and counts a request in if there may be one more: of many that come at once only so many are judged at all. What is refused later
+// must leave.
+func (o *OpenRequests) admit(person, request string, now time.Time) (open int, ok bool) {
+	known := o.Of(person)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if open, ok = o.counted(person, known, now); ok {
+		o.enter(person, request, now)
+	}
+	return open, ok
+}
+
+// leave takes back that a request was counted in.
+func (o *OpenRequests) leave(person, request string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	delete(o.admitted[person], request)
+}
+
+func (o *OpenRequests) counted(person string, known []string, now time.Time) (open int, ok bool) {
 	o.forget(now)
 	late := o.admitted[person]
 	for _, name := range known {
@@ -39,10 +62,7 @@ func (o *OpenRequests) count(person string, now time.Time) (open int, ok bool) {
 	return open, open < o.Max
 }
 
-// enter counts a request in that is let through.
 func (o *OpenRequests) enter(person, request string, now time.Time) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
 	if o.admitted == nil {
 		o.admitted = map[string]map[string]time.Time{}
 	}
@@ -66,9 +86,18 @@ func (o *OpenRequests) forget(now time.Time) {
 	}
 }
 
+// keyOf names a request.
+func keyOf(request *v1alpha1.ActionRequest) string { return request.Namespace + "/" + request.Name }
+
 // crowded refuses one request more of somebody who has too many. A dry run is refused as well, since it tells what would happen.
-func (w *actionRequests) crowded(requester *v1alpha1.Identity) *admission.Response {
-	open, ok := w.Open.count(requester.Person, w.Wall.Now())
+func (w *actionRequests) crowded(req *admission.Request, request *v1alpha1.ActionRequest, requester *v1alpha1.Identity) *admission.Response {
+	var open int
+	var ok bool
+	if isDryRun(req) {
+		open, ok = w.Open.count(requester.Person, w.Wall.Now())
+	} else {
+		open, ok = w.Open.admit(requester.Person, keyOf(request), w.Wall.Now())
+	}
 	if ok {
 		return nil
 	}

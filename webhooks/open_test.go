@@ -16,11 +16,23 @@ func TestOpenRequestsAreCounted(t *testing.T) {
 		}
 	}
 	expect("alice", 0, true)
-	open.enter("alice", "payments/a", now)
+	admit := func(request string, want bool) {
+		t.Helper()
+		if _, ok := open.admit("alice", request, now); ok != want {
+			t.Errorf("%s was let in: %t", request, ok)
+		}
+	}
+	admit("payments/a", true)
 	expect("alice", 1, true)
 	known["alice"] = []string{"payments/a"}
 	expect("alice", 1, true)
-	open.enter("alice", "payments/b", now)
+	admit("payments/b", true)
+	expect("alice", 2, false)
+	admit("payments/c", false)
+	expect("alice", 2, false)
+	// What is refused after it was let in makes room at once.
+	open.leave("alice", "payments/b")
+	admit("payments/c", true)
 	expect("alice", 2, false)
 	expect("bob", 0, true)
 

@@ -131,11 +131,8 @@ func (o *Orphans) recallOne(ctx context.Context, record *v1alpha1.Record) error 
 		return fmt.Errorf("failed to get request %s: %w", key, err)
 	}
 	gone := err != nil
-	if record.Spec.Purpose == v1alpha1.PurposePlan {
-		if !gone && request.UID == record.Spec.RequestRef.UID {
-			return nil
-		}
-		return o.orphanScope(record).endRun(ctx, record)
+	if !gone && request.UID == record.Spec.RequestRef.UID {
+		return nil
 	}
 	if !gone {
 		if name, err := book.Name(request); err != nil || name == record.Name {
@@ -147,6 +144,9 @@ func (o *Orphans) recallOne(ctx context.Context, record *v1alpha1.Record) error 
 	}
 	s := o.orphanScope(record)
 	s.request.DeletionTimestamp = &metav1.Time{Time: s.now}
+	if record.Spec.Purpose == v1alpha1.PurposePlan {
+		return s.endPlan(ctx, record)
+	}
 	if err := s.proceed(ctx, record); err != nil || record.Status.Outcome == "" {
 		return err
 	}

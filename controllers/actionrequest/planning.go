@@ -222,14 +222,17 @@ func capital(text string) string {
 // dropPlan ends a run that nobody needs any more. A Job of it that runs is not stopped.
 func (s *scope) dropPlan(ctx context.Context) error {
 	record, err := s.planRecord(ctx)
-	if err != nil || record == nil || record.Status.Outcome != "" {
+	if err != nil || record == nil {
 		return err
 	}
-	return s.endRun(ctx, record)
+	return s.endPlan(ctx, record)
 }
 
-// endRun ends a run of plan steps whose request is over.
-func (s *scope) endRun(ctx context.Context, record *v1alpha1.Record) error {
+// endPlan ends a run whose request has ended, or is gone.
+func (s *scope) endPlan(ctx context.Context, record *v1alpha1.Record) error {
+	if record.Status.Outcome != "" {
+		return nil
+	}
 	if _, err := s.Evidence.Record(record); err != nil {
 		return nil //nolint:nilerr // nobody acts on a Record that somebody else has written
 	}

@@ -93,7 +93,10 @@ func (s *scope) hold(ctx context.Context, problem *gate.Problem) error {
 
 // column says in the table why a request is held. The message of a rule is the best reason there is; a rule without one gives what it read.
 func (s *scope) column(problem *gate.Problem) string {
-	if problem.Reason == v1alpha1.ReasonDeniedByRule && s.judgement.Verdict.By(v1alpha1.EffectDeny)[0].Message == "" {
+	if problem.Reason != v1alpha1.ReasonDeniedByRule {
+		return problem.Column()
+	}
+	if rules := s.judgement.Verdict.By(v1alpha1.EffectDeny); len(rules) > 0 && rules[0].Message == "" {
 		return s.judgement.Column(v1alpha1.EffectDeny, s.because)
 	}
 	return problem.Column()

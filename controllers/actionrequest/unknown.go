@@ -23,8 +23,12 @@ func unknown(record *v1alpha1.Record, index int) bool {
 	return index < len(record.Status.Steps) && record.Status.Steps[index].State == v1alpha1.StepUnknown
 }
 
-// becameUnknown stores that nobody knows how a step ended, and tells people.
+// becameUnknown stores that nobody knows how a step ended, and tells people. A plan step has failed then: nobody was asked, and nothing follows.
 func (s *scope) becameUnknown(ctx context.Context, record *v1alpha1.Record, index int) (bool, error) {
+	if status := &record.Status.Steps[index]; record.Spec.Purpose == v1alpha1.PurposePlan {
+		execution.Resolve(status, v1alpha1.StepDidFail, status.Message, s.Clock.Now())
+		return true, nil
+	}
 	if err := s.storeRecord(ctx, record); err != nil {
 		return false, err
 	}

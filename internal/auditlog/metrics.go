@@ -42,9 +42,14 @@ var (
 	register sync.Once
 )
 
+// Collectors are the metrics of this package, for their reference.
+func Collectors() []prometheus.Collector {
+	return []prometheus.Collector{written, delivered, failures, shown}
+}
+
 func show(l *Log) {
 	shown.log.Store(l)
-	register.Do(func() { ctrlmetrics.Registry.MustRegister(written, delivered, failures, shown) })
+	register.Do(func() { ctrlmetrics.Registry.MustRegister(Collectors()...) })
 }
 
 // Describe implements prometheus.Collector.

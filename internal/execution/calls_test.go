@@ -159,7 +159,7 @@ func TestCallHasNoAnswer(t *testing.T) {
 		t.Error("what was sent cannot be withdrawn")
 	}
 	p.restart()
-	p.want(v1alpha1.StepFailed, "cannot be told whether POST")
+	p.want(v1alpha1.StepUnknown, "cannot be told whether POST")
 	if calls := host.made(); len(calls) != 1 {
 		t.Errorf("%d calls", len(calls))
 	}
@@ -233,7 +233,7 @@ func TestCallAnswerIsKept(t *testing.T) {
 		}
 	}
 	p.runner.Forget(requestUID)
-	p.want(v1alpha1.StepFailed, "cannot be told whether POST")
+	p.want(v1alpha1.StepUnknown, "cannot be told whether POST")
 	if calls := host.made(); len(calls) != 1 {
 		t.Errorf("%d calls", len(calls))
 	}

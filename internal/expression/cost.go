@@ -1,7 +1,11 @@
 package expression
 
 import (
+	"math"
+
 	"github.com/google/cel-go/checker"
+	"github.com/google/cel-go/common/ast"
+	"github.com/google/cel-go/common/types"
 	"github.com/google/cel-go/common/types/ref"
 	apiservercel "k8s.io/apiserver/pkg/cel"
 	"k8s.io/apiserver/pkg/cel/library"
@@ -24,6 +28,13 @@ func (e *estimator) CallCost(function, overload string, args []ref.Val, result r
 		return &cost
 	}
 	cost := e.CostEstimator.CallCost(function, overload, args, result)
+	if regexFunctions[function] && len(args) > 1 {
+		pattern, _ := args[1].(types.String)
+		dear := regexCost(string(pattern), size(args[0]))
+		if cost == nil || *cost < dear {
+			return &dear
+		}
+	}
 	if _, ok := guards[function]; ok && cost != nil {
 		// Kubernetes counts what these read; what they make can be more.
 		total := add(*cost, size(result)/10)
@@ -38,9 +49,34 @@ func (e *estimator) EstimateCallCost(function, overload string, target *checker.
 		return &checker.CallEstimate{CostEstimate: checker.FixedCostEstimate(cost)}
 	}
 	estimate := e.CostEstimator.EstimateCallCost(function, overload, target, args)
+	if regexFunctions[function] {
+		return e.estimateRegex(estimate, target, args)
+	}
 	if _, ok := guards[function]; ok && estimate != nil && estimate.ResultSize != nil {
 		estimate.CostEstimate = estimate.Add(estimate.ResultSize.MultiplyByCostFactor(0.1))
 	}
+	return estimate
+}
+
+// estimateRegex reckons with what Kubernetes does not: how large a regular expression is once it is compiled.
+func (e *estimator) estimateRegex(estimate *checker.CallEstimate, target *checker.AstNode, args []checker.AstNode) *checker.CallEstimate {
+	if target != nil {
+		args = append([]checker.AstNode{*target}, args...)
+	}
+	if estimate == nil || len(args) < 2 {
+		return estimate
+	}
+	most, text := uint64(maxRegexProgram), checker.SizeEstimate{Max: math.MaxUint64}
+	if pattern := args[1].Expr(); pattern.Kind() == ast.LiteralKind {
+		literal, _ := pattern.AsLiteral().(types.String)
+		most = instructions(string(literal))
+	}
+	if known := args[0].ComputedSize(); known != nil {
+		text = *known
+	} else if known := e.EstimateSize(args[0]); known != nil {
+		text = *known
+	}
+	estimate.Max = max(estimate.Max, multiply(text.Max, most)/stepsPerCost)
 	return estimate
 }
 

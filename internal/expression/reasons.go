@@ -187,8 +187,14 @@ func (e *explainer) say(l *leaf) string {
 		return e.saySearch(l, holds)
 	case isPlain:
 	}
+	if l.constant() {
+		return "a condition is always " + l.source
+	}
 	return fmt.Sprintf("%s is %t", l.source, holds)
 }
+
+// constant tells whether a leaf is written as true or false, so that nothing would change it.
+func (l *leaf) constant() bool { return l.source == "true" || l.source == "false" }
 
 func word(holds bool, yes, no string) string {
 	if holds {
@@ -448,11 +454,11 @@ func (e *explainer) differ(root *term, decisive []*leaf) []string {
 		}
 	}
 	for _, l := range decisive {
-		if !said[l] && e.judge(root, map[*leaf]bool{l: true}) == e.answer.opposite() {
+		if !said[l] && !l.constant() && e.judge(root, map[*leaf]bool{l: true}) == e.answer.opposite() {
 			out = appendLine(out, e.condition(l)+", "+then)
 		}
 	}
-	if len(out) > 0 || len(decisive) < 2 {
+	if len(out) > 0 || len(decisive) < 2 || slices.ContainsFunc(decisive, (*leaf).constant) {
 		return out
 	}
 	conditions := make([]string, len(decisive))

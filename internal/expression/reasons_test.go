@@ -155,6 +155,14 @@ func TestExplain(t *testing.T) {
 				[]string{`if target.spec.stage were one of ["Alpha", "Beta"], it would apply`},
 			},
 		},
+		"Always": {
+			reason: "what is written as a constant is called one, and nothing would change it", place: ActionRule, source: "true",
+			want: Reasons{[]string{"a condition is always true"}, nil},
+		},
+		"AlwaysInside": {
+			reason: "nor inside of something else", place: ActionRule, source: "true || inputs.force",
+			want: Reasons{[]string{"a condition is always true", "inputs.force is true"}, nil},
+		},
 		"Has": {
 			reason: "presence", place: ActionRule, source: "has(target.status)",
 			want: Reasons{[]string{"target.status is not set"}, []string{"if has(target.status), it would apply"}},

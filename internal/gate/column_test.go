@@ -48,6 +48,13 @@ metadata: {name: christmas}
 spec:
   match: {actions: {names: [columns]}}
   rules: [{name: frozen, during: {calendar: christmas}, when: "has(inputs.kind) && inputs.kind == 'policy'", effect: Hold}]
+---
+apiVersion: signoff.dev/v1alpha1
+kind: ActionPolicy
+metadata: {name: matched}
+spec:
+  match: {requestNamespaces: {names: [elsewhere]}}
+  rules: [{name: all, effect: Deny}]
 `
 
 // The column has room for which rule it is, until when, and why: in the words of its author, or else by what the rule read.
@@ -77,5 +84,20 @@ func TestColumn(t *testing.T) {
 				t.Errorf("nothing is announced that does not follow: %q", without)
 			}
 		})
+	}
+}
+
+// A rule without a condition is about what its policy matches, which need not be every request.
+func TestRuleOfAPolicyWithoutCondition(t *testing.T) {
+	gate, subject := gateOver(t, columnWorld, config.Default(), fakeFacts{}, clock.RealClock{}), asking("alice", "columns", `{"kind":"none"}`)
+	subject.Namespace = "elsewhere"
+	j := gate.Judge(t.Context(), subject, monday)
+	if want := "a policy denies everything that it matches (ActionPolicy matched, rule all)"; j.Problem == nil || !strings.HasPrefix(j.Problem.Message, want) {
+		t.Errorf("want %q, got %+v", want, j.Problem)
+	}
+	j.Explain(t.Context())
+	want := "rule policy/matched/all: it is about every request that its policy matches"
+	if got := j.Column(v1alpha1.EffectDeny, func(rule string) []string { return j.Reasons[rule].Because }); got != want {
+		t.Errorf("want %q, got %q", want, got)
 	}
 }

@@ -70,10 +70,18 @@ func (d *decided) reasons(ctx context.Context, rule *catalog.Rule, to *expressio
 		found := rule.When.Explain(ctx, *vars, d.run.budget, to)
 		out.Because, out.Differ = append(out.Because, found.Because...), append(out.Differ, found.Differ...)
 	case rule.When == nil && rule.During == "":
-		out.Because = []string{"it is about every request"}
+		out.Because = []string{unconditional(rule.Name)}
 	}
 	out.Because, out.Differ = out.Because[:min(len(out.Because), maxReasons)], out.Differ[:min(len(out.Differ), maxReasons)]
 	return out
+}
+
+// unconditional says what a rule without a condition is about.
+func unconditional(rule string) string {
+	if strings.HasPrefix(rule, policyPrefix) {
+		return "it is about every request that its policy matches"
+	}
+	return "it is about every request"
 }
 
 // maxReasons is how many lines the API stores.

@@ -3,6 +3,7 @@
 package gate
 
 import (
+	"cmp"
 	"context"
 	"strings"
 	"time"
@@ -215,7 +216,7 @@ type run struct {
 
 // run begins a judgement.
 func (g *Gate) run(subject *Subject, now time.Time) *run {
-	turns := &turns{shares: g.shares, namespace: subject.Spec.ActionRef.Namespace}
+	turns := &turns{shares: g.shares, namespace: subject.Spec.ActionRef.Namespace, person: cmp.Or(subject.Requester.Person, subject.Requester.Username)}
 	return &run{
 		gate: g, subject: subject, turns: turns, budget: expression.NewBudget().Under(turns), trace: &expression.Trace{},
 		out: &Judgement{Snapshot: g.store.Current(), Now: now, subject: subject},

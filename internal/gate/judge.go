@@ -61,12 +61,15 @@ func (r *run) admitted(context.Context) *Problem {
 	return r.out.Access.problem(&r.subject.Requester)
 }
 
-func (r *run) inputs(context.Context) *Problem {
+func (r *run) inputs(ctx context.Context) *Problem {
 	var raw []byte
 	if r.subject.Spec.Inputs != nil {
 		raw = r.subject.Spec.Inputs.Raw
 	}
-	resolved, errs := r.out.Action.Inputs.Resolve(raw, field.NewPath("spec", "inputs"))
+	resolved, errs, err := r.out.Action.Inputs.ResolveInTurn(ctx, r.turns.Begin, raw, field.NewPath("spec", "inputs"))
+	if err != nil {
+		return &Problem{Reason: v1alpha1.ReasonIndeterminate, Transient: true, Message: fmt.Sprintf("cannot tell whether the inputs fit Action %s: %v", r.out.Action.Ref(), err)}
+	}
 	if len(errs) > 0 {
 		return &Problem{
 			Reason: v1alpha1.ReasonActionUnavailable, Fields: errs,
@@ -224,6 +227,9 @@ func ruleSource(name string, conditional bool) string {
 	}
 	if conditional {
 		return "the condition of a rule that denies holds"
+	}
+	if strings.HasPrefix(name, policyPrefix) {
+		return "a policy denies everything that it matches"
 	}
 	return "a rule denies every request"
 }

@@ -93,6 +93,72 @@ func TestShareOfANamespace(t *testing.T) {
 	}
 }
 
+// TestShareOfAPerson: whoever asks again and again, for a dry run or for what is refused, keeps others from nothing.
+func TestShareOfAPerson(t *testing.T) {
+	clk := clocktesting.NewFakeClock(monday)
+	g := gateOver(t, greedy, config.Default(), fakeFacts{}, clk)
+	g.shares.atOnce, g.shares.perSecond = 200_000, 100_000
+	burn := func(who string) *Judgement {
+		request := greedyRequest("hostile", "burn")
+		request.Requester.Username, request.Requester.Person = who, who
+		return g.Judge(t.Context(), request, monday)
+	}
+	for range 5 {
+		var last *Judgement
+		for range 1000 {
+			if last = burn("eve"); last.Problem != nil {
+				break
+			}
+		}
+		if last.Problem == nil || !last.Volatile {
+			t.Fatal("she may ask without end: the test proves nothing")
+		}
+		clk.Step(2 * time.Second)
+	}
+	for range 1000 {
+		if burn("eve").Problem != nil {
+			break
+		}
+	}
+	if j := burn("alice"); j.Problem != nil {
+		t.Errorf("somebody else gets no answer: %s", j.Problem.Message)
+	}
+	if j := burn("eve"); j.Problem == nil || !strings.Contains(j.Problem.Message, "of what one requester gets") {
+		t.Errorf("she still has to wait: %+v", j.Problem)
+	}
+}
+
+// TestRulesOfInputsTakeFromTheShare: what the x-kubernetes-validations of inputs cost counts too.
+func TestRulesOfInputsTakeFromTheShare(t *testing.T) {
+	const action = `
+kind: Action
+metadata: {namespace: hostile, name: check}
+spec:
+  title: Check
+  inputs: {openAPIV3Schema: {type: object, properties: {list: {type: array, maxItems: 100, items: {type: string, maxLength: 10},
+    x-kubernetes-validations: [{rule: "self.all(a, self.all(b, a + b != 'x'))"}]}}}}
+  default: {effect: Allow}
+  execution: {serviceAccountName: a, steps: [{name: note, apply: {manifests: [{apiVersion: v1, kind: ConfigMap, metadata: {namespace: web, name: note}}]}}]}
+---
+kind: Role
+metadata: {namespace: hostile, name: all}
+spec: {members: {users: [eve]}, permissions: [{verbs: [request], actions: {names: ["*"]}}]}
+`
+	g := gateOver(t, action, config.Default(), fakeFacts{}, clocktesting.NewFakeClock(monday))
+	g.shares.atOnce = 1_000_000
+	subject := asking("eve", "check", `{"list":["`+strings.Repeat(`a","`, 99)+`b"]}`)
+	subject.Spec.ActionRef.Namespace = "hostile"
+	var last *Judgement
+	for range 1000 {
+		if last = g.Judge(t.Context(), subject, monday); last.Problem != nil {
+			break
+		}
+	}
+	if p := last.Problem; p == nil || p.Reason != v1alpha1.ReasonIndeterminate || !p.Transient || len(p.Fields) > 0 || !strings.Contains(p.Message, "take too much time") {
+		t.Errorf("got %+v", p)
+	}
+}
+
 // TestSharesAreNotPushedOut: nobody gets a new share by asking for Actions that do not exist.
 func TestSharesAreNotPushedOut(t *testing.T) {
 	g := gateOver(t, greedy, config.Default(), fakeFacts{}, clocktesting.NewFakeClock(monday))

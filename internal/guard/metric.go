@@ -21,8 +21,11 @@ var (
 
 func show(g *Guard) {
 	shown.guard.Store(g)
-	register.Do(func() { ctrlmetrics.Registry.MustRegister(shown) })
+	register.Do(func() { ctrlmetrics.Registry.MustRegister(Collectors()...) })
 }
+
+// Collectors are the metrics of this package, for their reference.
+func Collectors() []prometheus.Collector { return []prometheus.Collector{shown} }
 
 // Describe implements prometheus.Collector.
 func (s *shows) Describe(out chan<- *prometheus.Desc) { out <- inForce }

@@ -3,6 +3,7 @@ package inputs
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"strings"
 
 	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/defaulting"
@@ -14,6 +15,46 @@ import (
 // Resolve validates inputs and returns a copy with defaults filled in. Path is where they stand, such as spec.inputs. No
 // inputs at all are an empty object.
 func (s *Schema) Resolve(raw []byte, path *field.Path) (map[string]any, field.ErrorList) {
+	values, errs := s.fit(raw, path)
+	if len(errs) > 0 || s == nil || s.rules == nil {
+		return values, errs
+	}
+	errs, _ = s.rules.Validate(context.Background(), path, s.structural, values, nil, celconfig.RuntimeCELCostBudget)
+	return ruled(values, errs)
+}
+
+// Turn lets something be evaluated that can be dear, or says why not. Done must be called with what it did cost.
+type Turn func(ctx context.Context) (done func(cost uint64), err error)
+
+// ResolveInTurn is Resolve for those who have only so much time: x-kubernetes-validations are evaluated in their turn, and before the context
+// ends. An error says that there was no turn, or no time, and nothing about the inputs.
+func (s *Schema) ResolveInTurn(ctx context.Context, turn Turn, raw []byte, path *field.Path) (map[string]any, field.ErrorList, error) {
+	values, errs := s.fit(raw, path)
+	if len(errs) > 0 || s == nil || s.rules == nil {
+		return values, errs, nil
+	}
+	done, err := turn(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	errs, left := s.rules.Validate(ctx, path, s.structural, values, nil, celconfig.RuntimeCELCostBudget)
+	done(uint64(min(max(celconfig.RuntimeCELCostBudget-left, 0), celconfig.RuntimeCELCostBudget)))
+	if err := ctx.Err(); err != nil {
+		return nil, nil, fmt.Errorf("failed to evaluate the rules of the inputs in time: %w", err)
+	}
+	values, errs = ruled(values, errs)
+	return values, errs, nil
+}
+
+func ruled(values map[string]any, errs field.ErrorList) (map[string]any, field.ErrorList) {
+	if len(errs) > 0 {
+		return nil, present(errs)
+	}
+	return values, nil
+}
+
+// fit gives inputs that fit the schema, with defaults filled in, before its rules are evaluated, which rely on that.
+func (s *Schema) fit(raw []byte, path *field.Path) (map[string]any, field.ErrorList) {
 	values := map[string]any{}
 	if trimmed := bytes.TrimSpace(raw); len(trimmed) > 0 && !bytes.Equal(trimmed, []byte("null")) {
 		var errs field.ErrorList
@@ -33,7 +74,7 @@ func (s *Schema) Resolve(raw []byte, path *field.Path) (map[string]any, field.Er
 		}
 		normalize(values, s.structural)
 	}
-	return s.applyRules(values, path)
+	return values, nil
 }
 
 // judge finds everything that is wrong with values.
@@ -62,18 +103,6 @@ func (s *Schema) validate(values map[string]any, path *field.Path, said field.Er
 		errs = append(errs, err)
 	}
 	return errs
-}
-
-// applyRules evaluates the x-kubernetes-validations, which rely on a value that fits the schema.
-func (s *Schema) applyRules(values map[string]any, path *field.Path) (map[string]any, field.ErrorList) {
-	if s.rules == nil {
-		return values, nil
-	}
-	errs, _ := s.rules.Validate(context.Background(), path, s.structural, values, nil, celconfig.RuntimeCELCostBudget)
-	if len(errs) > 0 {
-		return nil, present(errs)
-	}
-	return values, nil
 }
 
 func noInputs(values map[string]any, path *field.Path) field.ErrorList {

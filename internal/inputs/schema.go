@@ -52,6 +52,9 @@ func build(props *apiextensions.JSONSchemaProps, path *field.Path) (*Schema, fie
 	if errs := checkBounds(structural, path); len(errs) > 0 {
 		return nil, present(errs)
 	}
+	if errs := checkPatterns(structural, path); len(errs) > 0 {
+		return nil, errs
+	}
 	validator, _, err := schemavalidation.NewSchemaValidator(props)
 	if err != nil {
 		return nil, field.ErrorList{field.InternalError(path, err)}

@@ -21,9 +21,12 @@ var (
 	}
 )
 
+// Collectors are the metrics of this package, for their reference.
+func Collectors() []prometheus.Collector { return []prometheus.Collector{stateMetric} }
+
 // show shows the states of the keys that this process holds.
 func (h *Holder) show() {
-	register.Do(func() { ctrlmetrics.Registry.MustRegister(stateMetric) })
+	register.Do(func() { ctrlmetrics.Registry.MustRegister(Collectors()...) })
 	for _, purpose := range h.options.Holds {
 		now, _ := h.State(purpose)
 		for _, state := range states {

@@ -124,9 +124,12 @@ var (
 // Show registers the metrics once, and shows from now on the snapshots of this store: a process has one, a test may make several.
 func Show(store *snapshot.Store, operatorNamespace string) {
 	shown.of.Store(&examined{store, operatorNamespace})
-	register.Do(func() {
-		ctrlmetrics.Registry.MustRegister(judgements, reviews, temporaryLeft, refusals, removed, shown)
-	})
+	register.Do(func() { ctrlmetrics.Registry.MustRegister(Collectors()...) })
+}
+
+// Collectors are the metrics of this package, for their reference.
+func Collectors() []prometheus.Collector {
+	return []prometheus.Collector{judgements, reviews, temporaryLeft, refusals, removed, shown}
 }
 
 // Describe implements prometheus.Collector.

@@ -270,17 +270,13 @@ func TestGitOpsMustEnd(t *testing.T) {
 	}
 }
 
-// TestGitOpsForce takes a request away by force while it is executing, and makes it again: nothing is executed twice, and it waits for the end of
-// the first.
-func TestGitOpsForce(t *testing.T) {
-	who := counted(t)
-	manifest := manifestOf("gitops-force", tools[0].meta, "long", `{}`, "x", time.Now().Add(time.Hour))
-	tools[0].sync(t, who, manifest, tools[0].apply)
-	first := reaches(t, named("gitops-force"), v1alpha1.PhaseExecuting)
+// byForce takes a request away while nothing protects it.
+func byForce(t *testing.T, who env.Person, r *v1alpha1.ActionRequest) {
+	t.Helper()
 	unguarded(t, func() {
 		written(t, func() error {
-			live := named("gitops-force")
-			if err := as(t, who).Get(t.Context(), client.ObjectKeyFromObject(live), live); err != nil {
+			live := &v1alpha1.ActionRequest{}
+			if err := as(t, who).Get(t.Context(), client.ObjectKeyFromObject(r), live); err != nil {
 				return client.IgnoreNotFound(err)
 			}
 			base := live.DeepCopy()
@@ -291,6 +287,28 @@ func TestGitOpsForce(t *testing.T) {
 			return client.IgnoreNotFound(as(t, who).Delete(t.Context(), live))
 		})
 	})
+}
+
+// TestForcedAway takes a request away by force while it is executing: its execution stops where it safely can, and its Record says so.
+func TestForcedAway(t *testing.T) {
+	who := nora(t)
+	r := reaches(t, ask(t, users.Alice, request("slow", "{}")), v1alpha1.PhaseExecuting)
+	byForce(t, who, r)
+	eventually(t, "the execution ends", func() (bool, string) {
+		record := &v1alpha1.Record{}
+		err := admin(t).Get(t.Context(), types.NamespacedName{Namespace: "signoff-system", Name: string(r.UID)}, record)
+		return err == nil && record.Status.Outcome == v1alpha1.OutcomeCancelled && strings.HasPrefix(record.Status.Message, "Deleted."), fmt.Sprintf("%+v %v", record.Status, err)
+	})
+}
+
+// TestGitOpsForce takes a request away by force while it is executing, and makes it again: nothing is executed twice, and it waits for the end of
+// the first.
+func TestGitOpsForce(t *testing.T) {
+	who := counted(t)
+	manifest := manifestOf("gitops-force", tools[0].meta, "long", `{}`, "x", time.Now().Add(time.Hour))
+	tools[0].sync(t, who, manifest, tools[0].apply)
+	first := reaches(t, named("gitops-force"), v1alpha1.PhaseExecuting)
+	byForce(t, who, first)
 	pruned(t, "gitops-force")
 	tools[0].sync(t, who, manifest, tools[0].apply)
 	live := named("gitops-force")

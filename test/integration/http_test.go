@@ -85,7 +85,12 @@ func (h *remote) made(path string) []string {
 
 // bundle is the certificate of the host, within an Action.
 func (h *remote) bundle() string {
-	return strings.ReplaceAll(string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: h.Certificate().Raw})), "\n", "\n          ")
+	return indentedCertificate(h.Server)
+}
+
+// indentedCertificate is the certificate of a server, as it stands in an Action.
+func indentedCertificate(server *httptest.Server) string {
+	return strings.ReplaceAll(string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})), "\n", "\n          ")
 }
 
 // someCalls applies an Action that calls, and the Secret that it carries.

@@ -5,6 +5,7 @@ package integration
 import (
 	"context"
 	"fmt"
+	"net"
 	"os"
 	"testing"
 
@@ -77,6 +78,6 @@ const maxOpen = 150
 // configure maps logins such as alice@laptop to the person alice.
 func configure(cfg *config.Configuration) {
 	cfg.Person.Expression, cfg.Requester.MaxOpen = "user.username.split('@')[0]", maxOpen
-	cfg.Egress.Hosts = []config.EgressHost{{Host: "127.0.0.1", Ports: []int{host.port()}, Networks: []string{"127.0.0.0/8"}}}
+	cfg.Egress.Hosts = []config.EgressHost{{Host: "127.0.0.1", Ports: []int{host.port(), lossy.Listener.Addr().(*net.TCPAddr).Port}, Networks: []string{"127.0.0.0/8"}}}
 	observe(cfg)
 }

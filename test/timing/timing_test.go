@@ -203,7 +203,24 @@ func TestStageExpires(t *testing.T) {
 }
 
 func TestRequestExpires(t *testing.T) {
-	r := reaches(t, ask(t, "two-hours", nil), v1alpha1.PhaseAwaitingApproval)
+	// Other tests may have moved the clock, and the time of a request counts from when the API server says that it was made.
+	ttl := time.Until(clock.Now()).Truncate(time.Minute) + 2*time.Hour
+	if err := cluster.Apply(t.Context(), fmt.Appendf(nil, `
+apiVersion: signoff.dev/v1alpha1
+kind: Action
+metadata: {namespace: platform, name: expires}
+spec:
+  title: expires
+  default: {effect: RequireApproval}
+  requestTTL: %dm
+  execution:
+    serviceAccountName: deployer
+    steps:
+    - {name: note, apply: {manifests: [{apiVersion: v1, kind: ConfigMap, metadata: {namespace: target, name: expires}}]}}
+`, int(ttl.Minutes()))); err != nil {
+		t.Fatal(err)
+	}
+	r := reaches(t, ask(t, "expires", nil), v1alpha1.PhaseAwaitingApproval)
 	step(t, 121*time.Minute)
 	reaches(t, r, v1alpha1.PhaseExpired)
 }

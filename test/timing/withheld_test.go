@@ -40,7 +40,8 @@ func create(t *testing.T, object client.Object) {
 
 // TestDeniedUntilItExpires: a rule that denies only later refuses nothing for good. The request is held, and ends when it expires.
 func TestDeniedUntilItExpires(t *testing.T) {
-	r := reaches(t, ask(t, "two-hours", nil), v1alpha1.PhaseAwaitingApproval)
+	at := metav1.NewTime(clock.Now().Add(2 * time.Hour))
+	r := reaches(t, ask(t, "valid-for-an-hour", func(s *v1alpha1.ActionRequestSpec) { s.ExpiresAt = &at }), v1alpha1.PhaseAwaitingApproval)
 	denies(t, r, nil)
 	reaches(t, r, v1alpha1.PhaseHeld)
 	step(t, 119*time.Minute)
