@@ -458,8 +458,16 @@ func (e *explainer) differ(root *term, decisive []*leaf) []string {
 			out = appendLine(out, e.condition(l)+", "+then)
 		}
 	}
-	if len(out) > 0 || len(decisive) < 2 || slices.ContainsFunc(decisive, (*leaf).constant) {
+	if len(out) > 0 {
 		return out
+	}
+	return e.together(decisive, then)
+}
+
+// together says how all leaves would have to be at once, where one alone changes nothing.
+func (e *explainer) together(decisive []*leaf, then string) []string {
+	if len(decisive) < 2 || slices.ContainsFunc(decisive, (*leaf).constant) {
+		return nil
 	}
 	conditions := make([]string, len(decisive))
 	for i, l := range decisive {
