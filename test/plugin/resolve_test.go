@@ -22,8 +22,7 @@ func callDying(cfg *config.Configuration) {
 // TestResolve decides how a step ended of which nobody knows it.
 func TestResolve(t *testing.T) {
 	inForce(t)
-	apply(t, strings.ReplaceAll(`
-apiVersion: signoff.dev/v1alpha1
+	manifests := strings.ReplaceAll(`apiVersion: signoff.dev/v1alpha1
 kind: Role
 metadata: {namespace: platform, name: resolver}
 spec: {members: {users: [bob]}, permissions: [{verbs: [resolve], actions: {names: [call]}}]}
@@ -38,7 +37,16 @@ spec:
     serviceAccountName: deployer
     steps:
     - {name: call, http: {method: POST, url: "URL/a", body: {}}}
-`, "URL", dying.URL))
+`, "URL", dying.URL)
+	apply(t, manifests)
+	// Other tests are told which Actions there are.
+	defer func() {
+		takenBack(t, manifests)
+		eventually(t, "that the Action is forgotten", func() (bool, string) {
+			answer := kubectl(t, users.Alice, "", "request", "platform/call", "-n", "payments", "--dry-run")
+			return strings.Contains(answer.stderr, "there is no such Action"), answer.stderr
+		})
+	}()
 	ask := []string{"request", "platform/call", "-n", "payments", "--name", "lost"}
 	eventually(t, "the request", func() (bool, string) {
 		answer := kubectl(t, users.Alice, "", ask...)
