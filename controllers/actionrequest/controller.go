@@ -94,8 +94,10 @@ type Reconciler struct {
 	Workers int
 
 	written *lru.Cache
-	turns   *turns
-	hands   hands
+	// tried holds the uids of the requests whose execution this process has tried to begin.
+	tried *lru.Cache
+	turns *turns
+	hands hands
 	// objects are those on which requests execute.
 	objects *workplaces
 	// told holds the uids of closed Approvals of which everything is in the audit log.
@@ -108,7 +110,7 @@ type Reconciler struct {
 
 // SetupWithManager makes the manager run the reconciler.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
-	r.written, r.adopted, r.told = lru.New(remembered), lru.New(remembered), lru.New(remembered)
+	r.written, r.adopted, r.told, r.tried = lru.New(remembered), lru.New(remembered), lru.New(remembered), lru.New(remembered)
 	var queue workqueue.TypedRateLimitingInterface[reconcile.Request]
 	wake := func(request types.NamespacedName) { queue.Add(reconcile.Request{NamespacedName: request}) }
 	r.turns, r.objects = newTurns(r.Clock, wake), newWorkplaces(wake)
@@ -157,6 +159,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, key ctrl.Request) (ctrl.Resu
 	if err := r.Client.Get(ctx, key.NamespacedName, request); err != nil {
 		if apierrors.IsNotFound(err) {
 			r.objects.leave(key.NamespacedName)
+			r.objects.forget(key.NamespacedName)
 		}
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
@@ -173,6 +176,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, key ctrl.Request) (ctrl.Resu
 	if !s.executing() {
 		r.objects.leave(key.NamespacedName)
 		r.objects.giveBack(request.UID)
+	}
+	if s.request.Status.Outcome != "" {
+		r.objects.forget(key.NamespacedName)
 	}
 	if apierrors.IsConflict(err) {
 		// Somebody was faster. What they wrote comes as an event; look again in case it came already.

@@ -80,6 +80,7 @@ func (s *scope) createRecord(ctx context.Context) (*v1alpha1.Record, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.tried.Add(s.request.UID, true)
 	err = s.Client.Create(ctx, record)
 	s.claimed = err == nil || uncertain(err) || apierrors.IsAlreadyExists(err)
 	switch {
@@ -152,6 +153,9 @@ func (s *scope) proceed(ctx context.Context, record *v1alpha1.Record) error {
 		return s.temporary(ctx, record)
 	}
 	s.objects.hold(s.key(), placesOf(record))
+	if record.Spec.Duration != "" {
+		s.objects.lend(s.key(), s.request.UID, placesOf(record))
+	}
 	return s.work(ctx, record)
 }
 

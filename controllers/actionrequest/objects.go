@@ -95,7 +95,7 @@ type obstacle struct {
 func (w *workplaces) enter(me *waiter) *obstacle {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	i := slices.IndexFunc(w.waiting, func(other *waiter) bool { return other.NamespacedName == me.NamespacedName })
+	i := slices.IndexFunc(w.waiting, func(other *waiter) bool { return other.tenant == me.tenant })
 	if i < 0 {
 		i = len(w.waiting)
 		w.waiting = append(w.waiting, me)
@@ -106,6 +106,9 @@ func (w *workplaces) enter(me *waiter) *obstacle {
 	}
 	w.waiting = slices.Delete(w.waiting, i, i+1)
 	w.take(me.NamespacedName, me.objects)
+	if me.temporary {
+		w.note(me.tenant, me.objects)
+	}
 	return nil
 }
 
@@ -152,15 +155,17 @@ func (w *workplaces) take(request types.NamespacedName, objects []place) {
 	}
 }
 
-// lend notes that a request has executed, and will take back what it did.
+// lend notes that a request takes back later what it does.
 func (w *workplaces) lend(request types.NamespacedName, uid types.UID, objects []place) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.note(tenant{request, uid}, objects)
+}
+
+func (w *workplaces) note(by tenant, objects []place) {
 	for _, at := range objects {
-		w.lent[at] = tenant{request, uid}
+		w.lent[at] = by
 	}
-	w.free(request)
-	w.call()
 }
 
 // giveBack notes that what a request has lent is taken back.
@@ -220,6 +225,17 @@ func (w *workplaces) gone(request types.NamespacedName) {
 	w.call()
 }
 
+// forget drops a request that is over: it waits for nothing any more.
+func (w *workplaces) forget(request types.NamespacedName) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	before := len(w.waiting)
+	w.waiting = slices.DeleteFunc(w.waiting, func(waits *waiter) bool { return waits.NamespacedName == request })
+	if len(w.waiting) < before {
+		w.call() // it may have been called, and kept others waiting
+	}
+}
+
 // occupied is what was being executed, and lent, when this process began to lead.
 type occupied struct {
 	executing map[types.NamespacedName][]place
@@ -273,8 +289,10 @@ func (s *scope) unfinished(ctx context.Context) (*occupied, error) {
 		if record.Spec.Purpose == v1alpha1.PurposePlan {
 			continue // it writes nothing but Jobs of its own
 		}
-		if isTemporary(record) {
+		if record.Spec.Duration != "" {
 			out.lent[tenant{key, ref.UID}] = placesOf(record)
+		}
+		if isTemporary(record) {
 			continue
 		}
 		request := &v1alpha1.ActionRequest{}

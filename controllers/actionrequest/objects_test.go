@@ -68,6 +68,11 @@ func TestWorkplaces(t *testing.T) {
 	calls("borrower")
 	enter("temporary borrower", "", c)
 	w.lend(name("borrower"), "borrower", []place{c})
+	enter("emergency lender", "", a)
+	w.leave(name("lender"))
+	w.leave(name("borrower"))
+	enter("temporary other", "borrower", c)
+	w.forget(name("other"))
 	enter("request permanent", "", c) // nobody is kept waiting by who does not execute
 	w.leave(name("permanent"))
 

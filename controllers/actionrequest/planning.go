@@ -25,6 +25,7 @@ import (
 
 // planned runs the plan steps of the Action, and tells whether they are done. Where there are none, they are.
 func (s *scope) planned(ctx context.Context) (done bool, err error) {
+	s.plannedSteps, s.afterPlan = nil, nil
 	if s.judgement.Action.Steps.Plan() == nil {
 		return true, nil
 	}
@@ -79,8 +80,24 @@ func (s *scope) planIsOver(ctx context.Context, record *v1alpha1.Record) (bool, 
 	if problem != nil {
 		return false, problem
 	}
-	until := s.request.Status.Planning.ValidUntil
+	until, err := s.validUntil(record)
+	if err != nil {
+		return false, s.indeterminate(ctx, err)
+	}
 	return now.Spec.Digest != record.Spec.Digest || until != nil && !s.now.Before(until.Time), nil
+}
+
+// validUntil is how long what a run gave holds. Nil: as long as the request waits. The status shows it, and nobody believes that.
+func (s *scope) validUntil(record *v1alpha1.Record) (*metav1.Time, error) {
+	validFor := s.judgement.Action.Object.Spec.Execution.Plan.ValidFor
+	if validFor == "" || record.Status.FinishedAt == nil {
+		return nil, nil //nolint:nilnil // no end is an answer, not an error
+	}
+	length, err := validFor.Value(0)
+	if err != nil {
+		return nil, fmt.Errorf("failed to tell how long the plan holds: %w", err)
+	}
+	return &metav1.Time{Time: record.Status.FinishedAt.Add(length)}, nil
 }
 
 // newPlan is the Record of a run of the plan steps as they are now.
@@ -159,6 +176,10 @@ func (s *scope) runPlan(ctx context.Context, record *v1alpha1.Record) (bool, err
 		}
 		begun := i < len(record.Status.Steps) && execution.Begun(&record.Status.Steps[i])
 		if missing := s.Guard.InForce(); missing != nil && !begun {
+			if i < len(record.Status.Steps) {
+				// A call that still waits for its turn is not sent meanwhile.
+				s.Runner.Withdraw(record, &record.Spec.Steps[i], &record.Status.Steps[i])
+			}
 			return false, s.unguarded(ctx, missing)
 		}
 		goOn, err := s.step(ctx, record, &record.Spec.Steps[i], i)
@@ -177,18 +198,17 @@ func (s *scope) planEnds(ctx context.Context, record *v1alpha1.Record, outcome v
 	if err := s.finished(ctx, record, outcome, message); err != nil {
 		return err
 	}
-	planning := s.request.Status.Planning
-	planning.Steps, planning.ValidUntil = record.Status.Steps, nil
-	if validFor := s.judgement.Action.Object.Spec.Execution.Plan.ValidFor; validFor != "" {
-		length, err := validFor.Value(0)
-		if err != nil {
-			return fmt.Errorf("failed to tell how long the plan holds: %w", err)
-		}
-		planning.ValidUntil = &metav1.Time{Time: record.Status.FinishedAt.Add(length)}
-	}
+	s.rest()
+	s.request.Status.Planning.Steps = record.Status.Steps
 	s.waiting(v1alpha1.PhasePending, v1alpha1.ReasonPlanning, "The plan steps are done.", "")
 	s.at(s.now) // what they gave is compared with what is there, and people are asked
 	return s.store(ctx)
+}
+
+// rest ends what ran for plan steps: the request may wait for people for days.
+func (s *scope) rest() {
+	s.Watcher.Forget(s.request.UID)
+	s.Runner.Forget(s.request.UID)
 }
 
 // usePlan takes what a run gave. One that failed ends the request: nobody can be shown what they would agree to.
@@ -198,13 +218,16 @@ func (s *scope) usePlan(ctx context.Context, record *v1alpha1.Record) (bool, err
 			reason: v1alpha1.ReasonPlanFailed, message: capital(sentence(record.Status.Message)) + " Nobody was asked, and nothing was executed.",
 		})
 	}
-	if until := s.request.Status.Planning.ValidUntil; until != nil {
+	until, err := s.validUntil(record)
+	if err != nil {
+		return false, s.hold(ctx, s.indeterminate(ctx, err))
+	}
+	if until != nil {
 		s.at(until.Time)
 	}
-	s.request.Status.Planning.Steps = record.Status.Steps
+	s.request.Status.Planning.Steps, s.request.Status.Planning.ValidUntil = record.Status.Steps, until
 	s.plannedSteps = steps.Planned(record.Spec.Steps, record.Status.Steps)
 	before, statuses := steps.AfterPlan(s.plannedSteps)
-	var err error
 	if s.afterPlan, err = steps.NewEarlier(before, statuses, ""); err != nil {
 		return false, s.hold(ctx, s.indeterminate(ctx, err))
 	}
@@ -236,6 +259,7 @@ func (s *scope) endPlan(ctx context.Context, record *v1alpha1.Record) error {
 	if _, err := s.Evidence.Record(record); err != nil {
 		return nil //nolint:nilerr // nobody acts on a Record that somebody else has written
 	}
+	s.rest()
 	return s.finished(ctx, record, v1alpha1.OutcomeCancelled, "The request ended before.")
 }
 
@@ -246,9 +270,9 @@ func (s *scope) showPlanning(record *v1alpha1.Record, step *v1alpha1.RenderedSte
 }
 
 const (
-	// maxPlannedLines is how many lines of what all plan steps gave are shown, and maxPlannedLine how long each may be.
-	maxPlannedLines = 48
-	maxPlannedLine  = 300
+	// maxPlannedLines is about how many lines of what all plan steps gave are shown, and maxPlannedLine how long each may be.
+	maxPlannedLines = 40
+	maxPlannedLine  = 900
 )
 
 // plannedLines show what the plan steps gave. It comes out of tools, so nothing in it may look like one of our own lines.
@@ -256,6 +280,12 @@ func (s *scope) plannedLines() []string {
 	if len(s.plannedSteps) == 0 {
 		return nil
 	}
+	count := 0
+	for i := range s.plannedSteps {
+		count += len(s.plannedSteps[i].Declared)
+	}
+	// Each output has its share of the lines, so that none pushes another out of sight.
+	share := max(maxPlannedLines/max(count, 1), 2)
 	var lines []string
 	err := steps.EachOutput(s.plannedSteps, func(step, name string, value any) {
 		text, isText := value.(string)
@@ -268,7 +298,11 @@ func (s *scope) plannedLines() []string {
 			return
 		}
 		lines = append(lines, fmt.Sprintf("  %s.%s:", step, name))
-		for _, line := range shown {
+		for i, line := range shown {
+			if i == share-1 && len(shown) > share {
+				lines = append(lines, fmt.Sprintf("  … and %d lines more, see status.planning of the request", len(shown)-i))
+				break
+			}
 			lines = append(lines, "  | "+gate.Cut(visible.Inside(line), maxPlannedLine))
 		}
 	})
@@ -277,5 +311,5 @@ func (s *scope) plannedLines() []string {
 	}
 	plan := s.judgement.Action.Object.Spec.Execution.Plan
 	first := fmt.Sprintf("The plan steps, as %s/%s, gave:", s.judgement.Action.Object.Namespace, plan.ServiceAccountName)
-	return slices.Insert(bounded(lines, maxPlannedLines, maxLine), 0, first)
+	return slices.Insert(lines, 0, first)
 }

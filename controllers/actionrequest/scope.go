@@ -103,6 +103,12 @@ func (s *scope) next(ctx context.Context) error {
 	case s.request.Spec.Cancellation != nil:
 		return s.cancelled(ctx)
 	}
+	if begun, err := s.begun(ctx); err != nil || begun != nil {
+		if begun != nil {
+			err = s.proceed(ctx, begun)
+		}
+		return err
+	}
 	if err := s.genuine(ctx); err != nil {
 		return err
 	}
@@ -110,6 +116,21 @@ func (s *scope) next(ctx context.Context) error {
 		return err
 	}
 	return s.advance(ctx)
+}
+
+// begun finds the Record of an execution that has begun although the status does not say so, because the write that was to say it was lost. What
+// was written since would look like drift, and nobody may vote on it any more. It is looked for where this process has tried to begin it, and once
+// for each request that another process has taken up.
+func (s *scope) begun(ctx context.Context) (*v1alpha1.Record, error) {
+	if s.request.Status.Adoption == nil || s.request.Spec.Seal == nil {
+		return nil, nil //nolint:nilnil // no Record is an answer, not an error
+	}
+	if _, tried := s.tried.Get(s.request.UID); !tried && s.remembered() != nil {
+		return nil, nil //nolint:nilnil // no Record is an answer, not an error
+	}
+	record, err := s.record(ctx)
+	s.claimed = record != nil
+	return record, err
 }
 
 // advance brings a request that has not started nearer to its start.
@@ -221,6 +242,7 @@ func (s *scope) deleted(ctx context.Context) error {
 		return err
 	}
 	if record != nil && record.Status.Outcome == "" {
+		s.claimed = true
 		return s.proceed(ctx, record)
 	}
 	return s.finish(ctx, v1alpha1.OutcomeCancelled, ending{reason: v1alpha1.ReasonCancelled, message: "Deleted before it started. Nothing was executed."})

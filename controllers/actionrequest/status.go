@@ -316,6 +316,7 @@ func (s *scope) finish(ctx context.Context, outcome v1alpha1.Outcome, end ending
 			return err
 		}
 		if record != nil {
+			s.claimed = true
 			return s.proceed(ctx, record)
 		}
 	}

@@ -124,12 +124,14 @@ func (s *scope) approvalSummary(a *v1alpha1.Approval) []string {
 	if duration := gate.Duration(action, &s.request.Spec); duration != "" {
 		lines = append(lines, fmt.Sprintf("It is temporary: what it does is taken back %s after it is done.", duration))
 	}
-	lines = append(lines, fmt.Sprintf("Who can approve: %s. Not %s.", s.Gate.Who(s.judgement, a.Spec.Requirements, &a.Spec.Requester), visible.Inside(a.Spec.Requester.Username)))
+	last := []string{fmt.Sprintf("Who can approve: %s. Not %s.", s.Gate.Who(s.judgement, a.Spec.Requirements, &a.Spec.Requester), visible.Inside(a.Spec.Requester.Username))}
 	if e := a.Spec.Escalation; e != nil {
 		further := []v1alpha1.Requirement{{Approvers: e.Approvers}}
-		lines = append(lines, fmt.Sprintf("If nobody has decided by %s, these can approve too: %s.", gate.Time(e.At.Time, s.now), s.Gate.Who(s.judgement, further, &a.Spec.Requester)))
+		last = append(last, fmt.Sprintf("If nobody has decided by %s, these can approve too: %s.", gate.Time(e.At.Time, s.now), s.Gate.Who(s.judgement, further, &a.Spec.Requester)))
 	}
-	return bounded(append(lines, voteLines(a)...), maxApprovalSummary, maxLine)
+	// Who decides, and how, is never cut off.
+	last = append(last, voteLines(a)...)
+	return bounded(append(bounded(lines, maxApprovalSummary-len(last), maxLine), last...), maxApprovalSummary, maxLine)
 }
 
 // voteLines are the commands to vote.

@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/compare"
 )
 
 // job creates the Job of the step once and waits until it has ended. Its name is the same for one request and step, so that it
@@ -63,20 +64,37 @@ func (t *task) owns(job, wanted *unstructured.Unstructured) bool {
 	if labels[v1alpha1.LabelRequestUID] != string(t.record.Spec.RequestRef.UID) || labels[v1alpha1.LabelStep] != t.step.Name {
 		return false
 	}
-	return slices.EqualFunc(commands(job), commands(wanted), slices.Equal)
+	pod := func(of *unstructured.Unstructured) any {
+		spec, _, _ := unstructured.NestedFieldNoCopy(of.Object, "spec", "template", "spec")
+		return spec
+	}
+	return fits(pod(job), pod(wanted))
 }
 
-// commands are the commands with their arguments of all containers.
-func commands(job *unstructured.Unstructured) [][]string {
-	list, _, _ := unstructured.NestedSlice(job.Object, "spec", "template", "spec", "containers")
-	var out [][]string
-	for _, item := range list {
-		container, _ := item.(map[string]any)
-		command, _, _ := unstructured.NestedStringSlice(container, "command")
-		args, _, _ := unstructured.NestedStringSlice(container, "args")
-		out = append(out, slices.Concat(command, []string{"--"}, args))
+// fits tells whether a pod, or a part of it, is what was wanted, but for fields that nobody wrote and the API server fills in. A list has no
+// more elements than were wanted.
+func fits(got, wanted any) bool {
+	switch w := wanted.(type) {
+	case map[string]any:
+		g, ok := got.(map[string]any)
+		for key := range w {
+			ok = ok && fits(g[key], w[key])
+		}
+		return ok && !adds(g, w)
+	case []any:
+		g, ok := got.([]any)
+		return ok && slices.EqualFunc(g, w, fits)
 	}
-	return out
+	return compare.Same(got, wanted)
+}
+
+// adds tells whether a pod runs, mounts or is told something that was not wanted at all. The API server fills in none of these.
+func adds(got, wanted map[string]any) bool {
+	return slices.ContainsFunc([]string{"initContainers", "ephemeralContainers", "volumes", "volumeMounts", "env", "envFrom", "command", "args", "lifecycle"}, func(field string) bool {
+		_, there := got[field]
+		_, meant := wanted[field]
+		return there && !meant
+	})
 }
 
 // observe looks how the Job is doing.

@@ -63,6 +63,8 @@ func (t *task) lastPod(ctx context.Context, job *batchv1.Job) (*corev1.Pod, erro
 	if err != nil {
 		return nil, err
 	}
+	// A label can be on anybody's pod.
+	list.Items = slices.DeleteFunc(list.Items, func(pod unstructured.Unstructured) bool { return !metav1.IsControlledBy(&pod, job) })
 	slices.SortFunc(list.Items, func(a, b unstructured.Unstructured) int {
 		return cmp.Or(a.GetCreationTimestamp().Compare(b.GetCreationTimestamp().Time), strings.Compare(a.GetName(), b.GetName()))
 	})
