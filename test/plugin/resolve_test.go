@@ -1,14 +1,19 @@
 package plugin
 
 import (
+	"context"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/config"
+	"github.com/signoff-dev/signoff/test/env"
 )
 
 // dying is a host that breaks every connection after it has read what is asked.
@@ -39,6 +44,18 @@ spec:
     steps:
     - {name: call, http: {method: POST, url: "URL/a", body: {}}}
 `, "URL", dying.URL))
+	t.Cleanup(func() {
+		// Other tests name every Action that there is.
+		for _, object := range []client.Object{&v1alpha1.Action{ObjectMeta: metav1.ObjectMeta{Namespace: "platform", Name: "call"}}, &v1alpha1.Role{ObjectMeta: metav1.ObjectMeta{Namespace: "platform", Name: "resolver"}}} {
+			if err := as(t, env.Person{Config: cluster.Admin}).Delete(context.WithoutCancel(t.Context()), object); err != nil {
+				t.Error(err)
+			}
+		}
+		eventually(t, "they are gone", func() (bool, string) {
+			action, _ := signoff.Process.Store.Current().Action(v1alpha1.ActionReference{Namespace: "platform", Name: "call"})
+			return action == nil, "the Action is still there"
+		})
+	})
 	ask := []string{"request", "platform/call", "-n", "payments", "--name", "lost"}
 	eventually(t, "the request", func() (bool, string) {
 		answer := kubectl(t, users.Alice, "", ask...)
