@@ -264,10 +264,7 @@ func (w *approvals) recorded(ctx context.Context, j *gate.Judgement, next *v1alp
 	}
 	switch result.State {
 	case v1alpha1.ApprovalDenied:
-		if next.Spec.Review {
-			return "your denial is recorded. The review ends as denied; what was done stays done."
-		}
-		return "your denial is recorded. The request is denied; that is final."
+		return deniedBy(next, vote)
 	case v1alpha1.ApprovalApproved:
 		return gate.Cut(fmt.Sprintf("your approval is recorded. Stage %q is approved.%s", next.Spec.Stage.Name, w.keptBack(ctx, next, j.Now)), maxWarning)
 	case v1alpha1.ApprovalOpen, v1alpha1.ApprovalExpired, v1alpha1.ApprovalSuperseded:
@@ -279,6 +276,18 @@ func (w *approvals) recorded(ctx context.Context, j *gate.Judgement, next *v1alp
 	}
 	return gate.Cut(fmt.Sprintf("%s. Take it back: kubectl patch approval -n %s %s --type merge -p '{\"spec\":{\"vote\":{\"decision\":\"Withdraw\"}}}'",
 		text, next.Namespace, next.Name), maxWarning)
+}
+
+// deniedBy tells a voter that what they voted on is denied: by them, or by others a moment before.
+func deniedBy(next *v1alpha1.Approval, vote *v1alpha1.Vote) string {
+	yours, end := "your denial is recorded.", "The request is denied; that is final."
+	if vote.Decision != v1alpha1.DecisionDeny {
+		yours = "your approval is recorded, but does not count any more: it was denied before."
+	}
+	if next.Spec.Review {
+		end = "The review ends as denied; what was done stays done."
+	}
+	return yours + " " + end
 }
 
 // keptBack says what keeps a request from starting although a stage has approved it. Empty: nothing that rules say.

@@ -83,12 +83,17 @@ func (t *task) reached(ctx context.Context) (*Outcome, error) {
 			return &out, err
 		}
 	}
+	out, err := t.whether(ctx, program, vars)
+	return &out, err
+}
+
+// whether judges whether the step is to run.
+func (t *task) whether(ctx context.Context, program *expression.Program, vars expression.Vars) (Outcome, error) {
 	holds, err := program.EvalBool(ctx, vars, t.share())
 	var out Outcome
 	switch {
 	case expression.Later(err):
-		out, err = t.failed("tell whether the step is to run", err)
-		return &out, err
+		return t.failed("tell whether the step is to run", err)
 	case err != nil:
 		out = t.fail("cannot tell whether the step is to run: %v", expression.WithoutValues(err))
 	case !holds:
@@ -97,7 +102,7 @@ func (t *task) reached(ctx context.Context) (*Outcome, error) {
 		t.status.Basis = basisReached
 		out = Outcome{Status: t.status, Intent: true}
 	}
-	return &out, nil
+	return out, nil
 }
 
 // errSecret says that a condition or an output would tell what is in a Secret.

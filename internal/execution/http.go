@@ -231,7 +231,11 @@ func (t *task) poll(ctx context.Context) (Outcome, error) {
 	case result.err != nil:
 		return t.callFailed(result.err)
 	}
-	response := result.response
+	return t.polled(ctx, p, result.response)
+}
+
+// polled judges what a host says about whether what the call began is done.
+func (t *task) polled(ctx context.Context, p *v1alpha1.RenderedPoll, response map[string]any) (Outcome, error) {
 	if p.FailWhen != "" {
 		if failed, err := t.holds(ctx, p.FailWhen, response); err == nil && failed {
 			t.repeat = true // it is known how it ended

@@ -217,26 +217,27 @@ var (
 )
 
 func unpercent(text string) string {
-	return percents.ReplaceAllStringFunc(text, func(code string) string { return character(code[1:], 8) })
+	return percents.ReplaceAllStringFunc(text, func(code string) string { return string(unhex(code[1:])) })
 }
 
 func unbackslash(text string) string {
 	return backslashes.ReplaceAllStringFunc(text, func(code string) string {
-		if len(code) > 2 {
-			return character(code[2:], 32)
+		if len(code) == 2 {
+			return code[1:]
 		}
-		return code[1:]
+		number := rune(0)
+		for _, digits := range unhex(code[2:]) {
+			number = number<<8 | rune(digits)
+		}
+		return string(number)
 	})
 }
 
-// character is the one with a hexadecimal number; of 8 bits it is a byte.
-func character(digits string, bits int) string {
-	n, err := strconv.ParseUint(digits, 16, 32)
-	switch {
-	case err != nil:
-		return digits
-	case bits == 8:
-		return string([]byte{byte(n)})
+// unhex gives the bytes of hexadecimal digits, of which there are an even number.
+func unhex(digits string) []byte {
+	plain, err := hex.DecodeString(digits)
+	if err != nil {
+		return nil
 	}
-	return string(rune(n))
+	return plain
 }

@@ -101,7 +101,7 @@ func FuzzRedacted(f *testing.F) {
 	f.Add("s3cr3t-token", "%73%33czNjcjN0LXRva2Vu&#115;")
 	f.Fuzz(func(t *testing.T, secret, text string) {
 		if len(secret) < leastPart || strings.Contains(hidden, secret) || strings.ContainsAny(secret, "()") {
-			t.Skip()
+			return // it would not be told from what stands for it
 		}
 		if got := newRedactor([]string{secret}).text(text + secret + text); strings.Contains(got, secret) {
 			t.Errorf("%q is in %q", secret, got)

@@ -53,6 +53,9 @@ func (t *task) noteUndo(ctx context.Context) (Outcome, error) {
 	for i := range t.step.Writes {
 		w := &t.step.Writes[i]
 		seen, err := t.note(ctx, w)
+		if apierrors.IsNotFound(err) {
+			return t.failed(doing(w), err)
+		}
 		if err != nil {
 			return t.failed("find out how to take back what it writes to "+describe(w.Object), err)
 		}

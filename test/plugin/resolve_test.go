@@ -1,19 +1,14 @@
 package plugin
 
 import (
-	"context"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"sigs.k8s.io/controller-runtime/pkg/client"
-
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/config"
-	"github.com/signoff-dev/signoff/test/env"
 )
 
 // dying is a host that breaks every connection after it has read what is asked.
@@ -27,8 +22,7 @@ func callDying(cfg *config.Configuration) {
 // TestResolve decides how a step ended of which nobody knows it.
 func TestResolve(t *testing.T) {
 	inForce(t)
-	apply(t, strings.ReplaceAll(`
-apiVersion: signoff.dev/v1alpha1
+	manifests := strings.ReplaceAll(`apiVersion: signoff.dev/v1alpha1
 kind: Role
 metadata: {namespace: platform, name: resolver}
 spec: {members: {users: [bob]}, permissions: [{verbs: [resolve], actions: {names: [call]}}]}
@@ -43,19 +37,16 @@ spec:
     serviceAccountName: deployer
     steps:
     - {name: call, http: {method: POST, url: "URL/a", body: {}}}
-`, "URL", dying.URL))
-	t.Cleanup(func() {
-		// Other tests name every Action that there is.
-		for _, object := range []client.Object{&v1alpha1.Action{ObjectMeta: metav1.ObjectMeta{Namespace: "platform", Name: "call"}}, &v1alpha1.Role{ObjectMeta: metav1.ObjectMeta{Namespace: "platform", Name: "resolver"}}} {
-			if err := as(t, env.Person{Config: cluster.Admin}).Delete(context.WithoutCancel(t.Context()), object); err != nil {
-				t.Error(err)
-			}
-		}
-		eventually(t, "they are gone", func() (bool, string) {
-			action, _ := signoff.Process.Store.Current().Action(v1alpha1.ActionReference{Namespace: "platform", Name: "call"})
-			return action == nil, "the Action is still there"
+`, "URL", dying.URL)
+	apply(t, manifests)
+	// Other tests are told which Actions there are.
+	defer func() {
+		takenBack(t, manifests)
+		eventually(t, "that the Action is forgotten", func() (bool, string) {
+			answer := kubectl(t, users.Alice, "", "request", "platform/call", "-n", "payments", "--dry-run")
+			return strings.Contains(answer.stderr, "there is no such Action"), answer.stderr
 		})
-	})
+	}()
 	ask := []string{"request", "platform/call", "-n", "payments", "--name", "lost"}
 	eventually(t, "the request", func() (bool, string) {
 		answer := kubectl(t, users.Alice, "", ask...)

@@ -152,7 +152,7 @@ func TestOrphansDoNotWaitForEachOther(t *testing.T) {
 	removed(t, good)
 	eventually(t, "what the other one lent comes back", func() (bool, string) {
 		got := configMap(t, "shared-"+name)
-		return got.Data["mode"] == "normal", fmt.Sprint(got.Data)
+		return got.Data["mode"] == "normal" && configMap(t, "lent-"+name) == nil, fmt.Sprint(got.Data)
 	})
 	returned(t, name)
 	forgotten(t, bad)

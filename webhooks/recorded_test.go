@@ -1,0 +1,28 @@
+package webhooks
+
+import (
+	"testing"
+
+	"github.com/signoff-dev/signoff/api/v1alpha1"
+)
+
+// Somebody who agrees a moment after another one denied is not told that they denied.
+func TestDeniedBy(t *testing.T) {
+	for name, tc := range map[string]struct {
+		reason   string
+		review   bool
+		decision v1alpha1.Decision
+		want     string
+	}{
+		"Denier":   {"Who denies ends it.", false, v1alpha1.DecisionDeny, "your denial is recorded. The request is denied; that is final."},
+		"Approver": {"Who agrees is too late.", false, v1alpha1.DecisionApprove, "your approval is recorded, but does not count any more: it was denied before. The request is denied; that is final."},
+		"Reviewer": {"What was reviewed has run.", true, v1alpha1.DecisionDeny, "your denial is recorded. The review ends as denied; what was done stays done."},
+	} {
+		t.Run(name, func(t *testing.T) {
+			approval := &v1alpha1.Approval{Spec: v1alpha1.ApprovalSpec{Review: tc.review}}
+			if got := deniedBy(approval, &v1alpha1.Vote{Decision: tc.decision}); got != tc.want {
+				t.Errorf("%s want %q, got %q", tc.reason, tc.want, got)
+			}
+		})
+	}
+}
