@@ -169,6 +169,14 @@ func TestReceiverDown(t *testing.T) {
 	}
 	if lines, size, since := l.senders[0].outbox.waiting(); lines != 6 || size == 0 || since.IsZero() {
 		t.Errorf("got %d lines, %d bytes since %s", lines, size, since)
+	} else {
+		// What came to the outbox long before that, or at the same time, is told apart.
+		if err := l.Delivered(since.Add(-deliveryMargin - time.Second)); err != nil {
+			t.Errorf("what is older than all that waits has been delivered: %v", err)
+		}
+		if err := l.Delivered(since); err == nil || !strings.Contains(err.Error(), "audit sink http: 6 lines wait for the receiver") {
+			t.Errorf("what waits has not: %v", err)
+		}
 	}
 	stop()
 	abandon(l)
@@ -190,6 +198,9 @@ func TestAcknowledged(t *testing.T) {
 	r.has(t, keys, 4)
 	for lines := int64(1); lines > 0; lines, _, _ = l.senders[0].outbox.waiting() {
 		l.senders[0].wait(t.Context(), time.Millisecond, nil)
+	}
+	if err := l.Delivered(time.Now()); err != nil {
+		t.Errorf("the receiver has everything: %v", err)
 	}
 	stop()
 	abandon(l)
