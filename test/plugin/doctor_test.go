@@ -63,7 +63,7 @@ func TestDoctorComparesClocks(t *testing.T) {
 	login(t, users.Ada)
 	var stdout, stderr bytes.Buffer
 	program := &cli.Program{
-		IO: genericiooptions.IOStreams{In: strings.NewReader(""), Out: &stdout, ErrOut: &stderr}, Clock: clocktesting.NewFakePassiveClock(time.Now().Add(-time.Hour-30*time.Second)),
+		IO: genericiooptions.IOStreams{In: strings.NewReader(""), Out: &stdout, ErrOut: &stderr}, Clock: clocktesting.NewFakePassiveClock(time.Now().Add(-time.Hour - 30*time.Second)),
 	}
 	answer := result{exit: program.Run(t.Context(), []string{"doctor", "-n", "payments"})}
 	answer.stdout, answer.stderr = stdout.String(), stderr.String()
