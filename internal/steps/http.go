@@ -419,7 +419,7 @@ func (e *Earlier) fillCall(ctx context.Context, f *filling, call *v1alpha1.Rende
 	var later []v1alpha1.LateValue
 	for i := range call.Late {
 		l := &call.Late[i]
-		if !f.known(f.compiler, l) {
+		if !f.known(l) {
 			later = append(later, *l)
 			continue
 		}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -88,12 +89,17 @@ func (e *Earlier) compiler(place expression.Place) (*expression.Compiler, error)
 
 // FillIn gives a step with everything filled in that became known while earlier steps ran.
 func (e *Earlier) FillIn(ctx context.Context, step *v1alpha1.RenderedStep, budget *expression.Budget) (*v1alpha1.RenderedStep, error) {
-	return e.fill(ctx, step, &filling{budget: budget, known: func(*expression.Compiler, *v1alpha1.LateValue) bool { return true }})
+	return e.fill(ctx, step, &filling{budget: budget, known: func(*v1alpha1.LateValue) bool { return true }})
 }
 
-// FillEarly gives a step with everything filled in that these earlier steps tell, and leaves to FillIn what needs others.
+// FillEarly gives a step with everything filled in that these earlier steps tell, and leaves to FillIn what needs others. What needs one that was
+// skipped is left as well: the step that reads it may be skipped, too, when it is reached.
 func (e *Earlier) FillEarly(ctx context.Context, step *v1alpha1.RenderedStep, budget *expression.Budget) (*v1alpha1.RenderedStep, error) {
-	return e.fill(ctx, step, &filling{budget: budget, known: func(c *expression.Compiler, l *v1alpha1.LateValue) bool {
+	c, err := e.done().compiler(expression.LateValue)
+	if err != nil {
+		return nil, err
+	}
+	return e.fill(ctx, step, &filling{budget: budget, known: func(l *v1alpha1.LateValue) bool {
 		return !slices.ContainsFunc(l.Parts, func(part v1alpha1.LatePart) bool {
 			if part.Expression == "" {
 				return false
@@ -104,12 +110,22 @@ func (e *Earlier) FillEarly(ctx context.Context, step *v1alpha1.RenderedStep, bu
 	}})
 }
 
+// done knows only of the steps that were done.
+func (e *Earlier) done() *Earlier {
+	out := &Earlier{outcome: e.outcome, value: e.value, schemas: maps.Clone(e.schemas)}
+	maps.DeleteFunc(out.schemas, func(name string, _ *structuralschema.Structural) bool {
+		step, _ := e.value[name].(map[string]any)
+		return step["state"] != string(v1alpha1.StepDone)
+	})
+	return out
+}
+
 // filling is how late values are filled in.
 type filling struct {
 	compiler *expression.Compiler
 	budget   *expression.Budget
 	// known tells which of them are known.
-	known func(*expression.Compiler, *v1alpha1.LateValue) bool
+	known func(*v1alpha1.LateValue) bool
 }
 
 // fill fills in the late values that are known.
@@ -123,7 +139,7 @@ func (e *Earlier) fill(ctx context.Context, step *v1alpha1.RenderedStep, f *fill
 		w := &out.Writes[i]
 		var later []v1alpha1.LateValue
 		for j := range w.Late {
-			if !f.known(f.compiler, &w.Late[j]) {
+			if !f.known(&w.Late[j]) {
 				later = append(later, w.Late[j])
 				continue
 			}

@@ -158,6 +158,9 @@ func TestLateJob(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if early, err := earlier.FillEarly(t.Context(), &rendered[1], nil); err != nil || IsLate(early) {
+		t.Errorf("what a step gave that is done is filled in early: %v", err)
+	}
 	filled, err := earlier.FillIn(t.Context(), &rendered[1], nil)
 	if err != nil || !strings.Contains(string(filled.Writes[0].Body.Raw), `"command":["run","7"]`) {
 		t.Errorf("a command is text: %v\n%s", err, filled.Writes[0].Body.Raw)
@@ -177,6 +180,10 @@ func TestSkippedOutputs(t *testing.T) {
 	}
 	if _, err := earlier.FillIn(t.Context(), &rendered[1], nil); err == nil || !strings.Contains(err.Error(), "no such key: count") {
 		t.Errorf("there is no output: %v", err)
+	}
+	early, err := earlier.FillEarly(t.Context(), &rendered[1], nil)
+	if err != nil || !IsLate(early) {
+		t.Errorf("before the step is reached, which may be skipped, that is no error: %v", err)
 	}
 	when, err := earlier.When(rendered[1].When)
 	if err != nil {

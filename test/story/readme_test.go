@@ -73,7 +73,7 @@ func TestCookbook(t *testing.T) {
 			t.Errorf("%s does not say, in one piece:\n%s", path, match[3])
 		}
 	}
-	for _, name := range []string{"agent-scaling", "christmas-freeze", "cost-and-posture", "deploy-service", "feature-flag", "hold-everything", "namespaces"} {
+	for _, name := range []string{"agent-scaling", "christmas-freeze", "cost-and-posture", "deploy-service", "feature-flag", "gitlab-servicenow", "hold-everything", "namespaces"} {
 		if !folders["examples/"+name] {
 			t.Errorf("the cookbook shows nothing of examples/%s", name)
 		}
@@ -142,7 +142,7 @@ func TestReadmeCommands(t *testing.T) {
 
 // What the README of an example tells to type, its story types.
 func TestExampleCommands(t *testing.T) {
-	for _, dir := range []string{"agent-scaling", "christmas-freeze", "cost-and-posture", "deploy-service", "feature-flag", "hold-everything", "namespaces", "run-task"} {
+	for _, dir := range []string{"agent-scaling", "christmas-freeze", "cost-and-posture", "deploy-service", "feature-flag", "gitlab-servicenow", "hold-everything", "namespaces", "run-task"} {
 		inStory := map[string]bool{}
 		for _, command := range typed(t, dir) {
 			inStory[command] = true

@@ -12,6 +12,7 @@ import (
 	"github.com/signoff-dev/signoff/hack/assets"
 	"github.com/signoff-dev/signoff/internal/config"
 	"github.com/signoff-dev/signoff/test/env"
+	"github.com/signoff-dev/signoff/test/peers"
 	"github.com/signoff-dev/signoff/test/story"
 	"github.com/signoff-dev/signoff/test/system"
 )
@@ -38,6 +39,7 @@ type Playground struct {
 
 	options  Options
 	people   *people
+	peers    *peers.Peers
 	launched bool // the binary writes a log
 }
 
@@ -48,7 +50,7 @@ func Start(ctx context.Context, options Options) (*Playground, error) {
 		options.Tell = func(string) {}
 	}
 	p := &Playground{options: options}
-	for _, part := range []func(context.Context) error{p.start, p.plugin, p.install, p.inForce} {
+	for _, part := range []func(context.Context) error{p.start, p.programs, p.meet, p.install, p.inForce} {
 		if err := part(ctx); err != nil {
 			err = errors.Join(err, p.logTail())
 			p.Stop()
@@ -63,6 +65,10 @@ func (p *Playground) Stop() {
 	if p.System != nil {
 		p.System.Stop()
 		p.System = nil
+	}
+	if p.peers != nil {
+		p.peers.Stop()
+		p.peers = nil
 	}
 	if p.Cluster != nil {
 		p.Cluster.Stop()
@@ -85,6 +91,12 @@ func (p *Playground) start(ctx context.Context) (err error) {
 	return nil
 }
 
+// meet starts those whom the Actions of examples call.
+func (p *Playground) meet(context.Context) (err error) {
+	p.peers, err = peers.Start(filepath.Join(p.Cluster.Dir, "peers"))
+	return err
+}
+
 func (p *Playground) install(ctx context.Context) error {
 	configure, err := p.configure()
 	if err != nil {
@@ -104,7 +116,7 @@ func (p *Playground) install(ctx context.Context) error {
 	return nil
 }
 
-// configure takes who is who from the file that readers see.
+// configure takes who is who, and whom Actions may call, from the file that readers see. The peers listen on this machine.
 func (p *Playground) configure() (func(*config.Configuration), error) {
 	data, err := os.ReadFile(filepath.Join(p.Root, ConfigurationFile))
 	if err != nil {
@@ -115,7 +127,8 @@ func (p *Playground) configure() (func(*config.Configuration), error) {
 		return nil, fmt.Errorf("failed to load %s: %w", ConfigurationFile, err)
 	}
 	return func(cfg *config.Configuration) {
-		cfg.Person, cfg.Requester, cfg.Approvers = loaded.Person, loaded.Requester, loaded.Approvers
+		cfg.Person, cfg.Requester, cfg.Approvers, cfg.Egress = loaded.Person, loaded.Requester, loaded.Approvers, loaded.Egress
+		cfg.Egress.Hosts = append(cfg.Egress.Hosts, config.EgressHost{Host: "127.0.0.1", Ports: p.peers.Ports(), Networks: []string{"127.0.0.0/8"}})
 	}, nil
 }
 
@@ -143,15 +156,15 @@ func (p *Playground) Player(ctx context.Context, s *story.Story, dir string, nar
 	return &story.Player{Dir: dir, Environment: p.Environment(), Kubeconfigs: kubeconfigs, Narrator: narrator}, nil
 }
 
-// Programs are the folders of the kubectl that fits the API server and of our plugin, as a part of PATH.
+// Programs are the folders of the kubectl that fits the API server and of our own programs, as a part of PATH.
 func (p *Playground) Programs() string {
-	return strings.Join([]string{p.Cluster.Binaries, p.plugins()}, string(os.PathListSeparator))
+	return strings.Join([]string{p.Cluster.Binaries, p.bin()}, string(os.PathListSeparator))
 }
 
 // Environment is what commands see: our programs come first, and no settings of whoever runs this.
 func (p *Playground) Environment() []string {
-	return []string{
-		"PATH=" + strings.Join([]string{p.Programs(), os.Getenv("PATH")}, string(os.PathListSeparator)),
-		"HOME=" + p.people.dir, "TZ=UTC", "LANG=C.UTF-8",
-	}
+	return append(p.peers.Environment(),
+		"PATH="+strings.Join([]string{p.Programs(), os.Getenv("PATH")}, string(os.PathListSeparator)),
+		"HOME="+p.people.dir, "TZ=UTC", "LANG=C.UTF-8",
+	)
 }

@@ -1,0 +1,146 @@
+// Command change-bridge keeps Approvals and changes in ServiceNow in step: it votes what ServiceNow has decided, and tells ServiceNow what Signoff
+// has. One run is one look at both; run it every minute. It keeps nothing, so that it can be killed at any time.
+//
+// It votes as its own ServiceAccount, with the rights of that one vote. Signoff takes the first decision of a stage, whoever made it, so two
+// sides that decide at the same moment are no harm: the later one is refused, and told.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/config"
+
+	"github.com/signoff-dev/signoff/api/v1alpha1"
+)
+
+func main() { os.Exit(run()) }
+
+func run() int {
+	b := &bridge{out: os.Stdout}
+	flag.StringVar(&b.namespace, "namespace", "", "where requests are made")
+	flag.StringVar(&b.action, "action", "", "the Action whose requests have changes, as namespace/name")
+	flag.Parse() // config.GetConfig has added --kubeconfig
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := b.connect(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	if err := b.pass(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return 0
+}
+
+// bridge is one look at both sides.
+type bridge struct {
+	namespace, action string
+	cluster           client.Client
+	changes           *table
+	out               io.Writer
+}
+
+func (b *bridge) connect() error {
+	login, err := config.GetConfig()
+	if err != nil {
+		return fmt.Errorf("failed to find the cluster: %w", err)
+	}
+	scheme := runtime.NewScheme()
+	if err := v1alpha1.AddToScheme(scheme); err != nil {
+		return fmt.Errorf("failed to learn the kinds of Signoff: %w", err)
+	}
+	if b.cluster, err = client.New(login, client.Options{Scheme: scheme}); err != nil {
+		return fmt.Errorf("failed to make a client: %w", err)
+	}
+	b.changes, err = newTable(os.Getenv("SERVICENOW_URL"), os.Getenv("SERVICENOW_TOKEN"), os.Getenv("SERVICENOW_CA"))
+	return err
+}
+
+// pass looks at every change that is open in ServiceNow. What fails for one is told, and does not keep the others.
+func (b *bridge) pass(ctx context.Context) error {
+	open, err := b.changes.open(ctx)
+	if err != nil {
+		return err
+	}
+	requests, approvals := &v1alpha1.ActionRequestList{}, &v1alpha1.ApprovalList{}
+	if err := b.cluster.List(ctx, requests, client.InNamespace(b.namespace)); err != nil {
+		return fmt.Errorf("failed to list requests: %w", err)
+	}
+	if err := b.cluster.List(ctx, approvals, client.InNamespace(b.namespace)); err != nil {
+		return fmt.Errorf("failed to list Approvals: %w", err)
+	}
+	failed := 0
+	for i := range requests.Items {
+		r := &requests.Items[i]
+		c, has := open[string(r.UID)]
+		if !has || r.Spec.ActionRef.String() != b.action {
+			continue
+		}
+		if err := b.step(ctx, r, approvals, c); err != nil {
+			failed++
+			_, _ = fmt.Fprintf(b.out, "%s: %v\n", c.Number, err)
+		}
+	}
+	if failed > 0 {
+		return fmt.Errorf("%d changes are not in step", failed)
+	}
+	return nil
+}
+
+// step brings one change and its request together.
+func (b *bridge) step(ctx context.Context, r *v1alpha1.ActionRequest, approvals *v1alpha1.ApprovalList, c *change) error {
+	if r.Status.Outcome != "" && r.Status.Execution == nil {
+		return b.close(ctx, r, c)
+	}
+	for i := range approvals.Items {
+		a := &approvals.Items[i]
+		if a.Spec.RequestRef.UID == r.UID && a.Status.State == v1alpha1.ApprovalOpen {
+			return b.decide(ctx, a, c)
+		}
+	}
+	return nil
+}
+
+// close tells ServiceNow that nothing will be executed. What was executed is told by the last step of the Action.
+func (b *bridge) close(ctx context.Context, r *v1alpha1.ActionRequest, c *change) error {
+	why := string(r.Status.Outcome)
+	if len(r.Status.Summary) > 0 {
+		why = r.Status.Summary[0]
+	}
+	_, _ = fmt.Fprintf(b.out, "%s is closed: %s\n", c.Number, why)
+	return b.changes.update(ctx, c, fields{"approval": "rejected", "state": "4", "work_notes": "Signoff: " + why})
+}
+
+// decide votes what ServiceNow has decided. What ServiceNow is asked is bound to the digest of what would be executed: if that changes, ServiceNow
+// is asked again, and what it said before does not count.
+func (b *bridge) decide(ctx context.Context, a *v1alpha1.Approval, c *change) error {
+	if c.Digest != a.Spec.Digest {
+		_, _ = fmt.Fprintf(b.out, "%s is asked about %.15s…\n", c.Number, a.Spec.Digest)
+		return b.changes.update(ctx, c, fields{
+			"approval": "requested", "correlation_display": a.Spec.Digest, "work_notes": strings.Join(a.Spec.Summary, "\n"),
+		})
+	}
+	decision, ok := map[string]v1alpha1.Decision{"approved": v1alpha1.DecisionApprove, "rejected": v1alpha1.DecisionDeny}[c.Approval]
+	if !ok {
+		return nil
+	}
+	comment := fmt.Sprintf("%s in ServiceNow, %s", c.Approval, c.Number)
+	old := a.DeepCopy()
+	a.Spec.Vote = &v1alpha1.VoteRequest{Decision: decision, Comment: comment, Digest: a.Spec.Digest}
+	// Where somebody else has written meanwhile, the next run looks again.
+	if err := b.cluster.Patch(ctx, a, client.MergeFromWithOptions(old, client.MergeFromWithOptimisticLock{})); err != nil {
+		return fmt.Errorf("failed to vote: %w", err)
+	}
+	_, _ = fmt.Fprintf(b.out, "%s: voted %s, because it is %s\n", a.Spec.RequestRef.Name, decision, comment)
+	return nil
+}
