@@ -10,8 +10,8 @@ import (
 	"github.com/signoff-dev/signoff/test/play"
 )
 
-// TestVerdictIsInTheAuditLog: the audit log of the API server says of each request what was decided and by which rules, and why one was refused.
-func TestVerdictIsInTheAuditLog(t *testing.T) {
+// TestCase76VerdictIsInTheAuditLog: the audit log of the API server says of each request what was decided and by which rules, and why one was refused.
+func TestCase76VerdictIsInTheAuditLog(t *testing.T) {
 	const prefix = "requests.signoff.dev/"
 	admitted, refusedOne := request("deploy", play.ProductionInputs), request("deploy", play.ProductionInputs)
 	admitted.Name, refusedOne.Name = "audited-verdict", "audited-refusal"
