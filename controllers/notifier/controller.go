@@ -4,12 +4,15 @@ package notifier
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"k8s.io/apimachinery/pkg/types"
+	apiequality "k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/clock"
 	"k8s.io/utils/lru"
@@ -159,17 +162,24 @@ func (r *Reconciler) changed(d notify.Delivery) {
 	r.queue.AddAfter(reconcile.Request{NamespacedName: d.Owner}, statusDelay)
 }
 
-// send sends a message with the Secrets of its Notifier.
+// send sends a message with the Secrets of its Notifier, if that is still the one for which it was written.
 func (r *Reconciler) send(ctx context.Context, d *notify.Delivery) error {
 	object := &v1alpha1.Notifier{}
-	if err := r.Client.Get(ctx, d.Owner, object); err != nil {
+	if err := r.Client.Get(ctx, d.Owner, object); apierrors.IsNotFound(err) {
+		return notify.Final(errors.New("the Notifier is gone"))
+	} else if err != nil {
 		return fmt.Errorf("failed to read the Notifier: %w", err)
 	}
-	secrets := &secrets{clients: r.Clients, namespace: d.Owner.Namespace, account: object.Spec.ServiceAccountName}
+	if !isCurrent(object, d) {
+		return notify.Final(errors.New("the Notifier, this channel or the ServiceAccount was changed meanwhile, so it was not sent"))
+	}
+	secrets := &secrets{clients: r.Clients, namespace: d.Owner.Namespace, account: d.Account}
 	return r.Sender.Send(ctx, d.Message, secrets.read, r.Clock.Now())
 }
 
-// keyOf names a message of a Notifier.
-func keyOf(owner types.NamespacedName, m *notify.Message) string {
-	return owner.String() + "/" + m.Key()
+// isCurrent tells whether a message would be written in the same way now: who took a channel away does not want it to be used.
+func isCurrent(object *v1alpha1.Notifier, d *notify.Delivery) bool {
+	return object.UID == d.UID && object.Spec.ServiceAccountName == d.Account && slices.ContainsFunc(object.Spec.Channels, func(c v1alpha1.NotifierChannel) bool {
+		return apiequality.Semantic.DeepEqual(&c, d.Message.Channel.NotifierChannel)
+	})
 }

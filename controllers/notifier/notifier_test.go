@@ -32,7 +32,7 @@ func delivery(id, channel string, state v1alpha1.DeliveryState, problem string) 
 	return &notify.Delivery{
 		Owner: owner, State: state, At: noon, Problem: problem, Attempts: 1,
 		Message: &notify.Message{
-			Event:   &notify.Event{ID: id, Type: v1alpha1.EventVoted, Request: &v1alpha1.ActionRequest{ObjectMeta: metav1.ObjectMeta{Namespace: "payments", Name: "sale"}}},
+			ID: id, Type: v1alpha1.EventVoted, Request: "payments/sale",
 			Channel: &notify.Channel{NotifierChannel: &v1alpha1.NotifierChannel{Name: channel}},
 		},
 	}
@@ -65,6 +65,7 @@ func TestBooks(t *testing.T) {
 		"Mended":    {"also one of before", v1alpha1.NotifierStatus{LastError: &v1alpha1.NotifierError{Channel: "c", Message: "down"}}, []*notify.Delivery{delivery("a", "c", delivered, "")}, "delivered 1 failed 0 a/c=Delivered"},
 		"Elsewhere": {"but not by another", v1alpha1.NotifierStatus{LastError: &v1alpha1.NotifierError{Channel: "c", Message: "down"}}, []*notify.Delivery{delivery("a", "d", delivered, "")}, "delivered 1 failed 0 error c down a/d=Delivered"},
 		"Escaped":   {"what a receiver says does not reach a terminal", v1alpha1.NotifierStatus{}, []*notify.Delivery{delivery("a", "c", retrying, "no\x1b[2J")}, `delivered 0 failed 0 error c no\x1b[2J a/c=Retrying`},
+		"Otherwise": {"what was sent in other words is no reason to forget why", v1alpha1.NotifierStatus{}, []*notify.Delivery{delivery("a", "c", delivered, "no template")}, "delivered 1 failed 0 error c no template a/c=Delivered"},
 		"Older":     {"what was there comes after what is new", v1alpha1.NotifierStatus{Deliveries: []v1alpha1.NotifierDelivery{{ID: "z", Channel: "c", State: delivered}, {ID: "a", Channel: "c", State: retrying}}}, []*notify.Delivery{delivery("a", "c", delivered, "")}, "delivered 1 failed 0 a/c=Delivered z/c=Delivered"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -250,6 +251,32 @@ func TestApprovers(t *testing.T) {
 	}
 	if labels := who.Labels(v1alpha1.ActionReference{Namespace: "platform", Name: "none"}); labels != nil {
 		t.Errorf("an Action that is not there has labels %v", labels)
+	}
+}
+
+// TestIsCurrent: what was written for another Notifier, channel or ServiceAccount is not sent.
+func TestIsCurrent(t *testing.T) {
+	object := &v1alpha1.Notifier{ObjectMeta: metav1.ObjectMeta{UID: "n"}, Spec: v1alpha1.NotifierSpec{
+		ServiceAccountName: "teller", Channels: []v1alpha1.NotifierChannel{{Name: "other"}, {Name: "c", CloudEvents: &v1alpha1.HTTPChannel{URL: "https://events.example.org"}}},
+	}}
+	d := delivery("a", "c", v1alpha1.DeliveryRetrying, "")
+	d.UID, d.Account, d.Message.Channel.NotifierChannel = "n", "teller", object.Spec.Channels[1].DeepCopy()
+	for name, tc := range map[string]struct {
+		change func(*v1alpha1.Notifier)
+		want   bool
+	}{
+		"Same":     {func(*v1alpha1.Notifier) {}, true},
+		"Another":  {func(n *v1alpha1.Notifier) { n.Spec.Channels[0].Name = "changed" }, true},
+		"Made":     {func(n *v1alpha1.Notifier) { n.UID = "m" }, false},
+		"Account":  {func(n *v1alpha1.Notifier) { n.Spec.ServiceAccountName = "other" }, false},
+		"Target":   {func(n *v1alpha1.Notifier) { n.Spec.Channels[1].CloudEvents.URL = "https://elsewhere.example.org" }, false},
+		"NotThere": {func(n *v1alpha1.Notifier) { n.Spec.Channels = n.Spec.Channels[:1] }, false},
+	} {
+		now := object.DeepCopy()
+		tc.change(now)
+		if got := isCurrent(now, d); got != tc.want {
+			t.Errorf("%s: it is sent: %t", name, got)
+		}
 	}
 }
 

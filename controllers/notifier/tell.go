@@ -110,30 +110,11 @@ func isNews(object *v1alpha1.Notifier, e *notify.Event) bool {
 // handOver hands over what a Notifier tells of an event, once.
 func (r *Reconciler) handOver(ctx context.Context, n *notify.Notifier, e *notify.Event) {
 	owner := client.ObjectKeyFromObject(n.Object)
-	messages, err := n.Messages(ctx, e, people{r.Store.Current()})
-	if err != nil {
-		r.unwritten(ctx, n, e, err)
-		return
+	for _, m := range n.Messages(ctx, e, notify.Telling{
+		People: people{r.Store.Current()}, Source: r.Sender.Source, Claim: func(key string) bool { return r.claim(owner.String() + "/" + key) },
+	}) {
+		r.outbox.Put(&notify.Delivery{Owner: owner, UID: n.Object.UID, Account: n.Object.Spec.ServiceAccountName, Message: m})
 	}
-	for _, m := range messages {
-		if r.claim(keyOf(owner, m)) {
-			r.outbox.Put(owner, m)
-		}
-	}
-}
-
-// unwritten notes that a template gave no text, once for each event.
-func (r *Reconciler) unwritten(ctx context.Context, n *notify.Notifier, e *notify.Event, err error) {
-	owner := client.ObjectKeyFromObject(n.Object)
-	key := owner.String() + "/" + e.ID
-	if !r.claim(key) {
-		return
-	}
-	logr.FromContextOrDiscard(ctx).V(1).Info("a message could not be written", "notifier", owner, "event", e.ID, "error", err.Error())
-	r.changed(notify.Delivery{
-		Owner: owner, State: v1alpha1.DeliveryFailed, At: r.Clock.Now(), Problem: err.Error(),
-		Message: &notify.Message{Event: e, Channel: &notify.Channel{NotifierChannel: &v1alpha1.NotifierChannel{Name: n.Object.Spec.Channels[0].Name}}},
-	})
 }
 
 // claim takes a message, which nobody else then sends.

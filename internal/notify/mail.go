@@ -13,7 +13,7 @@ import (
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 )
 
-// email sends one mail to all addresses of a message.
+// email sends one mail to one address.
 func (c *call) email(ctx context.Context, e *v1alpha1.EmailChannel) error {
 	letter, err := c.letter(e)
 	if err != nil {
@@ -27,7 +27,8 @@ func (c *call) email(ctx context.Context, e *v1alpha1.EmailChannel) error {
 	if err != nil {
 		return fmt.Errorf("failed to prepare the mail server: %w", err)
 	}
-	if err := client.DialAndSendWithContext(ctx, letter); err != nil {
+	// What goes wrong after the server has taken it, such as while saying goodbye, is no reason to send it again.
+	if err := client.DialAndSendWithContext(ctx, letter); err != nil && !letter.IsDelivered() {
 		failed := fmt.Errorf("failed to send by %s: %w", e.Host, err)
 		if refused, ok := errors.AsType[*mail.SendError](err); ok && !refused.IsTemp() && refused.ErrorCode() >= 500 {
 			return &FinalError{failed}
@@ -44,12 +45,12 @@ func (c *call) letter(e *v1alpha1.EmailChannel) (*mail.Msg, error) {
 	if err := letter.From(e.From); err != nil {
 		return nil, fmt.Errorf("failed to write as %s: %w", e.From, err)
 	}
-	if err := letter.To(m.Addresses...); err != nil {
+	if err := letter.To(m.Address); err != nil {
 		return nil, fmt.Errorf("failed to write to somebody: %w", err)
 	}
 	letter.Subject(m.Title)
 	letter.SetDateWithValue(c.now)
-	letter.SetMessageIDWithValue(m.Event.ID + "." + m.Channel.Name + "@signoff")
+	letter.SetMessageIDWithValue(m.ID + "." + m.Channel.Name + "@signoff")
 	letter.SetGenHeader("Auto-Submitted", "auto-generated")
 	letter.SetBodyString(mail.TypeTextPlain, m.Text)
 	return letter, nil
