@@ -56,13 +56,49 @@ func (c *call) letter(e *v1alpha1.EmailChannel) (*mail.Msg, error) {
 	return letter, nil
 }
 
+// maxMail is how many bytes a mail server may say.
+const maxMail = 256 << 10
+
+// bounded is a connection to a server that may say only so much: the library reads lines of any length, and any number of them.
+type bounded struct {
+	net.Conn
+
+	left int
+}
+
+// Read implements net.Conn.
+func (b *bounded) Read(p []byte) (int, error) {
+	if b.left == 0 {
+		return 0, fmt.Errorf("it said more than %d bytes", maxMail)
+	}
+	n, err := b.Conn.Read(p[:min(len(p), b.left)])
+	b.left -= n
+	return n, err
+}
+
+// dialer dials the mail server. The connection ends with the context: each command that the library sends sets a deadline of its own.
+func (c *call) dialer(ctx context.Context, e *v1alpha1.EmailChannel) (mail.DialContextFunc, error) {
+	dial, err := c.Egress.Dialer(e.Host, uint16(e.Port), e.Security != v1alpha1.MailPlain) //nolint:gosec // the schema bounds it
+	if err != nil {
+		return nil, err
+	}
+	return func(dialing context.Context, network, address string) (net.Conn, error) {
+		connection, err := dial(dialing, network, address)
+		if err != nil {
+			return nil, err
+		}
+		context.AfterFunc(ctx, func() { _ = connection.Close() })
+		return &bounded{connection, maxMail}, nil
+	}, nil
+}
+
 func (c *call) mailOptions(ctx context.Context, e *v1alpha1.EmailChannel) ([]mail.Option, error) {
 	trust := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: e.Host}
 	if e.CABundle != "" {
 		trust.RootCAs = x509.NewCertPool()
 		trust.RootCAs.AppendCertsFromPEM([]byte(e.CABundle))
 	}
-	dial, err := c.Egress.Dialer(e.Host, uint16(e.Port), e.Security != v1alpha1.MailPlain) //nolint:gosec // the schema bounds it
+	dial, err := c.dialer(ctx, e)
 	if err != nil {
 		return nil, err
 	}
