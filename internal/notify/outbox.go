@@ -103,6 +103,12 @@ func (o *Outbox) Put(d *Delivery) {
 		o.queue.Add(in)
 		return
 	}
+	o.tell(d)
+}
+
+// tell tells what became of a message.
+func (o *Outbox) tell(d *Delivery) {
+	count(d)
 	o.Changed(*d)
 }
 
@@ -129,19 +135,19 @@ func (o *Outbox) take(in lane, d *Delivery) bool {
 func (o *Outbox) Waiting(owner types.NamespacedName) (int, time.Time) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	count, oldest := 0, time.Time{}
+	sum, oldest := 0, time.Time{}
 	for in, waiting := range o.waiting {
 		if in.owner != owner {
 			continue
 		}
-		count += len(waiting)
+		sum += len(waiting)
 		for _, d := range waiting {
 			if at := d.Message.Time; oldest.IsZero() || at.Before(oldest) {
 				oldest = at
 			}
 		}
 	}
-	return count, oldest
+	return sum, oldest
 }
 
 // Forget drops what a Notifier that is gone would have sent.
@@ -161,6 +167,7 @@ func (o *Outbox) Forget(owner types.NamespacedName) {
 
 // Start sends until the context ends.
 func (o *Outbox) Start(ctx context.Context) error {
+	show()
 	var group sync.WaitGroup
 	for range workers {
 		group.Go(func() {
@@ -193,7 +200,7 @@ func (o *Outbox) next(ctx context.Context) bool {
 		return true // whoever leads next finds it out anew
 	}
 	o.settle(in, d, pause)
-	o.Changed(*d)
+	o.tell(d)
 	return true
 }
 
