@@ -118,7 +118,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, key ctrl.Request) (ctrl.Resu
 		r.books.drop(key.NamespacedName)
 	case err != nil || result.RequeueAfter > 0:
 		r.books.giveBack(key.NamespacedName, news)
-	case news.any() && !(news.settled && r.caughtUp.Load()):
+	case news.any() && (!news.settled || !r.caughtUp.Load()):
 		r.books.settle(key.NamespacedName)
 		r.queue.AddAfter(key, settleDelay)
 	}

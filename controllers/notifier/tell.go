@@ -84,8 +84,9 @@ func (r *Reconciler) compile(object *v1alpha1.Notifier) *notify.Notifier {
 	if len(errs) > 0 {
 		n = nil
 	}
-	r.compiled.Add(key, n)
+	// Before others find it, and tell what it has told.
 	r.remember(object)
+	r.compiled.Add(key, n)
 	return n
 }
 
