@@ -469,7 +469,7 @@ type NotifierDelivery struct {
 	// +kubebuilder:validation:MaxLength=63
 	Channel string `json:"channel"`
 
-	// recipient is the person who is told. Unset: the channel itself.
+	// recipient is the person who is told, or mailto: and an address. Unset: the channel itself.
 	// +optional
 	// +kubebuilder:validation:MaxLength=320
 	Recipient string `json:"recipient,omitempty"`

@@ -89,7 +89,7 @@ func (b *books) note(d *notify.Delivery) {
 	n, m, at := b.of(d.Owner), d.Message, metav1.NewTime(d.At)
 	problem := visible.Escaped(d.Problem)
 	entry := v1alpha1.NotifierDelivery{
-		ID: m.Event.ID, Event: m.Event.Type, Request: m.Event.Request.Namespace + "/" + m.Event.Request.Name, Channel: m.Channel.Name,
+		ID: m.ID, Event: m.Type, Request: m.Request, Channel: m.Channel.Name,
 		Recipient: gate.Cut(m.Recipient, maxRecipient), State: d.State, Attempts: d.Attempts, At: at, Message: gate.Cut(problem, maxDeliveryMessage),
 	}
 	n.deliveries = merged([]v1alpha1.NotifierDelivery{entry}, n.deliveries)
@@ -102,6 +102,9 @@ func (b *books) note(d *notify.Delivery) {
 	case v1alpha1.DeliveryDelivered:
 		n.delivered++
 		n.lastDelivery = &at
+		if d.Problem != "" {
+			break // it was delivered, but not as its template says
+		}
 		if n.mended == nil {
 			n.mended = map[string]bool{}
 		}

@@ -4,10 +4,15 @@ package notifier
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
 	"time"
 
-	"k8s.io/apimachinery/pkg/types"
+	apiequality "k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/clock"
 	"k8s.io/utils/lru"
@@ -15,11 +20,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
-	"sigs.k8s.io/controller-runtime/pkg/event"
-	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
-	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/conditions"
@@ -41,6 +43,8 @@ const (
 	statusDelay = time.Second
 	// grace is how long after something happened it may be found out.
 	grace = time.Minute
+	// retryDelay is after which time it is looked again for what was missed.
+	retryDelay = 10 * time.Second
 	// settleDelay is after which time of quiet a status says that all is delivered.
 	settleDelay = grace + 30*time.Second
 )
@@ -66,20 +70,22 @@ type Reconciler struct {
 	books  books
 	// compiled holds Notifiers by uid and generation, and told what was handed over to be sent.
 	compiled, told *lru.Cache
+	telling        sync.Mutex
 	queue          workqueue.TypedRateLimitingInterface[reconcile.Request]
-	missed         chan event.GenericEvent
+	// caughtUp says that what happened while no process was there is handed over. Until then nothing is known to be delivered.
+	caughtUp atomic.Bool
 }
 
 // SetupWithManager makes the manager run everything.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
-	r.compiled, r.told, r.missed = lru.New(remembered), lru.New(remembered), make(chan event.GenericEvent)
+	r.compiled, r.told = lru.New(remembered), lru.New(remembered)
 	r.outbox = notify.NewOutbox(r.Clock)
 	r.outbox.Send, r.outbox.Changed = r.send, r.changed
 	if err := mgr.Add(r.outbox); err != nil {
 		return fmt.Errorf("failed to add what sends: %w", err)
 	}
 	if err := mgr.Add(&missed{r}); err != nil {
-		return fmt.Errorf("failed to add what looks for ends that nobody saw: %w", err)
+		return fmt.Errorf("failed to add what looks for what nobody saw: %w", err)
 	}
 	newQueue := func(name string, limiter workqueue.TypedRateLimiter[reconcile.Request]) workqueue.TypedRateLimitingInterface[reconcile.Request] {
 		r.queue = workqueue.NewTypedRateLimitingQueueWithConfig(limiter, workqueue.TypedRateLimitingQueueConfig[reconcile.Request]{Name: name, Clock: r.Clock})
@@ -92,9 +98,10 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	}
 	return ctrl.NewControllerManagedBy(mgr).Named("notifications").
 		For(&v1alpha1.ActionRequest{}).Owns(&v1alpha1.Approval{}).
-		WatchesRawSource(source.Channel(r.missed, &handler.EnqueueRequestForObject{})).
 		WithOptions(controller.Options{MaxConcurrentReconciles: tellers}).
-		Complete(reconcile.Func(r.tell))
+		Complete(reconcile.Func(func(ctx context.Context, key ctrl.Request) (ctrl.Result, error) {
+			return ctrl.Result{}, r.tell(ctx, key.NamespacedName)
+		}))
 }
 
 // Reconcile stores what there is to say about one Notifier.
@@ -111,7 +118,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, key ctrl.Request) (ctrl.Resu
 		r.books.drop(key.NamespacedName)
 	case err != nil || result.RequeueAfter > 0:
 		r.books.giveBack(key.NamespacedName, news)
-	case news.any() && !news.settled:
+	case news.any() && (!news.settled || !r.caughtUp.Load()):
 		r.books.settle(key.NamespacedName)
 		r.queue.AddAfter(key, settleDelay)
 	}
@@ -129,7 +136,9 @@ func (r *Reconciler) status(object *v1alpha1.Notifier, news *news) v1alpha1.Noti
 	out.Pending = int32(min(waiting, 1<<30)) //nolint:gosec // it is bounded
 	if news.any() {
 		news.into(&out)
-		out.DeliveredThrough = through(out.DeliveredThrough, now, oldest)
+		if r.caughtUp.Load() {
+			out.DeliveredThrough = through(out.DeliveredThrough, now, oldest)
+		}
 	}
 	return out
 }
@@ -153,17 +162,24 @@ func (r *Reconciler) changed(d notify.Delivery) {
 	r.queue.AddAfter(reconcile.Request{NamespacedName: d.Owner}, statusDelay)
 }
 
-// send sends a message with the Secrets of its Notifier.
+// send sends a message with the Secrets of its Notifier, if that is still the one for which it was written.
 func (r *Reconciler) send(ctx context.Context, d *notify.Delivery) error {
 	object := &v1alpha1.Notifier{}
-	if err := r.Client.Get(ctx, d.Owner, object); err != nil {
+	if err := r.Client.Get(ctx, d.Owner, object); apierrors.IsNotFound(err) {
+		return notify.Final(errors.New("the Notifier is gone"))
+	} else if err != nil {
 		return fmt.Errorf("failed to read the Notifier: %w", err)
 	}
-	secrets := &secrets{clients: r.Clients, namespace: d.Owner.Namespace, account: object.Spec.ServiceAccountName}
+	if !isCurrent(object, d) {
+		return notify.Final(errors.New("the Notifier, this channel or the ServiceAccount was changed meanwhile, so it was not sent"))
+	}
+	secrets := &secrets{clients: r.Clients, namespace: d.Owner.Namespace, account: d.Account}
 	return r.Sender.Send(ctx, d.Message, secrets.read, r.Clock.Now())
 }
 
-// keyOf names a message of a Notifier.
-func keyOf(owner types.NamespacedName, m *notify.Message) string {
-	return owner.String() + "/" + m.Key()
+// isCurrent tells whether a message would be written in the same way now: who took a channel away does not want it to be used.
+func isCurrent(object *v1alpha1.Notifier, d *notify.Delivery) bool {
+	return object.UID == d.UID && object.Spec.ServiceAccountName == d.Account && slices.ContainsFunc(object.Spec.Channels, func(c v1alpha1.NotifierChannel) bool {
+		return apiequality.Semantic.DeepEqual(&c, d.Message.Channel.NotifierChannel)
+	})
 }

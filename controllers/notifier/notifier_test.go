@@ -1,14 +1,22 @@
 package notifier
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	goruntime "runtime"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
+	clocktesting "k8s.io/utils/clock/testing"
+	"k8s.io/utils/lru"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/notify"
@@ -24,7 +32,7 @@ func delivery(id, channel string, state v1alpha1.DeliveryState, problem string) 
 	return &notify.Delivery{
 		Owner: owner, State: state, At: noon, Problem: problem, Attempts: 1,
 		Message: &notify.Message{
-			Event:   &notify.Event{ID: id, Type: v1alpha1.EventVoted, Request: &v1alpha1.ActionRequest{ObjectMeta: metav1.ObjectMeta{Namespace: "payments", Name: "sale"}}},
+			ID: id, Type: v1alpha1.EventVoted, Request: "payments/sale",
 			Channel: &notify.Channel{NotifierChannel: &v1alpha1.NotifierChannel{Name: channel}},
 		},
 	}
@@ -57,6 +65,7 @@ func TestBooks(t *testing.T) {
 		"Mended":    {"also one of before", v1alpha1.NotifierStatus{LastError: &v1alpha1.NotifierError{Channel: "c", Message: "down"}}, []*notify.Delivery{delivery("a", "c", delivered, "")}, "delivered 1 failed 0 a/c=Delivered"},
 		"Elsewhere": {"but not by another", v1alpha1.NotifierStatus{LastError: &v1alpha1.NotifierError{Channel: "c", Message: "down"}}, []*notify.Delivery{delivery("a", "d", delivered, "")}, "delivered 1 failed 0 error c down a/d=Delivered"},
 		"Escaped":   {"what a receiver says does not reach a terminal", v1alpha1.NotifierStatus{}, []*notify.Delivery{delivery("a", "c", retrying, "no\x1b[2J")}, `delivered 0 failed 0 error c no\x1b[2J a/c=Retrying`},
+		"Otherwise": {"what was sent in other words is no reason to forget why", v1alpha1.NotifierStatus{}, []*notify.Delivery{delivery("a", "c", delivered, "no template")}, "delivered 1 failed 0 error c no template a/c=Delivered"},
 		"Older":     {"what was there comes after what is new", v1alpha1.NotifierStatus{Deliveries: []v1alpha1.NotifierDelivery{{ID: "z", Channel: "c", State: delivered}, {ID: "a", Channel: "c", State: retrying}}}, []*notify.Delivery{delivery("a", "c", delivered, "")}, "delivered 1 failed 0 a/c=Delivered z/c=Delivered"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -119,18 +128,93 @@ func TestThrough(t *testing.T) {
 	}
 }
 
-func TestSince(t *testing.T) {
-	object := &v1alpha1.Notifier{ObjectMeta: metav1.ObjectMeta{CreationTimestamp: metav1.NewTime(noon)}}
-	if got := since(object); !got.Equal(noon) {
-		t.Errorf("a new one tells from %s", got)
+func TestIsNews(t *testing.T) {
+	at := func(minutes int) time.Time { return noon.Add(time.Duration(minutes) * time.Minute) }
+	for name, tc := range map[string]struct {
+		reason              string
+		happened, late, end time.Time
+		want                bool
+	}{
+		"New":       {"a new Notifier tells what happens after it was made", at(0), at(0), time.Time{}, true},
+		"Before":    {"and nothing of before", at(-1), time.Time{}, time.Time{}, false},
+		"Delivered": {"what is delivered is not told again", at(1), at(1), at(2), false},
+		"After":     {"what came after that is", at(3), at(3), at(2), true},
+		"Late":      {"also where it happened before, but could not be found out", at(1), at(3), at(2), true},
+		"Standing":  {"or where nobody knows when it could", at(1), time.Time{}, at(2), true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			object := &v1alpha1.Notifier{ObjectMeta: metav1.ObjectMeta{CreationTimestamp: metav1.NewTime(noon)}}
+			if !tc.end.IsZero() {
+				object.Status.DeliveredThrough = &metav1.Time{Time: tc.end}
+			}
+			if got := isNews(object, &notify.Event{Time: tc.happened, Late: tc.late}); got != tc.want {
+				t.Errorf("%s: %t", tc.reason, got)
+			}
+		})
 	}
-	object.Status.DeliveredThrough = &metav1.Time{Time: noon.Add(-time.Hour)}
-	if got := since(object); !got.Equal(noon) {
-		t.Errorf("nothing is told of before it was made, but from %s", got)
+}
+
+// TestMissed: what could not be found out is looked for again, and before all is, nothing counts as delivered.
+func TestMissed(t *testing.T) {
+	scheme := runtime.NewScheme()
+	if err := v1alpha1.AddToScheme(scheme); err != nil {
+		t.Fatal(err)
 	}
-	object.Status.DeliveredThrough = &metav1.Time{Time: noon.Add(time.Hour)}
-	if got := since(object); !got.Equal(noon.Add(time.Hour)) {
-		t.Errorf("what is delivered is told again, from %s", got)
+	object := &v1alpha1.Notifier{
+		ObjectMeta: metav1.ObjectMeta{Namespace: owner.Namespace, Name: owner.Name, UID: "n", CreationTimestamp: metav1.NewTime(noon.Add(-time.Hour))},
+		Spec: v1alpha1.NotifierSpec{
+			Channels: []v1alpha1.NotifierChannel{{Name: "bus", CloudEvents: &v1alpha1.HTTPChannel{URL: "https://events.example.org"}}},
+			Routes:   []v1alpha1.NotifierRoute{{Events: []v1alpha1.NotificationEvent{v1alpha1.EventSucceeded}, To: []v1alpha1.NotifierTarget{{Channel: "bus"}}}},
+		},
+	}
+	ended := &v1alpha1.ActionRequest{ObjectMeta: metav1.ObjectMeta{Namespace: owner.Namespace, Name: "sale", UID: "r"}, Status: v1alpha1.ActionRequestStatus{
+		Phase: v1alpha1.PhaseSucceeded, Outcome: v1alpha1.OutcomeSucceeded,
+		Conditions: []metav1.Condition{{Type: v1alpha1.ConditionFinished, Reason: "Succeeded", LastTransitionTime: metav1.NewTime(noon.Add(-30 * time.Minute))}},
+	}}
+	server := fake.NewClientBuilder().WithScheme(scheme).WithObjects(object, ended).Build()
+	refused := false
+	reader := interceptor.NewClient(server, interceptor.Funcs{List: func(ctx context.Context, c client.WithWatch, list client.ObjectList, _ ...client.ListOption) error {
+		if _, requests := list.(*v1alpha1.ActionRequestList); requests && !refused {
+			refused = true
+			return errors.New("the API server is away")
+		}
+		return c.List(ctx, list) // it knows no such selectors
+	}})
+	// The cache has nothing that has ended.
+	cache := interceptor.NewClient(server, interceptor.Funcs{List: func(ctx context.Context, c client.WithWatch, list client.ObjectList, options ...client.ListOption) error {
+		if _, requests := list.(*v1alpha1.ActionRequestList); requests {
+			return nil
+		}
+		return c.List(ctx, list, options...)
+	}})
+	store := snapshot.NewStore(nil)
+	store.MarkSynced()
+	store.Rebuild()
+	clk := clocktesting.NewFakeClock(noon)
+	r := &Reconciler{
+		Client: cache, Reader: reader, Store: store, Clock: clk, Sender: &notify.Sender{}, outbox: notify.NewOutbox(clocktesting.NewFakeClock(noon)), compiled: lru.New(16), told: lru.New(16),
+	}
+	done := make(chan error)
+	go func() { done <- (&missed{r}).Start(t.Context()) }()
+	for !clk.HasWaiters() {
+		if t.Context().Err() != nil {
+			t.Fatal("it is not tried again")
+		}
+		goruntime.Gosched()
+	}
+	news := &news{settled: true}
+	if through := r.status(object, news).DeliveredThrough; through != nil {
+		t.Errorf("before it was looked, all is delivered until %s", through)
+	}
+	clk.Step(retryDelay)
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if waiting, _ := r.outbox.Waiting(owner); waiting != 1 {
+		t.Errorf("%d messages wait", waiting)
+	}
+	if through := r.status(object, news).DeliveredThrough; through == nil || !through.Time.Equal(noon.Add(-30*time.Minute)) {
+		t.Errorf("then it is delivered until %s", through)
 	}
 }
 
@@ -167,6 +251,32 @@ func TestApprovers(t *testing.T) {
 	}
 	if labels := who.Labels(v1alpha1.ActionReference{Namespace: "platform", Name: "none"}); labels != nil {
 		t.Errorf("an Action that is not there has labels %v", labels)
+	}
+}
+
+// TestIsCurrent: what was written for another Notifier, channel or ServiceAccount is not sent.
+func TestIsCurrent(t *testing.T) {
+	object := &v1alpha1.Notifier{ObjectMeta: metav1.ObjectMeta{UID: "n"}, Spec: v1alpha1.NotifierSpec{
+		ServiceAccountName: "teller", Channels: []v1alpha1.NotifierChannel{{Name: "other"}, {Name: "c", CloudEvents: &v1alpha1.HTTPChannel{URL: "https://events.example.org"}}},
+	}}
+	d := delivery("a", "c", v1alpha1.DeliveryRetrying, "")
+	d.UID, d.Account, d.Message.Channel.NotifierChannel = "n", "teller", object.Spec.Channels[1].DeepCopy()
+	for name, tc := range map[string]struct {
+		change func(*v1alpha1.Notifier)
+		want   bool
+	}{
+		"Same":     {func(*v1alpha1.Notifier) {}, true},
+		"Another":  {func(n *v1alpha1.Notifier) { n.Spec.Channels[0].Name = "changed" }, true},
+		"Made":     {func(n *v1alpha1.Notifier) { n.UID = "m" }, false},
+		"Account":  {func(n *v1alpha1.Notifier) { n.Spec.ServiceAccountName = "other" }, false},
+		"Target":   {func(n *v1alpha1.Notifier) { n.Spec.Channels[1].CloudEvents.URL = "https://elsewhere.example.org" }, false},
+		"NotThere": {func(n *v1alpha1.Notifier) { n.Spec.Channels = n.Spec.Channels[:1] }, false},
+	} {
+		now := object.DeepCopy()
+		tc.change(now)
+		if got := isCurrent(now, d); got != tc.want {
+			t.Errorf("%s: it is sent: %t", name, got)
+		}
 	}
 }
 

@@ -8,12 +8,10 @@ import (
 
 	"github.com/go-logr/logr"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
-	ctrl "sigs.k8s.io/controller-runtime"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/event"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/notify"
@@ -23,31 +21,31 @@ type metav1Time = metav1.Time
 
 // tell finds out what happened to a request, and hands over what was not told yet. The cache has no request that is over and no Approval that is
 // closed, so both are read from the API server; but only where a Notifier is there to tell.
-func (r *Reconciler) tell(ctx context.Context, key ctrl.Request) (ctrl.Result, error) {
+func (r *Reconciler) tell(ctx context.Context, key types.NamespacedName) error {
 	notifiers, err := r.notifiers(ctx, key.Namespace)
 	if err != nil || len(notifiers) == 0 {
-		return ctrl.Result{}, err
+		return err
 	}
 	request := &v1alpha1.ActionRequest{}
-	if err := r.Reader.Get(ctx, key.NamespacedName, request); apierrors.IsNotFound(err) {
-		return ctrl.Result{}, nil
+	if err := r.Reader.Get(ctx, key, request); apierrors.IsNotFound(err) {
+		return nil
 	} else if err != nil {
-		return ctrl.Result{}, fmt.Errorf("failed to read request %s: %w", key, err)
+		return fmt.Errorf("failed to read request %s: %w", key, err)
 	}
 	approvals := &v1alpha1.ApprovalList{}
 	if err := r.Reader.List(ctx, approvals, client.InNamespace(key.Namespace), client.MatchingFields{"spec.requestRef.name": key.Name},
 		// No older than what was just read, which the API server answers from memory.
 		&client.ListOptions{Raw: &metav1.ListOptions{ResourceVersion: request.ResourceVersion, ResourceVersionMatch: metav1.ResourceVersionMatchNotOlderThan}}); err != nil {
-		return ctrl.Result{}, fmt.Errorf("failed to list the Approvals of %s: %w", key, err)
+		return fmt.Errorf("failed to list the Approvals of %s: %w", key, err)
 	}
 	for _, n := range notifiers {
 		for _, e := range notify.Of(request, approvals.Items) {
-			if !e.Time.Before(since(n.Object)) {
+			if isNews(n.Object, &e) {
 				r.handOver(ctx, n, &e)
 			}
 		}
 	}
-	return ctrl.Result{}, nil
+	return nil
 }
 
 // notifiers are those that see the requests of a namespace.
@@ -86,8 +84,9 @@ func (r *Reconciler) compile(object *v1alpha1.Notifier) *notify.Notifier {
 	if len(errs) > 0 {
 		n = nil
 	}
-	r.compiled.Add(key, n)
+	// Before others find it, and tell what it has told.
 	r.remember(object)
+	r.compiled.Add(key, n)
 	return n
 }
 
@@ -100,47 +99,37 @@ func (r *Reconciler) remember(object *v1alpha1.Notifier) {
 	}
 }
 
-// since is from when on something is told: what happened before the Notifier is there, or is known to be delivered, is not.
-func since(object *v1alpha1.Notifier) time.Time {
-	at := object.CreationTimestamp.Time
-	if through := object.Status.DeliveredThrough; through != nil && through.After(at) {
-		return through.Time
+// isNews tells what is to be told: what happened before the Notifier is there, or is known to be delivered, is not.
+func isNews(object *v1alpha1.Notifier, e *notify.Event) bool {
+	if e.Time.Before(object.CreationTimestamp.Time) {
+		return false
 	}
-	return at
+	through := object.Status.DeliveredThrough
+	return through == nil || e.Late.IsZero() || !e.Late.Before(through.Time)
 }
 
 // handOver hands over what a Notifier tells of an event, once.
 func (r *Reconciler) handOver(ctx context.Context, n *notify.Notifier, e *notify.Event) {
 	owner := client.ObjectKeyFromObject(n.Object)
-	messages, err := n.Messages(ctx, e, people{r.Store.Current()})
-	if err != nil {
-		r.unwritten(ctx, n, e, err)
-		return
-	}
-	for _, m := range messages {
-		if _, done := r.told.Get(keyOf(owner, m)); !done {
-			r.told.Add(keyOf(owner, m), true)
-			r.outbox.Put(owner, m)
-		}
+	for _, m := range n.Messages(ctx, e, notify.Telling{
+		People: people{r.Store.Current()}, Source: r.Sender.Source, Claim: func(key string) bool { return r.claim(owner.String() + "/" + key) },
+	}) {
+		r.outbox.Put(&notify.Delivery{Owner: owner, UID: n.Object.UID, Account: n.Object.Spec.ServiceAccountName, Message: m})
 	}
 }
 
-// unwritten notes that a template gave no text, once for each event.
-func (r *Reconciler) unwritten(ctx context.Context, n *notify.Notifier, e *notify.Event, err error) {
-	owner := client.ObjectKeyFromObject(n.Object)
-	key := owner.String() + "/" + e.ID
+// claim takes a message, which nobody else then sends.
+func (r *Reconciler) claim(key string) bool {
+	r.telling.Lock()
+	defer r.telling.Unlock()
 	if _, done := r.told.Get(key); done {
-		return
+		return false
 	}
 	r.told.Add(key, true)
-	logr.FromContextOrDiscard(ctx).V(1).Info("a message could not be written", "notifier", owner, "event", e.ID, "error", err.Error())
-	r.changed(notify.Delivery{
-		Owner: owner, State: v1alpha1.DeliveryFailed, At: r.Clock.Now(), Problem: err.Error(),
-		Message: &notify.Message{Event: e, Channel: &notify.Channel{NotifierChannel: &v1alpha1.NotifierChannel{Name: n.Object.Spec.Channels[0].Name}}},
-	})
+	return true
 }
 
-// missed looks once for requests that ended while no process was there to see it.
+// missed tells once what happened while no process was there to see it.
 type missed struct{ *Reconciler }
 
 // NeedLeaderElection says that only one replica tells.
@@ -149,35 +138,67 @@ func (*missed) NeedLeaderElection() bool { return true }
 // pageSize is how many requests are read at once.
 const pageSize = 500
 
-// Start implements manager.Runnable.
+// Start implements manager.Runnable. What fails is tried until it succeeds.
 func (m *missed) Start(ctx context.Context) error {
+	for {
+		err := m.all(ctx)
+		if err == nil {
+			m.caughtUp.Store(true)
+			return nil
+		}
+		logr.FromContextOrDiscard(ctx).Error(err, "failed to look for what happened meanwhile; it is tried again")
+		select {
+		case <-m.Clock.After(retryDelay):
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// all tells of all requests: first of those that are open, which end at most, then of those that have ended.
+func (m *missed) all(ctx context.Context) error {
 	from, err := m.oldest(ctx)
 	if err != nil || from.IsZero() {
+		return err
+	}
+	open := &v1alpha1.ActionRequestList{}
+	if err := m.Client.List(ctx, open, client.UnsafeDisableDeepCopy); err != nil {
+		return fmt.Errorf("failed to list requests: %w", err)
+	}
+	if err := m.these(ctx, open, from); err != nil {
 		return err
 	}
 	options := &client.ListOptions{FieldSelector: fields.OneTermNotEqualSelector("status.outcome", ""), Limit: pageSize}
 	for {
 		list := &v1alpha1.ActionRequestList{}
 		if err := m.Reader.List(ctx, list, options); err != nil {
-			logr.FromContextOrDiscard(ctx).Error(err, "failed to look for requests that ended meanwhile; they are not told")
-			return nil
+			return fmt.Errorf("failed to list requests that ended: %w", err)
 		}
-		for i := range list.Items {
-			request := &list.Items[i]
-			finished := meta.FindStatusCondition(request.Status.Conditions, v1alpha1.ConditionFinished)
-			if finished == nil || finished.LastTransitionTime.Time.Before(from) {
-				continue
-			}
-			select {
-			case m.missed <- event.GenericEvent{Object: request}:
-			case <-ctx.Done():
-				return nil
-			}
+		if err := m.these(ctx, list, from); err != nil {
+			return err
 		}
 		if options.Continue = list.Continue; options.Continue == "" {
 			return nil
 		}
 	}
+}
+
+// these tells of requests, but for those that ended, and were reviewed, so long ago that all is told.
+func (m *missed) these(ctx context.Context, list *v1alpha1.ActionRequestList, from time.Time) error {
+	for i := range list.Items {
+		request := &list.Items[i]
+		if request.Status.Outcome != "" && !changedSince(request.Status.Conditions, from) {
+			continue
+		}
+		if err := m.tell(ctx, client.ObjectKeyFromObject(request)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func changedSince(conditions []metav1.Condition, from time.Time) bool {
+	return slices.ContainsFunc(conditions, func(c metav1.Condition) bool { return !c.LastTransitionTime.Time.Before(from) })
 }
 
 // oldest is since when a Notifier has not told everything. Zero: there is no Notifier.
@@ -188,7 +209,11 @@ func (m *missed) oldest(ctx context.Context) (time.Time, error) {
 	}
 	var oldest time.Time
 	for i := range list.Items {
-		if at := since(&list.Items[i]); oldest.IsZero() || at.Before(oldest) {
+		at := list.Items[i].CreationTimestamp.Time
+		if through := list.Items[i].Status.DeliveredThrough; through != nil && through.After(at) {
+			at = through.Time
+		}
+		if oldest.IsZero() || at.Before(oldest) {
 			oldest = at
 		}
 	}

@@ -148,7 +148,7 @@ func toldRequestType() *apiservercel.DeclType {
 	})
 }
 
-// recipientType is the person who is told. username is empty where it is a channel.
+// recipientType is the person who is told. username is empty where it is a channel or an address.
 func recipientType() *apiservercel.DeclType {
 	return object("signoff.Recipient", map[string]*apiservercel.DeclType{"username": text(maxLogin)})
 }

@@ -44,10 +44,10 @@ func teamsBody(m *Message) any {
 }
 
 // cloudEvent is the event in the form of CloudEvents 1.0.
-func (c *call) cloudEvent() any {
-	e, request := c.message.Event, c.message.Event.Request
+func cloudEvent(m *Message, e *Event, source string) any {
+	request := e.Request
 	data := map[string]any{
-		"event": e.Type, "title": c.message.Title, "text": c.message.Text, "command": c.message.Command, "action": request.Spec.ActionRef,
+		"event": e.Type, "title": m.Title, "text": m.Text, "command": command(e), "action": request.Spec.ActionRef,
 		"request": map[string]any{"namespace": request.Namespace, "name": request.Name, "uid": request.UID},
 		"phase":   request.Status.Phase,
 	}
@@ -64,7 +64,7 @@ func (c *call) cloudEvent() any {
 		data["vote"] = map[string]any{"voter": v.Voter.Username, "decision": v.Decision, "comment": v.Comment}
 	}
 	return map[string]any{
-		"specversion": "1.0", "id": e.ID, "source": c.Source, "type": "dev.signoff.notification." + strings.ToLower(string(e.Type)) + ".v1",
-		"subject": request.Namespace + "/" + request.Name, "time": e.Time.UTC().Format(time.RFC3339), "datacontenttype": "application/json", "data": data,
+		"specversion": "1.0", "id": e.ID, "source": source, "type": "dev.signoff.notification." + strings.ToLower(string(e.Type)) + ".v1",
+		"subject": m.Request, "time": e.Time.UTC().Format(time.RFC3339), "datacontenttype": "application/json", "data": data,
 	}
 }

@@ -21,6 +21,8 @@ type Event struct {
 	// Type is what it is, and Time when it happened.
 	Type v1alpha1.NotificationEvent
 	Time time.Time
+	// Late is from when on it could be found out, which may be long after it happened. Zero: nobody knows, so it may just have been.
+	Late time.Time
 	// Request is what it is about, and Approval the stage. Nil: it is about none.
 	Request  *v1alpha1.ActionRequest
 	Approval *v1alpha1.Approval
@@ -37,7 +39,7 @@ type Event struct {
 func Of(request *v1alpha1.ActionRequest, approvals []v1alpha1.Approval) []Event {
 	f := &finder{request: request}
 	if request.Status.Adoption != nil {
-		f.add(Event{Type: v1alpha1.EventRequested, Time: request.CreationTimestamp.Time}, string(request.UID))
+		f.addLate(Event{Type: v1alpha1.EventRequested, Time: request.CreationTimestamp.Time}, string(request.UID))
 	}
 	for i := range approvals {
 		if a := &approvals[i]; a.Spec.RequestRef.UID == request.UID && a.Spec.Seal != nil {
@@ -47,6 +49,10 @@ func Of(request *v1alpha1.ActionRequest, approvals []v1alpha1.Approval) []Event 
 	f.execution(approvals)
 	f.end()
 	slices.SortStableFunc(f.found, func(a, b Event) int { return a.Time.Compare(b.Time) })
+	if len(f.found) > 1 && f.found[0].Type == v1alpha1.EventRequested {
+		// It was taken up before anything else happened to it.
+		f.found[0].Late = f.found[1].Time
+	}
 	return f.found
 }
 
@@ -55,8 +61,14 @@ type finder struct {
 	found   []Event
 }
 
-// add keeps an event. The parts tell it from others of its type.
+// add keeps an event that is found out when it happens. The parts tell it from others of its type.
 func (f *finder) add(e Event, parts ...string) {
+	e.Late = e.Time
+	f.addLate(e, parts...)
+}
+
+// addLate keeps an event that may be found out after it happened.
+func (f *finder) addLate(e Event, parts ...string) {
 	sum := sha256.Sum256([]byte(string(e.Type) + "\x00" + strings.Join(parts, "\x00")))
 	e.ID, e.Request = hex.EncodeToString(sum[:16]), f.request
 	f.found = append(f.found, e)
@@ -80,18 +92,23 @@ func (f *finder) approval(a *v1alpha1.Approval) {
 	}
 }
 
-// impatience is what happens because nobody decides.
+// impatience is what happens because nobody decides. Its time is when it was due, and a controller that was away notes it later: while the stage is
+// open nobody knows when.
 func (f *finder) impatience(a *v1alpha1.Approval, uid string) {
+	var late time.Time
+	if a.Status.ClosedAt != nil {
+		late = a.Status.ClosedAt.Time
+	}
 	if every, err := a.Spec.Reminder.Value(0); err == nil && every > 0 && a.Status.Reminders > 0 {
 		at := a.CreationTimestamp.Add(time.Duration(a.Status.Reminders) * every)
-		f.add(Event{Type: v1alpha1.EventApprovalReminder, Time: at, Approval: a}, uid, strconv.Itoa(int(a.Status.Reminders)))
+		f.addLate(Event{Type: v1alpha1.EventApprovalReminder, Time: at, Late: late, Approval: a}, uid, strconv.Itoa(int(a.Status.Reminders)))
 	}
 	if a.Spec.Escalation != nil && a.Status.Escalated {
-		f.add(Event{Type: v1alpha1.EventApprovalEscalated, Time: a.Spec.Escalation.At.Time, Approval: a}, uid)
+		f.addLate(Event{Type: v1alpha1.EventApprovalEscalated, Time: a.Spec.Escalation.At.Time, Late: late, Approval: a}, uid)
 	}
 	reviewed := meta.FindStatusCondition(f.request.Status.Conditions, v1alpha1.ConditionReviewed)
 	if a.Spec.Review && reviewed != nil && reviewed.Reason == v1alpha1.ReasonReviewOverdue {
-		f.add(Event{Type: v1alpha1.EventReviewOverdue, Time: a.Spec.ExpiresAt.Time, Approval: a}, uid)
+		f.addLate(Event{Type: v1alpha1.EventReviewOverdue, Time: a.Spec.ExpiresAt.Time, Late: late, Approval: a}, uid)
 	}
 }
 
@@ -110,7 +127,8 @@ func (f *finder) execution(approvals []v1alpha1.Approval) {
 	event, told := phases[status.Phase]
 	ready := meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionReady)
 	if told && ready != nil {
-		f.add(Event{Type: event, Time: f.newest(approvals), State: ready.Reason, Words: ready.Message}, string(f.request.UID), ready.Reason)
+		// A reason that changes within a phase leaves the times of conditions as they were.
+		f.addLate(Event{Type: event, Time: f.newest(approvals), State: ready.Reason, Words: ready.Message}, string(f.request.UID), ready.Reason)
 	}
 }
 

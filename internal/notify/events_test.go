@@ -100,6 +100,47 @@ func TestOf(t *testing.T) {
 	}
 }
 
+// TestLate: what may be found out long after it happened says so.
+func TestLate(t *testing.T) {
+	impatient := anApproval(func(a *v1alpha1.Approval) {
+		a.Spec.Reminder, a.Status.Reminders = "10m", 2
+		a.Spec.Escalation, a.Status.Escalated = &v1alpha1.ApprovalEscalation{At: at(15)}, true
+	})
+	closed := impatient.DeepCopy()
+	closed.Status.State, closed.Status.ClosedAt = v1alpha1.ApprovalApproved, new(at(40))
+	for name, tc := range map[string]struct {
+		reason    string
+		request   func(*v1alpha1.ActionRequest)
+		approvals []v1alpha1.Approval
+		want      []string
+	}{
+		"Alone": {"nobody knows when it was taken up", nil, nil, []string{"Requested ?"}},
+		"Phase": {
+			"a reason may be new however old the conditions are",
+			func(r *v1alpha1.ActionRequest) {
+				r.Status.Phase, r.Status.Conditions = v1alpha1.PhaseReverting, []metav1.Condition{condition("Ready", "RevertFailed", 7)}
+			}, nil,
+			[]string{"Requested 7", "Reverting ?"},
+		},
+		"Open":   {"it is noted that time ran out once somebody looks", nil, []v1alpha1.Approval{*impatient}, []string{"Requested 1", "ApprovalNeeded 1", "ApprovalEscalated ?", "ApprovalReminder ?"}},
+		"Closed": {"before it was closed", nil, []v1alpha1.Approval{*closed}, []string{"Requested 1", "ApprovalNeeded 1", "ApprovalEscalated 40", "ApprovalReminder 40", "ApprovalClosed 40"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var got []string
+			for _, e := range Of(aRequest(tc.request), tc.approvals) {
+				late := "?"
+				if !e.Late.IsZero() {
+					late = fmt.Sprint(e.Late.Sub(noon).Minutes())
+				}
+				got = append(got, string(e.Type)+" "+late)
+			}
+			if diff := cmp.Diff(tc.want, got); diff != "" {
+				t.Errorf("%s (-want +got):\n%s", tc.reason, diff)
+			}
+		})
+	}
+}
+
 // TestEveryEnd: how a request ends is an event, whatever it is.
 func TestEveryEnd(t *testing.T) {
 	for _, outcome := range []v1alpha1.Outcome{

@@ -13,7 +13,7 @@ import (
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 )
 
-// email sends one mail to all addresses of a message.
+// email sends one mail to one address.
 func (c *call) email(ctx context.Context, e *v1alpha1.EmailChannel) error {
 	letter, err := c.letter(e)
 	if err != nil {
@@ -27,7 +27,8 @@ func (c *call) email(ctx context.Context, e *v1alpha1.EmailChannel) error {
 	if err != nil {
 		return fmt.Errorf("failed to prepare the mail server: %w", err)
 	}
-	if err := client.DialAndSendWithContext(ctx, letter); err != nil {
+	// What goes wrong after the server has taken it, such as while saying goodbye, is no reason to send it again.
+	if err := client.DialAndSendWithContext(ctx, letter); err != nil && !letter.IsDelivered() {
 		failed := fmt.Errorf("failed to send by %s: %w", e.Host, err)
 		if refused, ok := errors.AsType[*mail.SendError](err); ok && !refused.IsTemp() && refused.ErrorCode() >= 500 {
 			return &FinalError{failed}
@@ -44,15 +45,51 @@ func (c *call) letter(e *v1alpha1.EmailChannel) (*mail.Msg, error) {
 	if err := letter.From(e.From); err != nil {
 		return nil, fmt.Errorf("failed to write as %s: %w", e.From, err)
 	}
-	if err := letter.To(m.Addresses...); err != nil {
+	if err := letter.To(m.Address); err != nil {
 		return nil, fmt.Errorf("failed to write to somebody: %w", err)
 	}
 	letter.Subject(m.Title)
 	letter.SetDateWithValue(c.now)
-	letter.SetMessageIDWithValue(m.Event.ID + "." + m.Channel.Name + "@signoff")
+	letter.SetMessageIDWithValue(m.ID + "." + m.Channel.Name + "@signoff")
 	letter.SetGenHeader("Auto-Submitted", "auto-generated")
 	letter.SetBodyString(mail.TypeTextPlain, m.Text)
 	return letter, nil
+}
+
+// maxMail is how many bytes a mail server may say.
+const maxMail = 256 << 10
+
+// bounded is a connection to a server that may say only so much: the library reads lines of any length, and any number of them.
+type bounded struct {
+	net.Conn
+
+	left int
+}
+
+// Read implements net.Conn.
+func (b *bounded) Read(p []byte) (int, error) {
+	if b.left == 0 {
+		return 0, fmt.Errorf("it said more than %d bytes", maxMail)
+	}
+	n, err := b.Conn.Read(p[:min(len(p), b.left)])
+	b.left -= n
+	return n, err
+}
+
+// dialer dials the mail server. The connection ends with the context: each command that the library sends sets a deadline of its own.
+func (c *call) dialer(ctx context.Context, e *v1alpha1.EmailChannel) (mail.DialContextFunc, error) {
+	dial, err := c.Egress.Dialer(e.Host, uint16(e.Port), e.Security != v1alpha1.MailPlain) //nolint:gosec // the schema bounds it
+	if err != nil {
+		return nil, err
+	}
+	return func(dialing context.Context, network, address string) (net.Conn, error) {
+		connection, err := dial(dialing, network, address)
+		if err != nil {
+			return nil, err
+		}
+		context.AfterFunc(ctx, func() { _ = connection.Close() })
+		return &bounded{connection, maxMail}, nil
+	}, nil
 }
 
 func (c *call) mailOptions(ctx context.Context, e *v1alpha1.EmailChannel) ([]mail.Option, error) {
@@ -61,7 +98,7 @@ func (c *call) mailOptions(ctx context.Context, e *v1alpha1.EmailChannel) ([]mai
 		trust.RootCAs = x509.NewCertPool()
 		trust.RootCAs.AppendCertsFromPEM([]byte(e.CABundle))
 	}
-	dial, err := c.Egress.Dialer(e.Host, uint16(e.Port), e.Security != v1alpha1.MailPlain) //nolint:gosec // the schema bounds it
+	dial, err := c.dialer(ctx, e)
 	if err != nil {
 		return nil, err
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/signoff-dev/signoff/internal/digest"
 	"github.com/signoff-dev/signoff/internal/expression"
 	"github.com/signoff-dev/signoff/internal/gate"
+	"github.com/signoff-dev/signoff/internal/template"
 	"github.com/signoff-dev/signoff/internal/visible"
 )
 
@@ -20,8 +21,11 @@ const (
 	// maxTitle and maxText are what a message has room for, in characters.
 	maxTitle = 200
 	maxText  = 8192
-	// templateCost bounds what the templates of one message may cost.
-	templateCost = 1_000_000
+	// textCost and addressCost bound what the templates of one Notifier may cost for one event: texts take nothing from the addresses.
+	textCost    = 1_000_000
+	addressCost = 1_000_000
+	// templateTime bounds how long they may take.
+	templateTime = 10 * time.Second
 	// maxRecipients is how many people are written to about one event by one channel.
 	maxRecipients = 100
 )
@@ -34,87 +38,98 @@ type People interface {
 	Approvers(a *v1alpha1.Approval) (users, addresses []string)
 }
 
-// Message is what is told to somebody.
+// Telling is what it takes to write messages.
+type Telling struct {
+	// People finds out who is who.
+	People People
+	// Source names the cluster in CloudEvents.
+	Source string
+	// Claim tells whether the message of this key is still to be written. It is asked before anything is evaluated.
+	Claim func(key string) bool
+}
+
+// Message is what is told to somebody. It keeps nothing of the request but what is sent.
 type Message struct {
-	Event *Event
+	// ID names the event, Type is what it is, Request what it is about as namespace/name, and Time when it happened.
+	ID, Request string
+	Type        v1alpha1.NotificationEvent
+	Time        time.Time
 	// Channel is how.
 	Channel *Channel
 	// Recipient is the user name of a person, or an address where that is all that is known. Empty: the channel itself.
 	Recipient string
-	// Addresses are where e-mail goes.
-	Addresses []string
-	// Title is one line, Text the rest, Command how to act, and Body what a webhook sends.
-	Title, Text, Command string
-	Body                 any
+	// Address is where e-mail goes.
+	Address string
+	// Title is one line, and Text the rest. Content is what goes over HTTP.
+	Title, Text string
+	Content     []byte
+	// Problem says which template could not be evaluated, and Unwritten that there is nothing to send for it.
+	Problem   string
+	Unwritten bool
 }
 
 // Key names a message: however often an event is found out, it is sent once.
-func (m *Message) Key() string { return m.Event.ID + "/" + m.Channel.Name + "/" + m.Recipient }
+func (m *Message) Key() string { return m.ID + "/" + m.Channel.Name + "/" + m.Recipient }
 
-// Messages are what a Notifier tells of an event. An error is about a template, and what has one is not told.
-func (n *Notifier) Messages(ctx context.Context, e *Event, people People) ([]*Message, error) {
-	var labels map[string]string
-	if people != nil {
-		labels = people.Labels(e.Request.Spec.ActionRef)
-	}
+// size is what a message takes while it waits.
+func (m *Message) size() int {
+	return len(m.Title) + len(m.Text) + len(m.Content) + len(m.Recipient) + len(m.Address) + len(m.Request) + len(m.Problem)
+}
+
+// Messages are what a Notifier tells of an event and what was not claimed yet. A template that fails silences nothing else.
+func (n *Notifier) Messages(ctx context.Context, e *Event, telling Telling) []*Message {
+	ctx, cancel := context.WithTimeout(ctx, templateTime)
+	defer cancel()
+	labels := telling.People.Labels(e.Request.Spec.ActionRef)
+	texts, addresses := expression.NewBudgetOf(textCost), expression.NewBudgetOf(addressCost)
 	var all []*Message
-	told := map[string]bool{}
 	for i := range n.routes {
 		r := &n.routes[i]
 		if !r.fits(e, labels) {
 			continue
 		}
 		for j := range r.To {
-			t := &teller{event: e, labels: labels, people: people, route: r, channel: n.channels[r.To[j].Channel]}
-			messages, err := t.messages(ctx, r.To[j].Recipients)
-			if err != nil {
-				return nil, fmt.Errorf("spec.routes[%d]: %w", i, err)
+			t := &teller{
+				Telling: telling, event: e, labels: labels, route: r, path: fmt.Sprintf("spec.routes[%d]", i), channel: n.channels[r.To[j].Channel],
+				texts: texts, addresses: addresses,
 			}
-			for _, m := range messages {
-				if !told[m.Key()] {
-					told[m.Key()] = true
-					all = append(all, m)
-				}
-			}
+			all = append(all, t.messages(ctx, r.To[j].Recipients)...)
 		}
 	}
-	return all, nil
+	return all
 }
 
 // teller writes the messages of one event by one channel.
 type teller struct {
-	event   *Event
-	labels  map[string]string
-	people  People
-	route   *route
-	channel *Channel
+	Telling
+
+	event            *Event
+	labels           map[string]string
+	route            *route
+	path             string
+	channel          *Channel
+	texts, addresses *expression.Budget
 }
 
-func (t *teller) messages(ctx context.Context, recipients []v1alpha1.NotificationRecipient) ([]*Message, error) {
-	if t.channel.Email == nil || len(recipients) == 0 {
-		m, err := t.message(ctx, "")
-		if err != nil {
-			return nil, err
+// messages are one for each who is told, so that an address that is refused keeps nothing from the others.
+func (t *teller) messages(ctx context.Context, wanted []v1alpha1.NotificationRecipient) []*Message {
+	recipients := []string{""}
+	switch {
+	case t.channel.Email != nil && len(wanted) > 0:
+		recipients = t.recipients(wanted)
+	case t.channel.Email != nil:
+		recipients = nil
+		for _, address := range t.channel.Email.To {
+			recipients = append(recipients, TeamAddress(address))
 		}
-		if t.channel.Email != nil {
-			m.Addresses = t.channel.Email.To
-		}
-		return []*Message{m}, nil
 	}
 	var all []*Message
-	for _, recipient := range t.recipients(recipients) {
-		m, err := t.message(ctx, recipient)
-		if err != nil {
-			return nil, err
-		}
-		if m.Addresses, err = t.addresses(ctx, recipient); err != nil {
-			return nil, err
-		}
-		if len(m.Addresses) > 0 {
+	for _, recipient := range recipients {
+		if m := t.message(ctx, recipient); m != nil {
 			all = append(all, m)
 		}
 	}
-	return all, nil
+	return all
 }
 
 // recipients are the people who are written to, each once.
@@ -138,10 +153,10 @@ func (t *teller) recipients(wanted []v1alpha1.NotificationRecipient) []string {
 // approvers are those who were asked. When it is decided, those who took no part in that learn it.
 func (t *teller) approvers() []string {
 	a := t.event.Approval
-	if a == nil || t.people == nil {
+	if a == nil {
 		return nil
 	}
-	users, addresses := t.people.Approvers(a)
+	users, addresses := t.People.Approvers(a)
 	return slices.DeleteFunc(slices.Concat(users, addresses), func(name string) bool {
 		if name == a.Spec.Requester.Username {
 			return true
@@ -154,59 +169,122 @@ func isClosed(e v1alpha1.NotificationEvent) bool {
 	return e == v1alpha1.EventApprovalClosed || e == v1alpha1.EventReviewClosed
 }
 
-// addresses are where e-mail for a person goes.
-func (t *teller) addresses(ctx context.Context, recipient string) ([]string, error) {
+// address is where e-mail for a recipient goes. Empty: nowhere.
+func (t *teller) address(ctx context.Context, recipient string) (string, error) {
 	if strings.Contains(recipient, "@") && t.channel.address == nil || strings.HasPrefix(recipient, teamPrefix) {
-		return []string{strings.TrimPrefix(recipient, teamPrefix)}, nil
+		return strings.TrimPrefix(recipient, teamPrefix), nil
 	}
 	if t.channel.address == nil {
-		return nil, nil
+		return "", nil
 	}
-	text, err := t.channel.address.RenderString(ctx, t.vars(recipient, "", "", ""), expression.NewBudgetOf(templateCost))
-	if err != nil {
-		return nil, fmt.Errorf("address of channel %s: %w", t.channel.Name, err)
-	}
-	if text == "" {
-		return nil, nil
-	}
-	return []string{text}, nil
+	return t.channel.address.RenderString(ctx, t.vars(recipient, "", "", ""), t.addresses)
 }
 
-// teamPrefix tells the address of a Team from the user name of a person.
+// teamPrefix tells an address from the user name of a person.
 const teamPrefix = "mailto:"
 
-// TeamAddress is the recipient that stands for a whole Team.
+// TeamAddress is the recipient that stands for an address, behind which somebody is who is not known by name.
 func TeamAddress(email string) string { return teamPrefix + email }
 
-func (t *teller) message(ctx context.Context, recipient string) (*Message, error) {
-	title, text := defaults(t.event)
-	m := &Message{Event: t.event, Channel: t.channel, Recipient: recipient, Command: command(t.event)}
-	vars := t.vars(recipient, title, text, m.Command)
-	m.Title, m.Text = title, text+"\n"+commands(t.event)
-	budget := expression.NewBudgetOf(templateCost)
+// message writes to one recipient. Nil: it was written before, or it goes nowhere.
+func (t *teller) message(ctx context.Context, recipient string) *Message {
+	e := t.event
+	m := &Message{ID: e.ID, Type: e.Type, Time: e.Time, Request: e.Request.Namespace + "/" + e.Request.Name, Channel: t.channel, Recipient: recipient}
+	if !t.Claim(m.Key()) {
+		return nil
+	}
+	if t.channel.Email != nil {
+		var err error
+		if m.Address, err = t.address(ctx, recipient); err != nil {
+			return m.unwritten("address")
+		}
+		if m.Address == "" {
+			return nil
+		}
+	}
+	title, text := defaults(e)
+	vars := t.vars(recipient, title, text, command(e))
+	m.Title = t.words(ctx, m, t.route.title, "title", vars, title)
+	m.Text = t.words(ctx, m, t.route.text, "text", vars, text+"\n"+commands(e))
+	m.Title, m.Text = gate.Cut(visible.Escaped(m.Title), maxTitle), gate.Cut(visible.Lines(m.Text), maxText)
+	return t.content(ctx, m, vars)
+}
+
+// words are those of a template. Where it gives none, the others stand: nobody is kept from learning it by what somebody has asked for.
+func (t *teller) words(ctx context.Context, m *Message, own *template.Text, field string, vars expression.Vars, others string) string {
+	if own == nil {
+		return strings.TrimSpace(others)
+	}
+	text, err := own.RenderString(ctx, vars, t.texts)
+	if err != nil {
+		// Without the error, which can quote an input.
+		m.Problem = fmt.Sprintf("%s.message.%s could not be evaluated, or cost too much: Signoff's own words were sent", t.path, field)
+	}
+	if text = strings.TrimSpace(text); err != nil || text == "" {
+		return strings.TrimSpace(others)
+	}
+	return text
+}
+
+// content writes what goes over HTTP.
+func (t *teller) content(ctx context.Context, m *Message, vars expression.Vars) *Message {
+	var body any
 	var err error
-	if t.route.title != nil {
-		if m.Title, err = t.route.title.RenderString(ctx, vars, budget); err != nil {
-			return nil, fmt.Errorf("message.title: %w", err)
-		}
+	switch {
+	case t.channel.Slack != nil:
+		body = slackBody(m)
+	case t.channel.Teams != nil:
+		body = teamsBody(m)
+	case t.channel.CloudEvents != nil:
+		body = cloudEvent(m, t.event, t.Source)
+	case t.channel.Webhook != nil:
+		body, err = t.channel.body.Render(ctx, vars, t.texts)
+		body = readable(body)
+	default:
+		return m
 	}
-	if t.route.text != nil {
-		if m.Text, err = t.route.text.RenderString(ctx, vars, budget); err != nil {
-			return nil, fmt.Errorf("message.text: %w", err)
-		}
+	if err == nil {
+		m.Content, err = json.Marshal(body)
 	}
-	if t.channel.body != nil {
-		if m.Body, err = t.channel.body.Render(ctx, vars, budget); err != nil {
-			return nil, fmt.Errorf("body of channel %s: %w", t.channel.Name, err)
-		}
+	if err != nil {
+		return m.unwritten("body")
 	}
-	m.Title, m.Text = gate.Cut(visible.Escaped(m.Title), maxTitle), gate.Cut(strings.TrimSpace(visible.Lines(m.Text)), maxText)
-	return m, nil
+	return m
+}
+
+// readable escapes in all texts of a body what does not show.
+func readable(value any) any {
+	switch v := value.(type) {
+	case string:
+		return visible.Lines(v)
+	case []any:
+		out := make([]any, len(v))
+		for i := range v {
+			out[i] = readable(v[i])
+		}
+		return out
+	case map[string]any:
+		out := make(map[string]any, len(v))
+		for key := range v {
+			out[visible.Lines(key)] = readable(v[key])
+		}
+		return out
+	}
+	return value
+}
+
+// unwritten says that there is nothing to send.
+func (m *Message) unwritten(field string) *Message {
+	m.Unwritten, m.Problem = true, fmt.Sprintf("%s of channel %s could not be evaluated, or cost too much: nothing was sent", field, m.Channel.Name)
+	return m
 }
 
 // vars are what templates read. Inputs are as they were sent; nothing is in a Secret.
 func (t *teller) vars(recipient, title, text, command string) expression.Vars {
 	e, request := t.event, t.event.Request
+	if strings.HasPrefix(recipient, teamPrefix) {
+		recipient = "" // nobody knows who reads it
+	}
 	stage, approval := "", ""
 	if a := e.Approval; a != nil {
 		stage, approval = a.Spec.Stage.Name, a.Name

@@ -12,13 +12,9 @@ import (
 // told are the messages of an event, as "channel recipient addresses".
 func told(t *testing.T, n *Notifier, e *Event) []string {
 	t.Helper()
-	messages, err := n.Messages(t.Context(), e, team{})
-	if err != nil {
-		t.Fatal(err)
-	}
 	var out []string
-	for _, m := range messages {
-		out = append(out, strings.TrimSpace(m.Channel.Name+" "+m.Recipient+" "+strings.Join(m.Addresses, ",")))
+	for _, m := range n.Messages(t.Context(), e, telling()) {
+		out = append(out, strings.TrimSpace(m.Channel.Name+" "+m.Recipient+" "+m.Address))
 	}
 	return out
 }
@@ -87,9 +83,9 @@ func TestRoutes(t *testing.T) {
 // message is the one message of an event.
 func message(t *testing.T, n *Notifier, e *Event) *Message {
 	t.Helper()
-	messages, err := n.Messages(t.Context(), e, team{})
-	if err != nil || len(messages) != 1 {
-		t.Fatal(messages, err)
+	messages := n.Messages(t.Context(), e, telling())
+	if len(messages) != 1 {
+		t.Fatal(messages)
 	}
 	return messages[0]
 }
@@ -143,11 +139,60 @@ routes:
 	}
 }
 
-// TestBrokenTemplate: what cannot be written is not told, and the error says which template it is.
+// TestBrokenTemplate: what a template does not give, Signoff says itself, and no other channel misses anything. What is wrong is said without inputs.
 func TestBrokenTemplate(t *testing.T) {
-	n := compiled(t, "channels: ["+hook+"]\nroutes: [{events: [ApprovalNeeded], to: [{channel: c}], message: {text: '${inputs.missing}'}}]\n")
-	_, err := n.Messages(t.Context(), eventOf(t, v1alpha1.EventApprovalNeeded, nil), team{})
-	if err == nil || !strings.Contains(err.Error(), "spec.routes[0]: message.text: ") {
-		t.Errorf("the error is %v", err)
+	webhook := "{name: hook, webhook: {url: 'https://x.example.com', body: {text: '${inputs.missing}'}}}"
+	mail := "{name: mail, email: {" + mailHost + "address: '${inputs.missing}', to: [team@example.org]}}"
+	n := compiled(t, "channels: ["+hook+", {name: d, cloudEvents: {url: 'https://events.example.com/y'}}, "+webhook+", "+mail+`]
+routes:
+- {events: [ApprovalNeeded], to: [{channel: c}], message: {title: "${inputs.level}", text: "${inputs.text == 'the sale' ? inputs.missing : ''}"}}
+- {events: [ApprovalNeeded], to: [{channel: d}], message: {title: "${inputs.none}", text: "${' '}"}}
+- {events: [ApprovalNeeded], to: [{channel: hook}, {channel: mail, recipients: [Requester]}, {channel: mail}]}
+`)
+	title, text := "Approval needed: platform/note of alice (payments/sale)", message(t, compiled(t, specOf(map[string]any{"name": "c", "slack": map[string]any{"urlSecret": map[string]any{"name": "s", "key": "k"}}})), eventOf(t, v1alpha1.EventApprovalNeeded, nil)).Text
+	own := " could not be evaluated, or cost too much: Signoff's own words were sent"
+	nothing := " could not be evaluated, or cost too much: nothing was sent"
+	want := []string{
+		"c  high|" + text + "|spec.routes[0].message.text" + own + " sent",
+		"d  " + title + "|" + text + "|spec.routes[1].message.title" + own + " sent",
+		"hook  " + title + "|" + text + "|body of channel hook" + nothing + " unwritten",
+		"mail alice ||address of channel mail" + nothing + " unwritten",
+		"mail mailto:team@example.org " + title + "|" + text + "| sent",
+	}
+	var got []string
+	for _, m := range n.Messages(t.Context(), eventOf(t, v1alpha1.EventApprovalNeeded, nil), telling()) {
+		end := " sent"
+		if m.Unwritten {
+			end = " unwritten"
+		}
+		got = append(got, m.Channel.Name+" "+m.Recipient+" "+m.Title+"|"+m.Text+"|"+m.Problem+end)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
+// TestTemplatesAreBounded: all texts of an event share what they may cost, addresses have their own, and what was told costs nothing.
+func TestTemplatesAreBounded(t *testing.T) {
+	costly := "${inputs.list.all(a, inputs.list.all(b, a + b < 0 || inputs.list.all(c, a + b + c >= 0))) ? 'fits' : ''}"
+	spec := "channels: [{name: c, email: {" + mailHost + "address: '${recipient.username}@example.org'}}]\nroutes: [{events: [ApprovalNeeded], to: [{channel: c, recipients: [Requester, Approvers]}], message: {text: \"" + costly + "\"}}]\n"
+	n, e := compiled(t, spec), eventOf(t, v1alpha1.EventApprovalNeeded, nil)
+	e.Request.Spec.Inputs.Raw = []byte(`{"list":[` + strings.Repeat("1,", 34) + `1]}`)
+	fits, all := 0, n.Messages(t.Context(), e, telling())
+	for _, m := range all {
+		if m.Text == "fits" {
+			fits++
+		}
+		if (m.Text == "fits") == (m.Problem != "") || m.Unwritten || m.Address == "" {
+			t.Errorf("%s gets %+v", m.Recipient, m)
+		}
+	}
+	if fits == 0 || fits == len(all) || len(all) != 4 {
+		t.Errorf("%d of %d have cost what they may", fits, len(all))
+	}
+	// Who was told is not written to again, so that nothing is left of what it costs.
+	asked := 0
+	if again := n.Messages(t.Context(), e, Telling{People: team{}, Claim: func(string) bool { asked++; return false }}); len(again) > 0 || asked != 4 {
+		t.Errorf("%d were asked for, and %d written", asked, len(again))
 	}
 }

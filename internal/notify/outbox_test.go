@@ -47,8 +47,10 @@ func newBox(t *testing.T) *box {
 }
 
 func letterTo(id string) *Message {
-	return &Message{Event: &Event{ID: id, Time: noon}, Channel: &Channel{NotifierChannel: &v1alpha1.NotifierChannel{Name: "c"}}}
+	return &Message{ID: id, Time: noon, Channel: &Channel{NotifierChannel: &v1alpha1.NotifierChannel{Name: "c"}}}
 }
+
+func (b *box) put(owner types.NamespacedName, m *Message) { b.Put(&Delivery{Owner: owner, Message: m}) }
 
 // steps moves the clock on until something waits for it no more.
 func (b *box) pass(t *testing.T, pause time.Duration) {
@@ -64,8 +66,7 @@ func (b *box) pass(t *testing.T, pause time.Duration) {
 // TestOutboxTriesAgain: with pauses that grow, as long as it helps.
 func TestOutboxTriesAgain(t *testing.T) {
 	b := newBox(t)
-	b.Put(owner, letterTo("a"))
-	b.Put(owner, letterTo("a"))
+	b.put(owner, letterTo("a"))
 	down := errors.New("the receiver is down")
 	for attempt, pause := range []time.Duration{2 * time.Second, 4 * time.Second, 8 * time.Second} {
 		b.answers <- down
@@ -90,12 +91,12 @@ func TestOutboxTriesAgain(t *testing.T) {
 // TestOutboxGivesUp: at once where it cannot help, else after a while.
 func TestOutboxGivesUp(t *testing.T) {
 	b := newBox(t)
-	b.Put(owner, letterTo("gone"))
+	b.put(owner, letterTo("gone"))
 	b.answers <- fmt.Errorf("not there: %w", &FinalError{errors.New("404")})
 	if d := <-b.changes; d.State != v1alpha1.DeliveryFailed || d.Attempts != 1 {
 		t.Errorf("what is gone came to %+v", d)
 	}
-	b.Put(owner, letterTo("down"))
+	b.put(owner, letterTo("down"))
 	for attempt := int32(1); ; attempt++ {
 		b.answers <- errors.New("down")
 		d := <-b.changes
@@ -127,19 +128,104 @@ func TestOutboxIsPatient(t *testing.T) {
 func TestOutboxIsBounded(t *testing.T) {
 	b := newBox(t)
 	for i := range maxWaiting {
-		b.Put(owner, letterTo(fmt.Sprint(i)))
+		b.put(owner, letterTo(fmt.Sprint(i)))
 	}
-	b.Put(owner, letterTo("one too many"))
-	if d := <-b.changes; d.State != v1alpha1.DeliveryFailed || d.Message.Event.ID != "one too many" || d.Attempts != 0 || d.Problem != "too many messages wait" {
+	b.put(owner, letterTo("one too many"))
+	if d := <-b.changes; d.State != v1alpha1.DeliveryFailed || d.Message.ID != "one too many" || d.Attempts != 0 || d.Problem != "too many messages wait" {
 		t.Errorf("one too many came to %+v", d)
 	}
 	other := types.NamespacedName{Namespace: "search", Name: "chat"}
-	b.Put(other, letterTo("a"))
+	b.put(other, letterTo("a"))
 	if count, _ := b.Waiting(other); count != 1 {
 		t.Errorf("%d of another Notifier wait", count)
 	}
 	b.Forget(owner)
 	if count, _ := b.Waiting(owner); count != 0 {
 		t.Errorf("%d of one that is gone wait", count)
+	}
+}
+
+// TestOutboxCountsBytes: neither one Notifier nor all of them fill the memory, and what is gone makes room.
+func TestOutboxCountsBytes(t *testing.T) {
+	b := newBox(t)
+	large := func() *Message {
+		m := letterTo("large")
+		m.Content = make([]byte, maxBytes/2+1)
+		return m
+	}
+	taken := 0
+	for i := range 2 * maxAllBytes / maxBytes {
+		for range 3 {
+			b.put(types.NamespacedName{Namespace: "search", Name: fmt.Sprint(i)}, large())
+		}
+		count, _ := b.Waiting(types.NamespacedName{Namespace: "search", Name: fmt.Sprint(i)})
+		if taken += count; count > 1 {
+			t.Errorf("%d are more than one Notifier has room for", count)
+		}
+	}
+	// Each is a little larger than its half.
+	if want := 2*maxAllBytes/maxBytes - 1; taken != want {
+		t.Errorf("%d were taken, want %d", taken, want)
+	}
+	b.Forget(types.NamespacedName{Namespace: "search", Name: "0"})
+	b.put(owner, large())
+	if count, _ := b.Waiting(owner); count != 1 {
+		t.Error("what is gone makes no room")
+	}
+}
+
+// TestOutboxIsFair: a Notifier whose receivers do not answer holds up no other, and none of its channels for ever.
+func TestOutboxIsFair(t *testing.T) {
+	b := newBox(t)
+	sending, release := make(chan string, 2*maxWaiting), make(chan struct{})
+	b.Send = func(ctx context.Context, d *Delivery) error {
+		sending <- d.Owner.Name + "/" + d.Message.Channel.Name
+		if d.Owner != owner {
+			return nil
+		}
+		select {
+		case <-release:
+		case <-ctx.Done():
+		}
+		return nil
+	}
+	for i := range 4 * workers {
+		m := letterTo("a")
+		m.Channel = &Channel{NotifierChannel: &v1alpha1.NotifierChannel{Name: fmt.Sprint(i)}}
+		b.put(owner, m)
+	}
+	for range perOwner {
+		<-sending
+	}
+	other := types.NamespacedName{Namespace: "search", Name: "other"}
+	b.put(other, letterTo("b"))
+	if got := <-sending; got != "other/c" {
+		t.Errorf("%s is sent", got)
+	}
+	close(release)
+	seen := map[string]bool{}
+	for range 4*workers - perOwner {
+		seen[<-sending] = true
+	}
+	if len(seen) != 4*workers-perOwner {
+		t.Errorf("%d channels were waited for", len(seen))
+	}
+}
+
+// TestOutboxRemembersPauses: two messages of one channel that wait for different times are both sent.
+func TestOutboxRemembersPauses(t *testing.T) {
+	b := newBox(t)
+	b.put(owner, letterTo("a"))
+	b.answers <- errors.New("down")
+	<-b.changes
+	b.put(owner, letterTo("b"))
+	b.answers <- &BusyError{errors.New("busy"), time.Minute}
+	<-b.changes
+	for _, step := range []time.Duration{2 * time.Second, time.Minute} {
+		b.pass(t, step)
+		b.answers <- nil
+		if d := <-b.changes; d.State != v1alpha1.DeliveryDelivered {
+			t.Errorf("it came to %+v", d)
+		}
 	}
 }

@@ -3,7 +3,6 @@ package notify
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -37,6 +36,9 @@ const (
 	// maxAnswer is how much is read of an answer.
 	maxAnswer = 4096
 )
+
+// Final says of an error that it does not help to send the same again.
+func Final(err error) error { return &FinalError{err} }
 
 // FinalError says that it does not help to send the same again.
 type FinalError struct{ cause error }
@@ -94,15 +96,15 @@ func (c *call) send(ctx context.Context) error {
 	channel := c.message.Channel
 	switch {
 	case channel.Slack != nil:
-		return c.chat(ctx, channel.Slack, slackBody(c.message))
+		return c.chat(ctx, channel.Slack)
 	case channel.Teams != nil:
-		return c.chat(ctx, channel.Teams, teamsBody(c.message))
+		return c.chat(ctx, channel.Teams)
 	case channel.Email != nil:
 		return c.email(ctx, channel.Email)
 	case channel.CloudEvents != nil:
-		return c.http(ctx, channel.CloudEvents, "application/cloudevents+json", c.cloudEvent())
+		return c.http(ctx, channel.CloudEvents, "application/cloudevents+json")
 	}
-	return c.http(ctx, &channel.Webhook.HTTPChannel, "application/json", c.message.Body)
+	return c.http(ctx, &channel.Webhook.HTTPChannel, "application/json")
 }
 
 // secretFor reads what is sent to a host that is known.
@@ -111,7 +113,7 @@ func (c *call) secretFor(ctx context.Context, key *v1alpha1.SecretKey, host stri
 }
 
 // chat posts to an address that is itself the secret.
-func (c *call) chat(ctx context.Context, chat *v1alpha1.ChatChannel, body any) error {
+func (c *call) chat(ctx context.Context, chat *v1alpha1.ChatChannel) error {
 	address, err := c.secrets(ctx, &chat.URLSecret, func(value string) (string, error) {
 		target, err := url.Parse(value)
 		if err != nil || target.Hostname() == "" {
@@ -126,20 +128,12 @@ func (c *call) chat(ctx context.Context, chat *v1alpha1.ChatChannel, body any) e
 	if err != nil {
 		return errors.New("the Secret holds no URL")
 	}
-	content, err := json.Marshal(body)
-	if err != nil {
-		return fmt.Errorf("failed to write the message: %w", err)
-	}
-	return c.post(ctx, target, chat.CABundle, "application/json", content, nil)
+	return c.post(ctx, target, chat.CABundle, "application/json", nil)
 }
 
-func (c *call) http(ctx context.Context, h *v1alpha1.HTTPChannel, contentType string, body any) error {
+func (c *call) http(ctx context.Context, h *v1alpha1.HTTPChannel, contentType string) error {
 	target := c.message.Channel.target
-	content, err := json.Marshal(body)
-	if err != nil {
-		return fmt.Errorf("failed to write the message: %w", err)
-	}
-	return c.post(ctx, target, h.CABundle, contentType, content, func(request *http.Request) error {
+	return c.post(ctx, target, h.CABundle, contentType, func(request *http.Request) error {
 		for i := range h.Headers {
 			header := &h.Headers[i]
 			value := header.Value
@@ -162,23 +156,23 @@ func (c *call) http(ctx context.Context, h *v1alpha1.HTTPChannel, contentType st
 		if err != nil {
 			return err
 		}
-		return execution.Sign(request, key, c.message.Event.ID, content, c.now)
+		return execution.Sign(request, key, c.message.ID, c.message.Content, c.now)
 	})
 }
 
 // post makes a call, if the policy allows it. It follows no redirect.
-func (c *call) post(ctx context.Context, target *url.URL, authorities, contentType string, content []byte, prepare func(*http.Request) error) error {
+func (c *call) post(ctx context.Context, target *url.URL, authorities, contentType string, prepare func(*http.Request) error) error {
 	client, err := c.Egress.Client(target, []byte(authorities))
 	if err != nil {
 		return err
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, target.String(), bytes.NewReader(content))
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, target.String(), bytes.NewReader(c.message.Content))
 	if err != nil {
 		return fmt.Errorf("failed to make the call: %w", err)
 	}
 	request.Header.Set("User-Agent", "signoff")
 	request.Header.Set("Content-Type", contentType)
-	request.Header.Set(steps.HeaderIdempotencyKey, c.message.Event.ID)
+	request.Header.Set(steps.HeaderIdempotencyKey, c.message.ID)
 	if prepare != nil {
 		if err := prepare(request); err != nil {
 			return err

@@ -1,6 +1,7 @@
 package notify
 
 import (
+	"bufio"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -10,10 +11,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/netip"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/emersion/go-smtp"
 	"github.com/google/go-cmp/cmp"
@@ -46,7 +50,6 @@ func arrived(t *testing.T, r *receivers.HTTP) receivers.Call {
 func loopback(port int, plain bool) *Sender {
 	return &Sender{
 		Egress: egress.New([]egress.Host{{Name: "127.0.0.1", Ports: []uint16{uint16(port)}, Networks: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, Plain: plain}}),
-		Source: "/clusters/c",
 	}
 }
 
@@ -255,15 +258,15 @@ func TestMail(t *testing.T) {
 		implicit, login  bool
 		want             string
 	}{
-		"StartTLS": {"TLS is turned on before anything is said", "StartTLS", false, true, "login=signoff tls=true from=signoff@example.org to=[b@example.org c@example.org]"},
-		"TLS":      {"or spoken from the beginning", "TLS", true, true, "login=signoff tls=true from=signoff@example.org to=[b@example.org c@example.org]"},
-		"None":     {"or not at all, where that is allowed", "None", false, false, "login= tls=false from=signoff@example.org to=[b@example.org c@example.org]"},
+		"StartTLS": {"TLS is turned on before anything is said", "StartTLS", false, true, "login=signoff tls=true from=signoff@example.org to=[b@example.org]"},
+		"TLS":      {"or spoken from the beginning", "TLS", true, true, "login=signoff tls=true from=signoff@example.org to=[b@example.org]"},
+		"None":     {"or not at all, where that is allowed", "None", false, false, "login= tls=false from=signoff@example.org to=[b@example.org]"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			office := openOffice(t, certificate, tc.implicit)
 			port := office.Port
 			email := map[string]any{
-				"host": "127.0.0.1", "port": port, "security": tc.security, "from": "signoff@example.org", "to": []string{"b@example.org", "c@example.org"}, "caBundle": r.Bundle(),
+				"host": "127.0.0.1", "port": port, "security": tc.security, "from": "signoff@example.org", "to": []string{"b@example.org"}, "caBundle": r.Bundle(),
 			}
 			if tc.login {
 				email["username"], email["passwordSecret"] = "signoff", map[string]any{"name": "s", "key": "k"}
@@ -324,5 +327,128 @@ func TestMailFails(t *testing.T) {
 	}
 	if letters := office.Letters(); len(letters) > 0 {
 		t.Errorf("something was sent: %+v", letters)
+	}
+}
+
+// clerk is a mail server without TLS that does as it is told: it answers each line of a client, until it returns false.
+func clerk(t *testing.T, answers func(line string, say func(string)) bool) (channel map[string]any, s *Sender) {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = listener.Close() })
+	go func() {
+		for {
+			connection, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			say := func(text string) { _, _ = io.WriteString(connection, text+"\r\n") }
+			lines := bufio.NewScanner(connection)
+			for on := answers("", say); on && lines.Scan(); {
+				on = answers(lines.Text(), say)
+			}
+			_ = connection.Close()
+		}
+	}()
+	_, port, _ := net.SplitHostPort(listener.Addr().String())
+	number, _ := strconv.Atoi(port)
+	return map[string]any{"name": "c", "email": map[string]any{
+		"host": "127.0.0.1", "port": number, "security": "None", "from": "signoff@example.org", "to": []string{"b@example.org"},
+	}}, loopback(number, true)
+}
+
+// polite answers as a mail server does. What is between DATA and a dot is none of its lines.
+func polite(line string, say func(string)) {
+	switch verb, _, _ := strings.Cut(line, " "); verb {
+	case "":
+		say("220 mail")
+	case "DATA":
+		say("354 go on")
+	case "EHLO", "MAIL", "RCPT", "NOOP", "RSET", ".":
+		say("250 ok")
+	}
+}
+
+// TestMailTaken: a server that hangs up once it has the mail has it.
+func TestMailTaken(t *testing.T) {
+	taken, data := 0, false
+	channel, s := clerk(t, func(line string, say func(string)) bool {
+		switch {
+		case line == ".":
+			taken++
+			data = false
+		case line == "RSET":
+			return false
+		case data:
+			return true
+		}
+		data = data || line == "DATA"
+		polite(line, say)
+		return true
+	})
+	if err := sent(t, s, channel, nil); err != nil {
+		t.Errorf("it is to be sent again: %v", err)
+	}
+	if taken != 1 {
+		t.Errorf("it was taken %d times", taken)
+	}
+}
+
+// TestMailIsBounded: a server can neither fill the memory nor keep a worker.
+func TestMailIsBounded(t *testing.T) {
+	channel, s := clerk(t, func(_ string, say func(string)) bool {
+		for range 4 * maxMail / 1024 {
+			say("220-" + strings.Repeat("x", 1024))
+		}
+		say("220 at last")
+		return true
+	})
+	if err := sent(t, s, channel, nil); err == nil || !strings.Contains(err.Error(), "it said more than 262144 bytes") {
+		t.Errorf("a server that says too much: %v", err)
+	}
+	silent := make(chan struct{}, 1)
+	channel, s = clerk(t, func(line string, say func(string)) bool {
+		if strings.HasPrefix(line, "MAIL") {
+			silent <- struct{}{}
+			return true
+		}
+		polite(line, say)
+		return true
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	m, done := message(t, compiled(t, specOf(channel)), eventOf(t, v1alpha1.EventApprovalNeeded, nil)), make(chan error, 1)
+	go func() { done <- s.Send(ctx, m, keys(nil), noon) }()
+	<-silent
+	cancel()
+	select {
+	case err := <-done:
+		if err == nil {
+			t.Error("it was sent")
+		}
+	case <-time.After(sendTimeout / 2):
+		t.Error("a server that is silent is waited for although time is over")
+	}
+}
+
+// TestMailOneByOne: an address that is refused keeps nothing from the others.
+func TestMailOneByOne(t *testing.T) {
+	channel, _ := clerk(t, func(string, func(string)) bool { return false })
+	channel["email"].(map[string]any)["to"] = []string{"b@example.org", "c@example.org"}
+	got := told(t, compiled(t, specOf(channel)), eventOf(t, v1alpha1.EventApprovalNeeded, nil))
+	if diff := cmp.Diff([]string{"c mailto:b@example.org b@example.org", "c mailto:c@example.org c@example.org"}, got); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
+// TestWebhookShows: what does not show in what people wrote is escaped, also deep in a body.
+func TestWebhookShows(t *testing.T) {
+	n := compiled(t, specOf(map[string]any{"name": "c", "webhook": map[string]any{"url": "https://x.example.com", "body": map[string]any{"a": []any{"${request.reason}"}, "all": "${inputs}"}}}))
+	e := eventOf(t, v1alpha1.EventApprovalNeeded, nil)
+	e.Request.Spec.Reason, e.Request.Spec.Inputs.Raw = "a\u202eb\nc", []byte(`{"text":"x\u200by","level":1}`)
+	want := `{"a":["a\\u202eb\nc"],"all":{"level":1,"text":"x\\u200by"}}`
+	if got := string(message(t, n, e).Content); got != want {
+		t.Errorf("it sends %s, want %s", got, want)
 	}
 }

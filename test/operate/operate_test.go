@@ -25,6 +25,7 @@ import (
 	"github.com/signoff-dev/signoff/internal/guard"
 	"github.com/signoff-dev/signoff/internal/keyholder"
 	"github.com/signoff-dev/signoff/internal/metrics"
+	"github.com/signoff-dev/signoff/internal/notify"
 )
 
 var update = flag.Bool("update", false, "write docs/reference/metrics.md")
@@ -52,7 +53,7 @@ var described = regexp.MustCompile(`^Desc\{fqName: "([^"]+)", help: ("(?:[^"\\]|
 func own(t *testing.T) []metric {
 	t.Helper()
 	out := make(chan *prometheus.Desc, 256)
-	for _, collectors := range [][]prometheus.Collector{metrics.Collectors(), guard.Collectors(), keyholder.Collectors(), auditlog.Collectors()} {
+	for _, collectors := range [][]prometheus.Collector{metrics.Collectors(), guard.Collectors(), keyholder.Collectors(), auditlog.Collectors(), notify.Collectors()} {
 		for _, c := range collectors {
 			c.Describe(out)
 		}
