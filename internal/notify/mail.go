@@ -1,14 +1,22 @@
 package notify
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"mime"
+	"mime/quotedprintable"
 	"net"
+	"net/http"
+	"net/mail"
+	"strconv"
+	"time"
 
-	"github.com/wneessen/go-mail"
+	"github.com/emersion/go-sasl"
+	"github.com/emersion/go-smtp"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 )
@@ -19,41 +27,88 @@ func (c *call) email(ctx context.Context, e *v1alpha1.EmailChannel) error {
 	if err != nil {
 		return &FinalError{err}
 	}
-	options, err := c.mailOptions(ctx, e)
-	if err != nil {
-		return err
+	password := ""
+	if e.PasswordSecret != nil {
+		if password, err = c.secretFor(ctx, e.PasswordSecret, e.Host); err != nil {
+			return err
+		}
 	}
-	client, err := mail.NewClient(e.Host, options...)
+	client, err := c.mailServer(ctx, e)
 	if err != nil {
-		return fmt.Errorf("failed to prepare the mail server: %w", err)
+		return mailFailed(e, err)
+	}
+	defer func() { _ = client.Close() }()
+	if err := login(client, e, password); err != nil {
+		return mailFailed(e, err)
+	}
+	if err := client.SendMail(letter.from, []string{letter.to}, bytes.NewReader(letter.text)); err != nil {
+		return mailFailed(e, err)
 	}
 	// What goes wrong after the server has taken it, such as while saying goodbye, is no reason to send it again.
-	if err := client.DialAndSendWithContext(ctx, letter); err != nil && !letter.IsDelivered() {
-		failed := fmt.Errorf("failed to send by %s: %w", e.Host, err)
-		if refused, ok := errors.AsType[*mail.SendError](err); ok && !refused.IsTemp() && refused.ErrorCode() >= 500 {
-			return &FinalError{failed}
-		}
-		return failed
-	}
+	_ = client.Quit()
 	return nil
 }
 
+// mailFailed says what a mail server did not do. What it refuses for good is not tried again.
+func mailFailed(e *v1alpha1.EmailChannel, err error) error {
+	failed := fmt.Errorf("failed to send by %s: %w", e.Host, err)
+	if refused, ok := errors.AsType[*smtp.SMTPError](err); ok && refused.Code >= http.StatusInternalServerError {
+		return &FinalError{failed}
+	}
+	return failed
+}
+
+// login tells the server who sends, only ever behind TLS: the schema sees to that.
+func login(client *smtp.Client, e *v1alpha1.EmailChannel, password string) error {
+	if e.PasswordSecret == nil {
+		return nil
+	}
+	if !client.SupportsAuth(sasl.Plain) && client.SupportsAuth(sasl.Login) {
+		return client.Auth(sasl.NewLoginClient(e.Username, password))
+	}
+	return client.Auth(sasl.NewPlainClient("", e.Username, password))
+}
+
+// letter is a mail as it is sent.
+type letter struct {
+	from, to string
+	text     []byte
+}
+
 // letter writes the mail. The same message has the same id, so that a mailbox shows it once.
-func (c *call) letter(e *v1alpha1.EmailChannel) (*mail.Msg, error) {
+func (c *call) letter(e *v1alpha1.EmailChannel) (*letter, error) {
 	m := c.message
-	letter := mail.NewMsg()
-	if err := letter.From(e.From); err != nil {
+	from, err := mail.ParseAddress(e.From)
+	if err != nil {
 		return nil, fmt.Errorf("failed to write as %s: %w", e.From, err)
 	}
-	if err := letter.To(m.Address); err != nil {
+	to, err := mail.ParseAddress(m.Address)
+	if err != nil {
 		return nil, fmt.Errorf("failed to write to somebody: %w", err)
 	}
-	letter.Subject(m.Title)
-	letter.SetDateWithValue(c.now)
-	letter.SetMessageIDWithValue(m.ID + "." + m.Channel.Name + "@signoff")
-	letter.SetGenHeader("Auto-Submitted", "auto-generated")
-	letter.SetBodyString(mail.TypeTextPlain, m.Text)
-	return letter, nil
+	out := &letter{from: from.Address, to: to.Address}
+	var text bytes.Buffer
+	for _, header := range [][2]string{
+		{"Date", c.now.Format(time.RFC1123Z)},
+		{"Message-ID", "<" + m.ID + "." + m.Channel.Name + "@signoff>"},
+		{"From", from.String()}, {"To", to.String()},
+		// Whatever is no plain text is encoded, so that no header can follow from it.
+		{"Subject", mime.QEncoding.Encode("utf-8", m.Title)},
+		{"Auto-Submitted", "auto-generated"},
+		{"MIME-Version", "1.0"}, {"Content-Type", "text/plain; charset=utf-8"}, {"Content-Transfer-Encoding", "quoted-printable"},
+	} {
+		_, _ = fmt.Fprintf(&text, "%s: %s\r\n", header[0], header[1])
+	}
+	text.WriteString("\r\n")
+	body := quotedprintable.NewWriter(&text)
+	if _, err := body.Write([]byte(m.Text)); err != nil {
+		return nil, fmt.Errorf("failed to write the text: %w", err)
+	}
+	if err := body.Close(); err != nil {
+		return nil, fmt.Errorf("failed to write the text: %w", err)
+	}
+	out.text = text.Bytes()
+	return out, nil
 }
 
 // maxMail is how many bytes a mail server may say.
@@ -76,64 +131,43 @@ func (b *bounded) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// dialer dials the mail server. The connection ends with the context: each command that the library sends sets a deadline of its own.
-func (c *call) dialer(ctx context.Context, e *v1alpha1.EmailChannel) (mail.DialContextFunc, error) {
+// mailServer connects to the server. The connection ends with the context, whatever deadlines the library sets.
+func (c *call) mailServer(ctx context.Context, e *v1alpha1.EmailChannel) (*smtp.Client, error) {
 	dial, err := c.Egress.Dialer(e.Host, uint16(e.Port), e.Security != v1alpha1.MailPlain) //nolint:gosec // the schema bounds it
 	if err != nil {
 		return nil, err
 	}
-	return func(dialing context.Context, network, address string) (net.Conn, error) {
-		connection, err := dial(dialing, network, address)
-		if err != nil {
-			return nil, err
-		}
-		context.AfterFunc(ctx, func() { _ = connection.Close() })
-		return &bounded{connection, maxMail}, nil
-	}, nil
-}
-
-func (c *call) mailOptions(ctx context.Context, e *v1alpha1.EmailChannel) ([]mail.Option, error) {
 	trust := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: e.Host}
 	if e.CABundle != "" {
 		trust.RootCAs = x509.NewCertPool()
 		trust.RootCAs.AppendCertsFromPEM([]byte(e.CABundle))
 	}
-	dial, err := c.dialer(ctx, e)
+	dialled, err := dial(ctx, "tcp", net.JoinHostPort(e.Host, strconv.Itoa(int(e.Port))))
 	if err != nil {
 		return nil, err
 	}
-	login := mail.SMTPAuthAutoDiscover
-	options := []mail.Option{mail.WithPort(int(e.Port)), mail.WithTimeout(sendTimeout), mail.WithTLSConfig(trust), mail.WithHELO("signoff")}
-	switch e.Security {
+	connection := net.Conn(&bounded{dialled, maxMail})
+	context.AfterFunc(ctx, func() { _ = connection.Close() })
+	client, err := greeted(ctx, connection, e.Security, trust)
+	if err != nil {
+		_ = connection.Close()
+	}
+	return client, err
+}
+
+// greeted begins to speak with a server, behind TLS unless the channel says that there is none.
+func greeted(ctx context.Context, connection net.Conn, security v1alpha1.MailSecurity, trust *tls.Config) (*smtp.Client, error) {
+	switch security {
 	case v1alpha1.MailTLS:
-		// The library leaves TLS to whoever dials, and then offers a password only where it is told to.
-		login = mail.SMTPAuthPlain
-		plain := dial
-		dial = func(ctx context.Context, network, address string) (net.Conn, error) {
-			connection, err := plain(ctx, network, address)
-			if err != nil {
-				return nil, err
-			}
-			secure := tls.Client(connection, trust)
-			if err := secure.HandshakeContext(ctx); err != nil {
-				_ = connection.Close()
-				return nil, err
-			}
-			return secure, nil
+		secure := tls.Client(connection, trust)
+		if err := secure.HandshakeContext(ctx); err != nil {
+			return nil, err
 		}
-		options = append(options, mail.WithSSL())
+		connection = secure
 	case v1alpha1.MailPlain:
-		options = append(options, mail.WithTLSPolicy(mail.NoTLS))
 	default:
-		options = append(options, mail.WithTLSPolicy(mail.TLSMandatory))
+		return smtp.NewClientStartTLS(connection, trust)
 	}
-	options = append(options, mail.WithDialContextFunc(dial))
-	if e.PasswordSecret == nil {
-		return options, nil
-	}
-	password, err := c.secretFor(ctx, e.PasswordSecret, e.Host)
-	if err != nil {
-		return nil, err
-	}
-	return append(options, mail.WithSMTPAuth(login), mail.WithUsername(e.Username), mail.WithPassword(password)), nil
+	client := smtp.NewClient(connection)
+	return client, client.Hello("signoff")
 }
