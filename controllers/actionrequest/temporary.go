@@ -85,6 +85,8 @@ func (s *scope) revert(ctx context.Context, record *v1alpha1.Record) error {
 			message += " What was done is taken back."
 		case len(record.Status.Undo) > 0:
 			message += " Nothing that it wrote is left."
+		default:
+			message += " Nothing was written."
 		}
 		if len(reverted.Kept) > 0 {
 			message += " Not touched: " + strings.Join(reverted.Kept, "; ") + "."

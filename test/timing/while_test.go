@@ -222,7 +222,7 @@ func TestTemporaryFailsToWrite(t *testing.T) {
 		t.Errorf("the first step did something: %s", text)
 	}
 	none := reaches(t, ask(t, "lend-nothing", func(s *v1alpha1.ActionRequestSpec) { s.Duration = "1h" }), v1alpha1.PhaseFailed)
-	if text := strings.Join(none.Status.Summary, "\n"); !strings.Contains(text, missing+"Nothing that it wrote is left.") {
+	if text := strings.Join(none.Status.Summary, "\n"); !strings.Contains(text, missing+"Nothing was written.") {
 		t.Errorf("nothing was done: %s", text)
 	}
 	if left := configMap(t, "lent-nowhere"); left != nil {
