@@ -2,7 +2,6 @@ package integration
 
 import (
 	"bytes"
-	"encoding/pem"
 	"fmt"
 	"net/http"
 	"os"
@@ -83,8 +82,7 @@ func pruned(t *testing.T, name string) {
 // counted applies an Action that calls the host, and lets Nora ask for it.
 func counted(t *testing.T) env.Person {
 	t.Helper()
-	bundle := strings.ReplaceAll(string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: host.Certificate().Raw})), "\n", "\n          ")
-	if err := cluster.Apply(t.Context(), []byte(strings.NewReplacer("URL", host.URL, "BUNDLE", bundle).Replace(`
+	if err := cluster.Apply(t.Context(), []byte(strings.NewReplacer("URL", host.URL, "BUNDLE", host.bundle()).Replace(`
 apiVersion: signoff.dev/v1alpha1
 kind: Role
 metadata: {namespace: platform, name: gitops}

@@ -1,7 +1,6 @@
 package integration
 
 import (
-	"encoding/pem"
 	"fmt"
 	"io"
 	"net"
@@ -19,6 +18,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/test/play"
 )
 
 // host is what steps call in these tests. The configuration allows its port.
@@ -84,14 +84,7 @@ func (h *remote) made(path string) []string {
 }
 
 // bundle is the certificate of the host, within an Action.
-func (h *remote) bundle() string {
-	return indentedCertificate(h.Server)
-}
-
-// indentedCertificate is the certificate of a server, as it stands in an Action.
-func indentedCertificate(server *httptest.Server) string {
-	return strings.ReplaceAll(string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})), "\n", "\n          ")
-}
+func (h *remote) bundle() string { return play.Authority(h.Server) }
 
 // someCalls applies an Action that calls, and the Secret that it carries.
 func someCalls(t *testing.T, name, url string, allowed string) {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/test/env"
+	"github.com/signoff-dev/signoff/test/play"
 )
 
 // lossy is a host that breaks every connection once it has read what is asked.
@@ -21,8 +22,7 @@ var lossy = httptest.NewTLSServer(http.HandlerFunc(func(http.ResponseWriter, *ht
 // TestUnknownInANamespaceThatGoes deletes the namespace of a request of which nobody knows how its call ended: nobody can decide any more, and the namespace
 // goes. The Record says what is not known.
 func TestUnknownInANamespaceThatGoes(t *testing.T) {
-	if err := cluster.Apply(t.Context(), []byte(strings.NewReplacer("URL", lossy.URL, "BUNDLE",
-		indentedCertificate(lossy)).Replace(`
+	if err := cluster.Apply(t.Context(), []byte(strings.NewReplacer("URL", lossy.URL, "BUNDLE", play.Authority(lossy)).Replace(`
 apiVersion: v1
 kind: Namespace
 metadata: {name: going}

@@ -94,17 +94,7 @@ func configure(cfg *config.Configuration) {
 // marked gives the block of the guide after a mark.
 func marked(t *testing.T, mark string) string {
 	t.Helper()
-	page, err := os.ReadFile(guide)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, rest, found := strings.Cut(string(page), "<!-- "+mark+" -->\n```")
-	if !found {
-		t.Fatalf("the guide has no block %q", mark)
-	}
-	_, rest, _ = strings.Cut(rest, "\n")
-	text, _, _ := strings.Cut(rest, "```")
-	return text
+	return play.Marked(t, guide, mark)
 }
 
 // here replaces the hosts of the guide by those of the test.

@@ -25,6 +25,7 @@ import (
 	"github.com/signoff-dev/signoff/internal/cli"
 	"github.com/signoff-dev/signoff/internal/cli/agent"
 	"github.com/signoff-dev/signoff/test/env"
+	"github.com/signoff-dev/signoff/test/play"
 )
 
 const agentGuide = "../../docs/guides/agents.md"
@@ -32,17 +33,7 @@ const agentGuide = "../../docs/guides/agents.md"
 // marked gives the block of the guide for agents after a mark.
 func marked(t *testing.T, mark string) string {
 	t.Helper()
-	page, err := os.ReadFile(agentGuide)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, rest, found := strings.Cut(string(page), "<!-- "+mark+" -->\n```")
-	if !found {
-		t.Fatalf("the guide has no block %q", mark)
-	}
-	_, rest, _ = strings.Cut(rest, "\n")
-	text, _, _ := strings.Cut(rest, "```")
-	return text
+	return play.Marked(t, agentGuide, mark)
 }
 
 // theAgent is the one that the guide makes, with exactly the rights that the guide gives it.

@@ -1,7 +1,6 @@
 package timing
 
 import (
-	"encoding/pem"
 	"fmt"
 	"net"
 	"net/http"
@@ -21,6 +20,7 @@ import (
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/config"
 	"github.com/signoff-dev/signoff/test/env"
+	"github.com/signoff-dev/signoff/test/play"
 )
 
 // dying is a host that does what a call asks for and dies before it answers.
@@ -65,8 +65,7 @@ func callPeer(cfg *config.Configuration) {
 // calls applies an Action whose call gets no answer, and asks for it. Of LOOKUP is what the call says about being looked up.
 func calls(t *testing.T, name, lookup string) *v1alpha1.ActionRequest {
 	t.Helper()
-	bundle := strings.ReplaceAll(string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: peer.Certificate().Raw})), "\n", "\n          ")
-	if err := cluster.Apply(t.Context(), []byte(strings.NewReplacer("NAME", name, "URL", peer.URL, "BUNDLE", bundle, "LOOKUP", lookup).Replace(`
+	if err := cluster.Apply(t.Context(), []byte(strings.NewReplacer("NAME", name, "URL", peer.URL, "BUNDLE", play.Authority(peer.Server), "LOOKUP", lookup).Replace(`
 apiVersion: signoff.dev/v1alpha1
 kind: Role
 metadata: {namespace: platform, name: resolver}
