@@ -2,14 +2,9 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
-	"fmt"
 
 	"github.com/spf13/cobra"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/types"
 )
 
 // cancelOptions are the flags of `cancel`.
@@ -42,14 +37,9 @@ func (p *Program) runCancel(command *cobra.Command, c *connection, names []strin
 	if err := o.outputs.check(false); err != nil {
 		return err
 	}
-	if o.reason == "" && p.asks() {
-		var err error
-		if o.reason, err = p.ask("reason: "); err != nil {
-			return err
-		}
-	}
-	if o.reason == "" {
-		return errors.New("say why with --reason: others will read it")
+	var err error
+	if o.reason, err = p.words(o.reason, "reason: ", "say why with --reason: others will read it"); err != nil {
+		return err
 	}
 	s, err := p.session(command, c)
 	if err != nil {
@@ -65,22 +55,10 @@ func (p *Program) runCancel(command *cobra.Command, c *connection, names []strin
 
 // writeCancellation asks the API server to end a request.
 func (s *session) writeCancellation(ctx context.Context, name, reason string) (*unstructured.Unstructured, error) {
-	body, err := json.Marshal(map[string]any{"spec": map[string]any{"cancellation": map[string]any{"reason": reason}}})
-	if err != nil {
-		return nil, fmt.Errorf("failed to write the cancellation: %w", err)
-	}
-	options := metav1.PatchOptions{FieldManager: fieldManager, FieldValidation: metav1.FieldValidationStrict}
-	return s.objects.Resource(resourceOf(requests)).Namespace(s.namespace).Patch(ctx, name, types.MergePatchType, body, options)
+	return patchSpec(ctx, s.objects, requests, s.namespace, name, "cancellation", map[string]any{"reason": reason}, false)
 }
 
 func (s *session) cancelOne(ctx context.Context, name string, o *cancelOptions) error {
 	after, err := s.writeCancellation(ctx, name, o.reason)
-	s.warn(s.connection)
-	switch {
-	case isMissing(err):
-		return s.unread(ctx, err, requests, s.namespace, name)
-	case err != nil:
-		return refused(err)
-	}
-	return s.printObject(o.outputs, after, "%s")
+	return s.printRequest(ctx, name, after, err, o.outputs, false)
 }

@@ -85,10 +85,10 @@ func (p *Program) runRequest(command *cobra.Command, c *connection, args []strin
 		return err
 	}
 	if !o.wait || o.dryRun {
-		return p.printObject(o.outputs, created, o.done())
+		return p.printObject(o.outputs, created, printedAs(o.dryRun))
 	}
 	if o.outputs.forPeople() {
-		if err := p.printObject(o.outputs, created, o.done()); err != nil {
+		if err := p.printObject(o.outputs, created, printedAs(o.dryRun)); err != nil {
 			return err
 		}
 	}
@@ -100,13 +100,6 @@ func (o *requestOptions) check() error {
 		return errors.New(`failed to read -o "wide": there is no table of one request; see kubectl signoff show`)
 	}
 	return o.outputs.check(false)
-}
-
-func (o *requestOptions) done() string {
-	if o.dryRun {
-		return "%s (server dry run)"
-	}
-	return "%s"
 }
 
 // compose makes the request of what was written, of an earlier request, and of what a person answers.

@@ -2,15 +2,11 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/cli/story"
@@ -59,21 +55,16 @@ func (p *Program) runResolve(command *cobra.Command, c *connection, name string,
 	if !known {
 		return fmt.Errorf("--outcome is %q: say succeeded or failed", o.outcome)
 	}
-	if o.comment == "" && p.asks() {
-		var err error
-		if o.comment, err = p.ask("how do you know? "); err != nil {
-			return err
-		}
-	}
-	if o.comment == "" {
-		return errors.New("say with --comment how you know: others will rely on it")
+	comment, err := p.words(o.comment, "how do you know? ", "say with --comment how you know: others will rely on it")
+	if err != nil {
+		return err
 	}
 	s, err := p.session(command, c)
 	if err != nil {
 		return err
 	}
 	name, _ = short(requests, name)
-	return s.resolveOne(command.Context(), name, v1alpha1.NewResolution{Step: o.step, Outcome: outcome, Comment: o.comment}, o)
+	return s.resolveOne(command.Context(), name, v1alpha1.NewResolution{Step: o.step, Outcome: outcome, Comment: comment}, o)
 }
 
 func (s *session) resolveOne(ctx context.Context, name string, given v1alpha1.NewResolution, o *resolveOptions) error {
@@ -86,23 +77,8 @@ func (s *session) resolveOne(ctx context.Context, name string, given v1alpha1.Ne
 			return err
 		}
 	}
-	body, err := json.Marshal(map[string]any{"spec": map[string]any{"resolution": given}})
-	if err != nil {
-		return fmt.Errorf("failed to write the decision: %w", err)
-	}
-	options, done := metav1.PatchOptions{FieldManager: fieldManager, FieldValidation: metav1.FieldValidationStrict}, "%s"
-	if o.dryRun {
-		options.DryRun, done = []string{metav1.DryRunAll}, "%s (server dry run)"
-	}
-	after, err := s.objects.Resource(resourceOf(requests)).Namespace(s.namespace).Patch(ctx, name, types.MergePatchType, body, options)
-	s.warn(s.connection)
-	switch {
-	case isMissing(err):
-		return s.unread(ctx, err, requests, s.namespace, name)
-	case err != nil:
-		return refused(err)
-	}
-	return s.printObject(o.outputs, after, done)
+	after, err := patchSpec(ctx, s.objects, requests, s.namespace, name, "resolution", given, o.dryRun)
+	return s.printRequest(ctx, name, after, err, o.outputs, o.dryRun)
 }
 
 // unknownStep is the step of which nobody knows how it ended, shown to who decides.

@@ -2,31 +2,20 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/dynamic"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/visible"
 )
 
-// cast writes a vote, as kubectl patch --type merge does, or tries it.
+// cast writes a vote, or tries it.
 func cast(ctx context.Context, objects dynamic.Interface, approval *unstructured.Unstructured, vote *v1alpha1.VoteRequest, try bool) (*unstructured.Unstructured, error) {
-	body, err := json.Marshal(map[string]any{"spec": map[string]any{"vote": vote}})
-	if err != nil {
-		return nil, fmt.Errorf("failed to write the vote: %w", err)
-	}
-	options := metav1.PatchOptions{FieldManager: fieldManager, FieldValidation: metav1.FieldValidationStrict}
-	if try {
-		options.DryRun = []string{metav1.DryRunAll}
-	}
-	return objects.Resource(resourceOf(approvals)).Namespace(approval.GetNamespace()).Patch(ctx, approval.GetName(), types.MergePatchType, body, options)
+	return patchSpec(ctx, objects, approvals, approval.GetNamespace(), approval.GetName(), "vote", vote, try)
 }
 
 // voteOptions are the flags of `approve`, `deny` and `withdraw`.
@@ -130,11 +119,7 @@ func (s *session) voteOn(ctx context.Context, name string, o *voteOptions) error
 	if err != nil {
 		return refused(err)
 	}
-	done := "%s"
-	if o.dryRun {
-		done = "%s (server dry run)"
-	}
-	return s.printObject(o.outputs, after, done)
+	return s.printObject(o.outputs, after, printedAs(o.dryRun))
 }
 
 // whatIsAgreedTo is the summary of an Approval without the commands to vote. Who forged one may have hidden something in it.
