@@ -239,7 +239,7 @@ func (t *teller) content(ctx context.Context, m *Message, vars expression.Vars) 
 		body = cloudEvent(m, t.event, t.Source)
 	case t.channel.Webhook != nil:
 		body, err = t.channel.body.Render(ctx, vars, t.texts)
-		body = readable(body)
+		body = visible.Tree(body, visible.Lines)
 	default:
 		return m
 	}
@@ -250,27 +250,6 @@ func (t *teller) content(ctx context.Context, m *Message, vars expression.Vars) 
 		return m.unwritten("body")
 	}
 	return m
-}
-
-// readable escapes in all texts of a body what does not show.
-func readable(value any) any {
-	switch v := value.(type) {
-	case string:
-		return visible.Lines(v)
-	case []any:
-		out := make([]any, len(v))
-		for i := range v {
-			out[i] = readable(v[i])
-		}
-		return out
-	case map[string]any:
-		out := make(map[string]any, len(v))
-		for key := range v {
-			out[visible.Lines(key)] = readable(v[key])
-		}
-		return out
-	}
-	return value
 }
 
 // unwritten says that there is nothing to send.

@@ -1,13 +1,13 @@
 package plan
 
 import (
-	"bytes"
 	"slices"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 	"sigs.k8s.io/structured-merge-diff/v6/value"
+
+	"github.com/signoff-dev/signoff/internal/compare"
 )
 
 // owners are the fields of an object by who owns them.
@@ -16,19 +16,15 @@ type owners struct {
 	all, own, others *fieldpath.Set
 }
 
-// ownersOf reads the field managers of an object. An entry that cannot be read counts as nobody's.
+// ownersOf reads the field managers of an object.
 func ownersOf(object map[string]any, manager string) owners {
 	out := owners{all: fieldpath.NewSet(), own: fieldpath.NewSet(), others: fieldpath.NewSet()}
-	for _, entry := range (&unstructured.Unstructured{Object: object}).GetManagedFields() {
-		set := fieldpath.NewSet()
-		if entry.FieldsV1 == nil || set.FromJSON(bytes.NewReader(entry.FieldsV1.GetRawBytes())) != nil {
-			continue
-		}
-		out.all = out.all.Union(set)
+	for _, entry := range compare.Managers(object) {
+		out.all = out.all.Union(entry.Fields)
 		if entry.Manager == manager && entry.Operation == metav1.ManagedFieldsOperationApply && entry.Subresource == "" {
-			out.own = out.own.Union(set)
+			out.own = out.own.Union(entry.Fields)
 		} else {
-			out.others = out.others.Union(set)
+			out.others = out.others.Union(entry.Fields)
 		}
 	}
 	return out

@@ -1,49 +1,34 @@
 package undo
 
 import (
-	"bytes"
 	"fmt"
 	"slices"
 
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/compare"
 )
 
-// owner is a field manager and what it has written.
-type owner struct {
-	manager string
-	fields  *fieldpath.Set
-}
+// owners are those who have written an object.
+type owners []compare.Manager
 
-type owners []owner
-
-// ownersOf reads who has written an object, but for some field managers. An entry that cannot be read counts as nobody's.
+// ownersOf reads who has written an object, but for some field managers.
 func ownersOf(object map[string]any, but []string) owners {
-	var out owners
-	for _, entry := range (&unstructured.Unstructured{Object: object}).GetManagedFields() {
-		set := fieldpath.NewSet()
-		if slices.Contains(but, entry.Manager) || entry.Subresource != "" || entry.FieldsV1 == nil ||
-			set.FromJSON(bytes.NewReader(entry.FieldsV1.GetRawBytes())) != nil {
-			continue
-		}
-		out = append(out, owner{entry.Manager, set})
-	}
-	return out
+	return slices.DeleteFunc(compare.Managers(object), func(m compare.Manager) bool { return slices.Contains(but, m.Manager) || m.Subresource != "" })
 }
 
 // of is a manager that has written a field, or something in it where the write had made all of it. Whoever else had written it before, the API
 // server has taken it from when the write changed it. Empty: nobody.
 func (o owners) of(f *v1alpha1.UndoField) string {
 	for i := range o {
-		set := o[i].fields
+		set := o[i].Fields
 		for _, element := range f.Path[:len(f.Path)-1] {
 			set = under(set, element)
 		}
 		last := f.Path[len(f.Path)-1]
 		if member(set, last) || f.Before == nil && !under(set, last).Empty() {
-			return o[i].manager
+			return o[i].Manager
 		}
 	}
 	return ""

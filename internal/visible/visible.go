@@ -50,6 +50,28 @@ func Lines(text string) string {
 	return strings.Join(lines, "\n")
 }
 
+// Tree is a JSON value in whose texts Lines has escaped what is hidden, and in whose keys what is given has. It shares no list and no map with the one
+// that was given.
+func Tree(value any, key func(string) string) any {
+	switch v := value.(type) {
+	case string:
+		return Lines(v)
+	case []any:
+		out := make([]any, len(v))
+		for i := range v {
+			out[i] = Tree(v[i], key)
+		}
+		return out
+	case map[string]any:
+		out := make(map[string]any, len(v))
+		for name := range v {
+			out[key(name)] = Tree(v[name], key)
+		}
+		return out
+	}
+	return value
+}
+
 // Hides tells whether a text has control characters, marks that turn the direction of writing, or others that do not show.
 func Hides(text string) bool {
 	return strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsGraphic(r) })

@@ -169,7 +169,8 @@ func (a *Answer) result() (*mcp.CallToolResult, error) {
 	if err := json.Unmarshal(text, &tree); err != nil {
 		return nil, fmt.Errorf("failed to read the answer: %w", err)
 	}
-	shown, err := json.Marshal(shownIn(tree))
+	// An agent must not read what a person does not see.
+	shown, err := json.Marshal(visible.Tree(tree, visible.Escaped))
 	if err != nil {
 		return nil, fmt.Errorf("failed to write the answer: %w", err)
 	}
@@ -178,23 +179,4 @@ func (a *Answer) result() (*mcp.CallToolResult, error) {
 		StructuredContent: json.RawMessage(shown),
 		IsError:           a.failed,
 	}, nil
-}
-
-// shownIn escapes in all texts what does not show: an agent must not read what a person does not see.
-func shownIn(value any) any {
-	switch v := value.(type) {
-	case string:
-		return visible.Lines(v)
-	case []any:
-		for i := range v {
-			v[i] = shownIn(v[i])
-		}
-	case map[string]any:
-		out := make(map[string]any, len(v))
-		for key := range v {
-			out[visible.Escaped(key)] = shownIn(v[key])
-		}
-		return out
-	}
-	return value
 }
