@@ -146,16 +146,16 @@ func (s *scope) proceed(ctx context.Context, record *v1alpha1.Record) error {
 	if err := s.started(record); err != nil {
 		return s.unbelievable(ctx, record, err)
 	}
-	switch {
-	case record.Status.Outcome != "":
+	if record.Status.Outcome != "" {
 		return s.concluded(ctx, record)
-	case isTemporary(record):
-		return s.temporary(ctx, record)
 	}
-	s.objects.hold(s.key(), placesOf(record))
 	if record.Spec.Duration != "" {
 		s.objects.lend(s.key(), s.request.UID, placesOf(record))
 	}
+	if isTemporary(record) {
+		return s.temporary(ctx, record)
+	}
+	s.objects.hold(s.key(), placesOf(record))
 	return s.work(ctx, record)
 }
 

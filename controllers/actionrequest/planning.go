@@ -117,8 +117,7 @@ func (s *scope) newPlan(ctx context.Context, round int32) (*v1alpha1.Record, *ga
 	if err != nil {
 		return nil, s.indeterminate(ctx, err)
 	}
-	s.plan = &preparation{steps: rendered}
-	sum, err := digest.Of(s.digestSubject())
+	sum, err := digest.Of(s.digestSubject(&preparation{steps: rendered}))
 	if err != nil {
 		return nil, s.indeterminate(ctx, err)
 	}

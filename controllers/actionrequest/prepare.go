@@ -54,7 +54,7 @@ func (s *scope) prepare(ctx context.Context) *gate.Problem {
 	if s.plan.changes, s.plan.unread, err = s.compare(ctx, rendered, sources); err != nil {
 		return &gate.Problem{Reason: v1alpha1.ReasonFactsUnavailable, Transient: true, Message: "Cannot tell what would change: " + s.judgement.ErrorText(ctx, err)}
 	}
-	s.plan.digest, err = digest.Of(s.digestSubject())
+	s.plan.digest, err = digest.Of(s.digestSubject(s.plan))
 	if err != nil {
 		return s.indeterminate(ctx, err)
 	}
@@ -101,14 +101,15 @@ func (s *scope) render(ctx context.Context, of *steps.Steps, in *steps.Input) ([
 	if err != nil {
 		return nil, s.indeterminate(ctx, err)
 	}
-	if s.afterPlan != nil {
-		for i := range rendered {
-			early, err := s.afterPlan.FillEarly(ctx, &rendered[i], in.Budget)
-			if err != nil {
-				return nil, s.indeterminate(ctx, err)
-			}
-			rendered[i] = *early
+	for i := range rendered {
+		if s.afterPlan == nil || !steps.IsLate(&rendered[i]) {
+			continue
 		}
+		early, err := s.afterPlan.FillEarly(ctx, &rendered[i], in.Budget)
+		if err != nil {
+			return nil, s.indeterminate(ctx, err)
+		}
+		rendered[i] = *early
 	}
 	return rendered, s.mayCall(rendered, in)
 }
@@ -172,7 +173,7 @@ func (s *scope) read(ctx context.Context, ref v1alpha1.ObjectReference) (*unstru
 }
 
 // digestSubject is what people agree to.
-func (s *scope) digestSubject() digest.Subject {
+func (s *scope) digestSubject(of *preparation) digest.Subject {
 	action := s.judgement.Action.Object
 	emergency := ""
 	if s.request.Spec.BreakGlass != nil {
@@ -182,6 +183,6 @@ func (s *scope) digestSubject() digest.Subject {
 		BreakGlass:       emergency,
 		RequestNamespace: s.request.Namespace, RequestName: s.request.Name, RequestUID: s.request.UID,
 		Requester: *s.request.Spec.Requester, Inputs: s.judgement.Inputs,
-		Action: action, Steps: s.plan.steps, Finally: s.plan.finally, Planned: s.plan.planned,
+		Action: action, Steps: of.steps, Finally: of.finally, Planned: of.planned,
 	}
 }

@@ -103,11 +103,11 @@ func (s *scope) next(ctx context.Context) error {
 	case s.request.Spec.Cancellation != nil:
 		return s.cancelled(ctx)
 	}
-	if begun, err := s.begun(ctx); err != nil || begun != nil {
-		if begun != nil {
-			err = s.proceed(ctx, begun)
-		}
+	switch begun, err := s.begun(ctx); {
+	case err != nil:
 		return err
+	case begun != nil:
+		return s.proceed(ctx, begun)
 	}
 	if err := s.genuine(ctx); err != nil {
 		return err

@@ -217,7 +217,7 @@ func (s *scope) awaiting(stages []*stageState) {
 		long = append(long, s.stageLine(stage))
 	}
 	if again := s.judgement.JudgedAgain(); again != "" {
-		long = append(long, strings.ToUpper(again[:1])+again[1:])
+		long = append(long, capital(again))
 	}
 	message := strings.Join(long, " ")
 	s.condition(v1alpha1.ConditionApproved, false, reason, message)

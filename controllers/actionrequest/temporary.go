@@ -43,7 +43,6 @@ func isTemporary(record *v1alpha1.Record) bool {
 
 // temporary waits for the end of a temporary request, and takes back what it has done.
 func (s *scope) temporary(ctx context.Context, record *v1alpha1.Record) error {
-	s.objects.lend(s.key(), s.request.UID, placesOf(record))
 	s.objects.leave(s.key())
 	if record.Status.Revert != nil {
 		return s.revert(ctx, record)

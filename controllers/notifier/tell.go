@@ -38,10 +38,11 @@ func (r *Reconciler) tell(ctx context.Context, key types.NamespacedName) error {
 		&client.ListOptions{Raw: &metav1.ListOptions{ResourceVersion: request.ResourceVersion, ResourceVersionMatch: metav1.ResourceVersionMatchNotOlderThan}}); err != nil {
 		return fmt.Errorf("failed to list the Approvals of %s: %w", key, err)
 	}
+	events := notify.Of(request, approvals.Items)
 	for _, n := range notifiers {
-		for _, e := range notify.Of(request, approvals.Items) {
-			if isNews(n.Object, &e) {
-				r.handOver(ctx, n, &e)
+		for i := range events {
+			if isNews(n.Object, &events[i]) {
+				r.handOver(ctx, n, &events[i])
 			}
 		}
 	}

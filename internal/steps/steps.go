@@ -45,8 +45,6 @@ type Input struct {
 	RequestUID string
 	// Round counts the runs of the plan steps.
 	Round int32
-	// Planned is what the plan steps gave. Nil: there are none, or they are not done.
-	Planned *Earlier
 	// Temporary says that what the steps do is taken back later.
 	Temporary bool
 	// Vars are the values that templates read.
