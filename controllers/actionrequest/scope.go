@@ -120,17 +120,20 @@ func (s *scope) next(ctx context.Context) error {
 
 // begun finds the Record of an execution that has begun although the status does not say so, because the write that was to say it was lost. What
 // was written since would look like drift, and nobody may vote on it any more. It is looked for where this process has tried to begin it, and once
-// for each request that another process has taken up.
+// for each request that another process may have taken up: also where its status does not say even that.
 func (s *scope) begun(ctx context.Context) (*v1alpha1.Record, error) {
-	if s.request.Status.Adoption == nil || s.request.Spec.Seal == nil {
-		return nil, nil //nolint:nilnil // no Record is an answer, not an error
-	}
-	if _, tried := s.tried.Get(s.request.UID); !tried && s.remembered() != nil {
+	_, tried := s.tried.Get(s.request.UID)
+	if s.request.Spec.Seal == nil || !tried && (s.remembered() != nil || s.ownFind()) {
 		return nil, nil //nolint:nilnil // no Record is an answer, not an error
 	}
 	record, err := s.record(ctx)
 	s.claimed = record != nil
 	return record, err
+}
+
+// ownFind tells that no other process can have taken the request up: it was sealed after this one began to lead.
+func (s *scope) ownFind() bool {
+	return s.request.Status.Adoption == nil && s.request.Spec.Seal.At.After(s.since.Add(2*seal.MaxSkew))
 }
 
 // advance brings a request that has not started nearer to its start.

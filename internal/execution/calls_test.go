@@ -235,6 +235,7 @@ func TestCallAnswerIsKept(t *testing.T) {
 		}
 	}
 	p.runner.Forget(requestUID)
+	p.later(settled)
 	p.want(v1alpha1.StepUnknown, "cannot be told whether POST")
 	if calls := host.made(); len(calls) != 1 {
 		t.Errorf("%d calls", len(calls))

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -38,23 +39,41 @@ func (t *task) call(ctx context.Context) (Outcome, error) {
 		return t.fail("nothing was sent: %s was over before the call could be made", t.limit.name), nil
 	}
 	t.calls.dropOthers(t.uid(), "")
-	t.status.Basis, t.status.Message = basisCall, ""
-	t.unsent.Add(t.announcedCall(), true)
-	return Outcome{Status: t.status, Intent: true}, nil
+	return t.announceCall(), nil
 }
+
+// announceCall notes that the call is about to be made. Whoever finds that later knows since when.
+func (t *task) announceCall() Outcome {
+	t.announces(basisCall + t.now.UTC().Format(time.RFC3339))
+	t.unsent.Add(t.announcement(), true)
+	return Outcome{Status: t.status, Intent: true}
+}
+
+// sendWithin is how long after it was announced a call is sent at the latest. One that has waited longer is announced anew.
+const sendWithin = 30 * time.Second
+
+// announcedAt is when the call was announced.
+func (t *task) announcedAt() time.Time {
+	text, _ := t.basis(basisCall)
+	text, _, _ = strings.Cut(text, "/")
+	at, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		return t.status.StartedAt.Time // an older version did not write it
+	}
+	return at
+}
+
+// settledAt is when no call can be under way any more that was announced, whoever sends it: also a process that does not know that another one has
+// taken over. Before, that it was not made says nothing.
+func (t *task) settledAt() time.Time { return t.announcedAt().Add(sendWithin + callTimeout) }
 
 func (t *task) uid() types.UID { return t.record.Spec.RequestRef.UID }
 
 // thisCall names the call of this attempt.
 func (t *task) thisCall() callName { return callName{t.step.Name, toDo, t.status.Attempts} }
 
-// announcedCall names it as one that was announced, and not sent.
-func (t *task) announcedCall() announcement {
-	return t.announcement(fmt.Sprint(basisCall, t.status.Attempts))
-}
-
-// begin makes a call beside the workers, and wakes the request once it has come to an end.
-func (t *task) begin(name callName, method v1alpha1.HTTPMethod, target string) {
+// begin makes a call beside the workers, and wakes the request once it has come to an end. It is not sent after last. Zero: it may always be.
+func (t *task) begin(name callName, method v1alpha1.HTTPMethod, target string, last time.Time) {
 	c := &caller{Runner: t.Runner, namespace: t.record.Spec.ActionRef.Namespace, account: t.record.Spec.ServiceAccountName, http: t.step.HTTP}
 	request := &v1alpha1.ActionRequest{ObjectMeta: metav1.ObjectMeta{
 		Namespace: t.record.Spec.RequestRef.Namespace, Name: t.record.Spec.RequestRef.Name, UID: t.uid(),
@@ -65,7 +84,12 @@ func (t *task) begin(name callName, method v1alpha1.HTTPMethod, target string) {
 	}
 	t.calls.begin(&running{
 		request: t.uid(), name: name, places: places,
-		do:   func(ctx context.Context) exchanged { return c.exchange(ctx, method, target) },
+		do: func(ctx context.Context) exchanged {
+			if !last.IsZero() && !t.clock.Now().Before(last) {
+				return exchanged{err: errLate}
+			}
+			return c.exchange(ctx, method, target)
+		},
 		wake: func() { t.wake(request) },
 	})
 }
@@ -78,8 +102,12 @@ func (t *task) underWay(message string) Outcome {
 	return Outcome{Status: t.status}
 }
 
-// errNoRoom says that a call was not made in time.
-var errNoRoom = errors.New("too many other calls are waiting for their answers")
+var (
+	// errNoRoom says that a call was not made in time.
+	errNoRoom = errors.New("too many other calls are waiting for their answers")
+	// errLate says that a call must be announced anew before it is made.
+	errLate = errors.New("it has waited too long for its turn")
+)
 
 // ask makes a call that changes nothing, or gives what came of it. Nil: it is under way.
 func (t *task) ask(purpose purpose, target string) *exchanged {
@@ -90,7 +118,7 @@ func (t *task) ask(purpose purpose, target string) *exchanged {
 		t.calls.drop(t.uid(), name)
 		return &result
 	case state == callUnknown:
-		t.begin(name, http.MethodGet, target)
+		t.begin(name, http.MethodGet, target, time.Time{})
 	case state == callWaits && t.expired() && t.calls.withdraw(t.uid(), name):
 		return &exchanged{err: errNoRoom}
 	}
@@ -108,15 +136,29 @@ func (t *task) callOnce(ctx context.Context) (Outcome, error) {
 	case state != callUnknown:
 		return t.underWay("waiting for the answer to " + t.callName()), nil
 	}
-	if _, unsent := t.unsent.Get(t.announcedCall()); !unsent && !t.step.HTTP.Idempotent {
-		return t.uncertain(ctx, errors.New("it was interrupted"))
+	if _, unsent := t.unsent.Get(t.announcement()); !unsent && !t.step.HTTP.Idempotent {
+		return t.interrupted(ctx)
 	}
 	if t.expired() {
 		return t.unanswered(ctx)
 	}
-	t.unsent.Remove(t.announcedCall())
-	t.begin(t.thisCall(), t.step.HTTP.Method, t.step.HTTP.URL)
+	last := t.announcedAt().Add(sendWithin)
+	if t.step.HTTP.Idempotent {
+		last = time.Time{} // the host does it once, whoever sends it and when
+	}
+	t.unsent.Remove(t.announcement())
+	t.begin(t.thisCall(), t.step.HTTP.Method, t.step.HTTP.URL, last)
 	return t.underWay("waiting for the answer to " + t.callName()), nil
+}
+
+// interrupted is about a call that another process has announced. That one may still be at it.
+func (t *task) interrupted(ctx context.Context) (Outcome, error) {
+	if at := t.settledAt(); t.step.HTTP.Lookup == nil && t.now.Before(at) {
+		out := t.underWay(fmt.Sprintf("%s was interrupted, and may be under way until %s", t.callName(), at.UTC().Format("15:04:05 MST")))
+		out.At = at
+		return out, nil
+	}
+	return t.uncertain(ctx, errors.New("it was interrupted"))
 }
 
 // called goes on with what came of the call. That stays known until it is stored, so that nothing is lost where it cannot be.
@@ -124,10 +166,13 @@ func (t *task) called(ctx context.Context, result exchanged) (Outcome, error) {
 	switch {
 	case result.err == nil:
 		return t.answered(ctx, result.response)
+	case errors.Is(result.err, errLate):
+		t.calls.drop(t.uid(), t.thisCall())
+		return t.announceCall(), nil
 	case result.sent && !t.step.HTTP.Idempotent:
 		return t.uncertain(ctx, result.err)
 	case !result.sent:
-		t.unsent.Add(t.announcedCall(), true)
+		t.unsent.Add(t.announcement(), true)
 		t.repeat = true
 	}
 	t.calls.drop(t.uid(), t.thisCall())
@@ -285,16 +330,36 @@ func (t *task) lookedUp(ctx context.Context, response map[string]any, why error)
 	if done, err := t.holds(ctx, t.step.HTTP.Lookup.Done, response); err == nil && done {
 		return t.began(ctx, response)
 	}
-	if not, err := t.notDone(ctx, response); err == nil && not {
+	not, err := t.notDone(ctx, response)
+	not = not && err == nil
+	switch at := t.settledAt(); {
+	case not && t.now.Before(at):
+		t.status.Message = oneLine(fmt.Sprintf("the host does not know %s yet (%v): asking again, and making it once it cannot be under way any more, at %s",
+			t.callName(), why, at.UTC().Format("15:04:05 MST")))
+		return Outcome{Status: t.status, At: earlier(at, t.now.Add(lookAgain))}, nil
+	case not:
 		t.calls.drop(t.uid(), t.thisCall())
-		t.unsent.Add(t.announcedCall(), true)
-		return t.callOnce(ctx)
-	}
-	if t.expired() {
+		return t.notMade(), nil
+	case t.expired():
 		return t.lost(why), nil
 	}
 	t.status.Message = oneLine(fmt.Sprintf("it is not clear whether %s was made (%v): asking again", t.callName(), why))
 	return Outcome{Status: t.status, At: t.now.Add(lookAgain)}, nil
+}
+
+// notMade is about a call that was certainly not made: it is announced anew, while there is time.
+func (t *task) notMade() Outcome {
+	if t.expired() {
+		return t.fail("%s is over, and %s could not be made", t.limit.name, t.callName())
+	}
+	return t.announceCall()
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
 }
 
 func (t *task) notDone(ctx context.Context, response map[string]any) (bool, error) {

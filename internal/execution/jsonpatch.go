@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 
 	jsonpatch "github.com/evanphx/json-patch/v5"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -19,13 +20,6 @@ import (
 // stored, then the patch is sent with a test for it. Whatever happens in between, it is never applied twice. Where it cannot be told
 // afterwards whether it was applied, the step fails and says so.
 
-// announcement names a JSON patch that is about to be sent.
-type announcement struct{ uid, step, version string }
-
-func (t *task) announcement(version string) announcement {
-	return announcement{string(t.record.Spec.RequestRef.UID), t.step.Name, version}
-}
-
 func (t *task) jsonPatch(ctx context.Context) (Outcome, error) {
 	if len(t.step.Writes) != 1 {
 		return t.fail("a step with a JSON patch can write one object only"), nil
@@ -33,7 +27,8 @@ func (t *task) jsonPatch(ctx context.Context) (Outcome, error) {
 	if _, written := t.basis(basisWritten); written {
 		return t.await(ctx)
 	}
-	if version, intended := t.basis(basisIntent); intended {
+	if intent, intended := t.basis(basisIntent); intended {
+		version, _, _ := strings.Cut(intent, "/")
 		return t.sendOnce(ctx, version)
 	}
 	return t.announce(ctx)
@@ -54,14 +49,14 @@ func (t *task) announce(ctx context.Context) (Outcome, error) {
 }
 
 func (t *task) intend(version string) Outcome {
-	t.status.Basis, t.status.Message = basisIntent+version, ""
-	t.unsent.Add(t.announcement(version), true)
+	t.announces(basisIntent + version)
+	t.unsent.Add(t.announcement(), true)
 	return Outcome{Status: t.status, Intent: true}
 }
 
 // sendOnce sends the patch to that version of the object.
 func (t *task) sendOnce(ctx context.Context, version string) (Outcome, error) {
-	w, key := &t.step.Writes[0], t.announcement(version)
+	w, key := &t.step.Writes[0], t.announcement()
 	_, unsent := t.unsent.Get(key)
 	if !unsent {
 		// It may have been sent already, by this process or one before it.

@@ -8,6 +8,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/uuid"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/utils/clock"
 	"k8s.io/utils/lru"
@@ -60,9 +61,9 @@ func (r *Runner) Withdraw(record *v1alpha1.Record, step *v1alpha1.RenderedStep, 
 	}
 	t := r.newTask(record, step, *status)
 	if r.calls.withdraw(t.uid(), t.thisCall()) {
-		r.unsent.Add(t.announcedCall(), true)
+		r.unsent.Add(t.announcement(), true)
 	}
-	_, unsent := r.unsent.Get(t.announcedCall())
+	_, unsent := r.unsent.Get(t.announcement())
 	return unsent
 }
 
@@ -123,6 +124,19 @@ func (t *task) do(ctx context.Context) (Outcome, error) {
 	default:
 		return t.fail("operation %q is not known to this version of Signoff", kind), nil
 	}
+}
+
+// announcement names what is about to be done, as it is stored. What this process remembers of it counts only while the Record says the very
+// same: where it could not be stored, or another process has announced its own since, nothing may rest on it.
+type announcement struct{ uid, step, basis string }
+
+// announces notes that something is about to be done. It must be stored first.
+func (t *task) announces(basis string) {
+	t.status.Basis, t.status.Message = basis+"/"+string(uuid.NewUUID()), ""
+}
+
+func (t *task) announcement() announcement {
+	return announcement{string(t.uid()), t.step.Name, t.status.Basis}
 }
 
 // task is one call of Step.

@@ -61,8 +61,8 @@ func (t *task) noteUndo(ctx context.Context) (Outcome, error) {
 		}
 		versions[w.Object] = seen
 	}
-	t.noted.Add(t.announcement(""), versions)
-	t.status.Basis = basisUndo
+	t.announces(basisUndo)
+	t.noted.Add(t.announcement(), versions)
 	return Outcome{Status: t.status, Intent: true}, nil
 }
 
@@ -147,7 +147,7 @@ func (l lending) sender(t *task) func(context.Context, *v1alpha1.RenderedWrite) 
 	return func(ctx context.Context, w *v1alpha1.RenderedWrite) (*unstructured.Unstructured, error) {
 		object, err := t.sendTo(ctx, w, l[w.Object])
 		if err != nil {
-			t.noted.Remove(t.announcement(""))
+			t.noted.Remove(t.announcement())
 			return nil, err
 		}
 		l[w.Object] = versionOf(object)

@@ -123,6 +123,15 @@ func TestLoans(t *testing.T) {
 			p.noted()
 			p.ends(nil)
 		}},
+		"NotStored": {"what could not be stored is noted again before anything is written", lendApply, "", func(p *play) {
+			stored := p.record.DeepCopy()
+			if out, err := p.call(); err != nil || !out.Intent {
+				p.t.Fatalf("got %+v, %v", out, err)
+			}
+			p.record = stored
+			p.noted()
+			p.ends(nil)
+		}},
 		"PatchOfNothing": {"an object that is created later is not ours", lendPatch, "", func(p *play) {
 			p.step.Retries = 0
 			p.want(v1alpha1.StepFailed, "not found")

@@ -23,7 +23,7 @@ func (t *task) lost(why error) Outcome {
 
 // unanswered is about a call that had no answer when its time was over.
 func (t *task) unanswered(ctx context.Context) (Outcome, error) {
-	if _, unsent := t.unsent.Get(t.announcedCall()); unsent {
+	if _, unsent := t.unsent.Get(t.announcement()); unsent {
 		return t.fail("%s is over, and %s could not be made", t.limit.name, t.callName()), nil
 	}
 	return t.uncertain(ctx, fmt.Errorf("%s is over, and it had no answer", t.limit.name))

@@ -16,10 +16,10 @@ import (
 const (
 	// basisWritten says that everything is written, with the resourceVersion that came of it.
 	basisWritten = "written:"
-	// basisIntent says that a JSON patch is about to be sent, to the object at this resourceVersion.
+	// basisIntent says that a JSON patch is about to be sent, to the object at this resourceVersion, and by whom.
 	basisIntent = "intent:"
-	// basisUndo says that it is stored how the writes are taken back.
-	basisUndo = "undo"
+	// basisUndo says that it is stored how the writes are taken back, and by whom.
+	basisUndo = "undo:"
 	// basisReached says that the step is to run, and has done nothing yet.
 	basisReached = "reached:"
 	// basisJob says that the Job exists, with its uid.
@@ -67,7 +67,7 @@ func (t *task) repeatable(ctx context.Context) (Outcome, error) {
 	}
 	send := t.send
 	if t.temporary() {
-		versions, noted := t.noted.Get(t.announcement(""))
+		versions, noted := t.noted.Get(t.announcement())
 		if !noted {
 			return t.noteUndo(ctx)
 		}

@@ -184,15 +184,17 @@ func (w *world) ask(ctx context.Context, i int) {
 	}
 }
 
-// approve votes on everything that is open, until the end.
+// approve votes once for each request, until the end. Nobody is asked again about something that has begun.
 func (w *world) approve(ctx context.Context) {
+	voted := map[string]bool{}
 	for ctx.Err() == nil {
 		list := &v1alpha1.ApprovalList{}
 		if err := w.as(w.users.Bob).List(ctx, list, client.InNamespace(env.WorkNamespace)); err == nil {
 			for i := range list.Items {
-				if approval := &list.Items[i]; approval.Status.State == v1alpha1.ApprovalOpen && len(approval.Spec.Votes) == 0 {
+				if approval := &list.Items[i]; approval.Status.State == v1alpha1.ApprovalOpen && len(approval.Spec.Votes) == 0 && !voted[approval.Spec.RequestRef.Name] {
 					vote := client.RawPatch(types.MergePatchType, []byte(`{"spec":{"vote":{"decision":"Approve"}}}`))
-					_ = w.as(w.users.Bob).Patch(ctx, approval, vote) // refused while the operator is down; tried again
+					err := w.as(w.users.Bob).Patch(ctx, approval, vote) // refused while the operator is down; tried again
+					voted[approval.Spec.RequestRef.Name] = err == nil
 				}
 			}
 		}
