@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/go-logr/logr"
 	authorizationv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -174,7 +175,8 @@ func Run(ctx context.Context, cfg *config.Configuration, restConfig *rest.Config
 	if err != nil {
 		return err
 	}
-	return process.Manager.Start(ctx)
+	// What runs beside reconcilers takes its logger from the context, and the manager gives it none.
+	return process.Manager.Start(logr.NewContext(ctx, process.Manager.GetLogger()))
 }
 
 // wakeAll makes every open request be judged again. One such event that has not been read yet is enough.
