@@ -19,8 +19,12 @@ TEST_PARALLEL ?= $(shell n=$$(getconf _NPROCESSORS_ONLN); [ "$$n" -gt 4 ] && n=4
 # What is tested, and further flags of go test: make test PACKAGES=./webhooks/... TEST_FLAGS=-run=TestVote
 PACKAGES ?= ./...
 TEST_FLAGS ?=
+# How much gotestsum tells.
+TEST_FORMAT ?= standard-quiet
 # How long each fuzz target runs.
 FUZZ_TIME ?= 10s
+# How many runs with a fault `make faults` plays at least. The tests play a sample of them.
+FAULT_RUNS ?= 500
 # Where `make bench` writes its results as JSON.
 BENCH_OUT ?= bin/bench.json
 export BENCH_OUT
@@ -41,7 +45,11 @@ demo: ## Play the first story on a real control plane, with real kubectl as seve
 test: ## Run all tests against a real control plane, with the race detector.
 	@dir=$$($(CONTROLPLANE)) && tools=$$($(TOOLS) gotestsum) && $(HELM) >/dev/null && \
 	$(STEP) "compiling for the tests" sh hack/compile-tests $(PACKAGES) && \
-	KUBEBUILDER_ASSETS="$$dir" "$$tools/gotestsum" --format=standard-quiet -- -race -count=1 -timeout=20m -p=$(TEST_PARALLEL) $(TEST_FLAGS) $(PACKAGES)
+	KUBEBUILDER_ASSETS="$$dir" "$$tools/gotestsum" --format=$(TEST_FORMAT) -- -race -count=1 -timeout=20m -p=$(TEST_PARALLEL) $(TEST_FLAGS) $(PACKAGES)
+
+.PHONY: faults
+faults: ## Kill the operator, the API server and the host of a call at every point of the life of a request, in FAULT_RUNS runs at least.
+	@$(MAKE) test PACKAGES=./test/faults TEST_FLAGS=-timeout=60m TEST_FORMAT=standard-verbose FAULT_RUNS=$(FAULT_RUNS)
 
 .PHONY: inspect
 inspect: ## Test what agents use with the inspector of the Model Context Protocol; only where there is node.

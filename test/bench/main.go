@@ -28,6 +28,7 @@ var sections = []section{
 	{"policies", measurePolicies},
 	{"admission", measureAdmission},
 	{"lifecycle", measureLifecycle},
+	{"waiting", measureWaiting},
 	{"memory", measureMemory},
 }
 

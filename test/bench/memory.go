@@ -4,175 +4,151 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
+	"strings"
 	"time"
 
-	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/client-go/dynamic"
-	"sigs.k8s.io/controller-runtime/pkg/client"
+	"k8s.io/apimachinery/pkg/util/uuid"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/test/env"
-	"github.com/signoff-dev/signoff/test/system"
 )
 
-const (
-	// memoryWriters is how many requests are written at once.
-	memoryWriters = 8
-	// settle is how long Signoff may read what is there before its memory is looked at.
-	settle = 3 * time.Second
-)
+// settle is how long Signoff may read what is there before its memory is looked at.
+const settle = 3 * time.Second
 
-// measureMemory starts Signoff with no requests, with 1,000 and with 10,000 finished ones, and looks at its memory each time.
+// measureMemory starts Signoff beside none, 1,000, 10,000 and 100,000 finished requests with their Records, and looks each time at how long it takes and
+// what it keeps.
 func measureMemory(ctx context.Context) ([]Result, error) {
-	configure, url, err := withMetrics()
+	t, err := openTheatre(ctx)
 	if err != nil {
 		return nil, err
 	}
-	stage, err := raise(ctx, env.Options{}, system.Options{Configure: configure})
+	defer t.close()
+	original, err := t.exemplar(ctx)
 	if err != nil {
-		return nil, err
-	}
-	defer stage.lower()
-	// A second start is measured, as those with requests are.
-	stage.signoff.Stop()
-	if err := withoutWebhooks(ctx, stage); err != nil {
 		return nil, err
 	}
 	var results []Result
 	var empty float64
-	for _, total := range []int{0, 1000, 10_000} {
-		if err := finishedRequests(ctx, stage, total); err != nil {
+	have := 0
+	for _, total := range []int{0, 1000, 10_000, 100_000} {
+		t.signoff.Stop()
+		if err := original.copies(ctx, have, total); err != nil {
 			return nil, err
 		}
-		heap, resident, err := memoryOf(ctx, stage, url)
+		have = total
+		found, err := t.startBeside(ctx, total)
 		if err != nil {
-			return nil, err
+			return nil, errors.Join(err, tail(t.log))
 		}
 		if total == 0 {
-			empty = heap
-			results = append(results, Result{"memory/empty", resident / 1e6, megabytes}, Result{"memory/empty-heap", heap / 1e6, megabytes})
-			continue
+			empty = found.heap
+			results = append(results, Result{"memory/empty", found.resident / 1e6, megabytes}, Result{"memory/empty-heap", found.heap / 1e6, megabytes})
+		} else {
+			results = append(results,
+				Result{fmt.Sprintf("memory/finished=%d", total), (found.heap - empty) / float64(total), bytesEach},
+				Result{fmt.Sprintf("memory/heap-finished=%d", total), found.heap / 1e6, megabytes},
+				Result{fmt.Sprintf("memory/resident-finished=%d", total), found.resident / 1e6, megabytes})
 		}
 		results = append(results,
-			Result{fmt.Sprintf("memory/finished=%d", total), (heap - empty) / float64(total), bytesEach},
-			Result{fmt.Sprintf("memory/resident-finished=%d", total), resident / 1e6, megabytes})
+			Result{fmt.Sprintf("start/ready-finished=%d", total), float64(found.ready.Milliseconds()), milliseconds},
+			Result{fmt.Sprintf("start/executed-finished=%d", total), float64(found.executed.Milliseconds()), milliseconds})
 	}
 	return results, nil
 }
 
-// withoutWebhooks lets requests be written while Signoff does not run, as if it had stamped and finished them before.
-func withoutWebhooks(ctx context.Context, s *stage) error {
-	admin, err := client.New(s.cluster.Admin, client.Options{})
-	if err != nil {
-		return fmt.Errorf("failed to make a client: %w", err)
-	}
-	meta := metav1.ObjectMeta{Name: "signoff"}
-	return errors.Join(
-		admin.Delete(ctx, &admissionregistrationv1.MutatingWebhookConfiguration{ObjectMeta: meta}),
-		admin.Delete(ctx, &admissionregistrationv1.ValidatingWebhookConfiguration{ObjectMeta: meta}),
-	)
+// started is what a start cost.
+type started struct {
+	// ready is until it answered, and executed until a request that was made then was done.
+	ready, executed time.Duration
+	// heap and resident are bytes of memory.
+	heap, resident float64
 }
 
-// memoryOf starts Signoff, waits until it has read everything, and stops it again.
-func memoryOf(ctx context.Context, s *stage, url string) (heap, resident float64, err error) {
-	if err := s.signoff.Restart(ctx); err != nil {
-		return 0, 0, errors.Join(err, tail(s.log))
+// startBeside starts Signoff beside so many finished requests.
+func (t *theatre) startBeside(ctx context.Context, total int) (*started, error) {
+	tell(fmt.Sprintf("starting beside %d finished requests", total))
+	out, begin := &started{}, time.Now()
+	if err := t.signoff.Restart(ctx); err != nil {
+		return nil, err
 	}
-	defer s.signoff.Stop()
+	out.ready = time.Since(begin)
+	if _, err := t.live(ctx, allowedAt, 0); err != nil {
+		return nil, err
+	}
+	out.executed = time.Since(begin)
 	// Being asked for metrics takes memory of its own, so that what is resident is read first.
-	if err := pause(ctx, settle); err != nil {
-		return 0, 0, err
+	err := pause(ctx, settle)
+	if err == nil {
+		out.resident, err = residentBytes(t.pid())
 	}
-	if resident, err = residentBytes(s.pid()); err != nil {
-		return 0, 0, err
+	if err == nil {
+		out.heap, err = liveHeap(ctx, t.metrics)
 	}
-	heap, err = liveHeap(ctx, url)
-	return heap, resident, err
+	return out, err
 }
 
-// finishedRequests writes finished requests until there are so many.
-func finishedRequests(ctx context.Context, s *stage, total int) error {
-	admin, err := as(s.cluster.Admin)
+// exemplar is a finished request with its Record as etcd holds them, which are copied.
+type exemplar struct {
+	store
+	name, uid, record string
+	pairs             []pair
+}
+
+// exemplar lets one request be approved and executed.
+func (t *theatre) exemplar(ctx context.Context) (*exemplar, error) {
+	err := within(ctx, time.Minute, "requests are admitted", func() (bool, error) {
+		_, err := t.live(ctx, allowedAt, 0)
+		return err == nil, nil
+	})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	operator, err := as(s.signoff.Operator)
+	if _, err := t.live(ctx, approvedAt, 0); err != nil {
+		return nil, err
+	}
+	out := &exemplar{store: store{t.cluster.Etcd()}, name: fmt.Sprintf("request-%06d", t.played.Load())}
+	admin, err := as(t.cluster.Admin)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	list, err := admin.Resource(ours("actionrequests")).List(ctx, metav1.ListOptions{Limit: 1})
+	request, err := admin.Resource(ours("actionrequests")).Namespace(env.WorkNamespace).Get(ctx, out.name, metav1.GetOptions{})
 	if err != nil {
-		return fmt.Errorf("failed to list requests: %w", err)
+		return nil, fmt.Errorf("failed to read the finished request: %w", err)
 	}
-	have := len(list.Items)
-	if rest := list.GetRemainingItemCount(); rest != nil {
-		have += int(*rest)
+	out.uid = string(request.GetUID())
+	record, err := admin.Resource(ours("records")).Namespace(env.SystemNamespace).Get(ctx, out.uid, metav1.GetOptions{})
+	if err != nil {
+		return nil, fmt.Errorf("failed to read its Record: %w", err)
 	}
-	tell(fmt.Sprintf("writing %d finished requests", total-have))
-	numbers, errs := make(chan int), make([]error, memoryWriters)
-	var group sync.WaitGroup
-	for w := range memoryWriters {
-		group.Go(func() {
-			for n := range numbers {
-				if errs[w] == nil {
-					errs[w] = writeFinished(ctx, admin, operator, n)
-				}
-			}
-		})
+	out.record = string(record.GetUID())
+	for _, name := range []string{"actionrequests/" + env.WorkNamespace + "/" + out.name, "records/" + env.SystemNamespace + "/" + out.uid} {
+		key := "/registry/" + v1alpha1.GroupVersion.Group + "/" + name
+		value, err := out.get(ctx, key)
+		if err != nil {
+			return nil, err
+		}
+		out.pairs = append(out.pairs, pair{[]byte(key), value})
 	}
+	return out, nil
+}
+
+// copies writes copies until there are so many.
+func (e *exemplar) copies(ctx context.Context, have, total int) error {
+	tell(fmt.Sprintf("writing %d finished requests to etcd", total-have))
+	var batch []pair
 	for n := have; n < total; n++ {
-		numbers <- n
-	}
-	close(numbers)
-	group.Wait()
-	return errors.Join(errs...)
-}
-
-// writeFinished writes a request as it is when it is over.
-func writeFinished(ctx context.Context, admin, operator dynamic.Interface, n int) error {
-	request := newRequest(v1alpha1.GroupVersion.Group, fmt.Sprintf("request-%06d", n), "checkout", allowedAt, "1.42")
-	request.SetFinalizers([]string{v1alpha1.RequestFinalizer})
-	requester := map[string]any{"username": "alice", "groups": []any{"engineering", "payments", "system:authenticated"}, "person": "alice"}
-	if err := unstructured.SetNestedMap(request.Object, requester, "spec", "requester"); err != nil {
-		return fmt.Errorf("failed to make a request: %w", err)
-	}
-	stored, err := admin.Resource(ours("actionrequests")).Namespace(env.WorkNamespace).Create(ctx, request, metav1.CreateOptions{})
-	if err != nil {
-		return fmt.Errorf("failed to create a request: %w", err)
-	}
-	stored.Object["status"] = finishedStatus(time.Now().UTC().Format(time.RFC3339))
-	if _, err := operator.Resource(ours("actionrequests")).Namespace(env.WorkNamespace).UpdateStatus(ctx, stored, metav1.UpdateOptions{}); err != nil {
-		return fmt.Errorf("failed to finish a request: %w", err)
+		names := strings.NewReplacer(e.name, fmt.Sprintf("finished-%06d", n), e.uid, string(uuid.NewUUID()), e.record, string(uuid.NewUUID()))
+		for _, p := range e.pairs {
+			batch = append(batch, pair{[]byte(names.Replace(string(p.Key))), []byte(names.Replace(string(p.Value)))})
+		}
+		if len(batch) >= atOnceInStore || n == total-1 {
+			if err := e.put(ctx, batch); err != nil {
+				return err
+			}
+			batch = batch[:0]
+		}
 	}
 	return nil
-}
-
-// finishedStatus is the status of a request that was allowed at once and executed.
-func finishedStatus(at string) map[string]any {
-	condition := func(kind, reason, message string) any {
-		return map[string]any{"type": kind, "status": "True", "reason": reason, "message": message, "lastTransitionTime": at, "observedGeneration": int64(1)}
-	}
-	return map[string]any{
-		"observedGeneration": int64(1), "phase": string(v1alpha1.PhaseSucceeded), "outcome": string(v1alpha1.OutcomeSucceeded),
-		"digest": "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
-		"summary": []any{
-			"Succeeded in 0s (12:00:00 to 12:00:00 UTC), as platform/deployer.", "Ran digest 01234567.",
-			`alice asks to run "Deploy a service" (platform/deploy).`, "  patch Deployment staging/checkout",
-			"    spec.template.spec.containers[app].image: registry/checkout:1.41 → registry/checkout:1.42",
-		},
-		"verdict": map[string]any{
-			"effect": "Allow", "evaluatedAt": at, "rules": []any{map[string]any{"name": "staging-in-hours", "effect": "Allow", "answer": string(v1alpha1.RuleApplies)}},
-		},
-		"steps": []any{map[string]any{"name": "rollout", "state": "Done", "startedAt": at, "finishedAt": at, "basis": "written"}},
-		"conditions": []any{
-			condition(v1alpha1.ConditionReady, v1alpha1.ReasonSucceeded, "All steps are done."),
-			condition(v1alpha1.ConditionFinished, v1alpha1.ReasonSucceeded, "All steps are done."),
-			condition(v1alpha1.ConditionExecuted, v1alpha1.ReasonSucceeded, "All steps are done."),
-			condition(v1alpha1.ConditionAuthorized, v1alpha1.ReasonAllowed, "The requester may ask, and no rule denies it."),
-			condition(v1alpha1.ConditionApproved, v1alpha1.ReasonNotRequired, "No rule demands an approval."),
-		},
-	}
 }

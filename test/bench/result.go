@@ -26,6 +26,7 @@ type Result struct {
 const (
 	nanoseconds  = "ns"
 	microseconds = "µs"
+	milliseconds = "ms"
 	count        = "count"
 	ratio        = "ratio"
 	perSecond    = "1/s"

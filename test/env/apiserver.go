@@ -62,6 +62,9 @@ func (c *Cluster) configureEtcd(control *envtest.Environment) error {
 	return nil
 }
 
+// Etcd is the address under which etcd speaks HTTP. What is written there was seen by nobody.
+func (c *Cluster) Etcd() string { return c.control.ControlPlane.Etcd.URL.String() }
+
 func (c *Cluster) configureAPIServer(control *envtest.Environment) error {
 	path, err := c.launcher("kube-apiserver")
 	if err != nil {

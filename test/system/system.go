@@ -79,6 +79,12 @@ func Start(ctx context.Context, cluster *env.Cluster, options Options) (*System,
 	return s, nil
 }
 
+// Configuration is what Signoff runs with, for further processes of it. They must serve nothing on the same addresses.
+func (s *System) Configuration() *config.Configuration {
+	cfg := *s.cfg
+	return &cfg
+}
+
 // Stop ends the process.
 func (s *System) Stop() {
 	if s.stop != nil {

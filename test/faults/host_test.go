@@ -1,0 +1,103 @@
+package faults
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"time"
+)
+
+// peer is the host of calls. What it is asked to do with a key that it knows it does once under /plan and /again; elsewhere it does it each time.
+type peer struct {
+	*httptest.Server
+	world *world
+
+	mu   sync.Mutex
+	done map[string][]string
+	back time.Time
+}
+
+func newPeer(w *world) *peer {
+	p := &peer{world: w, done: map[string][]string{}}
+	p.Server = httptest.NewTLSServer(p)
+	return p
+}
+
+// ServeHTTP does what a call asks for, or says whether it has.
+func (p *peer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Method == http.MethodGet {
+		p.answer(w, map[string]any{"made": len(p.madeWith(r.URL.Path, r.URL.Query().Get("key"))) > 0})
+		return
+	}
+	struck := p.world.script.reached(r.URL.Path, true)
+	if struck != nil && !struck.at.after {
+		p.strike(struck)
+	}
+	if p.isAway() {
+		panic(http.ErrAbortHandler)
+	}
+	p.do(r.URL.Path, r.Header.Get("Idempotency-Key"))
+	if struck != nil && struck.at.after {
+		p.strike(struck)
+		panic(http.ErrAbortHandler)
+	}
+	p.answer(w, map[string]any{"seen": "what is there"})
+}
+
+func (p *peer) answer(w http.ResponseWriter, what map[string]any) {
+	if p.isAway() {
+		panic(http.ErrAbortHandler)
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(what)
+}
+
+// strike makes a fault happen while a call is here. Nobody knows which of two operators has sent it.
+func (p *peer) strike(f *fault) {
+	if f.victim == operator {
+		p.world.killAll()
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.back = time.Now().Add(outage)
+}
+
+func (p *peer) isAway() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return time.Now().Before(p.back)
+}
+
+func (p *peer) do(path, key string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	tellsApart := strings.HasPrefix(path, "/plan/") || strings.HasPrefix(path, "/again/")
+	for _, known := range p.done[path] {
+		if known == key && tellsApart {
+			return
+		}
+	}
+	p.done[path] = append(p.done[path], key)
+}
+
+// made is how often something was done.
+func (p *peer) made(path string) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.done[path])
+}
+
+func (p *peer) madeWith(path, key string) []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var out []string
+	for _, known := range p.done[path] {
+		if known == key {
+			out = append(out, known)
+		}
+	}
+	return out
+}

@@ -1,0 +1,161 @@
+package faults
+
+import (
+	"context"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/signoff-dev/signoff/internal/config"
+	"github.com/signoff-dev/signoff/internal/setup"
+	"github.com/signoff-dev/signoff/test/env"
+	"github.com/signoff-dev/signoff/test/play"
+	"github.com/signoff-dev/signoff/test/system"
+)
+
+// world is a control plane, a host, webhooks that nobody kills, and operators that die.
+type world struct {
+	*testing.T
+	*play.Play
+	signoff *system.System
+	peer    *peer
+	script  *script
+	clock   *fast
+	names   atomic.Int64
+	// started is how many operators have been started.
+	started atomic.Int64
+	// back is when the API server can be reached again.
+	back atomic.Int64
+
+	mu    sync.Mutex
+	alive map[*process]bool
+	end   context.CancelFunc
+	all   sync.WaitGroup
+}
+
+func start(t *testing.T) *world {
+	t.Helper()
+	w := &world{T: t, script: newScript(), clock: &fast{start: time.Now()}, alive: map[*process]bool{}}
+	w.peer = newPeer(w)
+	t.Cleanup(w.peer.Close)
+	var err error
+	w.Play, err = play.Start(t.Context(), &play.Options{
+		Env:      env.Options{CRDs: true},
+		System:   system.Options{Parts: setup.Parts{Admission: true}, Configure: w.reachable, Clock: w.clock},
+		Accounts: []string{"deployer", "planner"}, World: w.actions(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(w.Play.Stop)
+	w.signoff = w.Play.Signoff
+	if err := w.Cluster.Grant(t.Context(), "signoff-resolver", env.WorkNamespace, env.ToUser(w.Users.Carol.Name)); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { w.operators(0) })
+	ctx, cancel := context.WithCancel(context.Background())
+	node := make(chan struct{})
+	go func() { defer close(node); w.node(ctx) }()
+	t.Cleanup(func() { cancel(); <-node })
+	return w
+}
+
+// reachable lets steps call the host.
+func (w *world) reachable(cfg *config.Configuration) {
+	port := w.peer.Listener.Addr().(*net.TCPAddr).Port //nolint:forcetypeassert // it listens on TCP
+	cfg.Egress.Hosts = []config.EgressHost{{Host: "127.0.0.1", Ports: []int{port}, Networks: []string{"127.0.0.0/8"}}}
+}
+
+// actions writes the world with the address of the host.
+func (w *world) actions() string {
+	w.Helper()
+	text, err := os.ReadFile("testdata/world.yaml")
+	if err != nil {
+		w.Fatal(err)
+	}
+	bundle := strings.ReplaceAll(play.Authority(w.peer.Server), "\n          ", `\n`)
+	filled := strings.NewReplacer("URL", w.peer.URL, "BUNDLE", bundle).Replace(string(text))
+	path := filepath.Join(w.TempDir(), "world.yaml")
+	if err := os.WriteFile(path, []byte(filled), 0o600); err != nil {
+		w.Fatal(err)
+	}
+	return path
+}
+
+// operators makes so many operators run from now on.
+func (w *world) operators(count int) {
+	if w.end != nil {
+		w.end()
+		w.all.Wait()
+	}
+	ctx, end := context.WithCancel(context.Background())
+	w.end = end
+	for range count {
+		w.all.Go(func() { w.keep(ctx) })
+	}
+}
+
+func (w *world) add(p *process) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.alive[p] = true
+}
+
+func (w *world) remove(p *process) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.alive, p)
+}
+
+// killAll kills every operator at the same instant.
+func (w *world) killAll() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for p := range w.alive {
+		p.die()
+	}
+}
+
+// leave makes the API server be away for a moment.
+func (w *world) leave() { w.back.Store(time.Now().Add(outage).UnixNano()) }
+
+func (w *world) away() bool { return time.Now().UnixNano() < w.back.Load() }
+
+// node does the work of Jobs, at once and well.
+func (w *world) node(ctx context.Context) {
+	for ctx.Err() == nil {
+		jobs := &batchv1.JobList{}
+		if err := w.Admin(w).List(ctx, jobs, client.InNamespace("target")); err == nil {
+			for i := range jobs.Items {
+				if jobs.Items[i].Status.CompletionTime == nil {
+					w.complete(ctx, &jobs.Items[i])
+				}
+			}
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(30 * time.Millisecond):
+		}
+	}
+}
+
+func (w *world) complete(ctx context.Context, job *batchv1.Job) {
+	now := metav1.Now()
+	job.Status = batchv1.JobStatus{StartTime: &now, CompletionTime: &now, Succeeded: 1, Conditions: []batchv1.JobCondition{
+		{Type: batchv1.JobSuccessCriteriaMet, Status: corev1.ConditionTrue, LastTransitionTime: now},
+		{Type: batchv1.JobComplete, Status: corev1.ConditionTrue, LastTransitionTime: now},
+	}}
+	if err := w.Admin(w).Status().Update(ctx, job); err != nil && ctx.Err() == nil {
+		w.Logf("a Job was not completed: %v", err)
+	}
+}
