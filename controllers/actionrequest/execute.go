@@ -179,6 +179,9 @@ func (s *scope) onward(ctx context.Context, record *v1alpha1.Record) (bool, erro
 		return s.last(ctx, record)
 	}
 	index := current(record)
+	if index > 0 && record.Status.Steps[index-1].State == v1alpha1.StepFailed {
+		return s.failedAt(ctx, record, index-1)
+	}
 	if index == len(record.Spec.Steps) {
 		return s.endSteps(ctx, record, v1alpha1.OutcomeSucceeded, "")
 	}
@@ -193,12 +196,17 @@ func (s *scope) onward(ctx context.Context, record *v1alpha1.Record) (bool, erro
 		return false, err
 	}
 	if index < len(record.Status.Steps) && record.Status.Steps[index].State == v1alpha1.StepFailed {
-		return s.endSteps(ctx, record, v1alpha1.OutcomeFailed, fmt.Sprintf("step %s: %s", record.Spec.Steps[index].Name, record.Status.Steps[index].Message))
+		return s.failedAt(ctx, record, index)
 	}
 	if goOn && index < len(record.Spec.Steps)-1 {
 		err = s.refresh(ctx)
 	}
 	return goOn, err
+}
+
+// failedAt ends the steps because one of them has failed. That it has is stored with the end, or was before, where somebody decided so.
+func (s *scope) failedAt(ctx context.Context, record *v1alpha1.Record, index int) (bool, error) {
+	return s.endSteps(ctx, record, v1alpha1.OutcomeFailed, fmt.Sprintf("step %s: %s", record.Spec.Steps[index].Name, record.Status.Steps[index].Message))
 }
 
 // endSteps ends the steps. Those of finally follow; without any, the execution has ended.
@@ -408,7 +416,7 @@ func (s *scope) newRecord() (*v1alpha1.Record, error) {
 		ObjectMeta: metav1.ObjectMeta{Namespace: s.OperatorNamespace, Name: name},
 		Spec: v1alpha1.RecordSpec{
 			RequestRef: v1alpha1.RecordRequestReference{Namespace: s.request.Namespace, Name: s.request.Name, UID: s.request.UID},
-			ActionRef:  s.request.Spec.ActionRef, Requester: *s.request.Spec.Requester,
+			ActionRef:  s.request.Spec.ActionRef, Requester: *s.request.Spec.Requester, OnBehalfOf: s.request.Spec.OnBehalfOf,
 			ServiceAccountName: action.Spec.Execution.ServiceAccountName,
 			Digest:             s.plan.digest, ClaimedAt: evidence.Instant(s.now),
 			Approvals: s.plan.approvedBy, Plan: s.plan.changes, Steps: s.plan.steps,

@@ -113,7 +113,7 @@ func (s *scope) newReview(name string) *v1alpha1.Approval {
 func (s *scope) reviewSummary(a *v1alpha1.Approval) []string {
 	action, who := s.judgement.Action.Object, visible.Inside(a.Spec.Requester.Username)
 	lines := []string{
-		fmt.Sprintf("%s broke the glass to run %q (%s). It ran at once; this is the review afterwards.", who, action.Spec.Title, a.Spec.ActionRef),
+		fmt.Sprintf("%s broke the glass to run %q (%s)%s. It ran at once; this is the review afterwards.", who, action.Spec.Title, a.Spec.ActionRef, s.onBehalf()),
 		"inputs: " + inputsLine(s.judgement.Inputs),
 		fmt.Sprintf("Emergency, as %s wrote: %s", who, quote(s.request.Spec.BreakGlass.Reason, maxReason)),
 	}
@@ -123,7 +123,7 @@ func (s *scope) reviewSummary(a *v1alpha1.Approval) []string {
 	lines = append(lines, "It passed: "+gate.Passed(s.judgement)+".",
 		fmt.Sprintf("It acts, as %s/%s:", action.Namespace, action.Spec.Execution.ServiceAccountName))
 	lines = append(lines, planLines(a.Spec.Plan)...)
-	lines = append(lines, fmt.Sprintf("Who can review: %s. Not %s. Due %s.", s.Gate.Who(s.judgement, a.Spec.Requirements, &a.Spec.Requester), who, a.Spec.Expires))
+	lines = append(lines, fmt.Sprintf("Who can review: %s. Not %s. Due %s.", s.Gate.Who(s.judgement, a.Spec.Requirements, &a.Spec.Requester), s.dependent(a), a.Spec.Expires))
 	return bounded(append(lines, voteLines(a)...), maxApprovalSummary, maxLine)
 }
 

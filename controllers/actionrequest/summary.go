@@ -110,7 +110,7 @@ func needsText(stage *stageState, escalation *v1alpha1.ApprovalEscalation, now t
 func (s *scope) approvalSummary(a *v1alpha1.Approval) []string {
 	action := s.judgement.Action.Object
 	lines := []string{
-		fmt.Sprintf("%s asks to run %q (%s).", visible.Inside(a.Spec.Requester.Username), action.Spec.Title, a.Spec.ActionRef),
+		fmt.Sprintf("%s asks to run %q (%s)%s.", visible.Inside(a.Spec.Requester.Username), action.Spec.Title, a.Spec.ActionRef, s.onBehalf()),
 		"inputs: " + inputsLine(s.judgement.Inputs),
 	}
 	if a.Spec.Reason != "" {
@@ -124,7 +124,7 @@ func (s *scope) approvalSummary(a *v1alpha1.Approval) []string {
 	if duration := gate.Duration(action, &s.request.Spec); duration != "" {
 		lines = append(lines, fmt.Sprintf("It is temporary: what it does is taken back %s after it is done.", duration))
 	}
-	last := []string{fmt.Sprintf("Who can approve: %s. Not %s.", s.Gate.Who(s.judgement, a.Spec.Requirements, &a.Spec.Requester), visible.Inside(a.Spec.Requester.Username))}
+	last := []string{fmt.Sprintf("Who can approve: %s. Not %s.", s.Gate.Who(s.judgement, a.Spec.Requirements, &a.Spec.Requester), s.dependent(a))}
 	if e := a.Spec.Escalation; e != nil {
 		further := []v1alpha1.Requirement{{Approvers: e.Approvers}}
 		last = append(last, fmt.Sprintf("If nobody has decided by %s, these can approve too: %s.", gate.Time(e.At.Time, s.now), s.Gate.Who(s.judgement, further, &a.Spec.Requester)))
@@ -132,6 +132,23 @@ func (s *scope) approvalSummary(a *v1alpha1.Approval) []string {
 	// Who decides, and how, is never cut off.
 	last = append(last, voteLines(a)...)
 	return bounded(append(bounded(lines, maxApprovalSummary-len(last), maxLine), last...), maxApprovalSummary, maxLine)
+}
+
+// onBehalf says for whom somebody asks, as they claim. Empty: for themself.
+func (s *scope) onBehalf() string {
+	if s.request.Spec.OnBehalfOf == nil {
+		return ""
+	}
+	return ", as it says on behalf of " + visible.Inside(s.request.Spec.OnBehalfOf.Username)
+}
+
+// dependent names those who cannot approve because it is asked by them or for them.
+func (s *scope) dependent(a *v1alpha1.Approval) string {
+	who := visible.Inside(a.Spec.Requester.Username)
+	if claim := s.request.Spec.OnBehalfOf; claim != nil {
+		who += " or " + visible.Inside(claim.Username)
+	}
+	return who
 }
 
 // voteLines are the commands to vote.
@@ -241,7 +258,7 @@ func planLines(changes []v1alpha1.PlannedChange) []string {
 // requestSummary tells the story of a request so far.
 func (s *scope) requestSummary(stages []*stageState) []string {
 	action := s.judgement.Action.Object
-	lines := []string{fmt.Sprintf("%s asks to run %q (%s).", visible.Inside(s.request.Spec.Requester.Username), action.Spec.Title, s.request.Spec.ActionRef)}
+	lines := []string{fmt.Sprintf("%s asks to run %q (%s)%s.", visible.Inside(s.request.Spec.Requester.Username), action.Spec.Title, s.request.Spec.ActionRef, s.onBehalf())}
 	lines = append(lines, s.plannedLines()...)
 	lines = append(lines, planLines(s.plan.changes)...)
 	for _, stage := range stages {

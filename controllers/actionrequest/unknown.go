@@ -63,15 +63,12 @@ func (s *scope) undecided(ctx context.Context, record *v1alpha1.Record, index in
 // verdictOn says in a sentence how a step ended.
 var verdictOn = map[v1alpha1.StepOutcome]string{v1alpha1.StepSucceeded: "succeeded", v1alpha1.StepDidFail: "failed"}
 
-// decided stores how a step ended. One that failed ends the steps, as any other.
+// decided stores how a step ended. What comes next is told by that, also to a process that takes over right after.
 func (s *scope) decided(ctx context.Context, record *v1alpha1.Record, index int) (bool, error) {
 	status := &record.Status.Steps[index]
 	s.stepped(record, &v1alpha1.StepStatus{State: v1alpha1.StepUnknown}, status)
 	if err := s.storeRecord(ctx, record); err != nil {
 		return false, err
-	}
-	if status.State == v1alpha1.StepFailed && record.Status.Ending == nil {
-		return s.endSteps(ctx, record, v1alpha1.OutcomeFailed, fmt.Sprintf("step %s: %s", status.Name, status.Message))
 	}
 	return true, s.refresh(ctx)
 }

@@ -6,8 +6,8 @@ import (
 	"k8s.io/utils/clock"
 )
 
-// speed is how much faster than the real clock that of the test runs, so that what waits for a minute does not make the test last for hours.
-const speed = 30
+// speed is how much faster than the real clock that of the test runs, so that what waits for minutes does not make the test last for hours.
+const speed = 10
 
 // fast is a clock that runs faster.
 type fast struct {
