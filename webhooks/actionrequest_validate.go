@@ -139,10 +139,13 @@ func (w *actionRequests) changed(ctx context.Context, req *admission.Request, re
 	return w.cancel(ctx, req, request, old)
 }
 
-// blankReasons refuses reasons without a word: others must read them.
+// blankReasons refuses reasons and names without a word: others must read them.
 func blankReasons(spec *v1alpha1.ActionRequestSpec) field.ErrorList {
 	var errs field.ErrorList
 	path := field.NewPath("spec")
+	if spec.OnBehalfOf != nil && strings.TrimFunc(spec.OnBehalfOf.Username, unseen) == "" {
+		errs = append(errs, field.Required(path.Child("onBehalfOf", "username"), "name the person, or leave onBehalfOf out"))
+	}
 	if spec.BreakGlass != nil && strings.TrimFunc(spec.BreakGlass.Reason, unseen) == "" {
 		errs = append(errs, field.Required(path.Child("breakGlass", "reason"), "say what the emergency is: a reviewer will read it"))
 	}

@@ -26,12 +26,16 @@ func unsealed(err error) admission.Response {
 const (
 	maxReason     = 4096
 	maxBreakGlass = 1024
+	maxClaim      = 256
 )
 
 // unsealable refuses, with the place, what could not be sealed because of how it was written.
 func unsealable(spec *v1alpha1.ActionRequestSpec) field.ErrorList {
 	path := field.NewPath("spec")
 	errs := tooLong(path.Child("reason"), spec.Reason, maxReason)
+	if spec.OnBehalfOf != nil {
+		errs = append(errs, tooLong(path.Child("onBehalfOf", "username"), spec.OnBehalfOf.Username, maxClaim)...)
+	}
 	if spec.BreakGlass != nil {
 		errs = append(errs, tooLong(path.Child("breakGlass", "reason"), spec.BreakGlass.Reason, maxBreakGlass)...)
 	}

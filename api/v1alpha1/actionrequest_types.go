@@ -46,6 +46,7 @@ type ActionRequest struct {
 // +kubebuilder:validation:XValidation:rule="has(self.expiresAt) == has(oldSelf.expiresAt) && (!has(self.expiresAt) || self.expiresAt == oldSelf.expiresAt)",message="expiresAt cannot change: make a new request",fieldPath=".expiresAt"
 // +kubebuilder:validation:XValidation:rule="has(self.breakGlass) == has(oldSelf.breakGlass) && (!has(self.breakGlass) || self.breakGlass == oldSelf.breakGlass)",message="breakGlass cannot change: make a new request",fieldPath=".breakGlass"
 // +kubebuilder:validation:XValidation:rule="has(self.duration) == has(oldSelf.duration) && (!has(self.duration) || self.duration == oldSelf.duration)",message="duration cannot change: make a new request",fieldPath=".duration"
+// +kubebuilder:validation:XValidation:rule="has(self.onBehalfOf) == has(oldSelf.onBehalfOf) && (!has(self.onBehalfOf) || self.onBehalfOf == oldSelf.onBehalfOf)",message="onBehalfOf cannot change: make a new request",fieldPath=".onBehalfOf"
 // +kubebuilder:validation:XValidation:rule="has(self.requester) == has(oldSelf.requester) && (!has(self.requester) || self.requester == oldSelf.requester)",message="requester cannot change",fieldPath=".requester"
 // +kubebuilder:validation:XValidation:rule="has(self.seal) == has(oldSelf.seal) && (!has(self.seal) || self.seal == oldSelf.seal)",message="seal cannot change",fieldPath=".seal"
 // +kubebuilder:validation:XValidation:rule="!has(oldSelf.cancellation) || (has(self.cancellation) && self.cancellation == oldSelf.cancellation)",message="cancellation is final: it is written once",fieldPath=".cancellation"
@@ -90,6 +91,11 @@ type ActionRequestSpec struct {
 	// +optional
 	Duration Duration `json:"duration,omitempty"`
 
+	// onBehalfOf is for whom it is asked, as the requester claims: a pipeline names the author of a commit. It only takes rights away: the
+	// requester needs the verb request-on-behalf as well as request, and who is named here cannot approve. Unset: the requester asks for themself.
+	// +optional
+	OnBehalfOf *OnBehalfOf `json:"onBehalfOf,omitempty"`
+
 	// breakGlass runs the request at once in an emergency, past Hold and RequireApproval, and past a Deny whose override names the
 	// requester. A review opens that somebody else must do. Unset: no emergency.
 	// +optional
@@ -120,6 +126,15 @@ type ActionRequestSpec struct {
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=64
 	Resolutions []Resolution `json:"resolutions,omitempty"`
+}
+
+// OnBehalfOf is for whom somebody asks. Nobody has proved it.
+type OnBehalfOf struct {
+	// username is the user name of a person, or what identifies them in the configuration of Signoff.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=256
+	Username string `json:"username"`
 }
 
 // RequestSeal proves who asked for what, and when.

@@ -60,6 +60,10 @@ type RecordSpec struct {
 	// +required
 	Requester Identity `json:"requester"`
 
+	// onBehalfOf is for whom it was asked, as the requester claimed. Unset: for themself.
+	// +optional
+	OnBehalfOf *OnBehalfOf `json:"onBehalfOf,omitempty"`
+
 	// serviceAccountName is the ServiceAccount, in the namespace of the Action, as which the steps run.
 	// +required
 	// +kubebuilder:validation:MinLength=1

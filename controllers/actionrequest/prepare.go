@@ -54,7 +54,10 @@ func (s *scope) prepare(ctx context.Context) *gate.Problem {
 	if s.plan.changes, s.plan.unread, err = s.compare(ctx, rendered, sources); err != nil {
 		return &gate.Problem{Reason: v1alpha1.ReasonFactsUnavailable, Transient: true, Message: "Cannot tell what would change: " + s.judgement.ErrorText(ctx, err)}
 	}
-	s.plan.digest, err = digest.Of(s.digestSubject(s.plan))
+	subject := s.digestSubject(s.plan)
+	if subject.ActionDigest, err = action.Digest(); err == nil {
+		s.plan.digest, err = digest.Of(subject)
+	}
 	if err != nil {
 		return s.indeterminate(ctx, err)
 	}

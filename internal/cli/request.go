@@ -20,6 +20,7 @@ import (
 type requestOptions struct {
 	reason, name, from   string
 	duration, breakGlass string
+	onBehalfOf           string
 	wait, dryRun         bool
 	timeout              time.Duration
 	outputs              *outputs
@@ -58,6 +59,7 @@ The exit code is 0 if the request was admitted, 1 if it was refused, and 2 if th
 	flags.StringVar(&o.from, "from", "", "an earlier request in the same namespace that is repeated")
 	flags.StringVar(&o.duration, "duration", "", "how long what is done stays, such as 2h; only where the Action is temporary")
 	flags.StringVar(&o.breakGlass, "break-glass", "", "what the emergency is: the request runs at once, and is reviewed afterwards")
+	flags.StringVar(&o.onBehalfOf, "on-behalf-of", "", "for whom you ask: it takes rights away and gives none, and needs the verb request-on-behalf")
 	flags.BoolVar(&o.wait, "wait", false, "wait until the request is over")
 	flags.DurationVar(&o.timeout, "timeout", 0, "how long to wait at most (default: for ever)")
 	flags.BoolVar(&o.dryRun, "dry-run", false, "only find out what would be answered: nothing is stored")
@@ -137,6 +139,9 @@ func (s *session) compose(ctx context.Context, args []string, o *requestOptions)
 	}
 	if o.breakGlass != "" {
 		spec["breakGlass"] = map[string]any{"reason": o.breakGlass}
+	}
+	if o.onBehalfOf != "" {
+		spec["onBehalfOf"] = map[string]any{"username": o.onBehalfOf}
 	}
 	return s.newRequest(ref, spec, o.name), nil
 }

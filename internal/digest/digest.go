@@ -33,6 +33,8 @@ type Subject struct {
 	Inputs map[string]any
 	// Action is the Action. Its texts for people do not count.
 	Action *v1alpha1.Action
+	// ActionDigest is what OfAction gives for it, where somebody has asked before. Empty: it is computed.
+	ActionDigest string
 	// Steps are the steps with everything filled in.
 	Steps []v1alpha1.RenderedStep
 	// Finally are those that run once the others have ended.

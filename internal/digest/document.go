@@ -94,11 +94,18 @@ type waitFor struct {
 	Expression string `json:"expression"`
 }
 
+func (s *Subject) ofAction() (string, error) {
+	if s.ActionDigest != "" {
+		return s.ActionDigest, nil
+	}
+	return OfAction(s.Action)
+}
+
 func (s Subject) document() (*document, error) {
 	if s.Action == nil || s.RequestUID == "" || s.Action.UID == "" || s.Requester.Username == "" || len(s.Steps) == 0 {
 		return nil, errors.New("failed to make a digest: the uid of request and Action, the requester and the steps are needed")
 	}
-	spec, err := OfAction(s.Action)
+	spec, err := s.ofAction()
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
@@ -48,6 +49,37 @@ func (g *Gate) independent(ctx context.Context, j *Judgement, requester, voter *
 		return problem
 	}
 	return g.couldActAs(ctx, requester, voter, "asked for this")
+}
+
+// claimed is the person for whom the requester says that they ask. Empty: nobody else.
+func (j *Judgement) claimed() string {
+	if j.subject == nil || j.subject.Spec.OnBehalfOf == nil {
+		return ""
+	}
+	return j.subject.Spec.OnBehalfOf.Username
+}
+
+// names tells whether a claim can mean somebody, by a login or by the person behind it. Whoever it can mean loses a right and gains none, so that it
+// is compared loosely.
+func (g *Gate) names(claimed, username, person string) bool {
+	return claimed != "" && (claimed == username || strings.EqualFold(strings.TrimSpace(claimed), person) || g.personOf(claimed) == person)
+}
+
+// onTheirBehalf refuses the person for whom it was asked. Nobody has proved that they wanted it, and they are not independent of it either.
+func (g *Gate) onTheirBehalf(ctx context.Context, j *Judgement, voter *v1alpha1.Identity) *Problem {
+	claimed := j.claimed()
+	if claimed == "" {
+		return nil
+	}
+	person, err := g.rules.Person(ctx, voter)
+	if err != nil {
+		return unjudged(fmt.Sprintf("cannot tell whether it was asked on your behalf: %v", err))
+	}
+	if !g.names(claimed, voter.Username, person) && !g.names(claimed, voter.Username, voter.Person) {
+		return nil
+	}
+	return &Problem{Reason: v1alpha1.ReasonNotIndependent, Message: fmt.Sprintf("you (%s) cannot approve this: it was asked on your behalf, as %s says.",
+		voter.Username, j.subject.Requester.Username)}
 }
 
 // edited tells whether a voter changed the Action while the request was open, or could have.

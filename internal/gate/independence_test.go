@@ -104,3 +104,64 @@ func TestIndependence(t *testing.T) {
 		})
 	}
 }
+
+const onBehalf = `
+kind: Action
+metadata: {namespace: platform, name: restart}
+spec:
+  title: Restart
+  default: {effect: RequireApproval}
+  execution: {serviceAccountName: restarter, steps: [{name: note, patch: {target: {apiVersion: v1, kind: ConfigMap, namespace: a, name: b}, merge: {a: b}}}]}
+---
+kind: Role
+metadata: {namespace: platform, name: all}
+spec:
+  members: {users: [alice, bob, bob@laptop, carol], serviceAccounts: [flux/apps, ci/agent]}
+  permissions: [{verbs: [request, approve], actions: {names: ["*"]}}]
+---
+kind: Role
+metadata: {namespace: platform, name: repositories}
+spec:
+  members: {serviceAccounts: [flux/apps]}
+  permissions: [{verbs: [request-on-behalf], actions: {names: ["*"]}}]
+`
+
+// TestOnBehalf names a person for whom it is asked: that takes rights away from both, and gives none.
+func TestOnBehalf(t *testing.T) {
+	const flux, agent = "system:serviceaccount:flux:apps", "system:serviceaccount:ci:agent"
+	for name, tc := range map[string]struct {
+		reason, requester, claim, voter string
+		refusal, words                  string
+	}{
+		"NoVerb":     {reason: "Who may ask for themself may not name others.", requester: agent, claim: "bob", refusal: v1alpha1.ReasonNotAuthorized, words: `gives "request-on-behalf" on restart to ` + agent},
+		"Themself":   {reason: "A voter who is named is not independent.", requester: flux, claim: "bob", voter: "bob", refusal: v1alpha1.ReasonNotIndependent, words: "it was asked on your behalf, as " + flux + " says"},
+		"OtherLogin": {reason: "Also with another login.", requester: flux, claim: "bob", voter: "bob@laptop", refusal: v1alpha1.ReasonNotIndependent, words: "on your behalf"},
+		"ByLogin":    {reason: "Also where another login is named.", requester: flux, claim: "bob@phone", voter: "bob", refusal: v1alpha1.ReasonNotIndependent, words: "on your behalf"},
+		"Loosely":    {reason: "Nobody gains by how it is written.", requester: flux, claim: " BOB ", voter: "bob", refusal: v1alpha1.ReasonNotIndependent, words: "on your behalf"},
+		"Another":    {reason: "Everybody else may vote.", requester: flux, claim: "bob", voter: "carol"},
+		"Nobody":     {reason: "A claim that names nobody takes nothing away.", requester: flux, claim: "zoe", voter: "bob"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cfg := config.Default()
+			cfg.Person.Expression = "user.username.split('@')[0]"
+			g := gateOver(t, onBehalf, cfg, fakeFacts{}, clock.RealClock{}).Asks(&fakeHands{})
+			subject := asking("alice", "restart", "")
+			subject.Requester = v1alpha1.Identity{Username: tc.requester, Person: tc.requester}
+			subject.Spec.OnBehalfOf = &v1alpha1.OnBehalfOf{Username: tc.claim}
+			j := g.Judge(t.Context(), subject, monday)
+			problem := j.Problem
+			if tc.voter != "" {
+				if problem != nil {
+					t.Fatal(problem.Message)
+				}
+				if who := g.Who(j, j.Stages[0].Requirements, &subject.Requester); strings.Contains(who, "bob") != (tc.claim == "zoe") {
+					t.Errorf("who can approve: %q", who)
+				}
+				problem = g.Eligible(t.Context(), j, j.Poll(&j.Stages[0], &subject.Requester), &v1alpha1.Identity{Username: tc.voter}).Problem
+			}
+			if tc.refusal == "" && problem != nil || tc.refusal != "" && (problem == nil || problem.Reason != tc.refusal || !strings.Contains(problem.Message, tc.words)) {
+				t.Errorf("%s\ngot %+v, want %q %q", tc.reason, problem, tc.refusal, tc.words)
+			}
+		})
+	}
+}

@@ -122,9 +122,25 @@ func (r *run) access(ctx context.Context) *Problem {
 		permissions: r.permissions, person: r.requester,
 	})
 	r.out.Access = access
+	if access.Permission == nil {
+		return access.problem(&r.subject.Requester)
+	}
+	return r.onBehalf(ctx)
+}
+
+// onBehalf stops those who name somebody for whom they ask, and may not. It gives nobody a right: whoever asks needs their own all the same.
+func (r *run) onBehalf(ctx context.Context) *Problem {
+	if r.subject.Spec.OnBehalfOf == nil {
+		return nil
+	}
+	access := r.gate.access(ctx, &accessRequest{
+		snapshot: r.out.Snapshot, action: r.out.Action, verb: v1alpha1.VerbRequestOnBehalf,
+		caller: &r.subject.Requester, vars: r.out.Vars, budget: r.budget, person: r.requester,
+	})
 	if access.Permission != nil {
 		return nil
 	}
+	r.out.Access = access
 	return access.problem(&r.subject.Requester)
 }
 

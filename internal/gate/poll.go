@@ -115,7 +115,7 @@ func (g *Gate) candidates(j *Judgement, requirements []v1alpha1.Requirement, req
 			namespace, name, _ := strings.Cut(account, "/")
 			users = append(users, identity.ServiceAccountUsername(namespace, name))
 		}
-		for _, user := range g.without(users, requester) {
+		for _, user := range g.without(users, j, requester) {
 			if may, _ := g.rules.MayVote(&v1alpha1.Identity{Username: user}); may {
 				candidateOf(candidates, g.personOf(user), count).Meets[i] = true
 			}

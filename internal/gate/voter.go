@@ -37,6 +37,10 @@ func (g *Gate) Eligible(ctx context.Context, j *Judgement, poll *Poll, voter *v1
 	if same {
 		return refuse(v1alpha1.ReasonSelfApproval, g.selfApproval(j, requirements, requester, voter))
 	}
+	if problem := g.onTheirBehalf(ctx, j, voter); problem != nil {
+		out.Problem = problem
+		return out
+	}
 	login, voter := voter, InPerson(voter)
 	access := g.access(ctx, &accessRequest{
 		snapshot: j.Snapshot, action: j.Action, verb: v1alpha1.VerbApprove, caller: voter, vars: j.Vars, budget: g.Budget(j.Action.Object.Namespace),
@@ -187,7 +191,7 @@ func (g *Gate) Who(j *Judgement, requirements []v1alpha1.Requirement, requester 
 	var parts []string
 	for i := range requirements {
 		users, groups := approvers(j.Snapshot, j.Action, &requirements[i].Approvers)
-		users = g.without(users, requester)
+		users = g.without(users, j, requester)
 		if len(users) > 3 {
 			users = append(users[:3:3], fmt.Sprintf("+%d", len(users)-3))
 		}
@@ -213,7 +217,7 @@ func (g *Gate) People(j *Judgement, requirements []v1alpha1.Requirement, request
 	var all, groups []string
 	for i := range requirements {
 		users, open := approvers(j.Snapshot, j.Action, &requirements[i].Approvers)
-		all, groups = append(all, g.without(users, requester)...), append(groups, open...)
+		all, groups = append(all, g.without(users, j, requester)...), append(groups, open...)
 	}
 	slices.Sort(all)
 	slices.Sort(groups)
@@ -267,15 +271,15 @@ func ofWhom(a *v1alpha1.Approvers) string {
 	return strings.Join(parts, ", ")
 }
 
-// without drops the requester's own logins from a list of user names.
-func (g *Gate) without(users []string, requester *v1alpha1.Identity) []string {
+// without drops the logins of the requester, and of the person for whom they ask, from a list of user names.
+func (g *Gate) without(users []string, j *Judgement, requester *v1alpha1.Identity) []string {
 	person, err := g.rules.Person(context.Background(), requester)
 	if err != nil {
 		person = requester.Person
 	}
 	return slices.DeleteFunc(slices.Clone(users), func(user string) bool {
 		other := g.personOf(user)
-		return user == requester.Username || other == person || other == requester.Person
+		return user == requester.Username || other == person || other == requester.Person || g.names(j.claimed(), user, other)
 	})
 }
 

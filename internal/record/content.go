@@ -29,6 +29,7 @@ type content struct {
 	ExpiresAt  *metav1.Time             `json:"expiresAt,omitempty"`
 	Duration   v1alpha1.Duration        `json:"duration,omitempty"`
 	BreakGlass *v1alpha1.BreakGlass     `json:"breakGlass,omitempty"`
+	OnBehalfOf *v1alpha1.OnBehalfOf     `json:"onBehalfOf,omitempty"`
 }
 
 // Name is the name of the Record of a request, which can be created once. It is the uid of the request. For one that says until when it may run
@@ -40,7 +41,7 @@ func Name(request *v1alpha1.ActionRequest) (string, error) {
 	}
 	c := content{
 		Namespace: request.Namespace, Name: request.Name, ActionRef: spec.ActionRef, Reason: spec.Reason,
-		NotBefore: spec.NotBefore, ExpiresAt: spec.ExpiresAt, Duration: spec.Duration, BreakGlass: spec.BreakGlass,
+		NotBefore: spec.NotBefore, ExpiresAt: spec.ExpiresAt, Duration: spec.Duration, BreakGlass: spec.BreakGlass, OnBehalfOf: spec.OnBehalfOf,
 	}
 	if spec.Inputs != nil {
 		c.Inputs = spec.Inputs.Raw

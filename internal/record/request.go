@@ -11,7 +11,7 @@ func RequestOf(r *v1alpha1.Record) *v1alpha1.ActionRequest {
 	ref := &r.Spec.RequestRef
 	request := &v1alpha1.ActionRequest{
 		ObjectMeta: metav1.ObjectMeta{Namespace: ref.Namespace, Name: ref.Name, UID: ref.UID, CreationTimestamp: r.CreationTimestamp},
-		Spec:       v1alpha1.ActionRequestSpec{ActionRef: r.Spec.ActionRef, Requester: r.Spec.Requester.DeepCopy()},
+		Spec:       v1alpha1.ActionRequestSpec{ActionRef: r.Spec.ActionRef, Requester: r.Spec.Requester.DeepCopy(), OnBehalfOf: r.Spec.OnBehalfOf.DeepCopy()},
 	}
 	if r.Spec.Review != nil {
 		request.Spec.Inputs = r.Spec.Review.Inputs

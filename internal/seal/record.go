@@ -14,10 +14,12 @@ import (
 // Record is record.v1: what was executed, and how it ended. Its name is the uid of the request, so it needs none of its own.
 type Record struct {
 	Common
-	Name           string           `json:"name,omitempty"`
-	Request        Reference        `json:"request,omitzero"`
-	Action         Reference        `json:"action,omitzero"`
-	Requester      Identity         `json:"requester,omitzero"`
+	Name      string    `json:"name,omitempty"`
+	Request   Reference `json:"request,omitzero"`
+	Action    Reference `json:"action,omitzero"`
+	Requester Identity  `json:"requester,omitzero"`
+	// OnBehalfOf is for whom it was asked, as the requester claimed.
+	OnBehalfOf     string           `json:"onBehalfOf,omitempty"`
 	ServiceAccount string           `json:"serviceAccount,omitempty"`
 	Digest         string           `json:"digest,omitempty"`
 	ClaimedAt      int64            `json:"claimedAt,omitempty"`
@@ -190,7 +192,7 @@ var (
 
 var recordFields = knownOf[recordBody](cover{}.
 	under("spec", all("requestRef.namespace", "requestRef.name", "requestRef.uid", "actionRef.namespace", "actionRef.name",
-		"serviceAccountName", "digest", "claimedAt", "timeout", "duration", "variables", "purpose", "until").
+		"serviceAccountName", "digest", "claimedAt", "timeout", "duration", "variables", "purpose", "until", "onBehalfOf.username").
 		under("planned[]", all("name", "outputs").under("declared[]", all("name", "expression", "schema"))).
 		under("requester", identityFields).
 		under("approvals[]", all("name", "uid", "stage.name", "stage.policy", "approvedBy", "votes", "head")).
@@ -252,6 +254,7 @@ func RecordPayload(r *v1alpha1.Record, s Stamp) (*Record, error) {
 		Request:        Reference{spec.RequestRef.Namespace, spec.RequestRef.Name, string(spec.RequestRef.UID)},
 		Action:         Reference{Namespace: spec.ActionRef.Namespace, Name: spec.ActionRef.Name},
 		Requester:      identity(&spec.Requester),
+		OnBehalfOf:     claimed(spec.OnBehalfOf),
 		ServiceAccount: spec.ServiceAccountName,
 		Digest:         spec.Digest,
 		ClaimedAt:      m.of("claimedAt", spec.ClaimedAt.Time),

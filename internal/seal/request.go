@@ -60,7 +60,7 @@ type RequestStamp struct {
 }
 
 var requestFields = knownOf[v1alpha1.ActionRequestSpec](
-	all("actionRef.namespace", "actionRef.name", "inputs", "reason", "notBefore", "expiresAt", "duration", "breakGlass.reason").
+	all("actionRef.namespace", "actionRef.name", "inputs", "reason", "notBefore", "expiresAt", "duration", "onBehalfOf.username", "breakGlass.reason").
 		under("requester", identityFields).
 		but("seal", "it is the stamp and the signature of this payload").
 		but("cancellation", "it comes later and has a seal of its own, cancel.v1").
@@ -117,12 +117,21 @@ func RequestPayload(ar *v1alpha1.ActionRequest, s RequestStamp) (*Request, error
 		NotBefore:  m.at("notBefore", spec.NotBefore),
 		EndsAt:     m.at("expiresAt", spec.ExpiresAt),
 		Duration:   string(spec.Duration),
+		OnBehalfOf: claimed(spec.OnBehalfOf),
 		Requester:  identity(spec.Requester),
 	}
 	if spec.BreakGlass != nil {
 		p.BreakGlass = &BreakGlass{Reason: spec.BreakGlass.Reason}
 	}
 	return built(p, &m)
+}
+
+// claimed is for whom somebody says that they ask.
+func claimed(c *v1alpha1.OnBehalfOf) string {
+	if c == nil {
+		return ""
+	}
+	return c.Username
 }
 
 // Fresh tells whether the API server created the object when the seal was made, and whether the seal has not ended. An object that was

@@ -26,6 +26,7 @@ type section struct {
 var sections = []section{
 	{"decision", measureDecision},
 	{"policies", measurePolicies},
+	{"planning", measurePlanning},
 	{"admission", measureAdmission},
 	{"lifecycle", measureLifecycle},
 	{"waiting", measureWaiting},

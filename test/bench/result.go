@@ -47,7 +47,8 @@ var (
 		"lifecycle/lists-allowed": 0, "lifecycle/lists-approved": 0,
 		"lifecycle/conflicts-allowed": 0, "lifecycle/conflicts-approved": 0,
 		"lifecycle/ratio-p50": 1.5, "lifecycle/ratio-p50-approved": 1.5,
-		"memory/empty": 50, "memory/finished=1000": 1024, "memory/finished=10000": 1024,
+		"planning/objects=20": 5000,
+		"memory/empty":        50, "memory/finished=1000": 1024, "memory/finished=10000": 1024, "memory/finished=100000": 1024,
 	}
 	atLeast = map[string]float64{"lifecycle/ratio-throughput": 0.5}
 )

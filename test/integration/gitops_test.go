@@ -354,8 +354,16 @@ func TestGitOpsGuide(t *testing.T) {
 		t.Fatal(err)
 	}
 	blocks := regexp.MustCompile("(?s)\n```yaml\n(.*?)```").FindAllStringSubmatch(string(text), -1)
-	if len(blocks) != 3 {
-		t.Fatalf("the guide shows %d manifests, want 3", len(blocks))
+	if len(blocks) != 5 {
+		t.Fatalf("the guide shows %d manifests, want 5", len(blocks))
+	}
+	behalf := blocks[1:3]
+	blocks = slices.Delete(slices.Clone(blocks), 1, 3)
+	if out, err := kubectl(t, users.Alice, behalf[0][1], tools[0].apply...); err == nil || !strings.Contains(out, `"request-on-behalf"`) {
+		t.Errorf("who does not hold the verb may not name anybody: %v, %s", err, out)
+	}
+	if err := cluster.Apply(t.Context(), []byte(behalf[1][1])); err != nil {
+		t.Error(err)
 	}
 	out, err := kubectl(t, users.Alice, blocks[0][1], tools[0].apply...)
 	if err != nil {

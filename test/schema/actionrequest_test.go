@@ -9,7 +9,7 @@ func actionRequestCases() map[string]schemaCase {
 		"Full": {reason: "every property together is a good ActionRequest"},
 		"Small": {
 			reason: "a reference is enough; the webhook stamps the requester",
-			change: "spec: {inputs: null, reason: null, notBefore: null, expiresAt: null, breakGlass: null, requester: null, cancellation: null, resolutions: null}",
+			change: "spec: {inputs: null, reason: null, notBefore: null, expiresAt: null, onBehalfOf: null, breakGlass: null, requester: null, cancellation: null, resolutions: null}",
 		},
 		"NoSpec":        {reason: "a request asks for something", change: "spec: null", want: "spec: Required value"},
 		"NoAction":      {reason: "a request asks for something", change: "spec: {actionRef: null}", want: "spec.actionRef: Required value"},
@@ -23,6 +23,7 @@ func actionRequestCases() map[string]schemaCase {
 		"NotATime":      {reason: "no month has 31 days twice", change: "spec: {expiresAt: '2026-02-31T10:00:00Z'}", want: "spec.expiresAt: Invalid value"},
 		"NoUsername":    {reason: "nobody did not ask", change: "spec: {requester: {username: null}}", want: "spec.requester.username: Required value"},
 		"EmptyGroups":   {reason: "nothing and absent would be two spellings of one thing", change: "spec: {requester: {groups: []}}", want: "spec.requester.groups: Invalid value"},
+		"BehalfNobody":  {reason: "a claim names somebody", change: "spec: {onBehalfOf: {username: ''}}", want: "spec.onBehalfOf.username: Invalid value"},
 		"GlassNoWord":   {reason: "a reviewer reads what the emergency was", change: "spec: {breakGlass: {reason: null}}", want: "spec.breakGlass.reason: Required value"},
 		"GlassEmpty":    {reason: "a reviewer reads what the emergency was", change: "spec: {breakGlass: {reason: ''}}", want: "spec.breakGlass.reason: Invalid value"},
 		"CancelNoWord":  {reason: "who cancels says why", change: "spec: {cancellation: {reason: null}}", want: "spec.cancellation.reason: Required value"},

@@ -12,7 +12,6 @@ import (
 func TestLaterFieldsAreNotAccepted(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct{ kind, change, field string }{
-		"OnBehalfOf": {"actionrequest", "spec: {onBehalfOf: {username: alice}}", "spec.onBehalfOf"},
 		"Recurrence": {"calendar", "spec: {windows: [{rrule: FREQ=DAILY, timeZone: UTC, dates: {from: '2026-12-24', through: '2026-12-24'}}]}", "spec.windows[0].rrule"},
 	}
 	for name, tc := range cases {
