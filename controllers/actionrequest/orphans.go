@@ -125,12 +125,13 @@ func (o *Orphans) recallOne(ctx context.Context, record *v1alpha1.Record) error 
 		return nil
 	}
 	defer o.hands.leave(key)
+	// It may have ended since it was listed.
+	if err := o.Reader.Get(ctx, client.ObjectKeyFromObject(record), record); err != nil {
+		return client.IgnoreNotFound(err)
+	}
 	alone, free, err := o.isAlone(ctx, key, record)
 	if err != nil || !alone {
 		return err
-	}
-	if err := o.Reader.Get(ctx, client.ObjectKeyFromObject(record), record); err != nil {
-		return client.IgnoreNotFound(err)
 	}
 	s := o.orphanScope(record)
 	s.request.DeletionTimestamp = &metav1.Time{Time: s.now}
@@ -147,7 +148,8 @@ func (o *Orphans) recallOne(ctx context.Context, record *v1alpha1.Record) error 
 	return nil
 }
 
-// isAlone tells whether no request works on a Record: neither its own nor one that asks the same. Free says that no other has its name either.
+// isAlone tells whether no request works on a Record: neither its own nor one that asks the same. Free says that no other has its name either. A request
+// never has its end before its Record: where it has, somebody else has written that, and the request is not looked at any more.
 func (o *Orphans) isAlone(ctx context.Context, key types.NamespacedName, record *v1alpha1.Record) (alone, free bool, err error) {
 	request := &v1alpha1.ActionRequest{}
 	err = o.Reader.Get(ctx, key, request)
@@ -157,7 +159,7 @@ func (o *Orphans) isAlone(ctx context.Context, key types.NamespacedName, record 
 	case err != nil:
 		return false, false, fmt.Errorf("failed to get request %s: %w", key, err)
 	case request.UID == record.Spec.RequestRef.UID:
-		return false, false, nil
+		return request.Status.Outcome != "" && record.Status.Outcome == "" && !o.spoilt(record), false, nil
 	}
 	name, err := book.Name(request)
 	return err == nil && name != record.Name, false, err

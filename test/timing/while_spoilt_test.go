@@ -122,6 +122,26 @@ func TestTemporarySpoilt(t *testing.T) {
 	shownLeft(t, 0)
 }
 
+// TestTemporaryEndForged takes back what a request has lent of which somebody wrote, past the webhooks, that it is over: status never permits.
+func TestTemporaryEndForged(t *testing.T) {
+	shared(t, "forged")
+	r := reaches(t, lend(t, "forged", "30m"), v1alpha1.PhaseActive)
+	forged := client.RawPatch(types.MergePatchType, []byte(`{"status":{"outcome":"Succeeded","phase":"Succeeded","activeUntil":null}}`))
+	if err := signoff.Process.Manager.GetClient().Status().Patch(t.Context(), r.DeepCopy(), forged); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "what was lent comes back", func() (bool, string) {
+		got := configMap(t, "shared-forged")
+		return got.Data["mode"] == "normal" && configMap(t, "lent-forged") == nil, fmt.Sprint(got.Data)
+	})
+	returned(t, "forged")
+	eventually(t, "the Record says so", func() (bool, string) {
+		record := &v1alpha1.Record{}
+		err := admin(t).Get(t.Context(), types.NamespacedName{Namespace: env.SystemNamespace, Name: string(r.UID)}, record)
+		return err == nil && record.Status.Outcome == v1alpha1.OutcomeReverted, fmt.Sprint(record.Status.Outcome, err)
+	})
+}
+
 // TestTemporaryWithoutRecord ends a temporary request whose Record is gone.
 func TestTemporaryWithoutRecord(t *testing.T) {
 	shared(t, "gone")
