@@ -59,8 +59,8 @@ var workloads = []schema.GroupResource{
 	{Group: "apps", Resource: "statefulsets"}, {Group: "apps", Resource: "daemonsets"}, {Group: "batch", Resource: "jobs"}, {Group: "batch", Resource: "cronjobs"},
 }
 
-// MayActAs tells whether somebody could act as a ServiceAccount, given as "namespace/name": impersonate it, make a token for it, or let
-// something run in its namespace.
+// MayActAs tells whether somebody could act as a ServiceAccount, given as "namespace/name": impersonate it, make a token for it, let something run
+// in its namespace, or make a Secret there into which the control plane writes a token, and read it.
 func (r *Reviews) MayActAs(ctx context.Context, who *v1alpha1.Identity, account string) (bool, error) {
 	namespace, name, _ := strings.Cut(account, "/")
 	on := func(w way, resource schema.GroupResource, name string) question {
@@ -74,7 +74,14 @@ func (r *Reviews) MayActAs(ctx context.Context, who *v1alpha1.Identity, account 
 	for _, resource := range workloads {
 		questions = append(questions, on(running, resource, ""))
 	}
-	return r.mayAny(ctx, who, questions...)
+	if may, err := r.mayAny(ctx, who, questions...); may || err != nil {
+		return may, err
+	}
+	secrets := schema.GroupResource{Resource: "secrets"}
+	if may, err := r.mayAny(ctx, who, on(adding, secrets, "")); !may || err != nil {
+		return false, err
+	}
+	return r.mayAny(ctx, who, on(revealing, secrets, ""))
 }
 
 // way is a way in which somebody has to do with an object.
@@ -87,6 +94,8 @@ const (
 	making, listing, removing way = "make", "make-list", "remove"
 	// acting is doing something as a ServiceAccount, and running is letting something run with it.
 	acting, running way = "act", "run"
+	// adding is making an object of a kind that was not there, and revealing is seeing what is in it.
+	adding, revealing way = "add", "reveal"
 )
 
 // rights are those by which somebody goes this way.
@@ -94,6 +103,10 @@ func (w way) rights(resource schema.GroupResource) []right {
 	switch w {
 	case getting, reading:
 		return []right{{string(w), ""}}
+	case adding:
+		return []right{{"create", ""}}
+	case revealing:
+		return []right{{"get", ""}, {"list", ""}, {"watch", ""}}
 	case removing:
 		return []right{{"delete", ""}, {"deletecollection", ""}, {"create", ""}}
 	case making:

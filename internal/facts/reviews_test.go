@@ -82,6 +82,35 @@ func TestMayWrite(t *testing.T) {
 	}
 }
 
+func TestMayActAs(t *testing.T) {
+	broken := errors.New("the API server is away")
+	for name, tc := range map[string]struct {
+		reason string
+		yes    []string
+		err    error
+		want   bool
+	}{
+		"Nothing":      {reason: "Who has no right cannot.", yes: nil},
+		"Impersonates": {reason: "By impersonation.", yes: []string{"impersonate serviceaccounts agents/bot"}, want: true},
+		"Token":        {reason: "By a token.", yes: []string{"create serviceaccounts agents/bot/token"}, want: true},
+		"Runs":         {reason: "By what runs beside it.", yes: []string{"patch deployments agents/"}, want: true},
+		"Exec":         {reason: "By a command in what runs.", yes: []string{"create pods agents//exec"}, want: true},
+		"Secret":       {reason: "By a Secret that the control plane fills with a token.", yes: []string{"create secrets agents/", "get secrets agents/"}, want: true},
+		"SecretSeen":   {reason: "Also where it is seen in a list.", yes: []string{"create secrets agents/", "watch secrets agents/"}, want: true},
+		"SecretUnseen": {reason: "Not by one that they cannot read.", yes: []string{"create secrets agents/"}},
+		"SecretRead":   {reason: "Nor by reading alone, as far as anybody can tell.", yes: []string{"list secrets agents/"}},
+		"NoAnswer":     {reason: "No answer is not a no.", yes: []string{"create secrets agents/"}, err: broken},
+	} {
+		t.Run(name, func(t *testing.T) {
+			api := &asked{yes: tc.yes, err: tc.err}
+			got, err := NewReviews(api.ask, clocktesting.NewFakeClock(noon)).MayActAs(t.Context(), &v1alpha1.Identity{Username: "alice"}, "agents/bot")
+			if got != tc.want || !errors.Is(err, tc.err) {
+				t.Errorf("%s\nMayActAs(...): want %v, %v, got %v, %v after %q", tc.reason, tc.want, tc.err, got, err, api.questions)
+			}
+		})
+	}
+}
+
 func TestAnswersAreBelievedForAWhile(t *testing.T) {
 	api, clk := &asked{}, clocktesting.NewFakeClock(noon)
 	r := New(Options{Clients: newServer(), Clock: clk, Reviews: NewReviews(api.ask, clk)})

@@ -168,7 +168,7 @@ func (g *Gate) couldActAs(ctx context.Context, who, voter *v1alpha1.Identity, di
 	}
 	if may {
 		return &Problem{Reason: v1alpha1.ReasonNotIndependent, Message: fmt.Sprintf(
-			"you (%s) cannot approve this: ServiceAccount %s %s, and you could act as that: you may impersonate it, make tokens for it, or run pods beside it.",
+			"you (%s) cannot approve this: ServiceAccount %s %s, and you could act as that: you may impersonate it, make tokens for it, run pods beside it, or make Secrets with its token.",
 			voter.Username, account, did)}
 	}
 	return nil

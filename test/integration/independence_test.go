@@ -226,10 +226,15 @@ func TestVoteBeforeUnseenEdit(t *testing.T) {
 // TestActingAsTheRequester plays an agent that asks, and people who could act as that agent.
 func TestActingAsTheRequester(t *testing.T) {
 	independence(t)
+	config, err := cluster.User("mia", env.GroupEngineering)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for name, tc := range map[string]struct {
 		who  env.Person
 		rule rbacv1.PolicyRule
 	}{
+		"mints-tokens": {env.Person{Name: "mia", Config: config}, rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"secrets"}, Verbs: []string{"create", "get"}}},
 		"runs-pods":    {users.Carol, rbacv1.PolicyRule{APIGroups: []string{"apps"}, Resources: []string{"deployments"}, Verbs: []string{"patch"}}},
 		"makes-tokens": {users.Dave, rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"serviceaccounts/token"}, ResourceNames: []string{"bot"}, Verbs: []string{"create"}}},
 		"impersonates": {users.Erin, rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"serviceaccounts"}, ResourceNames: []string{"bot"}, Verbs: []string{"impersonate"}}},
