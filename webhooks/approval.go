@@ -94,7 +94,7 @@ func uncounted(old *v1alpha1.Approval, err error) admission.Response {
 }
 
 // unseen tells of a character that shows nothing.
-func unseen(r rune) bool { return unicode.IsSpace(r) || !unicode.IsGraphic(r) }
+func unseen(r rune) bool { return unicode.IsSpace(r) || !visible.Shows(r) }
 
 // printable escapes what cannot be shown, such as control characters and marks that turn the direction of writing.
 func printable(text string) string {

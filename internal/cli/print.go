@@ -5,11 +5,11 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strconv"
 	"strings"
-	"unicode"
 
 	"sigs.k8s.io/yaml"
+
+	"github.com/signoff-dev/signoff/internal/visible"
 )
 
 // What -o accepts.
@@ -29,20 +29,7 @@ func checkOutput(output string, accepted ...string) error {
 
 // safe escapes what a terminal would act on: names and messages are somebody else's.
 func safe(text string) string {
-	text = strings.ToValidUTF8(text, "\ufffd")
-	harmless := func(r rune) bool { return r == '\n' || unicode.IsGraphic(r) }
-	if !strings.ContainsFunc(text, func(r rune) bool { return !harmless(r) }) {
-		return text
-	}
-	out := &strings.Builder{}
-	for _, r := range text {
-		if harmless(r) {
-			out.WriteRune(r)
-			continue
-		}
-		out.WriteString(strings.Trim(strconv.QuoteRune(r), "'"))
-	}
-	return out.String()
+	return visible.Lines(strings.ToValidUTF8(text, "\ufffd"))
 }
 
 // print prints the answer with this number, for people or for programs.

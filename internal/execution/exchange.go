@@ -26,6 +26,7 @@ import (
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/egress"
 	"github.com/signoff-dev/signoff/internal/steps"
+	"github.com/signoff-dev/signoff/internal/visible"
 )
 
 // errUnfit says that a call cannot be made as it is, however often it is tried.
@@ -247,7 +248,7 @@ func excerpt(response map[string]any) string {
 		return ""
 	}
 	text := strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
+		if !unicode.IsPrint(r) || !visible.Shows(r) {
 			return ' '
 		}
 		return r

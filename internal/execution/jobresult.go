@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"unicode"
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -16,6 +15,7 @@ import (
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/expression"
+	"github.com/signoff-dev/signoff/internal/visible"
 )
 
 // maxResult is the bound of the API for the termination message and the log of a Job.
@@ -100,7 +100,7 @@ func endedContainer(pod *corev1.Pod) *corev1.ContainerStatus {
 // lastOf keeps the end of a text, without what does not show: a terminal would obey it.
 func lastOf(text string) string {
 	clean := strings.Map(func(r rune) rune {
-		if !unicode.IsGraphic(r) && r != '\n' && r != '\t' {
+		if !visible.Shows(r) && r != '\n' && r != '\t' {
 			return -1
 		}
 		return r

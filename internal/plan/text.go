@@ -5,10 +5,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/signoff-dev/signoff/internal/visible"
 )
 
 // maxValue is how many characters of a value are shown.
@@ -66,18 +67,12 @@ func escapeRune(rest string, r rune) string {
 		return `\` + string(r)
 	case r == utf8.RuneError && !strings.HasPrefix(rest, string(utf8.RuneError)):
 		return fmt.Sprintf(`\x%02x`, rest[0])
-	case strconv.IsPrint(r) && !slices.Contains(blank, r):
+	case strconv.IsPrint(r) && visible.Shows(r):
 		return string(r)
 	}
 	quoted := strconv.QuoteRuneToASCII(r)
-	if slices.Contains(blank, r) {
-		return fmt.Sprintf(`\u%04x`, r)
-	}
 	return quoted[1 : len(quoted)-1]
 }
-
-// blank are characters that count as printable, and yet show nothing.
-var blank = []rune{'\u115f', '\u1160', '\u2800', '\u3164', '\uffa0'}
 
 // cutText escapes and cuts text that is not quoted: an error, or JSON, whose quotes are there already.
 func cutText(s string) string {

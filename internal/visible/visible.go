@@ -12,7 +12,7 @@ func Quoted(text string) string {
 	if !Hides(text) {
 		return text
 	}
-	return strconv.QuoteToGraphic(text)
+	return Escaped(strconv.QuoteToGraphic(text))
 }
 
 // Inside is Quoted without the quotes.
@@ -20,7 +20,7 @@ func Inside(text string) string {
 	if !Hides(text) {
 		return text
 	}
-	quoted := strconv.QuoteToGraphic(text)
+	quoted := Quoted(text)
 	return quoted[1 : len(quoted)-1]
 }
 
@@ -30,13 +30,15 @@ func Escaped(text string) string {
 		return text
 	}
 	var out strings.Builder
+	before := rune(0)
 	for _, r := range text {
-		if unicode.IsGraphic(r) {
+		if shows(r, before) {
 			out.WriteRune(r)
-			continue
+		} else {
+			escaped := strconv.QuoteRuneToASCII(r)
+			out.WriteString(escaped[1 : len(escaped)-1])
 		}
-		escaped := strconv.QuoteRuneToGraphic(r)
-		out.WriteString(escaped[1 : len(escaped)-1])
+		before = r
 	}
 	return out.String()
 }
@@ -74,5 +76,29 @@ func Tree(value any, key func(string) string) any {
 
 // Hides tells whether a text has control characters, marks that turn the direction of writing, or others that do not show.
 func Hides(text string) bool {
-	return strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsGraphic(r) })
+	before := rune(0)
+	return strings.ContainsFunc(text, func(r rune) bool {
+		hides := !shows(r, before)
+		before = r
+		return hides
+	})
+}
+
+// Shows tells whether a character by itself is seen. A blank is, between others.
+func Shows(r rune) bool { return unicode.IsGraphic(r) && !unicode.In(r, empty...) }
+
+// empty are characters that count as letters, marks or symbols, and of which nothing is seen: a text could be written in them that people do not
+// read, and programs do.
+var empty = []*unicode.RangeTable{
+	unicode.Variation_Selector, unicode.Other_Default_Ignorable_Code_Point,
+	// A pattern of Braille without a dot, and a note without a head.
+	{R16: []unicode.Range16{{Lo: 0x2800, Hi: 0x2800, Stride: 1}}, R32: []unicode.Range32{{Lo: 0x1d159, Hi: 0x1d159, Stride: 1}}},
+}
+
+// The style of a symbol: as text, and as a picture.
+const asText, asPicture = '\ufe0e', '\ufe0f'
+
+// shows tells whether a character is seen after the one before it. One that says in which style a symbol is written is.
+func shows(r, before rune) bool {
+	return Shows(r) || (r == asText || r == asPicture) && unicode.In(before, unicode.So, unicode.Sm)
 }

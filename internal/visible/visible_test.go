@@ -14,8 +14,17 @@ func TestVisible(t *testing.T) {
 		"Control":   {"A terminal must not obey.", "a\x1b[2Jb", `"a\x1b[2Jb"`, `a\x1b[2Jb`, `a\x1b[2Jb`},
 		"Direction": {"Marks that turn the direction of writing show.", "a\u202eb", `"a\u202eb"`, `a\u202eb`, `a\u202eb`},
 		"Line":      {"Only Lines keeps lines.", "a\nb\rc", `"a\nb\rc"`, `a\nb\rc`, "a\nb\\rc"},
-		"Invalid":   {"What is no text is left to JSON, which marks it.", "a\xff", "a\xff", "a\xff", "a\xff"},
-		"Empty":     {"Nothing stays nothing.", "", "", "", ""},
+		"Hangul":    {"A letter that is empty shows.", "a\u3164b\u115f\u1160\uffa0", `"a\u3164b\u115f\u1160\uffa0"`, `a\u3164b\u115f\u1160\uffa0`, `a\u3164b\u115f\u1160\uffa0`},
+		"Braille":   {"So does a pattern without a dot.", "\u2800", `"\u2800"`, `\u2800`, `\u2800`},
+		"Selectors": {
+			"Marks in which a text can be written that nobody sees show.", "a\ufe01\U000e0142\u034f\u180b",
+			`"a\ufe01\U000e0142\u034f\u180b"`, `a\ufe01\U000e0142\u034f\u180b`, `a\ufe01\U000e0142\u034f\u180b`,
+		},
+		"Style":   {"The style of a symbol is seen.", "\u26a0\ufe0f !", "\u26a0\ufe0f !", "\u26a0\ufe0f !", "\u26a0\ufe0f !"},
+		"Styles":  {"That of a letter is not, nor one after another.", "a\ufe0f\u26a0\ufe0e\ufe0f", "\"a\\ufe0f\u26a0\ufe0e\\ufe0f\"", "a\\ufe0f\u26a0\ufe0e\\ufe0f", "a\\ufe0f\u26a0\ufe0e\\ufe0f"},
+		"Quotes":  {"What is escaped in quotes is so once.", "\u3164\"\\\n", "\"\\u3164\\\"\\\\\\n\"", "\\u3164\"\\\\n", "\\u3164\"\\\n"},
+		"Invalid": {"What is no text is left to JSON, which marks it.", "a\xff", "a\xff", "a\xff", "a\xff"},
+		"Empty":   {"Nothing stays nothing.", "", "", "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := []string{Quoted(tc.text), Escaped(tc.text), Lines(tc.text)}

@@ -134,7 +134,7 @@ func TestOutcomeUnknown(t *testing.T) {
 	}{
 		"Nobody":    {"who may not", `you (bob) may not resolve platform/dies`, "it is there", users.Bob},
 		"Requester": {"who asked has no right to decide by that", `you (alice) may not resolve platform/dies`, "it is there", users.Alice},
-		"NoWord":    {"who decides says how they know", "say how you know", " \u00a0 ", users.Carol},
+		"NoWord":    {"who decides says how they know", "say how you know", " \u00a0\u2800\u3164 ", users.Carol},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if err := resolve(t, tc.who, r, "Succeeded", tc.comment); err == nil || !strings.Contains(err.Error(), tc.words) {
