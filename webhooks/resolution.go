@@ -98,7 +98,7 @@ func (w *actionRequests) resolve(ctx context.Context, req *admission.Request, re
 			return unsealed(err)
 		}
 	}
-	if refused := w.nothingToResolve(entry, old); refused != nil {
+	if refused := w.nothingToResolve(ctx, entry, old); refused != nil {
 		return *refused
 	}
 	if problem := w.Gate.MayResolve(ctx, gate.SubjectOf(old), &caller, w.Clock.Now()); problem != nil {
@@ -108,13 +108,13 @@ func (w *actionRequests) resolve(ctx context.Context, req *admission.Request, re
 }
 
 // nothingToResolve refuses a decision about a step of which it is known how far it is.
-func (w *actionRequests) nothingToResolve(entry *v1alpha1.Resolution, old *v1alpha1.ActionRequest) *admission.Response {
+func (w *actionRequests) nothingToResolve(ctx context.Context, entry *v1alpha1.Resolution, old *v1alpha1.ActionRequest) *admission.Response {
 	open := "none"
 	for i := range old.Status.Steps {
 		switch step := &old.Status.Steps[i]; {
 		case step.State != v1alpha1.StepUnknown:
 		case step.Name == entry.Step:
-			return w.alreadyResolved(entry, old)
+			return w.alreadyResolved(ctx, entry, old)
 		default:
 			open = step.Name
 		}
@@ -123,8 +123,8 @@ func (w *actionRequests) nothingToResolve(entry *v1alpha1.Resolution, old *v1alp
 		entry.Step, old.Namespace, old.Name, open, old.Namespace, old.Name)))
 }
 
-// alreadyResolved refuses a second decision about a step, which would not count.
-func (w *actionRequests) alreadyResolved(entry *v1alpha1.Resolution, old *v1alpha1.ActionRequest) *admission.Response {
+// alreadyResolved refuses a second decision about a step, which would not count. One by who may not, written past this webhook, does not count.
+func (w *actionRequests) alreadyResolved(ctx context.Context, entry *v1alpha1.Resolution, old *v1alpha1.ActionRequest) *admission.Response {
 	if len(old.Spec.Resolutions) >= maxResolutions {
 		return ptr(forbidden(v1alpha1.ReasonNothingToResolve, fmt.Sprintf("%s/%s holds %d decisions, and cannot hold more", old.Namespace, old.Name, maxResolutions)))
 	}
@@ -133,7 +133,8 @@ func (w *actionRequests) alreadyResolved(entry *v1alpha1.Resolution, old *v1alph
 		if earlier.Step != entry.Step {
 			continue
 		}
-		if _, err := w.Evidence.Resolution(old, earlier); err == nil {
+		if _, err := w.Evidence.Resolution(old, earlier); err == nil &&
+			w.Gate.MayResolve(ctx, gate.SubjectOf(old), &earlier.By, earlier.Seal.At.Time) == nil {
 			return ptr(forbidden(v1alpha1.ReasonAlreadyDecided, fmt.Sprintf("%s has decided at %s that step %s %s. That is final.",
 				earlier.By.Username, earlier.Seal.At.UTC().Format("2 Jan 15:04 MST"), earlier.Step, strings.ToLower(string(earlier.Outcome)))))
 		}

@@ -248,7 +248,7 @@ func stepFact(record *v1alpha1.Record, step *v1alpha1.StepStatus) audit.Event {
 }
 
 // executed tells all of an execution that has ended.
-func (s *scope) executed(record *v1alpha1.Record) error {
+func (s *scope) executed(ctx context.Context, record *v1alpha1.Record) error {
 	if s.Audit == nil {
 		return nil
 	}
@@ -256,7 +256,7 @@ func (s *scope) executed(record *v1alpha1.Record) error {
 	if err != nil {
 		return fmt.Errorf("failed to verify Record %s: %w", record.Name, err)
 	}
-	facts := s.resolved()
+	facts := s.resolved(ctx)
 	for i := range record.Status.Steps {
 		facts = append(facts, stepFact(record, &record.Status.Steps[i]))
 	}
@@ -279,7 +279,7 @@ func (s *scope) ended(ctx context.Context, outcome v1alpha1.Outcome, end ending)
 		return s.tell(*end.fact)
 	}
 	if end.record != nil {
-		return s.executed(end.record)
+		return s.executed(ctx, end.record)
 	}
 	switch outcome {
 	case v1alpha1.OutcomeDenied:

@@ -73,7 +73,7 @@ func (s *scope) decided(ctx context.Context, record *v1alpha1.Record, index int)
 	return true, s.refresh(ctx)
 }
 
-// resolution is what somebody decided about a step, and what can be proved of it. Nil: nothing.
+// resolution is what somebody decided about a step who may, and what can be proved of it. Nil: nothing.
 func (s *scope) resolution(ctx context.Context, step string) (*v1alpha1.Resolution, error) {
 	for i := range s.request.Spec.Resolutions {
 		given := &s.request.Spec.Resolutions[i]
@@ -81,9 +81,14 @@ func (s *scope) resolution(ctx context.Context, step string) (*v1alpha1.Resoluti
 			continue
 		}
 		envelope, err := s.Evidence.Resolution(s.request, given)
+		if err == nil {
+			err = s.mayResolve(ctx, given)
+		}
 		switch {
 		case err == nil:
 			return given, s.tell(audit.Resolved(s.request, given, envelope))
+		case !evidence.Is(err):
+			return nil, err
 		case evidence.Of(err).Wait:
 			return nil, fmt.Errorf("failed to verify what was decided about step %s: %w", step, err)
 		}
@@ -92,12 +97,27 @@ func (s *scope) resolution(ctx context.Context, step string) (*v1alpha1.Resoluti
 	return nil, nil //nolint:nilnil // that nobody has decided is an answer, not an error
 }
 
+// mayResolve tells whether who has decided was one who may, when they did. The seal says only that the first webhook was asked: where the one
+// that judges was away, it holds for anybody.
+func (s *scope) mayResolve(ctx context.Context, given *v1alpha1.Resolution) error {
+	switch problem := s.Gate.MayResolve(ctx, gate.SubjectOf(s.request), &given.By, given.Seal.At.Time); {
+	case problem == nil:
+		return nil
+	case problem.Transient:
+		return fmt.Errorf("failed to tell whether %s may decide about step %s: %s", given.By.Username, given.Step, problem.Message)
+	default:
+		s.lookAgain() // what a Role says about it may not be known at the moment
+		return &evidence.Error{Reason: problem.Reason, Message: problem.Message}
+	}
+}
+
 // resolved gives the facts about what people decided, as far as it counts.
-func (s *scope) resolved() []audit.Event {
+func (s *scope) resolved(ctx context.Context) []audit.Event {
 	var facts []audit.Event
 	for i := range s.request.Spec.Resolutions {
-		if envelope, err := s.Evidence.Resolution(s.request, &s.request.Spec.Resolutions[i]); err == nil {
-			facts = append(facts, audit.Resolved(s.request, &s.request.Spec.Resolutions[i], envelope))
+		given := &s.request.Spec.Resolutions[i]
+		if envelope, err := s.Evidence.Resolution(s.request, given); err == nil && s.mayResolve(ctx, given) == nil {
+			facts = append(facts, audit.Resolved(s.request, given, envelope))
 		}
 	}
 	return facts

@@ -27,6 +27,7 @@ var (
 	cluster *env.Cluster
 	users   *env.Users
 	signoff *system.System
+	world   *play.Play
 	clock   = clocktesting.NewFakeClock(time.Now())
 )
 
@@ -40,7 +41,8 @@ func TestMain(m *testing.M) {
 
 func run(m *testing.M) int {
 	ctx := context.Background()
-	world, err := play.Start(ctx, &play.Options{
+	var err error
+	world, err = play.Start(ctx, &play.Options{
 		Env: env.Options{CRDs: true}, System: system.Options{Clock: clock, Configure: callPeer}, Accounts: []string{"deployer"}, World: "test/timing/testdata/world.yaml",
 	})
 	if err != nil {

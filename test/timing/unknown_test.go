@@ -246,3 +246,28 @@ func TestOutcomeUnknownForged(t *testing.T) {
 	}
 	reaches(t, r, v1alpha1.PhaseFailed)
 }
+
+// TestOutcomeUnknownUnjudged decides while nobody judges who may, and the decision is sealed all the same: it does not count, and somebody may
+// still decide.
+func TestOutcomeUnknownUnjudged(t *testing.T) {
+	r := reaches(t, calls(t, "dies-unjudged", ""), v1alpha1.PhaseOutcomeUnknown)
+	back := world.Without(t, world.Protection(t, append([]string{"ValidatingWebhookConfiguration"}, play.PolicyKinds...)...)...)
+	eventually(t, "who may not decides", func() (bool, string) {
+		err := resolve(t, users.Alice, r, "Succeeded", "trust me")
+		return err == nil, fmt.Sprint(err)
+	})
+	eventually(t, "it is sealed", func() (bool, string) {
+		entries := reaches(t, r, v1alpha1.PhaseOutcomeUnknown).Spec.Resolutions
+		return len(entries) == 1 && entries[0].Seal != nil, fmt.Sprint(entries)
+	})
+	back()
+	step(t, time.Hour)
+	stays(t, r, v1alpha1.PhaseOutcomeUnknown)
+	if err := resolve(t, users.Carol, r, "Failed", "nothing is there"); err != nil {
+		t.Fatal(err)
+	}
+	failed := reaches(t, r, v1alpha1.PhaseFailed)
+	if text := failed.Status.Steps[0].Message; !strings.HasPrefix(text, "carol decided that it failed") || note(t, "dies-unjudged") != nil {
+		t.Errorf("only carol's decision counts: %q", text)
+	}
+}
