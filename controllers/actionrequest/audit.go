@@ -217,6 +217,9 @@ func (s *scope) started(record *v1alpha1.Record) error {
 	if err != nil {
 		return fmt.Errorf("failed to verify Record %s: %w", record.Name, err)
 	}
+	if err := s.asWritten(record); err != nil {
+		return err
+	}
 	if record.Status.Outcome != "" || len(record.Status.Steps) > 0 {
 		return nil
 	}

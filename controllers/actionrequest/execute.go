@@ -85,6 +85,7 @@ func (s *scope) createRecord(ctx context.Context) (*v1alpha1.Record, error) {
 	s.claimed = err == nil || uncertain(err) || apierrors.IsAlreadyExists(err)
 	switch {
 	case err == nil:
+		s.lastSeals.note(record, sealOf(record))
 		return record, nil
 	case uncertain(err):
 		s.turns.keep(s.key())
@@ -361,9 +362,11 @@ func (s *scope) storeRecord(ctx context.Context, record *v1alpha1.Record) error 
 	if err := s.Evidence.SealRecord(record, s.now); err != nil {
 		return fmt.Errorf("failed to seal Record %s: %w", record.Name, err)
 	}
+	s.lastSeals.note(record, "") // it may be stored although the answer is lost
 	if err := s.Client.Status().Update(ctx, record); err != nil {
 		return fmt.Errorf("failed to update the status of Record %s: %w", record.Name, err)
 	}
+	s.lastSeals.note(record, sealOf(record))
 	return nil
 }
 

@@ -149,7 +149,8 @@ func (o *Orphans) recallOne(ctx context.Context, record *v1alpha1.Record) error 
 }
 
 // isAlone tells whether no request works on a Record: neither its own nor one that asks the same. Free says that no other has its name either. A request
-// never has its end before its Record: where it has, somebody else has written that, and the request is not looked at any more.
+// never has its end before its Record: where it has, somebody else has written that, and nobody looks at it any more. What it has lent would stay for
+// good; the rest of it is left as it is.
 func (o *Orphans) isAlone(ctx context.Context, key types.NamespacedName, record *v1alpha1.Record) (alone, free bool, err error) {
 	request := &v1alpha1.ActionRequest{}
 	err = o.Reader.Get(ctx, key, request)
@@ -159,7 +160,8 @@ func (o *Orphans) isAlone(ctx context.Context, key types.NamespacedName, record 
 	case err != nil:
 		return false, false, fmt.Errorf("failed to get request %s: %w", key, err)
 	case request.UID == record.Spec.RequestRef.UID:
-		return request.Status.Outcome != "" && record.Status.Outcome == "" && !o.spoilt(record), false, nil
+		forged := request.Status.Outcome != "" && record.Status.Outcome == "" && !o.spoilt(record)
+		return forged && record.Spec.Duration != "", false, nil
 	}
 	name, err := book.Name(request)
 	return err == nil && name != record.Name, false, err

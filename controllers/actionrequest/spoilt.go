@@ -4,7 +4,11 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
+	"sync"
+
+	"k8s.io/utils/lru"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/evidence"
@@ -81,4 +85,67 @@ func written(claim *v1alpha1.RecordSpec) []string {
 func (r *Reconciler) spoilt(record *v1alpha1.Record) bool {
 	_, err := r.Evidence.Record(record)
 	return err != nil && !evidence.Of(err).Wait
+}
+
+// asWritten tells whether a Record is as this process has written it last, if it has, and not behind what its request shows. What was sealed before is
+// sealed as well: whoever puts that back would have steps done again that are done.
+func (s *scope) asWritten(record *v1alpha1.Record) error {
+	if !s.lastSeals.fits(record) || len(s.request.Status.Steps) > len(record.Status.Steps) {
+		return &evidence.Error{Reason: v1alpha1.ReasonEvidenceLost, Message: fmt.Sprintf("the Record %s was put back to what it was before, and with it what has been done", record.Name)}
+	}
+	return nil
+}
+
+// seals remember which seal this process has put on a Record last.
+type seals struct {
+	mu    sync.Mutex
+	known *lru.Cache
+}
+
+// lastSeal is the seal of one version of a Record. Empty: a write on top of that version has begun, and nobody knows yet what came of it.
+type lastSeal struct {
+	version uint64
+	seal    string
+}
+
+// note notes the seal of the version of a Record. Two may write it at once, for its request and for its review, and say so in another order.
+func (k *seals) note(record *v1alpha1.Record, seal string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	version, err := strconv.ParseUint(record.ResourceVersion, 10, 64)
+	if err != nil {
+		k.known.Remove(record.UID)
+		return
+	}
+	if known, ok := k.of(record); ok && (known.version > version || known.version == version && known.seal == "") {
+		return
+	}
+	k.known.Add(record.UID, lastSeal{version, seal})
+}
+
+// fits tells whether a Record that was read is the one that was written last, as far as that is known.
+func (k *seals) fits(record *v1alpha1.Record) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	known, ok := k.of(record)
+	return !ok || known.seal == "" || known.seal == sealOf(record)
+}
+
+func (k *seals) of(record *v1alpha1.Record) (lastSeal, bool) {
+	known, ok := k.known.Get(record.UID)
+	if !ok {
+		return lastSeal{}, false
+	}
+	return known.(lastSeal), true //nolint:forcetypeassert // nothing else is put in
+}
+
+// sealOf is the seal of a Record as it is now.
+func sealOf(record *v1alpha1.Record) string {
+	switch {
+	case record.Status.Seal != nil:
+		return record.Status.Seal.Signature
+	case record.Spec.Seal != nil:
+		return record.Spec.Seal.Signature
+	}
+	return ""
 }

@@ -271,3 +271,20 @@ func TestOutcomeUnknownUnjudged(t *testing.T) {
 		t.Errorf("only carol's decision counts: %q", text)
 	}
 }
+
+// TestRecordPutBack puts the Record of an execution that waits back to what it was when it began, past the webhooks: what is sealed is not done again.
+func TestRecordPutBack(t *testing.T) {
+	r := reaches(t, calls(t, "dies-again", ""), v1alpha1.PhaseOutcomeUnknown)
+	spoil(t, r, func(status *v1alpha1.RecordStatus) { *status = v1alpha1.RecordStatus{} })
+	if err := resolve(t, users.Carol, r, "Succeeded", "it is there"); err != nil {
+		t.Fatal(err)
+	}
+	failed := reaches(t, r, v1alpha1.PhaseFailed)
+	finished := meta.FindStatusCondition(failed.Status.Conditions, v1alpha1.ConditionFinished)
+	if finished.Reason != v1alpha1.ReasonEvidenceLost || !strings.Contains(finished.Message, "was put back to what it was before") {
+		t.Errorf("it says %+v", finished)
+	}
+	if peer.made("/dies-again") != 1 || note(t, "dies-again") != nil {
+		t.Errorf("%d calls, and %v", peer.made("/dies-again"), note(t, "dies-again"))
+	}
+}
