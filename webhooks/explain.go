@@ -70,7 +70,12 @@ func explained(ctx context.Context, req *admission.Request, response admission.R
 		return response
 	}
 	judgement.Explain(ctx)
-	text, err := json.Marshal(gate.Explain(judgement))
+	return coded(response, gate.Explain(judgement))
+}
+
+// coded adds to a refusal what programs read.
+func coded(response admission.Response, verdict *gate.Explanation) admission.Response {
+	text, err := json.Marshal(verdict)
 	if err == nil {
 		response.Result.Details = &metav1.StatusDetails{Causes: []metav1.StatusCause{{Type: causeVerdict, Message: string(text)}}}
 	}

@@ -8,6 +8,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/gate"
 )
 
 // OpenRequests bounds how many requests of one person are open at once, so that nobody fills the inboxes and the queue of everybody else.
@@ -101,9 +102,14 @@ func (w *actionRequests) crowded(req *admission.Request, request *v1alpha1.Actio
 	if ok {
 		return nil
 	}
-	return ptr(forbidden(v1alpha1.ReasonTooManyOpen, fmt.Sprintf(
+	message := fmt.Sprintf(
 		"%s has %d requests that are not over, and may have %d (requester.maxOpen in the configuration of Signoff). Nothing was stored.\n"+
 			"  See them: kubectl get actionrequests -A --field-selector status.outcome=\n"+
 			"  Cancel what is not needed any more, or wait until some are over.",
-		requester.Username, open, w.Open.Max)))
+		requester.Username, open, w.Open.Max)
+	refusal := forbidden(v1alpha1.ReasonTooManyOpen, message)
+	if isDryRun(req) {
+		refusal = coded(refusal, &gate.Explanation{Reason: v1alpha1.ReasonTooManyOpen, Message: message})
+	}
+	return &refusal
 }

@@ -1,12 +1,14 @@
 package integration
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
@@ -59,7 +61,11 @@ func TestFlood(t *testing.T) {
 
 	ask(t, users.Erin, request("crowd", `{}`))
 	dry := request("crowd", `{}`)
-	refused(t, as(t, flood[0]).Create(t.Context(), dry, client.DryRunAll), "Forbidden", "requester.maxOpen")
+	err := as(t, flood[0]).Create(t.Context(), dry, client.DryRunAll)
+	refused(t, err, "Forbidden", "requester.maxOpen")
+	if status := (apierrors.APIStatus)(nil); !errors.As(err, &status) || !strings.Contains(fmt.Sprint(status.Status().Details), `"reason":"TooManyOpen"`) {
+		t.Errorf("programs are not told why: %v", err)
+	}
 
 	calm(t, flood[0])
 	reaches(t, first, v1alpha1.PhaseCancelled)
