@@ -222,7 +222,8 @@ func (s *scope) usePlan(ctx context.Context, record *v1alpha1.Record) (bool, err
 		return false, s.hold(ctx, s.indeterminate(ctx, err))
 	}
 	if until != nil {
-		s.at(until.Time)
+		// Nobody may look for days. What has expired is made again whenever something happens, such as a vote, and by itself ever less often.
+		s.at(later(record.Status.FinishedAt.Add(pause(s.now.Sub(s.request.CreationTimestamp.Time))), until))
 	}
 	s.request.Status.Planning.Steps, s.request.Status.Planning.ValidUntil = record.Status.Steps, until
 	s.plannedSteps = steps.Planned(record.Spec.Steps, record.Status.Steps)

@@ -43,7 +43,7 @@ func run(m *testing.M) int {
 	ctx := context.Background()
 	var err error
 	world, err = play.Start(ctx, &play.Options{
-		Env: env.Options{CRDs: true}, System: system.Options{Clock: clock, Configure: callPeer}, Accounts: []string{"deployer"}, World: "test/timing/testdata/world.yaml",
+		Env: env.Options{CRDs: true}, System: system.Options{Clock: clock, Configure: callPeer}, Accounts: []string{"deployer", "planner"}, World: "test/timing/testdata/world.yaml",
 	})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
