@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -46,7 +45,7 @@ func equal(a, b any) bool { return apiequality.Semantic.DeepEqual(a, b) }
 // quote shows somebody's words as theirs: in quotes, control characters and the like escaped, and cut after that, because
 // escaping can make a text ten times as long and the API bounds what is stored.
 func quote(text string, length int) string {
-	escaped := strconv.QuoteToGraphic(gate.Cut(text, length))
+	escaped := visible.InQuotes(gate.Cut(text, length))
 	return `"` + gate.Cut(escaped[1:len(escaped)-1], 2*length) + `"`
 }
 

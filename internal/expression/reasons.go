@@ -8,7 +8,6 @@ import (
 	"maps"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -322,7 +321,7 @@ func (e *explainer) value(p *Program) string {
 // Show shows a value to people: a text in quotes and escaped, anything else as JSON, both cut.
 func Show(value any) string {
 	if text, ok := value.(string); ok {
-		return strconv.QuoteToGraphic(cut(text, maxShown))
+		return visible.InQuotes(cut(text, maxShown))
 	}
 	encoded, err := json.Marshal(value)
 	if err != nil {

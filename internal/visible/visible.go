@@ -12,8 +12,11 @@ func Quoted(text string) string {
 	if !Hides(text) {
 		return text
 	}
-	return Escaped(strconv.QuoteToGraphic(text))
+	return InQuotes(text)
 }
+
+// InQuotes puts any text in quotes, escaped as Go has it.
+func InQuotes(text string) string { return Escaped(strconv.QuoteToGraphic(text)) }
 
 // Inside is Quoted without the quotes.
 func Inside(text string) string {

@@ -75,6 +75,25 @@ func TestCase59ListsAreEscaped(t *testing.T) {
 	}
 }
 
+// TestCase59EmptyLettersShow writes in letters, marks and symbols of which nothing is seen, in inputs, reason and cancellation.
+func TestCase59EmptyLettersShow(t *testing.T) {
+	publish(t, "empty", `{text: {type: string, maxLength: 99}, args: {type: array, maxItems: 9, items: {type: string, maxLength: 99}}}`, noteStep)
+	const hidden = "\u3164\u2800\ufe01\U000e0142\u034f"
+	asked := request("empty", encoded(t, map[string]any{"text": "a" + hidden, "args": []string{"b" + hidden}}))
+	asked.Spec.Reason = "c" + hidden
+	r, approval := opened(t, users.Alice, asked)
+	if text := shown(t, r) + approval.Spec.For; strings.ContainsAny(text, hidden) || strings.Count(text, `\u3164\u2800\ufe01\U000e0142\u034f`) < 4 {
+		t.Errorf("the approver reads %+q", text)
+	}
+	if err := patch(t, users.Alice, r, encoded(t, map[string]any{"spec": map[string]any{"cancellation": map[string]any{"reason": "d" + hidden}}})); err != nil {
+		t.Fatal(err)
+	}
+	over := reaches(t, r, v1alpha1.PhaseCancelled)
+	if text := fmt.Sprint(over.Status.Summary, over.Status.Conditions); strings.ContainsAny(text, hidden) {
+		t.Errorf("the end says %+q", text)
+	}
+}
+
 // TestCase59NamesAreVisible makes a name of several lines, which Kubernetes allows for objects of rbac.authorization.k8s.io.
 func TestCase59NamesAreVisible(t *testing.T) {
 	publish(t, "names", `{name: {type: string, maxLength: 200}}`, `    - name: bind
