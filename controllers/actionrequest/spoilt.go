@@ -90,10 +90,16 @@ func (r *Reconciler) spoilt(record *v1alpha1.Record) bool {
 // asWritten tells whether a Record is as this process has written it last, if it has, and not behind what its request shows. What was sealed before is
 // sealed as well: whoever puts that back would have steps done again that are done.
 func (s *scope) asWritten(record *v1alpha1.Record) error {
-	if !s.lastSeals.fits(record) || len(s.request.Status.Steps) > len(record.Status.Steps) {
-		return &evidence.Error{Reason: v1alpha1.ReasonEvidenceLost, Message: fmt.Sprintf("the Record %s was put back to what it was before, and with it what has been done", record.Name)}
+	what := ""
+	switch {
+	case !s.lastSeals.fits(record):
+		what = "the Record %s was put back to what it was before, so nobody can tell what has been done"
+	case len(s.request.Status.Steps) > len(record.Status.Steps):
+		what = "the request shows steps of which the Record %s knows nothing: one of them was put back, or written by somebody else"
+	default:
+		return nil
 	}
-	return nil
+	return &evidence.Error{Reason: v1alpha1.ReasonEvidenceLost, Message: fmt.Sprintf(what, record.Name)}
 }
 
 // seals remember which seal this process has put on a Record last.

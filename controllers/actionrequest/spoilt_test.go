@@ -43,3 +43,15 @@ func TestSeals(t *testing.T) {
 		})
 	}
 }
+
+// TestAsWritten: a Record that knows less than its request was put back, also where another process wrote it.
+func TestAsWritten(t *testing.T) {
+	request := &v1alpha1.ActionRequest{Status: v1alpha1.ActionRequestStatus{Steps: make([]v1alpha1.StepStatus, 2)}}
+	s := &scope{Reconciler: &Reconciler{lastSeals: seals{known: lru.New(8)}}, request: request}
+	for steps, want := range map[int]bool{0: false, 1: false, 2: true, 3: true} {
+		record := &v1alpha1.Record{Status: v1alpha1.RecordStatus{Steps: make([]v1alpha1.StepStatus, steps)}}
+		if err := s.asWritten(record); (err == nil) != want {
+			t.Errorf("a Record of %d steps: %v", steps, err)
+		}
+	}
+}
