@@ -36,6 +36,8 @@ type Set struct {
 	Name string
 	// Module is the folder of the pinning module, relative to the root of the repository.
 	Module string
+	// Source is the module whose programs these are, where they are built in a copy of its own folder. Empty: they are built in Module.
+	Source string
 	// ColdSeconds is about how long the build takes with empty caches on two cores.
 	ColdSeconds int
 	// Programs are built in this order.
@@ -110,6 +112,15 @@ func FindHelm(root string) (string, error) {
 		return "", err
 	}
 	return filepath.Join(dir, "helm"), nil
+}
+
+// FindOpenTofu returns the path of our own build of tofu. It never builds; the error says how to.
+func FindOpenTofu(root string) (string, error) {
+	dir, err := OpenTofu.find(root, "OpenTofu", "go run ./hack/build set opentofu")
+	if err != nil {
+		return "", err
+	}
+	return filepath.Join(dir, "tofu"), nil
 }
 
 // find returns the folder of the built set, or says which command builds it.

@@ -36,7 +36,7 @@ func TestControlPlaneReportsThePinnedVersion(t *testing.T) {
 }
 
 func TestWeightsAreShares(t *testing.T) {
-	for _, set := range []Set{ControlPlane, Tools, Helm} {
+	for _, set := range all {
 		sum := 0
 		for _, program := range set.Programs {
 			sum += program.Weight

@@ -1,6 +1,9 @@
 package assets
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // Without the version the API server would report v0.0.0-master, which breaks every version check of a client.
 const kubernetes = "-s -w -X k8s.io/component-base/version.gitVersion=v1.37.2" +
@@ -47,12 +50,28 @@ var Helm = Set{
 	},
 }
 
+// OpenTofu is what examples/terraform runs. Its libraries are its own, so it shares little with the other sets.
+var OpenTofu = Set{
+	Name:        "opentofu",
+	Module:      "hack/opentofu",
+	Source:      "github.com/opentofu/opentofu",
+	ColdSeconds: 240,
+	Programs: []Program{
+		// Without the variable it calls itself a development version.
+		{Name: "tofu", Package: "github.com/opentofu/opentofu/cmd/tofu", LDFlags: stripped + " -X github.com/opentofu/opentofu/version.dev=no", Weight: 100},
+	},
+}
+
+// all are the sets that there are.
+var all = []Set{ControlPlane, Tools, Helm, OpenTofu}
+
 // Find returns the set with this name.
 func Find(name string) (Set, error) {
-	for _, set := range []Set{ControlPlane, Tools, Helm} {
-		if set.Name == name {
+	names := make([]string, len(all))
+	for i, set := range all {
+		if names[i] = set.Name; set.Name == name {
 			return set, nil
 		}
 	}
-	return Set{}, fmt.Errorf("there is no set %q: the sets are %s, %s and %s", name, ControlPlane.Name, Tools.Name, Helm.Name)
+	return Set{}, fmt.Errorf("there is no set %q: the sets are %s", name, strings.Join(names, ", "))
 }

@@ -51,14 +51,19 @@ func buildMissing(ctx context.Context, set assets.Set, root, dir, scratch string
 	if err != nil {
 		return err
 	}
+	if len(todo.Programs) == 0 {
+		return nil
+	}
 	progress := newEstimate(todo)
-	if len(todo.Programs) > 0 {
-		note("%s: building %d programs from Go modules into %s", set.Name, len(todo.Programs), dir)
-		note("%s: this happens once; about %s with empty caches and two cores, far less otherwise", set.Name, progress.left(0))
+	note("%s: building %d programs from Go modules into %s", set.Name, len(todo.Programs), dir)
+	note("%s: this happens once; about %s with empty caches and two cores, far less otherwise", set.Name, progress.left(0))
+	module, err := moduleOf(ctx, set, filepath.Join(root, set.Module), scratch)
+	if err != nil {
+		return err
 	}
 	for i, program := range todo.Programs {
 		title := fmt.Sprintf("[%d/%d] %s", i+1, len(todo.Programs), program.Name)
-		if err := compile(ctx, program, title, filepath.Join(root, set.Module), scratch, progress); err != nil {
+		if err := compile(ctx, program, title, module, scratch, progress); err != nil {
 			return err
 		}
 		if err := os.Rename(filepath.Join(scratch, program.Name), filepath.Join(dir, program.Name)); err != nil {
@@ -68,7 +73,7 @@ func buildMissing(ctx context.Context, set assets.Set, root, dir, scratch string
 	return nil
 }
 
-// compile builds one program in the pinning module.
+// compile builds one program in the folder of a module.
 func compile(ctx context.Context, program assets.Program, title, module, scratch string, progress *estimate) error {
 	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-mod=readonly", "-ldflags="+program.LDFlags,
 		"-o", filepath.Join(scratch, program.Name), program.Package)
