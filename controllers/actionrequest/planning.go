@@ -3,7 +3,6 @@ package actionrequest
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -17,7 +16,6 @@ import (
 	"github.com/signoff-dev/signoff/internal/execution"
 	"github.com/signoff-dev/signoff/internal/gate"
 	"github.com/signoff-dev/signoff/internal/steps"
-	"github.com/signoff-dev/signoff/internal/visible"
 )
 
 // Plan steps run before anybody is asked, once the rules let the request come so far. Each run has a Record, like an execution, so that what a crash may
@@ -267,49 +265,4 @@ func (s *scope) endPlan(ctx context.Context, record *v1alpha1.Record) error {
 func (s *scope) showPlanning(record *v1alpha1.Record, step *v1alpha1.RenderedStep) {
 	s.request.Status.Planning.Steps = record.Status.Steps
 	s.waiting(v1alpha1.PhasePending, v1alpha1.ReasonPlanning, runningText(record, step), "plan step "+step.Name)
-}
-
-const (
-	// maxPlannedLines is about how many lines of what all plan steps gave are shown, and maxPlannedLine how long each may be.
-	maxPlannedLines = 40
-	maxPlannedLine  = 900
-)
-
-// plannedLines show what the plan steps gave. It comes out of tools, so nothing in it may look like one of our own lines.
-func (s *scope) plannedLines() []string {
-	if len(s.plannedSteps) == 0 {
-		return nil
-	}
-	count := 0
-	for i := range s.plannedSteps {
-		count += len(s.plannedSteps[i].Declared)
-	}
-	// Each output has its share of the lines, so that none pushes another out of sight.
-	share := max(maxPlannedLines/max(count, 1), 2)
-	var lines []string
-	err := steps.EachOutput(s.plannedSteps, func(step, name string, value any) {
-		text, isText := value.(string)
-		if !isText {
-			text = valueText(value)
-		}
-		shown := strings.Split(strings.TrimRight(text, "\n"), "\n")
-		if len(shown) == 1 {
-			lines = append(lines, fmt.Sprintf("  %s.%s: %s", step, name, gate.Cut(visible.Inside(shown[0]), maxPlannedLine)))
-			return
-		}
-		lines = append(lines, fmt.Sprintf("  %s.%s:", step, name))
-		for i, line := range shown {
-			if i == share-1 && len(shown) > share {
-				lines = append(lines, fmt.Sprintf("  … and %d lines more, see status.planning of the request", len(shown)-i))
-				break
-			}
-			lines = append(lines, "  | "+gate.Cut(visible.Inside(line), maxPlannedLine))
-		}
-	})
-	if err != nil {
-		return []string{"What the plan steps gave cannot be read: " + err.Error()}
-	}
-	plan := s.judgement.Action.Object.Spec.Execution.Plan
-	first := fmt.Sprintf("The plan steps, as %s/%s, gave:", s.judgement.Action.Object.Namespace, plan.ServiceAccountName)
-	return slices.Insert(lines, 0, first)
 }
