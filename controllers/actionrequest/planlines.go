@@ -73,7 +73,7 @@ func showPlanned(outputs []plannedOutput, most int) []string {
 			out = append(out, "  | "+shown(at))
 		}
 		if more := len(o.lines) - whole; more > 0 {
-			out = append(out, fmt.Sprintf("  … and %d lines more, see status.planning of the request", more))
+			out = append(out, fmt.Sprintf("  … and %d lines more: kubectl signoff show, or status.planning of the request", more))
 		}
 	}
 	return out

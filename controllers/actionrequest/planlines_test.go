@@ -15,7 +15,9 @@ func TestShowPlanned(t *testing.T) {
 		long.lines = append(long.lines, fmt.Sprint(i))
 	}
 	other := plannedOutput{name: "plan.more", lines: []string{"a", "b", "c", "d"}}
-	more := func(count int) string { return fmt.Sprintf("  … and %d lines more, see status.planning of the request", count) }
+	more := func(count int) string {
+		return fmt.Sprintf("  … and %d lines more: kubectl signoff show, or status.planning of the request", count)
+	}
 	for name, tc := range map[string]struct {
 		reason  string
 		outputs []plannedOutput

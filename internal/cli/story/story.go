@@ -12,6 +12,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/digest"
@@ -25,6 +26,7 @@ func Of(request *v1alpha1.ActionRequest, approvals []v1alpha1.Approval, now time
 	s.head()
 	s.asked()
 	s.rules()
+	s.planned()
 	s.plan()
 	s.agreed()
 	s.steps()
@@ -142,20 +144,25 @@ func (s *story) time(title string, at *metav1.Time) {
 	}
 }
 
-func (s *story) inputs() {
+func (s *story) inputs() { s.values(s.request.Spec.Inputs, "Inputs:", "  ") }
+
+// values shows the fields of an object, each in full, below a title, if there are any.
+func (s *story) values(raw *runtime.RawExtension, title, indent string) {
 	values := map[string]any{}
-	if raw := s.request.Spec.Inputs; raw == nil || json.Unmarshal(raw.Raw, &values) != nil || len(values) == 0 {
+	if raw == nil || json.Unmarshal(raw.Raw, &values) != nil || len(values) == 0 {
 		return
 	}
-	s.line("Inputs:")
+	if title != "" {
+		s.line("%s", title)
+	}
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		if text, ok := values[name].(string); ok {
-			s.words("  "+name, text)
+			s.words(indent+name, text)
 			continue
 		}
 		encoded, err := json.Marshal(values[name])
 		if err == nil {
-			s.line("  %s: %s", name, encoded)
+			s.line("%s%s: %s", indent, name, encoded)
 		}
 	}
 }
@@ -277,24 +284,50 @@ func (s *story) vote(v *v1alpha1.Vote) {
 	s.line("%s", text)
 }
 
+// planned tells what the plan steps gave, however long it is: that is what people agree to.
+func (s *story) planned() {
+	planning := s.request.Status.Planning
+	if planning == nil || len(planning.Steps) == 0 {
+		return
+	}
+	s.line("Plan steps:")
+	s.time("  What they gave holds until", planning.ValidUntil)
+	for i := range planning.Steps {
+		s.step(&planning.Steps[i])
+		// What a plan step that is done gave is said by its outputs.
+		if step := &planning.Steps[i]; step.State != v1alpha1.StepDone {
+			s.ended(step.Job)
+		}
+	}
+}
+
+// steps tells how far each step is, and how it ended.
 func (s *story) steps() {
 	if len(s.request.Status.Steps) > 0 {
 		s.line("Steps:")
 	}
 	for i := range s.request.Status.Steps {
-		step := &s.request.Status.Steps[i]
-		text := fmt.Sprintf("  %s: %s", step.Name, step.State)
-		if step.Message != "" {
-			text += ", " + step.Message
-		}
-		s.line("%s", text)
-		if step.Job == nil {
-			continue
-		}
-		s.line("    exit code %d", step.Job.ExitCode)
-		s.words("    message", step.Job.Message)
-		s.words("    log", step.Job.Log)
+		s.step(&s.request.Status.Steps[i])
+		s.ended(s.request.Status.Steps[i].Job)
 	}
+}
+
+func (s *story) step(step *v1alpha1.StepStatus) {
+	text := fmt.Sprintf("  %s: %s", step.Name, step.State)
+	if step.Message != "" {
+		text += ", " + step.Message
+	}
+	s.line("%s", text)
+	s.values(step.Outputs, "", "    ")
+}
+
+func (s *story) ended(job *v1alpha1.JobResult) {
+	if job == nil {
+		return
+	}
+	s.line("    exit code %d", job.ExitCode)
+	s.words("    message", job.Message)
+	s.words("    log", job.Log)
 }
 
 // next are the commands that help now.

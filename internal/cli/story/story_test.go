@@ -121,6 +121,18 @@ func TestParts(t *testing.T) {
 		"Job": {"how a Job ended", func(x r) {
 			x.Status.Steps = []v1alpha1.StepStatus{{Name: "run", State: v1alpha1.StepFailed, Message: "it failed", Job: &v1alpha1.JobResult{ExitCode: 3, Message: "m", Log: "one\ntwo\x1b[0m\n"}}}
 		}, nil, []string{"  run: Failed, it failed\n    exit code 3\n    message: \"m\"\n    log:\n      | one\n      | two\\x1b[0m\n"}, []string{"\x1b"}},
+		"Outputs": {"what a step gave", func(x r) {
+			x.Status.Steps = []v1alpha1.StepStatus{{Name: "run", State: v1alpha1.StepDone, Outputs: &runtime.RawExtension{Raw: []byte(`{"size":3,"id":"b-1"}`)}}}
+		}, nil, []string{"Steps:\n  run: Done\n    id: \"b-1\"\n    size: 3\n"}, nil},
+		"Planned": {"what people agree to, in full", func(x r) {
+			until := metav1.NewTime(now.Add(time.Hour))
+			x.Status.Planning = &v1alpha1.Planning{ValidUntil: &until, Steps: []v1alpha1.StepStatus{{
+				Name: "plan", State: v1alpha1.StepDone, Job: &v1alpha1.JobResult{Message: "twice"}, Outputs: &runtime.RawExtension{Raw: []byte(`{"text":"+ a\n- b\u001b"}`)},
+			}}}
+		}, nil, []string{"Plan steps:\n  What they gave holds until: Mon 23 Nov 13:00 UTC\n  plan: Done\n    text:\n      | + a\n      | - b\\x1b\nDigest: "}, []string{"twice"}},
+		"PlanFailed": {"why nobody was asked", func(x r) {
+			x.Status.Planning = &v1alpha1.Planning{Steps: []v1alpha1.StepStatus{{Name: "plan", State: v1alpha1.StepFailed, Message: "no", Job: &v1alpha1.JobResult{ExitCode: 1, Message: "m"}}}}
+		}, nil, []string{"Plan steps:\n  plan: Failed, no\n    exit code 1\n    message: \"m\"\n"}, nil},
 		"Hostile": {"nothing hidden passes, wherever it stands", func(x r) {
 			bad := "a\x1b[2J\u202e\u200b"
 			x.Spec.Reason, x.Status.WaitingFor, x.Spec.Requester.Username = bad, bad, bad
