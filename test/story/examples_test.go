@@ -17,7 +17,7 @@ import (
 // way either.
 func TestExamples(t *testing.T) {
 	log.SetLogger(logr.Discard())
-	ground, err := playground.Start(t.Context(), playground.Options{Tell: func(text string) { t.Log(text) }})
+	ground, err := playground.Start(t.Context(), playground.Options{Node: true, Tell: func(text string) { t.Log(text) }})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/signoff-dev/signoff/hack/assets"
 	"github.com/signoff-dev/signoff/internal/config"
 	"github.com/signoff-dev/signoff/test/env"
+	"github.com/signoff-dev/signoff/test/node"
 	"github.com/signoff-dev/signoff/test/peers"
 	"github.com/signoff-dev/signoff/test/story"
 	"github.com/signoff-dev/signoff/test/system"
@@ -24,6 +25,8 @@ const ConfigurationFile = "examples/configuration.yaml"
 type Options struct {
 	// Binary gives the path of the signoff binary once the control plane runs. Nil: Signoff runs in this process.
 	Binary func(context.Context) (string, error)
+	// Node runs the Jobs of examples as processes, where their image is known. It takes OpenTofu, which has to be built before.
+	Node bool
 	// Tell is told what happens next. Nil: nobody is.
 	Tell func(text string)
 }
@@ -40,6 +43,7 @@ type Playground struct {
 	options  Options
 	people   *people
 	peers    *peers.Peers
+	node     *node.Node
 	launched bool // the binary writes a log
 }
 
@@ -50,7 +54,7 @@ func Start(ctx context.Context, options Options) (*Playground, error) {
 		options.Tell = func(string) {}
 	}
 	p := &Playground{options: options}
-	for _, part := range []func(context.Context) error{p.start, p.programs, p.meet, p.install, p.inForce} {
+	for _, part := range []func(context.Context) error{p.start, p.programs, p.join, p.meet, p.install, p.inForce} {
 		if err := part(ctx); err != nil {
 			err = errors.Join(err, p.logTail())
 			p.Stop()
@@ -69,6 +73,10 @@ func (p *Playground) Stop() {
 	if p.peers != nil {
 		p.peers.Stop()
 		p.peers = nil
+	}
+	if p.node != nil {
+		p.node.Stop()
+		p.node = nil
 	}
 	if p.Cluster != nil {
 		p.Cluster.Stop()

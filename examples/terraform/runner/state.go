@@ -1,0 +1,192 @@
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"compress/gzip"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"sync"
+
+	coordinationv1 "k8s.io/api/coordination/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	coordinationv1client "k8s.io/client-go/kubernetes/typed/coordination/v1"
+	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
+)
+
+const (
+	// stateKey is the key of a state in its Secret, packed by gzip.
+	stateKey = "state"
+	// lockInfo is the annotation of a Lease that says who holds the lock, in the words of the program.
+	lockInfo = "signoff.dev/lock-info"
+	maxState = 16 << 20
+)
+
+// state is one state: a Secret, and a Lease while it is locked. To the program it is a backend of the kind http, inside this Pod.
+//
+// The program has a backend for Kubernetes of its own. That one writes a state which is not there yet when it plans, and who plans here may not write.
+type state struct {
+	name    string
+	secrets corev1client.SecretInterface
+	leases  coordinationv1client.LeaseInterface
+
+	mu sync.Mutex
+	// seen is the Secret as it was read or written last. Nil: it was not there.
+	seen *corev1.Secret
+	// written says that a write was tried.
+	written bool
+}
+
+// serve serves the state until it is closed, and tells the program where, by variables.
+func (s *state) serve() (server *httptest.Server, variables []string) {
+	server = httptest.NewServer(s)
+	for _, name := range []string{"TF_HTTP_ADDRESS", "TF_HTTP_LOCK_ADDRESS", "TF_HTTP_UNLOCK_ADDRESS"} {
+		variables = append(variables, name+"="+server.URL)
+	}
+	return server, variables
+}
+
+// ServeHTTP does what the program asks for, one thing after the other.
+func (s *state) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxState))
+	var answer []byte
+	switch {
+	case err != nil:
+	case r.Method == http.MethodGet:
+		answer, err = s.read(r.Context())
+	case r.Method == http.MethodPost:
+		err = s.write(r.Context(), body)
+	case r.Method == "LOCK":
+		var holder []byte
+		if holder, err = s.lock(r.Context(), body); holder != nil {
+			w.WriteHeader(http.StatusLocked)
+			_, _ = w.Write(holder)
+			return
+		}
+	case r.Method == "UNLOCK":
+		err = s.unlock(r.Context())
+	default:
+		err = fmt.Errorf("the state knows no %s", r.Method)
+	}
+	switch {
+	case err != nil:
+		fmt.Fprintln(os.Stderr, err)
+		// Not one of the codes after which the program would ask again.
+		http.Error(w, err.Error(), http.StatusForbidden)
+	case r.Method == http.MethodGet && answer == nil:
+		w.WriteHeader(http.StatusNoContent)
+	default:
+		_, _ = w.Write(answer)
+	}
+}
+
+// read gives the state. Nil: there is none yet.
+func (s *state) read(ctx context.Context) ([]byte, error) {
+	secret, err := s.secrets.Get(ctx, s.name, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		s.seen = nil
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("failed to read the state: %w", err)
+	}
+	s.seen = secret
+	packed, err := gzip.NewReader(bytes.NewReader(secret.Data[stateKey]))
+	if err != nil {
+		return nil, fmt.Errorf("failed to unpack the state: %w", err)
+	}
+	content, err := io.ReadAll(io.LimitReader(packed, maxState))
+	if err != nil {
+		return nil, fmt.Errorf("failed to unpack the state: %w", err)
+	}
+	return content, nil
+}
+
+// write writes the state, where nobody else has written it since it was read.
+func (s *state) write(ctx context.Context, content []byte) error {
+	s.written = true
+	var packed bytes.Buffer
+	pack := gzip.NewWriter(&packed)
+	_, err := pack.Write(content)
+	if err = cmp.Or(err, pack.Close()); err != nil {
+		return fmt.Errorf("failed to pack the state: %w", err)
+	}
+	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: s.name}}
+	store := func() (*corev1.Secret, error) { return s.secrets.Create(ctx, secret, metav1.CreateOptions{}) }
+	if s.seen != nil {
+		secret = s.seen.DeepCopy()
+		store = func() (*corev1.Secret, error) { return s.secrets.Update(ctx, secret, metav1.UpdateOptions{}) }
+	}
+	secret.Data = map[string][]byte{stateKey: packed.Bytes()}
+	stored, err := store()
+	if err != nil {
+		return fmt.Errorf("failed to write the state: %w", err)
+	}
+	s.seen = stored
+	return nil
+}
+
+// lock locks the state, or tells who has. A lock whose Job is gone stays, until somebody has looked at what it did, and deletes the Lease.
+func (s *state) lock(ctx context.Context, who []byte) (holder []byte, err error) {
+	job := os.Getenv("JOB")
+	lease := &coordinationv1.Lease{
+		ObjectMeta: metav1.ObjectMeta{Name: s.name, Annotations: map[string]string{lockInfo: string(who)}},
+		Spec:       coordinationv1.LeaseSpec{HolderIdentity: &job},
+	}
+	_, err = s.leases.Create(ctx, lease, metav1.CreateOptions{})
+	if !apierrors.IsAlreadyExists(err) {
+		if err != nil {
+			err = fmt.Errorf("failed to lock the state: %w", err)
+		}
+		return nil, err
+	}
+	other, err := s.leases.Get(ctx, s.name, metav1.GetOptions{})
+	switch {
+	case apierrors.IsNotFound(err):
+		return []byte("{}"), nil // it is gone by now: the program asks again
+	case err != nil:
+		return nil, fmt.Errorf("failed to see who has locked the state: %w", err)
+	}
+	return []byte(cmp.Or(other.Annotations[lockInfo], "{}")), nil
+}
+
+func (s *state) unlock(ctx context.Context) error {
+	if err := s.leases.Delete(ctx, s.name, metav1.DeleteOptions{}); err != nil {
+		return fmt.Errorf("failed to unlock the state: %w", err)
+	}
+	return nil
+}
+
+// untouched tells that nobody has even tried to write the state.
+func (s *state) untouched() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return !s.written
+}
+
+// version tells which state there is: its lineage, which no two states share, and its serial, which grows with every change.
+func (s *state) version(ctx context.Context) (string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	content, err := s.read(ctx)
+	if err != nil || content == nil {
+		return "none", err
+	}
+	var state struct {
+		Serial  int64
+		Lineage string
+	}
+	if err := json.Unmarshal(content, &state); err != nil {
+		return "", fmt.Errorf("failed to read the state: %w", err)
+	}
+	return fmt.Sprintf("%s serial %d", state.Lineage, state.Serial), nil
+}

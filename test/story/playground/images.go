@@ -1,0 +1,49 @@
+package playground
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/signoff-dev/signoff/hack/assets"
+	"github.com/signoff-dev/signoff/test/node"
+)
+
+// tofuImage is the image of examples/terraform.
+const tofuImage = "registry.example/bucket-tofu:1"
+
+// join starts a node that runs what is in the images of examples.
+func (p *Playground) join(ctx context.Context) (err error) {
+	if !p.options.Node {
+		return nil
+	}
+	dir := filepath.Join(p.Cluster.Dir, "node")
+	image := filepath.Join(dir, "images", "bucket-tofu")
+	if err := p.tofuImage(ctx, image); err != nil {
+		return err
+	}
+	p.node, err = node.Start(ctx, p.Cluster, node.Options{Dir: dir, Images: map[string]node.Image{
+		tofuImage: {Dir: image, Entrypoint: []string{"/usr/local/bin/runner"}},
+	}})
+	return err
+}
+
+// tofuImage makes what examples/terraform/Dockerfile does.
+func (p *Playground) tofuImage(ctx context.Context, dir string) error {
+	tofu, err := assets.FindOpenTofu(p.Root)
+	if err != nil {
+		return err
+	}
+	example, programs := filepath.Join(p.Root, "examples", "terraform"), filepath.Join(dir, "usr", "local", "bin")
+	if err := p.compile(ctx, "./examples/terraform/runner", filepath.Join(programs, "runner")); err != nil {
+		return err
+	}
+	program, err := os.ReadFile(tofu)
+	err = errors.Join(err, os.WriteFile(filepath.Join(programs, "tofu"), program, 0o755), os.CopyFS(filepath.Join(dir, "module"), os.DirFS(filepath.Join(example, "bucket"))))
+	if err != nil {
+		return fmt.Errorf("failed to make image %s: %w", tofuImage, err)
+	}
+	return nil
+}
