@@ -58,35 +58,40 @@ func (s *state) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxState))
-	var answer []byte
-	switch {
-	case err != nil:
-	case r.Method == http.MethodGet:
-		answer, err = s.read(r.Context())
-	case r.Method == http.MethodPost:
-		err = s.write(r.Context(), body)
-	case r.Method == "LOCK":
-		var holder []byte
-		if holder, err = s.lock(r.Context(), body); holder != nil {
-			w.WriteHeader(http.StatusLocked)
-			_, _ = w.Write(holder)
-			return
-		}
-	case r.Method == "UNLOCK":
-		err = s.unlock(r.Context())
-	default:
-		err = fmt.Errorf("the state knows no %s", r.Method)
+	status, content := http.StatusOK, []byte(nil)
+	if err == nil {
+		status, content, err = s.answer(r.Context(), r.Method, body)
 	}
-	switch {
-	case err != nil:
+	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		// Not one of the codes after which the program would ask again.
 		http.Error(w, err.Error(), http.StatusForbidden)
-	case r.Method == http.MethodGet && answer == nil:
-		w.WriteHeader(http.StatusNoContent)
-	default:
-		_, _ = w.Write(answer)
+		return
 	}
+	w.WriteHeader(status)
+	_, _ = w.Write(content)
+}
+
+// answer gives what the program is told, and with which status.
+func (s *state) answer(ctx context.Context, method string, body []byte) (status int, content []byte, err error) {
+	status = http.StatusOK
+	switch method {
+	case http.MethodGet:
+		if content, err = s.read(ctx); content == nil {
+			status = http.StatusNoContent
+		}
+	case http.MethodPost:
+		err = s.write(ctx, body)
+	case "LOCK":
+		if content, err = s.lock(ctx, body); content != nil {
+			status = http.StatusLocked
+		}
+	case "UNLOCK":
+		err = s.unlock(ctx)
+	default:
+		err = fmt.Errorf("the state knows no %s", method)
+	}
+	return status, content, err
 }
 
 // read gives the state. Nil: there is none yet.
