@@ -55,7 +55,7 @@ var OpenTofu = Set{
 	Name:        "opentofu",
 	Module:      "hack/opentofu",
 	Source:      "github.com/opentofu/opentofu",
-	ColdSeconds: 240,
+	ColdSeconds: 300,
 	Programs: []Program{
 		// Without the variable it calls itself a development version.
 		{Name: "tofu", Package: "github.com/opentofu/opentofu/cmd/tofu", LDFlags: stripped + " -X github.com/opentofu/opentofu/version.dev=no", Weight: 100},
