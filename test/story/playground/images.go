@@ -8,7 +8,7 @@ import (
 	"path/filepath"
 
 	"github.com/signoff-dev/signoff/hack/assets"
-	"github.com/signoff-dev/signoff/test/node"
+	"github.com/signoff-dev/signoff/test/podrunner"
 )
 
 // tofuImage is the image of examples/terraform.
@@ -24,7 +24,7 @@ func (p *Playground) join(ctx context.Context) (err error) {
 	if err := p.tofuImage(ctx, image); err != nil {
 		return err
 	}
-	p.node, err = node.Start(ctx, p.Cluster, node.Options{Dir: dir, Images: map[string]node.Image{
+	p.node, err = podrunner.Start(ctx, p.Cluster, podrunner.Options{Dir: dir, Images: map[string]podrunner.Image{
 		tofuImage: {Dir: image, Entrypoint: []string{"/usr/local/bin/runner"}},
 	}})
 	return err

@@ -12,7 +12,7 @@ import (
 	"github.com/signoff-dev/signoff/hack/assets"
 	"github.com/signoff-dev/signoff/internal/config"
 	"github.com/signoff-dev/signoff/test/env"
-	"github.com/signoff-dev/signoff/test/node"
+	"github.com/signoff-dev/signoff/test/podrunner"
 	"github.com/signoff-dev/signoff/test/peers"
 	"github.com/signoff-dev/signoff/test/story"
 	"github.com/signoff-dev/signoff/test/system"
@@ -43,7 +43,7 @@ type Playground struct {
 	options  Options
 	people   *people
 	peers    *peers.Peers
-	node     *node.Node
+	node     *podrunner.Node
 	launched bool // the binary writes a log
 }
 

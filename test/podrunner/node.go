@@ -1,4 +1,4 @@
-// Package node is a node that runs Pods as processes of this machine, without containers: enough for the Jobs of an example to run their real
+// Package podrunner is a node that runs Pods as processes of this machine, without containers: enough for the Jobs of an example to run their real
 // programs with the real API server.
 //
 // An image is a folder of programs that need nothing else. A Pod gets a copy of it as its root directory, with its volumes as folders in it, its
@@ -8,7 +8,7 @@
 // What it does not do: it pulls nothing, and knows no second container, no probes, no limits and no restarts. Volumes are written once, when the
 // Pod starts. Processes see those of the machine and its network; what shall not be writable is so by its owner only. What a Pod wants
 // beyond that fails it, with a message.
-package node
+package podrunner
 
 import (
 	"context"
