@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"time"
 
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -61,7 +62,7 @@ func Ensure(ctx context.Context, o *Options) error {
 	}
 	lasts := usable(secret.Data, o.host(), o.Clock.Now())
 	if !lasts {
-		if secret.Data, err = renewed(o.host(), secret.Data[authorityKey]); err != nil {
+		if err := o.renew(ctx, secret); err != nil {
 			return err
 		}
 	}
@@ -86,6 +87,21 @@ func Ensure(ctx context.Context, o *Options) error {
 	return nil
 }
 
+// renew puts a new certificate into the Secret. Where somebody has deleted the one before, the webhook configurations still say who signed
+// it.
+func (o *Options) renew(ctx context.Context, secret *corev1.Secret) error {
+	before := secret.Data[authorityKey]
+	if len(before) == 0 {
+		var err error
+		if before, err = o.trusted(ctx); err != nil {
+			return err
+		}
+	}
+	data, err := renewed(o.host(), before)
+	secret.Data = data
+	return err
+}
+
 // usable tells whether there is a certificate with its key for the host that lasts long enough, and who signed it.
 func usable(data map[string][]byte, host string, now time.Time) bool {
 	pair, err := tls.X509KeyPair(data[corev1.TLSCertKey], data[corev1.TLSPrivateKeyKey])
@@ -107,6 +123,19 @@ func renewed(host string, before []byte) (map[string][]byte, error) {
 		authority = append(bytes.Clone(authority), pem.EncodeToMemory(previous)...)
 	}
 	return map[string][]byte{corev1.TLSCertKey: chain, corev1.TLSPrivateKeyKey: key, authorityKey: authority}, nil
+}
+
+// trusted gives the authority that the API server trusts, or nothing where there is none yet: a configuration has the same in every webhook.
+func (o *Options) trusted(ctx context.Context) ([]byte, error) {
+	live := &admissionregistrationv1.ValidatingWebhookConfiguration{}
+	err := o.Client.Get(ctx, types.NamespacedName{Name: configurations}, live)
+	switch {
+	case apierrors.IsNotFound(err), err == nil && len(live.Webhooks) == 0:
+		return nil, nil
+	case err != nil:
+		return nil, fmt.Errorf("failed to read ValidatingWebhookConfiguration %s: %w", configurations, err)
+	}
+	return live.Webhooks[0].ClientConfig.CABundle, nil
 }
 
 // trust lets the API server trust the authority, in every webhook of a configuration. It applies nothing but that, so that everything else

@@ -130,6 +130,29 @@ func TestCertificates(t *testing.T) {
 	}
 	clock.Step(-8 * 365 * 24 * time.Hour)
 
+	// As the guide says, to replace it now. Replicas serve the one before until they see the new one.
+	if err := admin(t).Delete(t.Context(), &second.Secret); err != nil {
+		t.Fatal(err)
+	}
+	ensure()
+	third := certificate(t)
+	if string(third.Data["tls.crt"]) == string(second.Data["tls.crt"]) {
+		t.Error("it was not replaced when it was deleted")
+	}
+	for name, m := range map[string]*made{"the new one": third, "the deleted one, which replicas still serve": second} {
+		if err := m.trustedBy(bundle(t), host); err != nil {
+			t.Errorf("%s is not trusted: %v", name, err)
+		}
+	}
+	// The second time it is forgotten, for those who fear that its key is known.
+	if err := admin(t).Delete(t.Context(), &third.Secret); err != nil {
+		t.Fatal(err)
+	}
+	ensure()
+	if second.trustedBy(bundle(t), host) == nil {
+		t.Error("the one before the last is still trusted")
+	}
+
 	options.Service = "another"
 	ensure()
 	if err := certificate(t).trustedBy(bundle(t), "another.data.svc"); err != nil {
