@@ -266,6 +266,17 @@ func TestValuesReachThePods(t *testing.T) {
 	}
 }
 
+// TestAdmissionIsDrained: `make e2e` shows that nobody is refused meanwhile. The controllers hand over at once.
+func TestAdmissionIsDrained(t *testing.T) {
+	for name, template := range pods(t, render(t)) {
+		hooks := template.Spec.Containers[0].Lifecycle
+		waits := hooks != nil && hooks.PreStop != nil && hooks.PreStop.Sleep != nil && hooks.PreStop.Sleep.Seconds > 0
+		if want := strings.HasSuffix(name, "admission"); waits != want {
+			t.Errorf("%s waits before it ends: %t, want %t", name, waits, want)
+		}
+	}
+}
+
 // TestPodsAreFound compares selectors with the Pods that they are meant for, and with no others.
 func TestPodsAreFound(t *testing.T) {
 	all := render(t)
