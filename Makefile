@@ -30,11 +30,15 @@ FAULT_RUNS ?= 500
 BENCH_OUT ?= bin/bench.json
 export BENCH_OUT
 
+# Writes the same image as the Dockerfile. The certificates are those of this machine.
+IMAGE := $(GO) run ./hack/image -certificates /etc/ssl/certs/ca-certificates.crt
+IMAGE_NAME ?= signoff:latest
+
 .DEFAULT_GOAL := help
 
 .PHONY: help
 help: ## Print this list.
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name text; do printf '  %-14s %s\n' "$$name" "$$text"; done
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name text; do printf '  %-14s %s\n' "$$name" "$$text"; done
 
 .PHONY: demo
 demo: ## Play the first story on a real control plane, with real kubectl as several people; KEEP=1 leaves it running.
@@ -69,6 +73,10 @@ fuzz: ## Run every fuzz target for FUZZ_TIME.
 .PHONY: build
 build: ## Build the operator into bin/signoff, and the plugin of kubectl into bin/kubectl-signoff.
 	@mkdir -p bin && $(STEP) "compiling the operator and the plugin" env $(STATIC) $(GO) build $(STRIPPED) -o bin/ . ./cmd/kubectl-signoff
+
+.PHONY: image
+image: build ## Write the container image to bin/signoff.image.tar, without Docker, for `docker load`, `podman load` or `ctr images import`.
+	@$(IMAGE) -name $(IMAGE_NAME) -out bin/signoff.image.tar bin/signoff
 
 .PHONY: generate
 generate: ## Write everything that is made from the code: deep copies, CRDs, RBAC, the API reference.
