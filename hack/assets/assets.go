@@ -123,6 +123,15 @@ func FindOpenTofu(root string) (string, error) {
 	return filepath.Join(dir, "tofu"), nil
 }
 
+// FindNode returns the folders of our own builds of what a node needs: the kubelet's, and that of containerd. It never builds.
+func FindNode(root string) (kubelet, containers string, err error) {
+	if kubelet, err = Node.find(root, "the kubelet", "go run ./hack/build set node"); err != nil {
+		return "", "", err
+	}
+	containers, err = Containers.find(root, "containerd", "go run ./hack/build set containers")
+	return kubelet, containers, err
+}
+
 // find returns the folder of the built set, or says which command builds it.
 func (s Set) find(root, what, command string) (string, error) {
 	dir, err := s.Directory(root)

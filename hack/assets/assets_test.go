@@ -3,6 +3,7 @@ package assets
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -28,7 +29,7 @@ func TestControlPlaneReportsThePinnedVersion(t *testing.T) {
 		t.Fatal("go.mod does not require k8s.io/kubernetes")
 	}
 	version := strings.Fields(rest)[0]
-	for _, program := range ControlPlane.Programs {
+	for _, program := range slices.Concat(ControlPlane.Programs, Node.Programs) {
 		if strings.HasPrefix(program.Package, "k8s.io/") && !strings.Contains(program.LDFlags, "gitVersion=v"+version+" ") {
 			t.Errorf("%s: want version %s, linker flags are %q", program.Name, version, program.LDFlags)
 		}
@@ -36,7 +37,7 @@ func TestControlPlaneReportsThePinnedVersion(t *testing.T) {
 }
 
 func TestWeightsAreShares(t *testing.T) {
-	for _, set := range all {
+	for _, set := range Sets {
 		sum := 0
 		for _, program := range set.Programs {
 			sum += program.Weight

@@ -26,6 +26,37 @@ var ControlPlane = Set{
 	},
 }
 
+// Node is what makes a machine a node of that control plane. It is a set of its own, because only `make e2e` needs it; its module is the
+// same, so that the build cache is shared and both are of one version.
+var Node = Set{
+	Name:        "node",
+	Module:      ControlPlane.Module,
+	ColdSeconds: 70, // after the control plane
+	Programs: []Program{
+		{Name: "kubelet", Package: "k8s.io/kubernetes/cmd/kubelet", LDFlags: kubernetes, Weight: 80},
+		{Name: "kube-proxy", Package: "k8s.io/kubernetes/cmd/kube-proxy", LDFlags: kubernetes, Weight: 20},
+	},
+}
+
+// Containers is what runs Pods on that node: containerd, and the plugins of the Container Network Interface.
+var Containers = Set{
+	Name:        "containers",
+	Module:      "hack/containers",
+	ColdSeconds: 190,
+	Programs: []Program{
+		{Name: "containerd", Package: containerd + "containerd", LDFlags: stripped, Weight: 70},
+		{Name: "containerd-shim-runc-v2", Package: containerd + "containerd-shim-runc-v2", LDFlags: stripped, Weight: 10},
+		{Name: "ctr", Package: containerd + "ctr", LDFlags: stripped, Weight: 10},
+		{Name: "bridge", Package: cni + "main/bridge", LDFlags: stripped, Weight: 7},
+		{Name: "host-local", Package: cni + "ipam/host-local", LDFlags: stripped, Weight: 3},
+	},
+}
+
+const (
+	containerd = "github.com/containerd/containerd/v2/cmd/"
+	cni        = "github.com/containernetworking/plugins/plugins/"
+)
+
 // Tools is what generates and checks the code.
 var Tools = Set{
 	Name:        "tools",
@@ -62,16 +93,17 @@ var OpenTofu = Set{
 	},
 }
 
-// all are the sets that there are.
-var all = []Set{ControlPlane, Tools, Helm, OpenTofu}
+// Sets are all of them.
+var Sets = []Set{ControlPlane, Node, Containers, Tools, Helm, OpenTofu}
 
 // Find returns the set with this name.
 func Find(name string) (Set, error) {
-	names := make([]string, len(all))
-	for i, set := range all {
-		if names[i] = set.Name; set.Name == name {
+	var names []string
+	for _, set := range Sets {
+		if set.Name == name {
 			return set, nil
 		}
+		names = append(names, set.Name)
 	}
 	return Set{}, fmt.Errorf("there is no set %q: the sets are %s", name, strings.Join(names, ", "))
 }

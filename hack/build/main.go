@@ -16,7 +16,7 @@ import (
 	"github.com/signoff-dev/signoff/hack/assets"
 )
 
-var errUsage = errors.New("usage: build set controlplane|tools|helm|opentofu [PROGRAM…], or: build step TITLE COMMAND ARG…")
+var errUsage = errors.New("usage: build set NAME [PROGRAM…], or: build step TITLE COMMAND ARG…")
 
 func main() {
 	// Ctrl-C ends the running compiler first; nothing half-built is left, because programs are moved into place.

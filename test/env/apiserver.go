@@ -78,7 +78,50 @@ func (c *Cluster) configureAPIServer(control *envtest.Environment) error {
 	server := control.ControlPlane.GetAPIServer()
 	server.Path, server.CertDir, server.Out, server.Err = path, filepath.Join(c.Dir, "apiserver"), log, log
 	c.configureServiceAccounts(server)
-	return errors.Join(c.configureWebhookClient(server), c.configureAudit(server))
+	return errors.Join(c.configureWebhookClient(server), c.configureAudit(server), c.configureNode(server))
+}
+
+// The API server as Pods see it: port is where it listens on the node, and serviceAddress is that of its Service, the first of the range
+// that envtest sets.
+const (
+	port           = "6443"
+	serviceAddress = "10.0.0.1"
+)
+
+// configureNode lets Pods of a real node reach the API server, lets the kubelet have the rights of its node only, and lets the API server
+// show the kubelet who it is.
+func (c *Cluster) configureNode(server *envtest.APIServer) error {
+	if c.options.NodeAddress == "" {
+		return nil
+	}
+	server.Address, server.Port = c.options.NodeAddress, port
+	serving, servingKey, err := c.servingCA.serving([]string{"localhost", c.options.NodeAddress, serviceAddress})
+	if err != nil {
+		return err
+	}
+	signer, signerKey, err := c.servingCA.serving([]string{"service-accounts"})
+	if err != nil {
+		return err
+	}
+	// envtest takes certificates that are there: those that it makes do not know the address of the Service.
+	server.CA = c.servingCA.pem()
+	for name, content := range map[string][]byte{
+		"apiserver.crt": serving, "apiserver.key": servingKey, "sa-signer.crt": signer, "sa-signer.key": signerKey,
+	} {
+		if err := os.WriteFile(filepath.Join(c.Dir, "apiserver", name), content, 0o600); err != nil {
+			return fmt.Errorf("failed to write a certificate of the API server: %w", err)
+		}
+	}
+	client, clientKey, err := c.WebhookClientCertificate()
+	if err != nil {
+		return err
+	}
+	server.Configure().Set("authorization-mode", "Node,RBAC").Set("enable-admission-plugins", "NodeRestriction").
+		Set("kubelet-preferred-address-types", "InternalIP")
+	return errors.Join(
+		c.passFile(server, "kubelet-client-certificate", "kubelet-client.crt", client),
+		c.passFile(server, "kubelet-client-key", "kubelet-client.key", clientKey),
+	)
 }
 
 // configureWebhookClient gives the API server a client certificate for every webhook. The user entry "*" matches webhooks

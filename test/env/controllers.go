@@ -21,7 +21,7 @@ func (c *Cluster) startControllerManager(context.Context) error {
 	if !c.options.ControllerManager {
 		return nil
 	}
-	kubeconfig, err := c.componentKubeconfig("kube-controller-manager", "system:kube-controller-manager")
+	kubeconfig, err := c.ComponentKubeconfig("kube-controller-manager", "system:kube-controller-manager")
 	if err != nil {
 		return err
 	}
@@ -29,7 +29,7 @@ func (c *Cluster) startControllerManager(context.Context) error {
 	if err := os.WriteFile(rootCA, c.Admin.CAData, 0o600); err != nil {
 		return fmt.Errorf("failed to write the root authority: %w", err)
 	}
-	return c.launch("kube-controller-manager",
+	return c.Launch("kube-controller-manager",
 		"--kubeconfig="+kubeconfig,
 		"--use-service-account-credentials=true",
 		"--service-account-private-key-file="+filepath.Join(c.Dir, "apiserver", "sa-signer.key"),
@@ -44,9 +44,9 @@ func (c *Cluster) startControllerManager(context.Context) error {
 	)
 }
 
-// componentKubeconfig writes the credentials of a control plane component and returns the path of the file.
-func (c *Cluster) componentKubeconfig(component, user string) (string, error) {
-	config, err := c.User(user)
+// ComponentKubeconfig writes the credentials of a component and returns the path of the file.
+func (c *Cluster) ComponentKubeconfig(component, user string, groups ...string) (string, error) {
+	config, err := c.User(user, groups...)
 	if err != nil {
 		return "", err
 	}
@@ -69,7 +69,7 @@ func (c *Cluster) waitForControllers(ctx context.Context) error {
 	}
 	var pending error
 	err = wait.PollUntilContextTimeout(ctx, 50*time.Millisecond, startTimeout, true, func(ctx context.Context) (bool, error) {
-		if err := c.exited(); err != nil {
+		if err := c.Exited(); err != nil {
 			return false, err
 		}
 		pending = nil

@@ -25,6 +25,9 @@ type Options struct {
 	// Nodes runs kube-scheduler and a simulated node besides, so that Pods run and Jobs complete. It implies
 	// ControllerManager. See PodAnnotation for Pods that shall fail or hang.
 	Nodes bool
+	// NodeAddress is the address of a real node, which package node starts: the API server listens there, so that Pods reach it, and
+	// kube-scheduler runs. It implies ControllerManager, and excludes Nodes.
+	NodeAddress string
 	// AuditLog is the file to which the API server writes one line per request, at level Metadata. Empty writes none.
 	AuditLog string
 	// Dir keeps data, certificates and logs, and must not hold those of an earlier start. Empty takes a temporary folder that
@@ -55,7 +58,7 @@ type Cluster struct {
 // Start starts the control plane and returns when it is usable. The context bounds the start only.
 // Whatever was started is stopped again when Start fails.
 func Start(ctx context.Context, options Options) (*Cluster, error) {
-	options.ControllerManager = options.ControllerManager || options.Nodes
+	options.ControllerManager = options.ControllerManager || options.Nodes || options.NodeAddress != ""
 	c := &Cluster{options: options, keeper: newKeeper()}
 	if err := c.start(ctx); err != nil {
 		logs := c.logTails()

@@ -42,6 +42,9 @@ var kwokRole []byte
 
 // startNodes starts kube-scheduler and one simulated node.
 func (c *Cluster) startNodes(ctx context.Context) error {
+	if c.options.NodeAddress != "" {
+		return c.startScheduler()
+	}
 	if !c.options.Nodes {
 		return nil
 	}
@@ -52,16 +55,16 @@ func (c *Cluster) startNodes(ctx context.Context) error {
 }
 
 func (c *Cluster) startScheduler() error {
-	kubeconfig, err := c.componentKubeconfig("kube-scheduler", "system:kube-scheduler")
+	kubeconfig, err := c.ComponentKubeconfig("kube-scheduler", "system:kube-scheduler")
 	if err != nil {
 		return err
 	}
-	return c.launch("kube-scheduler", "--kubeconfig="+kubeconfig, "--secure-port=0", "--leader-elect=false",
+	return c.Launch("kube-scheduler", "--kubeconfig="+kubeconfig, "--secure-port=0", "--leader-elect=false",
 		"--kube-api-qps=500", "--kube-api-burst=1000")
 }
 
 func (c *Cluster) startKwok() error {
-	kubeconfig, err := c.componentKubeconfig("kwok", kwokUser)
+	kubeconfig, err := c.ComponentKubeconfig("kwok", kwokUser)
 	if err != nil {
 		return err
 	}
@@ -69,7 +72,7 @@ func (c *Cluster) startKwok() error {
 	if err := os.WriteFile(path, stages, 0o600); err != nil {
 		return fmt.Errorf("failed to write the stages of kwok: %w", err)
 	}
-	return c.launch("kwok", "--kubeconfig="+kubeconfig, "--config="+path, "--manage-single-node="+nodeName,
+	return c.Launch("kwok", "--kubeconfig="+kubeconfig, "--config="+path, "--manage-single-node="+nodeName,
 		"--node-lease-duration-seconds=40", "--node-ip=10.0.0.1", "--cidr=10.0.0.1/24")
 }
 

@@ -42,10 +42,13 @@ func (k *keeper) close() {
 	k.once.Do(func() { close(k.work) })
 }
 
-// launcher writes a script that runs the named binary so that it is killed when the test process dies, however it dies, and
-// returns the path of the script. Where setpriv (util-linux) does not exist, the binary runs without that safeguard.
-func (c *Cluster) launcher(name string) (string, error) {
-	binary := filepath.Join(c.Binaries, name)
+// launcher writes a script that runs a binary, by its path or its name in Binaries, so that it is killed when the test process dies,
+// however it dies, and returns the path of the script. Where setpriv (util-linux) does not exist, the binary runs without that safeguard.
+func (c *Cluster) launcher(binary string) (string, error) {
+	name := filepath.Base(binary)
+	if !filepath.IsAbs(binary) {
+		binary = filepath.Join(c.Binaries, binary)
+	}
 	setpriv, _ := exec.LookPath("setpriv") // empty when there is none
 	if setpriv == "" {
 		return binary, nil
@@ -65,9 +68,10 @@ type component struct {
 	done    chan struct{}
 }
 
-// launch starts the named binary with its output in the logs folder.
-func (c *Cluster) launch(name string, args ...string) error {
-	path, err := c.launcher(name)
+// Launch starts a binary, by its path or its name in Binaries, with its output in the logs folder. Stop stops it.
+func (c *Cluster) Launch(binary string, args ...string) error {
+	name := filepath.Base(binary)
+	path, err := c.launcher(binary)
 	if err != nil {
 		return err
 	}
@@ -111,8 +115,8 @@ func (p *component) stop(timeout time.Duration) {
 	}
 }
 
-// exited names the components that ended although nobody stopped them.
-func (c *Cluster) exited() error {
+// Exited names the components that ended although nobody stopped them.
+func (c *Cluster) Exited() error {
 	var ended []error
 	for _, p := range c.components {
 		select {
