@@ -12,6 +12,8 @@ CONTROLPLANE := $(GO) run ./hack/build set controlplane
 TOOLS := $(GO) run ./hack/build set tools
 HELM := $(GO) run ./hack/build set helm
 OPENTOFU := $(GO) run ./hack/build set opentofu
+NODE := $(GO) run ./hack/build set node
+CONTAINERS := $(GO) run ./hack/build set containers
 # Runs a command that is silent for long, and says every ten seconds that it is alive.
 STEP := $(GO) run ./hack/build step
 
@@ -55,6 +57,15 @@ test: ## Run all tests against a real control plane, with the race detector.
 .PHONY: faults
 faults: ## Kill the operator, the API server and the host of a call at every point of the life of a request, in FAULT_RUNS runs at least.
 	@$(MAKE) test PACKAGES=./test/faults TEST_FLAGS=-timeout=60m TEST_FORMAT=standard-verbose FAULT_RUNS=$(FAULT_RUNS)
+
+.PHONY: e2e
+e2e: ## Install the chart on a real node in this machine and play stories against it; needs root, and says what else it lacks.
+	@mkdir -p bin && $(STEP) "compiling the end-to-end test" env $(STATIC) $(GO) build $(STRIPPED) -o bin/ ./test/e2e && bin/e2e -check && \
+	dir=$$($(CONTROLPLANE)) && $(NODE) >/dev/null && $(CONTAINERS) >/dev/null && $(HELM) >/dev/null && \
+	$(STEP) "compiling the operator and the plugin" env $(STATIC) $(GO) build $(STRIPPED) -o bin/ . ./cmd/kubectl-signoff ./test/e2e/pod && \
+	$(GO) run ./hack/image -name localhost/pod:1 -out bin/pod.image.tar bin/pod && \
+	$(IMAGE) -name localhost/signoff:1 -name localhost/signoff:2 -out bin/signoff.image.tar bin/signoff && \
+	KUBEBUILDER_ASSETS="$$dir" bin/e2e
 
 .PHONY: inspect
 inspect: ## Test what agents use with the inspector of the Model Context Protocol; only where there is node.

@@ -17,15 +17,17 @@ import (
 	"github.com/signoff-dev/signoff/test/story"
 )
 
-// people gives logins to the people of stories.
-type people struct {
-	cluster *env.Cluster
-	dir     string
+// People gives logins to the people of stories.
+type People struct {
+	// Cluster is where they log in.
+	Cluster *env.Cluster
+	// Dir is where their kubeconfigs are.
+	Dir string
 }
 
-// kubeconfigs writes a file for each person, and under the empty name one with a context for everybody.
-func (p *people) kubeconfigs(ctx context.Context, all map[string]story.Person) (map[string]string, error) {
-	dir, err := os.MkdirTemp(p.dir, "story-")
+// Kubeconfigs writes a file for each person, and under the empty name one with a context for everybody.
+func (p *People) Kubeconfigs(ctx context.Context, all map[string]story.Person) (map[string]string, error) {
+	dir, err := os.MkdirTemp(p.Dir, "story-")
 	if err != nil {
 		return nil, fmt.Errorf("failed to make a folder for kubeconfigs: %w", err)
 	}
@@ -55,19 +57,19 @@ func (p *people) kubeconfigs(ctx context.Context, all map[string]story.Person) (
 
 // login gives the credentials of a person, and the rights of an administrator where the story says so. All other rights come
 // from what the story applies.
-func (p *people) login(ctx context.Context, person *story.Person) (*rest.Config, error) {
+func (p *People) login(ctx context.Context, person *story.Person) (*rest.Config, error) {
 	if namespace, name, is := strings.Cut(person.ServiceAccount, "/"); is {
-		if err := p.cluster.Apply(ctx, fmt.Appendf(nil, "{apiVersion: v1, kind: Namespace, metadata: {name: %s}}", namespace)); err != nil {
+		if err := p.Cluster.Apply(ctx, fmt.Appendf(nil, "{apiVersion: v1, kind: Namespace, metadata: {name: %s}}", namespace)); err != nil {
 			return nil, err
 		}
-		return p.cluster.ServiceAccount(ctx, namespace, name)
+		return p.Cluster.ServiceAccount(ctx, namespace, name)
 	}
-	login, err := p.cluster.User(person.User, person.Groups...)
+	login, err := p.Cluster.User(person.User, person.Groups...)
 	if err != nil {
 		return nil, err
 	}
 	if person.Administrator {
-		return login, p.cluster.Grant(ctx, "cluster-admin", "", env.ToUser(person.User))
+		return login, p.Cluster.Grant(ctx, "cluster-admin", "", env.ToUser(person.User))
 	}
 	return login, nil
 }

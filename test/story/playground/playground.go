@@ -41,7 +41,7 @@ type Playground struct {
 	System *system.System
 
 	options  Options
-	people   *people
+	people   *People
 	peers    *peers.Peers
 	node     *podrunner.Node
 	launched bool // the binary writes a log
@@ -92,8 +92,8 @@ func (p *Playground) start(ctx context.Context) (err error) {
 	if p.Cluster, err = env.Start(ctx, env.Options{CRDs: true, Nodes: true}); err != nil {
 		return fmt.Errorf("failed to start the control plane: %w", err)
 	}
-	p.people = &people{cluster: p.Cluster, dir: filepath.Join(p.Cluster.Dir, "people")}
-	if err := os.Mkdir(p.people.dir, 0o700); err != nil {
+	p.people = &People{Cluster: p.Cluster, Dir: filepath.Join(p.Cluster.Dir, "people")}
+	if err := os.Mkdir(p.people.Dir, 0o700); err != nil {
 		return fmt.Errorf("failed to make a folder for kubeconfigs: %w", err)
 	}
 	return nil
@@ -157,7 +157,7 @@ func (p *Playground) logTail() error {
 
 // Player makes the people of a story and gives a player for it. Commands run in dir.
 func (p *Playground) Player(ctx context.Context, s *story.Story, dir string, narrator story.Narrator) (*story.Player, error) {
-	kubeconfigs, err := p.people.kubeconfigs(ctx, s.People)
+	kubeconfigs, err := p.people.Kubeconfigs(ctx, s.People)
 	if err != nil {
 		return nil, err
 	}
@@ -173,6 +173,6 @@ func (p *Playground) Programs() string {
 func (p *Playground) Environment() []string {
 	return append(p.peers.Environment(),
 		"PATH="+strings.Join([]string{p.Programs(), os.Getenv("PATH")}, string(os.PathListSeparator)),
-		"HOME="+p.people.dir, "TZ=UTC", "LANG=C.UTF-8",
+		"HOME="+p.people.Dir, "TZ=UTC", "LANG=C.UTF-8",
 	)
 }
