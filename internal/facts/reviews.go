@@ -53,9 +53,16 @@ func (r *Reviews) MayGet(ctx context.Context, who *v1alpha1.Identity, resource s
 	}})
 }
 
+var pods = schema.GroupResource{Resource: "pods"}
+
+// inside are the rights by which somebody gets into a pod that runs. Before Kubernetes 1.35, reading is enough for a WebSocket.
+var inside = []right{
+	{"create", "exec"}, {"get", "exec"}, {"create", "attach"}, {"get", "attach"}, {"update", "ephemeralcontainers"}, {"patch", "ephemeralcontainers"},
+}
+
 // workloads are the kinds by which something runs in a namespace, as any ServiceAccount of it.
 var workloads = []schema.GroupResource{
-	{Resource: "pods"}, {Resource: "replicationcontrollers"}, {Group: "apps", Resource: "deployments"}, {Group: "apps", Resource: "replicasets"},
+	pods, {Resource: "replicationcontrollers"}, {Group: "apps", Resource: "deployments"}, {Group: "apps", Resource: "replicasets"},
 	{Group: "apps", Resource: "statefulsets"}, {Group: "apps", Resource: "daemonsets"}, {Group: "batch", Resource: "jobs"}, {Group: "batch", Resource: "cronjobs"},
 }
 
@@ -114,7 +121,11 @@ func (w way) rights(resource schema.GroupResource) []right {
 	case acting:
 		return []right{{"impersonate", ""}, {"impersonate:serviceaccount", ""}, {"create", "token"}}
 	case running:
-		return []right{{"create", ""}, {"update", ""}, {"patch", ""}, {"create", "exec"}, {"update", "ephemeralcontainers"}, {"patch", "ephemeralcontainers"}}
+		rights := []right{{"create", ""}, {"update", ""}, {"patch", ""}}
+		if resource == pods {
+			rights = append(rights, inside...)
+		}
+		return rights
 	case listing:
 		return slices.Concat(changing, more[resource], []right{{"delete", ""}, {"deletecollection", ""}})
 	}
