@@ -3,22 +3,15 @@ package execution
 import (
 	"context"
 	"slices"
-	"strings"
 	"sync"
 
 	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/signoff-dev/signoff/internal/hostcall"
 )
 
 // Calls are made beside the workers that reconcile requests: a host that does not answer keeps nobody waiting but those who call it. What comes
 // of a call stays here until the Record says it, or the request is over. That a call is about to be made is stored before it comes here.
-
-const (
-	// callsAtOnce is how many calls are made at once, callsPerNamespace how many of them for the Actions of one namespace, and callsPerHost how
-	// many to one host.
-	callsAtOnce       = 64
-	callsPerNamespace = 32
-	callsPerHost      = 8
-)
 
 // callName tells the calls of a request apart. Attempt is 0 for calls that change nothing.
 type callName struct {
@@ -50,23 +43,16 @@ const (
 	callDone
 )
 
-// exchanged is what came of a call. Sent tells whether anything may have reached the host.
-type exchanged struct {
-	response map[string]any
-	sent     bool
-	err      error
-}
-
 // running is one call.
 type running struct {
 	request types.UID
 	name    callName
-	// places are what is taken while the call is made.
-	places []string
-	do     func(context.Context) exchanged
+	// place is where the call counts while it is made.
+	place  hostcall.Place
+	do     func(context.Context) hostcall.Result
 	wake   func()
 	state  callState
-	result exchanged
+	result hostcall.Result
 	stop   context.CancelFunc
 }
 
@@ -75,35 +61,13 @@ type calls struct {
 	mu      sync.Mutex
 	known   map[types.UID]map[callName]*running
 	waiting []*running
-	taken   map[string]int
+	room    *hostcall.Room
 	stopped bool
 	under   sync.WaitGroup
 }
 
 func newCalls() *calls {
-	return &calls{known: map[types.UID]map[callName]*running{}, taken: map[string]int{}}
-}
-
-const (
-	placeOfAll       = "all"
-	placeOfNamespace = "namespace "
-	placeOfHost      = "host "
-)
-
-// placesOf are what a call to a host takes, for an Action in a namespace.
-func placesOf(namespace, host string) []string {
-	return []string{placeOfAll, placeOfNamespace + namespace, placeOfHost + host}
-}
-
-// most is how many calls can take a place.
-func most(place string) int {
-	switch {
-	case place == placeOfAll:
-		return callsAtOnce
-	case strings.HasPrefix(place, placeOfNamespace):
-		return callsPerNamespace
-	}
-	return callsPerHost
+	return &calls{known: map[types.UID]map[callName]*running{}, room: hostcall.NewRoom()}
 }
 
 // begin makes a call as soon as there is room for it; who came first is first. It replaces what is known under its name.
@@ -125,11 +89,8 @@ func (c *calls) begin(r *running) {
 // start starts those for which there is room.
 func (c *calls) start() {
 	c.waiting = slices.DeleteFunc(c.waiting, func(r *running) bool {
-		if slices.ContainsFunc(r.places, func(place string) bool { return c.taken[place] >= most(place) }) {
+		if !c.room.Enter(r.place) {
 			return false
-		}
-		for _, place := range r.places {
-			c.taken[place]++
 		}
 		ctx, stop := context.WithCancel(context.Background())
 		r.state, r.stop = callRuns, stop
@@ -142,14 +103,10 @@ func (c *calls) start() {
 }
 
 // finish keeps what came of a call, makes room, and tells who asked.
-func (c *calls) finish(r *running, result exchanged) {
+func (c *calls) finish(r *running, result hostcall.Result) {
 	c.mu.Lock()
 	r.state, r.result = callDone, result
-	for _, place := range r.places {
-		if c.taken[place]--; c.taken[place] == 0 {
-			delete(c.taken, place)
-		}
-	}
+	c.room.Leave(r.place)
 	c.start()
 	wanted := !c.stopped && c.known[r.request][r.name] == r
 	c.mu.Unlock()
@@ -159,12 +116,12 @@ func (c *calls) finish(r *running, result exchanged) {
 }
 
 // look tells how far a call is, and what came of it.
-func (c *calls) look(request types.UID, name callName) (callState, exchanged) {
+func (c *calls) look(request types.UID, name callName) (callState, hostcall.Result) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	r := c.known[request][name]
 	if r == nil {
-		return callUnknown, exchanged{}
+		return callUnknown, hostcall.Result{}
 	}
 	return r.state, r.result
 }

@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/hostcall"
 	"github.com/signoff-dev/signoff/internal/steps"
 )
 
@@ -37,17 +38,17 @@ func (s *slow) begin(request, namespace, host string) {
 	release := make(chan struct{})
 	s.release[request] = release
 	s.calls.begin(&running{
-		request: types.UID(request), name: callName{step: "a", purpose: toDo}, places: placesOf(namespace, host),
-		do: func(ctx context.Context) exchanged {
+		request: types.UID(request), name: callName{step: "a", purpose: toDo}, place: hostcall.Place{Namespace: namespace, Host: host},
+		do: func(ctx context.Context) hostcall.Result {
 			s.mu.Lock()
 			s.begun = append(s.begun, request)
 			s.mu.Unlock()
 			s.come <- "begun " + request
 			select {
 			case <-release:
-				return exchanged{sent: true}
+				return hostcall.Result{Sent: true}
 			case <-ctx.Done():
-				return exchanged{sent: true, err: ctx.Err()}
+				return hostcall.Result{Sent: true, Err: ctx.Err()}
 			}
 		},
 		wake: func() { s.come <- "woken " + request },
@@ -78,10 +79,10 @@ func (s *slow) state(request string) callState {
 // TestSlowHostHoldsUpNobodyElse: a host gets so many calls at once, those who wait for it wait in their order, and others do not wait for it.
 func TestSlowHostHoldsUpNobodyElse(t *testing.T) {
 	s := newSlow(t)
-	for i := range callsPerHost + 3 {
+	for i := range hostcall.PerHost + 3 {
 		s.begin(fmt.Sprintf("slow-%02d", i), "a", "slow")
 	}
-	s.waits(callsPerHost)
+	s.waits(hostcall.PerHost)
 	if s.state("slow-08") != callWaits || s.state("slow-07") != callRuns {
 		t.Fatalf("begun: %q", s.begun)
 	}
@@ -109,24 +110,24 @@ func TestSlowHostHoldsUpNobodyElse(t *testing.T) {
 // TestCallsAreBounded: the Actions of one namespace do not take all there is, with however many hosts.
 func TestCallsAreBounded(t *testing.T) {
 	s := newSlow(t)
-	for i := range callsPerNamespace + 1 {
+	for i := range hostcall.PerNamespace + 1 {
 		s.begin(fmt.Sprint("a-", i), "a", fmt.Sprint("host-", i/2))
 	}
-	s.waits(callsPerNamespace)
-	last := fmt.Sprint("a-", callsPerNamespace)
+	s.waits(hostcall.PerNamespace)
+	last := fmt.Sprint("a-", hostcall.PerNamespace)
 	if s.state(last) != callWaits {
 		t.Fatal("the namespace has too many")
 	}
-	for i := range callsAtOnce - callsPerNamespace + 1 {
+	for i := range hostcall.AtOnce - hostcall.PerNamespace + 1 {
 		s.begin(fmt.Sprint("b-", i), fmt.Sprint("b-", i), fmt.Sprint("other-", i))
 	}
-	s.waits(callsAtOnce - callsPerNamespace)
-	if beyond := fmt.Sprint("b-", callsAtOnce-callsPerNamespace); s.state(beyond) != callWaits {
+	s.waits(hostcall.AtOnce - hostcall.PerNamespace)
+	if beyond := fmt.Sprint("b-", hostcall.AtOnce-hostcall.PerNamespace); s.state(beyond) != callWaits {
 		t.Fatal("there are too many at once")
 	}
 	s.calls.end()
-	if len(s.calls.known) > 0 || len(s.calls.taken) > 0 {
-		t.Errorf("left: %v %v", s.calls.known, s.calls.taken)
+	if len(s.calls.known) > 0 || !s.calls.room.Empty() {
+		t.Errorf("left: %v %v", s.calls.known, s.calls.room)
 	}
 	s.begin("late", "c", "late")
 	if s.state("late") != callUnknown {
@@ -172,10 +173,10 @@ func TestCallWaitsForRoom(t *testing.T) {
 	fill := func() *slow {
 		s := newSlow(t)
 		s.calls = p.runner.calls
-		for i := range callsPerHost {
+		for i := range hostcall.PerHost {
 			s.begin(fmt.Sprint("other-", i), "b", steps.Origin(host.URL))
 		}
-		s.waits(callsPerHost)
+		s.waits(hostcall.PerHost)
 		return s
 	}
 	s := fill()
@@ -215,10 +216,10 @@ func TestEmergencyCallsAtOnce(t *testing.T) {
 	p := newCall(t, host, `{method: POST, url: HOST/a}`)
 	s := newSlow(t)
 	s.calls = p.runner.calls
-	for i := range callsPerHost {
+	for i := range hostcall.PerHost {
 		s.begin(fmt.Sprint("other-", i), "b", steps.Origin(host.URL))
 	}
-	s.waits(callsPerHost)
+	s.waits(hostcall.PerHost)
 	p.record.Spec.Review = &v1alpha1.RecordedReview{}
 	p.announced()
 	p.want(v1alpha1.StepDone)

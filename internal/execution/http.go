@@ -14,6 +14,7 @@ import (
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/egress"
 	"github.com/signoff-dev/signoff/internal/expression"
+	"github.com/signoff-dev/signoff/internal/hostcall"
 	"github.com/signoff-dev/signoff/internal/steps"
 )
 
@@ -65,7 +66,7 @@ func (t *task) announcedAt() time.Time {
 
 // settledAt is when no call can be under way any more that was announced, whoever sends it: also a process that does not know that another one has
 // taken over. Before, that it was not made says nothing.
-func (t *task) settledAt() time.Time { return t.announcedAt().Add(sendWithin + callTimeout) }
+func (t *task) settledAt() time.Time { return t.announcedAt().Add(sendWithin + hostcall.Timeout) }
 
 func (t *task) uid() types.UID { return t.record.Spec.RequestRef.UID }
 
@@ -74,21 +75,24 @@ func (t *task) thisCall() callName { return callName{t.step.Name, toDo, t.status
 
 // begin makes a call beside the workers, and wakes the request once it has come to an end. It is not sent after last. Zero: it may always be.
 func (t *task) begin(name callName, method v1alpha1.HTTPMethod, target string, last time.Time) {
-	c := &caller{Runner: t.Runner, namespace: t.record.Spec.ActionRef.Namespace, account: t.record.Spec.ServiceAccountName, http: t.step.HTTP}
+	c := &hostcall.Caller{
+		Egress: t.egress, Secrets: t.clients, Namespace: t.record.Spec.ActionRef.Namespace, Account: t.record.Spec.ServiceAccountName,
+		HTTP: t.step.HTTP, Clock: t.clock,
+	}
 	request := &v1alpha1.ActionRequest{ObjectMeta: metav1.ObjectMeta{
 		Namespace: t.record.Spec.RequestRef.Namespace, Name: t.record.Spec.RequestRef.Name, UID: t.uid(),
 	}}
-	places := placesOf(c.namespace, steps.Origin(target))
+	place := hostcall.Place{Namespace: c.Namespace, Host: steps.Origin(target)}
 	if t.record.Spec.Review != nil {
-		places = nil // an emergency waits for nobody
+		place = hostcall.Place{} // an emergency waits for nobody
 	}
 	t.calls.begin(&running{
-		request: t.uid(), name: name, places: places,
-		do: func(ctx context.Context) exchanged {
+		request: t.uid(), name: name, place: place,
+		do: func(ctx context.Context) hostcall.Result {
 			if !last.IsZero() && !t.clock.Now().Before(last) {
-				return exchanged{err: errLate}
+				return hostcall.Result{Err: errLate}
 			}
-			return c.exchange(ctx, method, target)
+			return c.Exchange(ctx, method, target)
 		},
 		wake: func() { t.wake(request) },
 	})
@@ -110,7 +114,7 @@ var (
 )
 
 // ask makes a call that changes nothing, or gives what came of it. Nil: it is under way.
-func (t *task) ask(purpose purpose, target string) *exchanged {
+func (t *task) ask(purpose purpose, target string) *hostcall.Result {
 	name := callName{step: t.step.Name, purpose: purpose}
 	state, result := t.calls.look(t.uid(), name)
 	switch {
@@ -120,7 +124,7 @@ func (t *task) ask(purpose purpose, target string) *exchanged {
 	case state == callUnknown:
 		t.begin(name, http.MethodGet, target, time.Time{})
 	case state == callWaits && t.expired() && t.calls.withdraw(t.uid(), name):
-		return &exchanged{err: errNoRoom}
+		return &hostcall.Result{Err: errNoRoom}
 	}
 	return nil
 }
@@ -162,26 +166,26 @@ func (t *task) interrupted(ctx context.Context) (Outcome, error) {
 }
 
 // called goes on with what came of the call. That stays known until it is stored, so that nothing is lost where it cannot be.
-func (t *task) called(ctx context.Context, result exchanged) (Outcome, error) {
+func (t *task) called(ctx context.Context, result hostcall.Result) (Outcome, error) {
 	switch {
-	case result.err == nil:
-		return t.answered(ctx, result.response)
-	case errors.Is(result.err, errLate):
+	case result.Err == nil:
+		return t.answered(ctx, result.Response)
+	case errors.Is(result.Err, errLate):
 		t.calls.drop(t.uid(), t.thisCall())
 		return t.announceCall(), nil
-	case result.sent && !t.step.HTTP.Idempotent:
-		return t.uncertain(ctx, result.err)
-	case !result.sent:
+	case result.Sent && !t.step.HTTP.Idempotent:
+		return t.uncertain(ctx, result.Err)
+	case !result.Sent:
 		t.unsent.Add(t.announcement(), true)
 		t.repeat = true
 	}
 	t.calls.drop(t.uid(), t.thisCall())
-	return t.callFailed(result.err)
+	return t.callFailed(result.Err)
 }
 
 // callFailed is about a call that did not happen: what is not allowed is final, and a host that cannot be reached may be back soon.
 func (t *task) callFailed(err error) (Outcome, error) {
-	if errors.Is(err, egress.ErrRefused) || errors.Is(err, errUnfit) {
+	if errors.Is(err, egress.ErrRefused) || errors.Is(err, hostcall.ErrUnfit) {
 		return t.fail("failed to call %s: %v", t.callName(), err), nil
 	}
 	return t.failed("call "+t.callName(), err)
@@ -215,7 +219,7 @@ func (t *task) answered(ctx context.Context, response map[string]any) (Outcome, 
 	if err != nil {
 		return t.giveUp("%s answered %d, and success cannot be told: %v", t.callName(), status, err), nil
 	}
-	return t.giveUp("%s answered %d%s", t.callName(), status, excerpt(response)), nil
+	return t.giveUp("%s answered %d%s", t.callName(), status, hostcall.Excerpt(response)), nil
 }
 
 // succeeded tells whether an answer is what the step wants.
@@ -273,10 +277,10 @@ func (t *task) poll(ctx context.Context) (Outcome, error) {
 	switch {
 	case result == nil:
 		return t.underWay("asking " + cutName(t.status.URL) + " whether it is done"), nil
-	case result.err != nil:
-		return t.callFailed(result.err)
+	case result.Err != nil:
+		return t.callFailed(result.Err)
 	}
-	return t.polled(ctx, p, result.response)
+	return t.polled(ctx, p, result.Response)
 }
 
 // polled judges what a host says about whether what the call began is done.
@@ -284,7 +288,7 @@ func (t *task) polled(ctx context.Context, p *v1alpha1.RenderedPoll, response ma
 	if p.FailWhen != "" {
 		if failed, err := t.holds(ctx, p.FailWhen, response); err == nil && failed {
 			t.repeat = true // it is known how it ended
-			return t.giveUp("%s: failWhen holds: %q%s", cutName(t.status.URL), p.FailWhen, excerpt(response)), nil
+			return t.giveUp("%s: failWhen holds: %q%s", cutName(t.status.URL), p.FailWhen, hostcall.Excerpt(response)), nil
 		}
 	}
 	done, err := t.holds(ctx, p.Until, response)
@@ -315,14 +319,14 @@ func (t *task) uncertain(ctx context.Context, why error) (Outcome, error) {
 	switch {
 	case result == nil:
 		return t.underWay("asking whether " + t.callName() + " was made"), nil
-	case result.err == nil:
-		return t.lookedUp(ctx, result.response, why)
-	case errors.Is(result.err, egress.ErrRefused) || errors.Is(result.err, errUnfit):
-		return t.lost(result.err), nil
+	case result.Err == nil:
+		return t.lookedUp(ctx, result.Response, why)
+	case errors.Is(result.Err, egress.ErrRefused) || errors.Is(result.Err, hostcall.ErrUnfit):
+		return t.lost(result.Err), nil
 	case t.expired():
 		return t.lost(why), nil
 	}
-	return Outcome{Status: t.status}, fmt.Errorf("failed to look up whether %s was made: %w", t.callName(), result.err)
+	return Outcome{Status: t.status}, fmt.Errorf("failed to look up whether %s was made: %w", t.callName(), result.Err)
 }
 
 // lookedUp judges what a host says about whether a call was made.

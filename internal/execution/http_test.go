@@ -21,6 +21,7 @@ import (
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/egress"
+	"github.com/signoff-dev/signoff/internal/hostcall"
 	"github.com/signoff-dev/signoff/internal/steps"
 )
 
@@ -121,7 +122,7 @@ func TestCallAnswers(t *testing.T) {
 		"Not":       {"although the status is good", "response.body.ok", 200, `{"ok":false}`, v1alpha1.StepFailed, "answered 200"},
 		"Error":     {"no error means yes", "response.body.ok", 200, `plain`, v1alpha1.StepFailed, "success cannot be told"},
 		"Gateway":   {"the gateway does not know either", "", 502, "", v1alpha1.StepUnknown, "cannot be told whether"},
-		"Huge":      {"an answer is bounded", "response.body == null", 200, strings.Repeat("a", maxAnswer+1), v1alpha1.StepDone, ""},
+		"Huge":      {"an answer is bounded", "response.body == null", 200, strings.Repeat("a", hostcall.MaxAnswer+1), v1alpha1.StepDone, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			host := newCallee(t, func(w http.ResponseWriter, _ call) {
@@ -194,7 +195,7 @@ func TestCallAtMostOnce(t *testing.T) {
 }
 
 // settled is after which time no call is under way any more.
-const settled = sendWithin + callTimeout
+const settled = sendWithin + hostcall.Timeout
 
 // TestCallOfTwo lets two processes, of which each believes that it leads, come to the same call: one has announced it, and only that one makes it.
 func TestCallOfTwo(t *testing.T) {

@@ -15,7 +15,7 @@ import (
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/egress"
-	"github.com/signoff-dev/signoff/internal/execution"
+	"github.com/signoff-dev/signoff/internal/hostcall"
 	"github.com/signoff-dev/signoff/internal/steps"
 )
 
@@ -78,7 +78,7 @@ func (s *Sender) Send(ctx context.Context, m *Message, secrets Secrets, now time
 	if err == nil {
 		return nil
 	}
-	return execution.WithoutSecrets(err, c.used)
+	return hostcall.WithoutSecrets(err, c.used)
 }
 
 // call is one attempt.
@@ -156,7 +156,7 @@ func (c *call) http(ctx context.Context, h *v1alpha1.HTTPChannel, contentType st
 		if err != nil {
 			return err
 		}
-		return execution.Sign(request, key, c.message.ID, c.message.Content, c.now)
+		return hostcall.Sign(request, key, c.message.ID, c.message.Content, c.now)
 	})
 }
 

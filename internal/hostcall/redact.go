@@ -1,4 +1,4 @@
-package execution
+package hostcall
 
 import (
 	"encoding/base64"
@@ -26,7 +26,7 @@ const (
 	// deepest is how many encodings around each other are looked through.
 	deepest = 3
 	// mostSeen is how many bytes are looked through for one answer, decoded ones included: a host could nest encodings without end.
-	mostSeen = 16 * maxAnswer
+	mostSeen = 16 * MaxAnswer
 	// leastPart is how long a part of a value is at least that is a secret by itself: user and password, decoded.
 	leastPart = 6
 )

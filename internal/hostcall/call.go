@@ -1,4 +1,6 @@
-package execution
+// Package hostcall calls hosts for an Action: as the configuration allows, with values of Secrets that say that the host may have them, and without
+// these values in what is answered. Steps call through it, and lookups.
+package hostcall
 
 import (
 	"bytes"
@@ -20,8 +22,10 @@ import (
 	"unicode"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	utiljson "k8s.io/apimachinery/pkg/util/json"
+	"k8s.io/utils/clock"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/egress"
@@ -29,14 +33,14 @@ import (
 	"github.com/signoff-dev/signoff/internal/visible"
 )
 
-// errUnfit says that a call cannot be made as it is, however often it is tried.
-var errUnfit = errors.New("the call cannot be made")
+// ErrUnfit says that a call cannot be made as it is, however often it is tried.
+var ErrUnfit = errors.New("the call cannot be made")
 
 const (
-	// callTimeout bounds one call, from the connection to the end of the answer.
-	callTimeout = time.Minute
-	// maxAnswer is how many bytes of an answer are read.
-	maxAnswer = 1 << 20
+	// Timeout bounds one call, from the connection to the end of the answer.
+	Timeout = time.Minute
+	// MaxAnswer is how many bytes of an answer are read.
+	MaxAnswer = 1 << 20
 	// maxExcerpt is how much of an answer a message repeats.
 	maxExcerpt = 200
 )
@@ -44,62 +48,83 @@ const (
 // shownHeaders are the headers of an answer that expressions can read.
 var shownHeaders = []string{"Content-Type", "Etag", "Location", "Retry-After", "X-Request-Id"}
 
-// caller makes the calls of one step. It holds nothing of the task, which goes on while a call is made.
-type caller struct {
-	*Runner
-	// namespace and account are as who Secrets are read.
-	namespace, account string
-	http               *v1alpha1.RenderedHTTP
+// Reader reads objects as ServiceAccounts.
+type Reader interface {
+	// Get reads an object as a ServiceAccount of a namespace.
+	Get(ctx context.Context, namespace, serviceAccount string, ref v1alpha1.ObjectReference) (*unstructured.Unstructured, error)
 }
 
-// exchange makes a call with the headers of the step; its body goes with the call of the step itself.
-func (c *caller) exchange(ctx context.Context, method v1alpha1.HTTPMethod, target string) exchanged {
+// Caller makes the calls of one step or of one lookup. It holds nothing of what asks, which goes on while a call is made.
+type Caller struct {
+	// Egress says which hosts may be called.
+	Egress *egress.Policy
+	// Secrets reads Secrets, in Namespace and as Account.
+	Secrets            Reader
+	Namespace, Account string
+	// Unagreed says that nobody has agreed to certain Secrets, so that whichever have the names are read.
+	Unagreed bool
+	// HTTP is what is called, with everything filled in but values of Secrets.
+	HTTP *v1alpha1.RenderedHTTP
+	// Clock dates signatures.
+	Clock clock.PassiveClock
+}
+
+// Result is what came of a call. Sent tells whether anything may have reached the host.
+type Result struct {
+	// Response is the variable response: status, headers and body.
+	Response map[string]any
+	Sent     bool
+	Err      error
+}
+
+// Exchange makes a call with the headers of the step; its body goes with the call of the step itself.
+func (c *Caller) Exchange(ctx context.Context, method v1alpha1.HTTPMethod, target string) Result {
 	u, err := url.Parse(target)
 	if err != nil {
-		return exchanged{err: fmt.Errorf("%w: %w", errUnfit, err)}
+		return Result{Err: fmt.Errorf("%w: %w", ErrUnfit, err)}
 	}
-	client, err := c.egress.Client(u, []byte(c.http.CABundle))
+	client, err := c.Egress.Client(u, []byte(c.HTTP.CABundle))
 	if err != nil {
-		return exchanged{err: asUnfit(err)}
+		return Result{Err: asUnfit(err)}
 	}
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := context.WithTimeout(ctx, Timeout)
 	defer cancel()
 	var connected atomic.Bool
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { connected.Store(true) }})
-	own := method == c.http.Method && target == c.http.URL
+	own := method == c.HTTP.Method && target == c.HTTP.URL
 	request, secrets, err := c.request(ctx, method, u, own)
 	if err != nil {
-		return exchanged{err: err}
+		return Result{Err: err}
 	}
 	answer, err := client.Do(request)
 	if err != nil {
-		return exchanged{sent: connected.Load(), err: WithoutSecrets(err, secrets)}
+		return Result{Sent: connected.Load(), Err: WithoutSecrets(err, secrets)}
 	}
 	defer func() { _ = answer.Body.Close() }()
-	body, err := io.ReadAll(io.LimitReader(answer.Body, maxAnswer+1))
+	body, err := io.ReadAll(io.LimitReader(answer.Body, MaxAnswer+1))
 	if err != nil {
-		return exchanged{sent: true, err: WithoutSecrets(err, secrets)}
+		return Result{Sent: true, Err: WithoutSecrets(err, secrets)}
 	}
-	return exchanged{response: readAnswer(answer, body, secrets), sent: true}
+	return Result{Response: readAnswer(answer, body, secrets), Sent: true}
 }
 
 func asUnfit(err error) error {
 	if errors.Is(err, egress.ErrRefused) {
 		return err
 	}
-	return fmt.Errorf("%w: %w", errUnfit, err)
+	return fmt.Errorf("%w: %w", ErrUnfit, err)
 }
 
 // request makes the request, and gives the values of Secrets that are in it.
-func (c *caller) request(ctx context.Context, method v1alpha1.HTTPMethod, u *url.URL, own bool) (*http.Request, []string, error) {
+func (c *Caller) request(ctx context.Context, method v1alpha1.HTTPMethod, u *url.URL, own bool) (*http.Request, []string, error) {
 	var body []byte
 	contentType := ""
 	if own {
-		body, contentType = content(c.http)
+		body, contentType = content(c.HTTP)
 	}
 	request, err := http.NewRequestWithContext(ctx, string(method), u.String(), bytes.NewReader(body))
 	if err != nil {
-		return nil, nil, fmt.Errorf("%w: %w", errUnfit, err)
+		return nil, nil, fmt.Errorf("%w: %w", ErrUnfit, err)
 	}
 	request.Header.Set("User-Agent", "signoff")
 	if contentType != "" {
@@ -109,7 +134,9 @@ func (c *caller) request(ctx context.Context, method v1alpha1.HTTPMethod, u *url
 	if err != nil || !own {
 		return request, secrets, err
 	}
-	request.Header.Set(steps.HeaderIdempotencyKey, c.http.IdempotencyKey)
+	if c.HTTP.IdempotencyKey != "" {
+		request.Header.Set(steps.HeaderIdempotencyKey, c.HTTP.IdempotencyKey)
+	}
 	return c.signed(ctx, request, body, secrets)
 }
 
@@ -125,8 +152,8 @@ func content(h *v1alpha1.RenderedHTTP) ([]byte, string) {
 }
 
 // signed signs the call where the step says so.
-func (c *caller) signed(ctx context.Context, request *http.Request, body []byte, secrets []string) (*http.Request, []string, error) {
-	h := c.http
+func (c *Caller) signed(ctx context.Context, request *http.Request, body []byte, secrets []string) (*http.Request, []string, error) {
+	h := c.HTTP
 	if h.Sign == nil {
 		return request, secrets, nil
 	}
@@ -134,13 +161,13 @@ func (c *caller) signed(ctx context.Context, request *http.Request, body []byte,
 	if err != nil {
 		return nil, nil, err
 	}
-	return request, append(secrets, key), Sign(request, key, h.IdempotencyKey, body, c.clock.Now())
+	return request, append(secrets, key), Sign(request, key, h.IdempotencyKey, body, c.Clock.Now())
 }
 
-func (c *caller) headers(ctx context.Context, request *http.Request) ([]string, error) {
+func (c *Caller) headers(ctx context.Context, request *http.Request) ([]string, error) {
 	var secrets []string
-	for i := range c.http.Headers {
-		header := &c.http.Headers[i]
+	for i := range c.HTTP.Headers {
+		header := &c.HTTP.Headers[i]
 		value := header.Value
 		if header.Secret != nil {
 			secret, err := c.secret(ctx, header.Secret, request.URL)
@@ -148,7 +175,7 @@ func (c *caller) headers(ctx context.Context, request *http.Request) ([]string, 
 				return nil, err
 			}
 			if strings.ContainsFunc(secret, unicode.IsControl) {
-				return nil, fmt.Errorf("%w: what is in key %q of Secret %s is more than one line", errUnfit, header.Secret.Key, header.Secret.Name)
+				return nil, fmt.Errorf("%w: what is in key %q of Secret %s is more than one line", ErrUnfit, header.Secret.Key, header.Secret.Name)
 			}
 			value, secrets = header.Prefix+secret, append(secrets, secret)
 		}
@@ -157,26 +184,26 @@ func (c *caller) headers(ctx context.Context, request *http.Request) ([]string, 
 	return secrets, nil
 }
 
-// secret reads a value as the executing ServiceAccount: from the Secret that people have agreed to, if that says that the host may have it.
-func (c *caller) secret(ctx context.Context, key *v1alpha1.RecordedSecret, u *url.URL) (string, error) {
-	ref := steps.SecretRef(c.namespace, key.Name)
-	object, err := c.clients.Get(ctx, c.namespace, c.account, ref)
+// secret reads a value as the ServiceAccount: from the Secret that people have agreed to, if that says that the host may have it.
+func (c *Caller) secret(ctx context.Context, key *v1alpha1.RecordedSecret, u *url.URL) (string, error) {
+	ref := steps.SecretRef(c.Namespace, key.Name)
+	object, err := c.Secrets.Get(ctx, c.Namespace, c.Account, ref)
 	if err != nil {
 		return "", err
 	}
 	secret := &corev1.Secret{}
 	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object, secret); err != nil {
-		return "", fmt.Errorf("failed to decode %s: %w", describe(ref), err)
+		return "", fmt.Errorf("failed to decode %s: %w", "Secret "+c.Namespace+"/"+key.Name, err)
 	}
-	if secret.UID != key.UID {
-		return "", fmt.Errorf("%w: %s is another one than people agreed to", errUnfit, describe(ref))
+	if !c.Unagreed && secret.UID != key.UID {
+		return "", fmt.Errorf("%w: %s is another one than people agreed to", ErrUnfit, "Secret "+c.Namespace+"/"+key.Name)
 	}
 	if err := steps.AllowedFor(secret.Annotations, u.Hostname()); err != nil {
-		return "", fmt.Errorf("%w: %s: %w", errUnfit, describe(ref), err)
+		return "", fmt.Errorf("%w: %s: %w", ErrUnfit, "Secret "+c.Namespace+"/"+key.Name, err)
 	}
 	value, found := secret.Data[key.Key]
 	if !found || len(value) == 0 {
-		return "", fmt.Errorf("%w: %s has no key %q", errUnfit, describe(ref), key.Key)
+		return "", fmt.Errorf("%w: %s has no key %q", ErrUnfit, "Secret "+c.Namespace+"/"+key.Name, key.Key)
 	}
 	return strings.TrimRight(string(value), "\r\n"), nil
 }
@@ -188,7 +215,7 @@ const signingPrefix = "whsec_"
 func Sign(request *http.Request, key, id string, body []byte, now time.Time) error {
 	secret, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(key, signingPrefix))
 	if err != nil || len(secret) == 0 {
-		return fmt.Errorf("%w: the key for signing must be base64, with or without %s in front", errUnfit, signingPrefix)
+		return fmt.Errorf("%w: the key for signing must be base64, with or without %s in front", ErrUnfit, signingPrefix)
 	}
 	at := strconv.FormatInt(now.Unix(), 10)
 	mac := hmac.New(sha256.New, secret)
@@ -214,7 +241,7 @@ func readAnswer(answer *http.Response, body []byte, secrets []string) map[string
 		}
 	}
 	out := map[string]any{"status": int64(answer.StatusCode), "headers": headers, "body": nil}
-	if len(body) > maxAnswer {
+	if len(body) > MaxAnswer {
 		return out
 	}
 	text := strings.ToValidUTF8(string(body), "\uFFFD")
@@ -241,8 +268,8 @@ func WithoutSecrets(err error, secrets []string) error {
 	return &redactedError{err, newRedactor(secrets).text(err.Error())}
 }
 
-// excerpt is the beginning of what a host answered, for a message.
-func excerpt(response map[string]any) string {
+// Excerpt is the beginning of what a host answered, for a message.
+func Excerpt(response map[string]any) string {
 	body := response["body"]
 	if body == nil || body == "" {
 		return ""

@@ -1,4 +1,4 @@
-package execution
+package hostcall
 
 import (
 	"encoding/base64"
@@ -82,9 +82,9 @@ func TestNotRedacted(t *testing.T) {
 
 // TestRedactedIsBounded: an answer that could be decoded without end is hidden.
 func TestRedactedIsBounded(t *testing.T) {
-	text := strings.Repeat(`%25\\u0025&amp;amp;QUFBQUFB`, maxAnswer/32)
+	text := strings.Repeat(`%25\\u0025&amp;amp;QUFBQUFB`, MaxAnswer/32)
 	for range 3 {
-		text = base64.StdEncoding.EncodeToString([]byte(text))[:maxAnswer/2]
+		text = base64.StdEncoding.EncodeToString([]byte(text))[:MaxAnswer/2]
 	}
 	r := newRedactor([]string{"s3cr3t-token"})
 	for range 64 {
