@@ -140,9 +140,10 @@ type Target struct {
 	Trust Trust `json:"trust,omitempty"`
 }
 
-// Lookup is a fact: an object, a list of objects, or what was executed lately.
-// +kubebuilder:validation:ExactlyOneOf=object;list;executions
+// Lookup is a fact: an object, a list of objects, what was executed lately, or a value that a host gives.
+// +kubebuilder:validation:ExactlyOneOf=object;list;executions;http
 // +kubebuilder:validation:XValidation:rule="!has(self.optional) || !self.optional || has(self.object)",message="optional goes with object only: a list of nothing is empty",fieldPath=".optional"
+// +kubebuilder:validation:XValidation:rule="!has(self.trust) || !has(self.http)",message="nobody can ask a host who may change what it says: leave trust out",fieldPath=".trust"
 type Lookup struct {
 	// as is the name of the variable by which expressions read the fact.
 	// +required
@@ -163,6 +164,11 @@ type Lookup struct {
 	// They are read by the operator, from its own book.
 	// +optional
 	Executions *ExecutionsLookup `json:"executions,omitempty"`
+
+	// http is one value that a host gives, by a GET. Only rules read it. A decision is made on a value that was fetched before, and is not
+	// older than maxAge; where there is none, it is fetched, and nothing can be decided meanwhile.
+	// +optional
+	HTTP *HostLookup `json:"http,omitempty"`
 
 	// optional makes the variable null where the object does not exist. With object only. Defaults to false: then nothing can be decided.
 	// +optional
@@ -235,6 +241,47 @@ type ExecutionsBy string
 
 // ExecutionsByRequester counts only what the requester asked for, with whichever login.
 const ExecutionsByRequester ExecutionsBy = "Requester"
+
+// HostLookup is a call by GET that gives one value. It is made as calls of steps are: only to hosts that the configuration allows, without redirects.
+type HostLookup struct {
+	// url is where. Scheme and host are literal; path and query may hold ${…} templates, whose values are percent-encoded.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=2048
+	// +kubebuilder:validation:Pattern=`^https?://[a-z0-9\[]`
+	URL string `json:"url"`
+
+	// headers are sent too. Their Secrets are read as execution.readServiceAccountName. Unset: none.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=16
+	Headers []HTTPHeader `json:"headers,omitempty"`
+
+	// caBundle holds the authorities, as PEM, that sign the certificate of the host. Unset: those of the system.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=65536
+	CABundle string `json:"caBundle,omitempty"`
+
+	// maxAge is how old a value may be on which a decision is made, from "30s" to "24h". Defaults to 5m.
+	// +optional
+	// +default="5m"
+	MaxAge Duration `json:"maxAge,omitempty"`
+
+	// value is a CEL expression over response (status, headers, body) that gives the value. Only an answer with a status from 200 to 299 has one.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=4096
+	Value string `json:"value"`
+
+	// schema is a structural OpenAPI v3 schema of type string, integer, number or boolean. What does not fit it is no value.
+	// +required
+	// +kubebuilder:validation:Schemaless
+	// +kubebuilder:validation:Type=object
+	// +kubebuilder:pruning:PreserveUnknownFields
+	Schema runtime.RawExtension `json:"schema"`
+}
 
 // LookupSelector selects objects by labels whose values may be templates.
 type LookupSelector struct {
@@ -856,7 +903,8 @@ type HTTPHeader struct {
 	Prefix string `json:"prefix,omitempty"`
 }
 
-// SecretKey is a key of a Secret beside what names it. It is read as the ServiceAccount that is named there, of an Action the executing one. The Secret must say to which
+// SecretKey is a key of a Secret beside what names it. It is read as the ServiceAccount that is named there: for steps of an Action the executing one, for
+// its lookups the reading one. The Secret must say to which
 // hosts it may be sent, in its annotation signoff.dev/allowed-hosts.
 type SecretKey struct {
 	// name is the name of the Secret.

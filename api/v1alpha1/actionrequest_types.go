@@ -479,13 +479,13 @@ type Fact struct {
 	// +kubebuilder:validation:MaxLength=63
 	Name string `json:"name"`
 
-	// object is what was read, such as "Deployment production/checkout".
+	// object is what was read, such as "Deployment production/checkout", or the URL of a host without its query.
 	// +required
 	// +kubebuilder:validation:MaxLength=700
 	Object string `json:"object"`
 
-	// version is the resourceVersion of what was read; for a list, that of its newest object, and how many objects there are. Unset: it
-	// does not exist.
+	// version is the resourceVersion of what was read; for a list, that of its newest object, and how many objects there are; for the value of a
+	// host, when it was fetched. Unset: it does not exist.
 	// +optional
 	// +kubebuilder:validation:MaxLength=128
 	Version string `json:"version,omitempty"`

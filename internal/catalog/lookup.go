@@ -26,6 +26,8 @@ type Lookup struct {
 	Limit int32
 	// Executions says that Records of what was executed lately are read; nil: something else is.
 	Executions *Executions
+	// Host says that a host is asked for a value; nil: something else is read.
+	Host *Host
 	// Optional makes the variable null where the object does not exist.
 	Optional bool
 	// Trusted says that the Action accepts the fact although the requester can change it.
@@ -71,8 +73,11 @@ func (b *actionBuilder) lookup(in *v1alpha1.Lookup, path *field.Path) *Lookup {
 	kind := path
 	switch {
 	case looksUp(in) != 1:
-		b.errs = append(b.errs, field.Invalid(path, in.As, "exactly one of object, list and executions is needed"))
+		b.errs = append(b.errs, field.Invalid(path, in.As, "exactly one of object, list, executions and http is needed"))
 		return nil
+	case in.HTTP != nil:
+		b.host(out, in, path)
+		return out
 	case in.Object != nil:
 		kind = b.oneObject(out, in.Object, path.Child("object"))
 	case in.List != nil:
@@ -93,7 +98,7 @@ func (b *actionBuilder) lookup(in *v1alpha1.Lookup, path *field.Path) *Lookup {
 // looksUp counts what a lookup looks up.
 func looksUp(in *v1alpha1.Lookup) int {
 	count := 0
-	for _, is := range []bool{in.Object != nil, in.List != nil, in.Executions != nil} {
+	for _, is := range []bool{in.Object != nil, in.List != nil, in.Executions != nil, in.HTTP != nil} {
 		if is {
 			count++
 		}
@@ -182,6 +187,7 @@ func (b *actionBuilder) lookupUses() {
 	for at, lookup := range b.out.Lookups {
 		b.out.Counts = b.out.Counts || lookup.counts()
 		b.readers(lookup)
+		b.onlyInRules(lookup)
 		if len(b.errs) == 0 && !lookup.InRules && !lookup.InSteps && len(lookup.Stages) == 0 {
 			b.errs = append(b.errs, field.Invalid(field.NewPath("spec", "lookups").Index(at), lookup.Name,
 				fmt.Sprintf("nothing reads this lookup: use %s in a rule, a stage or a step, or remove it", lookup.Name)))

@@ -19,6 +19,8 @@ import (
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/catalog"
+	"github.com/signoff-dev/signoff/internal/egress"
+	"github.com/signoff-dev/signoff/internal/expression"
 	"github.com/signoff-dev/signoff/internal/gate"
 )
 
@@ -40,6 +42,10 @@ type Options struct {
 	Reviews *Reviews
 	// Book reads the operator's own Records from the API server, and from no cache.
 	Book client.Reader
+	// Egress says which hosts may be asked. Nil: none.
+	Egress *egress.Policy
+	// Budget is for what it costs to find values in answers of hosts, for the Actions of a namespace. Nil: nobody counts it.
+	Budget func(namespace string) *expression.Budget
 	// Clock tells the time.
 	Clock clock.WithTicker
 	// Wake makes a request be judged again. It may be called from several goroutines at once.
@@ -52,14 +58,21 @@ type Reader struct {
 
 	limits  *limits
 	watches *watches
+	hosts   *hosts
 }
 
 var _ gate.Facts = (*Reader)(nil)
 
 // New makes a reader. Stop ends what it watches.
 func New(o Options) *Reader {
+	if o.Egress == nil {
+		o.Egress = egress.New(nil)
+	}
+	if o.Budget == nil {
+		o.Budget = func(string) *expression.Budget { return expression.NewBudget() }
+	}
 	r := &Reader{Options: o, limits: newLimits(o.Clock)}
-	r.watches = newWatches(o, r.limits)
+	r.watches, r.hosts = newWatches(o, r.limits), newHosts(o, r.limits)
 	return r
 }
 
@@ -99,8 +112,11 @@ func (r *Reader) Watch(namespace, serviceAccount string, query gate.Query, reque
 	return r.watches.follow(source{account{namespace, serviceAccount}, query}, request)
 }
 
-// Stop ends every watch, and returns when nothing runs any more.
-func (r *Reader) Stop() { r.watches.stop() }
+// Stop ends every watch and every call, and returns when nothing runs any more.
+func (r *Reader) Stop() {
+	r.watches.stop()
+	r.hosts.end()
+}
 
 // source is what is read, and as whom.
 type source struct {

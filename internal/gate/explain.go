@@ -159,6 +159,9 @@ func (r *run) unreadable(ctx context.Context, variable, who string) string {
 			continue
 		}
 		name := f.query.String()
+		if f.host {
+			return fmt.Sprintf("only the host can tell whether %s read %s", who, name)
+		}
 		if !able {
 			return fmt.Sprintf("nobody can tell whether %s read %s", who, name)
 		}

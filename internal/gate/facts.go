@@ -3,11 +3,14 @@ package gate
 import (
 	"context"
 	"fmt"
+	"strings"
+	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/catalog"
 )
 
 // Facts reads what rules are judged on, and tells who could have written it.
@@ -29,6 +32,37 @@ type Book interface {
 	// Records lists what a query selects, as it is at this moment, with the operator's own right. It is for Actions of a namespace, whose share
 	// of reads it takes. More than the limit of the query are an error.
 	Records(ctx context.Context, namespace string, query Query) (*unstructured.UnstructuredList, error)
+}
+
+// Hosts is what Facts can read besides: values that hosts give. Where Facts cannot, nothing that rests on one can be decided.
+type Hosts interface {
+	// Host gives the value that a host gave before, and that is not too old. It never waits for a host: where there is no such value, the error
+	// says so, and the host is asked beside. Request, where it is not empty, is judged again when it has answered.
+	Host(ctx context.Context, query *HostQuery, request types.NamespacedName) (HostValue, error)
+}
+
+// HostQuery says what a host is asked for.
+type HostQuery struct {
+	// Name is the name of the lookup.
+	Name string
+	// Namespace is that of the Action, and ServiceAccount as who Secrets are read there.
+	Namespace, ServiceAccount string
+	// Lookup says what an answer gives, and Call what is called.
+	Lookup *catalog.Host
+	Call   *v1alpha1.RenderedHTTP
+}
+
+// String shows to people what is asked. The query of a URL is no name, and can be long.
+func (q *HostQuery) String() string {
+	url, _, _ := strings.Cut(q.Call.URL, "?")
+	return url
+}
+
+// HostValue is what a host gave.
+type HostValue struct {
+	Value any
+	// Fetched is when, and Next when to ask again: then it is fetched anew, or is too old.
+	Fetched, Next time.Time
 }
 
 type liveKey struct{}

@@ -36,6 +36,8 @@ type fact struct {
 	ends time.Time
 	// own says that it is about nobody but the requester, who may see it whatever else they may read.
 	own bool
+	// host says that a host gave it.
+	host bool
 	// items are the names and namespaces of what a list has.
 	items []types.NamespacedName
 	// written is what is known of whether the requester could have written it.
@@ -166,6 +168,9 @@ func (r *run) lookUp(ctx context.Context, wanted func(*catalog.Lookup) bool) *Pr
 func (r *run) readLookup(ctx context.Context, lookup *catalog.Lookup) *Problem {
 	if lookup.Executions != nil {
 		return r.readExecutions(ctx, lookup)
+	}
+	if lookup.Host != nil {
+		return r.readHost(ctx, lookup)
 	}
 	query, err := r.lookupQuery(ctx, lookup)
 	if err != nil {

@@ -45,7 +45,7 @@ func (r *run) doubtStage(ctx context.Context, stage *catalog.Stage, uses func(st
 func (r *run) untrusted(ctx context.Context, uses func(string) bool, policy bool) error {
 	for i := range r.facts {
 		f := &r.facts[i]
-		if !uses(f.name) || f.trusted && !policy {
+		if !uses(f.name) || f.host || f.trusted && !policy {
 			continue
 		}
 		may, err := r.mayWrite(ctx, f)

@@ -32,6 +32,7 @@ import (
 	"github.com/signoff-dev/signoff/internal/config"
 	"github.com/signoff-dev/signoff/internal/evidence"
 	"github.com/signoff-dev/signoff/internal/execution"
+	"github.com/signoff-dev/signoff/internal/expression"
 	"github.com/signoff-dev/signoff/internal/facts"
 	"github.com/signoff-dev/signoff/internal/gate"
 	"github.com/signoff-dev/signoff/internal/guard"
@@ -139,7 +140,8 @@ func (p *Process) facts() *facts.Reader {
 	}, p.clock)
 	return facts.New(facts.Options{
 		Clients: p.clients, Namespaces: p.Manager.GetClient(), Reviews: p.reviews, Clock: p.clock,
-		Book: p.Manager.GetAPIReader(),
+		Book: p.Manager.GetAPIReader(), Egress: p.cfg.Egress.Policy(),
+		Budget: func(namespace string) *expression.Budget { return p.Gate.Budget(namespace) },
 		Wake: func(request types.NamespacedName) {
 			p.wakeOne(&v1alpha1.ActionRequest{ObjectMeta: metav1.ObjectMeta{Namespace: request.Namespace, Name: request.Name}})
 		},

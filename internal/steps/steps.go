@@ -111,9 +111,21 @@ func (r rendering) needs(namespace string) bool {
 func (s *Steps) Warnings() []string { return slices.Clone(s.warnings) }
 
 // Uses reports whether a template of any step reads the variable.
-func (s *Steps) Uses(variable string) bool {
-	return s.plan != nil && s.plan.Uses(variable) ||
-		slices.ContainsFunc(s.steps, func(step step) bool { return step.writer.uses(variable) })
+func (s *Steps) Uses(variable string) bool { return s.ReaderOf(variable) != "" }
+
+// ReaderOf names the first step of which a template reads the variable. Empty: none does.
+func (s *Steps) ReaderOf(variable string) string {
+	if s.plan != nil {
+		if name := s.plan.ReaderOf(variable); name != "" {
+			return name
+		}
+	}
+	for i := range s.steps {
+		if s.steps[i].writer.uses(variable) {
+			return s.steps[i].name
+		}
+	}
+	return ""
 }
 
 // PodSources names the objects whose pods are copied, each once. Render needs them in Input.Objects.
