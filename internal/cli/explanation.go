@@ -134,8 +134,11 @@ func facts(v *v1alpha1.Verdict) []string {
 	for i := range v.Facts {
 		fact := &v.Facts[i]
 		text := fmt.Sprintf("%s is %s", fact.Name, fact.Object)
-		if fact.Version == "" {
+		switch {
+		case fact.Version == "":
 			text += ", which does not exist"
+		case strings.HasPrefix(fact.Version, gate.Fetched):
+			text += ", " + fact.Version
 		}
 		if fact.ReadAs != "" {
 			text += ", read as " + fact.ReadAs

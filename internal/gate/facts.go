@@ -61,7 +61,7 @@ func (q *HostQuery) String() string {
 // HostValue is what a host gave.
 type HostValue struct {
 	Value any
-	// Fetched is when, and Next when to ask again: then it is fetched anew, or is too old.
+	// Fetched is when, and Next when to ask again: then it is fetched anew, or is too old. Zero: it does not grow old.
 	Fetched, Next time.Time
 }
 

@@ -13,6 +13,9 @@ import (
 	"github.com/signoff-dev/signoff/internal/decision"
 )
 
+// Fetched begins the version of a fact that a host gave: it is followed by when.
+const Fetched = "fetched "
+
 // errNoHosts says that nobody can ask hosts here.
 var errNoHosts = errors.New("hosts cannot be asked here")
 
@@ -34,9 +37,11 @@ func (r *run) readHost(ctx context.Context, lookup *catalog.Lookup) *Problem {
 	if err != nil {
 		return unavailable("lookup "+lookup.Name, query.String(), err)
 	}
-	// Whole seconds, because no others are stored: what is stored must compare as equal.
-	r.trace.NextChange = decision.Earlier(r.trace.NextChange, value.Next.Truncate(time.Second).Add(time.Second))
-	r.note(fact{name: lookup.Name, query: Query{Title: query.String()}, host: true}, value.Value, "fetched "+value.Fetched.UTC().Format(time.RFC3339))
+	if !value.Next.IsZero() {
+		// Whole seconds, because no others are stored: what is stored must compare as equal.
+		r.trace.NextChange = decision.Earlier(r.trace.NextChange, value.Next.Add(time.Second-1).Truncate(time.Second))
+	}
+	r.note(fact{name: lookup.Name, query: Query{Title: query.String()}, host: true}, value.Value, Fetched+value.Fetched.UTC().Format(time.RFC3339))
 	return nil
 }
 

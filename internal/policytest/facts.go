@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -39,12 +40,16 @@ type world struct {
 	objects map[objectID]*unstructured.Unstructured
 	// unreadable are objects that nobody can read, and writable those that the requester could write.
 	unreadable, writable []Reference
+	// values are what hosts say, by the names of lookups, at a time.
+	values map[string]any
+	at     time.Time
 }
 
 var (
 	_ gate.Facts  = (*world)(nil)
 	_ gate.Rights = (*world)(nil)
 	_ gate.Book   = (*world)(nil)
+	_ gate.Hosts  = (*world)(nil)
 )
 
 func newWorld() *world { return &world{objects: map[objectID]*unstructured.Unstructured{}} }
@@ -126,6 +131,15 @@ func (w *world) List(_ context.Context, namespace, serviceAccount string, query 
 func (w *world) Records(ctx context.Context, _ string, query gate.Query) (*unstructured.UnstructuredList, error) {
 	query.Selector = ""
 	return w.List(ctx, query.Namespace, "signoff", query)
+}
+
+// Host implements gate.Hosts. What a test says does not grow old.
+func (w *world) Host(_ context.Context, query *gate.HostQuery, _ types.NamespacedName) (gate.HostValue, error) {
+	value, known := w.values[query.Name]
+	if !known {
+		return gate.HostValue{}, fmt.Errorf("the test gives no value: say it as values: {%s: …}", query.Name)
+	}
+	return gate.HostValue{Value: value, Fetched: w.at}, nil
 }
 
 // Namespace implements gate.Facts.

@@ -39,6 +39,8 @@ type File struct {
 	Request json.RawMessage `json:"request,omitempty"`
 	// Facts are objects, added to those of objects.
 	Facts []json.RawMessage `json:"facts,omitempty"`
+	// Values are what hosts say, by the names of the lookups that ask them. A lookup without one is not answered.
+	Values map[string]json.RawMessage `json:"values,omitempty"`
 	// Invalid are objects that must be refused when they are applied. Any other that would be refused fails every case.
 	Invalid []Invalid `json:"invalid,omitempty"`
 	// RawCases are the cases as they are written.
@@ -97,6 +99,8 @@ type Case struct {
 	Absent     []Reference `json:"absent,omitempty"`
 	Unreadable []Reference `json:"unreadable,omitempty"`
 	Writable   []Reference `json:"writable,omitempty"`
+	// Values are added to those of the file, and replace those of the same name.
+	Values map[string]json.RawMessage `json:"values,omitempty"`
 	// Expect is what must come. What is not written is not compared.
 	Expect Expect `json:"expect"`
 

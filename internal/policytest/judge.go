@@ -3,6 +3,7 @@ package policytest
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"slices"
 	"strings"
 
@@ -48,6 +49,9 @@ func (p *Policies) Judge(ctx context.Context, f *File, c *Case) (*Observed, fiel
 	}
 	request.Spec.Requester = &requester
 	world := p.worldOf(f, c)
+	if world.values, mistakes = p.values(f, c, request.Spec.ActionRef); len(mistakes) > 0 {
+		return nil, mistakes
+	}
 	out := &Observed{gate: gate.New(p.store, p.rules, world, p.operatorNamespace, clock.RealClock{}), subject: gate.SubjectOf(request)}
 	out.subject.Explain = true
 	out.judgement = out.gate.Judge(ctx, out.subject, c.at)
@@ -94,8 +98,44 @@ func (p *Policies) worldOf(f *File, c *Case) *world {
 	for i := range c.Absent {
 		w.remove(&c.Absent[i])
 	}
-	w.unreadable, w.writable = c.Unreadable, c.Writable
+	w.unreadable, w.writable, w.at = c.Unreadable, c.Writable, c.at
 	return w
+}
+
+// values are what hosts say in a case, for the lookups of the Action that is asked for.
+func (p *Policies) values(f *File, c *Case, ref v1alpha1.ActionReference) (map[string]any, field.ErrorList) {
+	action, _ := p.store.Current().Action(ref)
+	if action == nil {
+		return nil, nil // the verdict says so
+	}
+	path := field.NewPath("values")
+	var errs field.ErrorList
+	values, names := map[string]any{}, []string{}
+	for _, lookup := range action.Lookups {
+		if lookup.Host == nil {
+			continue
+		}
+		names = append(names, lookup.Name)
+		raw, given := c.Values[lookup.Name]
+		if !given {
+			raw, given = f.Values[lookup.Name]
+		}
+		if !given {
+			continue
+		}
+		value, err := lookup.Host.Check(raw)
+		if err != nil {
+			errs = append(errs, field.Invalid(path.Child(lookup.Name), string(raw), "a value that fits the schema of the lookup is accepted: "+err.Error()))
+			continue
+		}
+		values[lookup.Name] = value
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Values)) {
+		if !slices.Contains(names, name) {
+			errs = append(errs, field.NotSupported(path.Child(name), name, names))
+		}
+	}
+	return values, errs
 }
 
 // may tells whether somebody may do something, and if not why.
