@@ -58,7 +58,8 @@ type ActionSpec struct {
 	// +optional
 	Target *Target `json:"target,omitempty"`
 
-	// lookups are further facts, read as execution.readServiceAccountName. Rules and templates read each under its name. Unset: none.
+	// lookups are further facts, read as execution.readServiceAccountName. Rules and templates read each under its name, and
+	// what a host says, rules only. Unset: none.
 	// +optional
 	// +listType=map
 	// +listMapKey=as
@@ -904,8 +905,7 @@ type HTTPHeader struct {
 }
 
 // SecretKey is a key of a Secret beside what names it. It is read as the ServiceAccount that is named there: for steps of an Action the executing one, for
-// its lookups the reading one. The Secret must say to which
-// hosts it may be sent, in its annotation signoff.dev/allowed-hosts.
+// its lookups the reading one. The Secret must say to which hosts it may be sent, in its annotation signoff.dev/allowed-hosts.
 type SecretKey struct {
 	// name is the name of the Secret.
 	// +required

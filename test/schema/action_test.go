@@ -42,25 +42,29 @@ func actionCases() map[string]schemaCase {
 
 func actionLookupCases() map[string]schemaCase {
 	const object, list = "object: {apiVersion: v1, kind: ConfigMap, namespace: a, name: b}", "list: {apiVersion: v1, kind: ConfigMap}"
+	const host = "http: {url: 'https://status.example.com', value: response.body.open, schema: {type: integer}}"
 	lookup := func(fields string) string { return "spec: {lookups: [{" + fields + "}]}" }
 	return map[string]schemaCase{
-		"Target":     {reason: "there is one word for trust", change: "spec: {target: {trust: Always}}", want: `Unsupported value: "Always": supported values: "RequesterWritable"`},
-		"Trust":      {reason: "there is one word for trust", change: lookup("as: a, trust: Always, " + object), want: `Unsupported value: "Always": supported values: "RequesterWritable"`},
-		"None":       {reason: "an empty list looks like a mistake", change: "spec: {lookups: []}", want: "spec.lookups: Invalid value"},
-		"Twice":      {reason: "a variable has one meaning", change: "spec: {lookups: [{as: a, " + object + "}, {as: a, " + list + "}]}", want: "spec.lookups[1]: Duplicate value"},
-		"Unnamed":    {reason: "expressions need a name", change: lookup(object), want: "spec.lookups[0].as: Required value"},
-		"BadName":    {reason: "a name with a hyphen would be a subtraction", change: lookup("as: deploy-limits, " + object), want: "spec.lookups[0].as: Invalid value"},
-		"Neither":    {reason: "a lookup looks something up", change: lookup("as: a"), want: "exactly one of the fields in [object list executions] must be set"},
-		"Both":       {reason: "a lookup looks one thing up", change: lookup("as: a, " + object + ", " + list), want: "exactly one of the fields in [object list executions] must be set"},
-		"Optional":   {reason: "a list of nothing is empty, so that optional would mean nothing", change: lookup("as: a, optional: true, " + list), want: "optional goes with object only"},
-		"Mandatory":  {reason: "saying the default is fine", change: lookup("as: a, optional: false, " + list)},
-		"NoLimit":    {reason: "a list without a limit has the default", change: lookup("as: a, " + list)},
-		"ZeroLimit":  {reason: "a list of nothing is a mistake", change: lookup("as: a, list: {apiVersion: v1, kind: ConfigMap, limit: 0}"), want: "spec.lookups[0].list.limit: Invalid value"},
-		"LargeLimit": {reason: "a decision reads no more than it can hold", change: lookup("as: a, list: {apiVersion: v1, kind: ConfigMap, limit: 501}"), want: "spec.lookups[0].list.limit: Invalid value"},
-		"Templated":  {reason: "which kind is read may not depend on inputs", change: lookup("as: a, list: {apiVersion: v1, kind: '${inputs.kind}'}"), want: "spec.lookups[0].list.kind: Invalid value"},
-		"Version":    {reason: "nor may its version", change: lookup("as: a, list: {apiVersion: '${inputs.v}', kind: ConfigMap}"), want: "spec.lookups[0].list.apiVersion: Invalid value"},
-		"NoLabels":   {reason: "an empty selector would select everything", change: lookup("as: a, list: {apiVersion: v1, kind: ConfigMap, selector: {matchLabels: {}}}"), want: "spec.lookups[0].list.selector.matchLabels: Invalid value"},
-		"Selector":   {reason: "a selector selects", change: lookup("as: a, list: {apiVersion: v1, kind: ConfigMap, selector: {}}"), want: "spec.lookups[0].list.selector.matchLabels: Required value"},
+		"Target":       {reason: "there is one word for trust", change: "spec: {target: {trust: Always}}", want: `Unsupported value: "Always": supported values: "RequesterWritable"`},
+		"Trust":        {reason: "there is one word for trust", change: lookup("as: a, trust: Always, " + object), want: `Unsupported value: "Always": supported values: "RequesterWritable"`},
+		"None":         {reason: "an empty list looks like a mistake", change: "spec: {lookups: []}", want: "spec.lookups: Invalid value"},
+		"Twice":        {reason: "a variable has one meaning", change: "spec: {lookups: [{as: a, " + object + "}, {as: a, " + list + "}]}", want: "spec.lookups[1]: Duplicate value"},
+		"Unnamed":      {reason: "expressions need a name", change: lookup(object), want: "spec.lookups[0].as: Required value"},
+		"BadName":      {reason: "a name with a hyphen would be a subtraction", change: lookup("as: deploy-limits, " + object), want: "spec.lookups[0].as: Invalid value"},
+		"Neither":      {reason: "a lookup looks something up", change: lookup("as: a"), want: "exactly one of the fields in [object list executions http] must be set"},
+		"Both":         {reason: "a lookup looks one thing up", change: lookup("as: a, " + object + ", " + list), want: "exactly one of the fields in [object list executions http] must be set"},
+		"Optional":     {reason: "a list of nothing is empty, so that optional would mean nothing", change: lookup("as: a, optional: true, " + list), want: "optional goes with object only"},
+		"Mandatory":    {reason: "saying the default is fine", change: lookup("as: a, optional: false, " + list)},
+		"OptionalHost": {reason: "a host gives a value, or nothing is decided", change: lookup("as: a, optional: true, " + host), want: "optional goes with object only"},
+		"TrustedHost":  {reason: "nobody can ask a host who may change what it says", change: lookup("as: a, trust: RequesterWritable, " + host), want: "nobody can ask a host"},
+		"Host":         {reason: "the age of a value has a default", change: lookup("as: a, " + host)},
+		"NoLimit":      {reason: "a list without a limit has the default", change: lookup("as: a, " + list)},
+		"ZeroLimit":    {reason: "a list of nothing is a mistake", change: lookup("as: a, list: {apiVersion: v1, kind: ConfigMap, limit: 0}"), want: "spec.lookups[0].list.limit: Invalid value"},
+		"LargeLimit":   {reason: "a decision reads no more than it can hold", change: lookup("as: a, list: {apiVersion: v1, kind: ConfigMap, limit: 501}"), want: "spec.lookups[0].list.limit: Invalid value"},
+		"Templated":    {reason: "which kind is read may not depend on inputs", change: lookup("as: a, list: {apiVersion: v1, kind: '${inputs.kind}'}"), want: "spec.lookups[0].list.kind: Invalid value"},
+		"Version":      {reason: "nor may its version", change: lookup("as: a, list: {apiVersion: '${inputs.v}', kind: ConfigMap}"), want: "spec.lookups[0].list.apiVersion: Invalid value"},
+		"NoLabels":     {reason: "an empty selector would select everything", change: lookup("as: a, list: {apiVersion: v1, kind: ConfigMap, selector: {matchLabels: {}}}"), want: "spec.lookups[0].list.selector.matchLabels: Invalid value"},
+		"Selector":     {reason: "a selector selects", change: lookup("as: a, list: {apiVersion: v1, kind: ConfigMap, selector: {}}"), want: "spec.lookups[0].list.selector.matchLabels: Required value"},
 	}
 }
 

@@ -35,6 +35,11 @@ func TestDefaults(t *testing.T) {
 			reason: "a count beside requirements is refused, so none is set by default", kind: "action",
 			change: "spec: {stages: [{name: owners, approvers: {users: [a]}}]}", at: []any{"spec", "stages", 0, "count"},
 		},
+		"MaxAge": {
+			reason: "what a host says is not believed for ever", kind: "action",
+			change: "spec: {lookups: [{as: a, http: {url: 'https://a', value: '1', schema: {type: integer}}}]}",
+			at:     []any{"spec", "lookups", 0, "http", "maxAge"}, want: "5m",
+		},
 		"Votes":      {reason: "votes that are removed become an empty list, which is refused", kind: "approval", change: "spec: {votes: null}", at: []any{"spec", "votes"}, want: []any{}},
 		"State":      {reason: "a new Approval is open", kind: "approval", at: []any{"status", "state"}, want: "Open"},
 		"NoOutcome":  {reason: "an outcome is absent until the end", kind: "actionrequest", at: []any{"status", "outcome"}},
