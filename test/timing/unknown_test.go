@@ -59,7 +59,7 @@ func (d *dying) made(path string) int {
 }
 
 func callPeer(cfg *config.Configuration) {
-	cfg.Egress.Hosts = []config.EgressHost{{Host: "127.0.0.1", Ports: []int{peer.Listener.Addr().(*net.TCPAddr).Port}, Networks: []string{"127.0.0.0/8"}}}
+	cfg.Egress.Hosts = []config.EgressHost{{Host: "127.0.0.1", Ports: []int{peer.Listener.Addr().(*net.TCPAddr).Port, incidents.Listener.Addr().(*net.TCPAddr).Port}, Networks: []string{"127.0.0.0/8"}}}
 }
 
 // calls applies an Action whose call gets no answer, and asks for it. Of LOOKUP is what the call says about being looked up.
