@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -86,5 +87,23 @@ func TestHost(t *testing.T) {
 				t.Errorf("%s\ngot %+v", tc.reason, lookup)
 			}
 		})
+	}
+}
+
+// TestGuideAsksAHost compiles the lookup and the rule that the guide shows.
+func TestGuideAsksAHost(t *testing.T) {
+	text, err := os.ReadFile("../../docs/guides/write-an-action.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const begins = "spec:\n  lookups:\n  - as: incidents\n"
+	_, after, found := strings.Cut(string(text), "```yaml\n"+begins)
+	block, _, _ := strings.Cut(after, "```")
+	_, rest, _ := strings.Cut(hosted, "  execution:\n")
+	head, _, _ := strings.Cut(hosted, "  lookups:\n")
+	object := &v1alpha1.Action{}
+	parse(t, head+strings.TrimPrefix(begins, "spec:\n")+block+"  execution:\n"+rest, object)
+	if compiled, errs := CompileAction(object); !found || len(errs) > 0 || compiled.Lookups[0].Host.MaxAge != 5*time.Minute {
+		t.Errorf("the guide shows a lookup that does not compile (found: %t): %v", found, errs)
 	}
 }

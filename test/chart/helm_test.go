@@ -75,7 +75,8 @@ admission: &part
 controller: *part
 networkPolicy:
   metricsFrom: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: monitoring}}}]
-  controllerEgress: [{ports: [{protocol: TCP, port: 8443}]}]`,
+  controllerEgress: [{ports: [{protocol: TCP, port: 8443}]}]
+  admissionEgress: [{ports: [{protocol: TCP, port: 9443}]}]`,
 }
 
 // helm runs the real helm, with folders of its own. The error has what it said.

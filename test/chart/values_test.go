@@ -149,7 +149,7 @@ func TestSchemaIsStrict(t *testing.T) {
 			want = append(want, part+"."+field)
 		}
 	}
-	want = append(want, "global", "networkPolicy.controllerEgress[]", "networkPolicy.metricsFrom[]")
+	want = append(want, "global", "networkPolicy.admissionEgress[]", "networkPolicy.controllerEgress[]", "networkPolicy.metricsFrom[]")
 	if diff := cmp.Diff(want, open); diff != "" {
 		t.Errorf("-want +accept anything:\n%s", diff)
 	}
