@@ -109,27 +109,32 @@ func (h *hosts) get(q *gate.HostQuery, request types.NamespacedName) (gate.HostV
 	if err != nil {
 		return gate.HostValue{}, err
 	}
-	ends := v.fetched.Add(q.Lookup.MaxAge)
-	// It is fetched anew before it is too old, so that a host that answers leaves nobody without an answer.
-	next, fresh := ends.Add(-q.Lookup.MaxAge/4), !v.fetched.IsZero() && now.Before(ends)
-	if fresh && now.Before(next) {
-		return gate.HostValue{Value: v.value, Fetched: v.fetched, Next: next}, nil
+	known, fresh := v.known(q.Lookup.MaxAge, now)
+	if fresh && now.Before(known.Next) {
+		return known, nil
 	}
 	busy := h.ask(v, q, now)
 	v.wants(request)
-	if fresh {
-		if next = ends; v.rests.After(now) && v.rests.Before(ends) {
-			next = v.rests
-		}
-		return gate.HostValue{Value: v.value, Fetched: v.fetched, Next: next}, nil
-	}
 	switch {
+	case fresh:
+		known.Next = v.fetched.Add(q.Lookup.MaxAge)
+		if v.rests.After(now) && v.rests.Before(known.Next) {
+			known.Next = v.rests
+		}
+		return known, nil
 	case busy != nil:
 		return gate.HostValue{}, busy
 	case v.query == nil && v.err != nil:
 		return gate.HostValue{}, v.err
 	}
 	return gate.HostValue{}, errFetching
+}
+
+// known is what the host said, and whether it is not too old. It is fetched anew before it is, so that a host that answers leaves nobody without an
+// answer.
+func (v *remembered) known(maxAge time.Duration, now time.Time) (value gate.HostValue, fresh bool) {
+	fresh = !v.fetched.IsZero() && now.Sub(v.fetched).Abs() < maxAge
+	return gate.HostValue{Value: v.value, Fetched: v.fetched, Next: v.fetched.Add(maxAge - maxAge/4)}, fresh
 }
 
 // wants notes that a request is to be judged again when the host has answered.

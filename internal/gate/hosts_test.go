@@ -103,7 +103,7 @@ func TestHost(t *testing.T) {
 				}
 				return
 			}
-			if want := next.Add(500*time.Millisecond); !j.NextChange.Equal(want) {
+			if want := next.Add(500 * time.Millisecond); !j.NextChange.Equal(want) {
 				t.Errorf("it is judged again when the value is fetched anew: want %s, got %s", want, j.NextChange)
 			}
 			want := []v1alpha1.Fact{{Name: "incidents", Object: "https://status.example.com/api/a%2Fb", Version: "fetched " + fetched.Format(time.RFC3339), ReadAs: "platform/deployer-read"}}

@@ -335,6 +335,7 @@ func TestNetwork(t *testing.T) {
 		"Metrics":        {"Whoever is named.", combinations["Everything"], "signoff-controller", "ingress", []string{"8080", "monitoring"}, []string{"9443"}},
 		"Out":            {"To the API server.", "", "signoff-controller", "egress", []string{"6443", "443", "53"}, []string{"8443"}},
 		"Receiver":       {"And to the receiver of the audit log.", combinations["Everything"], "signoff-controller", "egress", []string{"8443"}, nil},
+		"Hosts":          {"And to the hosts that lookups ask.", combinations["Everything"], "signoff-admission", "egress", []string{"9443"}, nil},
 		"NotAdmission":   {"Which admission does not write.", combinations["Everything"], "signoff-admission", "egress", []string{"6443"}, []string{"8443"}},
 	} {
 		got := ports(tc.values, tc.policy, tc.direction)
