@@ -12,8 +12,8 @@ import (
 	"github.com/signoff-dev/signoff/hack/assets"
 	"github.com/signoff-dev/signoff/internal/config"
 	"github.com/signoff-dev/signoff/test/env"
-	"github.com/signoff-dev/signoff/test/podrunner"
 	"github.com/signoff-dev/signoff/test/peers"
+	"github.com/signoff-dev/signoff/test/podrunner"
 	"github.com/signoff-dev/signoff/test/story"
 	"github.com/signoff-dev/signoff/test/system"
 )
