@@ -180,7 +180,7 @@ func (s *scope) onward(ctx context.Context, record *v1alpha1.Record) (bool, erro
 		return s.last(ctx, record)
 	}
 	index := current(record)
-	if index > 0 && record.Status.Steps[index-1].State == v1alpha1.StepFailed {
+	if failed(record, index-1) {
 		return s.failedAt(ctx, record, index-1)
 	}
 	if index == len(record.Spec.Steps) {
@@ -196,13 +196,18 @@ func (s *scope) onward(ctx context.Context, record *v1alpha1.Record) (bool, erro
 	if err != nil {
 		return false, err
 	}
-	if index < len(record.Status.Steps) && record.Status.Steps[index].State == v1alpha1.StepFailed {
+	if failed(record, index) {
 		return s.failedAt(ctx, record, index)
 	}
 	if goOn && index < len(record.Spec.Steps)-1 {
 		err = s.refresh(ctx)
 	}
 	return goOn, err
+}
+
+// failed tells whether there is a step at the index, and has failed.
+func failed(record *v1alpha1.Record, index int) bool {
+	return index >= 0 && index < len(record.Status.Steps) && record.Status.Steps[index].State == v1alpha1.StepFailed
 }
 
 // failedAt ends the steps because one of them has failed. That it has is stored with the end, or was before, where somebody decided so.

@@ -132,6 +132,12 @@ func (s *session) compose(ctx context.Context, args []string, o *requestOptions)
 	if len(values) > 0 {
 		spec["inputs"] = values
 	}
+	o.fill(spec)
+	return s.newRequest(ref, spec, o.name), nil
+}
+
+// fill puts into the request what the flags say.
+func (o *requestOptions) fill(spec map[string]any) {
 	for key, value := range map[string]string{"reason": o.reason, "duration": o.duration} {
 		if value != "" {
 			spec[key] = value
@@ -143,7 +149,6 @@ func (s *session) compose(ctx context.Context, args []string, o *requestOptions)
 	if o.onBehalfOf != "" {
 		spec["onBehalfOf"] = map[string]any{"username": o.onBehalfOf}
 	}
-	return s.newRequest(ref, spec, o.name), nil
 }
 
 func (s *session) newRequest(ref v1alpha1.ActionReference, spec map[string]any, name string) *unstructured.Unstructured {

@@ -144,7 +144,7 @@ func (w *world) resolve(ctx context.Context, r *v1alpha1.ActionRequest) {
 
 // patch tries to write; what did not come through is tried again by whoever looks next.
 func (w *world) patch(ctx context.Context, who env.Person, object client.Object, body string) {
-	_ = play.As(w, who).Patch(ctx, object.DeepCopyObject().(client.Object), client.RawPatch(types.MergePatchType, []byte(body))) //nolint:forcetypeassert // a copy has the type of the original
+	_ = play.As(w, who).Patch(ctx, object.DeepCopyObject().(client.Object), client.RawPatch(types.MergePatchType, []byte(body)))
 }
 
 func (w *world) get(ctx context.Context, name string, into client.Object) error {

@@ -25,7 +25,6 @@ type process struct {
 	world *world
 	dead  atomic.Bool
 	kill  context.CancelFunc
-	base  http.RoundTripper
 }
 
 // keep runs an operator, and another one whenever it was killed, until the context ends.
@@ -43,9 +42,9 @@ func (w *world) run(ctx context.Context) error {
 	p := &process{world: w}
 	ctx, p.kill = context.WithCancel(ctx)
 	defer p.kill()
-	cfg := w.signoff.Configuration()
+	cfg := w.Signoff.Configuration()
 	cfg.Health.BindAddress = "0"
-	credentials := rest.CopyConfig(w.signoff.Operator)
+	credentials := rest.CopyConfig(w.Signoff.Operator)
 	credentials.Wrap(func(base http.RoundTripper) http.RoundTripper { return &line{process: p, base: base} })
 	made, err := setup.New(cfg, credentials, w.clock, setup.Parts{Controllers: true})
 	if p.dead.Load() || err != nil && errors.Is(err, errCut) {

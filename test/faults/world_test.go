@@ -27,11 +27,10 @@ import (
 type world struct {
 	*testing.T
 	*play.Play
-	signoff *system.System
-	peer    *peer
-	script  *script
-	clock   *fast
-	names   atomic.Int64
+	peer   *peer
+	script *script
+	clock  *fast
+	names  atomic.Int64
 	// started is how many operators have been started.
 	started atomic.Int64
 	// back is when the API server can be reached again.
@@ -57,8 +56,7 @@ func start(t *testing.T) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(w.Play.Stop)
-	w.signoff = w.Play.Signoff
+	t.Cleanup(w.Stop)
 	if err := w.Cluster.Grant(t.Context(), "signoff-resolver", env.WorkNamespace, env.ToUser(w.Users.Carol.Name)); err != nil {
 		t.Fatal(err)
 	}
@@ -72,7 +70,7 @@ func start(t *testing.T) *world {
 
 // reachable lets steps call the host.
 func (w *world) reachable(cfg *config.Configuration) {
-	port := w.peer.Listener.Addr().(*net.TCPAddr).Port //nolint:forcetypeassert // it listens on TCP
+	port := w.peer.Listener.Addr().(*net.TCPAddr).Port
 	cfg.Egress.Hosts = []config.EgressHost{{Host: "127.0.0.1", Ports: []int{port}, Networks: []string{"127.0.0.0/8"}}}
 }
 
