@@ -128,8 +128,8 @@ type RecordSpec struct {
 	// +kubebuilder:pruning:PreserveUnknownFields
 	Variables *runtime.RawExtension `json:"variables,omitempty"`
 
-	// until is when the request ends that says so itself (expiresAt): until then no other request of that name that asks the same is executed.
-	// Unset: it does not.
+	// until is when the request would have ended at the latest (expiresAt, or requestTTL of the Action): the Record is kept at least until then, so that a
+	// request that says the same, or was put back, finds it. Unset: an older version wrote it.
 	// +optional
 	Until *metav1.Time `json:"until,omitempty"`
 

@@ -413,6 +413,15 @@ func (s *scope) duration() v1alpha1.Duration {
 	return gate.Duration(s.judgement.Action.Object, &s.request.Spec)
 }
 
+// until is until when the Record is needed: it is the lock, and as long as a request could run that says the same or was put back, it must be there.
+func (s *scope) until() *metav1.Time {
+	if end := s.request.Spec.ExpiresAt; end != nil {
+		return end
+	}
+	end := metav1.NewTime(s.expires().Truncate(time.Second))
+	return &end
+}
+
 // newRecord is the claim: everything that is executed, and who let it.
 func (s *scope) newRecord() (*v1alpha1.Record, error) {
 	name, err := record.Name(s.request)
@@ -429,7 +438,7 @@ func (s *scope) newRecord() (*v1alpha1.Record, error) {
 			Digest:             s.plan.digest, ClaimedAt: evidence.Instant(s.now),
 			Approvals: s.plan.approvedBy, Plan: s.plan.changes, Steps: s.plan.steps,
 			Timeout: action.Spec.Execution.Timeout, Variables: s.plan.variables, Finally: s.plan.finally, Planned: s.plan.planned,
-			Duration: s.duration(), Until: s.request.Spec.ExpiresAt,
+			Duration: s.duration(), Until: s.until(),
 		},
 	}
 	claim.Spec.Review = recordedReview(s.emergency, s.request.Spec.Inputs)

@@ -75,6 +75,9 @@ func get(m map[string]any, key string) any {
 }
 
 func (d *differ) compareLists(path []segment, before, after []any) {
+	if len(after) < len(before) {
+		d.shrinks(path, len(before), len(after))
+	}
 	key := compare.CommonKey(before, after)
 	if key == "" {
 		for i := range max(len(before), len(after)) {

@@ -16,15 +16,25 @@ const (
 // lines are the lines of one entry.
 type lines []line
 
-// line is one field that changes.
+// line is one field that changes, or a warning about it.
 type line struct {
-	path []segment
-	text string
+	path    []segment
+	text    string
+	warning bool
 }
 
 // add notes a line as "path: text".
 func (l *lines) add(path []segment, format string, args ...any) {
 	*l = append(*l, line{path: path, text: pathText(path) + ": " + fmt.Sprintf(format, args...)})
+}
+
+// shrinks warns of a list that gets shorter: who replaces a list as a whole often does not know all of what was in it.
+func (d *differ) shrinks(path []segment, before, after int) {
+	text := "WARNING: " + pathText(path) + " gets shorter"
+	if !d.oldHidden {
+		text += fmt.Sprintf(", %d → %d", before, after)
+	}
+	d.lines = append(d.lines, line{path: path, text: text, warning: true})
 }
 
 // fields are the lines as people read them. If there are too many, those that decide what runs and who may do it come first, so
@@ -57,8 +67,11 @@ func (l lines) byRank() lines {
 // weighty are the names of the fields that decide what runs, and as whom, in the order in which people should read them.
 var weighty = []string{"image", "command", "args", "serviceAccountName", "securityContext", "env", "roleRef", "subjects", "rules"}
 
-// rank is lower for fields that matter more.
+// rank is lower for lines that matter more.
 func (l line) rank() int {
+	if l.warning {
+		return -1
+	}
 	for i, name := range weighty {
 		if slices.ContainsFunc(l.path, func(s segment) bool { return !s.item && s.name == name }) {
 			return i

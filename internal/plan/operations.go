@@ -69,6 +69,7 @@ func (d *differ) operation(object, operation map[string]any) {
 		text = d.show(path, operation["value"], false) + " (must be so)"
 	case "remove":
 		text = d.showFound(path, was) + " → (removed)"
+		d.removed(object, path)
 	case "move", "copy":
 		from, _ := operation["from"].(string)
 		text = "from " + pointerText(from)
@@ -79,6 +80,17 @@ func (d *differ) operation(object, operation map[string]any) {
 		}
 	}
 	d.lines = append(d.lines, line{path: path, text: fmt.Sprintf("%s %s: %s", valueText(op), pointerText(pointer), text)})
+}
+
+// removed warns where what is removed is an element of a list.
+func (d *differ) removed(object map[string]any, path []segment) {
+	if object == nil || len(path) == 0 {
+		return
+	}
+	above := path[:len(path)-1]
+	if list, ok := find(object, above).([]any); ok && len(list) > 0 {
+		d.shrinks(above, len(list), len(list)-1)
+	}
 }
 
 func (d *differ) showFound(path []segment, value any) string {

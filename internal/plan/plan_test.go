@@ -133,6 +133,11 @@ func TestHidden(t *testing.T) {
 			View{Live: func(v1alpha1.ObjectReference) Found { return Found{Object: object(), Hidden: true} }},
 			[]string{`metadata.annotations.shown: (new) "registry/evil:6.66 → registry/checkout:1.42"`, "spec.replicas: (hidden) → 7"},
 		},
+		"HiddenShorter": {
+			"a warning tells nothing of what is hidden", write(v1alpha1.WriteMergePatch, `{"spec":{"template":{"spec":{"containers":[]}}}}`),
+			View{Live: func(v1alpha1.ObjectReference) Found { return Found{Object: object(), Hidden: true} }},
+			[]string{"WARNING: spec.template.spec.containers gets shorter", "spec.template.spec.containers[app]: (hidden) → (removed)", "spec.template.spec.containers[old]: (hidden) → (removed)", "spec.template.spec.containers[sidecar]: (hidden) → (removed)"},
+		},
 		"Unread": {
 			"what is sent is shown, although nobody could look", write(v1alpha1.WriteMergePatch, `{"spec":{"replicas":7}}`),
 			View{Live: func(v1alpha1.ObjectReference) Found { return Found{Unread: true} }},
@@ -201,6 +206,7 @@ func TestFields(t *testing.T) {
 			reason: "what this step applied earlier and applies no more goes, unless somebody else owns it too", operation: v1alpha1.WriteApply, object: checkout,
 			body: "apiVersion: apps/v1\nkind: Deployment\nmetadata: {namespace: production, name: checkout}\n" + `spec: {template: {spec: {containers: [{name: app, image: "registry/checkout:1.41"}]}}}`,
 			want: []string{
+				"WARNING: spec.template.spec.containers gets shorter, 3 → 2",
 				"metadata.labels.stale: mine → (removed)",
 				"spec.template.spec.containers[app].workingDir: /srv → (removed)",
 				`spec.template.spec.containers[old]: {"image":"old:1","name":"old"} → (removed)`,
@@ -223,7 +229,7 @@ func TestFields(t *testing.T) {
 		"ApplyCustom": {
 			reason: "how the lists of a custom resource are merged is seen from their owners", operation: v1alpha1.WriteApply, object: custom,
 			body: `{apiVersion: example.com/v1, kind: Group, metadata: {name: people}, spec: {atomic: [{name: a}], merged: [{name: b}], set: [z]}}`,
-			want: []string{`spec.atomic[b]: {"name":"b"} → (removed)`, "spec.merged[b].name: (new) b", "spec.set[1]: (new) z"},
+			want: []string{"WARNING: spec.atomic gets shorter, 2 → 1", `spec.atomic[b]: {"name":"b"} → (removed)`, "spec.merged[b].name: (new) b", "spec.set[1]: (new) z"},
 		},
 		"StrategicImage": {
 			reason: "containers are merged by name", operation: v1alpha1.WriteStrategicPatch, object: checkout,
@@ -238,7 +244,7 @@ func TestFields(t *testing.T) {
 		"StrategicDelete": {
 			reason: "directives are obeyed", operation: v1alpha1.WriteStrategicPatch, object: checkout,
 			body: `{spec: {template: {spec: {containers: [{name: sidecar, $patch: delete}]}}}}`,
-			want: []string{`spec.template.spec.containers[sidecar]: {"image":"sidecar:1","name":"sidecar"} → (removed)`},
+			want: []string{"WARNING: spec.template.spec.containers gets shorter, 3 → 2", `spec.template.spec.containers[sidecar]: {"image":"sidecar:1","name":"sidecar"} → (removed)`},
 		},
 		"StrategicUnknown": {
 			reason: "a field that does not exist", operation: v1alpha1.WriteStrategicPatch, object: checkout,
@@ -249,6 +255,7 @@ func TestFields(t *testing.T) {
 			reason: "a merge patch replaces the list: sidecar, variables and ports are lost, and it is seen", operation: v1alpha1.WriteMergePatch, object: checkout,
 			body: `{spec: {template: {spec: {containers: [{name: app, image: "registry/checkout:1.42"}]}}}}`,
 			want: []string{
+				"WARNING: spec.template.spec.containers gets shorter, 3 → 1",
 				"spec.template.spec.containers[app].image: registry/checkout:1.41 → registry/checkout:1.42",
 				`spec.template.spec.containers[app].args: ["serve","--verbose"] → (removed)`,
 				`spec.template.spec.containers[app].env: [{"name":"LEVEL","value":"(hidden)"},{"name":"DB","valueFrom":{"secretKeyRef":{"key":"url","name":"db"}}}] → (removed)`,
@@ -321,6 +328,11 @@ func TestFields(t *testing.T) {
 				"remove /metadata/labels/app: checkout → (removed)", "move /metadata/labels/s: from /metadata/labels/stale",
 				"replace /spec/template/spec/containers/0/env/0/value: (hidden) → debug",
 			},
+		},
+		"JSONShorter": {
+			reason: "an element that goes is warned of", operation: v1alpha1.WriteJSONPatch, object: checkout,
+			body: `[{op: remove, path: /spec/template/spec/containers/0/args/1}]`,
+			want: []string{"WARNING: spec.template.spec.containers[0].args gets shorter, 2 → 1", "remove /spec/template/spec/containers/0/args/1: --verbose → (removed)"},
 		},
 		"JSONFails": {
 			reason: "what cannot work is said before anybody agrees to it", operation: v1alpha1.WriteJSONPatch, object: checkout,

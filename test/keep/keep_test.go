@@ -268,3 +268,31 @@ func TestRecordsKept(t *testing.T) {
 	clock.Step(time.Hour)
 	goes(t, book)
 }
+
+// TestRecordsKeptForTTL keeps the Record of a request that could have run for longer than Records are kept: put back into etcd, it must find it.
+func TestRecordsKeptForTTL(t *testing.T) {
+	world.Apply(t, `
+apiVersion: signoff.dev/v1alpha1
+kind: Action
+metadata: {namespace: platform, name: long-lived}
+spec:
+  title: Lives for long
+  default: {effect: Allow}
+  requestTTL: 400h
+  execution:
+    serviceAccountName: deployer
+    steps:
+    - {name: note, apply: {manifests: [{apiVersion: v1, kind: ConfigMap, metadata: {namespace: target, name: long-lived}}]}}
+`)
+	long := world.Reaches(t, ask(t, "long-lived", nil), v1alpha1.PhaseSucceeded)
+	short := world.Reaches(t, ask(t, "free", nil), v1alpha1.PhaseSucceeded)
+	kept, gone := record(t, long), record(t, short)
+	clock.Step(61 * time.Minute)
+	goes(t, long)
+	goes(t, short)
+	clock.Step(192 * time.Hour)
+	goes(t, gone)
+	stays(t, kept)
+	clock.Step(400 * time.Hour)
+	goes(t, kept)
+}
