@@ -84,19 +84,19 @@ func TestWatcherFallsBack(t *testing.T) {
 	w, woken := newWatcherAt(t, operator, clk)
 	w.Watch(request("one"), "platform", "blind", []v1alpha1.ObjectReference{configMapRef(namespace, "c")})
 	for _, pause := range []time.Duration{2 * time.Second, 4 * time.Second, 8 * time.Second, 16 * time.Second, 32 * time.Second, time.Minute, time.Minute} {
+		passed := time.Duration(0)
 		eventually(t, func(context.Context) error {
-			if !clk.HasWaiters() {
-				return fmt.Errorf("nothing waits for the clock")
+			clk.Step(pause / 20)
+			passed += pause / 20
+			select {
+			case <-woken:
+				return nil
+			case <-time.After(20 * time.Millisecond): // the watch is refused meanwhile
+				return fmt.Errorf("not woken after %s of %s", passed, pause)
 			}
-			return nil
 		})
-		clk.Step(pause - time.Millisecond)
-		if len(woken) > 0 || !clk.HasWaiters() {
-			t.Fatalf("woken before %s were over", pause)
-		}
-		clk.Step(time.Millisecond)
-		if got := awake(t, woken); got != "one" {
-			t.Errorf("%q was woken", got)
+		if passed < pause {
+			t.Fatalf("woken after %s, before %s were over", passed, pause)
 		}
 	}
 }
@@ -131,6 +131,27 @@ func TestWatcherIsBounded(t *testing.T) {
 		}
 		return nil
 	})
+}
+
+// TestWatcherHoldsNoGoroutine lets 500 requests wait for whom there is no watch: none of them has a goroutine.
+func TestWatcherHoldsNoGoroutine(t *testing.T) {
+	namespace := newNamespace(t)
+	clk := clocktesting.NewFakeClock(time.Now())
+	w, _ := newWatcherAt(t, operator, clk)
+	w.slots = make(chan struct{})
+	before := runtime.NumGoroutine()
+	for i := range 500 {
+		w.Watch(request(fmt.Sprint("r", i)), "platform", "deployer", []v1alpha1.ObjectReference{configMapRef(namespace, fmt.Sprint("c", i))})
+	}
+	eventually(t, func(context.Context) error {
+		if rest := w.resting.Len(); rest > 0 {
+			return fmt.Errorf("%d have not been looked at", rest)
+		}
+		return nil
+	})
+	if more := runtime.NumGoroutine() - before; more > 20 {
+		t.Errorf("500 requests that wait have %d goroutines", more)
+	}
 }
 
 // TestWatcherLeavesNothing counts goroutines.
