@@ -322,6 +322,7 @@ func (s *scope) findOrOpen(ctx context.Context, stage *stageState, round int) (*
 }
 
 func (s *scope) open(ctx context.Context, stage *stageState, name string) (*v1alpha1.Approval, error) {
+	s.tryOut(ctx)
 	approval := s.newApproval(stage, name)
 	if err := s.create(ctx, approval); err != nil {
 		return nil, err

@@ -29,6 +29,8 @@ type preparation struct {
 	digest string
 	// planned is what the plan steps gave.
 	planned []v1alpha1.PlannedStep
+	// refusals say what the API server would refuse now. Nil: nobody has tried.
+	refusals []string
 	// approvedBy is set once every stage has approved.
 	approvedBy []v1alpha1.RecordedApproval
 }
@@ -62,6 +64,27 @@ func (s *scope) prepare(ctx context.Context) *gate.Problem {
 		return s.indeterminate(ctx, err)
 	}
 	return nil
+}
+
+// tryOut finds out, before people are asked, what of the plan the API server would refuse now. What is refused today may not be tomorrow, and what is
+// not may be then, so that it is told and nothing more.
+func (s *scope) tryOut(ctx context.Context) {
+	if s.plan.refusals != nil {
+		return
+	}
+	action, reader := s.judgement.Action.Object, &comparison{scope: s, ctx: ctx}
+	s.plan.refusals = []string{}
+	for _, refusal := range s.Runner.Try(ctx, &v1alpha1.Record{Spec: v1alpha1.RecordSpec{
+		RequestRef: v1alpha1.RecordRequestReference{Namespace: s.request.Namespace, Name: s.request.Name, UID: s.request.UID},
+		ActionRef:  s.request.Spec.ActionRef, ServiceAccountName: action.Spec.Execution.ServiceAccountName, Steps: s.plan.steps,
+	}}) {
+		text := refusal.Message
+		// What the API server says can repeat what is in the object.
+		if may, err := reader.requesterMayRead(&refusal.Object); !refusal.Right && (err != nil || !may) {
+			text = fmt.Sprintf("%s: %s. What the API server says is not shown, since the requester may not read the object", refusal.Doing, refusal.Reason)
+		}
+		s.plan.refusals = append(s.plan.refusals, "step "+refusal.Step+": "+text)
+	}
 }
 
 // gather reads, as a ServiceAccount, what steps are rendered with. Sources are the objects whose pods are copied.

@@ -120,6 +120,7 @@ func (s *scope) approvalSummary(a *v1alpha1.Approval) []string {
 	lines = append(lines, s.plannedLines()...)
 	lines = append(lines, fmt.Sprintf("It will, as %s/%s:", action.Namespace, action.Spec.Execution.ServiceAccountName))
 	lines = append(lines, planLines(a.Spec.Plan)...)
+	lines = append(lines, s.refusalLines()...)
 	if duration := gate.Duration(action, &s.request.Spec); duration != "" {
 		lines = append(lines, fmt.Sprintf("It is temporary: what it does is taken back %s after it is done.", duration))
 	}
@@ -131,6 +132,25 @@ func (s *scope) approvalSummary(a *v1alpha1.Approval) []string {
 	// Who decides, and how, is never cut off.
 	last = append(last, voteLines(a)...)
 	return bounded(append(bounded(lines, maxApprovalSummary-len(last), maxLine), last...), maxApprovalSummary, maxLine)
+}
+
+// maxRefusals is how many of the writes that would be refused are named.
+const maxRefusals = 4
+
+// refusalLines warn of what would be refused if it was sent now.
+func (s *scope) refusalLines() []string {
+	refusals := s.plan.refusals
+	if len(refusals) == 0 {
+		return nil
+	}
+	lines := []string{"WARNING: as things are now, the API server would refuse some of it (tried without effect):"}
+	for _, refusal := range refusals[:min(len(refusals), maxRefusals)] {
+		lines = append(lines, "  "+gate.Cut(refusal, maxLine-2))
+	}
+	if more := len(refusals) - maxRefusals; more > 0 {
+		lines = append(lines, fmt.Sprintf("  and %d more", more))
+	}
+	return lines
 }
 
 // onBehalf says for whom somebody asks, as they claim. Empty: for themself.

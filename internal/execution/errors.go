@@ -25,6 +25,9 @@ type final string
 // Error says what is wrong.
 func (e final) Error() string { return string(e) }
 
+// untyped is how the API server calls what is applied and does not fit its schema. It answers 500 to that, although it will never be another answer.
+const untyped = "failed to create typed patch object"
+
 // isTransient reports whether trying again may help. What the API server refuses for a reason is final; everything else, a lost
 // connection above all, is not.
 func isTransient(err error) bool {
@@ -35,7 +38,7 @@ func isTransient(err error) bool {
 	if !ok {
 		return true
 	}
-	if len(conflicts(err)) > 0 {
+	if len(conflicts(err)) > 0 || strings.Contains(status.Message, untyped) {
 		return false
 	}
 	switch status.Code {

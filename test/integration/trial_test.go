@@ -1,0 +1,57 @@
+package integration
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/test/play"
+)
+
+const triedAction = `
+apiVersion: signoff.dev/v1alpha1
+kind: Role
+metadata: {namespace: platform, name: tried}
+spec: {members: {users: [alice, bob]}, permissions: [{verbs: [request, approve], actions: {names: [tried]}}]}
+---
+apiVersion: signoff.dev/v1alpha1
+kind: Action
+metadata: {namespace: platform, name: tried}
+spec:
+  title: Write some things
+  inputs: {openAPIV3Schema: {type: object, properties: {}}}
+  default: {effect: RequireApproval}
+  execution:
+    serviceAccountName: deployer
+    steps:
+    - name: note
+      apply: {manifests: [{apiVersion: v1, kind: KIND, metadata: {namespace: staging, name: tried, FIELD: {c: d}}}]}
+`
+
+// TestTriedBeforePeopleAreAsked sends what a plan writes as dry runs: what would be refused is told to approvers, and nothing is stored.
+func TestTriedBeforePeopleAreAsked(t *testing.T) {
+	const warning = "WARNING: as things are now, the API server would refuse some of it"
+	for name, tc := range map[string]struct {
+		reason, kind, field string
+		want                []string
+	}{
+		"Fits":   {"nothing is to be told", "ConfigMap", "annotations", nil},
+		"Right":  {"the ServiceAccount may not", "ServiceAccount", "annotations", []string{warning, "step note: failed to apply ServiceAccount staging/tried", `cannot patch resource "serviceaccounts"`}},
+		"Schema": {"there is no such field, and alice may not read the object", "ConfigMap", "dota", []string{warning, "step note: apply ConfigMap staging/tried: InternalError. What the API server says is not shown"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			apply(t, strings.NewReplacer("FIELD", tc.field, "KIND", tc.kind).Replace(triedAction))
+			var summary string
+			eventually(t, "the plan is tried", func() (bool, string) {
+				r := reaches(t, play.Ask(t, users.Alice, request("tried", "{}")), v1alpha1.PhaseAwaitingApproval)
+				summary = strings.Join(approvalsOf(t, r, 1)[0].Spec.Summary, "\n")
+				for _, words := range tc.want {
+					if !strings.Contains(summary, words) {
+						return false, summary
+					}
+				}
+				return len(tc.want) > 0 || !strings.Contains(summary, warning), summary
+			})
+		})
+	}
+}
