@@ -46,7 +46,7 @@ type remote struct {
 	allowed string
 	readAs  []string
 	woken   []string
-	// blocked keeps calls until the channel is closed, and flying is how many are kept.
+	// blocked keeps calls until they are released, and flying is how many are kept.
 	blocked chan struct{}
 	flying  int
 }
@@ -67,7 +67,20 @@ func newRemote(t *testing.T) *remote {
 		},
 	})
 	t.Cleanup(h.reader.Stop)
+	t.Cleanup(h.release)
 	return h
+}
+
+// block keeps calls without an answer until they are released, at the latest with the end of the test.
+func (h *remote) block() { h.set(func() { h.blocked = make(chan struct{}) }) }
+
+func (h *remote) release() {
+	h.set(func() {
+		if h.blocked != nil {
+			close(h.blocked)
+			h.blocked = nil
+		}
+	})
 }
 
 func (h *remote) egress() *egress.Policy {
@@ -208,12 +221,12 @@ func TestHostGetsOld(t *testing.T) {
 	h := newRemote(t)
 	q := h.query("/a?service=x")
 	var asking sync.WaitGroup
-	h.blocked = make(chan struct{})
+	h.block()
 	for range 100 {
 		asking.Go(func() { h.wants("the host is being asked; try again in some seconds", q) })
 	}
 	asking.Wait()
-	close(h.blocked)
+	h.release()
 	h.wakes("r")
 	h.wants("3 from 12:00:00 until 12:00:45", q)
 	h.clock.Step(44 * time.Second)
@@ -334,7 +347,7 @@ func TestHostIsLeftAlone(t *testing.T) {
 // TestHostIsNotOverrun asks for more than may be asked at once.
 func TestHostIsNotOverrun(t *testing.T) {
 	h := newRemote(t)
-	h.set(func() { h.blocked = make(chan struct{}) })
+	h.block()
 	for i := range hostcall.PerHost + 3 {
 		h.asks(h.query(fmt.Sprintf("/%d", i)))
 	}
@@ -347,7 +360,7 @@ func TestHostIsNotOverrun(t *testing.T) {
 	if got := len(h.reader.hosts.waiting); got != 3 {
 		t.Errorf("%d wait", got)
 	}
-	close(h.blocked)
+	h.release()
 	h.settles()
 	if h.count() != hostcall.PerHost+3 {
 		t.Errorf("%d calls", h.count())
@@ -436,8 +449,7 @@ func TestHostFlood(t *testing.T) {
 
 func TestHostsEnd(t *testing.T) {
 	h := newRemote(t)
-	h.set(func() { h.blocked = make(chan struct{}) })
-	t.Cleanup(func() { close(h.blocked) })
+	h.block()
 	q := h.query("/a")
 	h.asks(q)
 	eventually(t, "the call", func() bool { return h.count() == 1 })
