@@ -17,7 +17,7 @@ func (p *Program) show() *cobra.Command {
 	command := &cobra.Command{
 		Use:   "show REQUEST|approval/APPROVAL",
 		Short: "Tell the story of a request",
-		Long: `Tells the story of a request: who asked, why, which rules apply, everything that will be done, whether each Approval is about exactly that, who
+		Long: `Tells the story of a request: who asked, why, which rules apply, what will be done, whether each Approval is about exactly that, who
 voted, how far each step is, and what to do next. What people wrote is in quotes or behind a bar, and escaped.
 
 With approval/NAME it is the story of the request that the Approval belongs to. -o json and -o yaml print the request and its Approvals.`,

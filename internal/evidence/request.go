@@ -11,7 +11,7 @@ import (
 	"github.com/signoff-dev/signoff/internal/seal"
 )
 
-// MaxAge is how long the seal of a request lasts: longer than any request may live.
+// MaxAge is how long the seal of a request lasts. A request that lives longer by its Action or its own end is not taken up after that.
 const MaxAge = 400 * 24 * time.Hour
 
 // Seen is the Action that the webhook knew when a request was made.

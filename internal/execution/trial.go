@@ -99,6 +99,9 @@ func (t *task) refused(w *v1alpha1.RenderedWrite, err error, earlier []v1alpha1.
 
 func (t *task) refusal(w *v1alpha1.RenderedWrite, err error) Refusal {
 	reason, account := string(apierrors.ReasonForError(err)), identity.ServiceAccountUsername(t.record.Spec.ActionRef.Namespace, t.record.Spec.ServiceAccountName)
+	if reason == "" {
+		reason = string(metav1.StatusReasonInvalid) // the API server has no word for what does not fit a schema
+	}
 	right := apierrors.IsForbidden(err) && strings.Contains(err.Error(), fmt.Sprintf("User %q cannot ", account))
 	if steps.OnSecret(t.step) {
 		err = discreet(err)

@@ -37,7 +37,7 @@ func TestTriedBeforePeopleAreAsked(t *testing.T) {
 	}{
 		"Fits":   {"nothing is to be told", "ConfigMap", "annotations", nil},
 		"Right":  {"the ServiceAccount may not", "ServiceAccount", "annotations", []string{warning, "step note: failed to apply ServiceAccount staging/tried", `cannot patch resource "serviceaccounts"`}},
-		"Schema": {"there is no such field, and alice may not read the object", "ConfigMap", "dota", []string{warning, "step note: apply ConfigMap staging/tried: InternalError. What the API server says is not shown"}},
+		"Schema": {"there is no such field, and alice may not read the object", "ConfigMap", "dota", []string{warning, "step note: apply ConfigMap staging/tried: Invalid. What the API server says is not shown"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			apply(t, strings.NewReplacer("FIELD", tc.field, "KIND", tc.kind).Replace(triedAction))

@@ -241,7 +241,7 @@ func TestCase49TakenBackIsGone(t *testing.T) {
 	}
 }
 
-// TestCase50StepThatCallsOut publishes steps and lookups that would call an address. There are none: what a cluster of its own cannot reach, nobody does.
+// TestCase50StepThatCallsOut publishes steps and lookups that would call an address that nobody allowed: what a cluster of its own cannot reach, nobody does.
 func TestCase50StepThatCallsOut(t *testing.T) {
 	const action = `{apiVersion: signoff.dev/v1alpha1, kind: Action, metadata: {namespace: platform, name: calls}, spec: {title: a, default: {effect: Allow}, LOOKUPS
 		execution: {serviceAccountName: deployer, steps: [STEP]}}}`

@@ -195,7 +195,7 @@ func (s *story) rules() {
 	}
 }
 
-// plan shows everything that will be done, however long it is: whoever agrees must be able to read it.
+// plan shows what will be done, as the request shows it: bounded, and with what its requester may not read hidden.
 func (s *story) plan() {
 	changes := s.request.Status.Plan
 	if s.request.Status.Digest != "" {
