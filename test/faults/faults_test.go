@@ -20,9 +20,9 @@ const runsVariable = "FAULT_RUNS"
 
 const (
 	// lanes is how many requests live at the same time.
-	lanes = 12
+	lanes = 8
 	// sample is which part of the faults is played where nobody says how many.
-	sample = 5
+	sample = 10
 )
 
 func TestMain(m *testing.M) {

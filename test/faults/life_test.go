@@ -23,7 +23,7 @@ import (
 )
 
 // patience bounds one life, on a machine that is busy with other tests.
-const patience = 2 * time.Minute
+const patience = 4 * time.Minute
 
 // shape is a kind of life.
 type shape struct {
