@@ -195,6 +195,31 @@ func TestTemporaryStays(t *testing.T) {
 	returned(t, "stuck")
 }
 
+// TestTemporaryInAFreeze lends something, and then a policy denies all: that holds nothing up that gives back.
+func TestTemporaryInAFreeze(t *testing.T) {
+	shared(t, "freeze")
+	r := reaches(t, lend(t, "freeze", "30m"), v1alpha1.PhaseActive)
+	lent(t, "freeze")
+	denies(t, r, nil)
+	step(t, 31*time.Minute)
+	reaches(t, r, v1alpha1.PhaseReverted)
+	returned(t, "freeze")
+}
+
+// TestTemporaryAfterDowntime lends something whose time ends while nothing runs: it is taken back at the next start.
+func TestTemporaryAfterDowntime(t *testing.T) {
+	shared(t, "downtime")
+	r := reaches(t, lend(t, "downtime", "30m"), v1alpha1.PhaseActive)
+	signoff.Stop()
+	clock.Step(31 * time.Minute)
+	lent(t, "downtime")
+	if err := signoff.Restart(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	reaches(t, r, v1alpha1.PhaseReverted)
+	returned(t, "downtime")
+}
+
 // TestTemporaryFails takes back at once what was done before a step failed.
 func TestTemporaryFails(t *testing.T) {
 	shared(t, "fails")
