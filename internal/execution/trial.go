@@ -69,7 +69,10 @@ func (t *task) try(ctx context.Context, w *v1alpha1.RenderedWrite) error {
 	}
 	if w.Operation == v1alpha1.WriteDelete {
 		options := metav1.DeleteOptions{}
-		if err := json.Unmarshal(w.Body.Raw, &options); err != nil || options.Preconditions == nil || options.Preconditions.UID == nil || *options.Preconditions.UID == "" {
+		if err := json.Unmarshal(w.Body.Raw, &options); err != nil {
+			return err
+		}
+		if options.Preconditions == nil || options.Preconditions.UID == nil || *options.Preconditions.UID == "" {
 			return nil // there is nothing to delete
 		}
 		options.DryRun = []string{metav1.DryRunAll}

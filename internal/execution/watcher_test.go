@@ -41,14 +41,12 @@ func configMapRef(namespace, name string) v1alpha1.ObjectReference {
 }
 
 // awake waits until somebody is woken.
-func awake(t testing.TB, woken <-chan types.UID) types.UID {
+func awake(t testing.TB, woken <-chan types.UID) {
 	t.Helper()
 	select {
-	case uid := <-woken:
-		return uid
+	case <-woken:
 	case <-time.After(patience):
 		t.Fatal("nobody was woken")
-		return ""
 	}
 }
 
