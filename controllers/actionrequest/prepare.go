@@ -11,6 +11,7 @@ import (
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/digest"
+	"github.com/signoff-dev/signoff/internal/execution"
 	"github.com/signoff-dev/signoff/internal/gate"
 	"github.com/signoff-dev/signoff/internal/plan"
 	"github.com/signoff-dev/signoff/internal/steps"
@@ -56,10 +57,7 @@ func (s *scope) prepare(ctx context.Context) *gate.Problem {
 	if s.plan.changes, s.plan.unread, err = s.compare(ctx, rendered, sources); err != nil {
 		return &gate.Problem{Reason: v1alpha1.ReasonFactsUnavailable, Transient: true, Message: "Cannot tell what would change: " + s.judgement.ErrorText(ctx, err)}
 	}
-	subject := s.digestSubject(s.plan)
-	if subject.ActionDigest, err = action.Digest(); err == nil {
-		s.plan.digest, err = digest.Of(subject)
-	}
+	s.plan.digest, err = digest.Of(s.digestSubject(s.plan))
 	if err != nil {
 		return s.indeterminate(ctx, err)
 	}
@@ -78,13 +76,19 @@ func (s *scope) tryOut(ctx context.Context) {
 		RequestRef: v1alpha1.RecordRequestReference{Namespace: s.request.Namespace, Name: s.request.Name, UID: s.request.UID},
 		ActionRef:  s.request.Spec.ActionRef, ServiceAccountName: action.Spec.Execution.ServiceAccountName, Steps: s.plan.steps,
 	}}) {
-		text := refusal.Message
-		// What the API server says can repeat what is in the object.
-		if may, err := reader.requesterMayRead(&refusal.Object); !refusal.Right && (err != nil || !may) {
-			text = fmt.Sprintf("%s: %s. What the API server says is not shown, since the requester may not read the object", refusal.Doing, refusal.Reason)
-		}
-		s.plan.refusals = append(s.plan.refusals, "step "+refusal.Step+": "+text)
+		s.plan.refusals = append(s.plan.refusals, "step "+refusal.Step+": "+reader.refusalText(&refusal))
 	}
+}
+
+// refusalText is what the API server says about a write that it would refuse. That can repeat what is in the object.
+func (c *comparison) refusalText(refusal *execution.Refusal) string {
+	if refusal.Right {
+		return refusal.Message
+	}
+	if may, err := c.requesterMayRead(&refusal.Object); err == nil && may {
+		return refusal.Message
+	}
+	return fmt.Sprintf("%s: %s. What the API server says is not shown, since the requester may not read the object", refusal.Doing, refusal.Reason)
 }
 
 // gather reads, as a ServiceAccount, what steps are rendered with. Sources are the objects whose pods are copied.
@@ -205,10 +209,12 @@ func (s *scope) digestSubject(of *preparation) digest.Subject {
 	if s.request.Spec.BreakGlass != nil {
 		emergency = s.request.Spec.BreakGlass.Reason
 	}
+	// Where it cannot be told, digest.Of says so.
+	known, _ := s.judgement.Action.Digest()
 	return digest.Subject{
 		BreakGlass:       emergency,
 		RequestNamespace: s.request.Namespace, RequestName: s.request.Name, RequestUID: s.request.UID,
 		Requester: *s.request.Spec.Requester, Inputs: s.judgement.Inputs,
-		Action: action, Steps: of.steps, Finally: of.finally, Planned: of.planned,
+		Action: action, ActionDigest: known, Steps: of.steps, Finally: of.finally, Planned: of.planned,
 	}
 }

@@ -22,11 +22,11 @@ func (t *task) remove(ctx context.Context) (Outcome, error) {
 	}
 	t.repeat = true
 	w := &t.step.Writes[0]
-	options := metav1.DeleteOptions{}
-	if err := json.Unmarshal(w.Body.Raw, &options); err != nil {
+	options, err := deletion(w)
+	if err != nil {
 		return t.fail("%s", explain(doing(w), err)), nil
 	}
-	if options.Preconditions == nil || options.Preconditions.UID == nil || *options.Preconditions.UID == "" {
+	if options == nil {
 		return t.doneAs("%s did not exist when it was planned: nothing was deleted", describe(w.Object)), nil
 	}
 	if _, sent := t.basis(basisWritten); sent {
@@ -35,7 +35,19 @@ func (t *task) remove(ctx context.Context) (Outcome, error) {
 	if t.expired() {
 		return t.fail("nothing was deleted: %s was over before the step could begin", t.limit.name), nil
 	}
-	return t.sendDelete(ctx, w, options)
+	return t.sendDelete(ctx, w, *options)
+}
+
+// deletion is what a write sends to delete its object, by a uid. Nil: there was none when it was planned.
+func deletion(w *v1alpha1.RenderedWrite) (*metav1.DeleteOptions, error) {
+	options := &metav1.DeleteOptions{}
+	if err := json.Unmarshal(w.Body.Raw, options); err != nil {
+		return nil, err
+	}
+	if options.Preconditions == nil || options.Preconditions.UID == nil || *options.Preconditions.UID == "" {
+		return nil, nil //nolint:nilnil // that there is nothing to delete is an answer, not an error
+	}
+	return options, nil
 }
 
 func (t *task) sendDelete(ctx context.Context, w *v1alpha1.RenderedWrite, options metav1.DeleteOptions) (Outcome, error) {

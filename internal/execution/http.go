@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/decision"
 	"github.com/signoff-dev/signoff/internal/egress"
 	"github.com/signoff-dev/signoff/internal/expression"
 	"github.com/signoff-dev/signoff/internal/hostcall"
@@ -340,7 +341,7 @@ func (t *task) lookedUp(ctx context.Context, response map[string]any, why error)
 	case not && t.now.Before(at):
 		t.status.Message = oneLine(fmt.Sprintf("the host does not know %s yet (%v): asking again, and making it once it cannot be under way any more, at %s",
 			t.callName(), why, at.UTC().Format("15:04:05 MST")))
-		return Outcome{Status: t.status, At: earlier(at, t.now.Add(lookAgain))}, nil
+		return Outcome{Status: t.status, At: decision.Earlier(at, t.now.Add(lookAgain))}, nil
 	case not:
 		t.calls.drop(t.uid(), t.thisCall())
 		return t.notMade(), nil
@@ -357,13 +358,6 @@ func (t *task) notMade() Outcome {
 		return t.fail("%s is over, and %s could not be made", t.limit.name, t.callName())
 	}
 	return t.announceCall()
-}
-
-func earlier(a, b time.Time) time.Time {
-	if a.Before(b) {
-		return a
-	}
-	return b
 }
 
 func (t *task) notDone(ctx context.Context, response map[string]any) (bool, error) {

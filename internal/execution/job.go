@@ -8,7 +8,6 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 
@@ -38,11 +37,7 @@ func (t *task) create(ctx context.Context) (Outcome, error) {
 	if err := wanted.UnmarshalJSON(w.Body.Raw); err != nil {
 		return t.fail("%s", explain(doing(w), err)), nil
 	}
-	resource, err := t.resource(w.Object)
-	if err != nil {
-		return t.failed(doing(w), err)
-	}
-	job, err := resource.Create(ctx, wanted, metav1.CreateOptions{FieldManager: w.FieldManager, FieldValidation: metav1.FieldValidationStrict})
+	job, err := t.createAs(ctx, w, wanted)
 	if apierrors.IsAlreadyExists(err) {
 		job, err = t.get(ctx, w.Object)
 		if err == nil && !t.owns(job, wanted) {

@@ -2,7 +2,6 @@ package execution
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -58,31 +57,35 @@ func (r *Runner) Try(ctx context.Context, record *v1alpha1.Record) []Refusal {
 // try sends one write as a dry run.
 func (t *task) try(ctx context.Context, w *v1alpha1.RenderedWrite) error {
 	switch w.Operation {
-	case v1alpha1.WriteCreateJob, v1alpha1.WriteDelete:
+	case v1alpha1.WriteCreateJob:
+		return t.tryJob(ctx, w)
+	case v1alpha1.WriteDelete:
+		return t.tryDelete(ctx, w)
 	default:
 		_, err := t.sendAs(ctx, w, metav1.DryRunAll)
+		return err
+	}
+}
+
+func (t *task) tryDelete(ctx context.Context, w *v1alpha1.RenderedWrite) error {
+	options, err := deletion(w)
+	if err != nil || options == nil {
 		return err
 	}
 	resource, err := t.resource(w.Object)
 	if err != nil {
 		return err
 	}
-	if w.Operation == v1alpha1.WriteDelete {
-		options := metav1.DeleteOptions{}
-		if err := json.Unmarshal(w.Body.Raw, &options); err != nil {
-			return err
-		}
-		if options.Preconditions == nil || options.Preconditions.UID == nil || *options.Preconditions.UID == "" {
-			return nil // there is nothing to delete
-		}
-		options.DryRun = []string{metav1.DryRunAll}
-		return resource.Delete(ctx, w.Object.Name, options)
-	}
+	options.DryRun = []string{metav1.DryRunAll}
+	return resource.Delete(ctx, w.Object.Name, *options)
+}
+
+func (t *task) tryJob(ctx context.Context, w *v1alpha1.RenderedWrite) error {
 	job := &unstructured.Unstructured{}
 	if err := job.UnmarshalJSON(w.Body.Raw); err != nil {
 		return err
 	}
-	_, err = resource.Create(ctx, job, metav1.CreateOptions{FieldManager: w.FieldManager, FieldValidation: metav1.FieldValidationStrict, DryRun: []string{metav1.DryRunAll}})
+	_, err := t.createAs(ctx, w, job, metav1.DryRunAll)
 	if apierrors.IsAlreadyExists(err) {
 		return nil // of an earlier plan
 	}

@@ -165,11 +165,7 @@ func (t *task) sendTo(ctx context.Context, w *v1alpha1.RenderedWrite, to version
 		return nil, final("what it writes cannot be read: " + err.Error())
 	}
 	if to.uid == "" {
-		resource, err := t.resource(w.Object)
-		if err != nil {
-			return nil, err
-		}
-		return resource.Create(ctx, object, metav1.CreateOptions{FieldManager: w.FieldManager, FieldValidation: metav1.FieldValidationStrict})
+		return t.createAs(ctx, w, object)
 	}
 	object.SetUID(to.uid) // without it, an apply creates an object that is gone
 	object.SetResourceVersion(to.resourceVersion)

@@ -89,6 +89,15 @@ func (t *task) send(ctx context.Context, w *v1alpha1.RenderedWrite) (*unstructur
 	return t.sendAs(ctx, w)
 }
 
+// createAs creates an object, for a dry run or not.
+func (t *task) createAs(ctx context.Context, w *v1alpha1.RenderedWrite, object *unstructured.Unstructured, dryRun ...string) (*unstructured.Unstructured, error) {
+	resource, err := t.resource(w.Object)
+	if err != nil {
+		return nil, err
+	}
+	return resource.Create(ctx, object, metav1.CreateOptions{FieldManager: w.FieldManager, FieldValidation: metav1.FieldValidationStrict, DryRun: dryRun})
+}
+
 // sendAs sends one write, for a dry run or not.
 func (t *task) sendAs(ctx context.Context, w *v1alpha1.RenderedWrite, dryRun ...string) (*unstructured.Unstructured, error) {
 	resource, err := t.resource(w.Object)

@@ -49,11 +49,7 @@ func measureLifecycle(ctx context.Context) ([]Result, error) {
 
 // warmUp waits until Signoff knows the catalog, learns the scripts, and lets everything run a few times.
 func (t *theatre) warmUp(ctx context.Context) error {
-	err := within(ctx, time.Minute, "requests are admitted", func() (bool, error) {
-		_, err := t.live(ctx, allowedAt, 0)
-		return err == nil, nil
-	})
-	if err != nil {
+	if err := t.admitted(ctx); err != nil {
 		return err
 	}
 	for _, environment := range []string{allowedAt, approvedAt} {
@@ -65,6 +61,7 @@ func (t *theatre) warmUp(ctx context.Context) error {
 		}
 	}
 	t.executed.Store(0)
+	var err error
 	t.atStart, err = liveHeap(ctx, t.metrics)
 	return err
 }

@@ -98,11 +98,7 @@ type exemplar struct {
 
 // exemplar lets one request be approved and executed.
 func (t *theatre) exemplar(ctx context.Context) (*exemplar, error) {
-	err := within(ctx, time.Minute, "requests are admitted", func() (bool, error) {
-		_, err := t.live(ctx, allowedAt, 0)
-		return err == nil, nil
-	})
-	if err != nil {
+	if err := t.admitted(ctx); err != nil {
 		return nil, err
 	}
 	if _, err := t.live(ctx, approvedAt, 0); err != nil {

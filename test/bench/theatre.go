@@ -98,6 +98,14 @@ func (t *theatre) open(ctx context.Context) error {
 	return err
 }
 
+// admitted waits until Signoff knows the catalog.
+func (t *theatre) admitted(ctx context.Context) error {
+	return within(ctx, time.Minute, "requests are admitted", func() (bool, error) {
+		_, err := t.live(ctx, allowedAt, 0)
+		return err == nil, nil
+	})
+}
+
 func serviceName(i int) string   { return fmt.Sprintf("svc-%04d", i) }
 func serviceByHand(i int) string { return fmt.Sprintf("hnd-%04d", i) }
 

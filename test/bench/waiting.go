@@ -32,10 +32,7 @@ func measureWaiting(ctx context.Context) ([]Result, error) {
 		return nil, err
 	}
 	defer t.close()
-	if err := within(ctx, time.Minute, "requests are admitted", func() (bool, error) {
-		_, err := t.live(ctx, allowedAt, 0)
-		return err == nil, nil
-	}); err != nil {
+	if err := t.admitted(ctx); err != nil {
 		return nil, err
 	}
 	heap, err := liveHeap(ctx, t.metrics)

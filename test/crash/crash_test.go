@@ -17,7 +17,6 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
-	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -27,6 +26,7 @@ import (
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/setup"
 	"github.com/signoff-dev/signoff/test/env"
+	"github.com/signoff-dev/signoff/test/play"
 	"github.com/signoff-dev/signoff/test/system"
 )
 
@@ -150,15 +150,7 @@ func pause(ctx context.Context, d time.Duration) {
 func name(i int) string { return fmt.Sprintf("crash-%02d", i) }
 
 func (w *world) deployment(ctx context.Context, i int) {
-	labels := map[string]string{"app": name(i)}
-	object := &appsv1.Deployment{
-		ObjectMeta: metav1.ObjectMeta{Namespace: "target", Name: name(i)},
-		Spec: appsv1.DeploymentSpec{Replicas: new(int32(0)), Selector: &metav1.LabelSelector{MatchLabels: labels}, Template: corev1.PodTemplateSpec{
-			ObjectMeta: metav1.ObjectMeta{Labels: labels},
-			Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "app", Image: "registry/app:1", Args: []string{"first"}}}},
-		}},
-	}
-	if err := w.admin().Create(ctx, object); err != nil {
+	if err := w.admin().Create(ctx, play.AppendTo("target", name(i))); err != nil {
 		w.Fatal(err)
 	}
 }

@@ -106,10 +106,10 @@ func (w *world) people(ctx context.Context, t *testing.T, r *v1alpha1.ActionRequ
 	case v1alpha1.PhaseAwaitingApproval:
 		w.approve(ctx, r)
 	case v1alpha1.PhaseOutcomeUnknown:
-		w.resolve(ctx, r)
+		w.resolve(r)
 	case v1alpha1.PhaseActive:
 		if r.Spec.Cancellation == nil {
-			w.patch(ctx, w.Users.Alice, r, `{"spec":{"cancellation":{"reason":"early"}}}`)
+			w.patch(w.Users.Alice, r, `{"spec":{"cancellation":{"reason":"early"}}}`)
 		}
 	}
 }
@@ -122,7 +122,7 @@ func (w *world) approve(ctx context.Context, r *v1alpha1.ActionRequest) {
 	}
 	for i := range list {
 		if a := &list[i]; a.Status.State == v1alpha1.ApprovalOpen && len(a.Spec.Votes) == 0 {
-			w.patch(ctx, w.Users.Bob, a, `{"spec":{"vote":{"decision":"Approve"}}}`)
+			w.patch(w.Users.Bob, a, `{"spec":{"vote":{"decision":"Approve"}}}`)
 		}
 	}
 }
@@ -134,17 +134,17 @@ func (w *world) approvals(ctx context.Context, r *v1alpha1.ActionRequest) ([]v1a
 }
 
 // resolve says what somebody found who looked at the host.
-func (w *world) resolve(ctx context.Context, r *v1alpha1.ActionRequest) {
+func (w *world) resolve(r *v1alpha1.ActionRequest) {
 	found := v1alpha1.StepDidFail
 	if w.peer.made("/unrepeatable/"+r.Name) > 0 {
 		found = v1alpha1.StepSucceeded
 	}
-	w.patch(ctx, w.Users.Carol, r, fmt.Sprintf(`{"spec":{"resolution":{"step":"call","outcome":%q,"comment":"looked at the host"}}}`, found))
+	w.patch(w.Users.Carol, r, fmt.Sprintf(`{"spec":{"resolution":{"step":"call","outcome":%q,"comment":"looked at the host"}}}`, found))
 }
 
 // patch tries to write; what did not come through is tried again by whoever looks next.
-func (w *world) patch(ctx context.Context, who env.Person, object client.Object, body string) {
-	_ = play.As(w, who).Patch(ctx, object.DeepCopyObject().(client.Object), client.RawPatch(types.MergePatchType, []byte(body)))
+func (w *world) patch(who env.Person, object client.Object, body string) {
+	_ = play.Patch(w, who, object, body)
 }
 
 func (w *world) get(ctx context.Context, name string, into client.Object) error {
@@ -152,14 +152,7 @@ func (w *world) get(ctx context.Context, name string, into client.Object) error 
 }
 
 func prepareDeployment(ctx context.Context, w *world, name string) error {
-	labels := map[string]string{"app": name}
-	return w.Admin(w).Create(ctx, &appsv1.Deployment{
-		ObjectMeta: metav1.ObjectMeta{Namespace: "target", Name: name},
-		Spec: appsv1.DeploymentSpec{Replicas: new(int32(0)), Selector: &metav1.LabelSelector{MatchLabels: labels}, Template: corev1.PodTemplateSpec{
-			ObjectMeta: metav1.ObjectMeta{Labels: labels},
-			Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "app", Image: "registry/app:1", Args: []string{"first"}}}},
-		}},
-	})
+	return w.Admin(w).Create(ctx, play.AppendTo("target", name))
 }
 
 // checkEverything counts what was done: each thing exactly once, and one agreement asked for.

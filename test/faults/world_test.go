@@ -81,7 +81,7 @@ func (w *world) actions() string {
 	if err != nil {
 		w.Fatal(err)
 	}
-	bundle := strings.ReplaceAll(play.Authority(w.peer.Server), "\n          ", `\n`)
+	bundle := strings.ReplaceAll(play.Certificate(w.peer.Server), "\n", `\n`)
 	filled := strings.NewReplacer("URL", w.peer.URL, "BUNDLE", bundle).Replace(string(text))
 	path := filepath.Join(w.TempDir(), "world.yaml")
 	if err := os.WriteFile(path, []byte(filled), 0o600); err != nil {

@@ -10,7 +10,12 @@ import (
 
 // Authority is the certificate of a server, as it stands in the caBundle of a step in an Action.
 func Authority(server *httptest.Server) string {
-	return strings.ReplaceAll(string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})), "\n", "\n          ")
+	return strings.ReplaceAll(Certificate(server), "\n", "\n          ")
+}
+
+// Certificate gives the certificate of a host, as PEM.
+func Certificate(server *httptest.Server) string {
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}))
 }
 
 // Marked gives the block of a page that stands after a mark.
