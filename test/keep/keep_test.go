@@ -271,21 +271,25 @@ func TestRecordsKept(t *testing.T) {
 
 // TestRecordsKeptForTTL keeps the Record of a request that could have run for longer than Records are kept: put back into etcd, it must find it.
 func TestRecordsKeptForTTL(t *testing.T) {
-	world.Apply(t, `
+	// A request is as old as the API server says, and other tests have moved the clock.
+	ahead := time.Until(clock.Now()).Truncate(time.Hour) + time.Hour
+	for name, ttl := range map[string]time.Duration{"long-lived": 400 * time.Hour, "short-lived": 24 * time.Hour} {
+		world.Apply(t, fmt.Sprintf(`
 apiVersion: signoff.dev/v1alpha1
 kind: Action
-metadata: {namespace: platform, name: long-lived}
+metadata: {namespace: platform, name: %[1]s}
 spec:
-  title: Lives for long
+  title: Lives for a while
   default: {effect: Allow}
-  requestTTL: 400h
+  requestTTL: %[2]dh
   execution:
     serviceAccountName: deployer
     steps:
-    - {name: note, apply: {manifests: [{apiVersion: v1, kind: ConfigMap, metadata: {namespace: target, name: long-lived}}]}}
-`)
+    - {name: note, apply: {manifests: [{apiVersion: v1, kind: ConfigMap, metadata: {namespace: target, name: %[1]s}}]}}
+`, name, int((ahead+ttl).Hours())))
+	}
 	long := world.Reaches(t, ask(t, "long-lived", nil), v1alpha1.PhaseSucceeded)
-	short := world.Reaches(t, ask(t, "free", nil), v1alpha1.PhaseSucceeded)
+	short := world.Reaches(t, ask(t, "short-lived", nil), v1alpha1.PhaseSucceeded)
 	kept, gone := record(t, long), record(t, short)
 	clock.Step(61 * time.Minute)
 	goes(t, long)
