@@ -28,8 +28,7 @@ func TestCounted(t *testing.T) {
 	b.put(owner, mail(false))
 	b.answers <- errors.New("down")
 	<-b.changes
-	b.pass(t, firstPause)
-	b.answers <- nil
+	b.answer(t, firstPause, nil)
 	<-b.changes
 	b.put(owner, mail(false))
 	b.answers <- Final(errors.New("gone"))

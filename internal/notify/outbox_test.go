@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -52,15 +53,21 @@ func letterTo(id string) *Message {
 
 func (b *box) put(owner types.NamespacedName, m *Message) { b.Put(&Delivery{Owner: owner, Message: m}) }
 
-// steps moves the clock on until something waits for it no more.
-func (b *box) pass(t *testing.T, pause time.Duration) {
+// answer answers what is sent after a pause. The clock is moved as often as it takes: the queue reads it and sets its timer in
+// two steps, and a clock that is moved between them only once leaves the timer waiting for ever.
+func (b *box) answer(t *testing.T, pause time.Duration, err error) {
 	t.Helper()
-	for !b.clock.HasWaiters() {
-		if t.Context().Err() != nil {
-			t.Fatal("nothing waits")
+	for {
+		select {
+		case b.answers <- err:
+			return
+		case <-t.Context().Done():
+			t.Fatal("nothing is sent")
+		default:
+			b.clock.Step(pause)
+			runtime.Gosched()
 		}
 	}
-	b.clock.Step(pause)
 }
 
 // TestOutboxTriesAgain: with pauses that grow, as long as it helps.
@@ -68,18 +75,17 @@ func TestOutboxTriesAgain(t *testing.T) {
 	b := newBox(t)
 	b.put(owner, letterTo("a"))
 	down := errors.New("the receiver is down")
-	for attempt, pause := range []time.Duration{2 * time.Second, 4 * time.Second, 8 * time.Second} {
-		b.answers <- down
+	for attempt, pause := range []time.Duration{0, 2 * time.Second, 4 * time.Second} {
+		b.answer(t, pause, down)
 		d := <-b.changes
 		if d.State != v1alpha1.DeliveryRetrying || d.Attempts != int32(attempt+1) || d.Problem != "the receiver is down" {
 			t.Fatalf("attempt %d came to %+v", attempt, d)
 		}
-		b.pass(t, pause)
 	}
 	if count, oldest := b.Waiting(owner); count != 1 || !oldest.Equal(noon) {
 		t.Errorf("%d wait, since %s", count, oldest)
 	}
-	b.answers <- nil
+	b.answer(t, 8*time.Second, nil)
 	if d := <-b.changes; d.State != v1alpha1.DeliveryDelivered || d.Attempts != 4 || d.Problem != "" {
 		t.Errorf("at last it came to %+v", d)
 	}
@@ -98,7 +104,7 @@ func TestOutboxGivesUp(t *testing.T) {
 	}
 	b.put(owner, letterTo("down"))
 	for attempt := int32(1); ; attempt++ {
-		b.answers <- errors.New("down")
+		b.answer(t, longestPause, errors.New("down"))
 		d := <-b.changes
 		if d.State == v1alpha1.DeliveryFailed {
 			if d.Attempts != maxAttempts {
@@ -106,7 +112,6 @@ func TestOutboxGivesUp(t *testing.T) {
 			}
 			return
 		}
-		b.pass(t, longestPause)
 	}
 }
 
@@ -222,8 +227,7 @@ func TestOutboxRemembersPauses(t *testing.T) {
 	b.answers <- &BusyError{errors.New("busy"), time.Minute}
 	<-b.changes
 	for _, step := range []time.Duration{2 * time.Second, time.Minute} {
-		b.pass(t, step)
-		b.answers <- nil
+		b.answer(t, step, nil)
 		if d := <-b.changes; d.State != v1alpha1.DeliveryDelivered {
 			t.Errorf("it came to %+v", d)
 		}
