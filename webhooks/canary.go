@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/evidence"
 	"github.com/signoff-dev/signoff/internal/guard/canary"
 )
 
@@ -24,7 +25,7 @@ func (w *actionRequests) stampCanary(req *admission.Request, request *v1alpha1.A
 	}
 	stamp, err := canary.Stamp(w.Canary, request)
 	if err != nil {
-		return admission.Errored(http.StatusInternalServerError, err)
+		return unproved(err)
 	}
 	annotations := maps.Clone(request.Annotations)
 	annotations[canary.AnnotationStamp] = stamp
@@ -49,10 +50,21 @@ func (w *actionRequests) refuseCanary(req *admission.Request, request *v1alpha1.
 	}
 	status, err := canary.Refusal(w.Canary, request)
 	if err != nil {
-		return admission.Errored(http.StatusInternalServerError, err)
+		return unproved(err)
 	}
 	response := admission.Denied("")
 	response.Result = status
+	return response
+}
+
+// unproved says why there is no proof. That there is no key until a person acts is an answer, so that the controllers need not wait for another one.
+func unproved(err error) admission.Response {
+	why := evidence.Of(err)
+	if !why.Lasting {
+		return admission.Errored(http.StatusInternalServerError, err)
+	}
+	response := admission.Denied("")
+	response.Result = canary.Unable(why.Message)
 	return response
 }
 

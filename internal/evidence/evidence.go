@@ -46,8 +46,10 @@ type Error struct {
 	// Message is what people read: a sentence without a full stop.
 	Message string
 	// Wait says that another look may find it valid: a key that is not known yet, or no key to sign with.
-	Wait  bool
-	cause error
+	Wait bool
+	// Lasting says that there is no key to sign with until a person acts.
+	Lasting bool
+	cause   error
 }
 
 func (e *Error) Error() string { return e.Message }
@@ -121,14 +123,25 @@ func (b *Book) sign(p seal.Payload, err error) (*seal.Envelope, error) {
 	return e, nil
 }
 
-// keyState is what an error of Keys may say about the keys in one word.
-type keyState interface{ KeyState() string }
+// keyState is what an error of Keys may say about the keys: in one word, and whether it stays so until a person acts.
+type keyState interface {
+	KeyState() string
+	Lasting() bool
+}
+
+// keysRunbook is what administrators read where a key is gone.
+const keysRunbook = "docs/guides/operate.md#signoffkeysunusable"
 
 // cannotSeal says that there is no key to seal with.
 func cannotSeal(err error) *Error {
 	out := &Error{Reason: v1alpha1.ReasonCannotSeal, Message: "Signoff cannot seal anything: " + err.Error(), Wait: true, cause: err}
-	if said := keyState(nil); errors.As(err, &said) && said.KeyState() == v1alpha1.ReasonKeyLost {
-		out.Reason = v1alpha1.ReasonKeyLost
+	if said := keyState(nil); errors.As(err, &said) {
+		if out.Lasting = said.Lasting(); out.Lasting {
+			out.Message += "; administrators: see " + keysRunbook
+		}
+		if said.KeyState() == v1alpha1.ReasonKeyLost {
+			out.Reason = v1alpha1.ReasonKeyLost
+		}
 	}
 	return out
 }

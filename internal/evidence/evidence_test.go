@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 
@@ -56,6 +57,8 @@ func newKeys(t *testing.T, name string) *keys {
 type keyLost struct{ error }
 
 func (keyLost) KeyState() string { return "KeyLost" }
+
+func (keyLost) Lasting() bool { return true }
 
 func (k *keys) Sign(p seal.Payload) (*seal.Envelope, error) {
 	signer := k.signers[p.Type().Signer()]
@@ -290,6 +293,23 @@ func TestForgeries(t *testing.T) {
 				t.Errorf("got %s: %v; want %s with %q", got.Reason, err, tc.reason, tc.words)
 			}
 		})
+	}
+}
+
+// TestUnsealedAdoption leaves nothing in the status of a request that cannot be taken up: it could not be written.
+func TestUnsealedAdoption(t *testing.T) {
+	w := newWorld(t)
+	envelope, err := w.book.Request(w.request)
+	ok(t, err)
+	delete(w.book.keys.(*keys).signers, seal.Controller)
+	for name, before := range map[string]*v1alpha1.Adoption{"New": nil, "Again": w.request.Status.Adoption} {
+		w.request.Status.Adoption = before.DeepCopy()
+		if err := Of(w.book.Adopt(w.request, envelope, noon.Add(time.Hour))); err.Reason != v1alpha1.ReasonKeyLost || !err.Lasting {
+			t.Errorf("%s: got %v", name, err)
+		}
+		if diff := cmp.Diff(before, w.request.Status.Adoption); diff != "" {
+			t.Errorf("%s: -before, +after\n%s", name, diff)
+		}
 	}
 }
 

@@ -67,12 +67,15 @@ func (b *Book) Fresh(ar *v1alpha1.ActionRequest, now time.Time) error {
 
 // Adopt binds a request, whose seal has been verified, to its uid and to the Approvals that its status names.
 func (b *Book) Adopt(ar *v1alpha1.ActionRequest, request *seal.Envelope, at time.Time) error {
-	if ar.Status.Adoption == nil {
+	before := ar.Status.Adoption
+	if ar.Status.Adoption = before.DeepCopy(); before == nil {
 		ar.Status.Adoption = &v1alpha1.Adoption{}
 	}
 	ar.Status.Adoption.At = Instant(at)
 	e, err := b.sign(b.adoptionPayload(ar, request))
 	if err != nil {
+		// What is not sealed is not shown: no status could be written with it.
+		ar.Status.Adoption = before
 		return err
 	}
 	ar.Status.Adoption.Signature = e.Seal.String()

@@ -109,6 +109,11 @@ func TestMissing(t *testing.T) {
 		"Forbidden": {"Something refuses that is not ours.", func(_ *testing.T, w *world) {
 			w.answer = func(string) error { return apierrors.NewForbidden(schema.GroupResource{}, "", errors.New("quota")) }
 		}, "something refuses before them"},
+		"NoKey": {"The key of admission is gone, and nobody knows for how long.", func(_ *testing.T, w *world) {
+			w.answer = func(string) error {
+				return &apierrors.StatusError{ErrStatus: *canary.Unable("the private half is gone")}
+			}
+		}, "admission has no key"},
 		"ObjectGone": {"What protects was deleted.", func(t *testing.T, w *world) { remove(t, w) }, "ValidatingAdmissionPolicyBinding records.signoff.dev is missing"},
 		"ObjectLoose": {"What protects was loosened.", func(t *testing.T, w *world) {
 			object := &unstructured.Unstructured{Object: live(t)["ValidatingAdmissionPolicyBinding records.signoff.dev"]}

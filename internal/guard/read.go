@@ -121,6 +121,8 @@ func (g *Guard) sing(ctx context.Context) ([]string, error) {
 			return []string{fmt.Sprintf("the webhooks answer, but not as Signoff's: %v", forged)}, nil
 		}
 		return nil, nil
+	case canary.HasNoKey(err):
+		return []string{fmt.Sprintf("Signoff's admission has no key to prove by that it is asked: %v", err)}, nil
 	case unanswered(err):
 		return nil, fmt.Errorf("the webhooks do not answer: %w", err)
 	}

@@ -51,6 +51,9 @@ func (e *Error) Error() string {
 // KeyState says in one word how it stands with the keys.
 func (e *Error) KeyState() string { return string(e.Reason) }
 
+// Lasting tells whether it stays so until a person acts.
+func (e *Error) Lasting() bool { return e.Reason == Lost || e.Reason == Ended || e.Reason == Broken }
+
 // ReasonOf gives the reason of an error of this package. It is empty for any other error.
 func ReasonOf(err error) Reason {
 	var e *Error

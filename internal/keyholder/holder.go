@@ -149,8 +149,12 @@ func (h *Holder) enter(ctx context.Context) (leave func(), err error) {
 // look reads everything, and goes by it from now on.
 func (h *Holder) look(ctx context.Context) error {
 	err := h.read(ctx)
-	h.current.Store(h.decide())
+	before, now := h.current.Load(), h.decide()
+	h.current.Store(now)
 	h.show()
+	if h.options.Changed != nil && !now.same(before) {
+		h.options.Changed()
+	}
 	return err
 }
 

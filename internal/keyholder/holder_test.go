@@ -322,6 +322,39 @@ func TestRevoked(t *testing.T) {
 	p.eventually(r.Ready)
 }
 
+// TestChanged tells of a key that is revoked, and of one that is gone, and nothing while nothing changes.
+func TestChanged(t *testing.T) {
+	p := newPlace(t)
+	var changed atomic.Int32
+	r := p.ready("a", func(o *Options) { o.Changed = func() { changed.Add(1) } })
+	p.passes(r)
+	for name, change := range map[string]func(){
+		"Revoked": func() {
+			p.edit(func(found *corev1.ConfigMap) {
+				now := p.clock.Now().UTC().Format(time.RFC3339)
+				found.Data[keys.DocumentKey] = strings.Replace(found.Data[keys.DocumentKey],
+					`"purpose": "admission",`, fmt.Sprintf(`"purpose": "admission", "revokedAt": %q,`, now), 1)
+			})
+		},
+		"Lost": func() { p.remove(p.secret(seal.Controller)) },
+	} {
+		before := changed.Load()
+		p.passes(r)
+		if now := changed.Load(); now != before {
+			t.Errorf("%s: it told %d times that nothing has changed", name, now-before)
+		}
+		change()
+		p.atOnce(func() error {
+			if changed.Load() == before {
+				return errors.New(name + ": nobody is told")
+			}
+			return nil
+		})
+		// What follows from the change is over.
+		p.passes(r)
+	}
+}
+
 // TestUnreadable breaks what is stored. Nothing is signed, nothing is written over it, and nothing of it is shown; a person repairs it.
 func TestUnreadable(t *testing.T) {
 	const trash = "c2VjcmV0IG1hdGVyaWFs"

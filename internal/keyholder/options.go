@@ -29,6 +29,9 @@ type Options struct {
 	Files map[seal.Purpose]string
 	// Sealed tells whether anything in the cluster has a seal of the purpose. It is asked only where no public key of the purpose is known.
 	Sealed func(ctx context.Context, purpose seal.Purpose) (bool, error)
+	// Changed is called when other keys count, or it stands otherwise with those that this process holds: what was verified may be void, and what
+	// waited may go on. It must not wait for anything. Nil: nobody wants to know.
+	Changed func()
 	// Clock gives the time.
 	Clock clock.WithTicker
 	// Replica is the name of this replica, such as that of the Pod. No two may have the same.

@@ -92,8 +92,8 @@ func (h *Holder) knows() []string {
 
 // signs is the key that this replica signs with.
 func (h *Holder) signs(purpose seal.Purpose) string {
-	if s := h.current.Load().standings[purpose]; s != nil && s.signer != nil {
-		return s.signer.KeyID()
+	if s := h.current.Load().standings[purpose]; s != nil {
+		return s.signs()
 	}
 	return ""
 }

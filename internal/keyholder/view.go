@@ -24,6 +24,13 @@ type view struct {
 	standings map[seal.Purpose]*standing
 }
 
+// same tells whether the same keys count, and it stands with those of this process as it did.
+func (v *view) same(other *view) bool {
+	return slices.EqualFunc(v.ring.Keys(), other.ring.Keys(), func(a, b seal.PublicKey) bool {
+		return a.ID() == b.ID() && a.RetiredAt.Equal(b.RetiredAt) && a.RevokedAt.Equal(b.RevokedAt)
+	}) && maps.EqualFunc(v.standings, other.standings, func(a, b *standing) bool { return a.state == b.state && a.signs() == b.signs() })
+}
+
 // standing is how it stands with the keys of a purpose that this process holds.
 type standing struct {
 	state   keys.State
@@ -35,6 +42,14 @@ type standing struct {
 	// read is when the keys were last read, and failed why not since.
 	read   time.Time
 	failed error
+}
+
+// signs is the key that signs. Empty: none does.
+func (s *standing) signs() string {
+	if s.signer == nil {
+		return ""
+	}
+	return s.signer.KeyID()
 }
 
 // at gives how it stands at a time: what was read too long ago counts for nothing.

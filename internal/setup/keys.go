@@ -49,7 +49,8 @@ func (p *Process) seals() error {
 	}
 	options := keyholder.Options{
 		Client: live, Config: p.Manager.GetConfig(), Namespace: p.cfg.Operator.Namespace, Sealed: p.anythingSealed,
-		Files: map[seal.Purpose]string{}, Clock: clock.RealClock{}, Replica: replica(),
+		Changed: p.wakeAll,
+		Files:   map[seal.Purpose]string{}, Clock: clock.RealClock{}, Replica: replica(),
 		MaxKeyAge: p.cfg.Keys.MaxAge.Duration, KeepFor: evidence.MaxAge,
 	}
 	for purpose, part := range map[seal.Purpose]struct {

@@ -26,6 +26,8 @@ const (
 	Name = "signoff-canary"
 	// Reason is the reason of the refusal, by which it is told from refusals of others.
 	Reason metav1.StatusReason = "SignoffCanary"
+	// NoKey is the reason of an answer of admission that has nothing to prove by until a person acts. Whoever forges it only stops things.
+	NoKey metav1.StatusReason = "SignoffCanaryNoKey"
 )
 
 // The types of the causes of the refusal. kubectl shows no causes of a 403.
@@ -118,6 +120,14 @@ func Refusal(prover Prover, request *v1alpha1.ActionRequest) (*metav1.Status, er
 		}},
 	}, nil
 }
+
+// Unable is the answer of admission that has no key, with the reason in words.
+func Unable(why string) *metav1.Status {
+	return &metav1.Status{Status: metav1.StatusFailure, Code: http.StatusForbidden, Reason: NoKey, Message: why}
+}
+
+// HasNoKey tells whether an answer is that of admission without a key.
+func HasNoKey(err error) bool { return apierrors.ReasonForError(err) == NoKey }
 
 // Answered tells whether an error is an answer to a canary at all, whoever gave it.
 func Answered(err error) bool { return apierrors.ReasonForError(err) == Reason }
