@@ -2,10 +2,13 @@ package setup
 
 import (
 	"fmt"
+	"strings"
 
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/signoff-dev/signoff/api/v1alpha1"
 )
 
 // Protection gives everything at the API server that protects our objects: the webhooks, and the policies that hold without any.
@@ -46,8 +49,10 @@ const (
 )
 
 // AdmissionPolicies give a second line that needs no webhook and no process of ours: status is the operator's, Approvals and Records
-// are made by the operator, an Approval gains at most one vote, by the caller, and a request says who asked. They refuse nothing that
+// are made by the operator, an Approval gains at most one vote, by the caller, a request says who asked, and is stopped or decided about in nobody
+// else's name, and Actions and Notifiers run as no ServiceAccount that their writer may not use. They refuse nothing that
 // the webhooks let pass, and know less: what an expression cannot tell, such as whether a request is gone, they leave to the webhooks.
+// docs/security/guard.md says what that is.
 func AdmissionPolicies(o *WebhookOptions) ([]*admissionregistrationv1.ValidatingAdmissionPolicy, []*admissionregistrationv1.ValidatingAdmissionPolicyBinding) {
 	var policies []*admissionregistrationv1.ValidatingAdmissionPolicy
 	var bindings []*admissionregistrationv1.ValidatingAdmissionPolicyBinding
@@ -59,8 +64,11 @@ func AdmissionPolicies(o *WebhookOptions) ([]*admissionregistrationv1.Validating
 			{Expression: "variables.operator", Message: "status is written by Signoff only",
 				MessageExpression: "'the ' + request.subResource + ' of ' + (request.kind.kind.startsWith('A') ? 'an ' : 'a ') + request.kind.kind" + onlySignoff},
 		}},
-		{"requests.signoff.dev", []string{"actionrequests"}, writes[:1], aboutRequests()},
+		{"requests.signoff.dev", []string{"actionrequests"}, writes, aboutRequests()},
 		{"approvals.signoff.dev", []string{"approvals"}, changes, aboutApprovals()},
+		{"actions.signoff.dev", []string{"actions"}, writes, mayUse("spec", "execution", "serviceAccountName").
+			and("spec", "execution", "readServiceAccountName").and("spec", "execution", "plan", "serviceAccountName")},
+		{"notifiers.signoff.dev", []string{"notifiers"}, writes, mayUse("spec", "serviceAccountName")},
 		{"records.signoff.dev", []string{"records"}, changes, []admissionregistrationv1.Validation{
 			{Expression: "variables.operator || request.operation == 'DELETE' && variables.terminating", Message: "a Record is written by Signoff only",
 				MessageExpression: "'a Record'" + onlySignoff},
@@ -115,23 +123,73 @@ func isCaller(identity string) string {
 		"(!has(%[1]s.groups) || has(request.userInfo.groups) && (%[1]s.groups == request.userInfo.groups || size(%[1]s.groups) <= 500 && sets.contains(request.userInfo.groups, %[1]s.groups))))", identity)
 }
 
+// listOf is a list that need not be there.
+func listOf(of, path string) string {
+	return fmt.Sprintf("(has(%[1]s.%[2]s) ? %[1]s.%[2]s : [])", of, path)
+}
+
+// On an update the mutating webhook puts back what a client leaves out, and a policy sees that.
+const update, create = "request.operation != 'UPDATE' || ", "request.operation != 'CREATE' || "
+
+// aboutRequests: that somebody removes our finalizer, no policy refuses. Who uninstalls Signoff must, when the webhooks are gone.
 func aboutRequests() []admissionregistrationv1.Validation {
+	const sameOwner = "o.uid == p.uid && o.apiVersion == p.apiVersion && o.kind == p.kind && o.name == p.name"
+	before, after := listOf("oldObject", "spec.resolutions"), listOf("object", "spec.resolutions")
+	invalid := new(metav1.StatusReasonInvalid)
 	return []admissionregistrationv1.Validation{
-		{Expression: "has(object.spec.requester)",
+		{Expression: create + "has(object.spec.requester)",
 			Message: "the request does not say who asks: the admission webhook of Signoff did not see it. Nothing was stored."},
-		{Expression: "!has(object.spec.requester) || " + isCaller("object.spec.requester"),
+		{Expression: create + "!has(object.spec.requester) || " + isCaller("object.spec.requester"),
 			Message: "nobody asks in the name of somebody else: leave spec.requester out"},
+		{Expression: update + "!has(object.spec.cancellation) || has(oldObject.spec.cancellation) || !has(object.spec.cancellation.by) || " + isCaller("object.spec.cancellation.by"),
+			Message: "nobody cancels in the name of somebody else: leave spec.cancellation.by out"},
+		{Expression: create + "size(" + after + ") == 0", Message: "spec.resolutions is written by Signoff only: nothing has been executed, so there is nothing to decide", Reason: invalid},
+		{Expression: update + fmt.Sprintf("size(%[2]s) == size(%[1]s) || size(%[2]s) == size(%[1]s) + 1 && ", before, after) + isCaller(fmt.Sprintf("%[2]s[size(%[1]s)].by", before, after)),
+			Message: "spec.resolutions is written by Signoff only: write spec.resolution, and it becomes yours", Reason: invalid},
+		{Expression: update + "variables.operator || " + listOf("object", "metadata.ownerReferences") + ".all(o, " + listOf("oldObject", "metadata.ownerReferences") + ".exists(p, " + sameOwner + "))",
+			Message: "an owner can be given when the request is made, and not later", Reason: invalid},
+		{Expression: update + "variables.operator || " + listOf("object", "metadata.finalizers") + ".all(f, f in " + listOf("oldObject", "metadata.finalizers") + ")",
+			Message: "a finalizer can be given when the request is made, and not later", Reason: invalid},
 	}
+}
+
+// uses are the demands that a writer may use the ServiceAccounts that an object names.
+type uses []admissionregistrationv1.Validation
+
+// mayUse demands that who writes an object, or its labels, by which Roles and policies select, may use the ServiceAccount that stands in a field.
+func mayUse(path ...string) uses { return uses{}.and(path...) }
+
+// and demands it of one field more. One expression may ask the authorizer twice, so each field has its own.
+func (u uses) and(path ...string) uses {
+	var there []string
+	for i := range path {
+		there = append(there, fmt.Sprintf("has(object.%s)", strings.Join(path[:i+1], ".")))
+	}
+	const (
+		labels  = "(has(%[1]s.metadata.labels) ? %[1]s.metadata.labels : {})"
+		account = ".resource('serviceaccounts').namespace(object.metadata.namespace).name(object.%[1]s).check('%[2]s').allowed()"
+	)
+	name := strings.Join(path, ".")
+	return append(u, admissionregistrationv1.Validation{
+		Expression: "request.operation == 'UPDATE' && object.spec == oldObject.spec && " + fmt.Sprintf(labels, "object") + " == " + fmt.Sprintf(labels, "oldObject") +
+			" || !(" + strings.Join(there[1:], " && ") + ") || object." + name + " == '' || " +
+			"authorizer.group('')" + fmt.Sprintf(account, name, "impersonate") + " || authorizer.group('signoff.dev')" + fmt.Sprintf(account, name, "use"),
+		Message: "that takes the right to impersonate the ServiceAccount, or the verb \"use\" on it",
+		MessageExpression: fmt.Sprintf("'you (' + request.userInfo.username + ') may not let ' + request.kind.kind + 's run as ServiceAccount ' + object.metadata.namespace + '/' + object.%[1]s + "+
+			"': that takes the right to impersonate it, or the verb \"use\" on serviceaccounts.signoff.dev/' + object.%[1]s + '. Ask an administrator of namespace ' + object.metadata.namespace + '.' + "+
+			"(request.operation == 'UPDATE' && object.spec == oldObject.spec ? ' Roles and policies select Actions by labels, so changing labels takes the same right.' : '')", name),
+	})
 }
 
 // aboutApprovals: votes are compared without their types, so that a field that is added to one later is compared too.
 func aboutApprovals() []admissionregistrationv1.Validation {
 	const (
-		update   = "request.operation != 'UPDATE' || "
-		before   = "(has(oldObject.spec.votes) ? oldObject.spec.votes : [])"
-		after    = "(has(object.spec.votes) ? object.spec.votes : [])"
-		ownersOf = "(has(%[1]s.metadata.ownerReferences) ? %[1]s.metadata.ownerReferences : [])"
+		// going are those who let go of what is over.
+		going  = "variables.operator || variables.collector || variables.terminating || "
+		labels = "(has(%[1]s.metadata.labels) && '%[2]s' in %[1]s.metadata.labels ? %[1]s.metadata.labels['%[2]s'] : '')"
 	)
+	before, after := listOf("oldObject", "spec.votes"), listOf("object", "spec.votes")
+	sameLabel := func(key string) string { return fmt.Sprintf(labels, "object", key) + " == " + fmt.Sprintf(labels, "oldObject", key) }
 	// As the webhook has it: a write that can be made right.
 	invalid := new(metav1.StatusReasonInvalid)
 	return []admissionregistrationv1.Validation{
@@ -146,7 +204,11 @@ func aboutApprovals() []admissionregistrationv1.Validation {
 			Message: "one vote at a time can be added, and none can be changed", Reason: invalid},
 		{Expression: update + fmt.Sprintf("size(%[2]s) <= size(%[1]s) || ", before, after) + isCaller(fmt.Sprintf("%[2]s[size(%[1]s)].voter", before, after)),
 			Message: "votes are added by Signoff only: write spec.vote, and it becomes yours", Reason: invalid},
-		{Expression: update + "variables.operator || variables.collector || variables.terminating || " + fmt.Sprintf(ownersOf, "object") + " == " + fmt.Sprintf(ownersOf, "oldObject"),
+		{Expression: update + going + listOf("object", "metadata.ownerReferences") + " == " + listOf("oldObject", "metadata.ownerReferences"),
 			Message: "an Approval belongs to its request for ever", Reason: invalid},
+		{Expression: update + going + listOf("object", "metadata.finalizers") + " == " + listOf("oldObject", "metadata.finalizers"),
+			Message: "the finalizers of an Approval are set by Signoff only", Reason: invalid},
+		{Expression: update + going + sameLabel(v1alpha1.LabelRequest) + " && " + sameLabel(v1alpha1.LabelRequestUID),
+			Message: "the labels by which an Approval is found are set by Signoff only", Reason: invalid},
 	}
 }
