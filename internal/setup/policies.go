@@ -147,9 +147,9 @@ func aboutRequests() []admissionregistrationv1.Validation {
 		{Expression: update + fmt.Sprintf("size(%[2]s) == size(%[1]s) || size(%[2]s) == size(%[1]s) + 1 && ", before, after) + isCaller(fmt.Sprintf("%[2]s[size(%[1]s)].by", before, after)),
 			Message: "spec.resolutions is written by Signoff only: write spec.resolution, and it becomes yours", Reason: invalid},
 		{Expression: update + "variables.operator || " + listOf("object", "metadata.ownerReferences") + ".all(o, " + listOf("oldObject", "metadata.ownerReferences") + ".exists(p, " + sameOwner + "))",
-			Message: "an owner can be given when the request is made, and not later", Reason: invalid},
+			Message: "metadata.ownerReferences: an owner can be given when the request is made, and not later", Reason: invalid},
 		{Expression: update + "variables.operator || " + listOf("object", "metadata.finalizers") + ".all(f, f in " + listOf("oldObject", "metadata.finalizers") + ")",
-			Message: "a finalizer can be given when the request is made, and not later", Reason: invalid},
+			Message: "metadata.finalizers: a finalizer can be given when the request is made, and not later", Reason: invalid},
 	}
 }
 
@@ -189,7 +189,9 @@ func aboutApprovals() []admissionregistrationv1.Validation {
 		labels = "(has(%[1]s.metadata.labels) && '%[2]s' in %[1]s.metadata.labels ? %[1]s.metadata.labels['%[2]s'] : '')"
 	)
 	before, after := listOf("oldObject", "spec.votes"), listOf("object", "spec.votes")
-	sameLabel := func(key string) string { return fmt.Sprintf(labels, "object", key) + " == " + fmt.Sprintf(labels, "oldObject", key) }
+	sameLabel := func(key string) string {
+		return fmt.Sprintf(labels, "object", key) + " == " + fmt.Sprintf(labels, "oldObject", key)
+	}
 	// As the webhook has it: a write that can be made right.
 	invalid := new(metav1.StatusReasonInvalid)
 	return []admissionregistrationv1.Validation{
@@ -207,8 +209,8 @@ func aboutApprovals() []admissionregistrationv1.Validation {
 		{Expression: update + going + listOf("object", "metadata.ownerReferences") + " == " + listOf("oldObject", "metadata.ownerReferences"),
 			Message: "an Approval belongs to its request for ever", Reason: invalid},
 		{Expression: update + going + listOf("object", "metadata.finalizers") + " == " + listOf("oldObject", "metadata.finalizers"),
-			Message: "the finalizers of an Approval are set by Signoff only", Reason: invalid},
+			Message: "metadata.finalizers: those of an Approval are set by Signoff only", Reason: invalid},
 		{Expression: update + going + sameLabel(v1alpha1.LabelRequest) + " && " + sameLabel(v1alpha1.LabelRequestUID),
-			Message: "the labels by which an Approval is found are set by Signoff only", Reason: invalid},
+			Message: "metadata.labels: those by which an Approval is found are set by Signoff only", Reason: invalid},
 	}
 }

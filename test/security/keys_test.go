@@ -304,11 +304,11 @@ func TestCase79RevokedKeys(t *testing.T) {
 	t.Run("controller", func(t *testing.T) { revokedController(t, own) })
 }
 
-// asksIn asks for something that waits for votes, in a cluster of its own.
-func asksIn(t *testing.T, own *play.Play, action string) (*v1alpha1.ActionRequest, *v1alpha1.Approval) {
+// asksIn asks for something that waits for two votes, in a cluster of its own.
+func asksIn(t *testing.T, own *play.Play) (*v1alpha1.ActionRequest, *v1alpha1.Approval) {
 	t.Helper()
 	own.Guarded(t)
-	r := own.Reaches(t, play.Ask(t, own.Users.Alice, request(action, `{}`)), v1alpha1.PhaseAwaitingApproval)
+	r := own.Reaches(t, play.Ask(t, own.Users.Alice, request("two-engineers", `{}`)), v1alpha1.PhaseAwaitingApproval)
 	return r, &own.ApprovalsOf(t, r, 1)[0]
 }
 
@@ -364,10 +364,10 @@ func isVoid(t *testing.T, own *play.Play, r *v1alpha1.ActionRequest) {
 }
 
 func revokedAdmission(t *testing.T, own *play.Play) {
-	early, earlyApproval := asksIn(t, own, "two-engineers")
-	voted, votedApproval := asksIn(t, own, "two-engineers")
+	early, earlyApproval := asksIn(t, own)
+	voted, votedApproval := asksIn(t, own)
 	at := theft(t)
-	late, _ := asksIn(t, own, "two-engineers")
+	late, _ := asksIn(t, own)
 	if err := play.Vote(t, own.Users.Bob, votedApproval, v1alpha1.DecisionApprove, ""); err != nil {
 		t.Fatal(err)
 	}
@@ -384,9 +384,9 @@ func revokedAdmission(t *testing.T, own *play.Play) {
 }
 
 func revokedController(t *testing.T, own *play.Play) {
-	early, earlyApproval := asksIn(t, own, "two-engineers")
+	early, earlyApproval := asksIn(t, own)
 	at := theft(t)
-	late, _ := asksIn(t, own, "two-engineers")
+	late, _ := asksIn(t, own)
 	slow := own.Reaches(t, play.Ask(t, own.Users.Alice, request("slow", `{}`)), v1alpha1.PhaseExecuting)
 	revoke(t, own, seal.Controller, at)
 	isVoid(t, own, late)

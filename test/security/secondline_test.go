@@ -70,7 +70,7 @@ func newUnwatched(t *testing.T) *unwatched {
 	u.voted, u.votedApproval = opened(t, users.Alice, request("two-engineers", `{}`))
 	u.record = recordOf(t, reaches(t, ask(t, users.Alice, request("deploy", play.StagingInputs)), v1alpha1.PhaseSucceeded))
 	of := func(manifest string) *unstructured.Unstructured {
-		return object(t, manifest).(*unstructured.Unstructured) //nolint:forcetypeassert // it makes no others
+		return object(t, manifest).(*unstructured.Unstructured)
 	}
 	u.action = of(`{apiVersion: signoff.dev/v1alpha1, kind: Action, metadata: {namespace: platform, name: unwatched}, spec: {title: Unwatched, default: {effect: Deny, message: never}, execution: {
 		serviceAccountName: deployer, steps: [{name: note, apply: {manifests: [{apiVersion: v1, kind: ConfigMap, metadata: {namespace: staging, name: unwatched}}]}}]}}}`)
@@ -82,7 +82,7 @@ func newUnwatched(t *testing.T) *unwatched {
 }
 
 func (u *unwatched) create(who env.Person, object client.Object) error {
-	return as(u.t, who).Create(u.t.Context(), object.DeepCopyObject().(client.Object)) //nolint:forcetypeassert // a copy has the type of the original
+	return as(u.t, who).Create(u.t.Context(), object.DeepCopyObject().(client.Object))
 }
 
 func (u *unwatched) merge(object client.Object, body string) error {
@@ -93,7 +93,7 @@ func (u *unwatched) merge(object client.Object, body string) error {
 func (u *unwatched) removes(object client.Object) []error {
 	c := as(u.t, u.eve)
 	return []error{
-		c.Delete(u.t.Context(), object.DeepCopyObject().(client.Object)), //nolint:forcetypeassert // a copy has the type of the original
+		c.Delete(u.t.Context(), object.DeepCopyObject().(client.Object)),
 		c.DeleteAllOf(u.t.Context(), object, client.InNamespace(object.GetNamespace()), client.MatchingFields{"metadata.name": object.GetName()}),
 	}
 }
