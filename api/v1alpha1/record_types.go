@@ -25,6 +25,7 @@ import (
 // +kubebuilder:validation:XValidation:rule="!has(oldSelf.status) || !has(oldSelf.status.activeUntil) || (has(self.status) && has(self.status.activeUntil) && self.status.activeUntil == oldSelf.status.activeUntil)",message="status.activeUntil is final: it is written once",fieldPath=".status.activeUntil"
 // +kubebuilder:validation:XValidation:rule="!has(oldSelf.status) || !has(oldSelf.status.revert) || (has(self.status) && has(self.status.revert) && self.status.revert == oldSelf.status.revert)",message="status.revert is final: it is written once",fieldPath=".status.revert"
 // +kubebuilder:validation:XValidation:rule="!has(oldSelf.status) || !has(oldSelf.status.outcome) || (has(self.status) && has(self.status.outcome) && self.status.outcome == oldSelf.status.outcome)",message="status.outcome is final: it is written once",fieldPath=".status.outcome"
+// +kubebuilder:validation:XValidation:rule="!has(oldSelf.status) || !has(oldSelf.status.revision) || (has(self.status) && has(self.status.revision) && self.status.revision >= oldSelf.status.revision)",message="status.revision only grows",fieldPath=".status.revision"
 type Record struct {
 	metav1.TypeMeta `json:",inline"`
 	// metadata is the standard metadata of the object.
@@ -591,6 +592,11 @@ type RecordStatus struct {
 	// observedGeneration is the generation that this status speaks of. -1: not seen yet.
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+
+	// revision is how many times this status was written. It only grows: a Record with a smaller one than before was put back to what it was.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	Revision int32 `json:"revision,omitempty"`
 
 	// steps is how far each step has come, those of finally after the others.
 	// +optional

@@ -212,12 +212,12 @@ func (s *scope) auditReady() error {
 }
 
 // started tells that an execution began, before its first step does. Its Record is verified first.
-func (s *scope) started(record *v1alpha1.Record) error {
+func (s *scope) started(ctx context.Context, record *v1alpha1.Record) error {
 	envelope, err := s.Evidence.Record(record)
 	if err != nil {
 		return fmt.Errorf("failed to verify Record %s: %w", record.Name, err)
 	}
-	if err := s.asWritten(record); err != nil {
+	if err := s.asWritten(ctx, record); err != nil {
 		return err
 	}
 	if record.Status.Outcome != "" || len(record.Status.Steps) > 0 {

@@ -100,8 +100,8 @@ type Reconciler struct {
 	hands hands
 	// objects are those on which requests execute.
 	objects *workplaces
-	// lastSeals are those that this process has put on Records.
-	lastSeals seals
+	// revisions are those of Records that this process has seen.
+	revisions revisions
 	// told holds the uids of closed Approvals of which everything is in the audit log.
 	told *lru.Cache
 	// adopted holds by nonce what this process knows of the requests that it took up, and since is when it began to.
@@ -113,7 +113,7 @@ type Reconciler struct {
 // SetupWithManager makes the manager run the reconciler.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	r.written, r.adopted, r.told, r.tried = lru.New(remembered), lru.New(remembered), lru.New(remembered), lru.New(remembered)
-	r.lastSeals.known = lru.New(remembered)
+	r.revisions.known = lru.New(remembered)
 	var queue workqueue.TypedRateLimitingInterface[reconcile.Request]
 	wake := func(request types.NamespacedName) { queue.Add(reconcile.Request{NamespacedName: request}) }
 	r.turns, r.objects = newTurns(r.Clock, wake), newWorkplaces(wake)

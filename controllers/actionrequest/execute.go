@@ -85,7 +85,6 @@ func (s *scope) createRecord(ctx context.Context) (*v1alpha1.Record, error) {
 	s.claimed = err == nil || uncertain(err) || apierrors.IsAlreadyExists(err)
 	switch {
 	case err == nil:
-		s.lastSeals.note(record, sealOf(record))
 		return record, nil
 	case uncertain(err):
 		s.turns.keep(s.key())
@@ -144,7 +143,7 @@ func (s *scope) resume(ctx context.Context) error {
 
 // proceed does the next steps of a claimed execution, from the Record and nothing else.
 func (s *scope) proceed(ctx context.Context, record *v1alpha1.Record) error {
-	if err := s.started(record); err != nil {
+	if err := s.started(ctx, record); err != nil {
 		return s.unbelievable(ctx, record, err)
 	}
 	if record.Status.Outcome != "" {
@@ -364,14 +363,14 @@ func (s *scope) await(ctx context.Context, record *v1alpha1.Record, step *v1alph
 }
 
 func (s *scope) storeRecord(ctx context.Context, record *v1alpha1.Record) error {
+	record.Status.Revision++
 	if err := s.Evidence.SealRecord(record, s.now); err != nil {
 		return fmt.Errorf("failed to seal Record %s: %w", record.Name, err)
 	}
-	s.lastSeals.note(record, "") // it may be stored although the answer is lost
 	if err := s.Client.Status().Update(ctx, record); err != nil {
 		return fmt.Errorf("failed to update the status of Record %s: %w", record.Name, err)
 	}
-	s.lastSeals.note(record, sealOf(record))
+	s.revisions.note(record)
 	return nil
 }
 

@@ -4,11 +4,11 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 
 	"k8s.io/utils/lru"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/evidence"
@@ -87,71 +87,50 @@ func (r *Reconciler) spoilt(record *v1alpha1.Record) bool {
 	return err != nil && !evidence.Of(err).Wait
 }
 
-// asWritten tells whether a Record is as this process has written it last, if it has, and not behind what its request shows. What was sealed before is
-// sealed as well: whoever puts that back would have steps done again that are done.
-func (s *scope) asWritten(record *v1alpha1.Record) error {
-	what := ""
-	switch {
-	case !s.lastSeals.fits(record):
-		what = "the Record %s was put back to what it was before, so nobody can tell what has been done"
-	case len(s.request.Status.Steps) > len(record.Status.Steps):
-		what = "the request shows steps of which the Record %s knows nothing: one of them was put back, or written by somebody else"
-	default:
+// asWritten tells whether a Record knows what this process has seen in it, and what its request shows. What was sealed before is sealed as well:
+// whoever puts that back would have steps done again that are done. It is looked at once more before that is said, as somebody may have gone on
+// since it was read.
+func (s *scope) asWritten(ctx context.Context, record *v1alpha1.Record) error {
+	what := s.behind(record)
+	if what == "" {
 		return nil
+	}
+	live := &v1alpha1.Record{}
+	if err := s.Reader.Get(ctx, client.ObjectKeyFromObject(record), live); err != nil {
+		return fmt.Errorf("failed to read Record %s again: %w", record.Name, err)
+	}
+	if live.ResourceVersion != record.ResourceVersion {
+		return fmt.Errorf("somebody has written Record %s since it was read", record.Name)
 	}
 	return &evidence.Error{Reason: v1alpha1.ReasonEvidenceLost, Message: fmt.Sprintf(what, record.Name)}
 }
 
-// seals remember which seal this process has put on a Record last.
-type seals struct {
+// behind says how a Record knows less than it did. Empty: it does not.
+func (s *scope) behind(record *v1alpha1.Record) string {
+	switch {
+	case !s.revisions.note(record):
+		return "the Record %s was put back to what it was before, so nobody can tell what has been done"
+	case len(s.request.Status.Steps) > len(record.Status.Steps):
+		return "the request shows steps of which the Record %s knows nothing: one of them was put back, or written by somebody else"
+	}
+	return ""
+}
+
+// revisions remember the newest revision of each Record that was seen or written. Its seal covers the revision, and every write is based on the
+// version that was read, so that it only grows, whoever writes.
+type revisions struct {
 	mu    sync.Mutex
 	known *lru.Cache
 }
 
-// lastSeal is the seal of one version of a Record. Empty: a write on top of that version has begun, and nobody knows yet what came of it.
-type lastSeal struct {
-	version uint64
-	seal    string
-}
-
-// note notes the seal of the version of a Record. Two may write it at once, for its request and for its review, and say so in another order.
-func (k *seals) note(record *v1alpha1.Record, seal string) {
+// note notes the revision of a Record, which was verified. False: a newer one is known.
+func (k *revisions) note(record *v1alpha1.Record) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	version, err := strconv.ParseUint(record.ResourceVersion, 10, 64)
-	if err != nil {
-		k.known.Remove(record.UID)
-		return
+	revision := record.Status.Revision
+	if known, ok := k.known.Get(record.UID); ok && known.(int32) > revision { //nolint:forcetypeassert // nothing else is put in
+		return false
 	}
-	if known, ok := k.of(record); ok && (known.version > version || known.version == version && known.seal == "") {
-		return
-	}
-	k.known.Add(record.UID, lastSeal{version, seal})
-}
-
-// fits tells whether a Record that was read is the one that was written last, as far as that is known.
-func (k *seals) fits(record *v1alpha1.Record) bool {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	known, ok := k.of(record)
-	return !ok || known.seal == "" || known.seal == sealOf(record)
-}
-
-func (k *seals) of(record *v1alpha1.Record) (lastSeal, bool) {
-	known, ok := k.known.Get(record.UID)
-	if !ok {
-		return lastSeal{}, false
-	}
-	return known.(lastSeal), true //nolint:forcetypeassert // nothing else is put in
-}
-
-// sealOf is the seal of a Record as it is now.
-func sealOf(record *v1alpha1.Record) string {
-	switch {
-	case record.Status.Seal != nil:
-		return record.Status.Seal.Signature
-	case record.Spec.Seal != nil:
-		return record.Spec.Seal.Signature
-	}
-	return ""
+	k.known.Add(record.UID, revision)
+	return true
 }

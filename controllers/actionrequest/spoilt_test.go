@@ -1,57 +1,58 @@
 package actionrequest
 
 import (
+	"context"
 	"testing"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/lru"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/evidence"
 )
 
-// TestSeals: what was written last is known, in whichever order two writers say so, and what may have been written is not held against anybody.
-func TestSeals(t *testing.T) {
-	type step struct{ version, seal string }
+// TestAsWritten: a Record that knows less than it did, or than its request, was put back; one that somebody went on with since it was read was not.
+func TestAsWritten(t *testing.T) {
+	record := func(version string, revision int32, steps int) *v1alpha1.Record {
+		return &v1alpha1.Record{
+			ObjectMeta: metav1.ObjectMeta{Name: "r", UID: "r", ResourceVersion: version},
+			Status:     v1alpha1.RecordStatus{Revision: revision, Steps: make([]v1alpha1.StepStatus, steps)},
+		}
+	}
 	for name, tc := range map[string]struct {
-		reason string
-		notes  []step
-		read   string
-		want   bool
+		reason     string
+		seen       []int32
+		read, live *v1alpha1.Record
+		want       string
 	}{
-		"Unknown":  {"another process may have written it", nil, "a", true},
-		"Same":     {"it is what was written", []step{{"1", "a"}}, "a", true},
-		"PutBack":  {"it is what was written before", []step{{"1", "a"}, {"1", ""}, {"2", "b"}}, "a", false},
-		"Begun":    {"the write may have been stored", []step{{"1", "a"}, {"1", ""}}, "b", true},
-		"BegunNot": {"or not", []step{{"1", "a"}, {"1", ""}}, "a", true},
-		"Late":     {"who wrote before says so later", []step{{"1", ""}, {"3", "c"}, {"2", "b"}}, "c", true},
-		"LateLost": {"also while nobody knows what came of the other write", []step{{"2", ""}, {"2", "b"}}, "c", true},
-		"Odd":      {"versions that cannot be compared", []step{{"1", "a"}, {"x", "b"}}, "b", true},
+		"Unknown":     {"nobody has seen it before", nil, record("9", 1, 2), record("9", 1, 2), ""},
+		"Same":        {"it is what was seen", []int32{1, 2}, record("9", 2, 2), record("9", 2, 2), ""},
+		"GoneOn":      {"another process went on", []int32{1, 2}, record("9", 4, 3), record("9", 4, 3), ""},
+		"PutBack":     {"it was further", []int32{1, 2, 3}, record("9", 2, 2), record("9", 2, 2), v1alpha1.ReasonEvidenceLost},
+		"PutBackLate": {"who saw less says so later", []int32{3, 2}, record("9", 2, 2), record("9", 2, 2), v1alpha1.ReasonEvidenceLost},
+		"Overtaken":   {"somebody wrote it since it was read", []int32{3}, record("9", 2, 2), record("10", 3, 2), v1alpha1.ReasonIndeterminate},
+		"Less":        {"it knows less than its request", nil, record("9", 2, 1), record("9", 2, 1), v1alpha1.ReasonEvidenceLost},
+		"LessThen":    {"it was written since it was read", nil, record("9", 2, 1), record("10", 3, 2), v1alpha1.ReasonIndeterminate},
 	} {
 		t.Run(name, func(t *testing.T) {
-			known := &seals{known: lru.New(8)}
-			record := func(version, seal string) *v1alpha1.Record {
-				return &v1alpha1.Record{
-					ObjectMeta: metav1.ObjectMeta{UID: "r", ResourceVersion: version}, Status: v1alpha1.RecordStatus{Seal: &v1alpha1.Seal{Signature: seal}},
-				}
+			request := &v1alpha1.ActionRequest{Status: v1alpha1.ActionRequestStatus{Steps: make([]v1alpha1.StepStatus, 2)}}
+			reader := interceptor.NewClient(nil, interceptor.Funcs{Get: func(_ context.Context, _ client.WithWatch, _ client.ObjectKey, into client.Object, _ ...client.GetOption) error {
+				tc.live.DeepCopyInto(into.(*v1alpha1.Record))
+				return nil
+			}})
+			s := &scope{Reconciler: &Reconciler{Reader: reader, revisions: revisions{known: lru.New(8)}}, request: request}
+			for _, revision := range tc.seen {
+				s.revisions.note(record("1", revision, 0))
 			}
-			for _, n := range tc.notes {
-				known.note(record(n.version, n.seal), n.seal)
+			got := ""
+			if err := s.asWritten(t.Context(), tc.read); err != nil {
+				got = evidence.Of(err).Reason
 			}
-			if got := known.fits(record("9", tc.read)); got != tc.want {
-				t.Errorf("%s: got %t", tc.reason, got)
+			if got != tc.want {
+				t.Errorf("%s: got %q, want %q", tc.reason, got, tc.want)
 			}
 		})
-	}
-}
-
-// TestAsWritten: a Record that knows less than its request was put back, also where another process wrote it.
-func TestAsWritten(t *testing.T) {
-	request := &v1alpha1.ActionRequest{Status: v1alpha1.ActionRequestStatus{Steps: make([]v1alpha1.StepStatus, 2)}}
-	s := &scope{Reconciler: &Reconciler{lastSeals: seals{known: lru.New(8)}}, request: request}
-	for steps, want := range map[int]bool{0: false, 1: false, 2: true, 3: true} {
-		record := &v1alpha1.Record{Status: v1alpha1.RecordStatus{Steps: make([]v1alpha1.StepStatus, steps)}}
-		if err := s.asWritten(record); (err == nil) != want {
-			t.Errorf("a Record of %d steps: %v", steps, err)
-		}
 	}
 }

@@ -34,8 +34,10 @@ type Record struct {
 	Purpose string `json:"purpose,omitempty"`
 	Planned string `json:"planned,omitempty"`
 	// Variables is the hash of what when reads while the steps run.
-	Variables string     `json:"variables,omitempty"`
-	Progress  []Progress `json:"progress,omitempty"`
+	Variables string `json:"variables,omitempty"`
+	// Revision is how many times the progress was written.
+	Revision int64      `json:"revision,omitempty"`
+	Progress []Progress `json:"progress,omitempty"`
 	// Duration is how long what is done stays, Undo the hash of how it is taken back, ActiveUntil when, in milliseconds, and Revert why.
 	Duration string `json:"duration,omitempty"`
 	// Until is until when no other request that asks the same is executed, in milliseconds.
@@ -200,7 +202,7 @@ var recordFields = knownOf[recordBody](cover{}.
 		under("review", all("name", "uid", "dueAt", "summary", "inputs").under("requirements[]", requirementFields)).
 		but("seal", "it is the stamp and the signature of this payload").
 		under("steps[]", stepFields).under("finally[]", stepFields)).
-	under("status", all("outcome", "message", "finishedAt", "ending.outcome", "ending.message", "review.state", "review.decided", "review.at", "activeUntil",
+	under("status", all("revision", "outcome", "message", "finishedAt", "ending.outcome", "ending.message", "review.state", "review.decided", "review.at", "activeUntil",
 		"revert.startedAt", "revert.outcome", "revert.message").
 		under("undo[]", all("step", "fieldManager", "created", "uid", "object.apiVersion", "object.kind", "object.namespace", "object.name").
 			under("fields[]", all("before", "after").under("path[]", all("field", "value")))).
@@ -267,6 +269,7 @@ func RecordPayload(r *v1alpha1.Record, s Stamp) (*Record, error) {
 		Planned:        hashOf(&m, spec.Planned),
 		Ending:         ending(status.Ending),
 		Variables:      m.json(spec.Variables),
+		Revision:       int64(status.Revision),
 		Progress:       m.progress(status.Steps),
 		Duration:       string(spec.Duration),
 		Until:          m.at("until", spec.Until),

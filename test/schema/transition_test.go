@@ -108,7 +108,8 @@ func writeOnce(field, other, want string) map[string]transitionCase {
 // emptied leaves nothing of the status of a request or a Record but what the CRD sets by default.
 const emptied = `status: {observedGeneration: null, phase: null, outcome: null, waitingFor: null, approvals: null, summary: null,
   verdict: null, digest: null, plan: null, execution: null, steps: null, conditions: null, message: null, finishedAt: null,
-  adoption: null, planning: null, review: null, seal: null, undo: null, activeUntil: null, revert: null}`
+  adoption: null, planning: null, review: null, seal: null, undo: null, activeUntil: null, revert: null,
+  revision: null}`
 
 // add puts further cases into a table, each name after a prefix.
 func add(table map[string]transitionCase, prefix string, more map[string]transitionCase) {
@@ -190,6 +191,8 @@ func recordTransitions() map[string]transitionCase {
 	add(out, "Outcome", writeOnce("outcome", "Failed", "status.outcome is final: it is written once"))
 	add(out, "ActiveUntil", writeOnce("activeUntil", `"2026-11-23T12:00:00Z"`, "status.activeUntil is final: it is written once"))
 	add(out, "Revert", writeOnce("revert", `{startedAt: "2026-11-23T12:00:00Z", outcome: Failed, message: another}`, "status.revert is final: it is written once"))
+	add(out, "Revision", writeOnce("revision", "6", "status.revision only grows"))
+	out["RevisionGrows"] = transitionCase{reason: "it counts writes", write: write{"put", true, "status: {revision: 8}"}}
 	add(out, "Review", writeOnce("review", `{state: Denied, at: "2026-11-23T12:00:00Z"}`, "status.review is final: it is written once"))
 	return out
 }
