@@ -93,8 +93,6 @@ func TestDial(t *testing.T) {
 	t.Cleanup(server.Close)
 	port := netip.MustParseAddrPort(server.Listener.Addr().String()).Port()
 	u := parse(t, strings.Replace(server.URL, "127.0.0.1", "localhost", 1)+"/redirect")
-	t.Setenv("HTTP_PROXY", "http://192.0.2.1:1")
-
 	get := func(networks []netip.Prefix) (int, error) {
 		c, err := New([]Host{{Name: "localhost", Ports: []uint16{port}, Plain: true, Networks: networks}}).Client(u, nil)
 		if err != nil {
@@ -112,6 +110,18 @@ func TestDial(t *testing.T) {
 	}
 	if status, err := get(loopback); err != nil || status != http.StatusFound || calls.Load() != 1 {
 		t.Errorf("a redirect was followed: %v, %d, %d calls", err, status, calls.Load())
+	}
+}
+
+// TestNoProxy looks at the transport: Go reads the variables of the environment once, and asks no proxy for what is on this machine, so that no call
+// of a test could tell.
+func TestNoProxy(t *testing.T) {
+	c, err := New([]Host{{Name: "hooks.example.com", Ports: []uint16{443}}}).Client(parse(t, "https://hooks.example.com/"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if transport, ok := c.Transport.(*http.Transport); !ok || transport.Proxy != nil {
+		t.Errorf("a proxy would be asked: %T", c.Transport)
 	}
 }
 

@@ -55,9 +55,11 @@ func run(ctx context.Context) error {
 		log.SetLogger(logr.Discard())
 	}
 	results, err := measure(ctx, *only)
-	if err != nil {
-		return err
-	}
+	return errors.Join(err, show(results))
+}
+
+// show prints what was measured, and saves it.
+func show(results []Result) error {
 	if err := table(os.Stdout, results); err != nil {
 		return fmt.Errorf("failed to print the table: %w", err)
 	}
@@ -67,9 +69,10 @@ func run(ctx context.Context) error {
 	return nil
 }
 
-// measure runs the sections one after the other, because two at once would disturb each other.
+// measure runs the sections one after the other, because two at once would disturb each other. Where one fails, the others still count.
 func measure(ctx context.Context, only string) ([]Result, error) {
 	var results []Result
+	var failed error
 	for _, s := range sections {
 		if only != "" && !slices.Contains(strings.Split(only, ","), s.name) {
 			continue
@@ -77,14 +80,14 @@ func measure(ctx context.Context, only string) ([]Result, error) {
 		tell("measuring " + s.name)
 		found, err := s.measure(ctx)
 		if err != nil {
-			return nil, fmt.Errorf("failed to measure %s: %w", s.name, err)
+			failed = errors.Join(failed, fmt.Errorf("failed to measure %s: %w", s.name, err))
 		}
 		results = append(results, found...)
 	}
-	if len(results) == 0 {
+	if len(results) == 0 && failed == nil {
 		return nil, errors.New("-only names no part: give some of " + names())
 	}
-	return results, nil
+	return results, failed
 }
 
 func names() string {

@@ -40,7 +40,7 @@ func measureMemory(ctx context.Context) ([]Result, error) {
 		have = total
 		found, err := t.startBeside(ctx, total)
 		if err != nil {
-			return nil, errors.Join(err, tail(t.log))
+			return results, errors.Join(err, tail(t.log))
 		}
 		if total == 0 {
 			empty = found.heap

@@ -24,6 +24,9 @@ import (
 // lifePatience bounds how long one request may take.
 const lifePatience = time.Minute
 
+// startPatience bounds how long a start may take.
+const startPatience = 10 * time.Minute
+
 // theatre is where requests live, and where the same writes are made by hand.
 type theatre struct {
 	*stage
@@ -55,7 +58,7 @@ func openTheatre(ctx context.Context) (*theatre, error) {
 		return nil, err
 	}
 	t.metrics = url
-	if t.stage, err = raise(ctx, env.Options{AuditLog: t.audit.path}, system.Options{Configure: configure}); err != nil {
+	if t.stage, err = raise(ctx, env.Options{AuditLog: t.audit.path}, system.Options{Configure: configure, Patience: startPatience}); err != nil {
 		return nil, err
 	}
 	t.audit.admin = t.cluster.Admin

@@ -54,18 +54,39 @@ func TestReadmeFiles(t *testing.T) {
 
 // What the cookbook shows is what the files of the examples say, which stories apply and policy tests check.
 func TestCookbook(t *testing.T) {
+	folders := showsOf(t, "policy-cookbook.md")
+	for _, name := range []string{"agent-scaling", "christmas-freeze", "cost-and-posture", "deploy-service", "feature-flag", "gitlab-servicenow", "hold-everything", "namespaces"} {
+		if !folders["examples/"+name] {
+			t.Errorf("the cookbook shows nothing of examples/%s", name)
+		}
+	}
+}
+
+// TestBreakGlass: neither does that page show anything else.
+func TestBreakGlass(t *testing.T) {
+	if folders := showsOf(t, "break-glass.md"); !folders["examples/christmas-freeze"] {
+		t.Error("it shows nothing of examples/christmas-freeze")
+	}
+}
+
+// showsOf gives the folders of which a guide shows something, each piece as it is in its file. Commands are in none.
+func showsOf(t *testing.T, guide string) map[string]bool {
+	t.Helper()
 	folders := map[string]bool{}
-	for _, match := range block.FindAllStringSubmatch(read(t, "docs", "guides", "policy-cookbook.md"), -1) {
+	for _, match := range block.FindAllStringSubmatch(read(t, "docs", "guides", guide), -1) {
 		if path, whole := strings.CutPrefix(match[1], "file: "); whole {
 			folders[filepath.Dir(path)] = true
 			if diff := cmp.Diff(read(t, path), match[3]); diff != "" {
-				t.Errorf("the cookbook differs from %s (-file +cookbook):\n%s", path, diff)
+				t.Errorf("%s differs from %s (-file +guide):\n%s", guide, path, diff)
 			}
 			continue
 		}
 		path, part := strings.CutPrefix(match[1], "excerpt: ")
+		if match[2] == "sh" {
+			continue
+		}
 		if !part {
-			t.Errorf("a block of the cookbook does not say of which file it is:\n%s", match[3])
+			t.Errorf("a block of %s does not say of which file it is:\n%s", guide, match[3])
 			continue
 		}
 		folders[filepath.Dir(path)] = true
@@ -73,11 +94,7 @@ func TestCookbook(t *testing.T) {
 			t.Errorf("%s does not say, in one piece:\n%s", path, match[3])
 		}
 	}
-	for _, name := range []string{"agent-scaling", "christmas-freeze", "cost-and-posture", "deploy-service", "feature-flag", "gitlab-servicenow", "hold-everything", "namespaces"} {
-		if !folders["examples/"+name] {
-			t.Errorf("the cookbook shows nothing of examples/%s", name)
-		}
-	}
+	return folders
 }
 
 // excerptOf tells whether lines are in a file in one piece, all of them indented by the same number of blanks there.

@@ -3,6 +3,7 @@
 package system
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
@@ -40,6 +41,8 @@ type Options struct {
 	Binary string
 	// Log is the file to which the binary logs.
 	Log string
+	// Patience is how long it may take to become ready. Zero: a minute.
+	Patience time.Duration
 }
 
 // System is an installed and running Signoff.
@@ -286,7 +289,8 @@ func waitOrKill(command *exec.Cmd, exited <-chan struct{}) {
 
 // ready waits until Signoff says that it is ready.
 func (s *System) ready(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	patience := cmp.Or(s.options.Patience, time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	addresses := []string{s.cfg.Health.BindAddress}
 	if s.options.Split {
@@ -298,7 +302,7 @@ func (s *System) ready(ctx context.Context) error {
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("Signoff did not become ready within a minute: see its log: %w", ctx.Err()) //nolint:staticcheck // a name
+			return fmt.Errorf("Signoff did not become ready within %s: see its log: %w", patience, ctx.Err()) //nolint:staticcheck // a name
 		case <-time.After(50 * time.Millisecond):
 		}
 	}
