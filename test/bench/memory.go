@@ -7,8 +7,10 @@ import (
 	"strings"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/uuid"
+	"k8s.io/client-go/dynamic"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/test/env"
@@ -92,6 +94,7 @@ func (t *theatre) startBeside(ctx context.Context, total int) (*started, error) 
 // exemplar is a finished request with its Record as etcd holds them, which are copied.
 type exemplar struct {
 	store
+	admin             dynamic.Interface
 	name, uid, record string
 	pairs             []pair
 }
@@ -109,6 +112,7 @@ func (t *theatre) exemplar(ctx context.Context) (*exemplar, error) {
 	if err != nil {
 		return nil, err
 	}
+	out.admin = admin
 	request, err := admin.Resource(ours("actionrequests")).Namespace(env.WorkNamespace).Get(ctx, out.name, metav1.GetOptions{})
 	if err != nil {
 		return nil, fmt.Errorf("failed to read the finished request: %w", err)
@@ -134,8 +138,10 @@ func (t *theatre) exemplar(ctx context.Context) (*exemplar, error) {
 func (e *exemplar) copies(ctx context.Context, have, total int) error {
 	tell(fmt.Sprintf("writing %d finished requests to etcd", total-have))
 	var batch []pair
+	var name, uid string
 	for n := have; n < total; n++ {
-		names := strings.NewReplacer(e.name, fmt.Sprintf("finished-%06d", n), e.uid, string(uuid.NewUUID()), e.record, string(uuid.NewUUID()))
+		name, uid = fmt.Sprintf("finished-%06d", n), string(uuid.NewUUID())
+		names := strings.NewReplacer(e.name, name, e.uid, uid, e.record, string(uuid.NewUUID()))
 		for _, p := range e.pairs {
 			batch = append(batch, pair{[]byte(names.Replace(string(p.Key))), []byte(names.Replace(string(p.Value)))})
 		}
@@ -146,5 +152,21 @@ func (e *exemplar) copies(ctx context.Context, have, total int) error {
 			batch = batch[:0]
 		}
 	}
-	return nil
+	if have == total {
+		return nil
+	}
+	return errors.Join(e.seen(ctx, "actionrequests", env.WorkNamespace, name), e.seen(ctx, "records", env.SystemNamespace, uid))
+}
+
+// seen waits until the API server's cache has an object: it takes a while to read what came past it, and no start is measured meanwhile.
+func (e *exemplar) seen(ctx context.Context, resource, namespace, name string) error {
+	for {
+		_, err := e.admin.Resource(ours(resource)).Namespace(namespace).Get(ctx, name, metav1.GetOptions{ResourceVersion: "0"})
+		if err == nil || !apierrors.IsNotFound(err) && !apierrors.IsTimeout(err) && !apierrors.IsTooManyRequests(err) {
+			return err
+		}
+		if err := pause(ctx, settle); err != nil {
+			return err
+		}
+	}
 }
