@@ -1,0 +1,65 @@
+package webhooks
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/config"
+	"github.com/signoff-dev/signoff/internal/identity"
+)
+
+// TestRoom: whoever votes often, and however many do, there is room for a denial.
+func TestRoom(t *testing.T) {
+	rules, err := identity.New(config.Default())
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &approvals{&Deps{Identity: rules}}
+	const approve, withdraw, deny = v1alpha1.DecisionApprove, v1alpha1.DecisionWithdraw, v1alpha1.DecisionDeny
+	const tooMany, stillDeny = "too many votes", "A denial is still possible"
+	for name, tc := range map[string]struct {
+		reason      string
+		own, others int
+		decision    v1alpha1.Decision
+		want        []string
+		not         string
+	}{
+		"First":            {"there is room", 0, 0, approve, nil, ""},
+		"Last":             {"as often as anybody", maxVotesOfPerson - 1, 0, approve, nil, ""},
+		"OneMore":          {"no more often", maxVotesOfPerson, 0, approve, []string{tooMany, stillDeny}, ""},
+		"TakeBackNothing":  {"there is nothing to take back", 0, 9, withdraw, []string{"no vote here"}, ""},
+		"TakeBackLast":     {"the last can be taken back", maxVotesOfPerson, 0, withdraw, nil, ""},
+		"TakeBackAgain":    {"once", maxVotesOfPerson + 1, 0, withdraw, []string{tooMany, stillDeny}, ""},
+		"DenyAfterAll":     {"and then denied", maxVotesOfPerson + 1, 0, deny, nil, ""},
+		"DenyAgain":        {"once", maxVotesOfPerson + 2, 0, deny, []string{tooMany}, stillDeny},
+		"Full":             {"everybody's approvals stop early", 0, maxVotes - reservedVotes, approve, []string{tooMany, stillDeny}, ""},
+		"FullWithdraw":     {"so that others take theirs back", 1, maxVotes - reservedVotes, withdraw, nil, ""},
+		"FullOfWithdrawal": {"which stop early as well", 1, maxVotes - reservedVotes/2 - 1, withdraw, []string{tooMany, stillDeny}, ""},
+		"FullDeny":         {"so that somebody can still deny", 0, maxVotes - 1, deny, nil, ""},
+		"Brim":             {"until there is no room at all", 0, maxVotes, deny, []string{tooMany}, stillDeny},
+	} {
+		t.Run(name, func(t *testing.T) {
+			approval := &v1alpha1.Approval{}
+			for range tc.own {
+				approval.Spec.Votes = append(approval.Spec.Votes, v1alpha1.Vote{Voter: v1alpha1.Identity{Username: "bob"}})
+			}
+			for i := range tc.others {
+				approval.Spec.Votes = append(approval.Spec.Votes, v1alpha1.Vote{Voter: v1alpha1.Identity{Username: fmt.Sprint("other-", i)}})
+			}
+			said := ""
+			if refused := w.room(t.Context(), approval, &v1alpha1.Vote{Decision: tc.decision}, &v1alpha1.Identity{Username: "bob"}); refused != nil {
+				said = refused.Result.Message
+			}
+			if (said == "") != (tc.want == nil) || tc.not != "" && strings.Contains(said, tc.not) {
+				t.Errorf("%s: it says %q", tc.reason, said)
+			}
+			for _, want := range tc.want {
+				if !strings.Contains(said, want) {
+					t.Errorf("%s: it says %q, want %q", tc.reason, said, want)
+				}
+			}
+		})
+	}
+}
