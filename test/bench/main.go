@@ -29,6 +29,7 @@ var sections = []section{
 	{"planning", measurePlanning},
 	{"admission", measureAdmission},
 	{"lifecycle", measureLifecycle},
+	{"flood", measureFlood},
 	{"waiting", measureWaiting},
 	{"memory", measureMemory},
 }
