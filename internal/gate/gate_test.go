@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
@@ -387,6 +388,20 @@ func TestWarningsFitTheHeader(t *testing.T) {
 	for _, warning := range warnings {
 		if len([]rune(warning)) > 256 || strings.ContainsAny(warning, "\n\t") {
 			t.Errorf("the API server would cut or drop this warning: %q", warning)
+		}
+	}
+}
+
+// TestStartsTooLate: who asks is told that a start after the end is none.
+func TestStartsTooLate(t *testing.T) {
+	gate := newGate(t, readable{fakeFacts{labels: map[string]any{"team": "payments"}}})
+	end := monday.Add(DefaultTTL)
+	for at, want := range map[time.Time]bool{end.Add(-time.Second): false, end: true, end.Add(time.Hour): true} {
+		subject := asking("alice", "deploy", `{"service":"checkout","environment":"production"}`)
+		subject.Spec.NotBefore = &metav1.Time{Time: at}
+		warnings := strings.Join(gate.Warnings(gate.Judge(t.Context(), subject, monday), subject), "\n")
+		if strings.Contains(warnings, "it expires Mon 30 Nov 12:00 UTC, before spec.notBefore") != want {
+			t.Errorf("a start at %s, want a warning: %t, got:\n%s", at, want, warnings)
 		}
 	}
 }

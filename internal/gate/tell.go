@@ -66,6 +66,9 @@ func (g *Gate) Warnings(j *Judgement, s *Subject) []string {
 	if duration := Duration(j.Action.Object, s.Spec); duration != "" {
 		warnings = append(warnings, fmt.Sprintf("it is temporary: what it does is taken back %s after it is done.", duration))
 	}
+	if at, end := s.Spec.NotBefore, Expires(j.Action.Object, s, j.Now); at != nil && !at.Time.Before(end) {
+		warnings = append(warnings, fmt.Sprintf("it expires %s, before spec.notBefore, so it never runs as things are: give an earlier one, or ask later.", Time(end, j.Now)))
+	}
 	warnings = append(append(warnings, notReady(j)...), g.reviewWarnings(j, &s.Requester)...)
 	for i := range warnings {
 		warnings[i] = Cut(warnings[i], maxWarning)
