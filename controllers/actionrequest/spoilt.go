@@ -127,10 +127,11 @@ type revisions struct {
 func (k *revisions) note(record *v1alpha1.Record) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	revision := record.Status.Revision
-	if known, ok := k.known.Get(record.UID); ok && known.(int32) > revision { //nolint:forcetypeassert // nothing else is put in
+	// Not by its uid: a Record that was deleted and made again is the same one, put back.
+	name, revision := record.Name+"/"+string(record.Spec.RequestRef.UID), record.Status.Revision
+	if known, ok := k.known.Get(name); ok && known.(int32) > revision { //nolint:forcetypeassert // nothing else is put in
 		return false
 	}
-	k.known.Add(record.UID, revision)
+	k.known.Add(name, revision)
 	return true
 }

@@ -21,6 +21,8 @@ func TestAsWritten(t *testing.T) {
 			Status:     v1alpha1.RecordStatus{Revision: revision, Steps: make([]v1alpha1.StepStatus, steps)},
 		}
 	}
+	again := record("9", 2, 2)
+	again.UID = "made again"
 	for name, tc := range map[string]struct {
 		reason     string
 		seen       []int32
@@ -31,6 +33,7 @@ func TestAsWritten(t *testing.T) {
 		"Same":        {"it is what was seen", []int32{1, 2}, record("9", 2, 2), record("9", 2, 2), ""},
 		"GoneOn":      {"another process went on", []int32{1, 2}, record("9", 4, 3), record("9", 4, 3), ""},
 		"PutBack":     {"it was further", []int32{1, 2, 3}, record("9", 2, 2), record("9", 2, 2), v1alpha1.ReasonEvidenceLost},
+		"MadeAgain":   {"it was deleted and made again as it was", []int32{1, 2, 3}, again, again, v1alpha1.ReasonEvidenceLost},
 		"PutBackLate": {"who saw less says so later", []int32{3, 2}, record("9", 2, 2), record("9", 2, 2), v1alpha1.ReasonEvidenceLost},
 		"Overtaken":   {"somebody wrote it since it was read", []int32{3}, record("9", 2, 2), record("10", 3, 2), v1alpha1.ReasonIndeterminate},
 		"Less":        {"it knows less than its request", nil, record("9", 2, 1), record("9", 2, 1), v1alpha1.ReasonEvidenceLost},
