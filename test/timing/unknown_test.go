@@ -275,7 +275,7 @@ func TestOutcomeUnknownUnjudged(t *testing.T) {
 // TestRecordPutBack puts the Record of an execution that waits back to what it was when it began, past the webhooks: what is sealed is not done again.
 func TestRecordPutBack(t *testing.T) {
 	r := reaches(t, calls(t, "dies-again", ""), v1alpha1.PhaseOutcomeUnknown)
-	spoil(t, r, func(status *v1alpha1.RecordStatus) { *status = v1alpha1.RecordStatus{} })
+	putBack(t, r)
 	if err := resolve(t, users.Carol, r, "Succeeded", "it is there"); err != nil {
 		t.Fatal(err)
 	}
@@ -286,5 +286,23 @@ func TestRecordPutBack(t *testing.T) {
 	}
 	if peer.made("/dies-again") != 1 || note(t, "dies-again") != nil {
 		t.Errorf("%d calls, and %v", peer.made("/dies-again"), note(t, "dies-again"))
+	}
+}
+
+// putBack puts a Record back to what it was when it began, which the API server refuses as long as it is not deleted.
+func putBack(t *testing.T, r *v1alpha1.ActionRequest) {
+	t.Helper()
+	record, c := &v1alpha1.Record{}, signoff.Process.Manager.GetClient()
+	if err := admin(t).Get(t.Context(), types.NamespacedName{Namespace: env.SystemNamespace, Name: string(r.UID)}, record); err != nil {
+		t.Fatal(err)
+	}
+	first := &v1alpha1.Record{ObjectMeta: metav1.ObjectMeta{Namespace: record.Namespace, Name: record.Name, Labels: record.Labels}, Spec: record.Spec}
+	record.Status = v1alpha1.RecordStatus{}
+	if err := c.Status().Update(t.Context(), record); err == nil || !strings.Contains(err.Error(), "status.revision only grows") {
+		t.Fatalf("a status was put back: %v", err)
+	}
+	forgotten(t, r)
+	if err := c.Create(t.Context(), first); err != nil {
+		t.Fatal(err)
 	}
 }
