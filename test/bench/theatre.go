@@ -46,7 +46,7 @@ type recording struct {
 	request, uid, service, tag string
 }
 
-// openTheatre starts a control plane with an audit log and Signoff on it. The caller must call lower.
+// openTheatre starts a control plane with an audit log and Signoff on it, and waits until that knows the catalog. The caller must call close.
 func openTheatre(ctx context.Context) (*theatre, error) {
 	dir, err := os.MkdirTemp("", "signoff-bench-")
 	if err != nil {
@@ -97,8 +97,10 @@ func (t *theatre) open(ctx context.Context) error {
 			}
 		}
 	}
-	t.observer, err = observe(ctx, admin)
-	return err
+	if t.observer, err = observe(ctx, admin); err != nil {
+		return err
+	}
+	return t.admitted(ctx)
 }
 
 // admitted waits until Signoff knows the catalog.

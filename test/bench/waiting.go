@@ -32,9 +32,6 @@ func measureWaiting(ctx context.Context) ([]Result, error) {
 		return nil, err
 	}
 	defer t.close()
-	if err := t.admitted(ctx); err != nil {
-		return nil, err
-	}
 	heap, err := liveHeap(ctx, t.metrics)
 	if err != nil {
 		return nil, err

@@ -363,6 +363,18 @@ func isVoid(t *testing.T, own *play.Play, r *v1alpha1.ActionRequest) {
 	}
 }
 
+// goesOn lets people agree to what was asked before the theft, and waits until it is done.
+func goesOn(t *testing.T, own *play.Play, r *v1alpha1.ActionRequest, approval *v1alpha1.Approval) {
+	t.Helper()
+	own.Guarded(t)
+	for _, who := range []env.Person{own.Users.Bob, own.Users.Carol} {
+		if err := play.Vote(t, who, approval, v1alpha1.DecisionApprove, ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	own.Reaches(t, r, v1alpha1.PhaseSucceeded)
+}
+
 func revokedAdmission(t *testing.T, own *play.Play) {
 	early, earlyApproval := asksIn(t, own)
 	voted, votedApproval := asksIn(t, own)
@@ -374,13 +386,7 @@ func revokedAdmission(t *testing.T, own *play.Play) {
 	revoke(t, own, seal.Admission, at)
 	isVoid(t, own, late)
 	isVoid(t, own, voted)
-	own.Guarded(t)
-	for _, who := range []env.Person{own.Users.Bob, own.Users.Carol} {
-		if err := play.Vote(t, who, earlyApproval, v1alpha1.DecisionApprove, ""); err != nil {
-			t.Fatal(err)
-		}
-	}
-	own.Reaches(t, early, v1alpha1.PhaseSucceeded)
+	goesOn(t, own, early, earlyApproval)
 }
 
 func revokedController(t *testing.T, own *play.Play) {
@@ -391,11 +397,5 @@ func revokedController(t *testing.T, own *play.Play) {
 	revoke(t, own, seal.Controller, at)
 	isVoid(t, own, late)
 	isVoid(t, own, slow)
-	own.Guarded(t)
-	for _, who := range []env.Person{own.Users.Bob, own.Users.Carol} {
-		if err := play.Vote(t, who, earlyApproval, v1alpha1.DecisionApprove, ""); err != nil {
-			t.Fatal(err)
-		}
-	}
-	own.Reaches(t, early, v1alpha1.PhaseSucceeded)
+	goesOn(t, own, early, earlyApproval)
 }

@@ -292,10 +292,7 @@ func TestRecordPutBack(t *testing.T) {
 // putBack puts a Record back to what it was when it began, which the API server refuses as long as it is not deleted.
 func putBack(t *testing.T, r *v1alpha1.ActionRequest) {
 	t.Helper()
-	record, c := &v1alpha1.Record{}, signoff.Process.Manager.GetClient()
-	if err := admin(t).Get(t.Context(), types.NamespacedName{Namespace: env.SystemNamespace, Name: string(r.UID)}, record); err != nil {
-		t.Fatal(err)
-	}
+	record, c := recordOf(t, r), signoff.Process.Manager.GetClient()
 	first := &v1alpha1.Record{ObjectMeta: metav1.ObjectMeta{Namespace: record.Namespace, Name: record.Name, Labels: record.Labels}, Spec: record.Spec}
 	record.Status = v1alpha1.RecordStatus{}
 	if err := c.Status().Update(t.Context(), record); err == nil || !strings.Contains(err.Error(), "status.revision only grows") {

@@ -22,14 +22,21 @@ import (
 // spoil lets the operator's own account write a Record as the operator would not.
 func spoil(t *testing.T, r *v1alpha1.ActionRequest, change func(*v1alpha1.RecordStatus)) {
 	t.Helper()
-	record := &v1alpha1.Record{}
-	if err := admin(t).Get(t.Context(), types.NamespacedName{Namespace: env.SystemNamespace, Name: string(r.UID)}, record); err != nil {
-		t.Fatal(err)
-	}
+	record := recordOf(t, r)
 	change(&record.Status)
 	if err := signoff.Process.Manager.GetClient().Status().Update(t.Context(), record); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// recordOf reads the Record of a request.
+func recordOf(t *testing.T, r *v1alpha1.ActionRequest) *v1alpha1.Record {
+	t.Helper()
+	record := &v1alpha1.Record{}
+	if err := admin(t).Get(t.Context(), types.NamespacedName{Namespace: env.SystemNamespace, Name: string(r.UID)}, record); err != nil {
+		t.Fatal(err)
+	}
+	return record
 }
 
 // forgotten removes a Record as the operator's own account, which has no right to by itself.
