@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/dynamic"
 
+	"github.com/signoff-dev/signoff/internal/config"
 	"github.com/signoff-dev/signoff/test/env"
 )
 
@@ -39,13 +40,16 @@ var floods = []flood{
 
 // measureFlood measures how long the life of a request of one person takes, with its approval, while another one floods the API server.
 func measureFlood(ctx context.Context) ([]Result, error) {
-	t, err := openTheatre(ctx)
+	t, err := openTheatre(ctx, config.Default().Requester.MaxOpen)
 	if err != nil {
 		return nil, err
 	}
 	defer t.close()
 	carol, err := as(t.users.Carol.Config)
 	if err != nil {
+		return nil, err
+	}
+	if err := t.settle(ctx); err != nil {
 		return nil, err
 	}
 	var results []Result

@@ -23,11 +23,15 @@ const (
 func measureLifecycle(ctx context.Context) ([]Result, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	t, err := openTheatre(ctx)
+	t, err := openTheatre(ctx, everybody)
 	if err != nil {
 		return nil, err
 	}
 	defer t.close()
+	results, err := t.fresh(ctx)
+	if err != nil {
+		return nil, err
+	}
 	if err := t.warmUp(ctx); err != nil {
 		return nil, err
 	}
@@ -36,7 +40,6 @@ func measureLifecycle(ctx context.Context) ([]Result, error) {
 		return nil, err
 	}
 	defer stop()
-	var results []Result
 	for _, part := range []func(context.Context) ([]Result, error){t.counts, t.latency, t.throughput, t.retained} {
 		found, err := part(ctx)
 		if err != nil {
@@ -45,6 +48,15 @@ func measureLifecycle(ctx context.Context) ([]Result, error) {
 		results = append(results, found...)
 	}
 	return results, nil
+}
+
+// fresh counts what the API server is asked for a request right after the start.
+func (t *theatre) fresh(ctx context.Context) ([]Result, error) {
+	asked, err := t.count(ctx, allowedAt)
+	if err != nil {
+		return nil, err
+	}
+	return asked.results("started", lifecycleCounted)[:3], t.settle(ctx)
 }
 
 // warmUp learns the scripts, and lets everything run a few times.
@@ -67,15 +79,7 @@ func (t *theatre) warmUp(ctx context.Context) error {
 func (t *theatre) counts(ctx context.Context) ([]Result, error) {
 	var results []Result
 	for _, kind := range []struct{ name, environment string }{{"allowed", allowedAt}, {"approved", approvedAt}} {
-		if _, err := t.audit.between(ctx); err != nil {
-			return nil, err
-		}
-		for i := range lifecycleCounted {
-			if _, err := t.live(ctx, kind.environment, i); err != nil {
-				return nil, err
-			}
-		}
-		asked, err := t.audit.between(ctx)
+		asked, err := t.count(ctx, kind.environment)
 		if err != nil {
 			return nil, err
 		}
@@ -85,6 +89,19 @@ func (t *theatre) counts(ctx context.Context) ([]Result, error) {
 		results = append(results, asked.results(kind.name, lifecycleCounted)...)
 	}
 	return results, nil
+}
+
+// count counts what the API server is asked while requests live one after the other.
+func (t *theatre) count(ctx context.Context, environment string) (calls, error) {
+	if _, err := t.audit.between(ctx); err != nil {
+		return calls{}, err
+	}
+	for i := range lifecycleCounted {
+		if _, err := t.live(ctx, environment, i); err != nil {
+			return calls{}, err
+		}
+	}
+	return t.audit.between(ctx)
 }
 
 // pairs plays requests and makes the same writes by hand, by turns.

@@ -22,7 +22,7 @@ const settle = 3 * time.Second
 // measureMemory starts Signoff beside none, 1,000, 10,000 and 100,000 finished requests with their Records, and looks each time at how long it takes and
 // what it keeps.
 func measureMemory(ctx context.Context) ([]Result, error) {
-	t, err := openTheatre(ctx)
+	t, err := openTheatre(ctx, everybody)
 	if err != nil {
 		return nil, err
 	}

@@ -16,7 +16,9 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/config"
 	"github.com/signoff-dev/signoff/internal/identity"
+	"github.com/signoff-dev/signoff/internal/seal"
 	"github.com/signoff-dev/signoff/test/env"
 	"github.com/signoff-dev/signoff/test/system"
 )
@@ -26,6 +28,9 @@ const lifePatience = time.Minute
 
 // startPatience bounds how long a start may take.
 const startPatience = 10 * time.Minute
+
+// everybody is how many requests of one person may be open where one person stands for many.
+const everybody = 100_000
 
 // theatre is where requests live, and where the same writes are made by hand.
 type theatre struct {
@@ -38,6 +43,7 @@ type theatre struct {
 	played   atomic.Int64
 	executed atomic.Int64
 	atStart  float64
+	opened   time.Time
 }
 
 // recording is the script of one kind of request, with the names that must be replaced in it.
@@ -46,18 +52,23 @@ type recording struct {
 	request, uid, service, tag string
 }
 
-// openTheatre starts a control plane with an audit log and Signoff on it, and waits until that knows the catalog. The caller must call close.
-func openTheatre(ctx context.Context) (*theatre, error) {
+// openTheatre starts a control plane with an audit log and Signoff on it, and waits until that knows the catalog. One person may have so many
+// requests open. The caller must call close.
+func openTheatre(ctx context.Context, maxOpen int) (*theatre, error) {
 	dir, err := os.MkdirTemp("", "signoff-bench-")
 	if err != nil {
 		return nil, fmt.Errorf("failed to make a folder: %w", err)
 	}
 	t := &theatre{scripts: map[string]*recording{}, audit: auditLog{path: filepath.Join(dir, "audit.log")}}
-	configure, url, err := withMetrics()
+	serve, url, err := withMetrics()
 	if err != nil {
 		return nil, err
 	}
 	t.metrics = url
+	configure := func(cfg *config.Configuration) {
+		serve(cfg)
+		cfg.Requester.MaxOpen = maxOpen
+	}
 	if t.stage, err = raise(ctx, env.Options{AuditLog: t.audit.path}, system.Options{Configure: configure, Patience: startPatience}); err != nil {
 		return nil, err
 	}
@@ -100,7 +111,11 @@ func (t *theatre) open(ctx context.Context) error {
 	if t.observer, err = observe(ctx, admin); err != nil {
 		return err
 	}
-	return t.admitted(ctx)
+	if err := t.admitted(ctx); err != nil {
+		return err
+	}
+	t.opened = time.Now()
+	return nil
 }
 
 // admitted waits until Signoff knows the catalog.
@@ -109,6 +124,12 @@ func (t *theatre) admitted(ctx context.Context) error {
 		_, err := t.live(ctx, allowedAt, 0)
 		return err == nil, nil
 	})
+}
+
+// settle waits until no request that is new can have been taken up by a process before: until then each is looked for among the Records.
+func (t *theatre) settle(ctx context.Context) error {
+	tell("waiting until what is new needs no look back")
+	return pause(ctx, time.Until(t.opened.Add(2*seal.MaxSkew)))
 }
 
 func serviceName(i int) string   { return fmt.Sprintf("svc-%04d", i) }
@@ -150,7 +171,7 @@ func (t *theatre) live(ctx context.Context, environment string, target int) (tim
 	}
 	select {
 	case <-ctx.Done():
-		return 0, fmt.Errorf("request %s did not end: %w", name, ctx.Err())
+		return 0, fmt.Errorf("request %s did not end: %w: %s", name, ctx.Err(), t.stands(context.WithoutCancel(ctx), name))
 	case end := <-life.finished:
 		if end.outcome != string(v1alpha1.OutcomeSucceeded) {
 			return 0, fmt.Errorf("request %s ended as %s", name, end.outcome)
@@ -158,6 +179,15 @@ func (t *theatre) live(ctx context.Context, environment string, target int) (tim
 		t.executed.Add(1)
 		return end.at.Sub(begin), nil
 	}
+}
+
+// stands tells how a request stands.
+func (t *theatre) stands(ctx context.Context, name string) string {
+	request, err := t.requester.Resource(ours("actionrequests")).Namespace(env.WorkNamespace).Get(ctx, name, metav1.GetOptions{})
+	if err != nil {
+		return err.Error()
+	}
+	return text(request.Object["status"])
 }
 
 func (t *theatre) vote(ctx context.Context, life *life) error {

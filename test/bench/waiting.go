@@ -27,7 +27,7 @@ const (
 // measureWaiting lets requests wait for approval, looks what that costs while nothing happens, and what a change of a Role costs, after which each is
 // judged again.
 func measureWaiting(ctx context.Context) ([]Result, error) {
-	t, err := openTheatre(ctx)
+	t, err := openTheatre(ctx, everybody)
 	if err != nil {
 		return nil, err
 	}
