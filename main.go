@@ -3,10 +3,12 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"flag"
 	"fmt"
 	"os"
+	"time"
 
 	// Calendars need time zones, and the image has none.
 	_ "time/tzdata"
@@ -17,7 +19,11 @@ import (
 
 	signoffconfig "github.com/signoff-dev/signoff/internal/config"
 	"github.com/signoff-dev/signoff/internal/setup"
+	"github.com/signoff-dev/signoff/internal/tracing"
 )
+
+// tracingPatience is how long the end waits for a collector of traces.
+const tracingPatience = 2 * time.Second
 
 func main() {
 	if err := run(); err != nil {
@@ -34,13 +40,16 @@ func run() error {
 	parts := setup.Parts{}
 	flag.BoolVar(&parts.Admission, "admission", true, "serve the admission webhooks")
 	flag.BoolVar(&parts.Controllers, "controllers", true, "run the controllers, which take requests through their life")
+	traces := tracing.Options{}
+	flag.StringVar(&traces.Endpoint, "tracing-endpoint", "", "the URL of a collector of OpenTelemetry that takes OTLP over HTTP, such as http://localhost:4318; empty: no traces")
+	flag.Float64Var(&traces.Ratio, "tracing-ratio", 1, "how much of what begins here is traced, from 0 to 1; what the API server has begun to trace is traced where it is there")
 	options := zap.Options{}
 	options.BindFlags(flag.CommandLine)
 	flag.Parse()
 	if *file == "" {
 		return errors.New("--config is missing: name the configuration file")
 	}
-	if parts == (setup.Parts{}) {
+	if !parts.Admission && !parts.Controllers {
 		return errors.New("--admission=false and --controllers=false leave nothing to run: give at most one of them")
 	}
 	ctrl.SetLogger(zap.New(zap.UseFlagOptions(&options)))
@@ -59,5 +68,38 @@ func run() error {
 	}
 	// The operator is bounded by its workers; the API server has its own flow control.
 	restConfig.QPS = -1
-	return setup.Run(ctrl.SetupSignalHandler(), cfg, restConfig, parts)
+	ctx := ctrl.SetupSignalHandler()
+	if parts.Traces, err = startTracing(ctx, traces, parts); err != nil {
+		return err
+	}
+	err = setup.Run(ctx, cfg, restConfig, parts)
+	return errors.Join(err, stopTracing(context.WithoutCancel(ctx), parts.Traces))
+}
+
+// startTracing starts what sends traces, where there is somewhere to send them.
+func startTracing(ctx context.Context, o tracing.Options, parts setup.Parts) (*tracing.Tracer, error) {
+	if o.Endpoint == "" {
+		return nil, nil //nolint:nilnil // no Tracer makes no traces
+	}
+	switch o.Service = "signoff"; {
+	case !parts.Controllers:
+		o.Service = "signoff-admission"
+	case !parts.Admission:
+		o.Service = "signoff-controller"
+	}
+	tracer, err := tracing.Start(ctx, o, ctrl.Log)
+	if err != nil {
+		return nil, fmt.Errorf("failed to start tracing: %w", err)
+	}
+	return tracer, nil
+}
+
+// stopTracing sends what was not sent yet.
+func stopTracing(ctx context.Context, tracer *tracing.Tracer) error {
+	ctx, cancel := context.WithTimeout(ctx, tracingPatience)
+	defer cancel()
+	if err := tracer.Stop(ctx); err != nil {
+		return fmt.Errorf("failed to send the last traces: %w", err)
+	}
+	return nil
 }

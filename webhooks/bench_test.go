@@ -117,7 +117,7 @@ func benchWebhooks(b *testing.B) *actionRequests {
 	}
 	return &actionRequests{&Deps{
 		Gate: gate.New(store, rules, benchFacts{}, config.DefaultNamespace, clock.RealClock{}), Identity: rules, Store: store, Clock: clock.RealClock{},
-		Wall: clock.RealClock{}, Open: &OpenRequests{Of: func(string) []string { return nil }, Max: math.MaxInt},
+		Wall: clock.RealClock{}, Open: &OpenRequests{Count: func(string) int { return 0 }, Known: func(string) bool { return false }, Max: math.MaxInt},
 	}}
 }
 

@@ -2,6 +2,7 @@ package webhooks
 
 import (
 	"fmt"
+	"maps"
 	"sync"
 	"time"
 
@@ -13,8 +14,10 @@ import (
 
 // OpenRequests bounds how many requests of one person are open at once, so that nobody fills the inboxes and the queue of everybody else.
 type OpenRequests struct {
-	// Of names the requests of a person that are known to be open, as namespace/name.
-	Of func(person string) []string
+	// Count is how many requests of a person are known to be open.
+	Count func(person string) int
+	// Known tells whether a request, as namespace/name, is one of them.
+	Known func(request string) bool
 	// Max is how many there may be.
 	Max int
 
@@ -28,19 +31,17 @@ const notSeenFor = 10 * time.Second
 
 // count says how many requests of a person are open, and whether there may be one more.
 func (o *OpenRequests) count(person string, now time.Time) (open int, ok bool) {
-	known := o.Of(person)
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.counted(person, known, now)
+	return o.counted(person, now)
 }
 
 // admit counts, and counts a request in if there may be one more: of many that come at once only so many are judged at all. What is refused later
 // must leave.
 func (o *OpenRequests) admit(person, request string, now time.Time) (open int, ok bool) {
-	known := o.Of(person)
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if open, ok = o.counted(person, known, now); ok {
+	if open, ok = o.counted(person, now); ok {
 		o.enter(person, request, now)
 	}
 	return open, ok
@@ -53,13 +54,12 @@ func (o *OpenRequests) leave(person, request string) {
 	delete(o.admitted[person], request)
 }
 
-func (o *OpenRequests) counted(person string, known []string, now time.Time) (open int, ok bool) {
+// counted looks at those that were let through before it counts: one that becomes known in between counts twice, and not never.
+func (o *OpenRequests) counted(person string, now time.Time) (open int, ok bool) {
 	o.forget(now)
 	late := o.admitted[person]
-	for _, name := range known {
-		delete(late, name)
-	}
-	open = len(known) + len(late)
+	maps.DeleteFunc(late, func(request string, _ time.Time) bool { return o.Known(request) })
+	open = len(late) + o.Count(person)
 	return open, open < o.Max
 }
 

@@ -1,13 +1,18 @@
 package webhooks
 
 import (
+	"slices"
 	"testing"
 	"time"
 )
 
 func TestOpenRequestsAreCounted(t *testing.T) {
 	known := map[string][]string{}
-	open := &OpenRequests{Of: func(person string) []string { return known[person] }, Max: 2}
+	open := &OpenRequests{
+		Count: func(person string) int { return len(known[person]) },
+		Known: func(request string) bool { return slices.Contains(known["alice"], request) },
+		Max:   2,
+	}
 	now := time.Date(2026, 11, 27, 12, 0, 0, 0, time.UTC)
 	expect := func(person string, count int, more bool) {
 		t.Helper()

@@ -26,6 +26,7 @@ import (
 	"github.com/signoff-dev/signoff/internal/kinds"
 	"github.com/signoff-dev/signoff/internal/metrics"
 	"github.com/signoff-dev/signoff/internal/snapshot"
+	"github.com/signoff-dev/signoff/internal/tracing"
 )
 
 // The rights of the webhooks. What an Action reads, it reads as its own ServiceAccount.
@@ -85,6 +86,8 @@ type Deps struct {
 	OperatorNamespace string
 	// CatalogNamespaces are the namespaces in which Actions may be published. Empty: all.
 	CatalogNamespaces []string
+	// Traces traces what is asked. Nil: nothing is traced.
+	Traces *tracing.Tracer
 }
 
 // Register serves every webhook.
@@ -99,10 +102,10 @@ func Register(server webhook.Server, deps *Deps) {
 		PathValidateApproval:      serve(approvals.validate),
 		PathValidateGoverning:     hook((&governing{deps}).validate),
 		PathValidateRecord:        hook((&records{deps}).validate),
-		"/":                       http.HandlerFunc(unknownPath),
 	} {
-		server.Register(path, handler)
+		server.Register(path, deps.Traces.Handler(path, handler))
 	}
+	server.Register("/", http.HandlerFunc(unknownPath))
 }
 
 // unknownPath refuses and counts whoever asks for anything else: the API server never does.

@@ -29,6 +29,7 @@ import (
 	"github.com/signoff-dev/signoff/internal/evidence"
 	"github.com/signoff-dev/signoff/internal/execution"
 	"github.com/signoff-dev/signoff/internal/gate"
+	"github.com/signoff-dev/signoff/internal/tracing"
 )
 
 // The rights of the controller. Steps and facts use the ServiceAccounts of Actions instead, see docs/design.
@@ -92,6 +93,8 @@ type Reconciler struct {
 	Wake <-chan event.GenericEvent
 	// Workers is how many requests are reconciled at once.
 	Workers int
+	// Traces traces what is done for a request. Nil: nothing is traced.
+	Traces *tracing.Tracer
 
 	written *lru.Cache
 	// tried holds the uids of the requests whose execution this process has tried to begin.
@@ -175,7 +178,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, key ctrl.Request) (ctrl.Resu
 		return ctrl.Result{RequeueAfter: keysDelay}, nil
 	}
 	s := r.newScope(request)
-	wait, err := s.run(ctx)
+	wait, err := s.traced(ctx)
 	if !s.executing() {
 		r.objects.leave(key.NamespacedName)
 		r.objects.giveBack(request.UID)
@@ -191,6 +194,14 @@ func (r *Reconciler) Reconcile(ctx context.Context, key ctrl.Request) (ctrl.Resu
 		return ctrl.Result{}, fmt.Errorf("failed to reconcile request %s: %w", key, err)
 	}
 	return ctrl.Result{RequeueAfter: wait}, nil
+}
+
+// traced does the next thing in a span of its own.
+func (s *scope) traced(ctx context.Context) (time.Duration, error) {
+	ctx, end := s.Traces.Request(ctx, "reconcile ActionRequest", client.ObjectKeyFromObject(s.request))
+	wait, err := s.run(ctx)
+	end(err)
+	return wait, err
 }
 
 // keysDelay is how long a request waits for the keys of a process that has just started.

@@ -95,12 +95,13 @@ func (p *Process) webhooks() error {
 	webhooks.Register(p.Manager.GetWebhookServer(), &webhooks.Deps{
 		Gate: p.Gate, Identity: p.identity, Store: p.Store,
 		Reader: p.Manager.GetAPIReader(), Requests: p.Manager.GetClient(), Namespaces: p.Manager.GetClient(), Reviews: p.Manager.GetClient(),
-		Open:     &webhooks.OpenRequests{Of: open, Max: p.cfg.Requester.MaxOpen},
+		Open:     open,
 		Evidence: p.evidence, Clock: p.clock, Wall: p.wall, Canary: proofs{p},
 		Kinds:             kinds.NewAsker(p.Manager.GetRESTMapper(), kindsPatience),
 		Operator:          p.operatorName(),
 		OperatorNamespace: p.cfg.Operator.Namespace,
 		CatalogNamespaces: p.cfg.CatalogNamespaces,
+		Traces:            p.parts.Traces,
 	})
 	return nil
 }
@@ -108,8 +109,8 @@ func (p *Process) webhooks() error {
 // byPerson is the index of requests by who stands behind their requester.
 const byPerson = "person"
 
-// openRequests gives what names the requests of a person that are not over: the cache holds no others.
-func (p *Process) openRequests() (func(person string) []string, error) {
+// openRequests counts the requests of a person that are not over: the cache holds no others.
+func (p *Process) openRequests() (*webhooks.OpenRequests, error) {
 	informer, err := p.Manager.GetCache().GetInformer(context.Background(), &v1alpha1.ActionRequest{})
 	if err != nil {
 		return nil, fmt.Errorf("failed to watch requests: %w", err)
@@ -121,13 +122,18 @@ func (p *Process) openRequests() (func(person string) []string, error) {
 	if !ok {
 		return nil, fmt.Errorf("failed to count requests: %T has no index", informer)
 	}
-	return func(person string) []string {
-		keys, err := shared.GetIndexer().IndexKeys(byPerson, person)
+	count := func(person string) int {
+		found, err := shared.GetIndexer().ByIndex(byPerson, person)
 		if err != nil {
-			return nil // there is such an index
+			return 0 // there is such an index
 		}
-		return keys
-	}, nil
+		return len(found)
+	}
+	known := func(request string) bool {
+		_, exists, err := shared.GetIndexer().GetByKey(request)
+		return exists && err == nil
+	}
+	return &webhooks.OpenRequests{Count: count, Known: known, Max: p.cfg.Requester.MaxOpen}, nil
 }
 
 func personOf(object any) ([]string, error) {
@@ -172,7 +178,7 @@ func (p *Process) controllers() error {
 		Events: p.Manager.GetEventRecorder("signoff"), Evidence: p.evidence, Clock: p.clock, Wall: p.wall, Keys: p.keysRead,
 		Audit: facts, AuditInputs: p.cfg.Audit.InputValues,
 		OperatorNamespace: p.cfg.Operator.Namespace,
-		Changed:           p.changed, Wake: p.wake, Workers: p.cfg.Workers,
+		Changed:           p.changed, Wake: p.wake, Workers: p.cfg.Workers, Traces: p.parts.Traces,
 	}
 	reviewer := &actionrequest.Reviewer{Reconciler: requests}
 	if err := p.orphans(reviewer); err != nil {

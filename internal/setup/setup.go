@@ -40,6 +40,7 @@ import (
 	"github.com/signoff-dev/signoff/internal/keyholder"
 	"github.com/signoff-dev/signoff/internal/metrics"
 	"github.com/signoff-dev/signoff/internal/snapshot"
+	"github.com/signoff-dev/signoff/internal/tracing"
 )
 
 // startTimeout bounds what is read before anything runs.
@@ -62,6 +63,8 @@ type Parts struct {
 	Admission bool
 	// Controllers takes requests through their life.
 	Controllers bool
+	// Traces traces both, and the calls that they make. Nil: nothing is traced.
+	Traces *tracing.Tracer
 }
 
 // Everything runs both parts in one process.
@@ -100,6 +103,10 @@ func New(cfg *config.Configuration, restConfig *rest.Config, clk clock.WithTicke
 	rules, err := identity.New(cfg)
 	if err != nil {
 		return nil, err
+	}
+	if parts.Traces != nil {
+		restConfig = rest.CopyConfig(restConfig)
+		restConfig.Wrap(parts.Traces.Transport)
 	}
 	manager, err := ctrl.NewManager(restConfig, options(cfg, parts))
 	if err != nil {

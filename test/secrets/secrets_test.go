@@ -29,8 +29,11 @@ import (
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/config"
+	"github.com/signoff-dev/signoff/internal/setup"
+	"github.com/signoff-dev/signoff/internal/tracing"
 	"github.com/signoff-dev/signoff/test/env"
 	"github.com/signoff-dev/signoff/test/play"
+	"github.com/signoff-dev/signoff/test/receivers"
 	"github.com/signoff-dev/signoff/test/system"
 )
 
@@ -62,6 +65,8 @@ var (
 	log      = &syncBuffer{}
 	evidence string
 	host     = httptest.NewTLSServer(http.HandlerFunc(repeat))
+	traces   = receivers.NewTraces()
+	tracer   *tracing.Tracer
 )
 
 // syncBuffer is a log that several write to.
@@ -111,8 +116,13 @@ func run(m *testing.M) int {
 	var err error
 	if evidence, err = os.MkdirTemp("", "signoff-secrets-"); err == nil {
 		defer func() { _ = os.RemoveAll(evidence) }()
+		tracer, err = tracing.Start(context.Background(), tracing.Options{Endpoint: traces.URL, Ratio: 1, Service: "signoff"}, ctrl.Log)
+	}
+	if err == nil {
+		parts := setup.Everything()
+		parts.Traces = tracer
 		err = world.Start(context.Background(), &play.Options{
-			Env: env.Options{CRDs: true, Nodes: true}, System: system.Options{Configure: configure},
+			Env: env.Options{CRDs: true, Nodes: true}, System: system.Options{Configure: configure, Parts: parts},
 			Accounts: []string{"deployer"}, World: "test/secrets/testdata/world.yaml",
 		})
 	}
@@ -242,7 +252,7 @@ func TestSecretsAreNowhere(t *testing.T) {
 // everywhere is all that Signoff wrote, by where it is.
 func everywhere(t *testing.T) map[string]string {
 	t.Helper()
-	out := map[string]string{"the log": log.String()}
+	out := map[string]string{"the log": log.String(), "the traces": traced(t)}
 	for _, kind := range []schema.GroupVersionKind{
 		v1alpha1.GroupVersion.WithKind("ActionRequest"), v1alpha1.GroupVersion.WithKind("Approval"), v1alpha1.GroupVersion.WithKind("Record"),
 		v1alpha1.GroupVersion.WithKind("Action"), {Group: "events.k8s.io", Version: "v1", Kind: "Event"}, {Group: "batch", Version: "v1", Kind: "Job"},
@@ -275,4 +285,22 @@ func everywhere(t *testing.T) map[string]string {
 		}
 	}
 	return out
+}
+
+// traced is what was sent to the collector of traces, which must be something.
+func traced(t *testing.T) string {
+	t.Helper()
+	if err := tracer.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	var text strings.Builder
+	for _, span := range traces.Spans() {
+		text.WriteString(span.String() + "\n")
+	}
+	for _, want := range []string{"admit /mutate/actionrequests", "admit /validate/approvals", "reconcile ActionRequest", "update actionrequests/status"} {
+		if !strings.Contains(text.String(), want) {
+			t.Errorf("there is no span %q", want)
+		}
+	}
+	return text.String()
 }
