@@ -51,7 +51,14 @@ constrainedImpersonation:
   - {apiGroups: [apps], resources: [deployments], verbs: [get, watch, patch]}
   - {apiGroups: [batch], resources: [jobs], verbs: [create]}`,
 	"WithoutDefinitions": "crds: {install: false}",
-	"Bare":               "networkPolicy: {enabled: false}\nmetrics: {enabled: false}\npodSecurityContext: null",
+	"Monitored": `
+networkPolicy: {metricsFrom: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: monitoring}}}]}
+monitoring:
+  podMonitors: {enabled: true, labels: {prometheus: main}}
+  rules: {enabled: true, labels: {prometheus: main}}
+  dashboard: {enabled: true}
+tracing: {endpoint: "http://collector.observability:4318", ratio: 0.1}`,
+	"Bare": "networkPolicy: {enabled: false}\nmetrics: {enabled: false}\npodSecurityContext: null",
 	"Everything": `
 image: {digest: "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", pullPolicy: Always}
 imagePullSecrets: [{name: registry}]

@@ -46,6 +46,9 @@ func TestRefused(t *testing.T) {
 		"BoundsNothing":    {"It would look bounded.", "constrainedImpersonation: {rules: [{apiGroups: [''], resources: [pods], verbs: [get]}]}", "", []string{"constrainedImpersonation.rules", "enabled"}},
 		"Root":             {"Not even on a wish.", "podSecurityContext: {runAsUser: 0}", "", []string{"podSecurityContext", "runAsUser"}},
 		"Privileged":       {"Nor that.", "podSecurityContext: {privileged: true}", "", []string{"podSecurityContext", "privileged"}},
+		"NothingToShow":    {"Nobody would be asked.", "metrics: {enabled: false}\nmonitoring: {podMonitors: {enabled: true}}", "", []string{"monitoring.podMonitors", "metrics.enabled"}},
+		"Collector":        {"It is a URL.", "tracing: {endpoint: 'collector:4317'}", "", []string{"tracing", "endpoint"}},
+		"Ratio":            {"It is no percentage.", "tracing: {endpoint: 'http://collector:4318', ratio: 50}", "", []string{"tracing", "ratio"}},
 		"TwoSinks":         {"One sink is one place.", "configuration: {audit: {sinks: [{stdout: {}, file: {path: /a}}]}}", "", []string{"sinks"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -149,7 +152,11 @@ func TestSchemaIsStrict(t *testing.T) {
 			want = append(want, part+"."+field)
 		}
 	}
-	want = append(want, "global", "networkPolicy.admissionEgress[]", "networkPolicy.controllerEgress[]", "networkPolicy.metricsFrom[]")
+	want = append(want, "global")
+	for _, part := range []string{"dashboard", "podMonitors", "rules"} {
+		want = append(want, "monitoring."+part+".labels")
+	}
+	want = append(want, "networkPolicy.admissionEgress[]", "networkPolicy.controllerEgress[]", "networkPolicy.metricsFrom[]")
 	if diff := cmp.Diff(want, open); diff != "" {
 		t.Errorf("-want +accept anything:\n%s", diff)
 	}

@@ -15,7 +15,7 @@ app.kubernetes.io/component: {{ .part }}
 {{- end }}
 
 {{/*
-  The objects of a file that make generate has made, with our labels. Takes {root, file, annotations, caBundle}. In the files Signoff is
+  The objects of a file that make generate has made, with our labels. Takes {root, file, annotations, labels, caBundle}. In the files Signoff is
   in signoff-system, and the operator's name is written so too.
 */}}
 {{- define "signoff.generated" -}}
@@ -24,7 +24,7 @@ app.kubernetes.io/component: {{ .part }}
 {{- $object := fromYaml $document }}
 {{- with $object.Error }}{{ fail (printf "%s is not YAML: %s" $.file .) }}{{ end }}
 {{- if $object.kind }}
-{{- $labels := merge (include "signoff.labels" $.root | fromYaml) ($object.metadata.labels | default dict) }}
+{{- $labels := merge (include "signoff.labels" $.root | fromYaml) ($object.metadata.labels | default dict) ($.labels | default dict) }}
 {{- $_ := set $object.metadata "labels" $labels }}
 {{- with $.annotations }}
 {{- $_ := set $object.metadata "annotations" (merge (deepCopy .) ($object.metadata.annotations | default dict)) }}
@@ -144,6 +144,12 @@ spec:
         args:
         - --config=/etc/signoff/configuration/configuration.yaml
         - --{{ .without }}=false
+        {{- with .root.Values.tracing }}
+        {{- if .endpoint }}
+        - --tracing-endpoint={{ .endpoint }}
+        - --tracing-ratio={{ .ratio }}
+        {{- end }}
+        {{- end }}
         {{- range .values.extraArgs }}
         - {{ . | quote }}
         {{- end }}
