@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 
@@ -12,7 +11,6 @@ import (
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/catalog"
-	"github.com/signoff-dev/signoff/internal/config"
 	"github.com/signoff-dev/signoff/internal/gate"
 	"github.com/signoff-dev/signoff/internal/identity"
 	"github.com/signoff-dev/signoff/internal/snapshot"
@@ -21,7 +19,7 @@ import (
 // canIOptions are the flags of `can-i`.
 type canIOptions struct {
 	quiet         bool
-	configuration string
+	configuration configuration
 }
 
 func (p *Program) canI() *cobra.Command {
@@ -50,7 +48,7 @@ The exit code is 0 for yes, also where a condition must hold, 1 for no, and 2 if
 	command.ValidArgsFunction = c.completeQuestion
 	command.Flags().Lookup("namespace").Hidden = true // the Action is named with its own
 	command.RunE = func(cmd *cobra.Command, args []string) error { return p.runCanI(cmd.Context(), c, args, o) }
-	command.Flags().StringVar(&o.configuration, "configuration", "", "the file with the configuration of Signoff, which says who is no person")
+	o.configuration.flag(command)
 	command.Flags().BoolVarP(&o.quiet, "quiet", "q", false, "say nothing, and only give the exit code")
 	return command
 }
@@ -60,7 +58,7 @@ func (p *Program) runCanI(ctx context.Context, c *connection, args []string, o *
 	if err != nil {
 		return err
 	}
-	rules, err := o.rules()
+	rules, err := o.configuration.rules()
 	if err != nil {
 		return err
 	}
@@ -89,22 +87,6 @@ func (p *Program) answer(v *view, lines []string) error {
 		_, _ = fmt.Fprintln(p.IO.ErrOut, "warning: "+text)
 	}
 	return p.print(outputText, 0, nil, func() string { return strings.Join(lines, "\n") + "\n" })
-}
-
-// rules are those of the configuration that was named, or those of an installation where nothing is configured.
-func (o *canIOptions) rules() (*identity.Rules, error) {
-	if o.configuration == "" {
-		return identity.New(config.Default())
-	}
-	text, err := os.ReadFile(o.configuration)
-	if err != nil {
-		return nil, fmt.Errorf("failed to read the configuration: %w", err)
-	}
-	cfg, err := config.Load(text)
-	if err != nil {
-		return nil, fmt.Errorf("failed to load the configuration %s: %w", o.configuration, err)
-	}
-	return identity.New(cfg)
 }
 
 // proviso says of an answer that it rests on a configuration which nobody named.

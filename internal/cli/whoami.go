@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	authenticationv1 "k8s.io/api/authentication/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
@@ -21,8 +22,10 @@ type Myself struct {
 	Username string   `json:"username"`
 	UID      string   `json:"uid,omitempty"`
 	Groups   []string `json:"groups,omitempty"`
-	// Person is who stands behind the login, as a request or a vote of this login says. Empty: nobody can tell.
+	// Person is who stands behind the login, as the configuration that was named says, or else a request or a vote of this login. Empty: nobody can tell.
 	Person string `json:"person,omitempty"`
+	// NeverApproves says why the configuration that was named lets this login approve nothing, whatever Roles say. Empty: it does not, or none was named.
+	NeverApproves string `json:"neverApproves,omitempty"`
 	// Teams are those that one is in, directly or through a Team below; Leads are those that one leads.
 	Teams []string `json:"teams,omitempty"`
 	Leads []string `json:"leads,omitempty"`
@@ -41,15 +44,18 @@ type MyRole struct {
 }
 
 func (p *Program) whoami() *cobra.Command {
-	output := outputText
+	output, file := outputText, configuration("")
 	command := &cobra.Command{
 		Use:   "whoami",
 		Short: "Say who you are, and what you hold",
 		Long: `Says who you are to the API server, in which Teams you are, which Roles of Signoff you hold, and which person your login stands for. The
-last is decided by the configuration of Signoff, which lies in no object: it is known where you have asked or voted before. What you may not
-read is named.`,
+last is decided by the configuration of Signoff, which lies in no object: it is known where you have asked or voted before, or where you name its
+file. What you may not read is named.`,
 		Example: `  kubectl signoff whoami
-  kubectl signoff whoami -o json`,
+  kubectl signoff whoami -o json
+
+  # With the file that Signoff was started with, before anybody has asked
+  kubectl signoff whoami --configuration configuration.yaml --as alice@laptop`,
 		Args: cobra.NoArgs,
 	}
 	c := connect(command)
@@ -61,17 +67,18 @@ read is named.`,
 		if err != nil {
 			return err
 		}
-		me, err := s.myself(cmd.Context())
+		me, err := s.myself(cmd.Context(), file)
 		if err != nil {
 			return err
 		}
 		return p.print(output, 0, me, me.text)
 	}
 	command.Flags().StringVarP(&output, "output", "o", outputText, "text, json or yaml")
+	file.flag(command)
 	return command
 }
 
-func (s *session) myself(ctx context.Context) (*Myself, error) {
+func (s *session) myself(ctx context.Context, file configuration) (*Myself, error) {
 	info, err := s.connection.whoAmI(ctx)
 	if err != nil {
 		return nil, err
@@ -92,8 +99,26 @@ func (s *session) myself(ctx context.Context) (*Myself, error) {
 	who, current := identityOf(info), store.Current()
 	me.Teams, me.Leads = current.TeamsOf(who), current.Led(who)
 	me.Roles = rolesHeld(current, who)
+	if file != "" {
+		return me, me.configured(ctx, info, file)
+	}
 	me.Person, err = s.personOf(ctx, info.Username)
 	return me, err
+}
+
+// configured says what a configuration says about the login.
+func (m *Myself) configured(ctx context.Context, info *authenticationv1.UserInfo, file configuration) error {
+	rules, err := file.rules()
+	if err != nil {
+		return err
+	}
+	who, err := rules.Stamp(ctx, info)
+	if err != nil {
+		return err
+	}
+	m.Person = who.Person
+	_, m.NeverApproves = rules.MayVote(&who)
+	return nil
 }
 
 // putAllRoles reads the Roles of all namespaces, or where one may not list those, of the catalogs that one sees.
@@ -209,7 +234,10 @@ func (m *Myself) text() string {
 	if m.Person != "" {
 		page.line("Person: %s", m.Person)
 	} else {
-		page.line("Person: nobody can tell before you have asked or voted here; without a rule in the configuration of Signoff it is your user name")
+		page.line("Person: nobody can tell before you have asked or voted here, but with --configuration FILE; without a rule in the configuration it is your user name")
+	}
+	if m.NeverApproves != "" {
+		page.line("Approves nothing, whatever Roles say: %s", m.NeverApproves)
 	}
 	if m.teamsHidden {
 		page.line("Teams: you may not read them")

@@ -93,6 +93,9 @@ func TestWhoAmI(t *testing.T) {
 	}
 	kubectl(t, users.Dave, "", "whoami").says(t, 0, "You are dave ", "Teams: you may not read them\n", "Person: nobody can tell before you have asked or voted here")
 	kubectl(t, users.Ada, "", "whoami", "--as", "dave").says(t, 0, "You are dave\n", "Teams: you may not read them\n")
+	kubectl(t, users.Ada, "", "whoami", "--configuration", configuration, "--as", "dave@laptop").says(t, 0, "You are dave@laptop\nPerson: dave\nTeams:")
+	kubectl(t, users.Agent, "", "whoami", "--configuration", configuration).says(t, 0, "Approves nothing, whatever Roles say: ServiceAccount agents/bot is not a person; ")
+	kubectl(t, users.Dave, "", "whoami", "--configuration", "none.yaml").says(t, 2, "failed to read the configuration: open none.yaml")
 	kubectl(t, users.Nadia, "", "whoami").says(t, 0, "You are nadia\n", "Roles: none\n", "Roles in namespaces other than these: none.")
 	kubectl(t, users.Nadia, "", "whoami", "-o", "xml").says(t, 2, "failed to read -o")
 }
