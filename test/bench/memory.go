@@ -71,6 +71,16 @@ type started struct {
 // startBeside starts Signoff beside so many finished requests.
 func (t *theatre) startBeside(ctx context.Context, total int) (*started, error) {
 	tell(fmt.Sprintf("starting beside %d finished requests", total))
+	// A new observer: one that had watched the copies being written would be busy with them.
+	watching, stop := context.WithCancel(ctx)
+	defer stop()
+	admin, err := as(t.cluster.Admin)
+	if err != nil {
+		return nil, err
+	}
+	if t.observer, err = observe(watching, admin); err != nil {
+		return nil, err
+	}
 	out, begin := &started{}, time.Now()
 	if err := t.signoff.Restart(ctx); err != nil {
 		return nil, err
@@ -81,7 +91,7 @@ func (t *theatre) startBeside(ctx context.Context, total int) (*started, error) 
 	}
 	out.executed = time.Since(begin)
 	// Being asked for metrics takes memory of its own, so that what is resident is read first.
-	err := pause(ctx, settle)
+	err = pause(ctx, settle)
 	if err == nil {
 		out.resident, err = residentBytes(t.pid())
 	}

@@ -64,6 +64,8 @@ func observe(ctx context.Context, admin dynamic.Interface) (*observer, error) {
 // watcher takes up again where it was.
 func (o *observer) watch(ctx context.Context, resource schema.GroupVersionResource, selector fields.Selector, see func(*version)) error {
 	client, options := o.admin.Resource(resource), metav1.ListOptions{FieldSelector: selector.String()}
+	// Only the version is wanted, and there may be very many.
+	options.Limit = 1
 	list, err := client.List(ctx, options)
 	if err != nil {
 		return fmt.Errorf("failed to list %s: %w", resource.Resource, err)
