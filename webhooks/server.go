@@ -35,10 +35,9 @@ import (
 // +kubebuilder:rbac:groups=authorization.k8s.io,resources=subjectaccessreviews,verbs=create
 // Budgets count Records, and reviews outlive their requests there.
 // +kubebuilder:rbac:groups=signoff.dev,namespace=signoff-system,resources=records,verbs=get;list
-// The key of admission, and the public keys. A create cannot be limited to names; it replaces nothing.
-// +kubebuilder:rbac:groups="",namespace=signoff-system,resources=secrets,resourceNames=signoff-admission-key,verbs=get;watch;update
-// +kubebuilder:rbac:groups="",namespace=signoff-system,resources=configmaps,resourceNames=signoff-keys,verbs=get;watch;update
-// +kubebuilder:rbac:groups="",namespace=signoff-system,resources=secrets;configmaps,verbs=create
+// The key of admission, and the public keys. They are created by applying them, which RBAC can limit to names.
+// +kubebuilder:rbac:groups="",namespace=signoff-system,resources=secrets,resourceNames=signoff-admission-key,verbs=get;watch;create;patch;update
+// +kubebuilder:rbac:groups="",namespace=signoff-system,resources=configmaps,resourceNames=signoff-keys,verbs=get;watch;create;patch;update
 // +kubebuilder:rbac:groups=coordination.k8s.io,namespace=signoff-system,resources=leases,verbs=get;list;create;update;delete
 
 // The paths at which the webhooks are served.

@@ -24,7 +24,7 @@ import (
 // The rights of the controller.
 // +kubebuilder:rbac:groups=signoff.dev,resources=actions,verbs=get;list;watch
 // +kubebuilder:rbac:groups=signoff.dev,resources=calendars,verbs=get;list;watch
-// +kubebuilder:rbac:groups=signoff.dev,resources=actions/status,verbs=update;patch
+// +kubebuilder:rbac:groups=signoff.dev,resources=actions/status,verbs=update
 // +kubebuilder:rbac:groups=authorization.k8s.io,resources=selfsubjectaccessreviews,verbs=create
 
 // Reconciler keeps the status of Actions.

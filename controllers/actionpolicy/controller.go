@@ -24,7 +24,7 @@ import (
 
 // The rights of the controller.
 // +kubebuilder:rbac:groups=signoff.dev,resources=actionpolicies;actionrequests;calendars,verbs=get;list;watch
-// +kubebuilder:rbac:groups=signoff.dev,resources=actionpolicies/status,verbs=update;patch
+// +kubebuilder:rbac:groups=signoff.dev,resources=actionpolicies/status,verbs=update
 
 // Reconciler keeps the status of ActionPolicies.
 type Reconciler struct {

@@ -34,19 +34,18 @@ import (
 
 // The rights of the controller. Steps and facts use the ServiceAccounts of Actions instead, see docs/design.
 // +kubebuilder:rbac:groups=signoff.dev,resources=actionrequests,verbs=get;list;watch;patch;delete
-// +kubebuilder:rbac:groups=signoff.dev,resources=actionrequests/status,verbs=update;patch
+// +kubebuilder:rbac:groups=signoff.dev,resources=actionrequests/status,verbs=update
 // +kubebuilder:rbac:groups=signoff.dev,resources=approvals,verbs=get;list;watch;create
-// +kubebuilder:rbac:groups=signoff.dev,resources=approvals/status,verbs=update;patch
+// +kubebuilder:rbac:groups=signoff.dev,resources=approvals/status,verbs=update
 // +kubebuilder:rbac:groups=signoff.dev,namespace=signoff-system,resources=records,verbs=get;list;watch;create;delete
-// +kubebuilder:rbac:groups=signoff.dev,namespace=signoff-system,resources=records/status,verbs=update;patch
+// +kubebuilder:rbac:groups=signoff.dev,namespace=signoff-system,resources=records/status,verbs=update
 // +kubebuilder:rbac:groups=authorization.k8s.io,resources=subjectaccessreviews,verbs=create
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 // Rules read namespaces, and the uid of the cluster is that of one.
 // +kubebuilder:rbac:groups="",resources=namespaces,verbs=get;list;watch
-// The key of the controllers, and the public keys. A create cannot be limited to names; it replaces nothing.
-// +kubebuilder:rbac:groups="",namespace=signoff-system,resources=secrets,resourceNames=signoff-controller-key,verbs=get;watch;update
-// +kubebuilder:rbac:groups="",namespace=signoff-system,resources=configmaps,resourceNames=signoff-keys,verbs=get;watch;update
-// +kubebuilder:rbac:groups="",namespace=signoff-system,resources=secrets;configmaps,verbs=create
+// The key of the controllers, and the public keys. They are created by applying them, which RBAC can limit to names.
+// +kubebuilder:rbac:groups="",namespace=signoff-system,resources=secrets,resourceNames=signoff-controller-key,verbs=get;watch;create;patch;update
+// +kubebuilder:rbac:groups="",namespace=signoff-system,resources=configmaps,resourceNames=signoff-keys,verbs=get;watch;create;patch;update
 // +kubebuilder:rbac:groups=coordination.k8s.io,namespace=signoff-system,resources=leases,verbs=get;list;create;update;delete
 
 // remembered bounds how many recent writes the reconciler remembers.

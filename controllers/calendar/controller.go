@@ -19,7 +19,7 @@ import (
 
 // The rights of the controller.
 // +kubebuilder:rbac:groups=signoff.dev,resources=calendars,verbs=get;list;watch
-// +kubebuilder:rbac:groups=signoff.dev,resources=calendars/status,verbs=update;patch
+// +kubebuilder:rbac:groups=signoff.dev,resources=calendars/status,verbs=update
 
 // Reconciler keeps the status of Calendars.
 type Reconciler struct {

@@ -32,7 +32,7 @@ import (
 
 // The rights of the controller. Secrets are read as the ServiceAccounts that Notifiers name.
 // +kubebuilder:rbac:groups=signoff.dev,resources=notifiers;actionrequests;approvals,verbs=get;list;watch
-// +kubebuilder:rbac:groups=signoff.dev,resources=notifiers/status,verbs=update;patch
+// +kubebuilder:rbac:groups=signoff.dev,resources=notifiers/status,verbs=update
 
 const (
 	// remembered is how many messages are known to have been told.

@@ -26,7 +26,7 @@ import (
 
 // The rights of the controller.
 // +kubebuilder:rbac:groups=signoff.dev,resources=roles,verbs=get;list;watch
-// +kubebuilder:rbac:groups=signoff.dev,resources=roles/status,verbs=update;patch
+// +kubebuilder:rbac:groups=signoff.dev,resources=roles/status,verbs=update
 
 // Reconciler keeps the status of Roles.
 type Reconciler struct {

@@ -26,7 +26,7 @@ import (
 
 // The rights of the controller.
 // +kubebuilder:rbac:groups=signoff.dev,resources=teams,verbs=get;list;watch
-// +kubebuilder:rbac:groups=signoff.dev,resources=teams/status,verbs=update;patch
+// +kubebuilder:rbac:groups=signoff.dev,resources=teams/status,verbs=update
 
 // byParent is the index that finds the Teams below a Team.
 const byParent = "spec.parent"

@@ -13,12 +13,14 @@ import (
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
+	coreapply "k8s.io/client-go/applyconfigurations/core/v1"
 	"k8s.io/client-go/util/cert"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/signoff-dev/signoff/internal/namedcreate"
 )
 
 const (
@@ -75,9 +77,8 @@ func Ensure(ctx context.Context, o *Options) error {
 	case lasts:
 		return nil
 	case absent:
-		secret.ObjectMeta = metav1.ObjectMeta{Namespace: o.Namespace, Name: o.Secret, Labels: map[string]string{"app.kubernetes.io/name": "signoff"}}
-		secret.Type = corev1.SecretTypeTLS
-		err = o.Client.Create(ctx, secret)
+		err = namedcreate.Create(ctx, o.Client, coreapply.Secret(o.Secret, o.Namespace).
+			WithLabels(map[string]string{"app.kubernetes.io/name": "signoff"}).WithType(corev1.SecretTypeTLS).WithData(secret.Data))
 	default:
 		err = o.Client.Update(ctx, secret)
 	}

@@ -688,3 +688,28 @@ func TestReasons(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+// TestCreatedOnce creates what somebody else has created since it was looked for: nothing is replaced, and nothing added.
+func TestCreatedOnce(t *testing.T) {
+	p := newPlace(t)
+	own, err := client.New(p.operator, client.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &store{client: own, namespace: p.namespace}
+	for number, id := range []string{"0123456789abcdef", "fedcba9876543210"} {
+		if err := s.CreatePrivate(t.Context(), seal.Admission, id, []byte(id)); (err == nil) != (number == 0) {
+			t.Errorf("private key %d: %v", number, err)
+		}
+		if err := s.writeDocument(t.Context(), nil, id); (err == nil) != (number == 0) {
+			t.Errorf("public keys %d: %v", number, err)
+		}
+	}
+	secret, public := &corev1.Secret{ObjectMeta: p.meta("signoff-admission-key")}, &corev1.ConfigMap{ObjectMeta: p.meta("signoff-keys")}
+	if !p.get(secret) || len(secret.Data) != 1 || secret.Data["0123456789abcdef.pem"] == nil {
+		t.Errorf("the Secret has %d entries", len(secret.Data))
+	}
+	if !p.get(public) || public.Data["keys.json"] != "0123456789abcdef" {
+		t.Errorf("the ConfigMap has %v", public.Data)
+	}
+}

@@ -9,12 +9,16 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	coreapply "k8s.io/client-go/applyconfigurations/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/signoff-dev/signoff/internal/keys"
+	"github.com/signoff-dev/signoff/internal/namedcreate"
 	"github.com/signoff-dev/signoff/internal/seal"
 )
+
+// annotationFirst says on a Secret which key it was created with.
+const annotationFirst = "keys.signoff.dev/first"
 
 // errFile says that the process does not write files with keys: who made them manages them.
 var errFile = errors.New("the private key comes from a file, which only a person changes")
@@ -68,11 +72,10 @@ func (s *store) CreatePrivate(ctx context.Context, purpose seal.Purpose, id stri
 		return errFile
 	}
 	name := keys.SecretName(purpose)
-	secret := &corev1.Secret{
-		ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: name},
-		Data:       map[string][]byte{keys.EntryName(id): pem},
-	}
-	if err := s.client.Create(ctx, secret); err != nil {
+	// Two first keys differ in this annotation, so that only one of them comes to be.
+	secret := coreapply.Secret(name, s.namespace).WithType(corev1.SecretTypeOpaque).
+		WithAnnotations(map[string]string{annotationFirst: id}).WithData(map[string][]byte{keys.EntryName(id): pem})
+	if err := namedcreate.Create(ctx, s.client, secret); err != nil {
 		return fmt.Errorf("failed to create Secret %s: %w", name, hushed(err))
 	}
 	return nil
@@ -149,19 +152,21 @@ func (s *store) ChangeDocument(ctx context.Context, change func(*keys.Document) 
 	if err != nil {
 		return err
 	}
-	write := s.client.Update
+	if err := s.writeDocument(ctx, found, string(raw)); err != nil {
+		return fmt.Errorf("failed to write ConfigMap %s: %w", keys.DocumentName, err)
+	}
+	return nil
+}
+
+// writeDocument puts the document into the ConfigMap that was read, or creates it.
+func (s *store) writeDocument(ctx context.Context, found *corev1.ConfigMap, document string) error {
 	if found == nil {
-		found = &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: keys.DocumentName}}
-		write = func(ctx context.Context, object client.Object, _ ...client.UpdateOption) error {
-			return s.client.Create(ctx, object)
-		}
+		return namedcreate.Create(ctx, s.client,
+			coreapply.ConfigMap(keys.DocumentName, s.namespace).WithData(map[string]string{keys.DocumentKey: document}))
 	}
 	if found.Data == nil {
 		found.Data = map[string]string{}
 	}
-	found.Data[keys.DocumentKey] = string(raw)
-	if err := write(ctx, found); err != nil {
-		return fmt.Errorf("failed to write ConfigMap %s: %w", keys.DocumentName, err)
-	}
-	return nil
+	found.Data[keys.DocumentKey] = document
+	return s.client.Update(ctx, found)
 }

@@ -7,15 +7,21 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"slices"
 	"testing"
 
 	"github.com/go-logr/logr"
+	"github.com/google/go-cmp/cmp"
 	authorizationv1 "k8s.io/api/authorization/v1"
+	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
+	eventsv1 "k8s.io/api/events/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
+	coreapply "k8s.io/client-go/applyconfigurations/core/v1"
 	"k8s.io/client-go/rest"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -23,6 +29,7 @@ import (
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/test/env"
 	"github.com/signoff-dev/signoff/test/play"
+	"github.com/signoff-dev/signoff/test/rights"
 	"github.com/signoff-dev/signoff/test/system"
 )
 
@@ -57,6 +64,13 @@ func run(m *testing.M) int {
 func as(t *testing.T, config *rest.Config) client.WithWatch {
 	t.Helper()
 	return play.As(t, env.Person{Name: config.Host, Config: config})
+}
+
+// requestIn is a request in another namespace.
+func requestIn(namespace string) *v1alpha1.ActionRequest {
+	r := request("staging")
+	r.Namespace = namespace
+	return r
 }
 
 func request(environment string) *v1alpha1.ActionRequest {
@@ -166,6 +180,151 @@ func TestNeitherDoesTheOthersWork(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestOnlyByName tries with each identity to create and change what is not its own, and shows that its own is. RBAC knows the name of what is
+// applied, and none of what is posted. Nothing is stored.
+func TestOnlyByName(t *testing.T) {
+	inOwn := func(name string) metav1.ObjectMeta {
+		return metav1.ObjectMeta{Namespace: env.SystemNamespace, Name: name}
+	}
+	post := func(object client.Object) func(context.Context, client.Client) error {
+		return func(ctx context.Context, c client.Client) error {
+			return c.Create(ctx, object.DeepCopyObject().(client.Object), client.DryRunAll)
+		}
+	}
+	apply := func(object runtime.ApplyConfiguration) func(context.Context, client.Client) error {
+		return func(ctx context.Context, c client.Client) error {
+			return c.Apply(ctx, object, client.FieldOwner("test"), client.DryRunAll)
+		}
+	}
+	change := func(object client.Object) func(context.Context, client.Client) error {
+		return func(ctx context.Context, c client.Client) error {
+			patch := client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"annotations":{"a":"b"}}}`))
+			return c.Patch(ctx, object.DeepCopyObject().(client.Object), patch, client.DryRunAll)
+		}
+	}
+	remove := func(object client.Object) func(context.Context, client.Client) error {
+		return func(ctx context.Context, c client.Client) error {
+			return c.Delete(ctx, object.DeepCopyObject().(client.Object), client.DryRunAll)
+		}
+	}
+	renew := func(name string) func(context.Context, client.Client) error {
+		return func(ctx context.Context, c client.Client) error {
+			lease := &coordinationv1.Lease{ObjectMeta: inOwn(name)}
+			if err := c.Get(ctx, client.ObjectKeyFromObject(lease), lease); err != nil {
+				return err
+			}
+			return c.Update(ctx, lease, client.DryRunAll)
+		}
+	}
+	secret := func(name string) *coreapply.SecretApplyConfiguration {
+		return coreapply.Secret(name, env.SystemNamespace).WithAnnotations(map[string]string{"a": "b"})
+	}
+	configMap := func(name string) *coreapply.ConfigMapApplyConfiguration {
+		return coreapply.ConfigMap(name, env.SystemNamespace).WithAnnotations(map[string]string{"a": "b"})
+	}
+	type attempt struct {
+		reason  string
+		do      func(context.Context, client.Client) error
+		allowed bool
+	}
+	for _, process := range []struct {
+		as         *rest.Config
+		own, other string
+	}{{signoff.Admission, "signoff-admission-key", "signoff-controller-key"}, {signoff.Operator, "signoff-controller-key", "signoff-admission-key"}} {
+		for name, tc := range map[string]attempt{
+			"PostsASecret":           {"A Secret could be a token of somebody.", post(&corev1.Secret{ObjectMeta: inOwn("any")}), false},
+			"PostsItsOwnName":        {"What is posted has no name to RBAC.", post(&corev1.Secret{ObjectMeta: inOwn(process.own)}), false},
+			"AppliesASecret":         {"By another name neither.", apply(secret("any")), false},
+			"AppliesTheOther":        {"The other key is not its own.", apply(secret(process.other)), false},
+			"AppliesElsewhere":       {"Nor is its name in another namespace.", apply(coreapply.Secret(process.own, env.WorkNamespace)), false},
+			"AppliesItsOwn":          {"Its own it makes and changes.", apply(secret(process.own)), true},
+			"ChangesTheOther":        {"The other key is not its own.", change(&corev1.Secret{ObjectMeta: inOwn(process.other)}), false},
+			"RemovesItsOwn":          {"A key that is gone is what a thief of another would want.", remove(&corev1.Secret{ObjectMeta: inOwn(process.own)}), false},
+			"PostsAConfigMap":        {"Nothing of it is configured so.", post(&corev1.ConfigMap{ObjectMeta: inOwn("any")}), false},
+			"AppliesAConfigMap":      {"By another name neither.", apply(configMap("any")), false},
+			"AppliesThePublicKeys":   {"Both publish their keys, which RBAC cannot tell apart.", apply(configMap("signoff-keys")), true},
+			"RemovesThePublicKeys":   {"Nothing could be verified.", remove(&corev1.ConfigMap{ObjectMeta: inOwn("signoff-keys")}), false},
+			"RenewsTheOthersLease":   {"Leases are named after Pods, so none can be named.", renew(process.other), true},
+			"MakesALeaseElsewhere":   {"In their own namespace only.", post(&coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Namespace: env.WorkNamespace, Name: "any"}}), false},
+			"AsksInItsOwnNamespace":  {"The controllers may post a canary there, and nothing else.", post(requestIn(env.SystemNamespace)), false},
+			"PostsARecordElsewhere":  {"Records are in its own namespace.", post(&v1alpha1.Record{ObjectMeta: metav1.ObjectMeta{Namespace: env.WorkNamespace, Name: "any"}}), false},
+			"RemovesAnApproval":      {"It is evidence.", remove(&v1alpha1.Approval{ObjectMeta: metav1.ObjectMeta{Namespace: env.WorkNamespace, Name: "any"}}), false},
+			"MakesANamespace":        {"They are read.", post(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "any"}}), false},
+			"MakesAnEventInTheOther": {"Only the controllers tell.", post(&eventsv1.Event{ObjectMeta: metav1.ObjectMeta{Namespace: env.WorkNamespace, Name: "any"}}), false},
+		} {
+			if process.as == signoff.Operator && name == "MakesAnEventInTheOther" {
+				continue
+			}
+			t.Run(process.own+"/"+name, func(t *testing.T) {
+				eventually(t, "its own objects are there", func() (bool, string) {
+					err := as(t, cluster.Admin).Get(t.Context(), types.NamespacedName{Namespace: env.SystemNamespace, Name: process.own}, &corev1.Secret{})
+					return err == nil, fmt.Sprint(err)
+				})
+				err := tc.do(t.Context(), as(t, process.as))
+				if tc.allowed && err != nil || !tc.allowed && !apierrors.IsForbidden(err) {
+					t.Errorf("%s Allowed must be %t: %v", tc.reason, tc.allowed, err)
+				}
+			})
+		}
+	}
+}
+
+// TestRightsAsDocumented asks the API server what each identity may do, and compares it with the table of docs/security/seals.md: no right is
+// missing there, and none is left that is not said. What everybody may ask about themselves is left out.
+func TestRightsAsDocumented(t *testing.T) {
+	documented, err := rights.Documented()
+	if err != nil {
+		t.Fatal(err)
+	}
+	nobody, err := cluster.ServiceAccount(t.Context(), env.WorkNamespace, "nobody")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tc := range []struct {
+		process   string
+		as        *rest.Config
+		namespace string
+		where     []string
+	}{
+		{rights.Admission, signoff.Admission, env.SystemNamespace, []string{rights.Everywhere, rights.Own}},
+		{rights.Admission, signoff.Admission, env.WorkNamespace, []string{rights.Everywhere}},
+		{rights.Controllers, signoff.Operator, env.SystemNamespace, []string{rights.Everywhere, rights.Own}},
+		{rights.Controllers, signoff.Operator, env.WorkNamespace, []string{rights.Everywhere}},
+	} {
+		everybody := allowed(t, nobody, tc.process, tc.namespace)
+		isEverybodys := func(right rights.Right) bool { return slices.Contains(everybody, right) }
+		var want []rights.Right
+		for _, right := range documented {
+			if right.Process == tc.process && slices.Contains(tc.where, right.Where) {
+				right.Where = tc.namespace
+				want = append(want, right)
+			}
+		}
+		got := allowed(t, tc.as, tc.process, tc.namespace)
+		want, got = slices.DeleteFunc(want, isEverybodys), slices.DeleteFunc(got, isEverybodys)
+		if diff := cmp.Diff(rights.Sorted(want), rights.Sorted(got)); diff != "" {
+			t.Errorf("docs/security/seals.md, %s in %s (-page +API server):\n%s", tc.process, tc.namespace, diff)
+		}
+	}
+}
+
+// allowed asks the API server what somebody may do in a namespace.
+func allowed(t *testing.T, config *rest.Config, process, namespace string) []rights.Right {
+	t.Helper()
+	review := &authorizationv1.SelfSubjectRulesReview{Spec: authorizationv1.SelfSubjectRulesReviewSpec{Namespace: namespace}}
+	if err := as(t, config).Create(t.Context(), review); err != nil {
+		t.Fatal(err)
+	}
+	var all []rights.Right
+	for _, rule := range review.Status.ResourceRules {
+		all = append(all, rights.Of(process, namespace, rbacv1.PolicyRule{APIGroups: rule.APIGroups, Resources: rule.Resources, Verbs: rule.Verbs, ResourceNames: rule.ResourceNames})...)
+	}
+	if len(all) == 0 {
+		t.Fatalf("nothing is allowed to %s", process)
+	}
+	return all
 }
 
 // TestRights asks the API server for what neither identity may ever do anywhere, by the list of rights that an operator must not have.

@@ -8,6 +8,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	rbacv1 "k8s.io/api/rbac/v1"
+
+	"github.com/signoff-dev/signoff/test/rights"
 )
 
 // granted is a rule that a ServiceAccount of Signoff has, and where.
@@ -68,7 +70,7 @@ func never(g granted, catalogs ...string) []string {
 	}{
 		{strings.Contains(strings.Join(slices.Concat(r.APIGroups, r.Resources, r.Verbs), " "), "*"), "everything"},
 		{has(r.Resources, "secrets") && g.in != namespace, "Secrets of others"},
-		{has(r.Resources, "secrets") && len(r.ResourceNames) == 0 && !slices.Equal(r.Verbs, []string{"create"}), "Secrets by no name"},
+		{has(r.Resources, "secrets", "configmaps") && len(r.ResourceNames) == 0, "Secrets or ConfigMaps by no name"},
 		{has(r.Verbs, "escalate", "bind", "approve", "sign", "use"), "more rights"},
 		{impersonates && (!slices.Equal(r.Resources, []string{"serviceaccounts"}) || len(r.ResourceNames) == 0), "to be anybody"},
 		{impersonates && !slices.Contains(catalogs, g.in), "to be a ServiceAccount elsewhere"},
@@ -119,7 +121,8 @@ func TestNeverFinds(t *testing.T) {
 	}{
 		"Any":          {"One star is too many.", "", rule("signoff.dev", "approvals", "*"), []string{"everything"}},
 		"AllSecrets":   {"A Secret of somebody is nobody's business.", "", rule("", "secrets", "get", "any"), []string{"Secrets of others"}},
-		"ListSecrets":  {"Its own by name only.", namespace, rule("", "secrets", "list"), []string{"Secrets by no name"}},
+		"ListSecrets":  {"Its own by name only.", namespace, rule("", "secrets", "list"), []string{"Secrets or ConfigMaps by no name"}},
+		"MakeSecrets":  {"One could be a token of somebody, or a release of helm.", namespace, rule("", "secrets", "create"), []string{"Secrets or ConfigMaps by no name"}},
 		"Escalate":     {"Rights come from administrators.", "", rule("rbac.authorization.k8s.io", "roles", "escalate"), []string{"more rights", "to change what protects"}},
 		"Users":        {"Nobody votes as somebody.", "platform", rule("", "users", "impersonate", "bob"), []string{"to be anybody", "identities"}},
 		"AnyAccount":   {"One by one.", "platform", rule("", "serviceaccounts", "impersonate"), []string{"to be anybody"}},
@@ -133,6 +136,69 @@ func TestNeverFinds(t *testing.T) {
 		"TeamsAreRead": {"Reading is not governing.", "", rule("signoff.dev", "teams", "watch"), nil},
 	} {
 		if diff := cmp.Diff(tc.want, never(granted{tc.in, tc.rule}, "platform")); diff != "" {
+			t.Errorf("%s: %s -want +got:\n%s", name, tc.reason, diff)
+		}
+	}
+}
+
+// processes are the ServiceAccounts of the two, as docs/security/seals.md calls them.
+var processes = map[string]string{"signoff-admission": rights.Admission, "signoff-controller": rights.Controllers}
+
+// rightsOf gives the single rights of a ServiceAccount.
+func rightsOf(t *testing.T, all objects, account string) []rights.Right {
+	t.Helper()
+	var out []rights.Right
+	for _, g := range grantedTo(t, all, account) {
+		where := g.in
+		switch g.in {
+		case "":
+			where = rights.Everywhere
+		case namespace:
+			where = rights.Own
+		}
+		out = append(out, rights.Of(processes[account], where, g.rule)...)
+	}
+	return out
+}
+
+// TestRightsAreDocumented compares what is granted with the table of rights, in both directions.
+func TestRightsAreDocumented(t *testing.T) {
+	want, err := rights.Documented()
+	if err != nil {
+		t.Fatal(err)
+	}
+	rendered := render(t)
+	var got []rights.Right
+	for account := range processes {
+		got = append(got, rightsOf(t, rendered, account)...)
+	}
+	if diff := cmp.Diff(rights.Sorted(want), rights.Sorted(got)); diff != "" {
+		t.Errorf("docs/security/seals.md (-page +chart):\n%s", diff)
+	}
+}
+
+// TestKeysFromFiles looks at processes whose keys come from files: nobody creates their Secrets, so they have no right to.
+func TestKeysFromFiles(t *testing.T) {
+	for name, tc := range map[string]struct {
+		reason string
+		values string
+		want   map[string][]string
+	}{
+		"Both":      {"Neither has a Secret.", "admissionFile: /keys/admission, controllerFile: /keys/controller", map[string][]string{}},
+		"Admission": {"The other still has its own.", "admissionFile: /keys/admission", map[string][]string{"signoff-controller": {"signoff-controller-key"}}},
+		"Neither": {"Each has its own.", "maxAge: 8760h", map[string][]string{
+			"signoff-admission": {"signoff-admission-key"}, "signoff-controller": {"signoff-controller-key"},
+		}},
+	} {
+		rendered, got := render(t, "configuration: {keys: {"+tc.values+"}}"), map[string][]string{}
+		for account := range processes {
+			for _, r := range rightsOf(t, rendered, account) {
+				if r.Resource == "secrets" && !slices.Contains(got[account], r.Name) {
+					got[account] = append(got[account], r.Name)
+				}
+			}
+		}
+		if diff := cmp.Diff(tc.want, got); diff != "" {
 			t.Errorf("%s: %s -want +got:\n%s", name, tc.reason, diff)
 		}
 	}
@@ -191,8 +257,8 @@ func TestBootstrap(t *testing.T) {
 	want := []granted{
 		{"", rbacv1.PolicyRule{APIGroups: []string{"admissionregistration.k8s.io"}, Resources: []string{"mutatingwebhookconfigurations", "validatingwebhookconfigurations"},
 			ResourceNames: []string{"signoff"}, Verbs: []string{"get", "patch"}}},
-		{namespace, rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"secrets"}, Verbs: []string{"create"}}},
-		{namespace, rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"secrets"}, ResourceNames: []string{"signoff-webhook-cert"}, Verbs: []string{"get", "update"}}},
+		{namespace, rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"secrets"}, ResourceNames: []string{"signoff-webhook-cert"},
+			Verbs: []string{"get", "create", "patch", "update"}}},
 	}
 	if diff := cmp.Diff(want, grantedTo(t, rendered, "signoff-certificates"), cmp.AllowUnexported(granted{})); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)

@@ -15,8 +15,8 @@ app.kubernetes.io/component: {{ .part }}
 {{- end }}
 
 {{/*
-  The objects of a file that make generate has made, with our labels. Takes {root, file, annotations, labels, caBundle}. In the files Signoff is
-  in signoff-system, and the operator's name is written so too.
+  The objects of a file that make generate has made, with our labels. Takes {root, file, annotations, labels, caBundle, without}: the rules about
+  objects with these names are left out. In the files Signoff is in signoff-system, and the operator's name is written so too.
 */}}
 {{- define "signoff.generated" -}}
 {{- $text := .root.Files.Get .file | replace "signoff-system" .root.Release.Namespace }}
@@ -28,6 +28,13 @@ app.kubernetes.io/component: {{ .part }}
 {{- $_ := set $object.metadata "labels" $labels }}
 {{- with $.annotations }}
 {{- $_ := set $object.metadata "annotations" (merge (deepCopy .) ($object.metadata.annotations | default dict)) }}
+{{- end }}
+{{- if and $.without $object.rules }}
+{{- $rules := list }}
+{{- range $object.rules }}
+{{- if not (and .resourceNames (has (first .resourceNames) $.without)) }}{{ $rules = append $rules . }}{{ end }}
+{{- end }}
+{{- $_ := set $object "rules" $rules }}
 {{- end }}
 {{- if $.caBundle }}
 {{- range $object.webhooks }}
