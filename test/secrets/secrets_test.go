@@ -123,7 +123,7 @@ func run(m *testing.M) int {
 		parts.Traces = tracer
 		err = world.Start(context.Background(), &play.Options{
 			Env: env.Options{CRDs: true, Nodes: true}, System: system.Options{Configure: configure, Parts: parts},
-			Accounts: []string{"deployer"}, World: "test/secrets/testdata/world.yaml",
+			Accounts: []string{"deployer", "planner"}, World: "test/secrets/testdata/world.yaml",
 		})
 	}
 	if err != nil {
@@ -149,6 +149,15 @@ func secret(t *testing.T, name string) {
 	}
 }
 
+// before is what some Actions have that is done before anybody is asked: what hosts say decides, and is shown.
+var before = map[string]struct{ lookups, plan string }{
+	"judged": {lookups: `lookups: [{as: said, http: {url: "URL/ok", headers: [{name: Authorization, prefix: "Bearer ", secret: {name: calls, key: token}}], caBundle: BUNDLE, ` +
+		`maxAge: 5m, value: response.body.you, schema: {type: string, maxLength: 200}}}]
+  rules: [{name: r, when: "said.contains('none')", effect: Deny}, {name: s, when: "said.startsWith('Bearer')", effect: RequireApproval, stages: [s], message: what the host says}]`},
+	"planned": {plan: `plan: {serviceAccountName: planner, steps: [{name: p, http: {method: GET, url: "URL/ok", headers: [{name: Authorization, prefix: "Bearer ", secret: {name: calls, key: token}}], ` +
+		`caBundle: BUNDLE}, outputs: [{name: you, expression: response.body.you, schema: {type: string, maxLength: 200}}, {name: basic, expression: response.body.basic, schema: {type: string, maxLength: 200}}]}]}`},
+}
+
 // asked applies an Action with these steps, asks for it, and approves it.
 func asked(t *testing.T, name, duration, steps string) *v1alpha1.ActionRequest {
 	t.Helper()
@@ -157,7 +166,7 @@ func asked(t *testing.T, name, duration, steps string) *v1alpha1.ActionRequest {
 	if duration != "" {
 		temporary = "temporary: {defaultDuration: " + duration + ", maxDuration: 1h}"
 	}
-	text := strings.NewReplacer("NAME", name, "TEMPORARY", temporary, "STEPS", steps).Replace(`
+	text := strings.NewReplacer("NAME", name, "TEMPORARY", temporary, "LOOKUPS", before[name].lookups, "BEFORE", before[name].plan, "STEPS", steps).Replace(`
 apiVersion: signoff.dev/v1alpha1
 kind: Action
 metadata: {namespace: platform, name: NAME}
@@ -166,9 +175,12 @@ spec:
   default: {effect: RequireApproval, stages: [s]}
   stages: [{name: s, approvers: {users: [bob]}}]
   TEMPORARY
+  LOOKUPS
   execution:
     serviceAccountName: deployer
+    readServiceAccountName: deployer
     timeout: 5s
+    BEFORE
     steps:
     STEPS
 `)
@@ -176,7 +188,12 @@ spec:
 	if err := world.Cluster.Apply(t.Context(), []byte(text)); err != nil {
 		t.Fatal(err)
 	}
-	r := play.Ask(t, world.Users.Alice, play.Request(name, "{}"))
+	r := play.Request(name, "{}")
+	play.Eventually(t, "what is said by a host that is asked only now", func() (bool, string) {
+		err := play.As(t, world.Users.Alice).Create(t.Context(), r.DeepCopy(), client.DryRunAll)
+		return err == nil || !strings.Contains(err.Error(), "lookup said"), fmt.Sprint(err)
+	})
+	play.Ask(t, world.Users.Alice, r)
 	approval := &world.ApprovalsOf(t, r, 1)[0]
 	if err := play.Vote(t, world.Users.Bob, approval, v1alpha1.DecisionApprove, "go on"); err != nil {
 		t.Fatal(err)
@@ -225,13 +242,16 @@ func TestSecretsAreNowhere(t *testing.T) {
 		"delete":    {"what is deleted is shown", `- {name: a, delete: {target: {apiVersion: v1, kind: Secret, namespace: vault, name: delete}}}`, "", v1alpha1.PhaseSucceeded},
 		"job": {"a copied pod names it", `- {name: a, job: {podFrom: {apiVersion: apps/v1, kind: Deployment, namespace: vault, name: reads}, command: [run]}}`, "",
 			v1alpha1.PhaseSucceeded},
+		"judged": {"what a host says decides", `- {name: a, delete: {target: {apiVersion: v1, kind: Secret, namespace: vault, name: judged}}}`, "", v1alpha1.PhaseSucceeded},
+		"planned": {"what a host says is shown to whoever agrees", `- {name: a, http: ` + strings.Replace(callOf("ok", ""), "b}", `"${steps.p.outputs.you}"}`, 1) + `}`,
+			"", v1alpha1.PhaseSucceeded},
 		"lent": {"old values would have to be stored", `- {name: a, patch: {target: {apiVersion: v1, kind: Secret, namespace: vault, name: lent}, merge: {data: {password: bmV3}}}}`, "30m", v1alpha1.PhaseFailed},
 	} {
 		t.Run(name, func(t *testing.T) {
 			secret(t, name)
 			live := world.Reaches(t, asked(t, name, tc.duration, tc.steps), tc.phase)
-			if name == "call" && !strings.Contains(string(live.Status.Steps[0].Outputs.Raw), "(secret)") {
-				t.Errorf("%s: the host did not give it back: %s", tc.reason, live.Status.Steps[0].Outputs.Raw)
+			if gave := statusOf(t, live); (name == "call" || name == "planned") && !strings.Contains(gave, "(secret)") {
+				t.Errorf("%s: the host did not give it back: %s", tc.reason, gave)
 			}
 		})
 	}
@@ -303,4 +323,13 @@ func traced(t *testing.T) string {
 		}
 	}
 	return text.String()
+}
+
+func statusOf(t *testing.T, request *v1alpha1.ActionRequest) string {
+	t.Helper()
+	text, err := json.Marshal(request.Status)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
 }
