@@ -279,7 +279,7 @@ func (s *scope) closeAs(ctx context.Context, stage *stageState, state v1alpha1.A
 
 func (s *scope) writeState(ctx context.Context, approval *v1alpha1.Approval, ballot *evidence.Ballot, state v1alpha1.ApprovalState, decided []string) error {
 	closed := metav1.NewTime(s.now.Truncate(time.Second))
-	approval.Status.State, approval.Status.Decided, approval.Status.ClosedAt = state, bounded(decided, maxDecided, maxLine), &closed
+	approval.Status.State, approval.Status.Decided, approval.Status.ClosedAt = state, bounded(decided, maxDecided), &closed
 	approval.Status.WaitingFor, approval.Status.Missing = "", nil
 	approval.Status.ObservedGeneration = approval.Generation
 	setCondition(&approval.Status.Conditions, approval.Generation, s.now, v1alpha1.ConditionReady,

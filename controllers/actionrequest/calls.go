@@ -9,21 +9,6 @@ import (
 	"github.com/signoff-dev/signoff/internal/steps"
 )
 
-// findSecrets finds the Secrets that calls carry, whose uids people agree to. What is in them is not looked at.
-func (s *scope) findSecrets(of *steps.Steps, input *steps.Input, read reading) *gate.Problem {
-	for _, name := range of.Secrets() {
-		ref := steps.SecretRef(input.Namespace, name)
-		object, err := read(ref)
-		if err != nil {
-			return &gate.Problem{Reason: v1alpha1.ReasonFactsUnavailable, Transient: true,
-				Message: fmt.Sprintf("Cannot read %s, which a call is to carry: %v", gate.Name(&ref), err)}
-		}
-		delete(object.Object, "data")
-		input.Objects[ref] = object
-	}
-	return nil
-}
-
 // mayCall says before anybody is asked why a call would be refused: by the configuration, or by a Secret that may not go there.
 func (s *scope) mayCall(rendered []v1alpha1.RenderedStep, input *steps.Input) *gate.Problem {
 	for i := range rendered {

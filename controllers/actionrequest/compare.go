@@ -3,7 +3,6 @@ package actionrequest
 import (
 	"context"
 	"fmt"
-	"slices"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -35,36 +34,14 @@ func (s *scope) compare(ctx context.Context, rendered []v1alpha1.RenderedStep, s
 		hidden = hidden || !may
 	}
 	changes = plan.Describe(rendered, plan.View{Live: c.live, Copied: func(step string) (bool, []string) {
-		return hidden, s.ownFields(step)
+		return hidden, plan.OwnFields(&s.judgement.Action.Object.Spec.Execution, step)
 	}})
 	if c.err != nil {
 		return nil, nil, c.err
 	}
 	_, finally := s.judgement.Action.Steps.Split(rendered)
-	for i := range changes {
-		if slices.ContainsFunc(finally, func(step v1alpha1.RenderedStep) bool { return step.Name == changes[i].Step }) {
-			changes[i].Fields = append([]string{"at the end, also where another step fails"}, changes[i].Fields...)
-		}
-	}
-	return boundedPlan(changes, c.unread), c.unread, nil
-}
-
-// ownFields names the fields of a copied container that a step sets itself.
-func (s *scope) ownFields(step string) []string {
-	var own []string
-	execution := &s.judgement.Action.Object.Spec.Execution
-	for _, candidate := range slices.Concat(execution.Steps, execution.Finally) {
-		if candidate.Name != step || candidate.Job == nil {
-			continue
-		}
-		if len(candidate.Job.Command) > 0 {
-			own = append(own, "command", "args")
-		}
-		if len(candidate.Job.Args) > 0 {
-			own = append(own, "args")
-		}
-	}
-	return own
+	plan.AtEnd(changes, finally)
+	return plan.Stored(changes, c.unread), c.unread, nil
 }
 
 // live reads one object. Only NotFound means that it is not there.

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/plan"
 )
 
 // compared is what became, since an Approval was opened, of what would be changed.
@@ -34,7 +35,7 @@ func drift(shown []v1alpha1.PlannedChange, now *preparation) compared {
 
 // blindTo tells whether nobody could look at what a change finds.
 func (p *preparation) blindTo(change *v1alpha1.PlannedChange) bool {
-	if change.Operation == restOfPlan {
+	if change.Operation == plan.OperationRest {
 		return change.Basis == "" && len(p.unread) > 0
 	}
 	return slices.Contains(p.unread, change.Object)

@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/plan"
 )
 
 // TestDriftIsCompared compares what people saw with what is there now, as far as anybody can look.
@@ -45,10 +46,10 @@ func TestDriftIsCompared(t *testing.T) {
 func TestUnreadBeyondThePlan(t *testing.T) {
 	many := func(unread ...string) []v1alpha1.PlannedChange {
 		var all []v1alpha1.PlannedChange
-		for i := range maxPlan + 3 {
+		for i := range plan.MaxChanges + 3 {
 			all = append(all, v1alpha1.PlannedChange{Object: fmt.Sprintf("Pod b/%d", i), Basis: fmt.Sprint(i)})
 		}
-		return boundedPlan(all, unread)
+		return plan.Stored(all, unread)
 	}
 	const last = "Pod b/66"
 	shown, now := many(), &preparation{changes: many(last), unread: []string{last}}

@@ -83,7 +83,7 @@ func (s *scope) recordReview(ctx context.Context, state v1alpha1.ApprovalState, 
 	if _, err := s.Evidence.Record(record); err != nil {
 		return fmt.Errorf("failed to verify Record %s: %w", record.Name, err)
 	}
-	record.Status.Review = &v1alpha1.ReviewResult{State: state, Decided: bounded(decided, maxDecided, maxLine), At: metav1.NewTime(s.now.Truncate(time.Second))}
+	record.Status.Review = &v1alpha1.ReviewResult{State: state, Decided: bounded(decided, maxDecided), At: metav1.NewTime(s.now.Truncate(time.Second))}
 	return s.storeRecord(ctx, record)
 }
 
@@ -249,6 +249,6 @@ func successor(record *v1alpha1.Record) *v1alpha1.Approval {
 		},
 		Status: v1alpha1.ApprovalStatus{State: v1alpha1.ApprovalOpen},
 	}
-	review.Spec.Summary = bounded(append(review.Spec.Summary, voteLines(review)...), maxApprovalSummary, maxLine)
+	review.Spec.Summary = bounded(append(review.Spec.Summary, voteLines(review)...), maxApprovalSummary)
 	return review
 }

@@ -115,7 +115,7 @@ func (s *scope) newPlan(ctx context.Context, round int32) (*v1alpha1.Record, *ga
 	if err != nil {
 		return nil, s.indeterminate(ctx, err)
 	}
-	sum, err := digest.Of(s.digestSubject(&preparation{steps: rendered}))
+	sum, err := digest.Of(s.judgement.Covered(s.request, rendered, nil, nil))
 	if err != nil {
 		return nil, s.indeterminate(ctx, err)
 	}

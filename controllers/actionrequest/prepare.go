@@ -3,9 +3,7 @@ package actionrequest
 import (
 	"context"
 	"fmt"
-	"slices"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 
@@ -13,7 +11,6 @@ import (
 	"github.com/signoff-dev/signoff/internal/digest"
 	"github.com/signoff-dev/signoff/internal/execution"
 	"github.com/signoff-dev/signoff/internal/gate"
-	"github.com/signoff-dev/signoff/internal/plan"
 	"github.com/signoff-dev/signoff/internal/steps"
 )
 
@@ -57,7 +54,7 @@ func (s *scope) prepare(ctx context.Context) *gate.Problem {
 	if s.plan.changes, s.plan.unread, err = s.compare(ctx, rendered, sources); err != nil {
 		return &gate.Problem{Reason: v1alpha1.ReasonFactsUnavailable, Transient: true, Message: "Cannot tell what would change: " + s.judgement.ErrorText(ctx, err)}
 	}
-	s.plan.digest, err = digest.Of(s.digestSubject(s.plan))
+	s.plan.digest, err = digest.Of(s.judgement.Covered(s.request, s.plan.steps, s.plan.finally, s.plan.planned))
 	if err != nil {
 		return s.indeterminate(ctx, err)
 	}
@@ -94,102 +91,27 @@ func (c *comparison) refusalText(refusal *execution.Refusal) string {
 // gather reads, as a ServiceAccount, what steps are rendered with. Sources are the objects whose pods are copied.
 func (s *scope) gather(ctx context.Context, of *steps.Steps, account string) (in *steps.Input, sources []v1alpha1.ObjectReference, problem *gate.Problem) {
 	action := s.judgement.Action
-	in = &steps.Input{
-		Namespace: action.Object.Namespace, Action: action.Object.Name,
-		RequestName: s.request.Name, RequestUID: string(s.request.UID), Temporary: s.duration() != "",
-		Vars: s.judgement.Vars, Budget: s.Gate.Budget(action.Object.Namespace),
-		Objects: map[v1alpha1.ObjectReference]*unstructured.Unstructured{},
-		Needed:  []string{s.request.Namespace, s.OperatorNamespace},
-	}
+	in = s.Gate.Input(s.judgement, s.request, s.OperatorNamespace)
 	read := func(ref v1alpha1.ObjectReference) (*unstructured.Unstructured, error) {
 		return s.Clients.Get(ctx, action.Object.Namespace, account, ref)
 	}
-	if problem := s.findDeleted(ctx, of, in, read); problem != nil {
-		return nil, nil, problem
-	}
-	if problem := s.findSecrets(of, in, read); problem != nil {
-		return nil, nil, problem
-	}
-	sources, err := of.PodSources(ctx, *in)
-	if err != nil {
+	sources, unread, err := of.Gather(ctx, in, read)
+	switch {
+	case err != nil:
 		return nil, nil, s.indeterminate(ctx, err)
-	}
-	for _, ref := range sources {
-		object, err := read(ref)
-		if err != nil {
-			return nil, nil, &gate.Problem{Reason: v1alpha1.ReasonFactsUnavailable, Transient: true,
-				Message: fmt.Sprintf("Cannot read %s, whose pod is to be copied: %v", gate.Name(&ref), err)}
-		}
-		in.Objects[ref] = object
+	case len(unread) > 0:
+		return nil, nil, &gate.Problem{Reason: v1alpha1.ReasonFactsUnavailable, Transient: true, Message: gate.Unread(&unread[0])}
 	}
 	return in, sources, nil
 }
 
 // render fills in steps, as far as it is known by now what they read, and checks what they call.
 func (s *scope) render(ctx context.Context, of *steps.Steps, in *steps.Input) ([]v1alpha1.RenderedStep, *gate.Problem) {
-	rendered, err := of.Render(ctx, *in)
+	rendered, err := of.RenderAfter(ctx, *in, s.afterPlan)
 	if err != nil {
 		return nil, s.indeterminate(ctx, err)
 	}
-	for i := range rendered {
-		if s.afterPlan == nil || !steps.IsLate(&rendered[i]) {
-			continue
-		}
-		early, err := s.afterPlan.FillEarly(ctx, &rendered[i], in.Budget)
-		if err != nil {
-			return nil, s.indeterminate(ctx, err)
-		}
-		rendered[i] = *early
-	}
 	return rendered, s.mayCall(rendered, in)
-}
-
-// findDeleted finds the objects that are to be deleted, whose uids people agree to.
-func (s *scope) findDeleted(ctx context.Context, of *steps.Steps, input *steps.Input, read reading) *gate.Problem {
-	refs, err := of.Deleted(ctx, *input)
-	if err != nil {
-		return s.indeterminate(ctx, err)
-	}
-	for _, ref := range refs {
-		object, err := read(ref)
-		switch {
-		case apierrors.IsNotFound(err):
-		case err != nil:
-			return &gate.Problem{Reason: v1alpha1.ReasonFactsUnavailable, Transient: true,
-				Message: fmt.Sprintf("Cannot read %s, which is to be deleted: %v", gate.Name(&ref), err)}
-		default:
-			input.Objects[ref] = object
-		}
-	}
-	return nil
-}
-
-// reading reads an object as a ServiceAccount.
-type reading func(v1alpha1.ObjectReference) (*unstructured.Unstructured, error)
-
-// maxPlan is how many changes the API stores. The digest covers all of them all the same.
-const maxPlan = 64
-
-// maxPlanFields is how many fields all changes together show.
-const maxPlanFields = 512
-
-// restOfPlan is the operation that stands for the changes for which there is no room.
-const restOfPlan = "more"
-
-func boundedPlan(changes []v1alpha1.PlannedChange, unread []string) []v1alpha1.PlannedChange {
-	if more := len(changes) - maxPlan + 1; more > 1 {
-		rest := v1alpha1.PlannedChange{Operation: restOfPlan, Object: fmt.Sprintf("… and %d objects more, see the Action", more)}
-		if !slices.ContainsFunc(changes[maxPlan-1:], func(c v1alpha1.PlannedChange) bool { return slices.Contains(unread, c.Object) }) {
-			rest.Basis = plan.BasisOf(changes[maxPlan-1:])
-		}
-		changes = append(changes[:maxPlan-1:maxPlan-1], rest)
-	}
-	// Everything is stored in the request, in each Approval and in the Record, which the API server bounds.
-	share := max(maxPlanFields/max(len(changes), 1), 4)
-	for i := range changes {
-		changes[i].Fields = bounded(changes[i].Fields, min(share, maxPlan), 500)
-	}
-	return changes
 }
 
 func (s *scope) indeterminate(ctx context.Context, err error) *gate.Problem {
@@ -200,21 +122,4 @@ func (s *scope) indeterminate(ctx context.Context, err error) *gate.Problem {
 func (s *scope) read(ctx context.Context, ref v1alpha1.ObjectReference) (*unstructured.Unstructured, error) {
 	action := s.judgement.Action.Object
 	return s.Clients.Get(ctx, action.Namespace, action.Spec.Execution.ServiceAccountName, ref)
-}
-
-// digestSubject is what people agree to.
-func (s *scope) digestSubject(of *preparation) digest.Subject {
-	action := s.judgement.Action.Object
-	emergency := ""
-	if s.request.Spec.BreakGlass != nil {
-		emergency = s.request.Spec.BreakGlass.Reason
-	}
-	// Where it cannot be told, digest.Of says so.
-	known, _ := s.judgement.Action.Digest()
-	return digest.Subject{
-		BreakGlass:       emergency,
-		RequestNamespace: s.request.Namespace, RequestName: s.request.Name, RequestUID: s.request.UID,
-		Requester: *s.request.Spec.Requester, Inputs: s.judgement.Inputs,
-		Action: action, ActionDigest: known, Steps: of.steps, Finally: of.finally, Planned: of.planned,
-	}
 }

@@ -16,7 +16,7 @@ func (s *scope) progress(ctx context.Context, stage *stageState) error {
 	approval := stage.approval
 	news := s.due(approval)
 	requirements := gate.PollOf(approval).Demands(s.now)
-	waiting, decided := gate.Cut(gate.Needs(requirements, stage.result.Missing), maxWaitingFor), bounded(decidedLines(stage), maxDecided, maxLine)
+	waiting, decided := gate.Cut(gate.Needs(requirements, stage.result.Missing), maxWaitingFor), bounded(decidedLines(stage), maxDecided)
 	if len(news) == 0 && shown(approval, waiting, decided) {
 		return nil
 	}

@@ -48,7 +48,7 @@ func (s *scope) openReview(ctx context.Context) error {
 	s.request.Status.Summary = bounded(append(s.request.Status.Summary,
 		fmt.Sprintf("Emergency, in the requester's words: %s.", quote(s.request.Spec.BreakGlass.Reason, maxReason)),
 		"It passed "+passed+".",
-		fmt.Sprintf("Review, due %s: see kubectl describe approval -n %s %s", review.Spec.Expires, review.Namespace, review.Name)), maxRequestSummary, maxLine)
+		fmt.Sprintf("Review, due %s: see kubectl describe approval -n %s %s", review.Spec.Expires, review.Namespace, review.Name)), maxRequestSummary)
 	return nil
 }
 
@@ -124,7 +124,7 @@ func (s *scope) reviewSummary(a *v1alpha1.Approval) []string {
 		fmt.Sprintf("It acts, as %s/%s:", action.Namespace, action.Spec.Execution.ServiceAccountName))
 	lines = append(lines, planLines(a.Spec.Plan)...)
 	lines = append(lines, fmt.Sprintf("Who can review: %s. Not %s. Due %s.", s.Gate.Who(s.judgement, a.Spec.Requirements, &a.Spec.Requester), s.dependent(a), a.Spec.Expires))
-	return bounded(append(lines, voteLines(a)...), maxApprovalSummary, maxLine)
+	return bounded(append(lines, voteLines(a)...), maxApprovalSummary)
 }
 
 // needless tells whether an open Approval can be closed because nobody waits for it. A review stays open after its request has ended,

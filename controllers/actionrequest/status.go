@@ -177,7 +177,7 @@ func (s *scope) tally(ctx context.Context, stages []*stageState) (bool, error) {
 			s.plan.approvedBy = append(s.plan.approvedBy, recorded(stage))
 		}
 	}
-	s.request.Status.Summary = bounded(s.requestSummary(stages), maxRequestSummary, maxLine)
+	s.request.Status.Summary = bounded(s.requestSummary(stages), maxRequestSummary)
 	if len(stages) == 0 {
 		s.request.Status.Approvals = ""
 		s.condition(v1alpha1.ConditionApproved, true, v1alpha1.ReasonNotRequired, "No rule demands an approval.")
@@ -345,7 +345,7 @@ func (s *scope) end(ctx context.Context, outcome v1alpha1.Outcome, end ending) e
 	if outcome == v1alpha1.OutcomeDenied || outcome == v1alpha1.OutcomeExpired || outcome == v1alpha1.OutcomeCancelled {
 		s.condition(v1alpha1.ConditionApproved, false, end.reason, end.message)
 	}
-	status.Summary = bounded(append(s.endSummary(end), status.Summary...), maxRequestSummary, maxLine)
+	status.Summary = bounded(append(s.endSummary(end), status.Summary...), maxRequestSummary)
 	if err := s.closeRest(ctx, end); err != nil {
 		return err
 	}

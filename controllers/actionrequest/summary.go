@@ -50,12 +50,12 @@ func quote(text string, length int) string {
 }
 
 // bounded cuts lines to what the API stores.
-func bounded(lines []string, most, length int) []string {
+func bounded(lines []string, most int) []string {
 	if len(lines) > most {
 		lines = append(lines[:most-1:most-1], fmt.Sprintf("… and %d lines more", len(lines)-most+1))
 	}
 	for i := range lines {
-		lines[i] = gate.Cut(lines[i], length)
+		lines[i] = gate.Cut(lines[i], maxLine)
 	}
 	return lines
 }
@@ -131,7 +131,7 @@ func (s *scope) approvalSummary(a *v1alpha1.Approval) []string {
 	}
 	// Who decides, and how, is never cut off.
 	last = append(last, voteLines(a)...)
-	return bounded(append(bounded(lines, maxApprovalSummary-len(last), maxLine), last...), maxApprovalSummary, maxLine)
+	return bounded(append(bounded(lines, maxApprovalSummary-len(last)), last...), maxApprovalSummary)
 }
 
 // maxRefusals is how many of the writes that would be refused are named.

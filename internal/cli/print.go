@@ -18,6 +18,7 @@ const (
 	outputWide = "wide"
 	outputJSON = "json"
 	outputYAML = "yaml"
+	outputName = "name"
 )
 
 func checkOutput(output string, accepted ...string) error {

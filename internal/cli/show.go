@@ -2,25 +2,33 @@ package cli
 
 import (
 	"context"
+	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/cli/replan"
 	"github.com/signoff-dev/signoff/internal/cli/story"
 )
 
 func (p *Program) show() *cobra.Command {
-	var o *outputs
+	o := &showOptions{}
 	command := &cobra.Command{
 		Use:   "show REQUEST|approval/APPROVAL",
 		Short: "Tell the story of a request",
 		Long: `Tells the story of a request: who asked, why, which rules apply, what will be done, whether each Approval is about exactly that, who
 voted, how far each step is, and what to do next. What people wrote is in quotes or behind a bar, and escaped.
 
-With approval/NAME it is the story of the request that the Approval belongs to. -o json and -o yaml print the request and its Approvals.`,
+What a request that has not started would do is put together anew, with your own rights, and shown in full: the Action and what its steps read
+and write is read. If it has another digest than the request shows, or would change something else, that is said; if something cannot be read,
+it is said what. Values of Secrets are never shown. With --check=false the plan is as the request shows it.
+
+With approval/NAME it is the story of the request that the Approval belongs to. -o json and -o yaml print the request and its Approvals in a
+list; what was found out about the plan is its field "check".`,
 		Example: `  kubectl signoff show -n payments checkout-1-42
   kubectl signoff show -n payments approval/checkout-1-42-a81f`,
 		Args: cobra.ExactArgs(1),
@@ -28,12 +36,19 @@ With approval/NAME it is the story of the request that the Approval belongs to. 
 	c := connect(command)
 	command.ValidArgsFunction = p.completes(c, (*session).showable)
 	command.RunE = func(cmd *cobra.Command, args []string) error { return p.runShow(cmd, c, args[0], o) }
-	o = outputFlags(command, "")
+	command.Flags().BoolVar(&o.check, "check", true, "put the plan together anew, with your own rights, and compare it with what the request shows")
+	o.outputs = outputFlags(command, "")
 	return command
 }
 
-func (p *Program) runShow(command *cobra.Command, c *connection, name string, o *outputs) error {
-	if err := o.check(true); err != nil {
+// showOptions are the flags of `show`.
+type showOptions struct {
+	check   bool
+	outputs *outputs
+}
+
+func (p *Program) runShow(command *cobra.Command, c *connection, name string, o *showOptions) error {
+	if err := o.outputs.check(true); err != nil {
 		return err
 	}
 	s, err := p.session(command, c)
@@ -52,10 +67,30 @@ func (p *Program) runShow(command *cobra.Command, c *connection, name string, o 
 	if err != nil {
 		return err
 	}
-	if !o.forPeople() {
-		return p.printAll(o, request, found)
+	check, err := s.check(ctx, request, o)
+	if err != nil {
+		return err
 	}
-	return p.tell(request, found)
+	if !o.outputs.forPeople() {
+		return p.printAll(o.outputs, request, found, check)
+	}
+	return p.tell(request, found, check)
+}
+
+// check puts together anew what a request would do. Nil: it is not asked for, or there is nothing to check.
+func (s *session) check(ctx context.Context, object *unstructured.Unstructured, o *showOptions) (*replan.Check, error) {
+	if !o.check || o.outputs.format() == outputName {
+		return nil, nil //nolint:nilnil // nobody asked
+	}
+	request, err := typedAs[v1alpha1.ActionRequest](object)
+	if err != nil || !replan.Waits(request) {
+		return nil, err
+	}
+	world, err := s.sight()
+	if err != nil {
+		return nil, err
+	}
+	return replan.Of(ctx, request, world, s.Clock), nil
 }
 
 // requestNamed gives the request that a name is about.
@@ -73,18 +108,25 @@ func (s *session) requestNamed(ctx context.Context, name string) (string, error)
 	return request, nil
 }
 
-// printAll prints a request with its Approvals.
-func (p *Program) printAll(o *outputs, request *unstructured.Unstructured, found *table) error {
+// printAll prints a request with its Approvals, and what was found out about its plan.
+func (p *Program) printAll(o *outputs, request *unstructured.Unstructured, found *table, check *replan.Check) error {
 	list := &unstructured.UnstructuredList{Object: map[string]any{"apiVersion": "v1", "kind": "List", "metadata": map[string]any{}}}
 	list.Items = append(list.Items, *request)
 	for i := range found.Rows {
 		list.Items = append(list.Items, *found.object(i))
 	}
+	if check != nil {
+		content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(check)
+		if err != nil {
+			return fmt.Errorf("failed to write what was found out about the plan: %w", err)
+		}
+		list.Object["check"] = content
+	}
 	return p.printObject(o, list, "%s")
 }
 
 // tell prints the story.
-func (p *Program) tell(object *unstructured.Unstructured, found *table) error {
+func (p *Program) tell(object *unstructured.Unstructured, found *table, check *replan.Check) error {
 	request, err := typedAs[v1alpha1.ActionRequest](object)
 	if err != nil {
 		return err
@@ -97,7 +139,7 @@ func (p *Program) tell(object *unstructured.Unstructured, found *table) error {
 		}
 		all = append(all, *approval)
 	}
-	lines := story.Of(request, all, p.Clock.Now())
+	lines := story.Of(request, all, check, p.Clock.Now())
 	phase := string(story.Phase(request))
 	lines[0] = strings.TrimSuffix(lines[0], phase) + p.paint(colourOf[story.Phase(request)], phase)
 	return p.printLines(lines)

@@ -113,15 +113,20 @@ func (c *Clients) ResourceOf(ref *v1alpha1.ObjectReference) (resource schema.Gro
 	return mapping.Resource.GroupResource(), mapping.Scope.Name() == meta.RESTScopeNameNamespace, nil
 }
 
-// Resource gives the client of a ServiceAccount for the kind of an object, in its namespace; without a name and a namespace for all of the kind. Whether the kind has namespaces is the
-// API server's to say: an object that seems to be in one when it is not, or the reverse, is refused as a bad request.
+// Resource gives the client of a ServiceAccount for the kind of an object, in its namespace; without a name and a namespace for all of the kind.
 func (c *Clients) Resource(namespace, serviceAccount string, ref *v1alpha1.ObjectReference) (dynamic.ResourceInterface, error) {
-	gvk := schema.FromAPIVersionAndKind(ref.APIVersion, ref.Kind)
-	mapping, err := c.mapper.RESTMapping(gvk.GroupKind(), gvk.Version)
+	client, err := c.For(namespace, serviceAccount)
 	if err != nil {
 		return nil, err
 	}
-	client, err := c.For(namespace, serviceAccount)
+	return Resource(client, c.mapper, ref)
+}
+
+// Resource gives a client for the kind of an object, in its namespace; without a name and a namespace for all of the kind. Whether the kind has
+// namespaces is the API server's to say: an object that seems to be in one when it is not, or the reverse, is refused as a bad request.
+func Resource(client dynamic.Interface, mapper meta.RESTMapper, ref *v1alpha1.ObjectReference) (dynamic.ResourceInterface, error) {
+	gvk := schema.FromAPIVersionAndKind(ref.APIVersion, ref.Kind)
+	mapping, err := mapper.RESTMapping(gvk.GroupKind(), gvk.Version)
 	if err != nil {
 		return nil, err
 	}

@@ -214,16 +214,5 @@ func (r *Reader) Namespace(ctx context.Context, name string) (map[string]any, er
 	if err := r.Namespaces.Get(ctx, types.NamespacedName{Name: name}, namespace); err != nil {
 		return nil, err
 	}
-	return map[string]any{
-		"name": namespace.Name, "labels": toMap(namespace.Labels), "annotations": toMap(namespace.Annotations),
-		"resourceVersion": namespace.ResourceVersion,
-	}, nil
-}
-
-func toMap(values map[string]string) map[string]any {
-	out := make(map[string]any, len(values))
-	for k, v := range values {
-		out[k] = v
-	}
-	return out
+	return gate.NamespaceMetadata(namespace), nil
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/catalog"
+	"github.com/signoff-dev/signoff/internal/steps"
 	"github.com/signoff-dev/signoff/internal/template"
 )
 
@@ -65,22 +66,23 @@ func (r *run) gatherRest(ctx context.Context) *Problem {
 }
 
 // aboutTarget reads the target and its namespace, where something needs them.
-func (r *run) aboutTarget(ctx context.Context) *Problem {
+func (r *run) aboutTarget(ctx context.Context) *Problem { return r.readTarget(ctx, r.needs()) }
+
+func (r *run) readTarget(ctx context.Context, needs factsOfTarget) *Problem {
 	action := r.out.Action
-	needsTarget, needsNamespace := r.needs()
-	if action.Target == nil || (!needsTarget && !needsNamespace) {
+	if action.Target == nil || (!needs.target && !needs.namespace) {
 		return nil
 	}
 	query, problem := r.targetQuery(ctx)
 	if problem != nil {
 		return problem
 	}
-	if needsNamespace && query.Namespace != "" {
+	if needs.namespace && query.Namespace != "" {
 		if problem := r.readNamespace(ctx, query.Namespace); problem != nil {
 			return problem
 		}
 	}
-	if !needsTarget {
+	if !needs.target {
 		return nil
 	}
 	r.watch(query, action.Target.Literal)
@@ -107,14 +109,25 @@ func (r *run) readNamespace(ctx context.Context, name string) *Problem {
 	return nil
 }
 
-// needs tells which facts the Action and the matching policies read.
-func (r *run) needs() (target, namespace bool) {
-	target, namespace = r.out.Action.NeedsTarget, r.out.Action.NeedsNamespace
-	for _, entry := range r.policies {
-		target = target || entry.Policy.NeedsTarget
-		namespace = namespace || entry.Policy.NeedsNamespace
+// factsOfTarget tells which facts are read of the target: itself, and its namespace.
+type factsOfTarget struct{ target, namespace bool }
+
+// NamespaceMetadata is what facts tell of a namespace, with the JSON names of its fields.
+func NamespaceMetadata(namespace metav1.Object) map[string]any {
+	return map[string]any{
+		"name": namespace.GetName(), "labels": toMap(namespace.GetLabels()), "annotations": toMap(namespace.GetAnnotations()),
+		"resourceVersion": namespace.GetResourceVersion(),
 	}
-	return target, namespace
+}
+
+// needs tells which facts the Action and the matching policies read.
+func (r *run) needs() factsOfTarget {
+	out := factsOfTarget{r.out.Action.NeedsTarget, r.out.Action.NeedsNamespace}
+	for _, entry := range r.policies {
+		out.target = out.target || entry.Policy.NeedsTarget
+		out.namespace = out.namespace || entry.Policy.NeedsNamespace
+	}
+	return out
 }
 
 // watch asks to be told of changes of a fact. What a request decides about is not watched: everybody could fill the watches.
@@ -306,6 +319,11 @@ func Name(ref *v1alpha1.ObjectReference) string {
 		return ref.Kind + " " + ref.Name
 	}
 	return ref.Kind + " " + ref.Namespace + "/" + ref.Name
+}
+
+// Unread says that an object could not be read without which steps cannot be filled in.
+func Unread(u *steps.Unread) string {
+	return fmt.Sprintf("Cannot read %s, %s: %v", Name(&u.Object), u.Use, u.Err)
 }
 
 func unavailable(what, name string, err error) *Problem {

@@ -9,13 +9,13 @@ import (
 )
 
 // call describes the call of a step: where it goes, what it carries, and what is kept from those who read this.
-func call(step *v1alpha1.RenderedStep) v1alpha1.PlannedChange {
+func (d *describer) call(step *v1alpha1.RenderedStep) v1alpha1.PlannedChange {
 	c := step.HTTP
-	out := v1alpha1.PlannedChange{Step: step.Name, Operation: operationCall, Object: cutTo(string(c.Method)+" "+visibleURL(c.URL), maxLine)}
-	diff := &differ{}
+	out := v1alpha1.PlannedChange{Step: step.Name, Operation: operationCall, Object: cutTo(string(c.Method)+" "+d.most.urlText(c.URL), d.most.line)}
+	diff := &differ{most: d.most}
 	for i := range c.Headers {
 		h := &c.Headers[i]
-		text := valueText(h.Value)
+		text := d.most.valueText(h.Value)
 		if h.Secret != nil {
 			text = fmt.Sprintf("%s(from key %s of Secret %s)", h.Prefix, h.Secret.Key, h.Secret.Name)
 		}
@@ -25,31 +25,31 @@ func call(step *v1alpha1.RenderedStep) v1alpha1.PlannedChange {
 		diff.lines = append(diff.lines, line{text: fmt.Sprintf("signed with key %s of Secret %s", c.Sign.Key, c.Sign.Name)})
 	}
 	if c.Text != "" {
-		diff.lines = append(diff.lines, line{text: "text: " + valueText(c.Text)})
+		diff.lines = append(diff.lines, line{text: "text: " + d.most.valueText(c.Text)})
 	}
 	var body map[string]any
 	if c.Body != nil && utiljson.Unmarshal(c.Body.Raw, &body) == nil {
-		content := &differ{}
+		content := &differ{most: d.most}
 		content.compare(nil, map[string]any{}, body)
 		for _, l := range content.lines {
 			diff.lines = append(diff.lines, line{path: l.path, text: "body " + l.text})
 		}
 	}
 	if c.Poll != nil {
-		diff.lines = append(diff.lines, line{text: "waits until " + quote(c.Poll.Until, maxLine/2)})
+		diff.lines = append(diff.lines, line{text: "waits until " + quote(c.Poll.Until, d.most.line/2)})
 	}
-	out.Fields = append(conditions(step, c.Late), diff.lines.fields()...)
+	out.Fields = append(d.most.conditions(step, c.Late), d.most.fields(diff.lines)...)
 	if len(diff.lines) == 0 {
-		out.Fields = append(conditions(step, c.Late), "carries nothing")
+		out.Fields = append(d.most.conditions(step, c.Late), "carries nothing")
 	}
-	out.Fields = out.Fields[:min(len(out.Fields), maxLines)]
+	out.Fields = out.Fields[:min(len(out.Fields), d.most.lines)]
 	return out
 }
 
-// visibleURL writes a URL with everything escaped that is not seen as it is.
-func visibleURL(url string) string {
-	if isPlainText(url) {
+// urlText writes a URL with everything escaped that is not seen as it is.
+func (b bounds) urlText(url string) string {
+	if b.isPlainText(url) {
 		return url
 	}
-	return quote(url, maxLine/2)
+	return quote(url, b.line/2)
 }

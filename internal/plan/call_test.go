@@ -31,7 +31,7 @@ func TestCall(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := Describe([]v1alpha1.RenderedStep{{Name: "s", HTTP: &tc.call}}, View{})
-			if len(got) != 1 || got[0].Operation != "call" || got[0].Step != "s" || len(got[0].Object) > maxLine {
+			if len(got) != 1 || got[0].Operation != "call" || got[0].Step != "s" || len(got[0].Object) > stored.line {
 				t.Fatalf("%s: %+v", tc.reason, got)
 			}
 			if tc.want == nil {

@@ -7,17 +7,17 @@ import (
 )
 
 // conditions says whether a step may be skipped, and what of a write nobody can know yet.
-func conditions(step *v1alpha1.RenderedStep, late []v1alpha1.LateValue) []string {
+func (b bounds) conditions(step *v1alpha1.RenderedStep, late []v1alpha1.LateValue) []string {
 	var lines []string
 	if step.When != "" {
-		lines = append(lines, cutTo("only when it holds then: "+quote(step.When, maxLine/2), maxLine))
+		lines = append(lines, cutTo("only when it holds then: "+quote(step.When, b.line/2), b.line))
 	}
 	if len(late) == 0 {
 		return lines
 	}
 	places := make([]string, len(late))
 	for i := range late {
-		places[i] = pathText(segments(late[i].Path))
+		places[i] = b.pathText(segments(late[i].Path))
 	}
-	return append(lines, cutTo("Deferred: known once earlier steps have run: "+strings.Join(places, ", "), maxLine))
+	return append(lines, cutTo("Deferred: known once earlier steps have run: "+strings.Join(places, ", "), b.line))
 }

@@ -17,7 +17,7 @@ var owned = map[v1alpha1.Propagation]string{
 }
 
 // deleteFields describes a deletion: that it happens, and what it takes along or waits for.
-func deleteFields(ref v1alpha1.ObjectReference, options map[string]any, found Found) []string {
+func (b bounds) deleteFields(ref v1alpha1.ObjectReference, options map[string]any, found Found) []string {
 	if uid, _, _ := unstructured.NestedString(options, "preconditions", "uid"); uid == "" {
 		return []string{"does not exist now: there is nothing to delete"}
 	}
@@ -34,7 +34,7 @@ func deleteFields(ref v1alpha1.ObjectReference, options map[string]any, found Fo
 		lines = append(lines, "somebody is deleting it already")
 	}
 	if finalizers := slices.Sorted(slices.Values(live.GetFinalizers())); len(finalizers) > 0 {
-		lines = append(lines, cutTo("waits for those who hold it back: "+valueText(strings.Join(finalizers, ",")), maxLine))
+		lines = append(lines, cutTo("waits for those who hold it back: "+b.valueText(strings.Join(finalizers, ",")), b.line))
 	}
 	return lines
 }

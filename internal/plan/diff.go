@@ -11,6 +11,8 @@ import (
 
 // differ notes what differs between two objects.
 type differ struct {
+	// most is how much is shown.
+	most bounds
 	// secret says that the object is a Secret, whose values are never shown.
 	secret bool
 	// copied says that the object holds a copy of another one's pod, whose variables are not for everybody.
@@ -90,7 +92,7 @@ func (d *differ) compareLists(path []segment, before, after []any) {
 		d.compareItems(element(path, name), key, get(old, name), get(now, name))
 	}
 	if order, was := compare.Kept(after, old, key), compare.Kept(before, now, key); !slices.Equal(order, was) {
-		d.lines.add(path, "order %s → %s", d.show(path, strings.Join(was, ","), true), valueText(strings.Join(order, ",")))
+		d.add(path, "order %s → %s", d.show(path, strings.Join(was, ","), true), d.most.valueText(strings.Join(order, ",")))
 	}
 }
 
@@ -114,11 +116,12 @@ func itemAt(list []any, i int) any {
 // change notes one line.
 func (d *differ) change(path []segment, before, after any) {
 	switch {
+	case d.texts(path, before, after):
 	case before == (missing{}):
-		d.lines.add(path, "(new) %s", d.show(path, after, false))
+		d.add(path, "(new) %s", d.show(path, after, false))
 	case after == (missing{}):
-		d.lines.add(path, "%s → (removed)", d.show(path, before, true))
+		d.add(path, "%s → (removed)", d.show(path, before, true))
 	default:
-		d.lines.add(path, "%s → %s", d.show(path, before, true), d.show(path, after, false))
+		d.add(path, "%s → %s", d.show(path, before, true), d.show(path, after, false))
 	}
 }

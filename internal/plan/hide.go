@@ -22,12 +22,12 @@ func (d *differ) show(path []segment, value any, old bool) string {
 	}
 	switch value.(type) {
 	case map[string]any, []any:
-		return valueText(d.redact(path, value, old))
+		return d.most.valueText(d.redact(path, value, old))
 	}
 	if d.hides(path, old) {
 		return hidden
 	}
-	return valueText(value)
+	return d.most.valueText(value)
 }
 
 // redact gives a copy of a tree without what is hidden.

@@ -6,12 +6,8 @@ import (
 	"strings"
 )
 
-const (
-	// maxLines is how many lines an entry may have.
-	maxLines = 64
-	// nothing is the line of a write that changes nothing.
-	nothing = "nothing changes"
-)
+// nothing is the line of a write that changes nothing.
+const nothing = "nothing changes"
 
 // lines are the lines of one entry.
 type lines []line
@@ -24,13 +20,13 @@ type line struct {
 }
 
 // add notes a line as "path: text".
-func (l *lines) add(path []segment, format string, args ...any) {
-	*l = append(*l, line{path: path, text: pathText(path) + ": " + fmt.Sprintf(format, args...)})
+func (d *differ) add(path []segment, format string, args ...any) {
+	d.lines = append(d.lines, line{path: path, text: d.most.pathText(path) + ": " + fmt.Sprintf(format, args...)})
 }
 
 // shrinks warns of a list that gets shorter: who replaces a list as a whole often does not know all of what was in it.
 func (d *differ) shrinks(path []segment, before, after int) {
-	text := "WARNING: " + pathText(path) + " gets shorter"
+	text := "WARNING: " + d.most.pathText(path) + " gets shorter"
 	if !d.oldHidden {
 		text += fmt.Sprintf(", %d → %d", before, after)
 	}
@@ -39,17 +35,17 @@ func (d *differ) shrinks(path []segment, before, after int) {
 
 // fields are the lines as people read them. If there are too many, those that decide what runs and who may do it come first, so
 // that nobody can push them out of sight. Head goes before all.
-func (l lines) fields(head ...string) []string {
+func (b bounds) fields(l lines, head ...string) []string {
 	if len(l)+len(head) == 0 {
 		return []string{nothing}
 	}
-	kept, most := l, maxLines-len(head)
+	kept, most := l, b.lines-len(head)
 	if len(l) > most {
 		kept = l.byRank()[:most-1]
 	}
 	out := slices.Clone(head)
 	for _, line := range kept {
-		out = append(out, cutTo(line.text, maxLine))
+		out = append(out, cutTo(line.text, b.line))
 	}
 	if more := len(l) - len(kept); more > 0 {
 		out = append(out, fmt.Sprintf("… and %d more", more))
@@ -87,33 +83,26 @@ type segment struct {
 	item bool
 }
 
-const (
-	// maxPath is how many characters of a path are shown.
-	maxPath = 180
-	// maxLine is the bound of the API.
-	maxLine = 512
-)
-
 // pathText writes a path such as spec.containers[app].image or metadata.annotations[example.com/a].
-func pathText(path []segment) string {
+func (b bounds) pathText(path []segment) string {
 	var out strings.Builder
 	for _, s := range path {
 		switch {
-		case !s.item && isPlainKey(s.name):
+		case !s.item && b.isPlainKey(s.name):
 			if out.Len() > 0 {
 				out.WriteByte('.')
 			}
 			out.WriteString(s.name)
-		case isPlainText(s.name):
+		case b.isPlainText(s.name):
 			out.WriteString("[" + s.name + "]")
 		default:
-			out.WriteString("[" + quote(s.name, maxValue) + "]")
+			out.WriteString("[" + quote(s.name, b.value) + "]")
 		}
 	}
 	if out.Len() == 0 {
 		return "(whole object)"
 	}
-	return cutTo(out.String(), maxPath)
+	return cutTo(out.String(), b.path)
 }
 
 // child is the path of a key of a map.

@@ -72,14 +72,14 @@ func (d *differ) operation(object, operation map[string]any) {
 		d.removed(object, path)
 	case "move", "copy":
 		from, _ := operation["from"].(string)
-		text = "from " + pointerText(from)
+		text = "from " + d.most.pointerText(from)
 	default:
 		text = d.showFound(path, was) + " → " + d.show(path, operation["value"], false)
 		if was == (missing{}) {
 			text = "(new) " + d.show(path, operation["value"], false)
 		}
 	}
-	d.lines = append(d.lines, line{path: path, text: fmt.Sprintf("%s %s: %s", valueText(op), pointerText(pointer), text)})
+	d.lines = append(d.lines, line{path: path, text: fmt.Sprintf("%s %s: %s", d.most.valueText(op), d.most.pointerText(pointer), text)})
 }
 
 // removed warns where what is removed is an element of a list.
@@ -100,11 +100,11 @@ func (d *differ) showFound(path []segment, value any) string {
 	return d.show(path, value, true)
 }
 
-func pointerText(pointer string) string {
-	if isPlainText(pointer) {
+func (b bounds) pointerText(pointer string) string {
+	if b.isPlainText(pointer) {
 		return pointer
 	}
-	return quote(pointer, maxPath)
+	return quote(pointer, b.path)
 }
 
 var index = regexp.MustCompile(`^([0-9]+|-)$`)

@@ -5,6 +5,7 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -40,23 +41,32 @@ type View struct {
 	// Copied tells about a step that copies a pod whether what it copies is not for everybody who reads the plan, and which fields
 	// of the container the step sets itself. Nil: everything may be shown.
 	Copied func(step string) (hidden bool, own []string)
+	// Reader is as whom objects are read. Empty: the ServiceAccount.
+	Reader string
+	// Whole shows everything, however much it is, and texts of several lines line by line. Otherwise it is as much as the API stores.
+	Whole bool
 }
+
+func (v *View) reader() string { return cmp.Or(v.Reader, "the ServiceAccount") }
 
 // Describe says, one entry per write, what the steps will change. Where a step writes what an earlier one has written, it is
 // compared with what that will have made.
 func Describe(steps []v1alpha1.RenderedStep, view View) []v1alpha1.PlannedChange {
-	d := &describer{view: view, written: map[v1alpha1.ObjectReference]map[string]any{}}
+	d := &describer{view: view, most: stored, written: map[v1alpha1.ObjectReference]map[string]any{}}
+	if view.Whole {
+		d.most = whole
+	}
 	var changes []v1alpha1.PlannedChange
 	for _, step := range steps {
 		d.step = step.Name
 		if step.HTTP != nil {
-			changes = append(changes, call(&step))
+			changes = append(changes, d.call(&step))
 		}
 		for i := range step.Writes {
 			change := d.describe(&step.Writes[i])
 			change.Step = step.Name
-			change.Fields = append(conditions(&step, step.Writes[i].Late), change.Fields...)
-			change.Fields = change.Fields[:min(len(change.Fields), maxLines)]
+			change.Fields = append(d.most.conditions(&step, step.Writes[i].Late), change.Fields...)
+			change.Fields = change.Fields[:min(len(change.Fields), d.most.lines)]
 			changes = append(changes, change)
 		}
 	}
@@ -65,6 +75,8 @@ func Describe(steps []v1alpha1.RenderedStep, view View) []v1alpha1.PlannedChange
 
 type describer struct {
 	view View
+	// most is how much is shown.
+	most bounds
 	step string
 	// written are the objects as earlier writes will have made them; nil where they will have deleted them.
 	written map[v1alpha1.ObjectReference]map[string]any
@@ -75,7 +87,7 @@ type describer struct {
 }
 
 func (d *describer) describe(w *v1alpha1.RenderedWrite) v1alpha1.PlannedChange {
-	out := v1alpha1.PlannedChange{Operation: operationPatch, Object: Name(w.Object)}
+	out := v1alpha1.PlannedChange{Operation: operationPatch, Object: d.most.name(w.Object)}
 	switch w.Operation {
 	case v1alpha1.WriteApply:
 		out.Operation = operationApply
@@ -87,7 +99,7 @@ func (d *describer) describe(w *v1alpha1.RenderedWrite) v1alpha1.PlannedChange {
 	}
 	var body any
 	if err := utiljson.Unmarshal(w.Body.Raw, &body); err != nil {
-		out.Fields = []string{cutText("cannot be shown: " + err.Error())}
+		out.Fields = []string{d.most.cutText("cannot be shown: " + err.Error())}
 		return out
 	}
 	out.Fields = d.fields(w, body)
@@ -96,19 +108,21 @@ func (d *describer) describe(w *v1alpha1.RenderedWrite) v1alpha1.PlannedChange {
 }
 
 func (d *describer) fields(w *v1alpha1.RenderedWrite, body any) []string {
-	found := d.before(w.Object)
 	d.basis = ""
-	diff := &differ{secret: isSecret(w.Object), oldHidden: found.Hidden}
-	switch {
-	case w.Operation == v1alpha1.WriteCreateJob:
+	if w.Operation == v1alpha1.WriteCreateJob {
+		// It has a name of its own, so nothing is there to compare it with.
 		object, _ := body.(map[string]any)
-		return d.runFields(object, diff)
+		return d.runFields(object, &differ{most: d.most})
+	}
+	found := d.before(w.Object)
+	diff := &differ{most: d.most, secret: isSecret(w.Object), oldHidden: found.Hidden}
+	switch {
 	case w.Operation == v1alpha1.WriteDelete:
 		options, _ := body.(map[string]any)
 		d.written[w.Object] = nil
-		return deleteFields(w.Object, options, found)
+		return d.most.deleteFields(w.Object, options, found)
 	case found.Unread:
-		return d.blind(w, body, diff, "which the ServiceAccount may not read")
+		return d.blind(w, body, diff, "which "+d.view.reader()+" may not read")
 	case found.Object == nil:
 		return d.blind(w, body, diff, "")
 	case !d.affords(found.Object, body):
@@ -118,16 +132,16 @@ func (d *describer) fields(w *v1alpha1.RenderedWrite, body any) []string {
 		list, _ := body.([]any)
 		after := diff.operations(found.Object.Object, list)
 		d.written[w.Object], d.basis = after, basisOf(w.Object, found, after)
-		return diff.lines.fields()
+		return d.most.fields(diff.lines)
 	}
 	object, _ := body.(map[string]any)
 	after, err := result(w, found.Object.Object, object)
 	if err != nil {
-		return []string{cutText("cannot be shown: " + err.Error())}
+		return []string{d.most.cutText("cannot be shown: " + err.Error())}
 	}
 	d.written[w.Object], d.basis = after, basisOf(w.Object, found, after)
 	diff.compare(nil, found.Object.Object, after)
-	return diff.lines.byRank().fields()
+	return d.most.fields(diff.lines.byRank())
 }
 
 // mostCompared bounds how much is compared for one plan, in about the bytes of JSON: large objects, and many operations on each, would take
@@ -179,7 +193,7 @@ func (d *describer) blind(w *v1alpha1.RenderedWrite, body any, diff *differ, why
 	}
 	if list, ok := body.([]any); ok {
 		diff.noted(list)
-		return diff.lines.fields(head + then)
+		return d.most.fields(diff.lines, head+then)
 	}
 	object, _ := body.(map[string]any)
 	if w.Operation == v1alpha1.WriteApply {
@@ -187,9 +201,9 @@ func (d *describer) blind(w *v1alpha1.RenderedWrite, body any, diff *differ, why
 	}
 	diff.compare(nil, map[string]any{}, withoutIdentity(object))
 	if len(diff.lines) == 0 {
-		return diff.lines.fields(head)
+		return d.most.fields(diff.lines, head)
 	}
-	return diff.lines.byRank().fields(head + then)
+	return d.most.fields(diff.lines.byRank(), head+then)
 }
 
 // before is the object as it will be found.
@@ -205,11 +219,13 @@ func (d *describer) before(ref v1alpha1.ObjectReference) Found {
 }
 
 // Name writes a reference as people do.
-func Name(ref v1alpha1.ObjectReference) string {
+func Name(ref v1alpha1.ObjectReference) string { return stored.name(ref) }
+
+func (b bounds) name(ref v1alpha1.ObjectReference) string {
 	if ref.Namespace == "" {
-		return cutText(fmt.Sprintf("%s %s", ref.Kind, ref.Name))
+		return b.cutText(fmt.Sprintf("%s %s", ref.Kind, ref.Name))
 	}
-	return cutText(fmt.Sprintf("%s %s/%s", ref.Kind, ref.Namespace, ref.Name))
+	return b.cutText(fmt.Sprintf("%s %s/%s", ref.Kind, ref.Namespace, ref.Name))
 }
 
 func isSecret(ref v1alpha1.ObjectReference) bool {

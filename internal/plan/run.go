@@ -15,16 +15,16 @@ func (d *describer) runFields(job map[string]any, diff *differ) []string {
 	diff.compare(nil, map[string]any{}, withoutIdentity(job))
 	diff.lines = slices.DeleteFunc(diff.lines, func(l line) bool { return len(l.path) > 0 && l.path[0].name == "metadata" })
 	if from == "" {
-		return diff.lines.byRank().fields()
+		return d.most.fields(diff.lines.byRank())
 	}
-	head := "pod: a copy of that of " + valueText(from)
+	head := "pod: a copy of that of " + d.most.valueText(from)
 	if d.view.Copied != nil {
 		if hidden, own := d.view.Copied(d.step); hidden {
 			head += " (what is copied is not shown: the requester may not read it)"
 			diff.lines = slices.DeleteFunc(diff.lines, func(l line) bool { return !l.names(own) })
 		}
 	}
-	return diff.lines.byRank().fields(head)
+	return d.most.fields(diff.lines.byRank(), head)
 }
 
 // names tells whether a line is about one of these fields.

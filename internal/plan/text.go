@@ -12,9 +12,6 @@ import (
 	"github.com/signoff-dev/signoff/internal/visible"
 )
 
-// maxValue is how many characters of a value are shown.
-const maxValue = 120
-
 var (
 	plainText = regexp.MustCompile(`^[A-Za-z0-9@%_+=:,./~-]+$`)
 	plainKey  = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_-]*$`)
@@ -22,18 +19,18 @@ var (
 	otherType = regexp.MustCompile(`^([+-]?[0-9.]+([eE][+-]?[0-9]+)?|true|false|null)$`)
 )
 
-func isPlainText(s string) bool { return len(s) <= maxValue && plainText.MatchString(s) }
+func (b bounds) isPlainText(s string) bool { return len(s) <= b.value && plainText.MatchString(s) }
 
-func isPlainKey(s string) bool { return len(s) <= maxValue && plainKey.MatchString(s) }
+func (b bounds) isPlainKey(s string) bool { return len(s) <= b.value && plainKey.MatchString(s) }
 
 // valueText writes a value. A text is quoted where it could be taken for something else.
-func valueText(value any) string {
+func (b bounds) valueText(value any) string {
 	switch v := value.(type) {
 	case string:
-		if isPlainText(v) && !otherType.MatchString(v) {
+		if b.isPlainText(v) && !otherType.MatchString(v) {
 			return v
 		}
-		return quote(v, maxValue)
+		return quote(v, b.value)
 	default:
 		var buffer bytes.Buffer
 		encoder := json.NewEncoder(&buffer)
@@ -41,7 +38,7 @@ func valueText(value any) string {
 		if err := encoder.Encode(value); err != nil {
 			return "(cannot be shown)"
 		}
-		return cutText(strings.TrimRight(buffer.String(), "\n"))
+		return b.cutText(strings.TrimRight(buffer.String(), "\n"))
 	}
 }
 
@@ -75,7 +72,7 @@ func escapeRune(rest string, r rune) string {
 }
 
 // cutText escapes and cuts text that is not quoted: an error, or JSON, whose quotes are there already.
-func cutText(s string) string {
+func (b bounds) cutText(s string) string {
 	var out strings.Builder
 	for i, r := range s {
 		if r == '"' || r == '\\' {
@@ -84,7 +81,7 @@ func cutText(s string) string {
 		}
 		out.WriteString(escapeRune(s[i:], r))
 	}
-	return cutTo(out.String(), maxValue)
+	return cutTo(out.String(), b.value)
 }
 
 // cutTo keeps so many characters, the mark of the cut included.

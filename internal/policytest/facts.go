@@ -152,10 +152,7 @@ func (w *world) Namespace(_ context.Context, name string) (map[string]any, error
 	if object == nil {
 		return nil, apierrors.NewNotFound(schema.GroupResource{Resource: "Namespace"}, name)
 	}
-	return map[string]any{
-		"name": name, "labels": toMap(object.GetLabels()), "annotations": toMap(object.GetAnnotations()),
-		"resourceVersion": object.GetResourceVersion(),
-	}, nil
+	return gate.NamespaceMetadata(object), nil
 }
 
 // Watch implements gate.Facts: nothing changes behind a test.
@@ -230,12 +227,4 @@ func otherVersion(query *gate.Query, object *unstructured.Unstructured) error {
 func resourceOf(query *gate.Query) schema.GroupResource {
 	plural, _ := meta.UnsafeGuessKindToResource(schema.FromAPIVersionAndKind(query.APIVersion, query.Kind))
 	return plural.GroupResource()
-}
-
-func toMap(values map[string]string) map[string]any {
-	out := make(map[string]any, len(values))
-	for k, v := range values {
-		out[k] = v
-	}
-	return out
 }

@@ -62,7 +62,7 @@ func start(ctx context.Context) (*play.Play, error) {
 	return play.Start(ctx, &play.Options{
 		Env:      env.Options{CRDs: true},
 		System:   system.Options{Configure: configure, Parts: setup.Everything()},
-		Accounts: []string{"deployer"}, World: "test/plugin/" + world,
+		Accounts: []string{"deployer", "planner"}, World: "test/plugin/" + world,
 	})
 }
 
@@ -76,6 +76,7 @@ func configured() (func(*config.Configuration), error) {
 	return func(cfg *config.Configuration) {
 		cfg.Person = loaded.Person
 		callDying(cfg)
+		callEstimating(cfg)
 	}, err
 }
 

@@ -15,14 +15,15 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/cli/replan"
 	"github.com/signoff-dev/signoff/internal/digest"
 	"github.com/signoff-dev/signoff/internal/gate"
 	"github.com/signoff-dev/signoff/internal/visible"
 )
 
-// Of tells the story of a request, a line each.
-func Of(request *v1alpha1.ActionRequest, approvals []v1alpha1.Approval, now time.Time) []string {
-	s := &story{request: request, approvals: ours(request, approvals), now: now}
+// Of tells the story of a request, a line each. Check is what whoever looks has found out about its plan. Nil: they have not looked.
+func Of(request *v1alpha1.ActionRequest, approvals []v1alpha1.Approval, check *replan.Check, now time.Time) []string {
+	s := &story{request: request, approvals: ours(request, approvals), check: check, now: now}
 	s.head()
 	s.asked()
 	s.rules()
@@ -38,6 +39,7 @@ func Of(request *v1alpha1.ActionRequest, approvals []v1alpha1.Approval, now time
 type story struct {
 	request   *v1alpha1.ActionRequest
 	approvals []v1alpha1.Approval
+	check     *replan.Check
 	now       time.Time
 	lines     []string
 }
@@ -195,28 +197,6 @@ func (s *story) rules() {
 	}
 }
 
-// plan shows what will be done, as the request shows it: bounded, and with what its requester may not read hidden.
-func (s *story) plan() {
-	changes := s.request.Status.Plan
-	if s.request.Status.Digest != "" {
-		s.line("Digest: %s", s.request.Status.Digest)
-	}
-	if len(changes) == 0 {
-		return
-	}
-	s.line("Plan:")
-	s.changes(changes, "  ")
-}
-
-func (s *story) changes(changes []v1alpha1.PlannedChange, indent string) {
-	for i := range changes {
-		s.line("%s%s %s (step %s)", indent, changes[i].Operation, changes[i].Object, changes[i].Step)
-		for _, field := range changes[i].Fields {
-			s.line("%s  %s", indent, field)
-		}
-	}
-}
-
 // agreed tells of each Approval whether it is about what will be done, and who voted.
 func (s *story) agreed() {
 	if len(s.approvals) > 0 {
@@ -261,6 +241,9 @@ func state(a *v1alpha1.Approval) v1alpha1.ApprovalState {
 func (s *story) doubts(a *v1alpha1.Approval) []string {
 	var doubts []string
 	about := s.request.Status.Digest
+	if s.check != nil && s.check.Computed != "" {
+		about = s.check.Computed
+	}
 	if claim := s.request.Status.Execution; claim != nil {
 		about = claim.Digest
 	}
@@ -337,7 +320,10 @@ func (s *story) next() {
 	for i := range s.approvals {
 		if a := &s.approvals[i]; state(a) == v1alpha1.ApprovalOpen {
 			on := fmt.Sprintf("-n %s %s --digest %s", a.Namespace, a.Name, digest.Short(a.Spec.Digest))
-			lines = append(lines, "kubectl signoff approve "+on, `kubectl signoff deny `+on+` --comment "…"`)
+			if s.check == nil || s.check.Digest != replan.Differs {
+				lines = append(lines, "kubectl signoff approve "+on)
+			}
+			lines = append(lines, `kubectl signoff deny `+on+` --comment "…"`)
 		}
 	}
 	if Unknown(s.request) != nil {

@@ -75,7 +75,7 @@ Next:
   kubectl signoff deny -n payments one --digest 11111111 --comment "…"
   kubectl signoff wait -n payments checkout
   kubectl signoff cancel -n payments checkout --reason "…"`
-	if diff := cmp.Diff(want, strings.Join(Of(request(nil), []v1alpha1.Approval{voted}, now), "\n")); diff != "" {
+	if diff := cmp.Diff(want, strings.Join(Of(request(nil), []v1alpha1.Approval{voted}, nil, now), "\n")); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
 }
@@ -143,7 +143,7 @@ func TestParts(t *testing.T) {
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			text := strings.Join(Of(request(tc.request), []v1alpha1.Approval{approval("one", tc.approval)}, now), "\n") + "\n"
+			text := strings.Join(Of(request(tc.request), []v1alpha1.Approval{approval("one", tc.approval)}, nil, now), "\n") + "\n"
 			for _, word := range tc.has {
 				if !strings.Contains(text, word) {
 					t.Errorf("%s: it does not say %q:\n%s", tc.reason, word, text)
@@ -166,7 +166,7 @@ func TestFullText(t *testing.T) {
 		for range 60 {
 			r.Status.Plan = append(r.Status.Plan, v1alpha1.PlannedChange{Operation: "apply", Object: "ConfigMap a/b", Fields: []string{long}})
 		}
-	}), nil, now)
+	}), nil, nil, now)
 	found := 0
 	for _, line := range lines {
 		if strings.TrimSpace(line) == long {

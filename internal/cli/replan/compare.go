@@ -1,0 +1,113 @@
+package replan
+
+import (
+	"slices"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/plan"
+)
+
+// you is how whoever looks is called.
+const you = "you"
+
+// compare describes in full what the steps would change, and says where the request shows something else.
+func (c *check) compare(rendered []v1alpha1.RenderedStep) {
+	unread := map[string]bool{}
+	live := func(ref v1alpha1.ObjectReference) plan.Found {
+		found, err := c.live(ref)
+		if err != nil && !unread[plan.Name(ref)] {
+			unread[plan.Name(ref)] = true
+			c.miss("Cannot tell what %s is now: %v", plan.Name(ref), err)
+		}
+		return found
+	}
+	whole := c.describe(rendered, plan.View{Live: live, Reader: you, Whole: true})
+	known := c.asStored(rendered, live)
+	c.out.Plan = Matches
+	shown := c.request.Status.Plan
+	for i := range whole {
+		change := Change{Step: whole[i].Step, Operation: whole[i].Operation, Object: whole[i].Object, Fields: whole[i].Fields}
+		// What has no room is one entry.
+		at := min(i, len(known[0])-1)
+		change.Plan = compared(shown, known, at)
+		if change.Plan != Matches && unread[known[0][at].Object] {
+			change.Plan = Unknown
+		}
+		if change.Plan != Matches && at == i && i < len(shown) {
+			change.Shown = withoutBasis(shown[i])
+		}
+		c.out.Plan = worse(c.out.Plan, change.Plan)
+		c.out.Changes = append(c.out.Changes, change)
+	}
+	for i := len(known[0]); i < len(shown); i++ {
+		c.out.Surplus = append(c.out.Surplus, *withoutBasis(shown[i]))
+		c.out.Plan = Differs
+	}
+}
+
+func withoutBasis(change v1alpha1.PlannedChange) *v1alpha1.PlannedChange {
+	change.Basis = ""
+	return &change
+}
+
+// live reads one object. Only NotFound means that it is not there.
+func (c *check) live(ref v1alpha1.ObjectReference) (plan.Found, error) {
+	object, err := c.world.Read(c.ctx, ref)
+	switch {
+	case apierrors.IsNotFound(err):
+		return plan.Found{}, nil
+	case err != nil:
+		return plan.Found{Unread: true}, err
+	}
+	return plan.Found{Object: object}, nil
+}
+
+// asStored gives what the request may show, in the order of the changes: to a requester who may read what would be written and copied, to one who may not,
+// and where the ServiceAccount may not. Which of them it is whoever looks cannot find out.
+func (c *check) asStored(rendered []v1alpha1.RenderedStep, live func(v1alpha1.ObjectReference) plan.Found) [][]v1alpha1.PlannedChange {
+	hidden := func(ref v1alpha1.ObjectReference) plan.Found {
+		found := live(ref)
+		found.Hidden = found.Object != nil
+		return found
+	}
+	unread := func(v1alpha1.ObjectReference) plan.Found { return plan.Found{Unread: true} }
+	copied := func(step string) (bool, []string) {
+		return true, plan.OwnFields(&c.judgement.Action.Object.Spec.Execution, step)
+	}
+	var all [][]v1alpha1.PlannedChange
+	for _, view := range []plan.View{{Live: live}, {Live: hidden, Copied: copied}, {Live: unread}} {
+		all = append(all, plan.Stored(c.describe(rendered, view), nil))
+	}
+	return all
+}
+
+func (c *check) describe(rendered []v1alpha1.RenderedStep, view plan.View) []v1alpha1.PlannedChange {
+	changes := plan.Describe(rendered, view)
+	_, finally := c.judgement.Action.Steps.Split(rendered)
+	plan.AtEnd(changes, finally)
+	return changes
+}
+
+// compared tells whether what is shown at a place is one of what may be shown there.
+func compared(shown []v1alpha1.PlannedChange, known [][]v1alpha1.PlannedChange, at int) Answer {
+	if at < len(shown) && slices.ContainsFunc(known, func(changes []v1alpha1.PlannedChange) bool { return same(&changes[at], &shown[at]) }) {
+		return Matches
+	}
+	return Differs
+}
+
+func same(a, b *v1alpha1.PlannedChange) bool {
+	return a.Step == b.Step && a.Operation == b.Operation && a.Object == b.Object && slices.Equal(a.Fields, b.Fields)
+}
+
+// worse gives the answer of two that matters more.
+func worse(a, b Answer) Answer {
+	for _, answer := range []Answer{Differs, Unknown} {
+		if a == answer || b == answer {
+			return answer
+		}
+	}
+	return Matches
+}

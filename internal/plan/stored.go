@@ -1,0 +1,74 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/signoff-dev/signoff/api/v1alpha1"
+)
+
+// MaxChanges is how many changes the API stores. The digest covers all of them all the same.
+const MaxChanges = 64
+
+// maxFields is how many fields all changes together show.
+const maxFields = 512
+
+// OperationRest is the operation that stands for the changes for which there is no room.
+const OperationRest = "more"
+
+// Stored are changes as the API stores them. Unread are the objects that nobody could look at.
+func Stored(changes []v1alpha1.PlannedChange, unread []string) []v1alpha1.PlannedChange {
+	if more := len(changes) - MaxChanges + 1; more > 1 {
+		rest := v1alpha1.PlannedChange{Operation: OperationRest, Object: fmt.Sprintf("… and %d objects more, see the Action", more)}
+		if !slices.ContainsFunc(changes[MaxChanges-1:], func(c v1alpha1.PlannedChange) bool { return slices.Contains(unread, c.Object) }) {
+			rest.Basis = BasisOf(changes[MaxChanges-1:])
+		}
+		changes = append(changes[:MaxChanges-1:MaxChanges-1], rest)
+	}
+	// Everything is stored in the request, in each Approval and in the Record, which the API server bounds.
+	share := max(maxFields/max(len(changes), 1), 4)
+	for i := range changes {
+		changes[i].Fields = bounded(changes[i].Fields, min(share, stored.lines))
+	}
+	return changes
+}
+
+// maxStored is how many characters of a line are stored.
+const maxStored = 500
+
+// bounded cuts lines to what is stored.
+func bounded(fields []string, most int) []string {
+	if len(fields) > most {
+		fields = append(fields[:most-1:most-1], fmt.Sprintf("… and %d lines more", len(fields)-most+1))
+	}
+	for i := range fields {
+		fields[i] = cutTo(fields[i], maxStored)
+	}
+	return fields
+}
+
+// AtEnd says of the changes of steps that run once the others have ended that they do.
+func AtEnd(changes []v1alpha1.PlannedChange, finally []v1alpha1.RenderedStep) {
+	for i := range changes {
+		if slices.ContainsFunc(finally, func(step v1alpha1.RenderedStep) bool { return step.Name == changes[i].Step }) {
+			changes[i].Fields = append([]string{"at the end, also where another step fails"}, changes[i].Fields...)
+		}
+	}
+}
+
+// OwnFields names the fields of a copied container that a step sets itself.
+func OwnFields(execution *v1alpha1.Execution, step string) []string {
+	var own []string
+	for _, candidate := range slices.Concat(execution.Steps, execution.Finally) {
+		if candidate.Name != step || candidate.Job == nil {
+			continue
+		}
+		if len(candidate.Job.Command) > 0 {
+			own = append(own, "command", "args")
+		}
+		if len(candidate.Job.Args) > 0 {
+			own = append(own, "args")
+		}
+	}
+	return own
+}
