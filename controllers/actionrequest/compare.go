@@ -33,7 +33,7 @@ func (s *scope) compare(ctx context.Context, rendered []v1alpha1.RenderedStep, s
 		}
 		hidden = hidden || !may
 	}
-	changes = plan.Describe(rendered, plan.View{Live: c.live, Copied: func(step string) (bool, []string) {
+	changes = plan.Describe(rendered, plan.View{Live: c.live, Keyed: c.keyed, Copied: func(step string) (bool, []string) {
 		return hidden, plan.OwnFields(&s.judgement.Action.Object.Spec.Execution, step)
 	}})
 	if c.err != nil {
@@ -62,6 +62,15 @@ func (c *comparison) live(ref v1alpha1.ObjectReference) plan.Found {
 		c.err = err
 	}
 	return plan.Found{Object: object, Hidden: !may}
+}
+
+// keyed stands for what not everybody may know who reads the plan.
+func (c *comparison) keyed(what []byte) string {
+	text, err := c.Evidence.Hidden(c.request.UID, what)
+	if err != nil {
+		c.err = err
+	}
+	return text
 }
 
 // requesterMayRead asks the API server whether the requester may get an object.

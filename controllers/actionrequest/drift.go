@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/evidence"
 	"github.com/signoff-dev/signoff/internal/plan"
 )
 
@@ -14,6 +15,8 @@ import (
 type compared struct {
 	// drifted says what is another one, and unread names what nobody can look at now.
 	drifted, unread []string
+	// rekeyed says what cannot be compared, because the key has changed with which it was noted.
+	rekeyed []string
 }
 
 // drift compares. The digest stands for what is sent; this is about what it finds. What nobody could look at then cannot be compared. What nobody
@@ -26,6 +29,8 @@ func drift(shown []v1alpha1.PlannedChange, now *preparation) compared {
 		case i >= len(shown) || shown[i].Basis == "":
 		case now.blindTo(change):
 			out.unread = append(out.unread, change.Object)
+		case evidence.Incomparable(shown[i].Basis, change.Basis):
+			out.rekeyed = append(out.rekeyed, fmt.Sprintf("Nobody can tell whether %s is still as it was when people were asked: the key of Signoff has changed since.", change.Object))
 		case shown[i].Basis != change.Basis:
 			out.drifted = append(out.drifted, fmt.Sprintf("%s is no longer as it was when people were asked: %s.", change.Object, strings.Join(change.Fields, "; ")))
 		}
@@ -61,15 +66,19 @@ func (s *scope) drifted(ctx context.Context, stage *stageState, decided []string
 		return false, false, nil
 	case len(found.unread) > 0:
 		return false, false, &unreadError{objects: found.unread, account: s.judgement.Action.Object.Namespace + "/" + execution.ServiceAccountName}
-	case len(found.drifted) == 0:
+	case len(found.drifted)+len(found.rekeyed) == 0:
 		return false, false, nil
-	case execution.OnDrift == v1alpha1.DriftFail:
+	case execution.OnDrift == v1alpha1.DriftFail && len(found.drifted) > 0:
 		message := "What would be changed has changed, and the Action says not to go on then: " + found.drifted[0] + " Nothing was executed."
 		return false, true, s.finish(ctx, v1alpha1.OutcomeFailed, ending{reason: v1alpha1.ReasonDrifted, message: message})
 	}
-	closed := append(decided[:len(decided):len(decided)], "No longer counts, since what would be changed has changed.")
-	s.event(s.request, v1alpha1.ReasonDrifted, found.drifted[0])
-	return true, false, s.closeAs(ctx, stage, v1alpha1.ApprovalSuperseded, append(closed, found.drifted...))
+	why := "No longer counts, since what would be changed has changed."
+	if len(found.drifted) == 0 {
+		why = "No longer counts, since nobody can tell whether what would be changed has changed."
+	}
+	changed := append(found.drifted, found.rekeyed...)
+	s.event(s.request, v1alpha1.ReasonDrifted, changed[0])
+	return true, false, s.closeAs(ctx, stage, v1alpha1.ApprovalSuperseded, slices.Concat(decided, []string{why}, changed))
 }
 
 // blind keeps a request of which nobody can tell whether something has drifted, until somebody can.

@@ -21,6 +21,8 @@ const remembered = 16384
 type Keys interface {
 	// Sign seals a payload with the key of its purpose. It is an error if this process has none.
 	Sign(seal.Payload) (*seal.Envelope, error)
+	// Keyed hashes a message by the key of a purpose, so that it tells nothing to others, and names the key. It is an error if this process has none.
+	Keyed(purpose seal.Purpose, message []byte) (key string, hash []byte, err error)
 	// Keyring holds all public keys, as far as they are known.
 	Keyring() *seal.Keyring
 	// Refresh looks whether there are others, and tells whether it could. It is asked for a seal by a key that is not known.

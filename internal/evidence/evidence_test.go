@@ -68,6 +68,14 @@ func (k *keys) Sign(p seal.Payload) (*seal.Envelope, error) {
 	return signer.Sign(p)
 }
 
+func (k *keys) Keyed(purpose seal.Purpose, message []byte) (string, []byte, error) {
+	signer := k.signers[purpose]
+	if signer == nil {
+		return "", nil, keyLost{errors.New("the key is lost")}
+	}
+	return signer.KeyID(), signer.Keyed(message), nil
+}
+
 func (k *keys) Refresh() bool { return true }
 
 func (k *keys) Keyring() *seal.Keyring { return k.ring }

@@ -199,6 +199,16 @@ func (h *Holder) Sign(p seal.Payload) (*seal.Envelope, error) {
 	return s.signer.Sign(p)
 }
 
+// Keyed gives a hash of a message by the key of a purpose, that tells nothing to whoever has not the key, and the name of that key. The error is an
+// *Error where there is none.
+func (h *Holder) Keyed(purpose seal.Purpose, message []byte) (key string, hash []byte, err error) {
+	s := h.standing(purpose)
+	if s.signer == nil {
+		return "", nil, &Error{Reason: reasonOf(s.state), Purpose: purpose, message: s.message}
+	}
+	return s.signer.KeyID(), s.signer.Keyed(message), nil
+}
+
 // State says how it stands with the keys of a purpose: in a word, and for people.
 func (h *Holder) State(purpose seal.Purpose) (keys.State, string) {
 	s := h.standing(purpose)

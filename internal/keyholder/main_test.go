@@ -279,6 +279,9 @@ func (p *place) sign(r *replica, purpose seal.Purpose) string {
 	if _, err := seal.Verify(what, e.Seal.String(), r.Keyring()); err != nil {
 		p.t.Fatal(err)
 	}
+	if key, hash, err := r.Keyed(purpose, []byte("what")); err != nil || key != e.Seal.KeyID || len(hash) != 32 {
+		p.t.Errorf("what signs hashes too: %s, %x, %v", key, hash, err)
+	}
 	return e.Seal.KeyID
 }
 
@@ -287,6 +290,9 @@ func (p *place) refuses(r *replica, purpose seal.Purpose, want Reason) {
 	p.t.Helper()
 	if _, err := r.Sign(p.payload(purpose)); ReasonOf(err) != want {
 		p.t.Errorf("signing with the %s key: got %v, want %s", purpose, err, want)
+	}
+	if key, hash, err := r.Keyed(purpose, nil); ReasonOf(err) != want || key != "" || hash != nil {
+		p.t.Errorf("hashing with the %s key: got %v, want %s", purpose, err, want)
 	}
 	if r.Ready() == nil && want != NotHeld {
 		p.t.Errorf("the process is ready although it is %s", want)

@@ -1,6 +1,8 @@
 package plan
 
 import (
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/canonical"
 	"github.com/signoff-dev/signoff/internal/undo"
@@ -14,25 +16,40 @@ var absent = sum("absent")
 type found struct {
 	UID    string               `json:"uid,omitempty"`
 	Fields []v1alpha1.UndoField `json:"fields,omitempty"`
-	// Version stands for fields that are not for everybody: a hash of what few values there are could be guessed.
+	// Version stands for fields that could not be compared, or are not for everybody where nobody has a key.
 	Version string `json:"version,omitempty"`
 	// Generation is the better version, where the kind has one: status does not change it.
 	Generation int64 `json:"generation,omitempty"`
 }
 
-// basisOf stands for what a write finds in an object that is there. Empty: nobody can tell.
-func basisOf(ref v1alpha1.ObjectReference, before Found, after map[string]any) string {
-	object := before.Object
-	is := found{UID: string(object.GetUID())}
+// basisOf stands for what a write finds in an object that is there. Empty: nobody can tell. A hash of what is not for everybody takes a key: of what few
+// values there are, one without could be guessed.
+func (d *describer) basisOf(ref v1alpha1.ObjectReference, before Found, after map[string]any) string {
+	open := !isSecret(ref) && !before.Hidden
+	if !open && d.view.Keyed == nil {
+		return versionOf(before.Object)
+	}
+	is := found{UID: string(before.Object.GetUID())}
+	var text []byte
+	var err error
+	if is.Fields, err = undo.Fields(before.Object.Object, after); err == nil {
+		text, err = canonical.Encode(is)
+	}
 	switch {
-	case !isSecret(ref) && !before.Hidden:
-		var err error
-		if is.Fields, err = undo.Fields(object.Object, after); err != nil {
-			return ""
-		}
-	case object.GetGeneration() > 0:
-		is.Generation = object.GetGeneration()
-	default:
+	case err != nil && open:
+		return "" // a number that has no exact form
+	case err != nil:
+		return versionOf(before.Object)
+	case open:
+		return canonical.Sum(text)
+	}
+	return d.view.Keyed(text)
+}
+
+// versionOf stands for an object as a whole.
+func versionOf(object *unstructured.Unstructured) string {
+	is := found{UID: string(object.GetUID()), Generation: object.GetGeneration()}
+	if is.Generation == 0 {
 		is.Version = object.GetResourceVersion()
 	}
 	return sum(is)

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"strings"
 	"testing"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -24,7 +25,8 @@ status: {readyReplicas: 2}
 		Operation: v1alpha1.WriteStrategicPatch, Object: ref,
 		Body: runtime.RawExtension{Raw: []byte(`{"spec":{"paused":false,"template":{"spec":{"containers":[{"name":"app","image":"app:2"}]}}}}`)},
 	}
-	basis := func(change string, hidden bool) string {
+	keyed := func(what []byte) string { return "keyed:" + string(what) }
+	of := func(change string, hidden bool, keyed func([]byte) string) string {
 		t.Helper()
 		object := map[string]any{}
 		for _, text := range []string{live, change} {
@@ -36,10 +38,11 @@ status: {readyReplicas: 2}
 		if object["gone"] == true {
 			found = Found{}
 		}
-		changes := Describe([]v1alpha1.RenderedStep{{Name: "s", Writes: []v1alpha1.RenderedWrite{write}}}, View{Live: func(v1alpha1.ObjectReference) Found { return found }})
+		changes := Describe([]v1alpha1.RenderedStep{{Name: "s", Writes: []v1alpha1.RenderedWrite{write}}}, View{Keyed: keyed, Live: func(v1alpha1.ObjectReference) Found { return found }})
 		return changes[0].Basis
 	}
-	asIs := basis("{}", false)
+	basis := func(change string, hidden bool) string { return of(change, hidden, nil) }
+	asIs, secret := basis("{}", false), of("{}", true, keyed)
 	for name, tc := range map[string]struct {
 		change string
 		moves  bool
@@ -55,6 +58,12 @@ status: {readyReplicas: 2}
 		if moved := basis(tc.change, false) != asIs; moved != tc.moves {
 			t.Errorf("%s moves the basis: %t", name, moved)
 		}
+		if moved := of(tc.change, true, keyed) != secret; moved != tc.moves {
+			t.Errorf("%s moves the basis of what is hidden: %t", name, moved)
+		}
+		if of(tc.change, false, keyed) != basis(tc.change, false) {
+			t.Errorf("%s: what everybody may know takes no key", name)
+		}
 	}
 	if gone := basis("gone: true", false); gone == asIs || gone != absent {
 		t.Errorf("an object that is gone is another basis: %s", gone)
@@ -62,7 +71,10 @@ status: {readyReplicas: 2}
 	hidden := basis("{}", true)
 	if hidden == asIs || basis(`status: {readyReplicas: 1}`, true) != hidden ||
 		basis(`metadata: {namespace: payments, name: checkout, uid: u-1, generation: 4}`, true) == hidden {
-		t.Error("of what is hidden, the generation counts, and no value")
+		t.Error("of what is hidden, the generation counts where nobody has a key, and no value")
+	}
+	if !strings.HasPrefix(secret, "keyed:") || !strings.Contains(secret, "app:1") || strings.Contains(secret, "payments") {
+		t.Errorf("what is hidden is hashed with a key, and nothing that is not touched: %s", secret)
 	}
 }
 

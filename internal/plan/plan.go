@@ -41,6 +41,9 @@ type View struct {
 	// Copied tells about a step that copies a pod whether what it copies is not for everybody who reads the plan, and which fields
 	// of the container the step sets itself. Nil: everything may be shown.
 	Copied func(step string) (hidden bool, own []string)
+	// Keyed hashes what is not for everybody who reads the plan, so that nobody can guess it. It gives nothing where it cannot. Nil: the version of the
+	// object stands for it.
+	Keyed func(what []byte) string
 	// Reader is as whom objects are read. Empty: the ServiceAccount.
 	Reader string
 	// Whole shows everything, however much it is, and texts of several lines line by line. Otherwise it is as much as the API stores.
@@ -126,12 +129,12 @@ func (d *describer) fields(w *v1alpha1.RenderedWrite, body any) []string {
 	case found.Object == nil:
 		return d.blind(w, body, diff, "")
 	case !d.affords(found.Object, body):
-		d.basis = basisOf(w.Object, Found{Object: found.Object, Hidden: true}, nil)
+		d.basis = versionOf(found.Object)
 		return d.blind(w, body, diff, "which is too large together with what else is written")
 	case w.Operation == v1alpha1.WriteJSONPatch:
 		list, _ := body.([]any)
 		after := diff.operations(found.Object.Object, list)
-		d.written[w.Object], d.basis = after, basisOf(w.Object, found, after)
+		d.written[w.Object], d.basis = after, d.basisOf(w.Object, found, after)
 		return d.most.fields(diff.lines)
 	}
 	object, _ := body.(map[string]any)
@@ -139,7 +142,7 @@ func (d *describer) fields(w *v1alpha1.RenderedWrite, body any) []string {
 	if err != nil {
 		return []string{d.most.cutText("cannot be shown: " + err.Error())}
 	}
-	d.written[w.Object], d.basis = after, basisOf(w.Object, found, after)
+	d.written[w.Object], d.basis = after, d.basisOf(w.Object, found, after)
 	diff.compare(nil, found.Object.Object, after)
 	return d.most.fields(diff.lines.byRank())
 }
