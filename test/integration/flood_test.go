@@ -15,8 +15,8 @@ import (
 	"github.com/signoff-dev/signoff/test/env"
 )
 
-// TestFlood asks hundreds of times at once under two logins of one person. The limit holds to the last request, other people are not concerned, and
-// whoever cancels may ask again.
+// TestFlood asks a thousand times at once under two logins of one person, after as many dry runs, which count nothing. The limit holds to the last
+// request, other people are not concerned, and whoever cancels may ask again.
 func TestFlood(t *testing.T) {
 	flood := make([]env.Person, 2)
 	for i, name := range []string{"flora", "flora@laptop"} {
@@ -29,14 +29,22 @@ func TestFlood(t *testing.T) {
 	first := ask(t, flood[0], request("crowd", `{}`))
 	defer calm(t, flood[0])
 
-	const tries, hands = 400, 8
+	const tries, hands = 1000, 8
 	var stored atomic.Int32
 	stored.Add(1)
 	var refusal atomic.Value
-	var wait sync.WaitGroup
+	var wait, dried sync.WaitGroup
+	dried.Add(hands)
 	for hand := range hands {
 		wait.Go(func() {
 			who := as(t, flood[hand%len(flood)])
+			for range tries / hands {
+				if err := who.Create(t.Context(), request("crowd", `{}`), client.DryRunAll); err != nil {
+					t.Errorf("a dry run is refused before anything is open: %v", err)
+				}
+			}
+			dried.Done()
+			dried.Wait()
 			for range tries / hands {
 				err := who.Create(t.Context(), request("crowd", `{}`))
 				if err == nil {
