@@ -1,5 +1,5 @@
-// Package peers has servers that stand in for GitLab and ServiceNow, where an example calls them. They answer as the public documentation of
-// their APIs says (GitLab: "Pipelines API"; ServiceNow: "Table API"), for as much of them as the example uses, and know nothing else.
+// Package peers has servers that stand in for GitLab and ServiceNow, where examples call them. They answer as the public documentation of
+// their APIs says (GitLab: "Pipelines API"; ServiceNow: "Table API"), for as much of them as the examples use, and know nothing else.
 package peers
 
 import (
@@ -64,12 +64,12 @@ func (p *Peers) script() string { return filepath.Join(p.dir, "peers.sed") }
 
 // replace is a script for sed that puts these servers in the place of those that the manifests name, with the authority that signs for them.
 func (p *Peers) replace(authority []byte) []byte {
-	bundle := strings.ReplaceAll(string(authority), "\n", `\\n`)
+	bundle := strings.NewReplacer("\n", `\\n`, "/", `\/`).Replace(string(authority))
 	return fmt.Appendf(nil, `s|https://%s|%s|g
 s|https://%s|%s|g
 s|%s|127.0.0.1|g
 s|%s|127.0.0.1|g
-s|^\( *\)\(method: .*\)$|\1\2\n\1caBundle: "%s"|
+s/^\( *\)\(\(method\|maxAge\): .*\)$/\1\2\n\1caBundle: "%s"/
 `, gitLabHost, p.gitLab.URL, serviceNowHost, p.serviceNow.URL, gitLabHost, serviceNowHost, bundle)
 }
 

@@ -10,21 +10,36 @@ import (
 	"sync"
 )
 
-// serviceNow is the table change_request behind the Table API: POST and GET /api/now/table/change_request, and GET, PATCH and PUT of one record.
-// Every value is text, as there.
-type serviceNow struct {
+// table is one behind the Table API of ServiceNow: POST and GET /api/now/table/<name>, and GET, PATCH and PUT of one record. Every value is text, as
+// there.
+type table struct {
 	mu      sync.Mutex
-	changes []change
+	records []record
+	// fresh is what a record has that is made: its number is a format, and its sys_id is added.
+	fresh record
+	// first is the number before that of the first one.
+	first int
+	// closed is the first state of a record that is over.
+	closed int
 }
 
-// change is a record.
-type change map[string]string
+// record is one of a table.
+type record map[string]string
 
+// newServiceNow serves the tables change_request and incident.
 func newServiceNow() http.Handler {
-	s, mux := &serviceNow{}, http.NewServeMux()
-	mux.HandleFunc("POST /api/now/table/change_request", s.create)
-	mux.HandleFunc("GET /api/now/table/change_request", s.list)
-	mux.HandleFunc("/api/now/table/change_request/{id}", s.one)
+	mux := http.NewServeMux()
+	for name, t := range map[string]*table{
+		// After closed comes canceled.
+		"change_request": {first: 30000, closed: 3, fresh: record{
+			"number": "CHG%07d", "approval": "not requested", "state": "-5", "correlation_id": "", "correlation_display": "",
+		}},
+		"incident": {first: 10000, closed: 7, fresh: record{"number": "INC%07d", "state": "1"}},
+	} {
+		mux.HandleFunc("POST /api/now/table/"+name, t.create)
+		mux.HandleFunc("GET /api/now/table/"+name, t.list)
+		mux.HandleFunc("/api/now/table/"+name+"/{id}", t.one)
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Authorization") != "Bearer "+serviceNowToken {
 			failure(w, http.StatusUnauthorized, "User Not Authenticated", "Required to provide Auth information")
@@ -38,43 +53,37 @@ func failure(w http.ResponseWriter, status int, message, detail string) {
 	answer(w, status, map[string]any{"error": map[string]string{"message": message, "detail": detail}, "status": "failure"})
 }
 
-// fill takes over the fields that a call carries. A closed or cancelled change is no longer active.
-func (c change) fill(r *http.Request) error {
-	var fields change
+// fill takes over the fields that a call carries. What is over is no longer active.
+func (t *table) fill(c record, r *http.Request) error {
+	var fields record
 	if err := json.NewDecoder(r.Body).Decode(&fields); err != nil {
 		return fmt.Errorf("failed to read the fields: %w", err)
 	}
 	maps.Copy(c, fields)
 	state, err := strconv.Atoi(c["state"])
-	c["active"] = strconv.FormatBool(err == nil && state < closed)
+	c["active"] = strconv.FormatBool(err == nil && state < t.closed)
 	return nil
 }
 
-// closed is the first state of a change that is over; the next one is canceled.
-const closed = 3
-
-func (s *serviceNow) create(w http.ResponseWriter, r *http.Request) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	number := len(s.changes) + 1
-	made := change{
-		"sys_id": fmt.Sprintf("%032x", 0xc0ffee00+number), "number": fmt.Sprintf("CHG%07d", 30000+number),
-		"approval": "not requested", "state": "-5", "correlation_id": "", "correlation_display": "",
-	}
-	if err := made.fill(r); err != nil {
+func (t *table) create(w http.ResponseWriter, r *http.Request) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	made, n := maps.Clone(t.fresh), len(t.records)+1
+	made["number"], made["sys_id"] = fmt.Sprintf(t.fresh["number"], t.first+n), fmt.Sprintf("%032x", 0xc0ffee00+t.first+n)
+	if err := t.fill(made, r); err != nil {
 		failure(w, http.StatusBadRequest, "Exception while reading request", err.Error())
 		return
 	}
-	s.changes = append(s.changes, made)
+	t.records = append(t.records, made)
 	answer(w, http.StatusCreated, map[string]any{"result": made})
 }
 
-func (s *serviceNow) list(w http.ResponseWriter, r *http.Request) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+func (t *table) list(w http.ResponseWriter, r *http.Request) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	query := r.URL.Query()
-	found := []change{}
-	for _, c := range s.changes {
+	found := []record{}
+	for _, c := range t.records {
 		if c.matches(query.Get("sysparm_query")) {
 			found = append(found, c.only(query.Get("sysparm_fields")))
 		}
@@ -86,7 +95,7 @@ func (s *serviceNow) list(w http.ResponseWriter, r *http.Request) {
 }
 
 // matches tells whether an encoded query selects a record: conditions joined by ^, each field=value or fieldISNOTEMPTY.
-func (c change) matches(query string) bool {
+func (c record) matches(query string) bool {
 	for condition := range strings.SplitSeq(query, "^") {
 		field, value, equals := strings.Cut(condition, "=")
 		name, present := strings.CutSuffix(condition, "ISNOTEMPTY")
@@ -100,26 +109,26 @@ func (c change) matches(query string) bool {
 }
 
 // only keeps some fields, or all where none is named.
-func (c change) only(fields string) change {
+func (c record) only(fields string) record {
 	if fields == "" {
 		return maps.Clone(c)
 	}
-	out := change{}
+	out := record{}
 	for field := range strings.SplitSeq(fields, ",") {
 		out[field] = c[field]
 	}
 	return out
 }
 
-func (s *serviceNow) one(w http.ResponseWriter, r *http.Request) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, c := range s.changes {
+func (t *table) one(w http.ResponseWriter, r *http.Request) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, c := range t.records {
 		if c["sys_id"] != r.PathValue("id") {
 			continue
 		}
 		if r.Method == http.MethodPatch || r.Method == http.MethodPut {
-			if err := c.fill(r); err != nil {
+			if err := t.fill(c, r); err != nil {
 				failure(w, http.StatusBadRequest, "Exception while reading request", err.Error())
 				return
 			}

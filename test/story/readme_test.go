@@ -55,7 +55,7 @@ func TestReadmeFiles(t *testing.T) {
 // What the cookbook shows is what the files of the examples say, which stories apply and policy tests check.
 func TestCookbook(t *testing.T) {
 	folders := showsOf(t, "policy-cookbook.md")
-	for _, name := range []string{"agent-scaling", "christmas-freeze", "cost-and-posture", "deploy-service", "feature-flag", "gitlab-servicenow", "hold-everything", "namespaces"} {
+	for _, name := range []string{"agent-scaling", "christmas-freeze", "cost-and-posture", "deploy-service", "feature-flag", "gitlab-servicenow", "hold-everything", "namespaces", "open-incidents"} {
 		if !folders["examples/"+name] {
 			t.Errorf("the cookbook shows nothing of examples/%s", name)
 		}
@@ -156,7 +156,7 @@ func TestReadmeCommands(t *testing.T) {
 
 // What the README of an example tells to type, its story types.
 func TestExampleCommands(t *testing.T) {
-	for _, dir := range []string{"agent-scaling", "christmas-freeze", "cost-and-posture", "deploy-service", "feature-flag", "gitlab-servicenow", "hold-everything", "namespaces", "run-task"} {
+	for _, dir := range []string{"agent-scaling", "christmas-freeze", "cost-and-posture", "deploy-service", "feature-flag", "gitlab-servicenow", "hold-everything", "namespaces", "open-incidents", "run-task"} {
 		inStory := map[string]bool{}
 		for _, command := range typed(t, dir) {
 			inStory[command] = true
