@@ -3,9 +3,8 @@ package replan
 import (
 	"slices"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-
 	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/gate"
 	"github.com/signoff-dev/signoff/internal/plan"
 )
 
@@ -56,7 +55,7 @@ func withoutBasis(change v1alpha1.PlannedChange) *v1alpha1.PlannedChange {
 func (c *check) live(ref v1alpha1.ObjectReference) (plan.Found, error) {
 	object, err := c.world.Read(c.ctx, ref)
 	switch {
-	case apierrors.IsNotFound(err):
+	case gate.Missing(err):
 		return plan.Found{}, nil
 	case err != nil:
 		return plan.Found{Unread: true}, err
