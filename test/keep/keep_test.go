@@ -20,7 +20,6 @@ import (
 	clocktesting "k8s.io/utils/clock/testing"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/config"
@@ -220,23 +219,7 @@ func TestKeptForTheAudit(t *testing.T) {
 // failures counts the attempts to remove something that came to nothing.
 func failures(t *testing.T) float64 {
 	t.Helper()
-	families, err := metrics.Registry.Gather()
-	if err != nil {
-		t.Fatal(err)
-	}
-	sum := 0.0
-	for _, family := range families {
-		if family.GetName() != "signoff_finished_removed_total" {
-			continue
-		}
-		for _, metric := range family.GetMetric() {
-			for _, label := range metric.GetLabel() {
-				if label.GetValue() == "failed" {
-					sum += metric.GetCounter().GetValue()
-				}
-			}
-		}
-	}
+	sum, _ := play.Metric(t, "signoff_finished_removed_total", map[string]string{"result": "failed"})
 	return sum
 }
 

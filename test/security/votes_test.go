@@ -7,17 +7,16 @@ import (
 	"sync"
 	"testing"
 
-	dto "github.com/prometheus/client_model/go"
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/retry"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/test/env"
+	"github.com/signoff-dev/signoff/test/play"
 )
 
 // refusedEach merges every body as bob, and expects that nothing comes of it.
@@ -233,23 +232,9 @@ func TestCase23ApproverLeaves(t *testing.T) {
 }
 
 // judgedUnknown is how often admission came to no answer.
-func judgedUnknown(t *testing.T) (count float64) {
+func judgedUnknown(t *testing.T) float64 {
 	t.Helper()
-	families, err := metrics.Registry.Gather()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, family := range families {
-		if family.GetName() == "signoff_judgements_total" {
-			for _, metric := range family.GetMetric() {
-				if slices.ContainsFunc(metric.GetLabel(), func(l *dto.LabelPair) bool {
-					return l.GetName() == "reason" && l.GetValue() == v1alpha1.ReasonIndeterminate
-				}) {
-					count += metric.GetCounter().GetValue()
-				}
-			}
-		}
-	}
+	count, _ := play.Metric(t, "signoff_judgements_total", map[string]string{"reason": v1alpha1.ReasonIndeterminate})
 	return count
 }
 

@@ -15,7 +15,6 @@ import (
 	clocktesting "k8s.io/utils/clock/testing"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/test/env"
@@ -104,28 +103,10 @@ func step(t *testing.T, by time.Duration) {
 func moveTo(t *testing.T, at time.Time) {
 	t.Helper()
 	eventually(t, "rest", func() (bool, string) {
-		busy, err := busyWorkers()
-		return err == nil && busy == 0, fmt.Sprintf("%v workers are busy, %v", busy, err)
+		busy, shown := play.Metric(t, "controller_runtime_active_workers", nil)
+		return shown && busy == 0, fmt.Sprintf("%v workers are busy, %t", busy, shown)
 	})
 	clock.SetTime(at)
-}
-
-// busyWorkers counts the workers of all controllers that are at work.
-func busyWorkers() (float64, error) {
-	families, err := metrics.Registry.Gather()
-	if err != nil {
-		return 0, fmt.Errorf("failed to read the metrics: %w", err)
-	}
-	busy := -1.0
-	for _, family := range families {
-		if family.GetName() == "controller_runtime_active_workers" {
-			busy = 0
-			for _, metric := range family.GetMetric() {
-				busy += metric.GetGauge().GetValue()
-			}
-		}
-	}
-	return busy, nil
 }
 
 func ask(t *testing.T, action string, change func(*v1alpha1.ActionRequestSpec)) *v1alpha1.ActionRequest {

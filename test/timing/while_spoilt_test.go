@@ -13,10 +13,10 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/test/env"
+	"github.com/signoff-dev/signoff/test/play"
 )
 
 // spoil lets the operator's own account write a Record as the operator would not.
@@ -79,17 +79,8 @@ func removed(t *testing.T, r *v1alpha1.ActionRequest) {
 func shownLeft(t *testing.T, want float64) {
 	t.Helper()
 	eventually(t, fmt.Sprintf("%v in signoff_temporary_left", want), func() (bool, string) {
-		families, err := metrics.Registry.Gather()
-		if err != nil {
-			return false, err.Error()
-		}
-		got := -1.0
-		for _, family := range families {
-			if family.GetName() == "signoff_temporary_left" {
-				got = family.GetMetric()[0].GetGauge().GetValue()
-			}
-		}
-		return got == want, fmt.Sprint(got)
+		got, shown := play.Metric(t, "signoff_temporary_left", nil)
+		return shown && got == want, fmt.Sprint(got)
 	})
 }
 
