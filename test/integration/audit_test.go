@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -54,6 +55,13 @@ func (w *witness) ServeHTTP(out http.ResponseWriter, in *http.Request) {
 	w.text.Write(body)
 }
 
+// fails says how many more answers of the receiver are no.
+func (w *witness) fails(times int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.failures = times
+}
+
 func (w *witness) log() []byte {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -70,11 +78,12 @@ func observe(cfg *config.Configuration) {
 	cfg.Audit.Checkpoints.Lines = 10
 	cfg.Audit.Sinks = []config.AuditSink{
 		{File: &config.AuditFile{Path: auditFile()}},
-		{HTTP: &config.AuditHTTP{URL: observer.URL, OutboxDir: filepath.Join(evidence, "outbox")}},
+		{HTTP: &config.AuditHTTP{URL: observer.URL, OutboxDir: outboxDir()}},
 	}
 }
 
 func auditFile() string { return filepath.Join(evidence, "audit.jsonl") }
+func outboxDir() string { return filepath.Join(evidence, "outbox") }
 
 // checkEvidence verifies the audit log of all tests, once they have ended.
 func checkEvidence() error {
@@ -106,29 +115,6 @@ func checkEvidence() error {
 	return nil
 }
 
-// factsOf are the facts about a request in a log, each with what says most about it.
-func factsOf(t *testing.T, raw []byte, r *v1alpha1.ActionRequest) []string {
-	t.Helper()
-	var facts []string
-	err := audit.Read(bytes.NewReader(raw), func(f *audit.Fact) error {
-		if f.Data.Request == nil || f.Data.Request.UID != string(r.UID) {
-			return nil
-		}
-		text := strings.TrimSuffix(strings.TrimPrefix(f.Type, "dev.signoff."), ".v1")
-		for _, more := range []string{f.Data.Step, f.Data.State, f.Data.Code, f.Data.Reason} {
-			if more != "" {
-				text += " " + more
-			}
-		}
-		facts = append(facts, text)
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return facts
-}
-
 // proves expects the file and the receiver to hold exactly these facts about a request.
 func proves(t *testing.T, r *v1alpha1.ActionRequest, want ...string) {
 	t.Helper()
@@ -140,11 +126,11 @@ func proves(t *testing.T, r *v1alpha1.ActionRequest, want ...string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(want, factsOf(t, raw, r)); diff != "" {
+	if diff := cmp.Diff(want, play.FactsOf(t, raw, r)); diff != "" {
 		t.Errorf("facts about %s (-want +got):\n%s", r.Name, diff)
 	}
 	eventually(t, "the receiver has everything", func() (bool, string) {
-		got := factsOf(t, observer.log(), r)
+		got := play.FactsOf(t, observer.log(), r)
 		return slices.Equal(want, got), fmt.Sprint(got)
 	})
 	for name, text := range map[string][]byte{"file": raw, "receiver": observer.log()} {
@@ -289,18 +275,96 @@ func TestAuditAfterRestart(t *testing.T) {
 		"execution.started", "execution.step note Started", "execution.step note Done", "execution.succeeded")
 }
 
+// TestAuditReceiverDown is about a receiver that takes nothing: people ask and vote, votes are counted, and requests run to their end, because what
+// happened is on the disk. Once the receiver takes it again, it has everything, in order, also what was written before a restart.
+func TestAuditReceiverDown(t *testing.T) {
+	observer.fails(math.MaxInt)
+	t.Cleanup(func() { observer.fails(0) })
+	first := ask(t, users.Alice, request("deploy", `{"service":"checkout","environment":"production","image":"registry/checkout:10"}`))
+	approval := approvalsOf(t, first, 1)[0]
+	votes(t, users.Bob, &approval, v1alpha1.DecisionApprove, "fine")
+	reaches(t, first, v1alpha1.PhaseSucceeded)
+	second := ask(t, users.Alice, request("two-stages", `{}`))
+	approval = approvalsOf(t, second, 1)[0]
+	votes(t, users.Bob, &approval, v1alpha1.DecisionApprove, "")
+	eventually(t, "the vote is counted", func() (bool, string) {
+		live := approvalsOf(t, second, 1)[0]
+		return live.Status.Seal != nil && live.Status.Seal.Votes == 1, live.Status.WaitingFor
+	})
+	if waiting, _ := play.Metric(t, "signoff_audit_outbox_lines", nil); waiting < 10 {
+		t.Errorf("%v lines wait for the receiver", waiting)
+	}
+	if err := signoff.Restart(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	votes(t, users.Carol, &approval, v1alpha1.DecisionDeny, "not both")
+	reaches(t, second, v1alpha1.PhaseDenied)
+	for _, r := range []*v1alpha1.ActionRequest{first, second} {
+		if got := play.FactsOf(t, observer.log(), r); len(got) > 0 {
+			t.Errorf("the receiver took %v although it was down", got)
+		}
+	}
+	observer.fails(0)
+	proves(t, first, "request.requested", "stage.opened", "stage.voted", "stage.closed Approved",
+		"execution.started", "execution.step rollout Started", "execution.step rollout Done", "execution.succeeded")
+	proves(t, second, "request.requested", "stage.opened", "stage.voted", "stage.voted", "stage.closed Denied", "request.denied")
+}
+
+// TestAuditOfOrphanedReview votes, while the log cannot be written, on a review that has outlived its request. The vote is taken, nobody is told that it is
+// decided before that is written, and then everything is there.
+func TestAuditOfOrphanedReview(t *testing.T) {
+	r, _, again := world.Orphaned(t, "orphaned")
+	away := auditFile() + ".away"
+	signoff.Stop()
+	for _, step := range []error{os.Rename(auditFile(), away), os.Mkdir(auditFile(), 0o700), signoff.Restart(t.Context())} {
+		if step != nil {
+			t.Fatal(step)
+		}
+	}
+	votes(t, users.Erin, again, v1alpha1.DecisionDeny, "nobody needed that")
+	// What is made later is seen later: the review was looked at before that.
+	waits := ask(t, users.Alice, request("deploy", play.StagingInputs))
+	live := &v1alpha1.ActionRequest{}
+	eventually(t, "the log is missed", func() (bool, string) {
+		err := admin(t).Get(t.Context(), client.ObjectKeyFromObject(waits), live)
+		return err == nil && strings.Contains(live.Status.WaitingFor, "audit log"), live.Status.WaitingFor
+	})
+	stored := &v1alpha1.Approval{}
+	if err := admin(t).Get(t.Context(), client.ObjectKeyFromObject(again), stored); err != nil || len(stored.Spec.Votes) != 1 || stored.Status.State != v1alpha1.ApprovalOpen {
+		t.Errorf("the vote must be stored, and nothing decided: %v, %+v", err, stored.Status)
+	}
+	for _, step := range []error{os.Remove(auditFile()), os.Rename(away, auditFile())} {
+		if step != nil {
+			t.Fatal(step)
+		}
+	}
+	closes(t, again, v1alpha1.ApprovalDenied)
+	proves(t, r, "request.requested", "review.opened", "execution.started", "execution.step note Started", "execution.step note Done", "execution.succeeded",
+		"review.opened", "stage.voted", "review.done Denied")
+	reaches(t, waits, v1alpha1.PhaseSucceeded)
+}
+
 // TestAuditUnavailable is about a log that cannot be written: votes are taken and counted, nothing starts, and people are told. When it can
-// be written again, everything is there.
+// be written again, everything is there. It is the same where the outbox of a receiver is full or gone as where a file is.
 func TestAuditUnavailable(t *testing.T) {
+	t.Run("File", func(t *testing.T) { unavailable(t, auditFile(), func() error { return os.Mkdir(auditFile(), 0o700) }) })
+	// A file can be no folder of an outbox.
+	t.Run("Outbox", func(t *testing.T) {
+		unavailable(t, outboxDir(), func() error { return os.WriteFile(outboxDir(), nil, 0o600) })
+	})
+}
+
+// unavailable puts something else in the place of a log, plays on, and puts the log back.
+func unavailable(t *testing.T, path string, spoil func() error) {
+	t.Helper()
 	r := ask(t, users.Alice, request("deploy", `{"service":"checkout","environment":"production","image":"registry/checkout:9"}`))
 	approval := approvalsOf(t, r, 1)[0]
 	deleted := ask(t, users.Alice, request("two-stages", `{}`))
 	approvalsOf(t, deleted, 1)
 	reaches(t, deleted, v1alpha1.PhaseAwaitingApproval)
-	away := auditFile() + ".away"
+	away := path + ".away"
 	signoff.Stop()
-	// A folder in the place of the file can be neither opened nor written.
-	for _, step := range []error{os.Rename(auditFile(), away), os.Mkdir(auditFile(), 0o700), signoff.Restart(t.Context())} {
+	for _, step := range []error{os.Rename(path, away), spoil(), signoff.Restart(t.Context())} {
 		if step != nil {
 			t.Fatal(step)
 		}
@@ -327,10 +391,10 @@ func TestAuditUnavailable(t *testing.T) {
 		err := admin(t).Get(t.Context(), client.ObjectKeyFromObject(deleted), live)
 		return err == nil && live.DeletionTimestamp != nil && strings.Contains(live.Status.WaitingFor, "audit log") && live.Status.Outcome == "", fmt.Sprintf("%v %s", err, live.Status.WaitingFor)
 	})
-	if err := os.Remove(auditFile()); err != nil {
+	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Rename(away, auditFile()); err != nil {
+	if err := os.Rename(away, path); err != nil {
 		t.Fatal(err)
 	}
 	reaches(t, r, v1alpha1.PhaseSucceeded)

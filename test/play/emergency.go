@@ -6,8 +6,11 @@ import (
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
@@ -76,4 +79,35 @@ func (p *Play) Closes(t testing.TB, approval *v1alpha1.Approval, state v1alpha1.
 		return err == nil && live.Status.State == state, fmt.Sprintf("%v %s", err, live.Status.State)
 	})
 	return live
+}
+
+// Orphaned plays an emergency whose review nobody has done when its namespace is deleted. It gives the request, the review beside it, which is gone as well,
+// and the one that is asked for again beside the Record. Erin and Alice may vote there, as far as RBAC goes.
+func (p *Play) Orphaned(t testing.TB, namespace string) (r *v1alpha1.ActionRequest, first, again *v1alpha1.Approval) {
+	t.Helper()
+	p.Frozen(t)
+	p.Namespace(t, namespace)
+	for _, grant := range []struct{ role, namespace string }{{env.RoleRequester, namespace}, {env.RoleApprover, env.SystemNamespace}} {
+		if err := p.Cluster.Grant(t.Context(), grant.role, grant.namespace, env.ToUser(p.Users.Alice.Name), env.ToUser(p.Users.Erin.Name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r = Emergency("em-frozen")
+	r.Namespace = namespace
+	Ask(t, p.Users.Alice, r)
+	p.Reaches(t, r, v1alpha1.PhaseSucceeded)
+	first = p.Review(t, r)
+	if err := As(t, p.Users.Ada).Delete(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}); err != nil {
+		t.Fatal(err)
+	}
+	Eventually(t, "the namespace is gone", func() (bool, string) {
+		err := p.Admin(t).Get(t.Context(), types.NamespacedName{Name: namespace}, &corev1.Namespace{})
+		return apierrors.IsNotFound(err), "it is still there"
+	})
+	list := &v1alpha1.ApprovalList{}
+	Eventually(t, "the review is asked for again", func() (bool, string) {
+		err := p.Admin(t).List(t.Context(), list, client.InNamespace(env.SystemNamespace), client.MatchingLabels{v1alpha1.LabelRequestUID: string(r.UID)})
+		return err == nil && len(list.Items) == 1, fmt.Sprintf("%d, %v", len(list.Items), err)
+	})
+	return r, first, &list.Items[0]
 }
