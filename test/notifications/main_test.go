@@ -192,8 +192,14 @@ func current(t *testing.T, object *v1alpha1.Notifier) *v1alpha1.Notifier {
 // asked makes a request of Alice.
 func asked(t *testing.T, name, level string) *v1alpha1.ActionRequest {
 	t.Helper()
+	return askedFor(t, name, level, "support <!channel> must know")
+}
+
+// askedFor makes a request of Alice for some reason.
+func askedFor(t *testing.T, name, level, reason string) *v1alpha1.ActionRequest {
+	t.Helper()
 	request := &v1alpha1.ActionRequest{}
-	text := fmt.Sprintf(`{metadata: {namespace: payments, name: %s}, spec: {actionRef: {namespace: platform, name: note}, inputs: {text: the noon sale, level: %s}, reason: "support <!channel> must know"}}`, name, level)
+	text := fmt.Sprintf(`{metadata: {namespace: payments, name: %s}, spec: {actionRef: {namespace: platform, name: note}, inputs: {text: the noon sale, level: %s}, reason: %q}}`, name, level, reason)
 	if err := yaml.Unmarshal([]byte(text), request); err != nil {
 		t.Fatal(err)
 	}

@@ -4,7 +4,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"mime"
 	"net/http"
+	netmail "net/mail"
 	"slices"
 	"strings"
 	"testing"
@@ -86,6 +88,48 @@ func TestGuide(t *testing.T) {
 	for _, call := range calls.Calls("/signoff") {
 		if strings.Contains(call.Body, "the noon sale") || call.Header.Get("Idempotency-Key") == "" {
 			t.Errorf("an event was sent as %+v", call)
+		}
+	}
+}
+
+// TestMarkupIsText gives a reason in which chats, cards, pages and mails would find something to do. Every one of them gets it as text.
+func TestMarkupIsText(t *testing.T) {
+	const reason = "<b>ok</b> <img src=x onerror=alert(1)> [ok](https://evil.example) <!channel> *all*\r\nBcc: evil@example.org\x1b[2J\u202e"
+	const shown = `<b>ok</b> <img src=x onerror=alert(1)> [ok](https://evil.example) <!channel> *all*\r\nBcc: evil@example.org\x1b[2J\u202e`
+	notifier(t, `{apiVersion: signoff.dev/v1alpha1, kind: Notifier, metadata: {namespace: payments, name: markup}, spec: {channels: [
+		{name: bus, cloudEvents: {url: "https://events.example.org/markup-bus"}}, {name: mail, email: {host: smtp.example.org, from: signoff@example.org, address: "${recipient.username}@markup.example.org"}}],
+		routes: [{events: [ApprovalNeeded], to: [{channel: bus}, {channel: mail, recipients: [Approvers]}], message: {title: "${request.reason}", text: "${request.reason}"}}]}}`)
+	request := askedFor(t, "markup", "high", reason)
+	live := &v1alpha1.ActionRequest{}
+	if err := admin(t).Get(t.Context(), client.ObjectKeyFromObject(request), live); err != nil || live.Spec.Reason != reason {
+		t.Fatalf("the reason is stored as %q, %v", live.Spec.Reason, err)
+	}
+	eventually(t, "that the bus is told", func() (bool, string) {
+		return len(calls.Calls("/markup-bus")) == 1, fmt.Sprint(calls.Calls("/markup-bus"))
+	})
+	var event struct{ Data struct{ Title, Text string } }
+	if err := json.Unmarshal([]byte(calls.Calls("/markup-bus")[0].Body), &event); err != nil {
+		t.Fatal(err)
+	}
+	if event.Data.Title != shown || !strings.Contains(event.Data.Text, "<b>ok</b>") || strings.ContainsAny(event.Data.Text, "\x1b\u202e") {
+		t.Errorf("the bus is told %+q", event.Data)
+	}
+	var letters []receivers.Letter
+	eventually(t, "that the approvers are written to", func() (bool, string) {
+		letters = slices.DeleteFunc(mail.Letters(), func(l receivers.Letter) bool { return !strings.HasSuffix(l.To[0], "@markup.example.org") })
+		return len(letters) == 2, fmt.Sprint(len(letters))
+	})
+	for _, letter := range letters {
+		read, err := netmail.ReadMessage(strings.NewReader(letter.Text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		subject, err := new(mime.WordDecoder).DecodeHeader(read.Header.Get("Subject"))
+		if err != nil || subject != shown || read.Header.Get("Bcc") != "" || len(letter.To) != 1 {
+			t.Errorf("a mail to %v has the subject %q and is copied to %q: %v", letter.To, subject, read.Header.Get("Bcc"), err)
+		}
+		if kind := read.Header.Get("Content-Type"); kind != "text/plain; charset=utf-8" {
+			t.Errorf("a mail is read as %s", kind)
 		}
 	}
 }

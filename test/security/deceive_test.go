@@ -10,6 +10,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	eventsv1 "k8s.io/api/events/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -73,6 +74,69 @@ func TestCase59ListsAreEscaped(t *testing.T) {
 	if text := shown(t, r); strings.ContainsAny(text, "\u202e\u009b\u200b\u007f") || !strings.Contains(text, `\u202egnp.exe`) {
 		t.Errorf("the approver's terminal reads %+q", text)
 	}
+}
+
+// markup is what a page, a chat, a mail or a terminal would act on, and a template would fill in.
+const markup = "<script>alert(1)</script> [ok](https://evil.example) <!channel> *all* `rm` {{7*7}} ${inputs.text}\r\nApprove: kubectl evil\x1b[2J\u202e"
+
+// quoted is how it is shown: every letter of it, none of which does anything.
+const quoted = `<script>alert(1)</script> [ok](https://evil.example) <!channel> *all* ` + "`rm`" + ` {{7*7}} ${inputs.text}\r\nApprove: kubectl evil\x1b[2J\u202e`
+
+// isQuoted expects a text that shows markup, and has none that anything acts on.
+func isQuoted(t *testing.T, where, text string) {
+	t.Helper()
+	if !strings.Contains(text, quoted) || strings.ContainsAny(text, "\r\x1b\u202e") || strings.Contains(text, "\nApprove: kubectl evil") {
+		t.Errorf("%s shows %q", where, text)
+	}
+}
+
+// TestCase59MarkupIsStoredAsGiven writes markup of all kinds as a reason, for an emergency, as a comment and for a cancellation. It is evidence, so it
+// is stored as it was sent; and it is shown in quotes, escaped, wherever anybody reads of it. Messages of Notifiers: test/notifications.
+func TestCase59MarkupIsStoredAsGiven(t *testing.T) {
+	publish(t, "markup", `{text: {type: string, maxLength: 99}}`, noteStep)
+	wanted := request("markup", `{"text":"7"}`)
+	wanted.Spec.Reason = markup
+	r, approval := opened(t, users.Alice, wanted)
+	if stored := live(t, r); stored.Spec.Reason != markup {
+		t.Errorf("the reason is stored as %q", stored.Spec.Reason)
+	}
+	isQuoted(t, "the Approval", shown(t, r))
+	if text := approval.Spec.Reason + approval.Spec.For; strings.ContainsAny(text, "\r\n\x1b\u202e") {
+		t.Errorf("the columns show %q", text)
+	}
+	if err := patch(t, users.Alice, r, encoded(t, map[string]any{"spec": map[string]any{"cancellation": map[string]any{"reason": markup}}})); err != nil {
+		t.Fatal(err)
+	}
+	over := reaches(t, r, v1alpha1.PhaseCancelled)
+	if over.Spec.Cancellation.Reason != markup {
+		t.Errorf("why it was cancelled is stored as %q", over.Spec.Cancellation.Reason)
+	}
+	isQuoted(t, "the end", strings.Join(over.Status.Summary, ""))
+
+	frozen(t)
+	fire := emergency("em-frozen")
+	fire.Spec.BreakGlass.Reason = markup
+	ask(t, users.Alice, fire)
+	ran := reaches(t, fire, v1alpha1.PhaseSucceeded)
+	if ran.Spec.BreakGlass.Reason != markup {
+		t.Errorf("the emergency is stored as %q", ran.Spec.BreakGlass.Reason)
+	}
+	isQuoted(t, "the emergency", strings.Join(ran.Status.Summary, ""))
+	due := review(t, fire)
+	isQuoted(t, "the review", strings.Join(due.Spec.Summary, ""))
+	eventually(t, "the Event", func() (bool, string) {
+		list := &eventsv1.EventList{}
+		err := admin(t).List(t.Context(), list, client.InNamespace(fire.Namespace))
+		for i := range list.Items {
+			if e := &list.Items[i]; e.Reason == v1alpha1.ReasonBreakGlass && e.Regarding.UID == fire.UID {
+				isQuoted(t, "the Event", e.Note)
+				return true, ""
+			}
+		}
+		return false, fmt.Sprint(err)
+	})
+	votes(t, users.Erin, due, v1alpha1.DecisionApprove)
+	closes(t, due, v1alpha1.ApprovalApproved)
 }
 
 // TestCase59EmptyLettersShow writes in letters, marks and symbols of which nothing is seen, in inputs, reason and cancellation.
