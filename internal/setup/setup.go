@@ -29,6 +29,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/webhook"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/clockskew"
 	"github.com/signoff-dev/signoff/internal/config"
 	"github.com/signoff-dev/signoff/internal/evidence"
 	"github.com/signoff-dev/signoff/internal/execution"
@@ -104,10 +105,7 @@ func New(cfg *config.Configuration, restConfig *rest.Config, clk clock.WithTicke
 	if err != nil {
 		return nil, err
 	}
-	if parts.Traces != nil {
-		restConfig = rest.CopyConfig(restConfig)
-		restConfig.Wrap(parts.Traces.Transport)
-	}
+	restConfig = watched(restConfig, parts.Traces)
 	manager, err := ctrl.NewManager(restConfig, options(cfg, parts))
 	if err != nil {
 		return nil, fmt.Errorf("failed to create the manager: %w", err)
@@ -138,6 +136,17 @@ func New(cfg *config.Configuration, restConfig *rest.Config, clk clock.WithTicke
 		}
 	}
 	return p, nil
+}
+
+// watched makes whatever uses the configuration compare the clock of the API server with that by which seals are dated, and traces the calls.
+func watched(restConfig *rest.Config, traces *tracing.Tracer) *rest.Config {
+	meter, restConfig := clockskew.NewMeter(clock.RealClock{}), rest.CopyConfig(restConfig)
+	restConfig.Wrap(meter.Wrap)
+	clockskew.Show(meter)
+	if traces != nil {
+		restConfig.Wrap(traces.Transport)
+	}
+	return restConfig
 }
 
 // facts reads facts as ServiceAccounts, and asks with the operator's own right who could have written them.

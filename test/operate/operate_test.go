@@ -22,6 +22,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/signoff-dev/signoff/internal/auditlog"
+	"github.com/signoff-dev/signoff/internal/clockskew"
 	"github.com/signoff-dev/signoff/internal/guard"
 	"github.com/signoff-dev/signoff/internal/keyholder"
 	"github.com/signoff-dev/signoff/internal/metrics"
@@ -53,7 +54,7 @@ var described = regexp.MustCompile(`^Desc\{fqName: "([^"]+)", help: ("(?:[^"\\]|
 func own(t *testing.T) []metric {
 	t.Helper()
 	out := make(chan *prometheus.Desc, 256)
-	for _, collectors := range [][]prometheus.Collector{metrics.Collectors(), guard.Collectors(), keyholder.Collectors(), auditlog.Collectors(), notify.Collectors()} {
+	for _, collectors := range [][]prometheus.Collector{metrics.Collectors(), guard.Collectors(), keyholder.Collectors(), auditlog.Collectors(), notify.Collectors(), clockskew.Collectors()} {
 		for _, c := range collectors {
 			c.Describe(out)
 		}

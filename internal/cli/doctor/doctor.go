@@ -4,8 +4,6 @@ package doctor
 import (
 	"context"
 	"fmt"
-	"net/http"
-	"sync"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -16,6 +14,8 @@ import (
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/rest"
 	"k8s.io/utils/clock"
+
+	"github.com/signoff-dev/signoff/internal/clockskew"
 )
 
 // State is what was found.
@@ -56,17 +56,17 @@ type Options struct {
 type Doctor struct {
 	Options
 	objects dynamic.Interface
-	times   *times
+	skew    *clockskew.Meter
 }
 
 // New makes a Doctor that looks with some credentials.
 func New(config *rest.Config, options Options) (*Doctor, error) {
-	d := &Doctor{Options: options, times: &times{clock: options.Clock}}
+	d := &Doctor{Options: options, skew: clockskew.NewMeter(options.Clock)}
 	config = rest.CopyConfig(config)
 	config.WarningHandler = rest.NoWarnings{}
 	// It reads some thirty objects, each by its name.
 	config.QPS, config.Burst = 50, 100
-	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return &listener{next, d.times} })
+	config.Wrap(d.skew.Wrap)
 	var err error
 	if d.objects, err = dynamic.NewForConfig(config); err != nil {
 		return nil, fmt.Errorf("failed to make a client: %w", err)
@@ -87,40 +87,10 @@ func (d *Doctor) Examine(ctx context.Context) ([]Finding, error) {
 	return append(all, d.clocks()), nil
 }
 
-// times compares the clock of the API server with that of this machine.
-type times struct {
-	clock clock.PassiveClock
-	mu    sync.Mutex
-	// ahead is how far the API server is ahead, and known whether it ever told the time.
-	ahead time.Duration
-	known bool
-}
-
-// listener reads the header Date of every answer.
-type listener struct {
-	next  http.RoundTripper
-	times *times
-}
-
-// RoundTrip implements http.RoundTripper.
-func (l *listener) RoundTrip(request *http.Request) (*http.Response, error) {
-	response, err := l.next.RoundTrip(request)
-	if err != nil {
-		return nil, err
-	}
-	if at, parsed := http.ParseTime(response.Header.Get("Date")); parsed == nil {
-		l.times.mu.Lock()
-		l.times.ahead, l.times.known = at.Sub(l.times.clock.Now()), true
-		l.times.mu.Unlock()
-	}
-	return response, nil
-}
-
-// server is the time by the clock of the API server.
-func (t *times) server() time.Time {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.clock.Now().Add(t.ahead)
+// server is the time by the clock of the API server, as far as that is known.
+func (d *Doctor) server() time.Time {
+	ahead, _ := d.skew.Ahead()
+	return d.Clock.Now().Add(ahead)
 }
 
 // maxSkew is how far clocks may differ: seals allow for a minute between processes.
@@ -128,15 +98,14 @@ const maxSkew = 30 * time.Second
 
 // clocks compares the clock of this machine with that of the API server, which tells whole seconds.
 func (d *Doctor) clocks() Finding {
-	d.times.mu.Lock()
-	defer d.times.mu.Unlock()
+	ahead, known := d.skew.Ahead()
 	f := Finding{About: "clock", State: Good, Message: "this machine and the API server agree about the time"}
 	switch {
-	case !d.times.known:
+	case !known:
 		f.State, f.Message = Unknown, "the API server does not tell the time"
-	case d.times.ahead.Abs() > maxSkew:
+	case ahead.Abs() > maxSkew:
 		f.State, f.Message = Wrong, fmt.Sprintf("the API server is %s ahead of this machine (behind, where that is negative): set the clocks by NTP. Times that are shown here are not to be relied on",
-			d.times.ahead.Round(time.Second))
+			ahead)
 	}
 	return f
 }

@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -12,6 +13,7 @@ import (
 	clocktesting "k8s.io/utils/clock/testing"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/clockskew"
 )
 
 var now = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
@@ -139,20 +141,32 @@ func TestSealed(t *testing.T) {
 	}
 }
 
+// dated answers with a header Date.
+type dated string
+
+// RoundTrip implements http.RoundTripper.
+func (d dated) RoundTrip(*http.Request) (*http.Response, error) {
+	return &http.Response{Header: http.Header{"Date": {string(d)}}, Body: http.NoBody}, nil
+}
+
 func TestClocks(t *testing.T) {
+	at := func(after time.Duration) dated { return dated(now.Add(after).Format(http.TimeFormat)) }
 	for name, tc := range map[string]struct {
 		reason string
-		times  *times
+		answer dated
 		want   State
 	}{
-		"Same":   {"they agree", &times{known: true, ahead: time.Second}, Good},
-		"Ahead":  {"the server is ahead", &times{known: true, ahead: time.Minute}, Wrong},
-		"Behind": {"the server is behind", &times{known: true, ahead: -time.Minute}, Wrong},
-		"Silent": {"the server told nothing", &times{}, Unknown},
+		"Same":   {"they agree", at(time.Second), Good},
+		"Ahead":  {"the server is ahead", at(time.Minute), Wrong},
+		"Behind": {"the server is behind", at(-time.Minute), Wrong},
+		"Silent": {"the server told nothing", "", Unknown},
 	} {
 		t.Run(name, func(t *testing.T) {
-			tc.times.clock = clocktesting.NewFakePassiveClock(now)
-			d := &Doctor{times: tc.times}
+			d := &Doctor{skew: clockskew.NewMeter(clocktesting.NewFakePassiveClock(now))}
+			response, err := d.skew.Wrap(tc.answer).RoundTrip(&http.Request{})
+			if err != nil || response.Body.Close() != nil {
+				t.Fatal(err)
+			}
 			if got := d.clocks(); got.State != tc.want {
 				t.Errorf("%s: got %+v", tc.reason, got)
 			}

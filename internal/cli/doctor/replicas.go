@@ -22,7 +22,7 @@ func (d *Doctor) replicas(ctx context.Context) ([]Finding, error) {
 	if err != nil {
 		return unread(about, "Leases in namespace "+d.Namespace, "list leases.coordination.k8s.io there", err)
 	}
-	return ready(leases, d.times.server(), d.Namespace), nil
+	return ready(leases, d.server(), d.Namespace), nil
 }
 
 func ready(leases []coordinationv1.Lease, now time.Time, namespace string) []Finding {
