@@ -167,6 +167,9 @@ func askAgain(approval *v1alpha1.Approval) string {
 	return " The requester can ask again."
 }
 
+// maxDenied is how many votes a person may have before even a denial is refused.
+const maxDenied = maxVotesOfPerson + 2
+
 // room bounds the votes of one person, and keeps room for denials: after as many votes as anybody has, the last can be taken back, and
 // whoever did can still deny. Where everybody's approvals fill the list, withdrawals and then denials still fit.
 func (w *approvals) room(ctx context.Context, old *v1alpha1.Approval, vote *v1alpha1.Vote, caller *v1alpha1.Identity) *admission.Response {
@@ -178,17 +181,21 @@ func (w *approvals) room(ctx context.Context, old *v1alpha1.Approval, vote *v1al
 		}
 		most, all = most+1, maxVotes-reservedVotes/2
 	case v1alpha1.DecisionDeny:
-		most, all = most+2, maxVotes
+		most, all = maxDenied, maxVotes
 	case v1alpha1.DecisionApprove:
 	}
-	if own >= most || len(old.Spec.Votes) >= all {
-		text := fmt.Sprintf("too many votes: a person may change their mind %d times.", maxVotesOfPerson)
-		if vote.Decision != v1alpha1.DecisionDeny {
-			text += " A denial is still possible."
-		}
-		return ptr(forbidden("", text))
+	if own < most && len(old.Spec.Votes) < all {
+		return nil
 	}
-	return nil
+	text := fmt.Sprintf("too many votes: a person may change their mind %d times.", maxVotesOfPerson)
+	switch {
+	case len(old.Spec.Votes) >= maxVotes:
+	case own < maxDenied:
+		text += " A denial is still possible."
+	default:
+		text += " Somebody else can still deny."
+	}
+	return ptr(forbidden("", text))
 }
 
 // votesOf counts the votes of a person, under whichever login.

@@ -18,7 +18,7 @@ func TestRoom(t *testing.T) {
 	}
 	w := &approvals{&Deps{Identity: rules}}
 	const approve, withdraw, deny = v1alpha1.DecisionApprove, v1alpha1.DecisionWithdraw, v1alpha1.DecisionDeny
-	const tooMany, stillDeny = "too many votes", "A denial is still possible"
+	const tooMany, stillDeny, others = "too many votes", "A denial is still possible", "Somebody else can still deny"
 	for name, tc := range map[string]struct {
 		reason      string
 		own, others int
@@ -33,7 +33,10 @@ func TestRoom(t *testing.T) {
 		"TakeBackLast":     {"the last can be taken back", maxVotesOfPerson, 0, withdraw, nil, ""},
 		"TakeBackAgain":    {"once", maxVotesOfPerson + 1, 0, withdraw, []string{tooMany, stillDeny}, ""},
 		"DenyAfterAll":     {"and then denied", maxVotesOfPerson + 1, 0, deny, nil, ""},
-		"DenyAgain":        {"once", maxVotesOfPerson + 2, 0, deny, []string{tooMany}, stillDeny},
+		"DenyAgain":        {"once", maxVotesOfPerson + 2, 0, deny, []string{tooMany, others}, stillDeny},
+		"ApproveAfterAll":  {"nothing is left for this one", maxVotesOfPerson + 2, 0, approve, []string{tooMany, others}, stillDeny},
+		"WithdrawAfterAll": {"nor to take back", maxVotesOfPerson + 2, 0, withdraw, []string{tooMany, others}, stillDeny},
+		"FullApprove":      {"nobody can vote any more", 1, maxVotes - 1, approve, []string{tooMany}, "still"},
 		"Full":             {"everybody's approvals stop early", 0, maxVotes - reservedVotes, approve, []string{tooMany, stillDeny}, ""},
 		"FullWithdraw":     {"so that others take theirs back", 1, maxVotes - reservedVotes, withdraw, nil, ""},
 		"FullOfWithdrawal": {"which stop early as well", 1, maxVotes - reservedVotes/2 - 1, withdraw, []string{tooMany, stillDeny}, ""},
