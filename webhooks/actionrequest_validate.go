@@ -56,7 +56,7 @@ func (w *actionRequests) create(ctx context.Context, req *admission.Request, req
 	}
 	answer := w.asked(ctx, req, request)
 	if !answer.Allowed && !isDryRun(req) {
-		w.Open.leave(caller.Person, keyOf(request))
+		w.Open.leave(caller.Person, req.UID)
 	}
 	return answer
 }

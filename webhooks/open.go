@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
@@ -22,8 +23,15 @@ type OpenRequests struct {
 	Max int
 
 	mu sync.Mutex
-	// admitted are requests that were let through and are perhaps not known yet, by person.
-	admitted map[string]map[string]time.Time
+	// admitted are those that were let through and are perhaps not known yet, by person and by the review that let them through: of two with one
+	// name, the one that is refused must not take the other one out.
+	admitted map[string]map[types.UID]passed
+}
+
+// passed is a request that was let through.
+type passed struct {
+	request string
+	at      time.Time
 }
 
 // notSeenFor is how long a request that was let through counts although it is not known: it may never have been stored.
@@ -38,49 +46,45 @@ func (o *OpenRequests) count(person string, now time.Time) (open int, ok bool) {
 
 // admit counts, and counts a request in if there may be one more: of many that come at once only so many are judged at all. What is refused later
 // must leave.
-func (o *OpenRequests) admit(person, request string, now time.Time) (open int, ok bool) {
+func (o *OpenRequests) admit(person string, review types.UID, request string, now time.Time) (open int, ok bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if open, ok = o.counted(person, now); ok {
-		o.enter(person, request, now)
+		o.enter(person, review, passed{request, now})
 	}
 	return open, ok
 }
 
 // leave takes back that a request was counted in.
-func (o *OpenRequests) leave(person, request string) {
+func (o *OpenRequests) leave(person string, review types.UID) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	delete(o.admitted[person], request)
+	delete(o.admitted[person], review)
 }
 
 // counted looks at those that were let through before it counts: one that becomes known in between counts twice, and not never.
 func (o *OpenRequests) counted(person string, now time.Time) (open int, ok bool) {
 	o.forget(now)
 	late := o.admitted[person]
-	maps.DeleteFunc(late, func(request string, _ time.Time) bool { return o.Known(request) })
+	maps.DeleteFunc(late, func(_ types.UID, p passed) bool { return o.Known(p.request) })
 	open = len(late) + o.Count(person)
 	return open, open < o.Max
 }
 
-func (o *OpenRequests) enter(person, request string, now time.Time) {
+func (o *OpenRequests) enter(person string, review types.UID, p passed) {
 	if o.admitted == nil {
-		o.admitted = map[string]map[string]time.Time{}
+		o.admitted = map[string]map[types.UID]passed{}
 	}
 	if o.admitted[person] == nil {
-		o.admitted[person] = map[string]time.Time{}
+		o.admitted[person] = map[types.UID]passed{}
 	}
-	o.admitted[person][request] = now
+	o.admitted[person][review] = p
 }
 
 // forget drops what must have been seen by now.
 func (o *OpenRequests) forget(now time.Time) {
 	for person, late := range o.admitted {
-		for request, since := range late {
-			if now.Sub(since) > notSeenFor {
-				delete(late, request)
-			}
-		}
+		maps.DeleteFunc(late, func(_ types.UID, p passed) bool { return now.Sub(p.at) > notSeenFor })
 		if len(late) == 0 {
 			delete(o.admitted, person)
 		}
@@ -97,7 +101,7 @@ func (w *actionRequests) crowded(req *admission.Request, request *v1alpha1.Actio
 	if isDryRun(req) {
 		open, ok = w.Open.count(requester.Person, w.Wall.Now())
 	} else {
-		open, ok = w.Open.admit(requester.Person, keyOf(request), w.Wall.Now())
+		open, ok = w.Open.admit(requester.Person, req.UID, keyOf(request), w.Wall.Now())
 	}
 	if ok {
 		return nil

@@ -1,9 +1,12 @@
 package webhooks
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 	"time"
+
+	"k8s.io/apimachinery/pkg/types"
 )
 
 func TestOpenRequestsAreCounted(t *testing.T) {
@@ -23,7 +26,7 @@ func TestOpenRequestsAreCounted(t *testing.T) {
 	expect("alice", 0, true)
 	admit := func(request string, want bool) {
 		t.Helper()
-		if _, ok := open.admit("alice", request, now); ok != want {
+		if _, ok := open.admit("alice", types.UID("review of "+request), request, now); ok != want {
 			t.Errorf("%s was let in: %t", request, ok)
 		}
 	}
@@ -36,7 +39,7 @@ func TestOpenRequestsAreCounted(t *testing.T) {
 	admit("payments/c", false)
 	expect("alice", 2, false)
 	// What is refused after it was let in makes room at once.
-	open.leave("alice", "payments/b")
+	open.leave("alice", "review of payments/b")
 	admit("payments/c", true)
 	expect("alice", 2, false)
 	expect("bob", 0, true)
@@ -48,5 +51,23 @@ func TestOpenRequestsAreCounted(t *testing.T) {
 	expect("alice", 0, true)
 	if len(open.admitted) != 0 {
 		t.Errorf("the book keeps %v", open.admitted)
+	}
+}
+
+// TestOneNameTwice: of two requests with one name that come at once, the one that is refused takes the other one out of no count.
+func TestOneNameTwice(t *testing.T) {
+	open := &OpenRequests{Count: func(string) int { return 0 }, Known: func(string) bool { return false }, Max: 3}
+	now, through := time.Date(2026, 11, 27, 12, 0, 0, 0, time.UTC), 0
+	for n := range 10 {
+		name := fmt.Sprintf("payments/%d", n)
+		if _, ok := open.admit("alice", types.UID(name+" good"), name, now); ok {
+			through++
+		}
+		if _, ok := open.admit("alice", types.UID(name+" bad"), name, now); ok {
+			open.leave("alice", types.UID(name+" bad"))
+		}
+	}
+	if through != open.Max {
+		t.Errorf("%d were let through, and %d are allowed", through, open.Max)
 	}
 }
