@@ -42,7 +42,7 @@ func run() error {
 	flag.BoolVar(&parts.Controllers, "controllers", true, "run the controllers, which take requests through their life")
 	traces := tracing.Options{}
 	flag.StringVar(&traces.Endpoint, "tracing-endpoint", "", "the URL of a collector of OpenTelemetry that takes OTLP over HTTP, such as http://localhost:4318; empty: no traces")
-	flag.Float64Var(&traces.Ratio, "tracing-ratio", 1, "how much of what begins here is traced, from 0 to 1; what the API server has begun to trace is traced where it is there")
+	flag.Float64Var(&traces.Ratio, "tracing-ratio", 1, "how much is traced, from 0 to 1")
 	options := zap.Options{}
 	options.BindFlags(flag.CommandLine)
 	flag.Parse()
@@ -72,8 +72,8 @@ func run() error {
 	if parts.Traces, err = startTracing(ctx, traces, parts); err != nil {
 		return err
 	}
-	err = setup.Run(ctx, cfg, restConfig, parts)
-	return errors.Join(err, stopTracing(context.WithoutCancel(ctx), parts.Traces))
+	defer stopTracing(context.WithoutCancel(ctx), parts.Traces)
+	return setup.Run(ctx, cfg, restConfig, parts)
 }
 
 // startTracing starts what sends traces, where there is somewhere to send them.
@@ -94,12 +94,11 @@ func startTracing(ctx context.Context, o tracing.Options, parts setup.Parts) (*t
 	return tracer, nil
 }
 
-// stopTracing sends what was not sent yet.
-func stopTracing(ctx context.Context, tracer *tracing.Tracer) error {
+// stopTracing sends what was not sent yet. An end is orderly also where there is no collector any more.
+func stopTracing(ctx context.Context, tracer *tracing.Tracer) {
 	ctx, cancel := context.WithTimeout(ctx, tracingPatience)
 	defer cancel()
 	if err := tracer.Stop(ctx); err != nil {
-		return fmt.Errorf("failed to send the last traces: %w", err)
+		ctrl.Log.Error(err, "failed to send the last traces")
 	}
-	return nil
 }

@@ -18,6 +18,7 @@ import (
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/apiserver/pkg/endpoints/request"
@@ -34,7 +35,7 @@ type Options struct {
 	// Endpoint is the URL of a collector that takes OTLP over HTTP, such as http://localhost:4318. Without a path, /v1/traces is asked. Headers,
 	// certificates and timeouts are taken from the environment variables OTEL_EXPORTER_OTLP_… that the specification of OTLP names.
 	Endpoint string
-	// Ratio is how much of what begins here is sent, from 0 to 1. What the API server has begun to trace is sent where it sends it.
+	// Ratio is how much is sent, from 0 to 1.
 	Ratio float64
 	// Service is the name of the process, such as signoff-controller.
 	Service string
@@ -74,7 +75,7 @@ func (o *Options) url() (string, error) {
 	if err != nil || u.Host == "" || u.User != nil || u.Scheme != "http" && u.Scheme != "https" {
 		return "", fmt.Errorf("the endpoint of traces is not a URL such as http://localhost:4318, without a user")
 	}
-	if o.Ratio < 0 || o.Ratio > 1 {
+	if !(o.Ratio >= 0 && o.Ratio <= 1) {
 		return "", fmt.Errorf("the ratio of traces is %v; a number from 0 to 1 is accepted", o.Ratio)
 	}
 	if u.Path == "" || u.Path == "/" {
@@ -100,7 +101,8 @@ func (t *Tracer) Request(ctx context.Context, what string, key types.NamespacedN
 		attribute.String("k8s.namespace.name", key.Namespace), attribute.String("signoff.request", key.Name)))
 	return ctx, func(err error) {
 		if err != nil {
-			span.SetStatus(codes.Error, err.Error())
+			// The text is in the log. It may repeat what somebody has written.
+			span.SetStatus(codes.Error, string(apierrors.ReasonForError(err)))
 		}
 		span.End()
 	}
@@ -111,15 +113,38 @@ func (t *Tracer) Transport(next http.RoundTripper) http.RoundTripper {
 	if t == nil {
 		return next
 	}
-	return otelhttp.NewTransport(next, otelhttp.WithTracerProvider(t.provider), otelhttp.WithPropagators(propagator),
-		otelhttp.WithFilter(func(r *http.Request) bool { return trace.SpanContextFromContext(r.Context()).IsValid() }),
-		otelhttp.WithSpanNameFormatter(func(_ string, r *http.Request) string { return called(r) }))
+	return &transport{next, t.tracer}
+}
+
+// transport is an http.RoundTripper. The one of the library of OpenTelemetry puts the address of each call into its span, with names and selectors that
+// come from inputs.
+type transport struct {
+	next   http.RoundTripper
+	tracer trace.Tracer
+}
+
+// RoundTrip implements http.RoundTripper.
+func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
+	if !trace.SpanContextFromContext(r.Context()).IsValid() {
+		return t.next.RoundTrip(r)
+	}
+	ctx, span := t.tracer.Start(r.Context(), called(r), trace.WithSpanKind(trace.SpanKindClient))
+	defer span.End()
+	r = r.Clone(ctx)
+	propagator.Inject(ctx, propagation.HeaderCarrier(r.Header))
+	response, err := t.next.RoundTrip(r)
+	if err != nil {
+		span.SetStatus(codes.Error, "no answer")
+		return nil, err
+	}
+	span.SetAttributes(attribute.Int("http.response.status_code", response.StatusCode))
+	return response, nil
 }
 
 // calls reads paths as the API server does.
 var calls = request.RequestInfoFactory{APIPrefixes: sets.NewString("api", "apis"), GrouplessAPIPrefixes: sets.NewString("api")}
 
-// called names a call without the names of objects, so that a collector can tell how long calls of a kind take. The whole path is an attribute.
+// called names a call without the names of objects, so that a collector can tell how long calls of a kind take.
 func called(r *http.Request) string {
 	info, err := calls.NewRequestInfo(r)
 	if err != nil || !info.IsResourceRequest {
@@ -128,11 +153,13 @@ func called(r *http.Request) string {
 	return strings.TrimSuffix(info.Verb+" "+info.Resource+"/"+info.Subresource, "/")
 }
 
-// Handler traces what is asked at a path, as part of the trace of whoever asks.
+// Handler traces what is asked at a path, with a link to the trace of whoever asks. It is a trace of its own, because the API server passes on what its
+// caller says, who could otherwise say what is traced, and in whose trace.
 func (t *Tracer) Handler(path string, next http.Handler) http.Handler {
 	if t == nil {
 		return next
 	}
 	return otelhttp.NewHandler(next, "admit "+path, otelhttp.WithTracerProvider(t.provider), otelhttp.WithPropagators(propagator),
+		otelhttp.WithPublicEndpointFn(func(*http.Request) bool { return true }),
 		otelhttp.WithSpanNameFormatter(func(operation string, _ *http.Request) string { return operation }))
 }

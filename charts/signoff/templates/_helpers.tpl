@@ -153,8 +153,10 @@ spec:
         - --{{ .without }}=false
         {{- with .root.Values.tracing }}
         {{- if .endpoint }}
-        - --tracing-endpoint={{ .endpoint }}
-        - --tracing-ratio={{ .ratio }}
+        - {{ printf "--tracing-endpoint=%s" .endpoint | quote }}
+        {{- if not (kindIs "invalid" .ratio) }}
+        - {{ printf "--tracing-ratio=%v" .ratio | quote }}
+        {{- end }}
         {{- end }}
         {{- end }}
         {{- range .values.extraArgs }}
