@@ -47,9 +47,15 @@ func Collectors() []prometheus.Collector {
 	return []prometheus.Collector{written, delivered, failures, shown}
 }
 
+// show shows the metrics, failures from the first one on: without a zero before it, it would be no increase.
 func show(l *Log) {
 	shown.log.Store(l)
 	register.Do(func() { ctrlmetrics.Registry.MustRegister(Collectors()...) })
+	for _, s := range l.sinks {
+		for _, stage := range []string{stageWrite, stageSign, stageDeliver, stageAside} {
+			failures.WithLabelValues(s.name, stage)
+		}
+	}
 }
 
 // Describe implements prometheus.Collector.

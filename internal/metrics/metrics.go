@@ -64,11 +64,17 @@ var removed = prometheus.NewCounterVec(prometheus.CounterOpts{
 	Help: "Finished requests and Records that were removed because their time was over, and attempts that came to nothing, such as while the audit log is not delivered.",
 }, []string{"kind", "result"})
 
+// What became of an attempt to remove.
+const (
+	removedNow = "removed"
+	notRemoved = "failed"
+)
+
 // Removed counts what was removed because its time was over, and what could not be.
 func Removed(kind string, err error) {
-	result := "removed"
+	result := removedNow
 	if err != nil {
-		result = "failed"
+		result = notRemoved
 	}
 	removed.WithLabelValues(kind, result).Inc()
 }
@@ -120,6 +126,18 @@ var (
 	shown    = &health{}
 	register sync.Once
 )
+
+// What an alert asks to have grown is shown from the first one on: without a zero before it, it would be no increase.
+func init() {
+	for _, why := range []Refusal{NoCertificate, ForeignCertificate, UnknownPath} {
+		refusals.WithLabelValues(string(why))
+	}
+	for _, kind := range []string{"ActionRequest", "Record"} {
+		for _, result := range []string{removedNow, notRemoved} {
+			removed.WithLabelValues(kind, result)
+		}
+	}
+}
 
 // Show registers the metrics once, and shows from now on the snapshots of this store: a process has one, a test may make several.
 func Show(store *snapshot.Store, operatorNamespace string) {

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -106,6 +107,17 @@ func TestRefused(t *testing.T) {
 		Refused(why)
 		if after := testutil.ToFloat64(refusals.WithLabelValues(string(why))); after != before+1 {
 			t.Errorf("%s: counted %v, then %v", why, before, after)
+		}
+	}
+}
+
+// TestFirstOnesCount: what alerts ask to have grown is there before the first one.
+func TestFirstOnesCount(t *testing.T) {
+	for name, want := range map[string]int{"signoff_webhook_refused_total": 3, "signoff_finished_removed_total": 4} {
+		registry := prometheus.NewRegistry()
+		registry.MustRegister(refusals, removed)
+		if got, err := testutil.GatherAndCount(registry, name); err != nil || got < want {
+			t.Errorf("%s has %d series before anything happened, want %d: %v", name, got, want, err)
 		}
 	}
 }
