@@ -44,11 +44,11 @@ func (s *scope) compare(ctx context.Context, rendered []v1alpha1.RenderedStep, s
 	return plan.Stored(changes, c.unread), c.unread, nil
 }
 
-// live reads one object. Only NotFound means that it is not there.
+// live reads one object. It is not there only where the API server serves the kind and says so.
 func (c *comparison) live(ref v1alpha1.ObjectReference) plan.Found {
 	object, err := c.read(c.ctx, ref)
 	switch {
-	case apierrors.IsNotFound(err):
+	case gate.Missing(err):
 		return plan.Found{}
 	case apierrors.IsForbidden(err):
 		c.unread = append(c.unread, plan.Name(ref))
