@@ -30,7 +30,7 @@ func (d *describer) call(step *v1alpha1.RenderedStep) v1alpha1.PlannedChange {
 	var body map[string]any
 	if c.Body != nil && utiljson.Unmarshal(c.Body.Raw, &body) == nil {
 		content := &differ{most: d.most}
-		content.compare(nil, map[string]any{}, body)
+		content.compare(nil, map[string]any{}, body, missing{})
 		for _, l := range content.lines {
 			diff.lines = append(diff.lines, line{path: l.path, text: "body " + l.text})
 		}

@@ -13,9 +13,9 @@ const lastApplied = "kubectl.kubernetes.io/last-applied-configuration"
 
 // show writes a value, or that it is hidden. Old says that it is the value that was there before.
 //
-// Hidden are: what was there before, in an object that not everybody may read; everything in a Secret that is its content; the literal value of a variable of a container, where it was there
-// before or comes with a copied pod, since people keep passwords there. What the step itself sets is shown, as it is what is
-// agreed to.
+// Hidden are: what was there before, in an object that not everybody may read, or in which something hidden was taken to another place; everything
+// in a Secret that is its content; the literal value of a variable of a container, where it was there before or comes with a copied pod, since people
+// keep passwords there, and the copy of the object that kubectl keeps. What the step itself sets is shown, as it is what is agreed to.
 func (d *differ) show(path []segment, value any, old bool) string {
 	if old && d.oldHidden {
 		return hidden
@@ -57,7 +57,34 @@ func (d *differ) hides(path []segment, old bool) bool {
 	if d.secret && isSecretContent(path) {
 		return true
 	}
-	return (old || d.copied) && isVariable(path)
+	return (old || d.copied) && (isVariable(path) || isLastApplied(path))
+}
+
+// covers tells whether something hidden is in a value that was there before.
+func (d *differ) covers(path []segment, value any) bool {
+	switch v := value.(type) {
+	case map[string]any:
+		for key, item := range v {
+			if d.covers(child(path, key), item) {
+				return true
+			}
+		}
+		return false
+	case []any:
+		for i, item := range v {
+			if d.covers(element(path, strconv.Itoa(i)), item) {
+				return true
+			}
+		}
+		return false
+	}
+	return d.hides(path, true)
+}
+
+// guesses tells whether a write says something of a value that is hidden: whether it is there already is not told, or whoever writes a guess would
+// learn whether it is right.
+func (d *differ) guesses(path []segment, after, sent any) bool {
+	return sent != (missing{}) && after != (missing{}) && (d.oldHidden || d.covers(path, after))
 }
 
 func isSecretContent(path []segment) bool {
@@ -67,17 +94,22 @@ func isSecretContent(path []segment) bool {
 	switch path[0].name {
 	case "data", "stringData":
 		return true
-	case "metadata":
-		return len(path) == 3 && path[1].name == "annotations" && path[2].name == lastApplied
 	}
-	return false
+	return isLastApplied(path)
 }
 
-// isVariable reports whether the path is the literal value of a variable of a container: …containers[…].env[…].value.
+func isLastApplied(path []segment) bool {
+	return len(path) == 3 && path[0].name == "metadata" && path[1].name == "annotations" && path[2].name == lastApplied
+}
+
+// isVariable reports whether the path is in the literal value of a variable of a container: …containers[…].env[…].value. Whether the elements are those of
+// a list does not count: a JSON pointer does not tell.
 func isVariable(path []segment) bool {
-	n := len(path)
-	if n < 5 || path[n-1].name != "value" || path[n-3].name != "env" {
-		return false
+	for n := 5; n <= len(path); n++ {
+		if path[n-1].name == "value" && path[n-3].name == "env" &&
+			slices.Contains([]string{"containers", "initContainers", "ephemeralContainers"}, path[n-5].name) {
+			return true
+		}
 	}
-	return path[n-2].item && path[n-4].item && slices.Contains([]string{"containers", "initContainers", "ephemeralContainers"}, path[n-5].name)
+	return false
 }

@@ -12,18 +12,48 @@ import (
 // operations notes the operations of a JSON patch as they are, with the values that they will find, and returns what they make of
 // the object.
 func (d *differ) operations(before map[string]any, list []any) map[string]any {
-	object := before
+	object, fits := before, true
 	for _, item := range list {
 		operation, _ := item.(map[string]any)
 		d.operation(object, operation)
+		if !fits || d.tests(object, operation) {
+			continue
+		}
 		next, err := throughJSON(object, []any{operation}, boundedJSON)
-		if err != nil {
+		switch {
+		case err == nil:
+			d.oldHidden = d.oldHidden || d.spreads(object, operation)
+			object = next
+		case d.oldHidden:
+			fits = false // to say so would tell what is there
+		default:
 			d.lines = append(d.lines, line{text: "  this does not fit the object as it is now: the step would fail"})
 			return before
 		}
-		object = next
+	}
+	if !fits {
+		return before
 	}
 	return object
+}
+
+// tests tells whether an operation asks for a value that is hidden. Whether it is there is not told, or whoever guesses would learn whether the guess
+// is right.
+func (d *differ) tests(object, operation map[string]any) bool {
+	pointer, _ := operation["path"].(string)
+	path := segments(pointer)
+	return operation["op"] == "test" && (d.oldHidden || d.covers(path, find(object, path)))
+}
+
+// spreads tells whether an operation has taken something hidden to another place, where nothing tells that it is.
+func (d *differ) spreads(object, operation map[string]any) bool {
+	if operation["op"] != "move" && operation["op"] != "copy" {
+		return false
+	}
+	from, _ := operation["from"].(string)
+	path := segments(from)
+	value := find(object, path)
+	return value == (missing{}) || d.covers(path, value)
 }
 
 // noted notes the operations of a JSON patch for an object that nobody can see.
@@ -75,7 +105,7 @@ func (d *differ) operation(object, operation map[string]any) {
 		text = "from " + d.most.pointerText(from)
 	default:
 		text = d.showFound(path, was) + " → " + d.show(path, operation["value"], false)
-		if was == (missing{}) {
+		if was == (missing{}) && (object == nil || !d.oldHidden) {
 			text = "(new) " + d.show(path, operation["value"], false)
 		}
 	}
@@ -88,13 +118,17 @@ func (d *differ) removed(object map[string]any, path []segment) {
 		return
 	}
 	above := path[:len(path)-1]
+	if d.oldHidden && path[len(path)-1].item {
+		d.shrinks(above, 0, 0)
+		return
+	}
 	if list, ok := find(object, above).([]any); ok && len(list) > 0 {
 		d.shrinks(above, len(list), len(list)-1)
 	}
 }
 
 func (d *differ) showFound(path []segment, value any) string {
-	if value == (missing{}) {
+	if value == (missing{}) && !d.oldHidden {
 		return "(missing)"
 	}
 	return d.show(path, value, true)
@@ -107,7 +141,7 @@ func (b bounds) pointerText(pointer string) string {
 	return quote(pointer, b.path)
 }
 
-var index = regexp.MustCompile(`^([0-9]+|-)$`)
+var index = regexp.MustCompile(`^([+-]?[0-9]+|-)$`)
 
 // segments reads a JSON pointer.
 func segments(pointer string) []segment {
@@ -127,6 +161,9 @@ func find(value any, path []segment) any {
 			value = get(v, s.name)
 		case []any:
 			i, err := strconv.Atoi(s.name)
+			if i < 0 {
+				i += len(v) // counted from the end, as the API server does
+			}
 			if err != nil || i < 0 {
 				return missing{}
 			}

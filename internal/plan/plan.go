@@ -55,7 +55,7 @@ func (v *View) reader() string { return cmp.Or(v.Reader, "the ServiceAccount") }
 // Describe says, one entry per write, what the steps will change. Where a step writes what an earlier one has written, it is
 // compared with what that will have made.
 func Describe(steps []v1alpha1.RenderedStep, view View) []v1alpha1.PlannedChange {
-	d := &describer{view: view, most: stored, written: map[v1alpha1.ObjectReference]map[string]any{}}
+	d := &describer{view: view, most: stored, written: map[v1alpha1.ObjectReference]map[string]any{}, spread: map[v1alpha1.ObjectReference]bool{}}
 	if view.Whole {
 		d.most = whole
 	}
@@ -83,6 +83,8 @@ type describer struct {
 	step string
 	// written are the objects as earlier writes will have made them; nil where they will have deleted them.
 	written map[v1alpha1.ObjectReference]map[string]any
+	// spread are the objects in which an earlier write has taken something hidden to another place.
+	spread map[v1alpha1.ObjectReference]bool
 	// basis stands for what the write that is described finds. Empty: nothing that could change.
 	basis string
 	// seen is how much has been compared.
@@ -135,16 +137,25 @@ func (d *describer) fields(w *v1alpha1.RenderedWrite, body any) []string {
 		list, _ := body.([]any)
 		after := diff.operations(found.Object.Object, list)
 		d.written[w.Object], d.basis = after, d.basisOf(w.Object, found, after)
+		d.spread[w.Object] = diff.oldHidden
 		return d.most.fields(diff.lines)
 	}
 	object, _ := body.(map[string]any)
 	after, err := result(w, found.Object.Object, object)
 	if err != nil {
-		return []string{d.most.cutText("cannot be shown: " + err.Error())}
+		return []string{d.misfit(w.Object, found, err)}
 	}
 	d.written[w.Object], d.basis = after, d.basisOf(w.Object, found, after)
-	diff.compare(nil, found.Object.Object, after)
+	diff.compare(nil, found.Object.Object, after, withoutIdentity(object))
 	return d.most.fields(diff.lines.byRank())
+}
+
+// misfit says why nobody can tell what a write makes of an object. The reason may repeat what is there.
+func (d *describer) misfit(ref v1alpha1.ObjectReference, found Found, err error) string {
+	if found.Hidden || isSecret(ref) {
+		return "cannot be shown: it cannot be merged with what is there"
+	}
+	return d.most.cutText("cannot be shown: " + err.Error())
 }
 
 // mostCompared bounds how much is compared for one plan, in about the bytes of JSON: large objects, and many operations on each, would take
@@ -184,6 +195,7 @@ func weight(value any) int {
 // reason: it is not there.
 func (d *describer) blind(w *v1alpha1.RenderedWrite, body any, diff *differ, why string) []string {
 	unread := why != ""
+	diff.oldHidden = false // nothing is there, or nothing known
 	if !unread {
 		d.basis = absent
 	}
@@ -202,7 +214,7 @@ func (d *describer) blind(w *v1alpha1.RenderedWrite, body any, diff *differ, why
 	if w.Operation == v1alpha1.WriteApply {
 		d.written[w.Object] = object
 	}
-	diff.compare(nil, map[string]any{}, withoutIdentity(object))
+	diff.compare(nil, map[string]any{}, withoutIdentity(object), missing{})
 	if len(diff.lines) == 0 {
 		return d.most.fields(diff.lines, head)
 	}
@@ -212,6 +224,7 @@ func (d *describer) blind(w *v1alpha1.RenderedWrite, body any, diff *differ, why
 // before is the object as it will be found.
 func (d *describer) before(ref v1alpha1.ObjectReference) Found {
 	found := d.view.Live(ref)
+	found.Hidden = found.Hidden || d.spread[ref]
 	if object, ok := d.written[ref]; ok {
 		if object == nil {
 			return Found{Hidden: found.Hidden}

@@ -12,7 +12,7 @@ import (
 func (d *describer) runFields(job map[string]any, diff *differ) []string {
 	from, _, _ := unstructured.NestedString(job, "metadata", "annotations", steps.AnnotationPodFrom)
 	diff.copied = from != ""
-	diff.compare(nil, map[string]any{}, withoutIdentity(job))
+	diff.compare(nil, map[string]any{}, withoutIdentity(job), missing{})
 	diff.lines = slices.DeleteFunc(diff.lines, func(l line) bool { return len(l.path) > 0 && l.path[0].name == "metadata" })
 	if from == "" {
 		return d.most.fields(diff.lines.byRank())
