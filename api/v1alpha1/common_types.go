@@ -378,8 +378,8 @@ type PlannedChange struct {
 	// +kubebuilder:validation:items:MaxLength=512
 	Fields []string `json:"fields,omitempty"`
 
-	// basis stands for what the change finds: which object, and what the fields that it writes had, as "sha256:…", or as "keyed-<key id>:…" where
-	// not everybody who reads this may know them. Where it is another one before the start, onDrift of the Action decides. Unset: nothing is found
+	// basis stands for what the change finds: which object, and what the fields that it writes had, as "keyed-<key id>:…"; as "sha256:…" where there
+	// is none, or its version stands for it. Where it is another one before the start, onDrift of the Action decides. Unset: nothing is found
 	// that could change.
 	// +optional
 	// +kubebuilder:validation:Pattern=`^(sha256|keyed-[0-9a-f]{16}):[0-9a-f]{64}$`

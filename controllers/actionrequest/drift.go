@@ -15,7 +15,7 @@ import (
 type compared struct {
 	// drifted says what is another one, and unread names what nobody can look at now.
 	drifted, unread []string
-	// rekeyed says what cannot be compared, because the key has changed with which it was noted.
+	// rekeyed says what cannot be compared, because the key has changed with which it was noted, or it was noted without one.
 	rekeyed []string
 }
 
@@ -29,14 +29,17 @@ func drift(shown []v1alpha1.PlannedChange, now *preparation) compared {
 		case i >= len(shown) || shown[i].Basis == "":
 		case now.blindTo(change):
 			out.unread = append(out.unread, change.Object)
-		case evidence.Incomparable(shown[i].Basis, change.Basis):
-			out.rekeyed = append(out.rekeyed, fmt.Sprintf("Nobody can tell whether %s is still as it was when people were asked: the key of Signoff has changed since.", change.Object))
+		case !appears(shown[i].Basis, change.Basis) && evidence.Incomparable(shown[i].Basis, change.Basis):
+			out.rekeyed = append(out.rekeyed, fmt.Sprintf("Nobody can tell whether %s is still as it was when people were asked: the key or the version of Signoff has changed since.", change.Object))
 		case shown[i].Basis != change.Basis:
 			out.drifted = append(out.drifted, fmt.Sprintf("%s is no longer as it was when people were asked: %s.", change.Object, strings.Join(change.Fields, "; ")))
 		}
 	}
 	return out
 }
+
+// appears tells whether an object is there that was not, or the other way round: that is known without a key.
+func appears(shown, now string) bool { return plan.IsAbsent(shown) != plan.IsAbsent(now) }
 
 // blindTo tells whether nobody could look at what a change finds.
 func (p *preparation) blindTo(change *v1alpha1.PlannedChange) bool {

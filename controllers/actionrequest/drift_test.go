@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/plan"
@@ -17,6 +18,9 @@ func TestDriftIsCompared(t *testing.T) {
 	}
 	list := func(changes ...v1alpha1.PlannedChange) []v1alpha1.PlannedChange { return changes }
 	const changed = "Pod b/c is no longer as it was when people were asked: a: 1 → 2."
+	unknown := []string{"Nobody can tell whether Pod b/c is still as it was when people were asked: the key or the version of Signoff has changed since."}
+	absent := plan.Describe([]v1alpha1.RenderedStep{{Writes: []v1alpha1.RenderedWrite{{Operation: v1alpha1.WriteApply, Body: runtime.RawExtension{Raw: []byte("{}")}}}}},
+		plan.View{Live: func(v1alpha1.ObjectReference) plan.Found { return plan.Found{} }})[0].Basis
 	for name, tc := range map[string]struct {
 		reason      string
 		shown       []v1alpha1.PlannedChange
@@ -35,8 +39,10 @@ func TestDriftIsCompared(t *testing.T) {
 		"UnreadOther": {"Another one has no part in it.", list(change("Pod b/c", "x")), list(change("Pod b/c", "y")), []string{"Pod b/d"}, []string{changed}, nil, nil},
 		"Keyed":       {"It is another one, by the same key.", list(change("Pod b/c", "keyed-a:x")), list(change("Pod b/c", "keyed-a:y")), nil, []string{changed}, nil, nil},
 		"Rekeyed": {"By another key nobody can tell.", list(change("Pod b/c", "keyed-a:x")), list(change("Pod b/c", "keyed-b:x")), nil, nil, nil,
-			[]string{"Nobody can tell whether Pod b/c is still as it was when people were asked: the key of Signoff has changed since."}},
-		"KeyedGone": {"What is gone is gone, whatever the key.", list(change("Pod b/c", "keyed-a:x")), list(change("Pod b/c", "sha256:y")), nil, []string{changed}, nil, nil},
+			unknown},
+		"KeyedGone":  {"What is gone is gone, whatever the key.", list(change("Pod b/c", "keyed-a:x")), list(change("Pod b/c", absent)), nil, []string{changed}, nil, nil},
+		"KeyedThere": {"What is there now was not.", list(change("Pod b/c", absent)), list(change("Pod b/c", "keyed-a:x")), nil, []string{changed}, nil, nil},
+		"Unkeyed":    {"It was noted by a version that took no key.", list(change("Pod b/c", "sha256:x")), list(change("Pod b/c", "keyed-a:x")), nil, nil, nil, unknown},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := drift(tc.shown, &preparation{changes: tc.now, unread: tc.unread})
@@ -63,5 +69,23 @@ func TestUnreadBeyondThePlan(t *testing.T) {
 	}
 	if got := drift(shown, &preparation{changes: many()}); len(got.drifted)+len(got.unread) != 0 {
 		t.Errorf("got %+v", got)
+	}
+}
+
+// TestRekeyedBeyondThePlan: of what has no room in the plan nobody can tell either, by another key.
+func TestRekeyedBeyondThePlan(t *testing.T) {
+	many := func(key, last string) []v1alpha1.PlannedChange {
+		var all []v1alpha1.PlannedChange
+		for i := range plan.MaxChanges + 3 {
+			all = append(all, v1alpha1.PlannedChange{Object: fmt.Sprintf("Pod b/%d", i), Basis: fmt.Sprintf("keyed-%s:%d", key, i)})
+		}
+		all[len(all)-1].Basis = "keyed-" + key + ":" + last
+		return plan.Stored(all, nil)
+	}
+	if got := drift(many("a", "x"), &preparation{changes: many("b", "x")}); len(got.drifted) != 0 || len(got.rekeyed) != plan.MaxChanges {
+		t.Errorf("%d have drifted, and of %d nobody can tell", len(got.drifted), len(got.rekeyed))
+	}
+	if got := drift(many("a", "x"), &preparation{changes: many("a", "y")}); len(got.drifted) != 1 || len(got.rekeyed) != 0 {
+		t.Errorf("%d have drifted, and of %d nobody can tell", len(got.drifted), len(got.rekeyed))
 	}
 }

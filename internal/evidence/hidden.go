@@ -34,9 +34,10 @@ type hidden struct {
 	What    []byte    `json:"what"`
 }
 
-// Incomparable tells that two hashes were made with different keys, so that nobody can tell whether they stand for the same.
+// Incomparable tells that two hashes were made with different keys, or only one of them with a key, so that nobody can tell whether they stand for the
+// same.
 func Incomparable(a, b string) bool {
-	one, _, isKeyed := strings.Cut(a, ":")
+	one, _, isHash := strings.Cut(a, ":")
 	other, _, both := strings.Cut(b, ":")
-	return isKeyed && both && strings.HasPrefix(one, keyedPrefix) && strings.HasPrefix(other, keyedPrefix) && one != other
+	return isHash && both && one != other && (strings.HasPrefix(one, keyedPrefix) || strings.HasPrefix(other, keyedPrefix))
 }

@@ -45,7 +45,8 @@ func TestIncomparable(t *testing.T) {
 		a, b string
 		want bool
 	}{
-		{"keyed-a:x", "keyed-a:y", false}, {"keyed-a:x", "keyed-b:x", true}, {"keyed-a:x", "sha256:x", false},
+		{"keyed-a:x", "keyed-a:y", false}, {"keyed-a:x", "keyed-b:x", true}, {"keyed-a:x", "sha256:x", true},
+		{"sha256:x", "keyed-a:x", true},
 		{"sha256:x", "sha256:y", false}, {"", "keyed-a:x", false}, {"keyed-a:x", "", false},
 	} {
 		if got := Incomparable(tc.a, tc.b); got != tc.want {

@@ -1,6 +1,8 @@
 package plan
 
 import (
+	"strings"
+
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
@@ -16,32 +18,28 @@ var absent = sum("absent")
 type found struct {
 	UID    string               `json:"uid,omitempty"`
 	Fields []v1alpha1.UndoField `json:"fields,omitempty"`
-	// Version stands for fields that could not be compared, or are not for everybody where nobody has a key.
+	// Entry is the place of the write in the plan: two that find the same must not look the same, or the second would tell what the first has found.
+	Entry int `json:"entry,omitempty"`
+	// Version stands for fields that could not be compared, or for all of them where nobody has a key.
 	Version string `json:"version,omitempty"`
 	// Generation is the better version, where the kind has one: status does not change it.
 	Generation int64 `json:"generation,omitempty"`
 }
 
-// basisOf stands for what a write finds in an object that is there. Empty: nobody can tell. A hash of what is not for everybody takes a key: of what few
-// values there are, one without could be guessed.
-func (d *describer) basisOf(ref v1alpha1.ObjectReference, before Found, after map[string]any) string {
-	open := !isSecret(ref) && !before.Hidden
-	if !open && d.view.Keyed == nil {
+// basisOf stands for what a write finds in an object that is there. Empty: nobody can tell. It is a hash that takes a key, also of an object that its
+// requester may read: others read the request, and of what few values there are one without could be guessed.
+func (d *describer) basisOf(before Found, after map[string]any) string {
+	if d.view.Keyed == nil {
 		return versionOf(before.Object)
 	}
-	is := found{UID: string(before.Object.GetUID())}
-	var text []byte
+	is := found{UID: string(before.Object.GetUID()), Entry: d.entry}
 	var err error
-	if is.Fields, err = undo.Fields(before.Object.Object, after); err == nil {
-		text, err = canonical.Encode(is)
-	}
-	switch {
-	case err != nil && open:
-		return "" // a number that has no exact form
-	case err != nil:
+	if is.Fields, err = undo.Fields(before.Object.Object, after); err != nil {
 		return versionOf(before.Object)
-	case open:
-		return canonical.Sum(text)
+	}
+	text, err := canonical.Encode(is)
+	if err != nil {
+		return versionOf(before.Object)
 	}
 	return d.view.Keyed(text)
 }
@@ -55,14 +53,26 @@ func versionOf(object *unstructured.Unstructured) string {
 	return sum(is)
 }
 
-// BasisOf stands for what several changes find.
+// BasisOf stands for what several changes find. It names the key of theirs, so that nobody takes another key for another object.
 func BasisOf(changes []v1alpha1.PlannedChange) string {
-	all := make([]string, len(changes))
+	all, key := make([]string, len(changes)), ""
 	for i := range changes {
 		all[i] = changes[i].Basis
+		if name, _, keyed := strings.Cut(all[i], ":"); key == "" && keyed && name != plain {
+			key = name
+		}
+	}
+	if _, hash, ok := strings.Cut(sum(all), ":"); ok && key != "" {
+		return key + ":" + hash
 	}
 	return sum(all)
 }
+
+// plain is how a hash begins that takes no key.
+const plain = "sha256"
+
+// IsAbsent tells whether a basis stands for an object that is not there.
+func IsAbsent(basis string) bool { return basis == absent }
 
 func sum(of any) string {
 	text, err := canonical.SumOf(of)

@@ -41,8 +41,8 @@ status: {readyReplicas: 2}
 		changes := Describe([]v1alpha1.RenderedStep{{Name: "s", Writes: []v1alpha1.RenderedWrite{write}}}, View{Keyed: keyed, Live: func(v1alpha1.ObjectReference) Found { return found }})
 		return changes[0].Basis
 	}
-	basis := func(change string, hidden bool) string { return of(change, hidden, nil) }
-	asIs, secret := basis("{}", false), of("{}", true, keyed)
+	version := func(change string) string { return of(change, false, nil) }
+	asIs := of("{}", false, keyed)
 	for name, tc := range map[string]struct {
 		change string
 		moves  bool
@@ -55,26 +55,57 @@ status: {readyReplicas: 2}
 		"Another":     {`metadata: {namespace: payments, name: checkout, uid: u-2}`, true},
 		"Labels":      {`metadata: {namespace: payments, name: checkout, uid: u-1, labels: {team: other}, resourceVersion: "9"}`, false},
 	} {
-		if moved := basis(tc.change, false) != asIs; moved != tc.moves {
+		if moved := of(tc.change, false, keyed) != asIs; moved != tc.moves {
 			t.Errorf("%s moves the basis: %t", name, moved)
 		}
-		if moved := of(tc.change, true, keyed) != secret; moved != tc.moves {
-			t.Errorf("%s moves the basis of what is hidden: %t", name, moved)
-		}
-		if of(tc.change, false, keyed) != basis(tc.change, false) {
-			t.Errorf("%s: what everybody may know takes no key", name)
+		if of(tc.change, false, keyed) != of(tc.change, true, keyed) {
+			t.Errorf("%s: it is the same whoever may read the object", name)
 		}
 	}
-	if gone := basis("gone: true", false); gone == asIs || gone != absent {
+	if gone := of("gone: true", false, keyed); gone == asIs || !IsAbsent(gone) || IsAbsent(asIs) {
 		t.Errorf("an object that is gone is another basis: %s", gone)
 	}
-	hidden := basis("{}", true)
-	if hidden == asIs || basis(`status: {readyReplicas: 1}`, true) != hidden ||
-		basis(`metadata: {namespace: payments, name: checkout, uid: u-1, generation: 4}`, true) == hidden {
-		t.Error("of what is hidden, the generation counts where nobody has a key, and no value")
+	if is := version("{}"); is == asIs || version(`status: {readyReplicas: 1}`) != is || version(`spec: {replicas: 9}`) != is ||
+		version(`metadata: {namespace: payments, name: checkout, uid: u-1, generation: 4}`) == is {
+		t.Error("where nobody has a key the generation counts, and no value, also of what everybody may read")
 	}
-	if !strings.HasPrefix(secret, "keyed:") || !strings.Contains(secret, "app:1") || strings.Contains(secret, "payments") {
-		t.Errorf("what is hidden is hashed with a key, and nothing that is not touched: %s", secret)
+	if !strings.HasPrefix(asIs, "keyed:") || !strings.Contains(asIs, "app:1") || strings.Contains(asIs, "payments") {
+		t.Errorf("it is hashed with a key, and nothing that is not touched: %s", asIs)
+	}
+}
+
+// TestBasisOfEntries: that a second write finds the same as the first does not show, or it would tell whether the first has guessed what was there.
+func TestBasisOfEntries(t *testing.T) {
+	w := write(t, v1alpha1.WriteMergePatch, aSecret, `{data: {password: aHVudGVyMg==}}`)
+	changes := Describe([]v1alpha1.RenderedStep{{Name: "s", Writes: []v1alpha1.RenderedWrite{w, w}}}, View{
+		Keyed: func(what []byte) string { return "keyed:" + string(what) },
+		Live:  func(v1alpha1.ObjectReference) Found { return Found{Object: parse(t, guarded["Secret"])} },
+	})
+	if changes[0].Basis == changes[1].Basis {
+		t.Errorf("both have the basis %s", changes[0].Basis)
+	}
+}
+
+// TestBasisOfAll: what stands for several changes names their key.
+func TestBasisOfAll(t *testing.T) {
+	of := func(bases ...string) string {
+		var changes []v1alpha1.PlannedChange
+		for _, basis := range bases {
+			changes = append(changes, v1alpha1.PlannedChange{Basis: basis})
+		}
+		return BasisOf(changes)
+	}
+	for name, tc := range map[string]struct{ got, want string }{
+		"Keyed":   {of("sha256:a", "keyed-b:c", "", "keyed-b:d"), "keyed-b:"},
+		"Plain":   {of("sha256:a", ""), "sha256:"},
+		"Nothing": {of(""), "sha256:"},
+	} {
+		if hash, ok := strings.CutPrefix(tc.got, tc.want); !ok || len(hash) != 64 {
+			t.Errorf("%s: %s", name, tc.got)
+		}
+	}
+	if of("keyed-b:c") == of("keyed-b:d") {
+		t.Error("other changes have another one")
 	}
 }
 

@@ -26,7 +26,10 @@ func TestLargeObjectsAreNotFollowed(t *testing.T) {
 	write.Body.Raw = []byte("[" + strings.Join(operations, ",") + "]")
 	steps := []v1alpha1.RenderedStep{{Name: "s", Writes: []v1alpha1.RenderedWrite{write}}}
 	describe := func(size int, version string) v1alpha1.PlannedChange {
-		return Describe(steps, View{Live: func(v1alpha1.ObjectReference) Found { return Found{Object: object(size, version)} }})[0]
+		return Describe(steps, View{
+			Keyed: func([]byte) string { return "keyed" },
+			Live:  func(v1alpha1.ObjectReference) Found { return Found{Object: object(size, version)} },
+		})[0]
 	}
 	const words = "cannot be compared with what is there, which is too large together with what else is written"
 	small, large, later := describe(1000, "1"), describe(1_000_000, "1"), describe(1_000_000, "2")

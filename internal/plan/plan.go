@@ -41,7 +41,7 @@ type View struct {
 	// Copied tells about a step that copies a pod whether what it copies is not for everybody who reads the plan, and which fields
 	// of the container the step sets itself. Nil: everything may be shown.
 	Copied func(step string) (hidden bool, own []string)
-	// Keyed hashes what is not for everybody who reads the plan, so that nobody can guess it. It gives nothing where it cannot. Nil: the version of the
+	// Keyed hashes what a write finds, so that nobody who reads the plan can guess it. It gives nothing where it cannot. Nil: the version of the
 	// object stands for it.
 	Keyed func(what []byte) string
 	// Reader is as whom objects are read. Empty: the ServiceAccount.
@@ -66,6 +66,7 @@ func Describe(steps []v1alpha1.RenderedStep, view View) []v1alpha1.PlannedChange
 			changes = append(changes, d.call(&step))
 		}
 		for i := range step.Writes {
+			d.entry = len(changes)
 			change := d.describe(&step.Writes[i])
 			change.Step = step.Name
 			change.Fields = append(d.most.conditions(&step, step.Writes[i].Late), change.Fields...)
@@ -87,6 +88,8 @@ type describer struct {
 	spread map[v1alpha1.ObjectReference]bool
 	// basis stands for what the write that is described finds. Empty: nothing that could change.
 	basis string
+	// entry is the place of that write in the plan.
+	entry int
 	// seen is how much has been compared.
 	seen int
 }
@@ -136,7 +139,7 @@ func (d *describer) fields(w *v1alpha1.RenderedWrite, body any) []string {
 	case w.Operation == v1alpha1.WriteJSONPatch:
 		list, _ := body.([]any)
 		after := diff.operations(found.Object.Object, list)
-		d.written[w.Object], d.basis = after, d.basisOf(w.Object, found, after)
+		d.written[w.Object], d.basis = after, d.basisOf(found, after)
 		d.spread[w.Object] = diff.oldHidden
 		return d.most.fields(diff.lines)
 	}
@@ -145,7 +148,7 @@ func (d *describer) fields(w *v1alpha1.RenderedWrite, body any) []string {
 	if err != nil {
 		return []string{d.misfit(w.Object, found, err)}
 	}
-	d.written[w.Object], d.basis = after, d.basisOf(w.Object, found, after)
+	d.written[w.Object], d.basis = after, d.basisOf(found, after)
 	diff.compare(nil, found.Object.Object, after, withoutIdentity(object))
 	return d.most.fields(diff.lines.byRank())
 }
