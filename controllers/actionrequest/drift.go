@@ -2,9 +2,12 @@ package actionrequest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/evidence"
@@ -71,7 +74,11 @@ func (s *scope) drifted(ctx context.Context, stage *stageState, decided []string
 		return false, false, &unreadError{objects: found.unread, account: s.judgement.Action.Object.Namespace + "/" + execution.ServiceAccountName}
 	case len(found.drifted)+len(found.rekeyed) == 0:
 		return false, false, nil
-	case execution.OnDrift == v1alpha1.DriftFail && len(found.drifted) > 0:
+	}
+	if err := s.notBegun(ctx); err != nil {
+		return false, false, err
+	}
+	if execution.OnDrift == v1alpha1.DriftFail && len(found.drifted) > 0 {
 		message := "What would be changed has changed, and the Action says not to go on then: " + found.drifted[0] + " Nothing was executed."
 		return false, true, s.finish(ctx, v1alpha1.OutcomeFailed, ending{reason: v1alpha1.ReasonDrifted, message: message})
 	}
@@ -82,6 +89,17 @@ func (s *scope) drifted(ctx context.Context, stage *stageState, decided []string
 	changed := append(found.drifted, found.rekeyed...)
 	s.event(s.request, v1alpha1.ReasonDrifted, changed[0])
 	return true, false, s.closeAs(ctx, stage, v1alpha1.ApprovalSuperseded, slices.Concat(decided, []string{why}, changed))
+}
+
+// notBegun makes sure that what has changed was not changed by the execution itself, which another operator has begun while this one was behind. Where
+// it was, the request is looked at anew, with its Record.
+func (s *scope) notBegun(ctx context.Context) error {
+	record, err := s.record(ctx)
+	if record == nil || err != nil {
+		return err
+	}
+	s.tried.Add(s.request.UID, true)
+	return apierrors.NewConflict(v1alpha1.GroupVersion.WithResource("actionrequests").GroupResource(), s.request.Name, errors.New("its execution has begun"))
 }
 
 // blind keeps a request of which nobody can tell whether something has drifted, until somebody can.
