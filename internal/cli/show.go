@@ -24,8 +24,8 @@ func (p *Program) show() *cobra.Command {
 voted, how far each step is, and what to do next. What people wrote is in quotes or behind a bar, and escaped.
 
 What a request that has not started would do is put together anew, with your own rights, and shown in full: the Action and what its steps read
-and write is read. If it has another digest than the request shows, or would change something else, that is said; if something cannot be read,
-it is said what. Values of Secrets are never shown. With --check=false the plan is as the request shows it.
+and write is read. If it has another digest than the request or an open Approval shows, or would change something else, that is said; if
+something cannot be read, it is said what. Values of Secrets are never shown. With --check=false the plan is as the request shows it.
 
 With approval/NAME it is the story of the request that the Approval belongs to. -o json and -o yaml print the request and its Approvals in a
 list; what was found out about the plan is its field "check".`,
@@ -67,30 +67,46 @@ func (p *Program) runShow(command *cobra.Command, c *connection, name string, o 
 	if err != nil {
 		return err
 	}
-	check, err := s.check(ctx, request, o)
+	all, err := approvalsIn(found)
+	if err != nil {
+		return err
+	}
+	check, err := s.check(ctx, request, all, o)
 	if err != nil {
 		return err
 	}
 	if !o.outputs.forPeople() {
 		return p.printAll(o.outputs, request, found, check)
 	}
-	return p.tell(request, found, check)
+	return p.tell(request, all, check)
+}
+
+func approvalsIn(found *table) ([]v1alpha1.Approval, error) {
+	var all []v1alpha1.Approval
+	for i := range found.Rows {
+		approval, err := typedAs[v1alpha1.Approval](found.object(i))
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, *approval)
+	}
+	return all, nil
 }
 
 // check puts together anew what a request would do. Nil: it is not asked for, or there is nothing to check.
-func (s *session) check(ctx context.Context, object *unstructured.Unstructured, o *showOptions) (*replan.Check, error) {
+func (s *session) check(ctx context.Context, object *unstructured.Unstructured, approvals []v1alpha1.Approval, o *showOptions) (*replan.Check, error) {
 	if !o.check || o.outputs.format() == outputName {
 		return nil, nil //nolint:nilnil // nobody asked
 	}
 	request, err := typedAs[v1alpha1.ActionRequest](object)
-	if err != nil || !replan.Waits(request) {
+	if err != nil || replan.Unchecked(request, approvals) != "" {
 		return nil, err
 	}
 	world, err := s.sight()
 	if err != nil {
 		return nil, err
 	}
-	return replan.Of(ctx, request, world, s.Clock), nil
+	return replan.Of(ctx, request, approvals, world, s.Clock), nil
 }
 
 // requestNamed gives the request that a name is about.
@@ -126,18 +142,10 @@ func (p *Program) printAll(o *outputs, request *unstructured.Unstructured, found
 }
 
 // tell prints the story.
-func (p *Program) tell(object *unstructured.Unstructured, found *table, check *replan.Check) error {
+func (p *Program) tell(object *unstructured.Unstructured, all []v1alpha1.Approval, check *replan.Check) error {
 	request, err := typedAs[v1alpha1.ActionRequest](object)
 	if err != nil {
 		return err
-	}
-	var all []v1alpha1.Approval
-	for i := range found.Rows {
-		approval, err := typedAs[v1alpha1.Approval](found.object(i))
-		if err != nil {
-			return err
-		}
-		all = append(all, *approval)
 	}
 	lines := story.Of(request, all, check, p.Clock.Now())
 	phase := string(story.Phase(request))

@@ -215,7 +215,7 @@ func TestShowPutsThePlanTogether(t *testing.T) {
 	})
 	t.Run("Off", func(t *testing.T) {
 		answer := kubectl(t, users.Bob, "", "show", "-n", "payments", "show-rollout", "--check=false")
-		answer.says(t, 0, "\nPlan:\n  patch Deployment production/checkout (step roll)\n")
+		answer.says(t, 0, "\nPlan, as the request shows it; not checked, because you did not ask for it:\n  patch Deployment production/checkout (step roll)\n")
 		if strings.Contains(answer.stdout, "Checked") || shown(t, users.Bob, "show-rollout", "--check=false") != nil {
 			t.Errorf("nobody asked for it:\n%s", answer.stdout)
 		}

@@ -42,7 +42,7 @@ const (
 
 // Check is what a request would do, and whether it is what the request shows.
 type Check struct {
-	// Digest tells whether what would run has the digest that the request shows, and Plan whether it would change what the request shows.
+	// Digest tells whether what would run has the digest that the request shows and people are asked about, and Plan whether it would change what the request shows.
 	Digest Answer `json:"digest"`
 	Plan   Answer `json:"plan"`
 	// Computed is the digest of what would run. Unset: it could not be computed.
@@ -67,15 +67,36 @@ type Change struct {
 	Shown *v1alpha1.PlannedChange `json:"shown,omitempty"`
 }
 
-// Waits tells whether there is something to check: a request that has not started, and of which Signoff has said what it would do.
-func Waits(request *v1alpha1.ActionRequest) bool {
+// Unchecked says why there is nothing to check. Empty: there is. While people are asked there always is, whatever the status says, which they should
+// not have to believe.
+func Unchecked(request *v1alpha1.ActionRequest, approvals []v1alpha1.Approval) string {
 	status := &request.Status
-	return status.Digest != "" && status.Outcome == "" && status.Execution == nil && request.Spec.Requester != nil
+	switch {
+	case request.Spec.Requester == nil:
+		return "it is not known who asks"
+	case len(asking(request, approvals)) > 0:
+		return ""
+	case status.Outcome != "":
+		return "the request is over"
+	case status.Execution != nil:
+		return "it has begun"
+	case status.Digest == "":
+		return "the request does not say yet what it would do"
+	}
+	return ""
 }
 
-// Of checks a request that waits.
-func Of(ctx context.Context, request *v1alpha1.ActionRequest, world World, clk clock.PassiveClock) *Check {
-	c := &check{ctx: ctx, request: request, world: world, out: &Check{Digest: Unknown, Plan: Unknown}}
+// asking are the Approvals by which people are asked whether a request may start. A review is about one that has.
+func asking(request *v1alpha1.ActionRequest, approvals []v1alpha1.Approval) []v1alpha1.Approval {
+	return slices.DeleteFunc(slices.Clone(approvals), func(a v1alpha1.Approval) bool {
+		open := a.Status.State == "" || a.Status.State == v1alpha1.ApprovalOpen
+		return !open || a.Spec.Review || a.Spec.RequestRef.UID != request.UID
+	})
+}
+
+// Of checks a request against itself, and against those of its Approvals by which people are asked.
+func Of(ctx context.Context, request *v1alpha1.ActionRequest, approvals []v1alpha1.Approval, world World, clk clock.PassiveClock) *Check {
+	c := &check{ctx: ctx, request: request, approvals: asking(request, approvals), world: world, out: &Check{Digest: Unknown, Plan: Unknown}}
 	rendered, err := c.render(clk)
 	switch {
 	case err != nil:
@@ -90,8 +111,10 @@ func Of(ctx context.Context, request *v1alpha1.ActionRequest, world World, clk c
 type check struct {
 	ctx     context.Context //nolint:containedctx // it lives as long as one call of Of
 	request *v1alpha1.ActionRequest
-	world   World
-	out     *Check
+	// approvals are those by which people are asked.
+	approvals []v1alpha1.Approval
+	world     World
+	out       *Check
 
 	judgement *gate.Judgement
 	planned   []v1alpha1.PlannedStep
@@ -152,10 +175,19 @@ func (c *check) digest(rendered []v1alpha1.RenderedStep) error {
 		return err
 	}
 	c.out.Computed, c.out.Digest = sum, Differs
-	if sum == c.request.Status.Digest {
+	if c.asked(sum) {
 		c.out.Digest = Matches
 	}
 	return nil
+}
+
+// asked tells whether people are asked about a digest, and nothing says another one. A status that says none does not.
+func (c *check) asked(sum string) bool {
+	shown := c.request.Status.Digest
+	if shown == "" && len(c.approvals) > 0 {
+		shown = sum
+	}
+	return shown == sum && !slices.ContainsFunc(c.approvals, func(a v1alpha1.Approval) bool { return a.Spec.Digest != sum })
 }
 
 // gate makes one that knows nothing but the Action: neither rules of policies nor people have a part in what is executed.

@@ -159,7 +159,7 @@ var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 
 func checked(t *testing.T, r *v1alpha1.ActionRequest, w World) *Check {
 	t.Helper()
-	return Of(t.Context(), r, w, clocktesting.NewFakePassiveClock(noon))
+	return Of(t.Context(), r, nil, w, clocktesting.NewFakePassiveClock(noon))
 }
 
 // asked is the request as Signoff would show it: with what comes out where everything can be read.
@@ -310,23 +310,70 @@ func TestChanges(t *testing.T) {
 	}
 }
 
-// TestWaits: what has begun, has ended, or was not looked at yet cannot be put together anew.
-func TestWaits(t *testing.T) {
+// TestUnchecked: what has begun, has ended, or was not looked at yet cannot be put together anew, unless people are asked about it.
+func TestUnchecked(t *testing.T) {
 	for name, tc := range map[string]struct {
 		change func(*v1alpha1.ActionRequest)
-		want   bool
+		want   string
+		// asked is the answer while an Approval is open.
+		asked string
 	}{
-		"Waits":   {func(*v1alpha1.ActionRequest) {}, true},
-		"New":     {func(r *v1alpha1.ActionRequest) { r.Status.Digest = "" }, false},
-		"Begun":   {func(r *v1alpha1.ActionRequest) { r.Status.Execution = &v1alpha1.ExecutionClaim{} }, false},
-		"Over":    {func(r *v1alpha1.ActionRequest) { r.Status.Outcome = v1alpha1.OutcomeDenied }, false},
-		"Unknown": {func(r *v1alpha1.ActionRequest) { r.Spec.Requester = nil }, false},
+		"Waits":   {func(*v1alpha1.ActionRequest) {}, "", ""},
+		"New":     {func(r *v1alpha1.ActionRequest) { r.Status.Digest = "" }, "the request does not say yet what it would do", ""},
+		"Begun":   {func(r *v1alpha1.ActionRequest) { r.Status.Execution = &v1alpha1.ExecutionClaim{} }, "it has begun", ""},
+		"Over":    {func(r *v1alpha1.ActionRequest) { r.Status.Outcome = v1alpha1.OutcomeDenied }, "the request is over", ""},
+		"Unknown": {func(r *v1alpha1.ActionRequest) { r.Spec.Requester = nil }, "it is not known who asks", "it is not known who asks"},
 	} {
-		r := &v1alpha1.ActionRequest{ObjectMeta: metav1.ObjectMeta{Name: "a"}}
+		r := &v1alpha1.ActionRequest{ObjectMeta: metav1.ObjectMeta{Name: "a", UID: "r"}}
 		r.Status.Digest, r.Spec.Requester = "sha256:0", &v1alpha1.Identity{}
 		tc.change(r)
-		if got := Waits(r); got != tc.want {
-			t.Errorf("%s: %t", name, got)
+		approval := func(change func(*v1alpha1.Approval)) v1alpha1.Approval {
+			var a v1alpha1.Approval
+			a.Spec.RequestRef.UID = "r"
+			change(&a)
+			return a
+		}
+		for _, others := range [][]v1alpha1.Approval{
+			nil, {approval(func(a *v1alpha1.Approval) { a.Spec.Review = true })}, {approval(func(a *v1alpha1.Approval) { a.Spec.RequestRef.UID = "other" })},
+			{approval(func(a *v1alpha1.Approval) { a.Status.State = v1alpha1.ApprovalApproved })},
+		} {
+			if got := Unchecked(r, others); got != tc.want {
+				t.Errorf("%s: %q with %+v", name, got, others)
+			}
+		}
+		for _, state := range []v1alpha1.ApprovalState{"", v1alpha1.ApprovalOpen} {
+			if got := Unchecked(r, []v1alpha1.Approval{approval(func(a *v1alpha1.Approval) { a.Status.State = state })}); got != tc.asked {
+				t.Errorf("%s: %q while people are asked", name, got)
+			}
+		}
+	}
+}
+
+// TestAskedAbout: people vote on the digest of an Approval, so that is what must come out, whatever the status says.
+func TestAskedAbout(t *testing.T) {
+	is := asked(t).Status.Digest
+	for name, tc := range map[string]struct {
+		status    string
+		approvals []string
+		want      Answer
+	}{
+		"Both":         {is, []string{is, is}, Matches},
+		"StatusGone":   {"", []string{is}, Matches},
+		"StatusLies":   {"sha256:1", []string{is}, Differs},
+		"ApprovalLies": {is, []string{is, "sha256:1"}, Differs},
+		"OnlyApproval": {"", []string{"sha256:1"}, Differs},
+		"Nothing":      {"", nil, Differs},
+	} {
+		r := asked(t)
+		r.Status.Digest = tc.status
+		var approvals []v1alpha1.Approval
+		for _, digest := range tc.approvals {
+			var a v1alpha1.Approval
+			a.Spec.RequestRef.UID, a.Spec.Digest = r.UID, digest
+			approvals = append(approvals, a)
+		}
+		if got := Of(t.Context(), r, approvals, newWorld(t), clocktesting.NewFakePassiveClock(noon)); got.Digest != tc.want || got.Computed != is {
+			t.Errorf("%s: %s, computed %s", name, got.Digest, got.Computed)
 		}
 	}
 }

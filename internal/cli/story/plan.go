@@ -1,6 +1,7 @@
 package story
 
 import (
+	"cmp"
 	"strings"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
@@ -10,13 +11,13 @@ import (
 // plan shows what will be done: in full, where whoever looks has found it out, and else as the request shows it, bounded and with what its requester may
 // not read hidden.
 func (s *story) plan() {
-	if s.request.Status.Digest != "" {
-		s.line("Digest: %s", s.request.Status.Digest)
+	if about := s.about(); about != "" {
+		s.line("Digest: %s", about)
 	}
 	shown := s.request.Status.Plan
 	switch {
 	case s.check == nil:
-		s.shown("Plan:", shown)
+		s.shown("Plan, as the request shows it; not checked, because "+s.unchecked()+":", shown)
 		return
 	case s.check.Computed == "":
 		s.missing()
@@ -35,6 +36,22 @@ func (s *story) plan() {
 			s.instead(&s.check.Surplus[i])
 		}
 	}
+}
+
+// about is the digest that the request shows, or, where it shows none, what people are asked about.
+func (s *story) about() string {
+	about := s.request.Status.Digest
+	for i := range s.approvals {
+		if a := &s.approvals[i]; about == "" && state(a) == v1alpha1.ApprovalOpen {
+			about = a.Spec.Digest
+		}
+	}
+	return about
+}
+
+// unchecked says why nothing was checked.
+func (s *story) unchecked() string {
+	return cmp.Or(replan.Unchecked(s.request, s.approvals), "you did not ask for it")
 }
 
 // shown are changes as the request shows them.

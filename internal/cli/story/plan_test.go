@@ -62,3 +62,13 @@ func TestCheckedPlan(t *testing.T) {
 		})
 	}
 }
+
+// TestClaimOfAnAltered: a status that says that it has begun is not believed while what people are asked about was put together anew.
+func TestClaimOfAnAltered(t *testing.T) {
+	r := request(func(r *v1alpha1.ActionRequest) { r.Status.Execution = &v1alpha1.ExecutionClaim{Digest: digestOne} })
+	check := &replan.Check{Digest: replan.Differs, Plan: replan.Differs, Computed: digestTwo}
+	text := strings.Join(Of(r, []v1alpha1.Approval{approval("one", nil)}, check, now), "\n")
+	if !strings.Contains(text, "NOTE: it is about 11111111, and not about 22222222") || strings.Contains(text, "signoff approve") {
+		t.Error(text)
+	}
+}

@@ -241,11 +241,11 @@ func state(a *v1alpha1.Approval) v1alpha1.ApprovalState {
 func (s *story) doubts(a *v1alpha1.Approval) []string {
 	var doubts []string
 	about := s.request.Status.Digest
-	if s.check != nil && s.check.Computed != "" {
-		about = s.check.Computed
-	}
 	if claim := s.request.Status.Execution; claim != nil {
 		about = claim.Digest
+	}
+	if s.check != nil && s.check.Computed != "" {
+		about = s.check.Computed
 	}
 	if counts := state(a) == v1alpha1.ApprovalOpen || state(a) == v1alpha1.ApprovalApproved; counts && about != "" && a.Spec.Digest != about {
 		doubts = append(doubts, fmt.Sprintf("it is about %s, and not about %s, which is what will be done", digest.Short(a.Spec.Digest), digest.Short(about)))

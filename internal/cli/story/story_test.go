@@ -64,7 +64,7 @@ Inputs:
   a: 7
   b: "x"
 Digest: ` + digestOne + `
-Plan:
+Plan, as the request shows it; not checked, because you did not ask for it:
   patch Deployment production/checkout (step roll)
     image: a → b
 Approvals:
@@ -101,7 +101,9 @@ func TestParts(t *testing.T) {
 		"ForgedVote": {"a vote without a seal", nil, func(x a) { x.Spec.Votes = []v1alpha1.Vote{{Voter: v1alpha1.Identity{Username: "eve"}}} }, []string{"eve: ", "NOTE: it is not sealed and never counts"}, nil},
 		"Foreign":    {"an Approval of an earlier request of that name", nil, func(x a) { x.Spec.RequestRef.UID = "other" }, nil, []string{"Approvals:", "signoff approve"}},
 		"Unstamped":  {"a request that nobody knows the origin of", func(x r) { x.Spec.Requester = nil }, nil, []string{"Asked by: nobody knows"}, nil},
-		"New":        {"a request that was not looked at yet", func(x r) { x.Status = v1alpha1.ActionRequestStatus{} }, nil, []string{"payments/checkout: Pending"}, []string{"Plan:", "Digest"}},
+		"New":        {"a request that was not looked at yet", func(x r) { x.Status = v1alpha1.ActionRequestStatus{} }, func(x a) { x.Status.State = v1alpha1.ApprovalSuperseded }, []string{"payments/checkout: Pending"}, []string{"Plan", "Digest"}},
+		"Emptied":    {"a status that says nothing while people are asked", func(x r) { x.Status = v1alpha1.ActionRequestStatus{} }, nil, []string{"Digest: " + digestOne}, []string{"Plan"}},
+		"Unchecked":  {"why nothing is checked", func(x r) { x.Status.Execution = &v1alpha1.ExecutionClaim{Digest: digestOne} }, func(x a) { x.Status.State = v1alpha1.ApprovalApproved }, []string{"Plan, as the request shows it; not checked, because it has begun:"}, nil},
 		"Over":       {"a request that is over", func(x r) { x.Status.Outcome, x.Status.Phase = v1alpha1.OutcomeFailed, v1alpha1.PhaseFailed }, func(x a) { x.Status.State = v1alpha1.ApprovalApproved }, []string{"payments/checkout: Failed", "kubectl signoff request -n payments --from checkout"}, []string{"signoff cancel", "signoff approve"}},
 		"Lent": {"for a time", func(x r) {
 			until := metav1.NewTime(now.Add(time.Hour))
