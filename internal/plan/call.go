@@ -6,6 +6,7 @@ import (
 	utiljson "k8s.io/apimachinery/pkg/util/json"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/visible"
 )
 
 // call describes the call of a step: where it goes, what it carries, and what is kept from those who read this.
@@ -17,7 +18,7 @@ func (d *describer) call(step *v1alpha1.RenderedStep) v1alpha1.PlannedChange {
 		h := &c.Headers[i]
 		text := d.most.valueText(h.Value)
 		if h.Secret != nil {
-			text = fmt.Sprintf("%s(from key %s of Secret %s)", h.Prefix, h.Secret.Key, h.Secret.Name)
+			text = fmt.Sprintf("%s(from key %s of Secret %s)", visible.Inside(h.Prefix), h.Secret.Key, h.Secret.Name)
 		}
 		diff.lines = append(diff.lines, line{text: "header " + h.Name + ": " + text})
 	}
@@ -38,10 +39,10 @@ func (d *describer) call(step *v1alpha1.RenderedStep) v1alpha1.PlannedChange {
 	if c.Poll != nil {
 		diff.lines = append(diff.lines, line{text: "waits until " + quote(c.Poll.Until, d.most.line/2)})
 	}
-	out.Fields = append(d.most.conditions(step, c.Late), d.most.fields(diff.lines)...)
 	if len(diff.lines) == 0 {
-		out.Fields = append(d.most.conditions(step, c.Late), "carries nothing")
+		diff.lines = lines{{text: "carries nothing"}}
 	}
+	out.Fields = append(d.most.conditions(step, c.Late), d.most.fields(append(diff.lines, d.asked(c)...))...)
 	out.Fields = out.Fields[:min(len(out.Fields), d.most.lines)]
 	return out
 }

@@ -27,6 +27,9 @@ func TestCall(t *testing.T) {
 			"Deferred: known once earlier steps have run: body.late", "header Authorization: Bearer (from key token of Secret tickets)", `header X: "y z"`,
 			"signed with key token of Secret tickets", `body a.b: (new) "x\u202ey"`, `body late: (new) "${steps.a.outputs.b}"`, `waits until "response.body.done"`,
 		}},
+		"Prefix": {"a terminal must not obey", v1alpha1.RenderedHTTP{
+			Method: "GET", URL: "https://a.example.com/", Headers: []v1alpha1.RenderedHeader{{Name: "Authorization", Prefix: "\x1b[2J\u202eBearer ", Secret: secret}},
+		}, "GET https://a.example.com/", []string{`header Authorization: \x1b[2J\u202eBearer (from key token of Secret tickets)`}},
 		"Long": {"what is too long is cut", v1alpha1.RenderedHTTP{Method: "POST", URL: "https://a/" + strings.Repeat("x", 9000), Text: strings.Repeat("a b", 999)}, "", nil},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -41,5 +44,26 @@ func TestCall(t *testing.T) {
 				t.Errorf("%s: %s, -want +got:\n%s", tc.reason, got[0].Object, diff)
 			}
 		})
+	}
+}
+
+// TestWholeCall: in full, everything that is agreed to is shown of a call.
+func TestWholeCall(t *testing.T) {
+	call := v1alpha1.RenderedHTTP{
+		Method: "POST", URL: "https://a/", Success: "response.status == 202", Idempotent: true, CABundle: "PEM",
+		Poll: &v1alpha1.RenderedPoll{
+			URL: []v1alpha1.LatePart{{Text: "https://a/"}, {Expression: "response.body.id"}}, Every: "10s", Until: "response.body.done", FailWhen: "response.body.failed",
+		},
+		Lookup: &v1alpha1.RenderedLookup{URL: "https://a/evil?x=\u202e", Done: "response.status == 200", NotDone: "response.status == 404"},
+	}
+	got := Describe([]v1alpha1.RenderedStep{{Name: "s", HTTP: &call}}, View{Whole: true})[0].Fields
+	want := []string{
+		`waits until "response.body.done"`, `has done what it should when "response.status == 202"`,
+		`then asks every 10s at "https://a/${response.body.id}"`, `has failed when "response.body.failed"`,
+		`whether it was made is asked after a crash at "https://a/evil?x=\u202e"`, `it was made when "response.status == 200"`, `it was not made when "response.status == 404"`,
+		"may be made again where nobody knows whether it was made", "trusts the authorities that the Action names, and not those of the system",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
 	}
 }

@@ -70,6 +70,7 @@ func Describe(steps []v1alpha1.RenderedStep, view View) []v1alpha1.PlannedChange
 			change := d.describe(&step.Writes[i])
 			change.Step = step.Name
 			change.Fields = append(d.most.conditions(&step, step.Writes[i].Late), change.Fields...)
+			change.Fields = append(change.Fields, d.sent(&step.Writes[i])...)
 			change.Fields = change.Fields[:min(len(change.Fields), d.most.lines)]
 			changes = append(changes, change)
 		}

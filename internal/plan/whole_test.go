@@ -15,7 +15,32 @@ func wholly(t *testing.T, kind, before, body string) []string {
 	t.Helper()
 	object := parse(t, fmt.Sprintf("{apiVersion: v1, kind: %s, metadata: {namespace: a, name: b}, %s}", kind, before))
 	steps := []v1alpha1.RenderedStep{{Name: "s", Writes: []v1alpha1.RenderedWrite{write(t, v1alpha1.WriteMergePatch, fmt.Sprintf("{apiVersion: v1, kind: %s, metadata: {namespace: a, name: b}}", kind), body)}}}
-	return Describe(steps, View{Whole: true, Live: func(v1alpha1.ObjectReference) Found { return Found{Object: object} }})[0].Fields
+	fields := Describe(steps, View{Whole: true, Live: func(v1alpha1.ObjectReference) Found { return Found{Object: object} }})[0].Fields
+	return fields[:len(fields)-1] // see TestSent
+}
+
+// TestSent: in full, it is shown to which API a write goes, and what it does about others.
+func TestSent(t *testing.T) {
+	for name, tc := range map[string]struct {
+		operation v1alpha1.WriteOperation
+		conflicts v1alpha1.ConflictPolicy
+		want      string
+	}{
+		"Patch":  {v1alpha1.WriteMergePatch, "", "sent to API apps/v1 as field manager signoff/platform/deploy/rollout"},
+		"Apply":  {v1alpha1.WriteApply, v1alpha1.ConflictsFail, "sent to API apps/v1 as field manager signoff/platform/deploy/rollout; it fails where others own a field"},
+		"Take":   {v1alpha1.WriteApply, v1alpha1.ConflictsTake, "sent to API apps/v1 as field manager signoff/platform/deploy/rollout; fields that others own are taken over"},
+		"Delete": {v1alpha1.WriteDelete, "", "sent to API apps/v1"},
+	} {
+		w := write(t, tc.operation, aDeployment, "{}")
+		w.Conflicts = tc.conflicts
+		for _, whole := range []bool{false, true} {
+			view := View{Whole: whole, Live: func(v1alpha1.ObjectReference) Found { return Found{} }}
+			fields := Describe([]v1alpha1.RenderedStep{{Name: "s", Writes: []v1alpha1.RenderedWrite{w}}}, view)[0].Fields
+			if last := fields[len(fields)-1]; (last == tc.want) != whole {
+				t.Errorf("%s: %q in full: %t", name, last, whole)
+			}
+		}
+	}
 }
 
 // TestTexts compares texts of several lines line by line, where everything is shown.

@@ -15,6 +15,7 @@ import (
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/expression"
 	"github.com/signoff-dev/signoff/internal/template"
+	"github.com/signoff-dev/signoff/internal/visible"
 )
 
 // The variables of the templates of URLs beyond those of all templates.
@@ -170,8 +171,8 @@ func (b *builder) header(h *v1alpha1.HTTPHeader, path *field.Path) *template.Tex
 	if !b.exactlyOne(path, map[string]bool{"value": h.Value != "", "secret": h.Secret != nil}, "value, secret") {
 		return nil
 	}
-	if strings.ContainsAny(h.Prefix, "\r\n") || h.Prefix != "" && h.Secret == nil {
-		b.refuse(field.Invalid(path.Child("prefix"), h.Prefix, "stands before a secret, in one line"))
+	if visible.Hides(h.Prefix) || h.Prefix != "" && h.Secret == nil {
+		b.refuse(field.Invalid(path.Child("prefix"), h.Prefix, "stands before a secret, in one line, of characters that are seen"))
 	}
 	return b.text(h.Value, path.Child("value"))
 }

@@ -244,6 +244,9 @@ func altered(t *testing.T, fits string) {
 	if strings.Contains(answer.stdout, "Checked") || strings.Contains(answer.stdout, "signoff approve") {
 		t.Errorf("nobody is told to approve it:\n%s", answer.stdout)
 	}
+	// A status that says nothing, or that there is nothing to check, is not believed.
+	seen(`"digest":"`+digest+`"`, `"digest":""`).says(t, 0, "Digest: "+digest+"\n"+fits, "  kubectl signoff approve ")
+	seen(`"digest":"`+digest+`"`, `"digest":"","outcome":"Denied"`).says(t, 0, "Digest: "+digest+"\n"+fits)
 	// The values that are asked for, and not what the status says of them, decide.
 	seen("registry/checkout:1.42", "registry/evil:1").says(t, 0, "NOTE: WHAT WOULD RUN IS NOT WHAT THE REQUEST SHOWS", "image: registry/checkout:1.41 → registry/evil:1\n")
 }

@@ -13,11 +13,11 @@ const you = "you"
 
 // compare describes in full what the steps would change, and says where the request shows something else.
 func (c *check) compare(rendered []v1alpha1.RenderedStep) {
-	unread := map[string]bool{}
+	unread := map[v1alpha1.ObjectReference]bool{}
 	live := func(ref v1alpha1.ObjectReference) plan.Found {
 		found, err := c.live(ref)
-		if err != nil && !unread[plan.Name(ref)] {
-			unread[plan.Name(ref)] = true
+		if err != nil && !unread[ref] {
+			unread[ref] = true
 			c.miss("Cannot tell what %s is now: %v", plan.Name(ref), err)
 		}
 		return found
@@ -25,13 +25,13 @@ func (c *check) compare(rendered []v1alpha1.RenderedStep) {
 	whole := c.describe(rendered, plan.View{Live: live, Reader: you, Whole: true})
 	known := c.asStored(rendered, live)
 	c.out.Plan = Matches
-	shown := c.request.Status.Plan
+	shown, refs := c.request.Status.Plan, written(rendered)
 	for i := range whole {
 		change := Change{Step: whole[i].Step, Operation: whole[i].Operation, Object: whole[i].Object, Fields: whole[i].Fields}
 		// What has no room is one entry.
 		at := min(i, len(known[0])-1)
 		change.Plan = compared(shown, known, at)
-		if change.Plan != Matches && unread[known[0][at].Object] {
+		if change.Plan != Matches && unread[refs[i]] {
 			change.Plan = Unknown
 		}
 		if change.Plan != Matches && at == i && i < len(shown) {
@@ -44,6 +44,20 @@ func (c *check) compare(rendered []v1alpha1.RenderedStep) {
 		c.out.Surplus = append(c.out.Surplus, *withoutBasis(shown[i]))
 		c.out.Plan = Differs
 	}
+}
+
+// written are the objects of the changes, one for each. That of a call is empty.
+func written(rendered []v1alpha1.RenderedStep) []v1alpha1.ObjectReference {
+	var refs []v1alpha1.ObjectReference
+	for i := range rendered {
+		if rendered[i].HTTP != nil {
+			refs = append(refs, v1alpha1.ObjectReference{})
+		}
+		for j := range rendered[i].Writes {
+			refs = append(refs, rendered[i].Writes[j].Object)
+		}
+	}
+	return refs
 }
 
 func withoutBasis(change v1alpha1.PlannedChange) *v1alpha1.PlannedChange {

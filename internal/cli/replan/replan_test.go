@@ -172,7 +172,8 @@ func asked(t *testing.T) *v1alpha1.ActionRequest {
 	}
 	r.Status.Digest = found.Computed
 	for _, change := range found.Changes {
-		r.Status.Plan = append(r.Status.Plan, v1alpha1.PlannedChange{Step: change.Step, Operation: change.Operation, Object: change.Object, Fields: change.Fields, Basis: "b"})
+		fields := change.Fields[:len(change.Fields)-1] // how it is sent is shown in full only
+		r.Status.Plan = append(r.Status.Plan, v1alpha1.PlannedChange{Step: change.Step, Operation: change.Operation, Object: change.Object, Fields: fields, Basis: "b"})
 	}
 	return &r
 }
@@ -269,6 +270,9 @@ func set(object *unstructured.Unstructured, value any, path ...string) {
 	}
 }
 
+// patched is how a patch is sent, but for the name of its step.
+const patched = "sent to API v1 as field manager signoff/platform/deploy/"
+
 // TestChanges shows all of it, and never what is in a Secret.
 func TestChanges(t *testing.T) {
 	r := asked(t)
@@ -279,22 +283,24 @@ func TestChanges(t *testing.T) {
 		world World
 		token []string
 	}{
-		"Reads":   {newWorld(t), []string{"stringData.password: (new) (hidden)"}},
-		"Refused": {w, []string{"cannot be compared with what is there, which you may not read; this is sent:", "stringData.password: (new) (hidden)"}},
+		"Reads":   {newWorld(t), []string{"stringData.password: (new) (hidden)", patched + "token"}},
+		"Refused": {w, []string{"cannot be compared with what is there, which you may not read; this is sent:", "stringData.password: (new) (hidden)", patched + "token"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := checked(t, r, tc.world)
 			want := []Change{
 				{Step: "roll", Operation: "patch", Object: "Deployment production/checkout", Plan: Matches, Fields: []string{
 					"spec.template.spec.containers[app].image: checkout:1 → checkout:2", "spec.replicas: 1 → 3",
+					"sent to API apps/v1 as field manager signoff/platform/deploy/roll",
 				}},
 				{Step: "note", Operation: "apply", Object: "ConfigMap production/note", Plan: Differs, Fields: []string{
-					"creates it", "data.by: (new) checkout", `data.cost: (new) "about 7"`, "data.extra: (new) none", `data.pods: (new) "0"`, "data.team: (new) payments",
+					"creates it", "data.by: (new) checkout", `data.cost: (new) "about 7"`, "data.extra: (new) none", `data.pods: (new) "0"`, "data.team: (new) payments", patched + "note; it fails where others own a field",
 				}, Shown: &v1alpha1.PlannedChange{Step: "note", Operation: "apply", Object: "ConfigMap production/note", Fields: []string{"data.by: (new) mallory"}}},
 				{Step: "token", Operation: "patch", Object: "Secret production/db", Plan: Matches, Fields: tc.token},
-				{Step: "drop", Operation: "delete", Object: "ConfigMap production/old", Plan: Matches, Fields: []string{"deletes it, and then what it owns"}},
+				{Step: "drop", Operation: "delete", Object: "ConfigMap production/old", Plan: Matches, Fields: []string{"deletes it, and then what it owns", "sent to API v1"}},
 				{Step: "last", Operation: "patch", Object: "Deployment production/checkout", Plan: Differs, Fields: []string{
 					"at the end, also where another step fails", "metadata.annotations.done: (new) yes",
+					"sent to API apps/v1 as field manager signoff/platform/deploy/last",
 				}},
 			}
 			if name == "Refused" {
@@ -375,5 +381,49 @@ func TestAskedAbout(t *testing.T) {
 		if got := Of(t.Context(), r, approvals, newWorld(t), clocktesting.NewFakePassiveClock(noon)); got.Digest != tc.want || got.Computed != is {
 			t.Errorf("%s: %s, computed %s", name, got.Digest, got.Computed)
 		}
+	}
+}
+
+// apart is a world with another Action, in which one object may not be read.
+type apart struct {
+	*world
+	action  string
+	refused v1alpha1.ObjectReference
+}
+
+func (a apart) Action(context.Context, v1alpha1.ActionReference) (*v1alpha1.Action, error) {
+	out := &v1alpha1.Action{}
+	return out, yaml.UnmarshalStrict([]byte(a.action), out)
+}
+
+func (a apart) Read(ctx context.Context, ref v1alpha1.ObjectReference) (*unstructured.Unstructured, error) {
+	if ref == a.refused {
+		return nil, apierrors.NewForbidden(schema.GroupResource{Resource: "deployments"}, ref.Name, errors.New("you may not"))
+	}
+	return a.world.Read(ctx, ref)
+}
+
+// TestNamesake: that one of two objects may not be read, which people call the same, does not excuse a lie about the other.
+func TestNamesake(t *testing.T) {
+	r := asked(t)
+	w := apart{newWorld(t), `
+metadata: {namespace: platform, name: deploy, uid: a}
+spec:
+  title: Deploy
+  execution:
+    serviceAccountName: deployer
+    steps:
+    - name: one
+      patch: {target: {apiVersion: apps/v1, kind: Deployment, namespace: production, name: checkout}, merge: {spec: {replicas: 5}}}
+    - name: two
+      patch: {target: {apiVersion: example.com/v1, kind: Deployment, namespace: production, name: checkout}, merge: {spec: {replicas: 5}}}
+`, v1alpha1.ObjectReference{APIVersion: "example.com/v1", Kind: "Deployment", Namespace: "production", Name: "checkout"}}
+	r.Status.Plan = []v1alpha1.PlannedChange{
+		{Step: "one", Operation: "patch", Object: "Deployment production/checkout", Fields: []string{"nothing changes"}},
+		{Step: "two", Operation: "patch", Object: "Deployment production/checkout", Fields: []string{"nothing changes"}},
+	}
+	got := checked(t, r, w)
+	if len(got.Changes) != 2 || got.Changes[0].Plan != Differs || got.Changes[1].Plan != Unknown || len(got.Missing) != 1 {
+		t.Errorf("got %+v", got)
 	}
 }
