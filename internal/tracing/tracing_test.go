@@ -52,7 +52,7 @@ func names(spans []*tracepb.Span) []string {
 }
 
 // live does what a process does for a request: it is asked by the API server, and asks it.
-func live(t *testing.T, tracer *tracing.Tracer, header string) {
+func live(t *testing.T, tracer *tracing.Tracer) {
 	t.Helper()
 	api := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		if (r.URL.Path == within) != (r.Header.Get("traceparent") != "") && tracer != nil {
@@ -78,14 +78,14 @@ func live(t *testing.T, tracer *tracing.Tracer, header string) {
 	end(fmt.Errorf("failed to write what alice wrote: %w", apierrors.NewConflict(schema.GroupResource{}, "deploy-1", nil)))
 	handler := tracer.Handler("/validate", http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { put(r.Context(), within) }))
 	asked := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/validate", nil)
-	asked.Header.Set("traceparent", header)
+	asked.Header.Set("traceparent", traced)
 	handler.ServeHTTP(httptest.NewRecorder(), asked)
 }
 
 // TestSends looks at what a collector gets.
 func TestSends(t *testing.T) {
 	tracer, collector := start(t, tracing.Options{Ratio: 1, Service: "signoff-controller"})
-	live(t, tracer, traced)
+	live(t, tracer)
 	if err := tracer.Stop(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -134,7 +134,7 @@ func TestSends(t *testing.T) {
 // TestRatio traces nothing, also where the caller says that it is traced: anybody may say so.
 func TestRatio(t *testing.T) {
 	tracer, collector := start(t, tracing.Options{Endpoint: "/v1/traces"})
-	live(t, tracer, traced)
+	live(t, tracer)
 	if err := tracer.Stop(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -146,7 +146,7 @@ func TestRatio(t *testing.T) {
 // TestOff does all of it without a Tracer.
 func TestOff(t *testing.T) {
 	var tracer *tracing.Tracer
-	live(t, tracer, traced)
+	live(t, tracer)
 	if tracer.Transport(http.DefaultTransport) != http.DefaultTransport {
 		t.Error("calls cost something although nothing is traced")
 	}
@@ -183,7 +183,7 @@ func TestRefused(t *testing.T) {
 func TestUnreachable(t *testing.T) {
 	tracer, collector := start(t, tracing.Options{Ratio: 1})
 	collector.Close()
-	live(t, tracer, traced)
+	live(t, tracer)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if err := tracer.Stop(ctx); err == nil {
