@@ -50,7 +50,7 @@ func TestCheckedPlan(t *testing.T) {
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			text := strings.Join(Of(request(nil), []v1alpha1.Approval{approval("one", nil)}, &tc.check, now), "\n") + "\n"
+			text := strings.Join(Of(request(nil), []v1alpha1.Approval{approval(nil)}, &tc.check, now), "\n") + "\n"
 			if !strings.Contains(text, tc.want) {
 				t.Errorf("%s, -want +got:\n%s", tc.reason, cmp.Diff(tc.want, text))
 			}
@@ -67,7 +67,7 @@ func TestCheckedPlan(t *testing.T) {
 func TestClaimOfAnAltered(t *testing.T) {
 	r := request(func(r *v1alpha1.ActionRequest) { r.Status.Execution = &v1alpha1.ExecutionClaim{Digest: digestOne} })
 	check := &replan.Check{Digest: replan.Differs, Plan: replan.Differs, Computed: digestTwo}
-	text := strings.Join(Of(r, []v1alpha1.Approval{approval("one", nil)}, check, now), "\n")
+	text := strings.Join(Of(r, []v1alpha1.Approval{approval(nil)}, check, now), "\n")
 	if !strings.Contains(text, "NOTE: it is about 11111111, and not about 22222222") || strings.Contains(text, "signoff approve") {
 		t.Error(text)
 	}

@@ -37,9 +37,9 @@ func request(change func(*v1alpha1.ActionRequest)) *v1alpha1.ActionRequest {
 	return r
 }
 
-func approval(name string, change func(*v1alpha1.Approval)) v1alpha1.Approval {
+func approval(change func(*v1alpha1.Approval)) v1alpha1.Approval {
 	a := v1alpha1.Approval{
-		ObjectMeta: metav1.ObjectMeta{Namespace: "payments", Name: name},
+		ObjectMeta: metav1.ObjectMeta{Namespace: "payments", Name: "one"},
 		Spec: v1alpha1.ApprovalSpec{
 			RequestRef: v1alpha1.RequestReference{Name: "checkout", UID: "r"}, Stage: v1alpha1.StageReference{Name: "owners"}, Digest: digestOne,
 			Needs: "1 of payments", Expires: "24 Nov 17:10 UTC", Seal: &v1alpha1.Seal{},
@@ -52,7 +52,7 @@ func approval(name string, change func(*v1alpha1.Approval)) v1alpha1.Approval {
 }
 
 func TestWhole(t *testing.T) {
-	voted := approval("one", func(a *v1alpha1.Approval) {
+	voted := approval(func(a *v1alpha1.Approval) {
 		a.Spec.Votes = []v1alpha1.Vote{{Voter: v1alpha1.Identity{Username: "bob"}, Decision: v1alpha1.DecisionApprove, At: metav1.NewMicroTime(now), Comment: "ok", Seal: "s"}}
 	})
 	want := `payments/checkout: AwaitingApproval
@@ -145,7 +145,7 @@ func TestParts(t *testing.T) {
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			text := strings.Join(Of(request(tc.request), []v1alpha1.Approval{approval("one", tc.approval)}, nil, now), "\n") + "\n"
+			text := strings.Join(Of(request(tc.request), []v1alpha1.Approval{approval(tc.approval)}, nil, now), "\n") + "\n"
 			for _, word := range tc.has {
 				if !strings.Contains(text, word) {
 					t.Errorf("%s: it does not say %q:\n%s", tc.reason, word, text)
