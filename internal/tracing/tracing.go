@@ -13,7 +13,7 @@ import (
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
-	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace"
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
@@ -32,8 +32,8 @@ const defaultPath = "/v1/traces"
 
 // Options say where traces go.
 type Options struct {
-	// Endpoint is the URL of a collector that takes OTLP over HTTP, such as http://localhost:4318. Without a path, /v1/traces is asked. Headers,
-	// certificates and timeouts are taken from the environment variables OTEL_EXPORTER_OTLP_… that the specification of OTLP names.
+	// Endpoint is the URL of a collector that takes OTLP over HTTP, such as http://localhost:4318. Without a path, /v1/traces is asked. Headers
+	// are taken from the environment, see HeadersVariable.
 	Endpoint string
 	// Ratio is how much is sent, from 0 to 1.
 	Ratio float64
@@ -56,7 +56,11 @@ func Start(ctx context.Context, o Options, log logr.Logger) (*Tracer, error) {
 	if err != nil {
 		return nil, err
 	}
-	exporter, err := otlptracehttp.New(ctx, otlptracehttp.WithEndpointURL(endpoint))
+	to, err := newCollector(endpoint)
+	if err != nil {
+		return nil, err
+	}
+	exporter, err := otlptrace.New(ctx, to)
 	if err != nil {
 		return nil, fmt.Errorf("failed to make the exporter of traces: %w", err)
 	}

@@ -77,6 +77,7 @@ admission: &part
   affinity: {nodeAffinity: {requiredDuringSchedulingIgnoredDuringExecution: {nodeSelectorTerms: [{matchExpressions: [{key: disk, operator: Exists}]}]}}}
   priorityClassName: system-cluster-critical
   extraArgs: [--zap-log-level=debug]
+  extraEnv: [{name: OTEL_EXPORTER_OTLP_HEADERS, valueFrom: {secretKeyRef: {name: collector, key: headers}}}]
   extraVolumes: [{name: audit, emptyDir: {}}]
   extraVolumeMounts: [{name: audit, mountPath: /var/log/signoff}]
 controller: *part

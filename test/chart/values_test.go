@@ -148,7 +148,7 @@ func TestSchemaIsStrict(t *testing.T) {
 	slices.Sort(open)
 	var want []string
 	for _, part := range []string{"admission", "controller"} {
-		for _, field := range []string{"affinity", "extraVolumeMounts[]", "extraVolumes[]", "nodeSelector", "resources", "tolerations[]"} {
+		for _, field := range []string{"affinity", "extraEnv[]", "extraVolumeMounts[]", "extraVolumes[]", "nodeSelector", "resources", "tolerations[]"} {
 			want = append(want, part+"."+field)
 		}
 	}

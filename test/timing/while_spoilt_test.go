@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/retry"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
@@ -124,8 +125,16 @@ func TestTemporarySpoilt(t *testing.T) {
 func TestTemporaryEndForged(t *testing.T) {
 	shared(t, "forged")
 	r := reaches(t, lend(t, "forged", "30m"), v1alpha1.PhaseActive)
-	forged := client.RawPatch(types.MergePatchType, []byte(`{"status":{"outcome":"Succeeded","phase":"Succeeded","activeUntil":null}}`))
-	if err := signoff.Process.Manager.GetClient().Status().Patch(t.Context(), r.DeepCopy(), forged); err != nil {
+	// The operator itself may only update.
+	err := retry.RetryOnConflict(retry.DefaultBackoff, func() error {
+		forged := &v1alpha1.ActionRequest{}
+		if err := admin(t).Get(t.Context(), client.ObjectKeyFromObject(r), forged); err != nil {
+			return err
+		}
+		forged.Status.Outcome, forged.Status.Phase, forged.Status.ActiveUntil = v1alpha1.OutcomeSucceeded, v1alpha1.PhaseSucceeded, nil
+		return signoff.Process.Manager.GetClient().Status().Update(t.Context(), forged)
+	})
+	if err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "what was lent comes back", func() (bool, string) {

@@ -165,6 +165,9 @@ spec:
         env:
         - name: POD_NAME
           valueFrom: {fieldRef: {fieldPath: metadata.name}}
+        {{- with .values.extraEnv }}
+        {{- toYaml . | nindent 8 }}
+        {{- end }}
         ports:
         - {name: health, containerPort: 8081}
         {{- if .root.Values.metrics.enabled }}
