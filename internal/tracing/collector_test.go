@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -33,7 +34,7 @@ func TestAnswers(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Setenv(HeadersVariable, "Authorization=Bearer%20abc, X-Scope = a=b")
-			calls := 0
+			var calls atomic.Int32
 			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				if _, err := io.Copy(io.Discard, r.Body); err != nil {
 					t.Error(err)
@@ -42,8 +43,7 @@ func TestAnswers(t *testing.T) {
 				if diff := cmp.Diff([...]string{"POST", "/v1/traces", "application/x-protobuf", "Bearer abc", "a=b"}, got); diff != "" {
 					t.Errorf("-want +got:\n%s", diff)
 				}
-				code := tc.answers[min(calls, len(tc.answers)-1)]
-				calls++
+				code := tc.answers[min(int(calls.Add(1)), len(tc.answers))-1]
 				switch code {
 				case 0:
 					panic(http.ErrAbortHandler)
@@ -65,8 +65,8 @@ func TestAnswers(t *testing.T) {
 			if err != nil && strings.Contains(err.Error(), server.URL) {
 				t.Errorf("it repeats the address: %v", err)
 			}
-			if calls != tc.calls {
-				t.Errorf("%d calls, want %d", calls, tc.calls)
+			if got := int(calls.Load()); got != tc.calls {
+				t.Errorf("%d calls, want %d", got, tc.calls)
 			}
 		})
 	}
@@ -75,9 +75,9 @@ func TestAnswers(t *testing.T) {
 // TestGivesUp does not go on when whoever sends has no more time.
 func TestGivesUp(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
-	calls := 0
+	var calls atomic.Int32
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		calls++
+		calls.Add(1)
 		cancel()
 		w.WriteHeader(http.StatusServiceUnavailable)
 	}))
@@ -86,8 +86,8 @@ func TestGivesUp(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := c.UploadTraces(ctx, nil); err == nil || calls != 1 {
-		t.Errorf("%d calls: %v", calls, err)
+	if err := c.UploadTraces(ctx, nil); err == nil || calls.Load() != 1 {
+		t.Errorf("%d calls: %v", calls.Load(), err)
 	}
 }
 
