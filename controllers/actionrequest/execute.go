@@ -191,6 +191,12 @@ func (s *scope) onward(ctx context.Context, record *v1alpha1.Record) (bool, erro
 	if s.stopped() && s.safePoint(record, index) {
 		return s.endSteps(ctx, record, v1alpha1.OutcomeCancelled, s.stopText()+" "+doneSoFar(record, index))
 	}
+	switch void, err := s.void(record, index); {
+	case err != nil:
+		return false, err
+	case void != "":
+		return s.endSteps(ctx, record, v1alpha1.OutcomeFailed, void)
+	}
 	goOn, err := s.guardedStep(ctx, record, &record.Spec.Steps[index], index)
 	if err != nil {
 		return false, err

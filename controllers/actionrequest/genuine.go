@@ -32,6 +32,25 @@ func (s *scope) genuine(ctx context.Context) error {
 	return s.adopt(ctx, envelope)
 }
 
+// void says why an execution must stop here although its request was claimed: the key that sealed the request was revoked since. Empty: nothing
+// speaks against it. What has begun is seen to a point at which it may stop.
+func (s *scope) void(record *v1alpha1.Record, index int) (string, error) {
+	if s.orphan {
+		return "", nil
+	}
+	_, err := s.Evidence.Request(s.request)
+	if err == nil {
+		return "", nil
+	}
+	switch problem := evidence.Of(err); {
+	case !problem.Wait && s.safePoint(record, index):
+		return "It goes no further: " + problem.Message + ". " + doneSoFar(record, index), nil
+	case problem.Wait && index == len(record.Status.Steps):
+		return "", fmt.Errorf("failed to verify request %s/%s: %w", s.request.Namespace, s.request.Name, err)
+	}
+	return "", nil
+}
+
 // adopt takes a request up, or tells whether it was taken up before. It is shown with the next write of the status.
 func (s *scope) adopt(ctx context.Context, envelope *seal.Envelope) error {
 	done, err := s.Evidence.Adopted(s.request, envelope)

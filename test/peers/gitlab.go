@@ -9,7 +9,8 @@ import (
 )
 
 // gitLab is the part of GitLab that makes pipelines of one project, the one with id 42: POST /projects/:id/pipeline, GET /projects/:id/pipelines
-// and GET /projects/:id/pipelines/:pipeline_id. A pipeline has success once it was asked for a second time.
+// and GET /projects/:id/pipelines/:pipeline_id. A pipeline has ended once it was asked for a second time: with success, unless it
+// is of a commit that cannot be built.
 type gitLab struct {
 	mu        sync.Mutex
 	pipelines []*pipeline
@@ -25,7 +26,12 @@ type pipeline struct {
 	Source    string `json:"source"`
 	Status    string `json:"status"`
 	WebURL    string `json:"web_url"`
+
+	ends string
 }
+
+// unbuildable is the COMMIT of which every pipeline fails.
+const unbuildable = "00000000000000000000000000000000deadbeef"
 
 // nameVariable gives its pipelines their names, by `workflow: {name: "$SIGNOFF_REQUEST"}` in the .gitlab-ci.yml that the example describes.
 const nameVariable = "SIGNOFF_REQUEST"
@@ -61,12 +67,15 @@ func (g *gitLab) create(w http.ResponseWriter, r *http.Request) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	made := &pipeline{
-		ID: 1001 + len(g.pipelines), ProjectID: 42, Ref: asked.Ref, SHA: "8f4e2d1c0b9a8f4e2d1c0b9a8f4e2d1c0b9a8f4e", Source: "api", Status: "created",
+		ID: 1001 + len(g.pipelines), ProjectID: 42, Ref: asked.Ref, SHA: "8f4e2d1c0b9a8f4e2d1c0b9a8f4e2d1c0b9a8f4e", Source: "api", Status: "created", ends: "success",
 	}
 	made.WebURL = fmt.Sprintf("https://%s/shop/deploy/-/pipelines/%d", gitLabHost, made.ID)
 	for _, variable := range asked.Variables {
-		if variable.Key == nameVariable {
+		switch {
+		case variable.Key == nameVariable:
 			made.Name = variable.Value
+		case variable.Value == unbuildable:
+			made.ends = "failed"
 		}
 	}
 	g.pipelines = append(g.pipelines, made)
@@ -97,7 +106,7 @@ func (g *gitLab) get(w http.ResponseWriter, r *http.Request) {
 	}
 	p := g.pipelines[at]
 	if p.Status == "running" {
-		p.Status = "success"
+		p.Status = p.ends
 	}
 	if p.Status == "created" {
 		p.Status = "running"

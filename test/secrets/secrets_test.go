@@ -26,6 +26,8 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
+	"sigs.k8s.io/yaml"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/config"
@@ -66,6 +68,7 @@ var (
 	evidence string
 	host     = httptest.NewTLSServer(http.HandlerFunc(repeat))
 	traces   = receivers.NewTraces()
+	bus      = receivers.NewHTTP()
 	tracer   *tracing.Tracer
 )
 
@@ -135,7 +138,8 @@ func run(m *testing.M) int {
 }
 
 func configure(cfg *config.Configuration) {
-	cfg.Egress.Hosts = []config.EgressHost{{Host: "127.0.0.1", Ports: []int{host.Listener.Addr().(*net.TCPAddr).Port}, Networks: []string{"127.0.0.0/8"}}}
+	ports := []int{host.Listener.Addr().(*net.TCPAddr).Port, bus.Port()}
+	cfg.Egress.Hosts = []config.EgressHost{{Host: "127.0.0.1", Ports: ports, Networks: []string{"127.0.0.0/8"}}}
 	cfg.Audit.InputValues = true
 	cfg.Audit.Sinks = []config.AuditSink{{File: &config.AuditFile{Path: filepath.Join(evidence, "audit.jsonl")}}}
 }
@@ -207,6 +211,42 @@ func callOf(path, further string) string {
 	return strings.NewReplacer("PATH", path, "FURTHER", further).Replace(call)
 }
 
+// notified makes Notifiers that tell everything there is to tell, in the words of Signoff and in those of a request.
+func notified(t *testing.T) {
+	t.Helper()
+	message := "message: {title: '${request.name}', text: '${event.title} ${event.text} ${request.reason}'}"
+	for name, words := range map[string]string{"plain": "", "worded": message} {
+		object := &v1alpha1.Notifier{}
+		err := yaml.Unmarshal([]byte(strings.NewReplacer("NAME", name, "URL", bus.URL, "MESSAGE", words).Replace(`
+metadata: {namespace: signoff-system, name: NAME}
+spec:
+  channels: [{name: bus, cloudEvents: {url: "URL/NAME"}}]
+  routes: [{events: [Requested, ApprovalNeeded, Voted, ApprovalClosed, Executing, OutcomeUnknown, Active, Reverting, Succeeded, Failed, Reverted], to: [{channel: bus}], MESSAGE}]
+`)), object)
+		if err != nil {
+			t.Fatal(err)
+		}
+		object.Spec.Channels[0].CloudEvents.CABundle = bus.Bundle()
+		if err := world.Admin(t).Create(t.Context(), object); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// told is what was sent to people, of every end there is.
+func told(t *testing.T, out map[string]string) {
+	t.Helper()
+	for _, path := range []string{"/plain", "/worded"} {
+		play.Eventually(t, "what is told at "+path, func() (bool, string) {
+			all := fmt.Sprint(bus.Calls(path))
+			return strings.Contains(all, "succeeded") && strings.Contains(all, "failed") && strings.Contains(all, "outcomeunknown"), fmt.Sprint(len(bus.Calls(path)))
+		})
+	}
+	for i, call := range bus.Calls("") {
+		out[fmt.Sprintf("what was told, %d", i)] = fmt.Sprint(call.Header, call.Body)
+	}
+}
+
 // TestSecretsAreNowhere runs steps of every kind, and then looks everywhere.
 func TestSecretsAreNowhere(t *testing.T) {
 	calls := &corev1.Secret{
@@ -216,6 +256,7 @@ func TestSecretsAreNowhere(t *testing.T) {
 	if err := world.Admin(t).Create(t.Context(), calls); err != nil {
 		t.Fatal(err)
 	}
+	notified(t)
 	for name, tc := range map[string]struct {
 		reason, steps string
 		duration      string
@@ -272,10 +313,16 @@ func TestSecretsAreNowhere(t *testing.T) {
 // everywhere is all that Signoff wrote, by where it is.
 func everywhere(t *testing.T) map[string]string {
 	t.Helper()
-	out := map[string]string{"the log": log.String(), "the traces": traced(t)}
+	out := map[string]string{}
+	told(t, out)
+	families, err := metrics.Registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out["the log"], out["the traces"], out["the metrics"] = log.String(), traced(t), fmt.Sprint(families)
 	for _, kind := range []schema.GroupVersionKind{
 		v1alpha1.GroupVersion.WithKind("ActionRequest"), v1alpha1.GroupVersion.WithKind("Approval"), v1alpha1.GroupVersion.WithKind("Record"),
-		v1alpha1.GroupVersion.WithKind("Action"), {Group: "events.k8s.io", Version: "v1", Kind: "Event"}, {Group: "batch", Version: "v1", Kind: "Job"},
+		v1alpha1.GroupVersion.WithKind("Action"), v1alpha1.GroupVersion.WithKind("Notifier"), {Group: "events.k8s.io", Version: "v1", Kind: "Event"}, {Group: "batch", Version: "v1", Kind: "Job"},
 	} {
 		list := &unstructured.UnstructuredList{}
 		list.SetGroupVersionKind(kind.GroupVersion().WithKind(kind.Kind + "List"))

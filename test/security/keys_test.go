@@ -383,10 +383,29 @@ func revokedAdmission(t *testing.T, own *play.Play) {
 	if err := play.Vote(t, own.Users.Bob, votedApproval, v1alpha1.DecisionApprove, ""); err != nil {
 		t.Fatal(err)
 	}
+	slow := own.Reaches(t, play.Ask(t, own.Users.Alice, request("slow", `{}`)), v1alpha1.PhaseExecuting)
 	revoke(t, own, seal.Admission, at)
 	isVoid(t, own, late)
 	isVoid(t, own, voted)
+	stops(t, own, slow)
 	goesOn(t, own, early, earlyApproval)
+}
+
+// stops waits until an execution has ended at a safe point, because its request was sealed with a key that was revoked: it goes no further.
+func stops(t *testing.T, own *play.Play, r *v1alpha1.ActionRequest) {
+	t.Helper()
+	ended := own.Reaches(t, r, v1alpha1.PhaseFailed)
+	finished := meta.FindStatusCondition(ended.Status.Conditions, v1alpha1.ConditionFinished)
+	if !strings.Contains(finished.Message, "It goes no further") || !strings.Contains(finished.Message, "was revoked") {
+		t.Errorf("%s does not say why it has stopped: %s", r.Name, finished.Message)
+	}
+	if err := own.Admin(t).Get(t.Context(), client.ObjectKey{Namespace: "staging", Name: "slow-more"}, &corev1.ConfigMap{}); !apierrors.IsNotFound(err) {
+		t.Errorf("a step was started with a request that is void: %v", err)
+	}
+	first := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "staging", Name: "slow"}}
+	if err := own.Admin(t).Delete(t.Context(), first); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func revokedController(t *testing.T, own *play.Play) {

@@ -47,6 +47,9 @@ func TestDrift(t *testing.T) {
 				if text := strings.Join(done.Status.Summary, "\n"); tc.want == v1alpha1.PhaseFailed && !strings.Contains(text, "ConfigMap target/drift-fail is no longer as it was when people were asked: data.kept: theirs → same") {
 					t.Errorf("%s: %s", tc.reason, text)
 				}
+				if got, written := configMap(t, name).Data, tc.want == v1alpha1.PhaseSucceeded; (got["mode"] == "new") != written {
+					t.Errorf("%s, but the object is now %v", tc.reason, got)
+				}
 				return
 			}
 			closed := approval(t, r, v1alpha1.ApprovalSuperseded)
