@@ -16,11 +16,13 @@ type peer struct {
 
 	mu   sync.Mutex
 	done map[string][]string
-	back time.Time
+	// refused are the paths under /again of which the first call was refused.
+	refused map[string]bool
+	back    time.Time
 }
 
 func newPeer(w *world) *peer {
-	p := &peer{world: w, done: map[string][]string{}}
+	p := &peer{world: w, done: map[string][]string{}, refused: map[string]bool{}}
 	p.Server = httptest.NewTLSServer(p)
 	return p
 }
@@ -37,6 +39,10 @@ func (p *peer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if p.isAway() {
 		panic(http.ErrAbortHandler)
+	}
+	if p.refuses(r.URL.Path) {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		return
 	}
 	p.do(r.URL.Path, r.Header.Get("Idempotency-Key"))
 	if struck != nil && struck.at.after {
@@ -69,6 +75,23 @@ func (p *peer) isAway() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return time.Now().Before(p.back)
+}
+
+// refuses reports whether this is the first call of a step that is tried again.
+func (p *peer) refuses(path string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !strings.HasPrefix(path, "/again/") || p.refused[path] {
+		return false
+	}
+	p.refused[path] = true
+	return true
+}
+
+func (p *peer) refusedFirst(name string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.refused["/again/"+name]
 }
 
 func (p *peer) do(path, key string) {

@@ -2,6 +2,7 @@ package faults
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"reflect"
 	"strings"
@@ -47,7 +48,7 @@ func (w *world) live(t *testing.T, s shape, name string) {
 	begun := time.Now()
 	defer func() { t.Logf("%s %s took %s, fired %d", name, s.action, time.Since(begun), w.script.fired()) }()
 	if s.prepare != nil {
-		if err := s.prepare(ctx, w, name); err != nil {
+		if err := w.calmly(func() error { return s.prepare(ctx, w, name) }); err != nil {
 			t.Errorf("%s: failed to prepare: %v", name, err)
 			return
 		}
@@ -59,21 +60,24 @@ func (w *world) live(t *testing.T, s shape, name string) {
 		return
 	}
 	for r.Status.Outcome == "" {
-		w.people(ctx, t, r)
+		_ = w.calmly(func() error { w.people(ctx, t, r); return nil })
 		select {
 		case <-ctx.Done():
 			t.Errorf("%s did not end within %s: %s, %+v", name, patience, r.Status.Phase, r.Status.Conditions)
 			return
 		case <-time.After(20 * time.Millisecond):
 		}
-		if err := w.Admin(w).Get(ctx, client.ObjectKeyFromObject(r), r); err != nil && ctx.Err() == nil {
+		if err := w.calmly(func() error { return w.Admin(w).Get(ctx, client.ObjectKeyFromObject(r), r) }); err != nil && ctx.Err() == nil {
 			t.Errorf("%s: %v", name, err)
 			return
 		}
 	}
-	if problems := s.check(ctx, w, r); len(problems) > 0 {
-		t.Errorf("%s: %s\n%s", name, strings.Join(problems, "; "), w.describe(ctx, r))
-	}
+	_ = w.calmly(func() error {
+		if problems := s.check(ctx, w, r); len(problems) > 0 {
+			t.Errorf("%s: %s\n%s", name, strings.Join(problems, "; "), w.describe(ctx, r))
+		}
+		return nil
+	})
 }
 
 // describe shows what a failed life looks like.
@@ -91,7 +95,7 @@ func (w *world) describe(ctx context.Context, r *v1alpha1.ActionRequest) string 
 // ask asks until the webhook knows the Action.
 func (w *world) ask(ctx context.Context, r *v1alpha1.ActionRequest) error {
 	for {
-		err := play.As(w, w.Users.Alice).Create(ctx, r)
+		err := w.calmly(func() error { return play.As(w, w.Users.Alice).Create(ctx, r) })
 		if err == nil || ctx.Err() != nil {
 			return err
 		}
@@ -151,8 +155,10 @@ func (w *world) get(ctx context.Context, name string, into client.Object) error 
 	return w.Admin(w).Get(ctx, types.NamespacedName{Namespace: "target", Name: name}, into)
 }
 
+// prepareDeployment makes what is patched, and what is deleted.
 func prepareDeployment(ctx context.Context, w *world, name string) error {
-	return w.Admin(w).Create(ctx, play.AppendTo("target", name))
+	old := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "target", Name: name + "-old"}}
+	return errors.Join(w.Admin(w).Create(ctx, play.AppendTo("target", name)), w.Admin(w).Create(ctx, old))
 }
 
 // checkEverything counts what was done: each thing exactly once, and one agreement asked for.
@@ -176,6 +182,12 @@ func checkEverything(ctx context.Context, w *world, r *v1alpha1.ActionRequest) [
 		if made := w.peer.made(path + r.Name); made != 1 {
 			wrong("the host did %s %d times", path, made)
 		}
+	}
+	if err := w.get(ctx, r.Name+"-old", note); !apierrors.IsNotFound(err) {
+		wrong("what was to be deleted is there: %v", err)
+	}
+	if refused := w.peer.refusedFirst(r.Name); !refused {
+		wrong("the host was to refuse once, so that a retry is needed")
 	}
 	if err := w.get(ctx, r.Name, note); err != nil || note.Data["outcome"] != string(v1alpha1.OutcomeSucceeded) {
 		wrong("the last step must have written the outcome: %v, %v", note.Data, err)

@@ -115,9 +115,12 @@ func (l *line) strikes(request *http.Request) (*fault, error) {
 
 // strike makes a fault happen.
 func (l *line) strike(f *fault) {
-	if f.victim == operator {
+	switch f.victim {
+	case operator:
 		l.process.die()
-		return
+	case killedServer:
+		l.process.world.killServer()
+	default:
+		l.process.world.leave()
 	}
-	l.process.world.leave()
 }

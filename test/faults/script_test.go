@@ -14,6 +14,8 @@ const (
 	operator  victim = "operator"
 	apiServer victim = "API server"
 	host      victim = "host"
+	// killedServer is the API server, as a process that gets SIGKILL and is started again. It takes seconds, so that most faults only cut its connections.
+	killedServer victim = "API server by SIGKILL"
 )
 
 // at is where in the life of a request a fault strikes: at its n-th write or its n-th call of a host, before it comes through or after.
@@ -42,6 +44,7 @@ func (l length) faults() []fault {
 	}
 	add(operator, false, l.writes)
 	add(apiServer, false, l.writes)
+	add(killedServer, false, l.writes)
 	add(operator, true, l.calls)
 	add(host, true, l.calls)
 	return out

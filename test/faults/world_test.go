@@ -2,6 +2,7 @@ package faults
 
 import (
 	"context"
+	"math"
 	"net"
 	"os"
 	"path/filepath"
@@ -35,6 +36,9 @@ type world struct {
 	started atomic.Int64
 	// back is when the API server can be reached again.
 	back atomic.Int64
+	// calm is held for reading by people, who know better than to ask an API server that is being started: only the operators and the webhooks must bear it.
+	calm  sync.RWMutex
+	kills sync.WaitGroup
 
 	mu    sync.Mutex
 	alive map[*process]bool
@@ -60,7 +64,7 @@ func start(t *testing.T) *world {
 	if err := w.Cluster.Grant(t.Context(), "signoff-resolver", env.WorkNamespace, env.ToUser(w.Users.Carol.Name)); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { w.operators(0) })
+	t.Cleanup(func() { w.operators(0); w.kills.Wait() })
 	ctx, cancel := context.WithCancel(context.Background())
 	node := make(chan struct{})
 	go func() { defer close(node); w.node(ctx) }()
@@ -126,6 +130,26 @@ func (w *world) killAll() {
 
 // leave makes the API server be away for a moment.
 func (w *world) leave() { w.back.Store(time.Now().Add(outage).UnixNano()) }
+
+// killServer kills the API server and starts it again, as soon as no person is asking it something.
+func (w *world) killServer() {
+	w.back.Store(math.MaxInt64)
+	w.kills.Go(func() {
+		w.calm.Lock()
+		defer w.calm.Unlock()
+		if err := w.Cluster.KillAPIServer(context.Background()); err != nil {
+			w.Errorf("the API server did not come back: %v", err)
+		}
+		w.back.Store(0)
+	})
+}
+
+// calmly does something while the API server is there.
+func (w *world) calmly(do func() error) error {
+	w.calm.RLock()
+	defer w.calm.RUnlock()
+	return do()
+}
 
 func (w *world) away() bool { return time.Now().UnixNano() < w.back.Load() }
 
