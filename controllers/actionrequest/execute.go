@@ -188,14 +188,11 @@ func (s *scope) onward(ctx context.Context, record *v1alpha1.Record) (bool, erro
 	if unknown(record, index) {
 		return s.undecided(ctx, record, index)
 	}
-	if s.stopped() && s.safePoint(record, index) {
-		return s.endSteps(ctx, record, v1alpha1.OutcomeCancelled, s.stopText()+" "+doneSoFar(record, index))
-	}
-	switch void, err := s.void(record, index); {
+	switch outcome, why, err := s.stopsAt(record, index); {
 	case err != nil:
 		return false, err
-	case void != "":
-		return s.endSteps(ctx, record, v1alpha1.OutcomeFailed, void)
+	case outcome != "":
+		return s.endSteps(ctx, record, outcome, why)
 	}
 	goOn, err := s.guardedStep(ctx, record, &record.Spec.Steps[index], index)
 	if err != nil {
@@ -280,6 +277,19 @@ func current(record *v1alpha1.Record) int {
 // open tells whether a step has begun and not ended.
 func open(status *v1alpha1.StepStatus) bool {
 	return status.State == v1alpha1.StepStarted || status.State == v1alpha1.StepUnknown
+}
+
+// stopsAt says how and why the steps end at the one of the index, which has not failed: somebody has cancelled them, or they have no valid request any
+// more. Empty: they go on.
+func (s *scope) stopsAt(record *v1alpha1.Record, index int) (v1alpha1.Outcome, string, error) {
+	if s.stopped() && s.safePoint(record, index) {
+		return v1alpha1.OutcomeCancelled, s.stopText() + " " + doneSoFar(record, index), nil
+	}
+	why, err := s.void(record, index)
+	if why == "" || err != nil {
+		return "", "", err
+	}
+	return v1alpha1.OutcomeFailed, why, nil
 }
 
 // safePoint tells whether an execution may stop here: before a step, while a step has written everything and only waits, or while a call waits to
