@@ -62,6 +62,27 @@ func TestQueue(t *testing.T) {
 	reaches(t, third, v1alpha1.PhaseSucceeded)
 }
 
+// TestOnlyExecutingBlocks: whoever waits for people, or in a grace, has no place in the queue of an object.
+func TestOnlyExecutingBlocks(t *testing.T) {
+	applied(t, "queue.yaml")
+	asked := reaches(t, ask(t, "graceful", nil), v1alpha1.PhaseAwaitingApproval)
+	agreed := reaches(t, ask(t, "graceful", nil), v1alpha1.PhaseAwaitingApproval)
+	if err := approve(t, users.Bob, approval(t, agreed, v1alpha1.ApprovalOpen)); err != nil {
+		t.Fatal(err)
+	}
+	reaches(t, agreed, v1alpha1.PhaseHeld)
+	last := reaches(t, slow(t, "graceful"), v1alpha1.PhaseExecuting)
+	ready(t, last, "graceful")
+	reaches(t, last, v1alpha1.PhaseSucceeded)
+	stays(t, asked, v1alpha1.PhaseAwaitingApproval)
+	for _, r := range []*v1alpha1.ActionRequest{asked, agreed} {
+		if err := as(t, users.Alice).Patch(t.Context(), r, client.RawPatch(types.MergePatchType, []byte(`{"spec":{"cancellation":{"reason":"no"}}}`))); err != nil {
+			t.Fatal(err)
+		}
+		reaches(t, r, v1alpha1.PhaseCancelled)
+	}
+}
+
 // TestDelay leaves a grace after the last agreement, in which the request can still be cancelled.
 func TestDelay(t *testing.T) {
 	applied(t, "queue.yaml")
