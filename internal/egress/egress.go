@@ -193,3 +193,11 @@ func isPublic(a netip.Addr) bool {
 	}
 	return !slices.ContainsFunc(special, func(n netip.Prefix) bool { return n.Contains(a) })
 }
+
+// WithoutURL takes the address out of the error of a call: that of a chat is its secret, and others may have one in their path or query.
+func WithoutURL(err error) error {
+	if called, ok := errors.AsType[*url.Error](err); ok {
+		return called.Err
+	}
+	return err
+}

@@ -180,19 +180,11 @@ func (c *call) post(ctx context.Context, target *url.URL, authorities, contentTy
 	}
 	answer, err := client.Do(request)
 	if err != nil {
-		return fmt.Errorf("failed to call %s: %w", target.Host, withoutURL(err))
+		return fmt.Errorf("failed to call %s: %w", target.Host, egress.WithoutURL(err))
 	}
 	defer func() { _ = answer.Body.Close() }()
 	_, _ = io.Copy(io.Discard, io.LimitReader(answer.Body, maxAnswer))
 	return judged(target.Host, answer)
-}
-
-// withoutURL takes the address out of an error: that of a chat is its secret.
-func withoutURL(err error) error {
-	if called, ok := errors.AsType[*url.Error](err); ok {
-		return called.Err
-	}
-	return err
 }
 
 // judged says what an answer means.

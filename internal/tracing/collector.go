@@ -3,7 +3,6 @@ package tracing
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -15,8 +14,11 @@ import (
 
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace"
 	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
+	"golang.org/x/net/http/httpguts"
 	"google.golang.org/protobuf/proto"
 	"k8s.io/apimachinery/pkg/util/wait"
+
+	"github.com/signoff-dev/signoff/internal/egress"
 )
 
 // HeadersVariable names the environment variable that says what each call of a collector carries besides: NAME=VALUE, separated by commas, encoded as in
@@ -69,19 +71,12 @@ func parseHeaders(text string) (http.Header, error) {
 		name, value, found := strings.Cut(pair, "=")
 		name = strings.TrimSpace(name)
 		value, err := url.PathUnescape(strings.TrimSpace(value))
-		if !found || err != nil || !token(name) || strings.ContainsAny(value, "\r\n\x00") {
+		if !found || err != nil || !httpguts.ValidHeaderFieldName(name) || !httpguts.ValidHeaderFieldValue(value) {
 			return nil, fmt.Errorf("header %d of %s is not NAME=VALUE, with the value encoded as in a URL", i+1, HeadersVariable)
 		}
 		headers.Set(name, value)
 	}
 	return headers, nil
-}
-
-// token reports whether a header may have the name.
-func token(name string) bool {
-	return name != "" && !strings.ContainsFunc(name, func(r rune) bool {
-		return r <= ' ' || r >= 0x7f || strings.ContainsRune(`"(),/:;<=>?@[\]{}`, r)
-	})
 }
 
 // Start implements otlptrace.Client.
@@ -124,7 +119,7 @@ func (c *collector) post(ctx context.Context, body []byte) (again bool, err erro
 	request.Header.Set("Content-Type", protobufContent)
 	response, err := c.client.Do(request)
 	if err != nil {
-		return true, unwrapped(err)
+		return true, egress.WithoutURL(err)
 	}
 	defer func() { _ = response.Body.Close() }()
 	// Read, so that the connection can be used again.
@@ -133,12 +128,4 @@ func (c *collector) post(ctx context.Context, body []byte) (again bool, err erro
 		return false, nil
 	}
 	return slices.Contains(retried, response.StatusCode), fmt.Errorf("the collector answered %s", response.Status)
-}
-
-// unwrapped leaves out the URL, which may have something secret in its path or query.
-func unwrapped(err error) error {
-	if u := (*url.Error)(nil); errors.As(err, &u) {
-		return u.Err
-	}
-	return err
 }

@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"testing"
 )
 
@@ -28,7 +27,7 @@ func TestProcessesDieWithTheTests(t *testing.T) {
 		t.Fatalf("the child did not start: %q, %v", line, err)
 	}
 	const processes = 5
-	if got := mentioning(t, dir); len(got) != processes {
+	if got := namesOf(t, dir); len(got) != processes {
 		t.Fatalf("want %d processes of the cluster, got %q", processes, got)
 	}
 	if err := child.Process.Kill(); err != nil {
@@ -36,26 +35,23 @@ func TestProcessesDieWithTheTests(t *testing.T) {
 	}
 	_ = child.Wait() // it was killed, and says so
 	eventually(t, func(context.Context) error {
-		if left := mentioning(t, dir); len(left) > 0 {
+		if left := namesOf(t, dir); len(left) > 0 {
 			return fmt.Errorf("still running: %q", left)
 		}
 		return nil
 	})
 }
 
-// mentioning lists the names of the processes whose arguments contain the text.
-func mentioning(t *testing.T, text string) []string {
+// namesOf lists the names of the processes whose arguments contain the text.
+func namesOf(t *testing.T, text string) []string {
 	t.Helper()
-	paths, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	found, err := mentioning(text)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var names []string
-	for _, path := range paths {
-		content, err := os.ReadFile(path)
-		if err == nil && strings.Contains(string(content), text) { // a process may end while we look
-			names = append(names, filepath.Base(strings.Split(string(content), "\x00")[0]))
-		}
+	for _, p := range found {
+		names = append(names, filepath.Base(p.args[0]))
 	}
 	return names
 }
