@@ -52,6 +52,8 @@ type session struct {
 	chosen  bool
 	objects dynamic.Interface
 	tables  *rest.RESTClient
+	// speaking is held by whoever prints, where several are followed at once.
+	speaking sync.Mutex
 }
 
 // callsPerSecond is more than the client allows by itself: an inbox takes a call for each Approval.

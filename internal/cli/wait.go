@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -57,11 +58,20 @@ func (p *Program) runWait(command *cobra.Command, c *connection, names []string,
 	}
 	ctx, cancel := bounded(command.Context(), o.timeout)
 	defer cancel()
-	all := &worst{}
+	// All at once: each is told when it ends, whatever the others do.
+	all, watching := &worst{}, sync.WaitGroup{}
 	for _, name := range names {
-		err := s.await(ctx, s.namespace, name, &waitOptions{outputs: o.outputs})
-		all.of(p, s.namespace+"/"+name, err)
+		watching.Go(func() {
+			object, err := s.followAloud(ctx, s.namespace, name)
+			s.speaking.Lock()
+			defer s.speaking.Unlock()
+			if err == nil {
+				err = s.tellEnd(object, o.outputs)
+			}
+			all.of(p, s.namespace+"/"+name, err)
+		})
 	}
+	watching.Wait()
 	return all.end()
 }
 
@@ -76,16 +86,30 @@ func bounded(ctx context.Context, timeout time.Duration) (context.Context, conte
 func (s *session) await(ctx context.Context, namespace, name string, o *waitOptions) error {
 	ctx, cancel := bounded(ctx, o.timeout)
 	defer cancel()
-	object, err := s.follow(ctx, namespace, name, func(f *following) { s.say("%s/%s %s", namespace, name, f.state()) })
+	object, err := s.followAloud(ctx, namespace, name)
 	if err != nil {
 		return err
 	}
+	return s.tellEnd(object, o.outputs)
+}
+
+// followAloud watches a request until it is over, and says on the way what it waits for.
+func (s *session) followAloud(ctx context.Context, namespace, name string) (*unstructured.Unstructured, error) {
+	return s.follow(ctx, namespace, name, func(f *following) {
+		s.speaking.Lock()
+		defer s.speaking.Unlock()
+		s.say("%s/%s %s", namespace, name, f.state())
+	})
+}
+
+// tellEnd prints how a request ended, and gives the exit code that belongs to it.
+func (s *session) tellEnd(object *unstructured.Unstructured, o *outputs) error {
 	request, err := typedAs[v1alpha1.ActionRequest](object)
 	if err != nil {
 		return err
 	}
-	if !o.outputs.forPeople() {
-		err = s.printObject(o.outputs, object, "%s")
+	if !o.forPeople() {
+		err = s.printObject(o, object, "%s")
 	} else {
 		err = s.print(outputText, 0, nil, func() string { return endText(request) + "\n" })
 	}

@@ -228,8 +228,10 @@ func TestWait(t *testing.T) {
 	}
 	asked(t, users.Alice, "wait-open", "text=a", "level=high")
 	reaches(t, "wait-open", v1alpha1.PhaseAwaitingApproval)
-	answer = kubectl(t, users.Alice, "", "wait", "-n", "payments", "wait-ok", "wait-open", "--timeout", "1s")
+	// One that stays open keeps nothing from those that are over.
+	answer = kubectl(t, users.Alice, "", "wait", "-n", "payments", "wait-open", "wait-ok", "wait-gone", "--timeout", "1s")
 	answer.says(t, 5, "payments/wait-ok Succeeded", "payments/wait-open AwaitingApproval: owners: 1 of payments", "payments/wait-open: not over yet: AwaitingApproval: owners",
+		"there is no ActionRequest payments/wait-gone",
 		"Go on: kubectl signoff wait -n payments wait-open\n")
 	answer = kubectl(t, users.Alice, "", "wait", "-n", "payments", "nothing")
 	answer.says(t, 2, "there is no ActionRequest payments/nothing")
