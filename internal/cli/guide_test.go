@@ -46,6 +46,16 @@ func TestGuide(t *testing.T) {
 			t.Errorf("%s (-guide +got):\n%s%s", command, diff, got.stderr)
 		}
 	}
+	// The Action with the mistake that the guide expects.
+	action, err := os.ReadFile("action.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, "action.yaml", strings.Replace(string(action), "inputs.environment == 'staging'", "inputs.enviroment == 'staging'", 1))
+	write(t, "deploy_test.yaml", "apiVersion: test.signoff.dev/v1alpha1\nkind: PolicyTest\nobjects: [\"*.yaml\"]\n"+blocks(string(text), "yaml")[1])
+	if got := run(t, "", "test", "."); got.code != 0 {
+		t.Errorf("a mistake that is expected: %d %s%s", got.code, got.stdout, got.stderr)
+	}
 }
 
 // testFiles are those that the example has itself.

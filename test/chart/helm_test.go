@@ -50,7 +50,28 @@ constrainedImpersonation:
   rules:
   - {apiGroups: [apps], resources: [deployments], verbs: [get, watch, patch]}
   - {apiGroups: [batch], resources: [jobs], verbs: [create]}`,
+	"ConstrainedCertManager": `certificates: {mode: certManager}
+catalogNamespaces: [{name: platform, serviceAccounts: [deployer]}]
+constrainedImpersonation: {enabled: true, rules: [{apiGroups: [apps], resources: [deployments], verbs: [get, watch, patch]}]}`,
 	"WithoutDefinitions": "crds: {install: false}",
+	"WithoutControllers": "controller: {replicas: 0}", // a restore of all of etcd is looked at before anything runs
+	"KeysFromFiles": `
+configuration: {keys: {admissionFile: /etc/signoff/key/key.pem, controllerFile: /etc/signoff/key/key.pem, maxAge: 720h}}
+admission: {extraVolumes: [{name: key, secret: {secretName: admission-key}}], extraVolumeMounts: [{name: key, mountPath: /etc/signoff/key, readOnly: true}]}
+controller: {extraVolumes: [{name: key, secret: {secretName: controller-key}}], extraVolumeMounts: [{name: key, mountPath: /etc/signoff/key, readOnly: true}]}`,
+	"Outbox": `
+configuration: {audit: {sinks: [{http: {url: "https://audit.example.org/signoff", bearerTokenFile: /etc/signoff/audit/token, outboxDir: /var/lib/signoff/outbox}}]}}
+networkPolicy: {controllerEgress: [{ports: [{protocol: TCP, port: 8443}], to: [{ipBlock: {cidr: 192.0.2.0/24}}]}]}
+controller:
+  replicas: 1
+  extraVolumes: [{name: outbox, persistentVolumeClaim: {claimName: signoff-outbox}}, {name: audit, secret: {secretName: signoff-audit}}]
+  extraVolumeMounts: [{name: outbox, mountPath: /var/lib/signoff}, {name: audit, mountPath: /etc/signoff/audit, readOnly: true}]`,
+	"Calls": `
+configuration:
+  approvers: {serviceAccounts: [platform/change-bridge]}
+  requester: {agents: {users: [robot], groups: ["system:serviceaccounts:agents"], serviceAccounts: [agents/sre-agent]}}
+  egress: {hosts: [{host: gitlab.example.com, ports: [443]}, {host: smtp.example.org, ports: [587]}]}
+networkPolicy: {controllerEgress: [{ports: [{protocol: TCP, port: 587}]}]}`,
 	"Monitored": `
 networkPolicy: {metricsFrom: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: monitoring}}}]}
 monitoring:

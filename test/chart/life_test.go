@@ -683,8 +683,10 @@ func (i *installation) checkReleased(left *v1alpha1.ActionRequest) {
 func (i *installation) checkPurged() {
 	i.Helper()
 	i.shell(block(i.T, "purge"))
-	if err := i.get(clusterObject("apiextensions.k8s.io/v1", "CustomResourceDefinition"), "actionrequests.signoff.dev"); !apierrors.IsNotFound(err) {
-		i.Errorf("a definition is left: %v", err)
+	for _, object := range render(i.T).of("CustomResourceDefinition") {
+		if err := i.get(clusterObject("apiextensions.k8s.io/v1", "CustomResourceDefinition"), object.GetName()); !apierrors.IsNotFound(err) {
+			i.Errorf("definition %s is left: %v", object.GetName(), err)
+		}
 	}
 	if err := admin(i.T).Get(i.Context(), types.NamespacedName{Name: namespace}, &corev1.Namespace{}); !apierrors.IsNotFound(err) {
 		i.Errorf("the namespace is left: %v", err)

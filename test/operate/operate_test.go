@@ -242,7 +242,8 @@ func TestReasons(t *testing.T) {
 		reasons = append(reasons, text)
 		return true
 	})
-	for line := range strings.Lines(read(t, "docs/guides/troubleshooting.md")) {
+	_, page, _ := strings.Cut(read(t, "docs/guides/troubleshooting.md"), "\n## Reasons\n")
+	for line := range strings.Lines(page) {
 		if name, rest, ok := strings.Cut(strings.TrimPrefix(line, "| `"), "` |"); ok && strings.HasPrefix(line, "| `") {
 			explained = append(explained, name)
 			for _, cell := range strings.Split(strings.TrimSuffix(strings.TrimSpace(rest), "|"), "|") {

@@ -1,6 +1,7 @@
 package story_test
 
 import (
+	"net"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -26,6 +27,12 @@ func TestExamples(t *testing.T) {
 	for _, dir := range examples(t, ground.Root) {
 		t.Run(filepath.Base(dir), func(t *testing.T) { playExample(t, ground, dir) })
 	}
+	// What they rest on is there now.
+	t.Run("pages", func(t *testing.T) { appliesPages(t, ground) })
+	// It breaks the installation.
+	t.Run("troubles", func(t *testing.T) {
+		playExample(t, ground, filepath.Join(ground.Root, troublesDir), "SILENT="+silent(t))
+	})
 }
 
 // findsPlugin shows that stories can type `kubectl signoff`.
@@ -52,7 +59,20 @@ func examples(t *testing.T, root string) []string {
 	return files
 }
 
-func playExample(t *testing.T, ground *playground.Playground, dir string) {
+const troublesDir = "test/story/testdata/troubles"
+
+// silent gives the address of a server that takes connections and says nothing.
+func silent(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = listener.Close() })
+	return listener.Addr().String()
+}
+
+func playExample(t *testing.T, ground *playground.Playground, dir string, environment ...string) {
 	t.Helper()
 	s, err := story.Load(dir)
 	if err != nil {
@@ -63,6 +83,7 @@ func playExample(t *testing.T, ground *playground.Playground, dir string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	player.Environment = append(player.Environment, environment...)
 	result, err := player.Play(t.Context(), s)
 	if err != nil {
 		t.Error(err)

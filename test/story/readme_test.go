@@ -4,10 +4,13 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	yaml11 "sigs.k8s.io/yaml"
 
 	"github.com/signoff-dev/signoff/hack/assets"
 	"github.com/signoff-dev/signoff/test/story"
@@ -17,7 +20,7 @@ var (
 	// block is a fenced block, with the comment in front of it.
 	block = regexp.MustCompile("(?ms)^(?:<!-- ([^\n]*) -->\n)?```([a-z]*)\n(.*?)^```$")
 	// link is a link to a file of the repository.
-	link = regexp.MustCompile(`\]\(([^)#:]+)(?:#[^)]*)?\)`)
+	link = regexp.MustCompile(`\]\(([^)#:]*)(?:#([^)]*))?\)`)
 )
 
 // read gives the text of a file of the repository.
@@ -34,61 +37,31 @@ func read(t *testing.T, path ...string) string {
 	return string(text)
 }
 
-// What the README shows of a file is the file, which the story applies.
-func TestReadmeFiles(t *testing.T) {
-	shown := 0
-	for _, match := range block.FindAllStringSubmatch(read(t, "README.md"), -1) {
-		path, ok := strings.CutPrefix(match[1], "file: ")
-		if !ok {
-			continue
-		}
-		shown++
-		if diff := cmp.Diff(read(t, path), match[3]); diff != "" {
-			t.Errorf("README.md differs from %s (-file +README):\n%s", path, diff)
-		}
-	}
-	if want := 3; shown != want {
-		t.Errorf("README.md shows %d files, want %d: is a comment <!-- file: … --> missing?", shown, want)
-	}
-}
-
-// What the cookbook shows is what the files of the examples say, which stories apply and policy tests check.
+// The cookbook shows something of every example that is about rules.
 func TestCookbook(t *testing.T) {
-	folders := showsOf(t, "policy-cookbook.md")
-	for _, name := range []string{"agent-scaling", "christmas-freeze", "cost-and-posture", "deploy-service", "feature-flag", "gitlab-servicenow", "hold-everything", "namespaces", "open-incidents"} {
+	folders := showsOf(t, "docs/guides/policy-cookbook.md")
+	for _, name := range []string{"agent-scaling", "christmas-freeze", "cost-and-posture", "deploy-service", "feature-flag", "gitlab-servicenow", "hold-everything", "namespaces", "notify", "open-incidents", "temporary-access", "terraform"} {
 		if !folders["examples/"+name] {
 			t.Errorf("the cookbook shows nothing of examples/%s", name)
 		}
 	}
 }
 
-// TestBreakGlass: neither does that page show anything else.
+// TestBreakGlass: that page goes through an example.
 func TestBreakGlass(t *testing.T) {
-	if folders := showsOf(t, "break-glass.md"); !folders["examples/christmas-freeze"] {
+	if folders := showsOf(t, "docs/guides/break-glass.md"); !folders["examples/christmas-freeze"] {
 		t.Error("it shows nothing of examples/christmas-freeze")
 	}
 }
 
-// showsOf gives the folders of which a guide shows something, each piece as it is in its file.
-func showsOf(t *testing.T, guide string) map[string]bool {
+// showsOf gives the folders of which a page shows something. TestShownYAML compares it with what is there.
+func showsOf(t *testing.T, page string) map[string]bool {
 	t.Helper()
 	folders := map[string]bool{}
-	for _, match := range block.FindAllStringSubmatch(read(t, "docs", "guides", guide), -1) {
-		if path, whole := strings.CutPrefix(match[1], "file: "); whole {
+	for _, s := range shownYAML(t) {
+		kind, path, _ := strings.Cut(s.mark, ": ")
+		if s.page == page && (kind == "file" || kind == "excerpt") {
 			folders[filepath.Dir(path)] = true
-			if diff := cmp.Diff(read(t, path), match[3]); diff != "" {
-				t.Errorf("%s differs from %s (-file +guide):\n%s", guide, path, diff)
-			}
-			continue
-		}
-		path, part := strings.CutPrefix(match[1], "excerpt: ")
-		if !part {
-			t.Errorf("a block of %s does not say of which file it is:\n%s", guide, match[3])
-			continue
-		}
-		folders[filepath.Dir(path)] = true
-		if !excerptOf(read(t, path), match[3]) {
-			t.Errorf("%s does not say, in one piece:\n%s", path, match[3])
 		}
 	}
 	return folders
@@ -156,7 +129,7 @@ func TestReadmeCommands(t *testing.T) {
 
 // What the README of an example tells to type, its story types.
 func TestExampleCommands(t *testing.T) {
-	for _, dir := range []string{"agent-scaling", "christmas-freeze", "cost-and-posture", "deploy-service", "feature-flag", "gitlab-servicenow", "hold-everything", "namespaces", "open-incidents", "run-task"} {
+	for _, dir := range []string{"agent-scaling", "christmas-freeze", "cost-and-posture", "deploy-service", "feature-flag", "gitlab-servicenow", "gitops", "hold-everything", "namespaces", "notify", "open-incidents", "run-task", "temporary-access", "terraform"} {
 		inStory := map[string]bool{}
 		for _, command := range typed(t, dir) {
 			inStory[command] = true
@@ -202,26 +175,112 @@ func TestLinks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	count := 0
-	for _, pattern := range []string{"README.md", "examples/*.md", "examples/*/*.md", "docs/*.md", "docs/guides/*.md"} {
-		files, err := filepath.Glob(filepath.Join(root, pattern))
-		if err != nil || len(files) == 0 {
-			t.Fatalf("no files %s: %v", pattern, err)
-		}
-		for _, file := range files {
-			text, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
+	count, anchors := 0, map[string]map[string]bool{}
+	for _, page := range pages(t) {
+		for _, match := range link.FindAllStringSubmatch(code.ReplaceAllString(read(t, page), ""), -1) {
+			count++
+			to := page
+			if match[1] != "" {
+				to = filepath.Join(filepath.Dir(page), match[1])
 			}
-			for _, match := range link.FindAllStringSubmatch(string(text), -1) {
-				count++
-				if _, err := os.Stat(filepath.Join(filepath.Dir(file), match[1])); err != nil {
-					t.Errorf("%s links to %s: %v", file, match[1], err)
-				}
+			if _, err := os.Stat(filepath.Join(root, to)); err != nil {
+				t.Errorf("%s links to %s: %v", page, match[1], err)
+				continue
+			}
+			if match[2] == "" || filepath.Ext(to) != ".md" {
+				continue
+			}
+			if anchors[to] == nil {
+				anchors[to] = anchorsOf(read(t, to))
+			}
+			if !anchors[to][match[2]] {
+				t.Errorf("%s links to %s#%s, and there is no such heading", page, to, match[2])
 			}
 		}
 	}
 	if count == 0 {
 		t.Error("no links were found")
+	}
+}
+
+var (
+	heading = regexp.MustCompile("(?m)^#+ +(.*)$")
+	// code is what no link is in.
+	code = regexp.MustCompile("`[^`\n]*`")
+	// notInAnchor is what forges take out of a heading.
+	notInAnchor = regexp.MustCompile("[^a-z0-9 _-]")
+	named       = regexp.MustCompile(`<a (?:id|name)="([^"]+)"`)
+)
+
+// anchorsOf are the places of a page that links can lead to.
+func anchorsOf(page string) map[string]bool {
+	all := map[string]bool{}
+	for _, match := range heading.FindAllStringSubmatch(page, -1) {
+		all[strings.ReplaceAll(notInAnchor.ReplaceAllString(strings.ToLower(match[1]), ""), " ", "-")] = true
+	}
+	for _, match := range named.FindAllStringSubmatch(page, -1) {
+		all[match[1]] = true
+	}
+	return all
+}
+
+// Every kind that there is has a row on the first page of the documentation, and no other.
+func TestKinds(t *testing.T) {
+	root, err := assets.Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, err := filepath.Glob(filepath.Join(root, "config", "crd", "*.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var kinds, explained []string
+	for _, file := range files {
+		definition := &apiextensionsv1.CustomResourceDefinition{}
+		text, err := os.ReadFile(file)
+		if err == nil {
+			err = yaml11.Unmarshal(text, definition)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		kinds = append(kinds, definition.Spec.Names.Kind)
+	}
+	_, table, _ := strings.Cut(read(t, "docs", "README.md"), "## Which kind you need when\n")
+	table, _, _ = strings.Cut(table, "\n## ")
+	for _, row := range regexp.MustCompile("(?m)^\\|[^|]*\\| `([A-Za-z]+)`").FindAllStringSubmatch(table, -1) {
+		explained = append(explained, row[1])
+	}
+	slices.Sort(kinds)
+	slices.Sort(explained)
+	if diff := cmp.Diff(kinds, explained); diff != "" {
+		t.Errorf("kinds (-definitions +docs/README.md):\n%s", diff)
+	}
+}
+
+// Every message of others that the guide explains comes up in the story of what goes wrong.
+func TestMessages(t *testing.T) {
+	troubles, err := story.Parse([]byte(read(t, troublesDir, story.FileName)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]bool{}
+	for i := range troubles.Scenes {
+		for _, step := range troubles.Scenes[i].Steps {
+			for _, matcher := range step.Expect.Stderr {
+				seen[matcher.Contains] = true
+			}
+		}
+	}
+	_, table, _ := strings.Cut(read(t, "docs", "guides", "troubleshooting.md"), "<!-- messages -->\n")
+	table, _, _ = strings.Cut(table, "\n\n")
+	rows := regexp.MustCompile("(?m)^\\| `([^`]+)` \\|").FindAllStringSubmatch(table, -1)
+	for _, row := range rows {
+		if !seen[row[1]] {
+			t.Errorf("nobody reads %q in the story", row[1])
+		}
+	}
+	if len(rows) < 15 {
+		t.Errorf("only %d messages are explained", len(rows))
 	}
 }

@@ -1,0 +1,211 @@
+package story_test
+
+import (
+	"bytes"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	yaml11 "sigs.k8s.io/yaml"
+
+	"github.com/signoff-dev/signoff/hack/assets"
+	"github.com/signoff-dev/signoff/internal/config"
+	"github.com/signoff-dev/signoff/test/story"
+	"github.com/signoff-dev/signoff/test/story/playground"
+)
+
+// triedBy are the blocks of YAML that other tests try, by page and mark, and where those tests are.
+var triedBy = map[string]string{
+	"docs/guides/agents.md apply":                     "test/plugin/mcp_test.go",
+	"docs/guides/gitops.md flux":                      "test/integration/gitops_test.go",
+	"docs/guides/gitops.md argo-cd":                   "test/integration/gitops_test.go",
+	"docs/guides/gitops.md request":                   "test/integration/gitops_test.go",
+	"docs/guides/gitops.md behalf":                    "test/integration/gitops_test.go",
+	"docs/guides/gitops.md role":                      "test/integration/gitops_test.go",
+	"docs/guides/install.md file: admission.yaml":     "test/chart/guide_test.go",
+	"docs/guides/install.md values":                   "test/chart/guide_test.go",
+	"docs/guides/notifications.md notifier":           "test/notifications/main_test.go",
+	"docs/guides/notifications.md rights":             "test/notifications/main_test.go",
+	"docs/guides/notifications.md secrets":            "test/notifications/main_test.go",
+	"docs/guides/test-policies.md test":               "internal/cli/guide_test.go",
+	"docs/guides/test-policies.md part of the test":   "internal/cli/guide_test.go",
+	"examples/gitlab-servicenow/README.md for GitLab": "",
+	"docs/guides/test-policies.md for GitLab":         "",
+	"docs/guides/test-policies.md for GitHub":         "",
+}
+
+// partOf is the mark of a block that is a part of a file in testdata/parts.
+var partOf = regexp.MustCompile(`^part of (\S+)(?: at (\S+))?$`)
+
+// shown is a block of YAML that a page shows. Its mark is the comment in front of it:
+//
+//	file: PATH               it is that file
+//	excerpt: PATH            it is in that file, in one piece
+//	dry run                  it is complete, and the API server and Signoff take it
+//	part of FILE [at PLACE]  so they do when it is put into a file of testdata/parts
+//	configuration            it is a configuration of the process
+//
+// and those of triedBy.
+type shown struct{ page, mark, text string }
+
+func (s *shown) String() string { return fmt.Sprintf("%s, at\n%s", s.page, s.text) }
+
+// shownYAML are the blocks of YAML of all pages.
+func shownYAML(t *testing.T) []shown {
+	t.Helper()
+	var all []shown
+	for _, page := range pages(t) {
+		text, found := read(t, page), 0
+		for _, match := range block.FindAllStringSubmatch(text, -1) {
+			if match[2] != "yaml" {
+				continue
+			}
+			found++
+			all = append(all, shown{page, match[1], match[3]})
+		}
+		if want := strings.Count(text, "```yaml"); found != want {
+			t.Errorf("%s has %d blocks of YAML, and %d of them are found", page, want, found)
+		}
+	}
+	return all
+}
+
+// pages are all texts for readers, as paths in the repository.
+func pages(t *testing.T) []string {
+	t.Helper()
+	root, err := assets.Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := []string{"README.md", "CONTRIBUTING.md", "SECURITY.md"}
+	for _, dir := range []string{"docs", "examples"} {
+		err := fs.WalkDir(os.DirFS(root), dir, func(path string, _ fs.DirEntry, err error) error {
+			if filepath.Ext(path) == ".md" {
+				all = append(all, path)
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return all
+}
+
+// All YAML that readers see is tried, here or by a test that is named.
+func TestShownYAML(t *testing.T) {
+	unused := triedByPages()
+	for _, s := range shownYAML(t) {
+		kind, path, _ := strings.Cut(s.mark, ": ")
+		if _, elsewhere := triedBy[s.page+" "+s.mark]; elsewhere {
+			unused = slices.DeleteFunc(unused, func(known string) bool { return known == s.page+" "+s.mark })
+			kind = ""
+		}
+		switch {
+		case kind == "" && s.mark != "", kind == "dry run", partOf.MatchString(kind):
+			var value any
+			if err := yaml11.UnmarshalStrict([]byte(s.text), &value); err != nil && !strings.Contains(s.text, "\n---\n") {
+				t.Errorf("%s%v", &s, err)
+			}
+		case kind == "file":
+			if diff := cmp.Diff(read(t, path), s.text); diff != "" {
+				t.Errorf("%s differs from %s (-file +page):\n%s", s.page, path, diff)
+			}
+		case kind == "excerpt":
+			if !excerptOf(read(t, path), s.text) {
+				t.Errorf("%s does not say, in one piece, what %s shows:\n%s", path, s.page, s.text)
+			}
+		case kind == "configuration":
+			if _, err := config.Load([]byte("apiVersion: config.signoff.dev/v1alpha1\nkind: Configuration\n" + s.text)); err != nil {
+				t.Errorf("%s%v", &s, err)
+			}
+		default:
+			t.Errorf("the mark %q says nothing that could be tried: %s", s.mark, &s)
+		}
+	}
+	for _, mark := range unused {
+		t.Errorf("no block is marked %q", mark)
+	}
+}
+
+func triedByPages() []string {
+	var all []string
+	for mark := range triedBy {
+		all = append(all, mark)
+	}
+	return all
+}
+
+// appliesPages has the API server and Signoff judge what pages show, and store nothing of it.
+func appliesPages(t *testing.T, ground *playground.Playground) {
+	t.Helper()
+	player, err := ground.Player(t.Context(), &story.Story{People: map[string]story.Person{"admin": {User: "ada", Administrator: true}}}, ground.Root, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tried := 0
+	for _, s := range shownYAML(t) {
+		manifest := []byte(s.text)
+		if part := partOf.FindStringSubmatch(s.mark); part != nil {
+			manifest = putInto(t, part[1], part[2], s.text)
+		} else if s.mark != "dry run" {
+			continue
+		}
+		tried++
+		command := exec.CommandContext(t.Context(), "kubectl", "apply", "--dry-run=server", "--validate=strict", "-f", "-")
+		command.Path = filepath.Join(ground.Cluster.Binaries, "kubectl")
+		command.Env, command.Stdin = append(ground.Environment(), "KUBECONFIG="+player.Kubeconfigs["admin"]), bytes.NewReader(manifest)
+		if out, err := command.CombinedOutput(); err != nil {
+			t.Errorf("%s%v: %s", &s, err, out)
+		}
+	}
+	if tried < 20 {
+		t.Errorf("only %d blocks were tried", tried)
+	}
+}
+
+// putInto gives a file of testdata/parts with a part in its place.
+func putInto(t *testing.T, name, place, text string) []byte {
+	t.Helper()
+	base, part := map[string]any{}, map[string]any{}
+	if err := yaml11.UnmarshalStrict([]byte(read(t, "test", "story", "testdata", "parts", name)), &base); err != nil {
+		t.Fatal(err)
+	}
+	if err := yaml11.UnmarshalStrict([]byte(text), &part); err != nil {
+		t.Fatalf("%v:\n%s", err, text)
+	}
+	at := base
+	for field := range strings.SplitSeq(place, ".") {
+		if place != "" {
+			at, _ = at[field].(map[string]any)
+		}
+	}
+	if at == nil {
+		t.Fatalf("%s has no %s", name, place)
+	}
+	overlay(at, part)
+	manifest, err := yaml11.Marshal(base)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return manifest
+}
+
+// overlay puts fields over those that are there.
+func overlay(base, part map[string]any) {
+	for field, value := range part {
+		below, isMap := value.(map[string]any)
+		if old, wasMap := base[field].(map[string]any); isMap && wasMap {
+			overlay(old, below)
+			continue
+		}
+		base[field] = value
+	}
+}
