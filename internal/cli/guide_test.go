@@ -53,8 +53,8 @@ func TestGuide(t *testing.T) {
 	}
 	write(t, "action.yaml", strings.Replace(string(action), "inputs.environment == 'staging'", "inputs.enviroment == 'staging'", 1))
 	write(t, "deploy_test.yaml", "apiVersion: test.signoff.dev/v1alpha1\nkind: PolicyTest\nobjects: [\"*.yaml\"]\n"+blocks(string(text), "yaml")[1])
-	if got := run(t, "", "test", "."); got.code != 0 {
-		t.Errorf("a mistake that is expected: %d %s%s", got.code, got.stdout, got.stderr)
+	if got := run(t, "", "test", "."); got.exit != 0 {
+		t.Errorf("a mistake that is expected: %d %s%s", got.exit, got.stdout, got.stderr)
 	}
 }
 

@@ -46,6 +46,8 @@ type world struct {
 	scheme  *runtime.Scheme
 	// evidence is the folder of the audit log, and observer receives it as well.
 	evidence string
+	// log is what the processes log.
+	log      string
 	observer *httptest.Server
 	mu       sync.Mutex
 	received bytes.Buffer
@@ -72,14 +74,14 @@ func start(t *testing.T) *world {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("failed to build Signoff: %v\n%s", err, out)
 	}
-	logs := filepath.Join(t.TempDir(), "signoff.log")
+	w.log = filepath.Join(t.TempDir(), "signoff.log")
 	t.Cleanup(func() {
 		if t.Failed() {
-			text, _ := os.ReadFile(logs)
+			text, _ := os.ReadFile(w.log)
 			t.Logf("the log of Signoff ends with:\n%s", text[max(0, len(text)-8000):])
 		}
 	})
-	if w.signoff, err = system.Start(ctx, w.cluster, system.Options{Binary: binary, Log: logs, Configure: w.observed}); err != nil {
+	if w.signoff, err = system.Start(ctx, w.cluster, system.Options{Binary: binary, Log: w.log, Configure: w.observed}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(w.signoff.Stop)
@@ -138,6 +140,7 @@ func TestKilledAtRandom(t *testing.T) {
 	people.Wait()
 	w.check()
 	w.checkEvidence()
+	w.checkLogged()
 }
 
 func pause(ctx context.Context, d time.Duration) {
@@ -165,8 +168,8 @@ func (w *world) ask(ctx context.Context, i int) {
 		err := w.as(w.users.Alice).Create(ctx, &v1alpha1.ActionRequest{
 			ObjectMeta: metav1.ObjectMeta{Namespace: env.WorkNamespace, Name: name(i)},
 			Spec: v1alpha1.ActionRequestSpec{
-				ActionRef: v1alpha1.ActionReference{Namespace: env.CatalogNamespace, Name: action},
-				Inputs:    &runtime.RawExtension{Raw: fmt.Appendf(nil, `{"name":%q}`, name(i))},
+				ActionRef: v1alpha1.ActionReference{Namespace: env.CatalogNamespace, Name: action}, Reason: reason,
+				Inputs: &runtime.RawExtension{Raw: fmt.Appendf(nil, `{"name":%q}`, name(i))},
 			},
 		})
 		if err == nil || apierrors.IsAlreadyExists(err) {
