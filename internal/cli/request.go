@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -222,17 +223,51 @@ func schemaOf(action *v1alpha1.Action) *inputs.Schema {
 
 // askMissing asks a person for inputs that must be given and were not.
 func (s *session) askMissing(values map[string]any, schema *inputs.Schema) error {
-	structural := schema.Structural()
 	if !s.asks() {
 		return nil
 	}
-	for _, name := range typed.Missing(values, structural) {
-		text, err := s.ask(fmt.Sprintf("%s (%s): ", name, typed.Kind(name, structural)))
+	for _, input := range typed.Inputs(schema.Structural()) {
+		if _, given := values[input.Name]; given || !input.Required {
+			continue
+		}
+		if input.Description != "" {
+			s.say("%s", input.Description)
+		}
+		if err := s.askFor(&input, values, schema); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// attempts is how often a person is asked for one input. After that the cluster says what is wrong.
+const attempts = 3
+
+// askFor asks for one input, again where the schema does not take the answer.
+func (s *session) askFor(input *typed.Input, values map[string]any, schema *inputs.Schema) error {
+	for range attempts {
+		delete(values, input.Name)
+		text, err := s.ask(fmt.Sprintf("%s (%s): ", input.Name, input.Kind))
 		if err != nil {
 			return err
 		}
-		if err := typed.Set(values, []string{name + "=" + text}, structural); err != nil {
+		if err := typed.Set(values, []string{input.Name + "=" + text}, schema.Structural()); err != nil {
 			return err
+		}
+		raw, err := json.Marshal(values)
+		if err != nil {
+			return fmt.Errorf("failed to write the inputs: %w", err)
+		}
+		_, errs := schema.Resolve(raw, nil)
+		wrong := false
+		for _, problem := range errs {
+			if problem.Field == input.Name || strings.HasPrefix(problem.Field, input.Name+".") || strings.HasPrefix(problem.Field, input.Name+"[") {
+				s.say("%v", problem)
+				wrong = true
+			}
+		}
+		if !wrong {
+			return nil
 		}
 	}
 	return nil

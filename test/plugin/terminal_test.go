@@ -72,8 +72,14 @@ func onTerminal(t *testing.T, who env.Person, lines string, args ...string) resu
 func TestAskedOnATerminal(t *testing.T) {
 	inForce(t)
 	answer := onTerminal(t, users.Alice, "hello there\n", "request", "platform/note", "level=high", "-n", "payments", "--name", "typed")
-	answer.says(t, 0, "text (string): ", "actionrequest.signoff.dev/typed created")
+	answer.says(t, 0, "what others must know\ntext (string): ", "actionrequest.signoff.dev/typed created")
 	if got := inputsOf(t, stored(t, "typed")); got["text"] != "hello there" {
+		t.Errorf("it was stored with %v", got)
+	}
+	// What the schema does not take is asked for again.
+	answer = onTerminal(t, users.Alice, strings.Repeat("x", 500)+"\nshorter\n", "request", "platform/note", "level=high", "-n", "payments", "--name", "typed-again")
+	answer.says(t, 0, "text: Too long", "actionrequest.signoff.dev/typed-again created")
+	if got := inputsOf(t, stored(t, "typed-again")); got["text"] != "shorter" {
 		t.Errorf("it was stored with %v", got)
 	}
 	// In a pipe nobody is asked, and the cluster says what is missing.
