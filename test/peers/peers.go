@@ -87,6 +87,7 @@ func (p *Peers) replace(authority []byte) []byte {
 	}
 	fmt.Fprintf(&script, "s|%s|127.0.0.1|g\ns|port: 587$|port: %d|\n", mailHost, p.mail.Port)
 	fmt.Fprintf(&script, "s/^\\( *\\)\\(\\(method\\|maxAge\\|urlSecret\\|port\\): .*\\)$/\\1\\2\\n\\1caBundle: \"%s\"/\n", bundle)
+	fmt.Fprintf(&script, "s/^\\( *\\)cloudEvents:$/\\1cloudEvents:\\n\\1  caBundle: \"%s\"/\n", bundle)
 	return []byte(script.String())
 }
 
