@@ -70,7 +70,7 @@ func patches(t *testing.T, name string) (count int, by []string) {
 }
 
 // TestCase46AtMostOnce executes with two processes at once that both believe to lead, and through a restart. What happens at a crash between any
-// two writes is played by test/crash.
+// two writes is played by test/faults, and at random moments by test/crash.
 func TestCase46AtMostOnce(t *testing.T) {
 	stop := secondProcess(t)
 	var asked []*v1alpha1.ActionRequest
