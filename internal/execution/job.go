@@ -21,8 +21,10 @@ func (t *task) job(ctx context.Context) (Outcome, error) {
 	if len(t.step.Writes) != 1 {
 		return t.fail("a step with a Job can create one Job only"), nil
 	}
-	if uid, created := t.basis(basisJob); created {
-		return t.observe(ctx, uid)
+	for _, created := range []string{basisJob, basisWritten} {
+		if uid, known := t.basis(created); known {
+			return t.observe(ctx, uid)
+		}
 	}
 	if t.expired() {
 		return t.fail("nothing was started: %s was over before the Job could be created", t.limit.name), nil
@@ -123,10 +125,14 @@ func (t *task) observe(ctx context.Context, uid string) (Outcome, error) {
 // ended goes on once a Job has ended. Failed is nil where it is complete.
 func (t *task) ended(ctx context.Context, job *batchv1.Job, failed *batchv1.JobCondition) (Outcome, error) {
 	w := &t.step.Writes[0]
+	if _, seen := t.basis(basisWritten); seen {
+		return t.await(ctx) // how it ended is known, and its pod may be gone by now
+	}
 	if err := t.look(ctx, job); err != nil {
 		return t.failed("look how "+describe(w.Object)+" ended", err)
 	}
 	if failed == nil {
+		t.status.Basis = basisWritten + string(job.UID)
 		return t.await(ctx)
 	}
 	t.repeat = true // it is over, and another one can begin

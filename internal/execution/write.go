@@ -14,7 +14,7 @@ import (
 
 // A step that must not be repeated, or that has something to wait for, remembers in basis how far it is.
 const (
-	// basisWritten says that everything is written, with the resourceVersion that came of it.
+	// basisWritten says that everything is written, with the resourceVersion that came of it, or that the Job is complete, with its uid.
 	basisWritten = "written:"
 	// basisIntent says that a JSON patch is about to be sent, to the object at this resourceVersion, and by whom.
 	basisIntent = "intent:"
@@ -27,7 +27,7 @@ const (
 )
 
 // OnlyWaits tells whether a step has written everything that it writes and only waits, or waits for its next attempt, so that nothing is
-// cut in two where it ends here. It does not speak of Jobs, which act for as long as they run.
+// cut in two where it ends here. It does not speak of Jobs that run, which act for as long as they do.
 func OnlyWaits(status *v1alpha1.StepStatus) bool {
 	return status.State == v1alpha1.StepStarted && (Written(status) || status.RetryAt != nil)
 }
