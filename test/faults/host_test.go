@@ -18,19 +18,21 @@ type peer struct {
 	done map[string][]string
 	// refused are the paths under /again of which the first call was refused.
 	refused map[string]bool
-	back    time.Time
+	// polled counts, by path, who asked whether it is done.
+	polled map[string]int
+	back   time.Time
 }
 
 func newPeer(w *world) *peer {
-	p := &peer{world: w, done: map[string][]string{}, refused: map[string]bool{}}
+	p := &peer{world: w, done: map[string][]string{}, refused: map[string]bool{}, polled: map[string]int{}}
 	p.Server = httptest.NewTLSServer(p)
 	return p
 }
 
 // ServeHTTP does what a call asks for, or says whether it has.
 func (p *peer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if r.Method == http.MethodGet {
-		p.answer(w, map[string]any{"made": len(p.madeWith(r.URL.Path, r.URL.Query().Get("key"))) > 0})
+	if key := r.URL.Query().Get("key"); key != "" {
+		p.answer(w, map[string]any{"made": len(p.madeWith(r.URL.Path, key)) > 0})
 		return
 	}
 	struck := p.world.script.reached(r.URL.Path, true)
@@ -44,12 +46,25 @@ func (p *peer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusServiceUnavailable)
 		return
 	}
-	p.do(r.URL.Path, r.Header.Get("Idempotency-Key"))
+	said := map[string]any{"seen": "what is there"}
+	if r.Method == http.MethodGet {
+		said = map[string]any{"polled": p.poll(r.URL.Path)}
+	} else {
+		p.do(r.URL.Path, r.Header.Get("Idempotency-Key"))
+	}
 	if struck != nil && struck.at.after {
 		p.strike(struck)
 		panic(http.ErrAbortHandler)
 	}
-	p.answer(w, map[string]any{"seen": "what is there"})
+	p.answer(w, said)
+}
+
+// poll counts how often it was asked whether something is done.
+func (p *peer) poll(path string) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.polled[path]++
+	return p.polled[path]
 }
 
 func (p *peer) answer(w http.ResponseWriter, what map[string]any) {

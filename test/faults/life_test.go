@@ -37,7 +37,7 @@ type shape struct {
 var shapes = []shape{
 	{"everything", prepareDeployment, checkEverything},
 	{"unrepeatable", nil, checkUnrepeatable},
-	{"lend", prepareShared, checkReturned},
+	{"lend", prepareLoan, checkReturned},
 }
 
 // live plays the life of one request, and checks at its end what was done.
@@ -155,10 +155,13 @@ func (w *world) get(ctx context.Context, name string, into client.Object) error 
 	return w.Admin(w).Get(ctx, types.NamespacedName{Namespace: "target", Name: name}, into)
 }
 
+// rolled ends the names of Deployments that are rolled out by the node.
+const rolled = "-roll"
+
 // prepareDeployment makes what is patched, and what is deleted.
 func prepareDeployment(ctx context.Context, w *world, name string) error {
 	old := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "target", Name: name + "-old"}}
-	return errors.Join(w.Admin(w).Create(ctx, play.AppendTo("target", name)), w.Admin(w).Create(ctx, old))
+	return errors.Join(w.Admin(w).Create(ctx, play.AppendTo("target", name)), w.Admin(w).Create(ctx, play.AppendTo("target", name+rolled)), w.Admin(w).Create(ctx, old))
 }
 
 // checkEverything counts what was done: each thing exactly once, and one agreement asked for.
@@ -175,8 +178,11 @@ func checkEverything(ctx context.Context, w *world, r *v1alpha1.ActionRequest) [
 	if err := w.get(ctx, r.Name, object); err != nil || len(object.Spec.Template.Spec.Containers[0].Args) != 2 {
 		wrong("the JSON patch must have been sent once: %v, %v", object.Spec.Template.Spec.Containers, err)
 	}
-	if err := w.Admin(w).List(ctx, jobs, client.InNamespace("target"), client.MatchingLabels{v1alpha1.LabelRequestUID: string(r.UID)}); err != nil || len(jobs.Items) != 1 {
-		wrong("one Job must have been made: %d, %v", len(jobs.Items), err)
+	if err := w.Admin(w).List(ctx, jobs, client.InNamespace("target"), client.MatchingLabels{v1alpha1.LabelRequestUID: string(r.UID)}); err != nil || len(jobs.Items) != 2 {
+		wrong("one Job must have been made, and another one after it failed: %d, %v", len(jobs.Items), err)
+	}
+	if got, err := w.rolledOut(ctx, r.Name); err != nil || got != fmt.Sprint("registry/app:1", []string{"first"}, []string{"BY=" + string(r.UID)}) {
+		wrong("the strategic patch must have been sent, and its end been waited for: %s, %v", got, err)
 	}
 	for _, path := range []string{"/plan/", "/again/", "/askable/"} {
 		if made := w.peer.made(path + r.Name); made != 1 {
@@ -189,10 +195,26 @@ func checkEverything(ctx context.Context, w *world, r *v1alpha1.ActionRequest) [
 	if refused := w.peer.refusedFirst(r.Name); !refused {
 		wrong("the host was to refuse once, so that a retry is needed")
 	}
-	if err := w.get(ctx, r.Name, note); err != nil || note.Data["outcome"] != string(v1alpha1.OutcomeSucceeded) {
-		wrong("the last step must have written the outcome: %v, %v", note.Data, err)
+	for _, name := range []string{r.Name, r.Name + "-too"} {
+		if err := w.get(ctx, name, note); err != nil || note.Data["outcome"] != string(v1alpha1.OutcomeSucceeded) {
+			wrong("the last step must have written the outcome to %s: %v, %v", name, note.Data, err)
+		}
 	}
 	return problems
+}
+
+// rolledOut is what a Deployment runs that the node has rolled out.
+func (w *world) rolledOut(ctx context.Context, name string) (string, error) {
+	object := &appsv1.Deployment{}
+	if err := w.get(ctx, name+rolled, object); err != nil {
+		return "", err
+	}
+	app := object.Spec.Template.Spec.Containers[0]
+	var env []string
+	for _, v := range app.Env {
+		env = append(env, v.Name+"="+v.Value)
+	}
+	return fmt.Sprint(app.Image, app.Args, env), nil
 }
 
 // checkUnrepeatable compares what the request says with what the host has done.
@@ -207,11 +229,11 @@ func checkUnrepeatable(_ context.Context, w *world, r *v1alpha1.ActionRequest) [
 	return nil
 }
 
-func prepareShared(ctx context.Context, w *world, name string) error {
-	return w.Admin(w).Create(ctx, &corev1.ConfigMap{
+func prepareLoan(ctx context.Context, w *world, name string) error {
+	return errors.Join(w.Admin(w).Create(ctx, play.AppendTo("target", name+rolled)), w.Admin(w).Create(ctx, &corev1.ConfigMap{
 		ObjectMeta: metav1.ObjectMeta{Namespace: "target", Name: name + "-shared", Labels: map[string]string{"owner": "them"}},
 		Data:       map[string]string{"mode": "normal", "gone": "comes back", "other": "1"},
-	})
+	}))
 }
 
 // checkReturned looks for anything that is left of what was lent.
@@ -220,8 +242,13 @@ func checkReturned(ctx context.Context, w *world, r *v1alpha1.ActionRequest) []s
 	if r.Status.Outcome != v1alpha1.OutcomeReverted {
 		problems = append(problems, fmt.Sprintf("it ended as %s: %+v", r.Status.Outcome, r.Status.Conditions))
 	}
-	if err := w.get(ctx, r.Name, &corev1.ConfigMap{}); !apierrors.IsNotFound(err) {
-		problems = append(problems, fmt.Sprintf("what was made is left: %v", err))
+	for _, name := range []string{r.Name, r.Name + "-too"} {
+		if err := w.get(ctx, name, &corev1.ConfigMap{}); !apierrors.IsNotFound(err) {
+			problems = append(problems, fmt.Sprintf("what was made is left: %s, %v", name, err))
+		}
+	}
+	if got, err := w.rolledOut(ctx, r.Name); err != nil || got != fmt.Sprint("registry/app:1", []string{"first"}, []string(nil)) {
+		problems = append(problems, fmt.Sprintf("what was rolled out is not as it was: %s, %v", got, err))
 	}
 	shared := &corev1.ConfigMap{}
 	err := w.get(ctx, r.Name+"-shared", shared)

@@ -2,6 +2,7 @@ package faults
 
 import (
 	"context"
+	"errors"
 	"math"
 	"net"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -24,7 +26,7 @@ import (
 	"github.com/signoff-dev/signoff/test/system"
 )
 
-// world is a control plane, a host, webhooks that nobody kills, and operators that die.
+// world is a control plane, a host, webhooks, and operators that die.
 type world struct {
 	*testing.T
 	*play.Play
@@ -36,7 +38,8 @@ type world struct {
 	started atomic.Int64
 	// back is when the API server can be reached again.
 	back atomic.Int64
-	// calm is held for reading by people, who know better than to ask an API server that is being started: only the operators and the webhooks must bear it.
+	// calm is held for reading by people, who know better than to ask while the API server or the webhooks are being started: only the operators, and the
+	// webhooks, must bear it.
 	calm  sync.RWMutex
 	kills sync.WaitGroup
 
@@ -128,6 +131,17 @@ func (w *world) killAll() {
 	}
 }
 
+// killAdmission stops the process of the webhooks and starts it again, as soon as no person is asking the API server something.
+func (w *world) killAdmission() {
+	w.kills.Go(func() {
+		w.calm.Lock()
+		defer w.calm.Unlock()
+		if err := w.Signoff.Restart(context.Background()); err != nil {
+			w.Errorf("admission did not come back: %v", err)
+		}
+	})
+}
+
 // leave makes the API server be away for a moment.
 func (w *world) leave() { w.back.Store(time.Now().Add(outage).UnixNano()) }
 
@@ -153,14 +167,19 @@ func (w *world) calmly(do func() error) error {
 
 func (w *world) away() bool { return time.Now().UnixNano() < w.back.Load() }
 
-// node does the work of Jobs, at once and well.
+// node does the work of Jobs and of Deployments, at once.
 func (w *world) node(ctx context.Context) {
 	for ctx.Err() == nil {
-		jobs := &batchv1.JobList{}
-		if err := w.Admin(w).List(ctx, jobs, client.InNamespace("target")); err == nil {
+		jobs, deployments := &batchv1.JobList{}, &appsv1.DeploymentList{}
+		if err := errors.Join(w.Admin(w).List(ctx, jobs, client.InNamespace("target")), w.Admin(w).List(ctx, deployments, client.InNamespace("target"))); err == nil {
 			for i := range jobs.Items {
-				if jobs.Items[i].Status.CompletionTime == nil {
-					w.complete(ctx, &jobs.Items[i])
+				if len(jobs.Items[i].Status.Conditions) == 0 {
+					w.finish(ctx, &jobs.Items[i])
+				}
+			}
+			for i := range deployments.Items {
+				if d := &deployments.Items[i]; strings.HasSuffix(d.Name, rolled) && d.Status.ObservedGeneration != d.Generation {
+					w.rollOut(ctx, d)
 				}
 			}
 		}
@@ -171,13 +190,31 @@ func (w *world) node(ctx context.Context) {
 	}
 }
 
-func (w *world) complete(ctx context.Context, job *batchv1.Job) {
+// finish ends a Job: the first one of a step fails, and the second does not.
+func (w *world) finish(ctx context.Context, job *batchv1.Job) {
 	now := metav1.Now()
-	job.Status = batchv1.JobStatus{StartTime: &now, CompletionTime: &now, Succeeded: 1, Conditions: []batchv1.JobCondition{
-		{Type: batchv1.JobSuccessCriteriaMet, Status: corev1.ConditionTrue, LastTransitionTime: now},
-		{Type: batchv1.JobComplete, Status: corev1.ConditionTrue, LastTransitionTime: now},
-	}}
+	job.Status = batchv1.JobStatus{StartTime: &now}
+	because, is := batchv1.JobFailureTarget, batchv1.JobFailed
+	if strings.HasSuffix(job.Name, "-2") {
+		job.Status.CompletionTime, job.Status.Succeeded = &now, 1
+		because, is = batchv1.JobSuccessCriteriaMet, batchv1.JobComplete
+	}
+	for _, kind := range []batchv1.JobConditionType{because, is} {
+		job.Status.Conditions = append(job.Status.Conditions, batchv1.JobCondition{Type: kind, Status: corev1.ConditionTrue, LastTransitionTime: now, Reason: "Simulated"})
+	}
 	if err := w.Admin(w).Status().Update(ctx, job); err != nil && ctx.Err() == nil {
-		w.Logf("a Job was not completed: %v", err)
+		w.Logf("a Job was not ended: %v", err)
+	}
+}
+
+// rollOut says that a Deployment is rolled out.
+func (w *world) rollOut(ctx context.Context, deployment *appsv1.Deployment) {
+	deployment.Status.ObservedGeneration = deployment.Generation
+	deployment.Status.Conditions = []appsv1.DeploymentCondition{
+		{Type: appsv1.DeploymentProgressing, Status: corev1.ConditionTrue, Reason: "NewReplicaSetAvailable"},
+		{Type: appsv1.DeploymentAvailable, Status: corev1.ConditionTrue, Reason: "MinimumReplicasAvailable"},
+	}
+	if err := w.Admin(w).Status().Update(ctx, deployment); err != nil && ctx.Err() == nil {
+		w.Logf("a Deployment was not rolled out: %v", err)
 	}
 }
