@@ -40,11 +40,20 @@ func (w *governing) policy(ctx context.Context, req *admission.Request) admissio
 		return response
 	}
 	warnings := slices.Concat(w.affected(ctx, compiled), w.pointless(compiled), w.nowhere(ctx, compiled),
-		contradictions(compiled), contradicted(compiled, w.Store.Current().AllPolicies()), w.absentInPolicy(compiled))
+		contradictions(compiled), contradicted(compiled, w.Store.Current().AllPolicies()), w.absentInPolicy(compiled), partly(compiled.Rules))
 	for i := range warnings {
 		warnings[i] = gate.Cut(warnings[i], maxWarning)
 	}
 	return response.WithWarnings(warnings...)
+}
+
+// partly warns of conditions that hold for a part of a text.
+func partly(rules []catalog.Rule) []string {
+	warnings := catalog.PartialMatches(rules)
+	for i := range warnings {
+		warnings[i] = gate.Cut(warnings[i], maxWarning)
+	}
+	return warnings[:min(len(warnings), maxWarnings)]
 }
 
 // affected says which open requests the policy is about. Those of which nobody can tell count, because the policy stops them.

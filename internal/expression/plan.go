@@ -33,7 +33,7 @@ func (c *Compiler) plan(source string, checked *cel.Ast) (*Program, error) {
 	found := c.rewrite(checked.NativeRep())
 	p := &Program{
 		source: source, variables: compact(found.variables), calendars: compact(found.calendars), teams: compact(found.teams),
-		convert: found.converter(), narrow: c.scope.narrow(), origin: c.origin,
+		convert: found.converter(), narrow: c.scope.narrow(), origin: c.origin, partial: partialMatches(checked.NativeRep()),
 	}
 	options := []cel.ProgramOption{cel.EvalOptions(cel.OptOptimize), regexes}
 	if estimate.Max <= smallCost {

@@ -20,6 +20,8 @@ type Program struct {
 	program              cel.Program
 	variables, calendars []string
 	teams                []string
+	// partial are the regular expressions that match a part of a text.
+	partial []string
 	// convert gives inputs the types of the schema; nil: nothing to do.
 	convert converter
 	// narrow removes from requester what the place must not see; nil: nothing to do.
@@ -53,6 +55,9 @@ func (p *Program) Calendars() []string { return slices.Clone(p.calendars) }
 
 // Teams returns the names of the Teams that the expression names literally, sorted.
 func (p *Program) Teams() []string { return slices.Clone(p.teams) }
+
+// PartialMatches returns the literal regular expressions of matches that hold where only a part of the text is as they say, as prod does for prod-test.
+func (p *Program) PartialMatches() []string { return slices.Clone(p.partial) }
 
 // EvalBool evaluates an expression that gives true or false. A nil budget is a budget of its own.
 func (p *Program) EvalBool(ctx context.Context, vars Vars, budget *Budget) (bool, error) {

@@ -3,6 +3,7 @@ package expression
 import (
 	"fmt"
 	"regexp/syntax"
+	"slices"
 
 	"github.com/google/cel-go/common/ast"
 	"github.com/google/cel-go/common/types"
@@ -70,11 +71,10 @@ func regexProblem(pattern string) string {
 	return ""
 }
 
-// checkRegexes finds literal regular expressions that cannot be used.
-func (c *Compiler) checkRegexes(source string, a *ast.AST) error {
-	var problem *CompileError
+// eachRegex visits the literal regular expressions of an expression, with the function that takes them.
+func eachRegex(a *ast.AST, visit func(function string, at ast.Expr, pattern string)) {
 	ast.PreOrderVisit(a.Expr(), ast.NewExprVisitor(func(e ast.Expr) {
-		if e.Kind() != ast.CallKind || !regexFunctions[e.AsCall().FunctionName()] || problem != nil {
+		if e.Kind() != ast.CallKind || !regexFunctions[e.AsCall().FunctionName()] {
 			return
 		}
 		args := e.AsCall().Args()
@@ -85,13 +85,56 @@ func (c *Compiler) checkRegexes(source string, a *ast.AST) error {
 			return
 		}
 		pattern, _ := args[1].AsLiteral().(types.String)
-		if message := regexProblem(string(pattern)); message != "" {
-			at := a.SourceInfo().GetStartLocation(args[1].ID())
+		visit(e.AsCall().FunctionName(), args[1], string(pattern))
+	}))
+}
+
+// checkRegexes finds literal regular expressions that cannot be used.
+func (c *Compiler) checkRegexes(source string, a *ast.AST) error {
+	var problem *CompileError
+	eachRegex(a, func(_ string, pattern ast.Expr, text string) {
+		if message := regexProblem(text); message != "" && problem == nil {
+			at := a.SourceInfo().GetStartLocation(pattern.ID())
 			problem = &CompileError{Line: max(at.Line(), 1), Column: max(at.Column()+1, 1), Message: message, Source: source}
 		}
-	}))
+	})
 	if problem != nil {
 		return problem
 	}
 	return nil
+}
+
+// partialMatches are the regular expressions of matches that hold where a part of the text is as they say.
+func partialMatches(a *ast.AST) []string {
+	var all []string
+	eachRegex(a, func(function string, _ ast.Expr, pattern string) {
+		if function == "matches" && !isWhole(pattern) {
+			all = append(all, pattern)
+		}
+	})
+	return all
+}
+
+// isWhole tells whether a regular expression says how the text begins and how it ends, be it with anything: whichever way it matches.
+func isWhole(pattern string) bool {
+	parsed, err := syntax.Parse(pattern, syntax.Perl)
+	return err == nil && reaches(parsed, syntax.OpBeginText, 0) && reaches(parsed, syntax.OpEndText, -1)
+}
+
+// reaches tells whether a regular expression goes to an end of the text, of which the first, or the last (-1), of its parts tells.
+func reaches(r *syntax.Regexp, end syntax.Op, part int) bool {
+	switch r.Op {
+	case end:
+		return true
+	case syntax.OpStar:
+		return r.Sub[0].Op == syntax.OpAnyChar || r.Sub[0].Op == syntax.OpAnyCharNotNL
+	case syntax.OpCapture:
+		return reaches(r.Sub[0], end, part)
+	case syntax.OpConcat:
+		return reaches(r.Sub[(part+len(r.Sub))%len(r.Sub)], end, part)
+	case syntax.OpAlternate:
+		return !slices.ContainsFunc(r.Sub, func(way *syntax.Regexp) bool { return !reaches(way, end, part) })
+	default:
+		return false
+	}
 }

@@ -180,6 +180,29 @@ func TestStageOfAPolicyThatIsGone(t *testing.T) {
 	reaches(t, r, v1alpha1.PhaseAwaitingApproval)
 }
 
+// TestPartsOfTextsAreWarnedAbout applies rules about names that also hold for longer ones.
+func TestPartsOfTextsAreWarnedAbout(t *testing.T) {
+	somePeople(t)
+	for name, tc := range map[string]struct{ object, rule, words string }{
+		"Policy": {`{apiVersion: signoff.dev/v1alpha1, kind: ActionPolicy, metadata: {name: parts}, spec: {rules: [{name: closed, effect: Deny, when: "request.namespace.matches('RULE')"}]}}`,
+			"prod", `rule "closed": matches('prod') also holds where only a part of the text is so. Write ^(prod)$`},
+		"Action": {`{apiVersion: signoff.dev/v1alpha1, kind: Action, metadata: {namespace: people, name: parts}, spec: {title: a, default: {effect: Deny}, rules: [{name: own, effect: Allow, when: "request.namespace.matches('RULE')"}],
+			execution: {serviceAccountName: doer, steps: [{name: note, apply: {manifests: [{apiVersion: v1, kind: ConfigMap, metadata: {namespace: people, name: note}, data: {a: b}}]}}]}}}`,
+			"^team-a", `rule "own": matches('^team-a') also holds where only a part`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			text, err := warnings(t, users.Ada, object(t, strings.ReplaceAll(tc.object, "RULE", tc.rule)))
+			if err != nil || !strings.Contains(text, tc.words) {
+				t.Errorf("the warnings do not say %q: %v\n%s", tc.words, err, text)
+			}
+			text, err = warnings(t, users.Ada, object(t, strings.ReplaceAll(tc.object, "RULE", "^prod$")))
+			if err != nil || strings.Contains(text, "matches(") {
+				t.Errorf("there is nothing to warn of: %v\n%s", err, text)
+			}
+		})
+	}
+}
+
 // warnings creates an object in a dry run, and gives what its writer is warned of.
 func warnings(t *testing.T, who env.Person, o client.Object) (string, error) {
 	t.Helper()
