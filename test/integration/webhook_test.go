@@ -2,11 +2,13 @@ package integration
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/retry"
@@ -210,6 +212,88 @@ func TestNoVoteIsLost(t *testing.T) {
 			t.Errorf("%s cast 6 votes, %d are there", name, perVoter[name])
 		}
 	}
+}
+
+// TestVotesOnOneVersion lets two people vote at the same instant on the Approval as both have seen it. Who names the version is told where it is another
+// one by then, and nothing of theirs is stored; who does not is recorded after the other. Nothing that was accepted is lost, and nothing else is there.
+func TestVotesOnOneVersion(t *testing.T) {
+	for name, tc := range map[string]struct {
+		reason     string
+		bob, carol v1alpha1.Decision
+	}{
+		"WithdrawAndApprove": {"What one takes back is not what the other says.", v1alpha1.DecisionWithdraw, v1alpha1.DecisionApprove},
+		"DenyAndApprove":     {"A denial that was accepted ends the request, whoever agrees at the same time.", v1alpha1.DecisionDeny, v1alpha1.DecisionApprove},
+		"WithdrawAndDeny":    {"A denial is not lost because somebody takes a vote back.", v1alpha1.DecisionWithdraw, v1alpha1.DecisionDeny},
+	} {
+		for _, locked := range []bool{true, false} {
+			t.Run(fmt.Sprintf("%s/locked=%t", name, locked), func(t *testing.T) {
+				r := reaches(t, ask(t, users.Alice, request("crowd", `{}`)), v1alpha1.PhaseAwaitingApproval)
+				if err := vote(t, users.Bob, &approvalsOf(t, r, 1)[0], v1alpha1.DecisionApprove, ""); err != nil {
+					t.Fatal(err)
+				}
+				accepted := bothVote(t, r, map[*env.Person]v1alpha1.Decision{&users.Bob: tc.bob, &users.Carol: tc.carol}, locked)
+				want := append([]string{"bob Approve"}, accepted...)
+				var got []string
+				for _, v := range approvalsOf(t, r, 1)[0].Spec.Votes {
+					got = append(got, v.Voter.Username+" "+string(v.Decision))
+				}
+				slices.Sort(want)
+				if diff := cmp.Diff(want, slices.Sorted(slices.Values(got))); diff != "" {
+					t.Errorf("%s (-accepted +recorded):\n%s", tc.reason, diff)
+				}
+				phase := v1alpha1.PhaseAwaitingApproval
+				if slices.ContainsFunc(accepted, func(v string) bool { return strings.HasSuffix(v, string(v1alpha1.DecisionDeny)) }) {
+					phase = v1alpha1.PhaseDenied
+				}
+				reaches(t, r, phase)
+				eventually(t, "all of them are counted", func() (bool, string) {
+					now := &approvalsOf(t, r, 1)[0]
+					return now.Status.Seal != nil && int(now.Status.Seal.Votes) == len(got), fmt.Sprintf("%+v", now.Status)
+				})
+			})
+		}
+	}
+}
+
+// bothVote lets people vote at the same instant, and gives what was accepted. Where they name the version that they have seen, one of them is; where the
+// operator wrote in between, none is, and they look again.
+func bothVote(t *testing.T, r *v1alpha1.ActionRequest, decisions map[*env.Person]v1alpha1.Decision, locked bool) []string {
+	t.Helper()
+	for range 10 {
+		approval := approvalsOf(t, r, 1)[0]
+		version := ""
+		if locked {
+			version = fmt.Sprintf(`"metadata":{"resourceVersion":%q},`, approval.ResourceVersion)
+		}
+		var mu sync.Mutex
+		var group sync.WaitGroup
+		var accepted []string
+		for who, decision := range decisions {
+			group.Go(func() {
+				err := patch(t, *who, &approval, fmt.Sprintf(`{%s"spec":{"vote":{"decision":%q,"comment":"at once"}}}`, version, decision))
+				mu.Lock()
+				defer mu.Unlock()
+				switch {
+				case err == nil:
+					accepted = append(accepted, who.Name+" "+string(decision))
+				case locked && apierrors.IsConflict(err):
+				case apierrors.IsForbidden(err) && strings.Contains(err.Error(), "Nothing more can be decided"): // the other one has denied
+				default:
+					t.Errorf("%s of %s: %v", decision, who.Name, err)
+				}
+			})
+		}
+		group.Wait()
+		switch {
+		case locked && len(accepted) == 2:
+			t.Errorf("both were stored on version %s: %q", approval.ResourceVersion, accepted)
+			return accepted
+		case len(accepted) > 0:
+			return accepted
+		}
+	}
+	t.Fatal("nobody could vote")
+	return nil
 }
 
 func TestActionRefused(t *testing.T) {
