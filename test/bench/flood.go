@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/dynamic"
 
+	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/config"
 	"github.com/signoff-dev/signoff/test/env"
 )
@@ -18,6 +19,8 @@ import (
 const (
 	// floodLives is how many requests another person makes, and has approved, beside each flood.
 	floodLives = 40
+	// floodAdmissions is how often they ask, in a dry run, beside each.
+	floodAdmissions = 300
 	// floodWriters send at the same time, each as fast as it is answered.
 	floodWriters = 4
 )
@@ -38,7 +41,8 @@ var floods = []flood{
 	{"requests", ours("actionrequests"), nil},
 }
 
-// measureFlood measures how long the life of a request of one person takes, with its approval, while another one floods the API server.
+// measureFlood measures how long the life of a request of one person takes, with its approval, and how long until one is judged, while another one
+// floods the API server.
 func measureFlood(ctx context.Context) ([]Result, error) {
 	t, err := openTheatre(ctx, config.Default().Requester.MaxOpen)
 	if err != nil {
@@ -53,19 +57,42 @@ func measureFlood(ctx context.Context) ([]Result, error) {
 		return nil, err
 	}
 	var results []Result
+	admission := map[string][]float64{}
 	for i := range floods {
-		tell("living beside a flood: " + floods[i].name)
-		p50, sent, err := t.beside(ctx, &floods[i], carol)
+		f := &floods[i]
+		tell("living beside a flood: " + f.name)
+		found, err := t.beside(ctx, f, carol)
 		if err != nil {
 			return results, err
 		}
-		results = append(results, Result{"flood/p50-" + floods[i].name, p50, microseconds}, Result{"flood/sent-" + floods[i].name, sent, perSecond})
+		admission[f.name] = found.admissions
+		results = append(results, found.results(f.name)...)
 	}
-	return results, nil
+	at := func(rank float64) float64 {
+		return percentile(admission["requests"], rank) / percentile(admission["others"], rank)
+	}
+	return append(results, Result{"flood/admission-ratio-p50", at(0.5), ratio}, Result{"flood/admission-ratio-p99", at(0.99), ratio}), nil
 }
 
-// beside lets requests live beside a flood. It gives the median of their lives, and how many a second came with the flood.
-func (t *theatre) beside(ctx context.Context, f *flood, who dynamic.Interface) (p50, sent float64, err error) {
+// neighbour is what somebody else has of a flood.
+type neighbour struct {
+	// lives and admissions are how long lives of requests, and dry runs of them, took, in microseconds.
+	lives, admissions []float64
+	// sent is how many a second came with the flood.
+	sent float64
+}
+
+func (n *neighbour) results(name string) []Result {
+	return []Result{
+		{"flood/p50-" + name, median(n.lives), microseconds},
+		{"flood/admission-p50-" + name, percentile(n.admissions, 0.5), microseconds},
+		{"flood/admission-p99-" + name, percentile(n.admissions, 0.99), microseconds},
+		{"flood/sent-" + name, n.sent, perSecond},
+	}
+}
+
+// beside lets requests live, and be judged, beside a flood.
+func (t *theatre) beside(ctx context.Context, f *flood, who dynamic.Interface) (*neighbour, error) {
 	flooding, stop := context.WithCancel(ctx)
 	defer stop()
 	var group sync.WaitGroup
@@ -85,16 +112,31 @@ func (t *theatre) beside(ctx context.Context, f *flood, who dynamic.Interface) (
 		})
 	}
 	begin := time.Now()
-	var times []float64
-	for range floodLives {
-		var took time.Duration
-		if took, err = t.live(ctx, approvedAt, 0); err != nil {
-			break
-		}
-		times = append(times, float64(took.Microseconds()))
-	}
-	sent = float64(count.Load()) / time.Since(begin).Seconds()
+	found, err := t.neighbour(ctx)
+	found.sent = float64(count.Load()) / time.Since(begin).Seconds()
 	stop()
 	group.Wait()
-	return median(times), sent, err
+	return found, err
+}
+
+// neighbour lets requests of somebody live, and others be judged.
+func (t *theatre) neighbour(ctx context.Context) (*neighbour, error) {
+	n := &neighbour{}
+	for range floodLives {
+		took, err := t.live(ctx, approvedAt, 0)
+		if err != nil {
+			return n, err
+		}
+		n.lives = append(n.lives, float64(took.Microseconds()))
+	}
+	for range floodAdmissions {
+		name, tag := t.next("judged")
+		request := newRequest(v1alpha1.GroupVersion.Group, name, serviceName(0), approvedAt, tag)
+		begin := time.Now()
+		if _, err := t.requester.Resource(ours("actionrequests")).Namespace(env.WorkNamespace).Create(ctx, request, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}}); err != nil {
+			return n, fmt.Errorf("failed to have request %s judged: %w", name, err)
+		}
+		n.admissions = append(n.admissions, float64(time.Since(begin).Microseconds()))
+	}
+	return n, nil
 }

@@ -47,8 +47,9 @@ var (
 		"lifecycle/lists-allowed": 0, "lifecycle/lists-approved": 0,
 		"lifecycle/conflicts-allowed": 0, "lifecycle/conflicts-approved": 0,
 		"lifecycle/ratio-p50": 1.5, "lifecycle/ratio-p50-approved": 1.5,
-		"planning/objects=20": 5000,
-		"memory/empty":        50, "memory/finished=1000": 1024, "memory/finished=10000": 1024, "memory/finished=100000": 1024,
+		"planning/objects=20":       5000,
+		"flood/admission-ratio-p50": 1.5, "flood/admission-ratio-p99": 1.5,
+		"memory/empty": 50, "memory/finished=1000": 1024, "memory/finished=10000": 1024, "memory/finished=100000": 1024,
 	}
 	atLeast = map[string]float64{"lifecycle/ratio-throughput": 0.5}
 )
@@ -119,4 +120,13 @@ func median(values []float64) float64 {
 		return sorted[middle]
 	}
 	return (sorted[middle-1] + sorted[middle]) / 2
+}
+
+// percentile gives the value that so many of all do not exceed; rank is between 0 and 1.
+func percentile(values []float64, rank float64) float64 {
+	if len(values) == 0 {
+		return math.NaN()
+	}
+	sorted := slices.Sorted(slices.Values(values))
+	return sorted[max(int(math.Ceil(rank*float64(len(sorted))))-1, 0)]
 }
