@@ -92,13 +92,15 @@ func TestGuide(t *testing.T) {
 	}
 }
 
-// TestMarkupIsText gives a reason in which chats, cards, pages and mails would find something to do. Every one of them gets it as text.
+// TestMarkupIsText gives a reason in which chats, cards, pages and mails would find something to do. Every one of them gets it as text, and where the words are
+// Signoff's, as those of who asked.
 func TestMarkupIsText(t *testing.T) {
 	const reason = "<b>ok</b> <img src=x onerror=alert(1)> [ok](https://evil.example) <!channel> *all*\r\nBcc: evil@example.org\x1b[2J\u202e"
 	const shown = `<b>ok</b> <img src=x onerror=alert(1)> [ok](https://evil.example) <!channel> *all*\r\nBcc: evil@example.org\x1b[2J\u202e`
 	notifier(t, `{apiVersion: signoff.dev/v1alpha1, kind: Notifier, metadata: {namespace: payments, name: markup}, spec: {channels: [
-		{name: bus, cloudEvents: {url: "https://events.example.org/markup-bus"}}, {name: mail, email: {host: smtp.example.org, from: signoff@example.org, address: "${recipient.username}@markup.example.org"}}],
-		routes: [{events: [ApprovalNeeded], to: [{channel: bus}, {channel: mail, recipients: [Approvers]}], message: {title: "${request.reason}", text: "${request.reason}"}}]}}`)
+		{name: bus, cloudEvents: {url: "https://events.example.org/markup-bus"}}, {name: words, cloudEvents: {url: "https://events.example.org/markup-words"}}, {name: mail, email: {host: smtp.example.org, from: signoff@example.org, address: "${recipient.username}@markup.example.org"}}],
+		routes: [{events: [ApprovalNeeded], to: [{channel: bus}, {channel: mail, recipients: [Approvers]}], message: {title: "${request.reason}", text: "${request.reason}"}},
+			{events: [ApprovalNeeded], to: [{channel: words}]}]}}`)
 	request := askedFor(t, "markup", "high", reason)
 	live := &v1alpha1.ActionRequest{}
 	if err := admin(t).Get(t.Context(), client.ObjectKeyFromObject(request), live); err != nil || live.Spec.Reason != reason {
@@ -107,9 +109,17 @@ func TestMarkupIsText(t *testing.T) {
 	eventually(t, "that the bus is told", func() (bool, string) {
 		return len(calls.Calls("/markup-bus")) == 1, fmt.Sprint(calls.Calls("/markup-bus"))
 	})
-	var event struct{ Data struct{ Title, Text string } }
-	if err := json.Unmarshal([]byte(calls.Calls("/markup-bus")[0].Body), &event); err != nil {
-		t.Fatal(err)
+	eventually(t, "that Signoff's words are told", func() (bool, string) {
+		return len(calls.Calls("/markup-words")) == 1, fmt.Sprint(calls.Calls("/markup-words"))
+	})
+	var words, event struct{ Data struct{ Title, Text string } }
+	for path, into := range map[string]any{"/markup-bus": &event, "/markup-words": &words} {
+		if err := json.Unmarshal([]byte(calls.Calls(path)[0].Body), into); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !strings.HasPrefix(words.Data.Text, `alice wrote: "`+shown+"\"\n") {
+		t.Errorf("what the requester wrote is not marked as theirs: %q", words.Data.Text)
 	}
 	if event.Data.Title != shown || !strings.Contains(event.Data.Text, "<b>ok</b>") || strings.ContainsAny(event.Data.Text, "\x1b\u202e") {
 		t.Errorf("the bus is told %+q", event.Data)

@@ -90,6 +90,17 @@ func isQuoted(t *testing.T, where, text string) {
 	}
 }
 
+// isTheWordsOf expects that a line begins with whose words follow, and that they are in quotes.
+func isTheWordsOf(t *testing.T, text, mark string) {
+	t.Helper()
+	for line := range strings.Lines(text) {
+		if strings.HasPrefix(line, mark+`"`+quoted+`"`) {
+			return
+		}
+	}
+	t.Errorf("no line is marked with %q: %s", mark, text)
+}
+
 // TestCase59MarkupIsStoredAsGiven writes markup of all kinds as a reason, for an emergency, as a comment and for a cancellation. It is evidence, so it
 // is stored as it was sent; and it is shown in quotes, escaped, wherever anybody reads of it. Messages of Notifiers: test/notifications.
 func TestCase59MarkupIsStoredAsGiven(t *testing.T) {
@@ -101,6 +112,7 @@ func TestCase59MarkupIsStoredAsGiven(t *testing.T) {
 		t.Errorf("the reason is stored as %q", stored.Spec.Reason)
 	}
 	isQuoted(t, "the Approval", shown(t, r))
+	isTheWordsOf(t, shown(t, r), "alice wrote: ")
 	if text := approval.Spec.Reason + approval.Spec.For; strings.ContainsAny(text, "\r\n\x1b\u202e") {
 		t.Errorf("the columns show %q", text)
 	}
@@ -122,8 +134,10 @@ func TestCase59MarkupIsStoredAsGiven(t *testing.T) {
 		t.Errorf("the emergency is stored as %q", ran.Spec.BreakGlass.Reason)
 	}
 	isQuoted(t, "the emergency", strings.Join(ran.Status.Summary, ""))
+	isTheWordsOf(t, strings.Join(ran.Status.Summary, "\n"), "Emergency, in the requester's words: ")
 	due := review(t, fire)
 	isQuoted(t, "the review", strings.Join(due.Spec.Summary, ""))
+	isTheWordsOf(t, strings.Join(due.Spec.Summary, "\n"), "Emergency, as alice wrote: ")
 	eventually(t, "the Event", func() (bool, string) {
 		list := &eventsv1.EventList{}
 		err := admin(t).List(t.Context(), list, client.InNamespace(fire.Namespace))
