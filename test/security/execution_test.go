@@ -194,6 +194,8 @@ func TestCase48SameChecksInBothModes(t *testing.T) {
 	for name, test := range map[string]func(*testing.T){
 		"01": TestCase01RequesterApprovesOwnRequest, "04": TestCase04ServiceAccountApproves, "10": TestCase10SpecChangedAfterTheFirstVote, "18": TestCase18VoteWithAnotherChange,
 		"19": TestCase19VoteForSomebodyElse, "26": TestCase26VoteEditedOrRemoved, "27": TestCase27StatusByHand, "28": TestCase28StatusAtCreation,
+		"11": TestCase11ActionEditedBeforeTheStart, "13": TestCase13MadeAgainUnderTheSameName, "22": TestCase22ApproveAndDenyAtOnce, "34": TestCase34WrittenPastTheWebhooks,
+		"57": TestCase57BreakGlassRunsAtOnceAndIsReviewed, "64": TestCase64DryRunGivesNoSeal,
 	} {
 		t.Run(name, test)
 	}
