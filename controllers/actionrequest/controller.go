@@ -29,6 +29,7 @@ import (
 	"github.com/signoff-dev/signoff/internal/evidence"
 	"github.com/signoff-dev/signoff/internal/execution"
 	"github.com/signoff-dev/signoff/internal/gate"
+	"github.com/signoff-dev/signoff/internal/metrics"
 	"github.com/signoff-dev/signoff/internal/tracing"
 )
 
@@ -104,6 +105,10 @@ type Reconciler struct {
 	objects *workplaces
 	// revisions are those of Records that this process has seen.
 	revisions revisions
+	// left are those of which something could not be taken back.
+	left left
+	// forged holds the uids of what was found to be written by somebody else, so that each is counted once.
+	forged *lru.Cache
 	// told holds the uids of closed Approvals of which everything is in the audit log.
 	told *lru.Cache
 	// adopted holds by nonce what this process knows of the requests that it took up, and since is when it began to.
@@ -115,7 +120,8 @@ type Reconciler struct {
 // SetupWithManager makes the manager run the reconciler.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	r.written, r.adopted, r.told, r.tried = lru.New(remembered), lru.New(remembered), lru.New(remembered), lru.New(remembered)
-	r.revisions.known = lru.New(remembered)
+	r.revisions.known, r.forged = lru.New(remembered), lru.New(remembered)
+	metrics.RevertsFailing(0)
 	var queue workqueue.TypedRateLimitingInterface[reconcile.Request]
 	wake := func(request types.NamespacedName) { queue.Add(reconcile.Request{NamespacedName: request}) }
 	r.turns, r.objects = newTurns(r.Clock, wake), newWorkplaces(wake)

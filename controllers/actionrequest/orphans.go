@@ -21,6 +21,7 @@ import (
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/catalog"
+	"github.com/signoff-dev/signoff/internal/evidence"
 	"github.com/signoff-dev/signoff/internal/gate"
 	"github.com/signoff-dev/signoff/internal/metrics"
 	book "github.com/signoff-dev/signoff/internal/record"
@@ -220,6 +221,7 @@ func (o *Orphans) ensure(ctx context.Context, record *v1alpha1.Record) error {
 	}
 	s := o.orphanScope(record)
 	if _, err := s.Evidence.Record(record); err != nil {
+		o.suspect(record.UID, evidence.Of(err))
 		return fmt.Errorf("failed to verify Record %s: %w", record.Name, err)
 	}
 	if err := s.create(ctx, successor(record)); err != nil && !apierrors.IsAlreadyExists(err) {

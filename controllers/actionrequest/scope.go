@@ -294,6 +294,8 @@ func (s *scope) stopText() string {
 	by := "somebody"
 	if _, err := s.Evidence.Cancellation(s.request); err == nil {
 		by = visible.Inside(cancellation.By.Username)
+	} else {
+		s.suspect(s.request.UID+"/cancellation", evidence.Of(err))
 	}
 	return fmt.Sprintf("Cancelled by %s: %s.", by, quote(cancellation.Reason, 200))
 }

@@ -7,12 +7,14 @@ import (
 	"strings"
 	"sync"
 
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/lru"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/evidence"
 	"github.com/signoff-dev/signoff/internal/gate"
+	"github.com/signoff-dev/signoff/internal/metrics"
 )
 
 // A Record that somebody else has written says nothing that can be acted upon: what it calls the way back could be a way to anywhere. So what a
@@ -28,11 +30,14 @@ func (s *scope) unbelievable(ctx context.Context, record *v1alpha1.Record, err e
 		return nil // nobody can be told more
 	}
 	s.told.Add(record.UID, true)
+	s.suspect(s.request.UID, problem)
 	return s.endWith(ctx, ending{reason: problem.Reason, message: "Nothing more is executed: " + problem.Message + "."}, s.lentText(record))
 }
 
 // endWith ends an execution of which something may be left. Empty: nothing is.
 func (s *scope) endWith(ctx context.Context, end ending, left string) error {
+	// It is not tried any more. What may be left of a Record that nobody believes is counted by itself.
+	s.left.note(s.request.UID, false)
 	if left != "" {
 		s.condition(v1alpha1.ConditionReverted, false, v1alpha1.ReasonRevertFailed, left)
 		s.event(s.request, v1alpha1.ReasonRevertFailed, left)
@@ -79,6 +84,15 @@ func written(claim *v1alpha1.RecordSpec) []string {
 		}
 	}
 	return names
+}
+
+// suspect counts what somebody else has written, once. What nobody can tell at the moment is none.
+func (r *Reconciler) suspect(uid types.UID, problem *evidence.Error) {
+	if _, known := r.forged.Get(uid); known || problem.Wait {
+		return
+	}
+	r.forged.Add(uid, true)
+	metrics.Forged(problem.Reason)
 }
 
 // spoilt tells whether a Record was written by somebody else. What nobody can tell at the moment is not.

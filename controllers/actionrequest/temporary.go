@@ -5,13 +5,17 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/sets"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/execution"
 	"github.com/signoff-dev/signoff/internal/gate"
+	"github.com/signoff-dev/signoff/internal/metrics"
 )
 
 // What a temporary request has done stays until its time is over, or it is cancelled or deleted; then it is taken back from the Record alone.
@@ -77,6 +81,7 @@ func (s *scope) takeBack(ctx context.Context, record *v1alpha1.Record, outcome v
 // revert takes back what was done, as far as it can be at the moment.
 func (s *scope) revert(ctx context.Context, record *v1alpha1.Record) error {
 	reverted, revert := s.Runner.Revert(ctx, record), record.Status.Revert
+	s.left.note(s.request.UID, len(reverted.Left) > 0)
 	if len(reverted.Left) == 0 {
 		message := sentence(revert.Message)
 		switch {
@@ -126,4 +131,25 @@ func (s *scope) showReverting(record *v1alpha1.Record, reverted *execution.Rever
 	}
 	message := strings.Join(reverted.Left, "; ") + ". It is tried again until nothing is left."
 	s.waiting(v1alpha1.PhaseReverting, reason, message, gate.Cut(reverted.Left[0], gate.ColumnWidth))
+}
+
+// left are the requests of which something was left when it was last tried to take it back.
+type left struct {
+	mu   sync.Mutex
+	uids sets.Set[types.UID]
+}
+
+// note notes whether something of a request is left, and shows of how many something is.
+func (l *left) note(uid types.UID, is bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.uids == nil {
+		l.uids = sets.New[types.UID]()
+	}
+	if is {
+		l.uids.Insert(uid)
+	} else {
+		l.uids.Delete(uid)
+	}
+	metrics.RevertsFailing(l.uids.Len())
 }

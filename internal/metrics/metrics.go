@@ -2,12 +2,14 @@
 package metrics
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 	ctrlmetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
 
+	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/gate"
 	"github.com/signoff-dev/signoff/internal/snapshot"
 )
@@ -58,6 +60,29 @@ var temporaryLeft = prometheus.NewGauge(prometheus.GaugeOpts{
 
 // TemporaryLeft shows how many temporary requests nobody takes back.
 func TemporaryLeft(count int) { temporaryLeft.Set(float64(count)) }
+
+var revertsFailing = prometheus.NewGauge(prometheus.GaugeOpts{
+	Name: "signoff_reverts_failing",
+	Help: "Temporary requests that are being taken back and of which something was left at the last attempt. It is tried again until nothing is.",
+})
+
+// RevertsFailing shows of how many temporary requests something could not be taken back yet.
+func RevertsFailing(count int) { revertsFailing.Set(float64(count)) }
+
+var forged = prometheus.NewCounterVec(prometheus.CounterOpts{
+	Name: "signoff_forged_total",
+	Help: "Requests, Approvals, votes and Records that were found to be written, changed or removed without Signoff, by the reason that their request gives. Nothing is executed by them.",
+}, []string{"reason"})
+
+// forgeries are the reasons for which something is not what Signoff or people have written.
+var forgeries = []string{v1alpha1.ReasonNotStamped, v1alpha1.ReasonSealInvalid, v1alpha1.ReasonReplayed, v1alpha1.ReasonEvidenceLost}
+
+// Forged counts what was written without Signoff, if the reason says that it was.
+func Forged(reason string) {
+	if slices.Contains(forgeries, reason) {
+		forged.WithLabelValues(reason).Inc()
+	}
+}
 
 var removed = prometheus.NewCounterVec(prometheus.CounterOpts{
 	Name: "signoff_finished_removed_total",
@@ -132,6 +157,9 @@ func init() {
 	for _, why := range []Refusal{NoCertificate, ForeignCertificate, UnknownPath} {
 		refusals.WithLabelValues(string(why))
 	}
+	for _, reason := range forgeries {
+		forged.WithLabelValues(reason)
+	}
 	for _, kind := range []string{"ActionRequest", "Record"} {
 		for _, result := range []string{removedNow, notRemoved} {
 			removed.WithLabelValues(kind, result)
@@ -147,7 +175,7 @@ func Show(store *snapshot.Store, operatorNamespace string) {
 
 // Collectors are the metrics of this package, for their reference.
 func Collectors() []prometheus.Collector {
-	return []prometheus.Collector{judgements, reviews, temporaryLeft, refusals, removed, shown}
+	return []prometheus.Collector{judgements, reviews, temporaryLeft, revertsFailing, forged, refusals, removed, shown}
 }
 
 // Describe implements prometheus.Collector.

@@ -111,11 +111,36 @@ func TestRefused(t *testing.T) {
 	}
 }
 
+func TestForged(t *testing.T) {
+	for _, tc := range []struct {
+		reason, code string
+		want         float64
+	}{
+		{"It was stored past the webhook.", v1alpha1.ReasonNotStamped, 1},
+		{"Its seal is that of something else.", v1alpha1.ReasonSealInvalid, 1},
+		{"It is a copy.", v1alpha1.ReasonReplayed, 1},
+		{"A part of it is gone.", v1alpha1.ReasonEvidenceLost, 1},
+		{"A request that failed for another reason is nobody's forgery.", v1alpha1.ReasonFailed, 0},
+	} {
+		sum := func() (all float64) {
+			for _, reason := range forgeries {
+				all += testutil.ToFloat64(forged.WithLabelValues(reason))
+			}
+			return all
+		}
+		before := sum()
+		Forged(tc.code)
+		if got := sum() - before; got != tc.want {
+			t.Errorf("%s Counted %v times, want %v.", tc.reason, got, tc.want)
+		}
+	}
+}
+
 // TestFirstOnesCount: what alerts ask to have grown is there before the first one.
 func TestFirstOnesCount(t *testing.T) {
-	for name, want := range map[string]int{"signoff_webhook_refused_total": 3, "signoff_finished_removed_total": 4} {
+	for name, want := range map[string]int{"signoff_webhook_refused_total": 3, "signoff_finished_removed_total": 4, "signoff_forged_total": 4} {
 		registry := prometheus.NewRegistry()
-		registry.MustRegister(refusals, removed)
+		registry.MustRegister(refusals, removed, forged)
 		if got, err := testutil.GatherAndCount(registry, name); err != nil || got < want {
 			t.Errorf("%s has %d series before anything happened, want %d: %v", name, got, want, err)
 		}

@@ -156,8 +156,10 @@ func TestCase33NothingStartsWithoutProtection(t *testing.T) {
 	eve := nora(t)
 	r, approval := open(t)
 	objects := protection(t, append(play.PolicyKinds, play.WebhookKinds...)...)
+	guardRings(t, false)
 	back := without(t, objects...)
 	notInForce(t, "MutatingWebhookConfiguration signoff is missing")
+	guardRings(t, true)
 	var made []*v1alpha1.ActionRequest
 	all := forgeries(r, approval)
 	// Sorted, so that the Approval is closed before it gets a vote: an open one with a vote without a seal ends the request at once.
@@ -191,6 +193,7 @@ func TestCase33NothingStartsWithoutProtection(t *testing.T) {
 		}
 	}
 	back()
+	guardRings(t, false)
 	for _, forged := range made {
 		reason := v1alpha1.ReasonNotStamped
 		if forged.Spec.Seal != nil {
@@ -203,6 +206,15 @@ func TestCase33NothingStartsWithoutProtection(t *testing.T) {
 		if executed(t, each) {
 			t.Errorf("%s was executed once the guard was back", each.Name)
 		}
+	}
+}
+
+// guardRings tells whether the alert on the guard would ring.
+func guardRings(t *testing.T, want bool) {
+	t.Helper()
+	const alert = "SignoffGuardMissing"
+	if got := play.Rings(t, alert); got != want {
+		t.Errorf("%s rings: %t, want %t", alert, got, want)
 	}
 }
 

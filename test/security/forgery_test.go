@@ -8,6 +8,7 @@ import (
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/test/env"
+	"github.com/signoff-dev/signoff/test/play"
 )
 
 // forged is an attempt to get something executed past the webhooks.
@@ -72,6 +74,37 @@ func halfApproved(t *testing.T) *v1alpha1.ActionRequest {
 	return r
 }
 
+// counted has votes that Signoff has counted, and needs more.
+func counted(t *testing.T) *v1alpha1.ActionRequest {
+	t.Helper()
+	r, approval := opened(t, users.Alice, request("crowd", `{}`))
+	for _, voter := range []env.Person{users.Bob, users.Carol, users.Dave} {
+		votes(t, voter, approval, v1alpha1.DecisionApprove)
+	}
+	eventually(t, "that the votes are counted", func() (bool, string) {
+		now := live(t, approval)
+		return now.Status.Seal != nil && now.Status.Seal.Votes == 3, now.Status.WaitingFor
+	})
+	return r
+}
+
+// shortened takes votes out of an Approval. Of the one that is there the schema lets nobody do so, whatever else is gone, so it is made again with fewer.
+func shortened(cut func([]v1alpha1.Vote) []v1alpha1.Vote) func(*testing.T, client.WithWatch, *v1alpha1.ActionRequest) {
+	return func(t *testing.T, evil client.WithWatch, r *v1alpha1.ActionRequest) {
+		ap := approvalsOf(t, r, 1)[0]
+		short := ap.DeepCopy()
+		short.Spec.Votes = cut(short.Spec.Votes)
+		eventually(t, "that only the schema keeps the votes", func() (bool, string) {
+			short.ResourceVersion = live(t, &ap).ResourceVersion
+			err := evil.Update(t.Context(), short.DeepCopy())
+			return apierrors.IsInvalid(err) && strings.Contains(err.Error(), "votes are only ever added"), errText(err)
+		})
+		bare(short)
+		written(t, func() error { return evil.Delete(t.Context(), ap.DeepCopy()) })
+		written(t, func() error { return client.IgnoreAlreadyExists(evil.Create(t.Context(), short.DeepCopy())) })
+	}
+}
+
 func pastTheWebhooks() map[string]forged {
 	own := func(t *testing.T, r *v1alpha1.ActionRequest) *v1alpha1.Approval { return &approvalsOf(t, r, 1)[0] }
 	return map[string]forged{
@@ -106,6 +139,12 @@ func pastTheWebhooks() map[string]forged {
 			written(t, func() error { return evil.Delete(t.Context(), ap) })
 			written(t, func() error { return client.IgnoreAlreadyExists(evil.Create(t.Context(), again)) })
 		}, reason: v1alpha1.ReasonEvidenceLost, words: "was removed"},
+		"the last vote cut off": {
+			before: counted, attack: shortened(func(votes []v1alpha1.Vote) []v1alpha1.Vote { return votes[:2] }), reason: v1alpha1.ReasonEvidenceLost, words: "was removed",
+		},
+		"a vote cut out of the middle": {
+			before: counted, attack: shortened(func(votes []v1alpha1.Vote) []v1alpha1.Vote { return slices.Delete(votes, 1, 2) }), reason: v1alpha1.ReasonEvidenceLost, words: "was removed",
+		},
 		"the Approval removed": {before: halfApproved, attack: func(t *testing.T, evil client.WithWatch, r *v1alpha1.ActionRequest) {
 			written(t, func() error { return evil.Delete(t.Context(), own(t, r)) })
 		}, reason: v1alpha1.ReasonEvidenceLost, words: "was removed"},
@@ -153,7 +192,7 @@ func pastTheWebhooks() map[string]forged {
 // TestCase34WrittenPastTheWebhooks removes the webhooks and the policies, as whoever owns the cluster can, and lets somebody who may write all objects of a namespace try to get
 // something executed. Nothing is, also once the webhooks are back, and everybody can read why.
 func TestCase34WrittenPastTheWebhooks(t *testing.T) {
-	evil, all := as(t, nora(t)), pastTheWebhooks()
+	evil, all, before := as(t, nora(t)), pastTheWebhooks(), play.Scraped(t)
 	requests := map[string]*v1alpha1.ActionRequest{}
 	for name, tc := range all {
 		requests[name] = tc.before(t)
@@ -166,6 +205,7 @@ func TestCase34WrittenPastTheWebhooks(t *testing.T) {
 	for name, tc := range all {
 		t.Run("after "+name, func(t *testing.T) { neverRan(t, requests[name], tc.reason, tc.words) })
 	}
+	forgeriesRing(t, before, all)
 	for _, place := range []string{"staging", "production"} {
 		deployment := &appsv1.Deployment{}
 		if err := admin(t).Get(t.Context(), types.NamespacedName{Namespace: place, Name: "checkout"}, deployment); err != nil {
@@ -177,8 +217,26 @@ func TestCase34WrittenPastTheWebhooks(t *testing.T) {
 	}
 }
 
-// neverRan waits until a request has ended without an execution, and looks whether it says why, in one of some words.
-func neverRan(t *testing.T, r *v1alpha1.ActionRequest, reason string, words ...string) {
+// forgeriesRing looks whether what was found is counted by its reason, and rings while it is new.
+func forgeriesRing(t *testing.T, before play.Scrape, all map[string]forged) {
+	t.Helper()
+	const metric, alert = "signoff_forged_total", "SignoffForged"
+	after, least := play.Scraped(t), map[string]float64{}
+	for _, tc := range all {
+		least[tc.reason]++
+	}
+	for reason, want := range least {
+		if got := after.Sum(metric, map[string]string{"reason": reason}) - before.Sum(metric, map[string]string{"reason": reason}); got < want {
+			t.Errorf("%v were found because of %s, want %v at least", got, reason, want)
+		}
+	}
+	if !play.RingsSince(t, alert, before) || play.RingsSince(t, alert, after) {
+		t.Errorf("%s must ring for what was found, and not for longer", alert)
+	}
+}
+
+// endedBecause waits until a request has ended as failed, and looks whether it says why, in one of some words.
+func endedBecause(t *testing.T, r *v1alpha1.ActionRequest, reason string, words ...string) *v1alpha1.ActionRequest {
 	t.Helper()
 	live := &v1alpha1.ActionRequest{}
 	eventually(t, "the end of "+r.Name, func() (bool, string) {
@@ -192,6 +250,13 @@ func neverRan(t *testing.T, r *v1alpha1.ActionRequest, reason string, words ...s
 		!slices.ContainsFunc(words, func(word string) bool { return strings.Contains(finished.Message, word) }) {
 		t.Errorf("got %s, %+v; want that it failed because of %s, with one of %q", live.Status.Outcome, finished, reason, words)
 	}
+	return live
+}
+
+// neverRan waits until a request has ended without an execution, and looks whether it says why, in one of some words.
+func neverRan(t *testing.T, r *v1alpha1.ActionRequest, reason string, words ...string) {
+	t.Helper()
+	live := endedBecause(t, r, reason, words...)
 	if live.Status.Execution != nil {
 		t.Errorf("it was executed: %+v", live.Status.Execution)
 	}

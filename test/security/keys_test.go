@@ -23,6 +23,7 @@ import (
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/audit"
 	"github.com/signoff-dev/signoff/internal/cli"
+	"github.com/signoff-dev/signoff/internal/config"
 	"github.com/signoff-dev/signoff/internal/keys"
 	"github.com/signoff-dev/signoff/internal/seal"
 	"github.com/signoff-dev/signoff/test/env"
@@ -147,14 +148,8 @@ func sealedBy(t *testing.T, r *v1alpha1.ActionRequest, approval *v1alpha1.Approv
 // proved verifies the audit log as an auditor would, and looks whether it has two votes on each of some requests.
 func proved(t *testing.T, requests ...*v1alpha1.ActionRequest) {
 	t.Helper()
-	kubeconfig := filepath.Join(t.TempDir(), "kubeconfig")
-	if err := cluster.Kubeconfig(kubeconfig, users.Ada.Config); err != nil {
-		t.Fatal(err)
-	}
-	var out bytes.Buffer
-	program := &cli.Program{IO: genericiooptions.IOStreams{In: &bytes.Buffer{}, Out: &out, ErrOut: &out}, Clock: clock.RealClock{}}
-	if exit := program.Run(t.Context(), []string{"audit", "verify", "--kubeconfig", kubeconfig, evidence}); exit != 0 || !strings.Contains(out.String(), "no gap in") {
-		t.Errorf("the audit log is broken: %d\n%s", exit, out.String())
+	if exit, out := audited(t, world, evidence); exit != 0 || !strings.Contains(out, "no gap in") {
+		t.Errorf("the audit log is broken: %d\n%s", exit, out)
 	}
 	raw, err := os.ReadFile(evidence)
 	if err != nil {
@@ -174,6 +169,18 @@ func proved(t *testing.T, requests ...*v1alpha1.ActionRequest) {
 			t.Errorf("the audit log has %d votes on %s, want 2", voted[string(r.UID)], r.Name)
 		}
 	}
+}
+
+// audited verifies an audit log by the public keys of a cluster, as `kubectl signoff audit verify` does. It gives the exit code, and what is said.
+func audited(t *testing.T, of *play.Play, log string) (int, string) {
+	t.Helper()
+	kubeconfig := filepath.Join(t.TempDir(), "kubeconfig")
+	if err := of.Cluster.Kubeconfig(kubeconfig, of.Users.Ada.Config); err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	program := &cli.Program{IO: genericiooptions.IOStreams{In: &bytes.Buffer{}, Out: &out, ErrOut: &out}, Clock: clock.RealClock{}}
+	return program.Run(t.Context(), []string{"audit", "verify", "--kubeconfig", kubeconfig, log}), out.String()
 }
 
 // losesKey deletes the Secret of a key, starts Signoff anew, and gives what restores the Secret.
@@ -223,15 +230,27 @@ func keyLost(t *testing.T, lost seal.Purpose) {
 	})
 }
 
+// keysRing waits until the alert on the keys would ring, or not any more.
+func keysRing(t *testing.T, want bool) {
+	t.Helper()
+	const alert = "SignoffKeysUnusable"
+	eventually(t, fmt.Sprintf("%s rings: %t", alert, want), func() (bool, string) {
+		got := play.Rings(t, alert)
+		return got == want, fmt.Sprint(got)
+	})
+}
+
 // TestCase78AdmissionKeyLost loses the key that stands for what people did.
 func TestCase78AdmissionKeyLost(t *testing.T) {
 	guarded(t)
 	r, approval := opened(t, users.Alice, request("two-engineers", `{}`))
 	votes(t, users.Bob, approval, v1alpha1.DecisionApprove)
 	ready, _, release := agreed(t, request("two-engineers", `{}`), users.Bob, users.Carol)
+	keysRing(t, false)
 	restore := losesKey(t, seal.Admission)
 	defer restore()
 	keyLost(t, seal.Admission)
+	keysRing(t, true)
 
 	refused(t, as(t, users.Alice).Create(t.Context(), request("deploy", play.StagingInputs)), metav1.StatusReasonForbidden,
 		"Signoff cannot seal anything", "bring signoff-admission-key back from a backup, or ask for a new key", "Nothing was stored", "docs/guides/operate.md#signoffkeysunusable")
@@ -246,6 +265,7 @@ func TestCase78AdmissionKeyLost(t *testing.T) {
 	}
 	restore()
 	guarded(t)
+	keysRing(t, false)
 	reaches(t, ready, v1alpha1.PhaseSucceeded)
 	votes(t, users.Carol, approval, v1alpha1.DecisionApprove)
 	reaches(t, r, v1alpha1.PhaseSucceeded)
@@ -257,9 +277,11 @@ func TestCase78ControllerKeyLost(t *testing.T) {
 	r, approval := opened(t, users.Alice, request("two-engineers", `{}`))
 	votes(t, users.Bob, approval, v1alpha1.DecisionApprove)
 	ready, _, release := agreed(t, request("two-engineers", `{}`), users.Bob, users.Carol)
+	keysRing(t, false)
 	restore := losesKey(t, seal.Controller)
 	defer restore()
 	keyLost(t, seal.Controller)
+	keysRing(t, true)
 	guarded(t)
 
 	votes(t, users.Carol, approval, v1alpha1.DecisionApprove)
@@ -290,8 +312,11 @@ func saysKeyLost(t *testing.T, r *v1alpha1.ActionRequest) {
 
 // TestCase79RevokedKeys says that keys were stolen some time ago. It has a cluster of its own: what was sealed since is void for good.
 func TestCase79RevokedKeys(t *testing.T) {
+	log := filepath.Join(t.TempDir(), "audit.jsonl")
 	own, err := play.Start(t.Context(), &play.Options{
-		Env: env.Options{CRDs: true}, System: system.Options{}, Accounts: []string{"deployer", "deployer-read", "writer"}, World: play.World,
+		Env: env.Options{CRDs: true}, System: system.Options{Configure: func(cfg *config.Configuration) {
+			cfg.Audit.Sinks = []config.AuditSink{{File: &config.AuditFile{Path: log}}}
+		}}, Accounts: []string{"deployer", "deployer-read", "writer"}, World: play.World,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -300,8 +325,17 @@ func TestCase79RevokedKeys(t *testing.T) {
 	if err := own.Cluster.ApplyFile(t.Context(), "test/security/testdata/world.yaml"); err != nil {
 		t.Fatal(err)
 	}
-	t.Run("admission", func(t *testing.T) { revokedAdmission(t, own) })
-	t.Run("controller", func(t *testing.T) { revokedController(t, own) })
+	t.Run("admission", func(t *testing.T) {
+		at, late := revokedAdmission(t, own)
+		distrusted(t, own, log, seal.Admission, at, late)
+		if exit, out := audited(t, own, log); exit == 0 || !strings.Contains(out, "was revoked") {
+			t.Errorf("an auditor must be told what a stolen key has sealed: %d\n%s", exit, out)
+		}
+	})
+	t.Run("controller", func(t *testing.T) {
+		at, late := revokedController(t, own)
+		distrusted(t, own, log, seal.Controller, at, late)
+	})
 }
 
 // asksIn asks for something that waits for two votes, in a cluster of its own.
@@ -375,7 +409,46 @@ func goesOn(t *testing.T, own *play.Play, r *v1alpha1.ActionRequest, approval *v
 	own.Reaches(t, r, v1alpha1.PhaseSucceeded)
 }
 
-func revokedAdmission(t *testing.T, own *play.Play) {
+// distrusted verifies the audit log of a theft by the public keys as they are. It holds as far as nothing was sealed with the stolen key after the theft, and
+// no further: what was asked first after it cannot be believed. That the other key was stolen as well is left out.
+func distrusted(t *testing.T, own *play.Play, log string, stolen seal.Purpose, at time.Time, late *v1alpha1.ActionRequest) {
+	t.Helper()
+	_, document := publicKeys(t, own.Admin(t))
+	for i := range document.Keys {
+		if document.Keys[i].Purpose != stolen {
+			document.Keys[i].RevokedAt = time.Time{}
+		}
+	}
+	ring, err := document.Keyring()
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := os.ReadFile(log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw = raw[:bytes.LastIndexByte(raw, '\n')+1]
+	report, err := audit.Verify(bytes.NewReader(raw), ring)
+	if err != nil || report.Gap == nil || report.Gap.Kind != audit.GapSeal || !strings.Contains(report.Gap.Message, "was revoked") {
+		t.Fatalf("what the stolen key has sealed must be a gap: %v, %+v", err, report)
+	}
+	line, last := int64(0), int64(0)
+	err = audit.Read(bytes.NewReader(raw), func(f *audit.Fact) error {
+		if line++; line == report.Gap.Line && f.Time.Before(at) {
+			t.Errorf("what was sealed before the theft counts: %v", report.Gap)
+		}
+		if f.Data.Request != nil && f.Data.Request.UID == string(late.UID) {
+			last = line
+		}
+		return nil
+	})
+	if err != nil || report.Gap.Line > last {
+		t.Errorf("the gap comes after line %d, the last about what was asked after the theft: %v, %v", last, report.Gap, err)
+	}
+}
+
+func revokedAdmission(t *testing.T, own *play.Play) (time.Time, *v1alpha1.ActionRequest) {
+	t.Helper()
 	early, earlyApproval := asksIn(t, own)
 	voted, votedApproval := asksIn(t, own)
 	at := theft(t)
@@ -389,6 +462,7 @@ func revokedAdmission(t *testing.T, own *play.Play) {
 	isVoid(t, own, voted)
 	stops(t, own, slow)
 	goesOn(t, own, early, earlyApproval)
+	return at, late
 }
 
 // stops waits until an execution has ended at a safe point, because its request was sealed with a key that was revoked: it goes no further.
@@ -408,7 +482,8 @@ func stops(t *testing.T, own *play.Play, r *v1alpha1.ActionRequest) {
 	}
 }
 
-func revokedController(t *testing.T, own *play.Play) {
+func revokedController(t *testing.T, own *play.Play) (time.Time, *v1alpha1.ActionRequest) {
+	t.Helper()
 	early, earlyApproval := asksIn(t, own)
 	at := theft(t)
 	late, _ := asksIn(t, own)
@@ -417,4 +492,5 @@ func revokedController(t *testing.T, own *play.Play) {
 	isVoid(t, own, late)
 	isVoid(t, own, slow)
 	goesOn(t, own, early, earlyApproval)
+	return at, late
 }

@@ -116,9 +116,18 @@ func TestTemporarySpoilt(t *testing.T) {
 	})
 	step(t, 11*time.Minute)
 	shownLeft(t, 1)
+	leftRings(t, true)
 	forgotten(t, r)
 	step(t, 11*time.Minute)
 	shownLeft(t, 0)
+	leftRings(t, false)
+}
+
+func leftRings(t *testing.T, want bool) {
+	t.Helper()
+	if got := play.Rings(t, "SignoffTemporaryLeft"); got != want {
+		t.Errorf("the alert on what may be left rings: %t, want %t", got, want)
+	}
 }
 
 // TestTemporaryEndForged takes back what a request has lent of which somebody wrote, past the webhooks, that it is over: status never permits.

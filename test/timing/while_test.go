@@ -15,6 +15,7 @@ import (
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/test/env"
+	"github.com/signoff-dev/signoff/test/play"
 )
 
 // shared is an object that is there before anything is lent.
@@ -172,6 +173,7 @@ func TestTemporaryOnlyOurs(t *testing.T) {
 // TestTemporaryStays says what is left where it cannot be taken back, and tries until it can.
 func TestTemporaryStays(t *testing.T) {
 	shared(t, "stuck")
+	revertsFail(t, 0)
 	r := reaches(t, lend(t, "stuck", "30m"), v1alpha1.PhaseActive)
 	made := configMap(t, "lent-stuck")
 	held := client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"finalizers":["example.org/hold"]}}`))
@@ -186,6 +188,7 @@ func TestTemporaryStays(t *testing.T) {
 	if got := configMap(t, "shared-stuck"); got.Data["mode"] != "normal" {
 		t.Errorf("the rest must not wait: %v", got.Data)
 	}
+	revertsFail(t, 1)
 	free := client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"finalizers":null}}`))
 	if err := admin(t).Patch(t.Context(), configMap(t, "lent-stuck"), free); err != nil {
 		t.Fatal(err)
@@ -193,6 +196,16 @@ func TestTemporaryStays(t *testing.T) {
 	step(t, 2*time.Second) // the ServiceAccount may not watch, so it is looked at again after a while
 	reaches(t, r, v1alpha1.PhaseReverted)
 	returned(t, "stuck")
+	revertsFail(t, 0)
+}
+
+// revertsFail looks of how many requests something could not be taken back yet, and whether that rings.
+func revertsFail(t *testing.T, want float64) {
+	t.Helper()
+	got, shown := play.Metric(t, "signoff_reverts_failing", nil)
+	if rings := play.Rings(t, "SignoffRevertFails"); !shown || got != want || rings != (want > 0) {
+		t.Errorf("%v are shown, want %v; the alert rings: %t", got, want, rings)
+	}
 }
 
 // TestTemporaryInAFreeze lends something, and then a policy denies all: that holds nothing up that gives back.
