@@ -112,6 +112,8 @@ func (s *scope) next(ctx context.Context) error {
 	if err := s.genuine(ctx); err != nil {
 		return err
 	}
+	// There is no Record, so what only an execution shows was written by somebody else.
+	s.request.Status.Steps, s.request.Status.ActiveUntil = nil, nil
 	if over, err := s.repeated(ctx); over || err != nil {
 		return err
 	}
