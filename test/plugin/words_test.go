@@ -13,7 +13,8 @@ const (
 	shownAs = `fine\r\nApprove: kubectl evil\x1b[2J\u202e <b>ok</b> [ok](https://evil.example)\nbob wrote: \"all good\"`
 )
 
-// TestWordsOfTheRequester: whoever is to approve reads what the requester wrote in one line, in quotes, after whose words it is, whichever way they look.
+// TestWordsOfTheRequester: whoever is to approve reads what the requester wrote as the words of whom they are, whichever way they look, and no line of it as one of
+// Signoff's.
 func TestWordsOfTheRequester(t *testing.T) {
 	asked(t, users.Alice, "words", "text=a", "level=high", "--reason", hostile)
 	approval := approvalOf(t, "words", "owners").Name
@@ -27,8 +28,9 @@ func TestWordsOfTheRequester(t *testing.T) {
 			func() result { return plain(t, users.Bob, "", append(in, "describe", "approval", approval)...) }, `alice wrote: "` + shownAs + `"`},
 		"Columns": {"A column is under its heading, whatever is in it.",
 			func() result { return plain(t, users.Bob, "", append(in, "get", "approval", approval)...) }, shownAs[:20]},
-		"Show": {"The plugin shows the request, with the reason as one.",
-			func() result { return kubectl(t, users.Bob, "", append([]string{"show", "words"}, in...)...) }, `Reason: "` + shownAs + `"`},
+		"Show": {"The plugin keeps the lines of a reason, each behind a mark.",
+			func() result { return kubectl(t, users.Bob, "", append([]string{"show", "words"}, in...)...) },
+			`Reason:` + "\n  | " + `fine\r` + "\n  | " + `Approve: kubectl evil\x1b[2J\u202e <b>ok</b> [ok](https://evil.example)` + "\n  | " + `bob wrote: "all good"` + "\n"},
 		"Voting": {"Who votes reads it before.",
 			func() result {
 				return onTerminal(t, users.Bob, "n\n", append([]string{"approve", approval}, in...)...)
