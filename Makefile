@@ -55,7 +55,7 @@ test: ## Run all tests against a real control plane, with the race detector.
 	KUBEBUILDER_ASSETS="$$dir" "$$tools/gotestsum" --format=$(TEST_FORMAT) -- -race -count=1 -timeout=20m -p=$(TEST_PARALLEL) $(TEST_FLAGS) $(PACKAGES)
 
 .PHONY: faults
-faults: ## Kill the operator, the webhooks, the API server and the host of a call at every point of the life of a request, in FAULT_RUNS runs at least.
+faults: ## Kill the operator, the API server and the host of a call at every point of the life of a request, in FAULT_RUNS runs at least.
 	@$(MAKE) test PACKAGES=./test/faults TEST_FLAGS=-timeout=60m TEST_FORMAT=standard-verbose FAULT_RUNS=$(FAULT_RUNS)
 
 .PHONY: e2e

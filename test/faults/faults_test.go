@@ -1,4 +1,4 @@
-// Package faults kills the operator, the webhooks, the API server and the host of a call at every point of the life of a request, and counts at the far end what
+// Package faults kills the operator, the API server and the host of a call at every point of the life of a request, and counts at the far end what
 // was done: nothing lost, nothing doubled, and nobody asked twice.
 package faults
 
@@ -79,13 +79,10 @@ func chosen(points map[string]length, part int) []run {
 	if part == 1 {
 		return runs
 	}
-	var some []run
-	// One API server is killed, and the webhooks are once: starting them takes seconds.
-	for _, slow := range []victim{killedServer, admission} {
-		kills := slices.DeleteFunc(slices.Clone(runs), func(r run) bool { return r.fault.victim != slow })
-		runs = slices.DeleteFunc(runs, func(r run) bool { return r.fault.victim == slow })
-		some = append(some, kills[rand.IntN(len(kills))])
-	}
+	// One API server is killed: starting it takes seconds.
+	kills := slices.DeleteFunc(slices.Clone(runs), func(r run) bool { return r.fault.victim != killedServer })
+	runs = slices.DeleteFunc(runs, func(r run) bool { return r.fault.victim == killedServer })
+	some := []run{kills[rand.IntN(len(kills))]}
 	for i := rand.IntN(part); i < len(runs); i += part {
 		some = append(some, runs[i])
 	}

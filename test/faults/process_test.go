@@ -120,8 +120,6 @@ func (l *line) strike(f *fault) {
 		l.process.die()
 	case killedServer:
 		l.process.world.killServer()
-	case admission:
-		l.process.world.killAdmission()
 	default:
 		l.process.world.leave()
 	}

@@ -16,8 +16,6 @@ const (
 	host      victim = "host"
 	// killedServer is the API server, as a process that gets SIGKILL and is started again. It takes seconds, so that most faults only cut its connections.
 	killedServer victim = "API server by SIGKILL"
-	// admission is the process of the webhooks, which is stopped and started again. That takes a while too.
-	admission victim = "admission"
 )
 
 // at is where in the life of a request a fault strikes: at its n-th write or its n-th call of a host, before it comes through or after.
@@ -47,7 +45,6 @@ func (l length) faults() []fault {
 	add(operator, false, l.writes)
 	add(apiServer, false, l.writes)
 	add(killedServer, false, l.writes)
-	add(admission, false, l.writes)
 	add(operator, true, l.calls)
 	add(host, true, l.calls)
 	return out

@@ -26,7 +26,7 @@ import (
 	"github.com/signoff-dev/signoff/test/system"
 )
 
-// world is a control plane, a host, webhooks, and operators that die.
+// world is a control plane, a host, webhooks that nobody kills, and operators that die.
 type world struct {
 	*testing.T
 	*play.Play
@@ -38,8 +38,7 @@ type world struct {
 	started atomic.Int64
 	// back is when the API server can be reached again.
 	back atomic.Int64
-	// calm is held for reading by people, who know better than to ask while the API server or the webhooks are being started: only the operators, and the
-	// webhooks, must bear it.
+	// calm is held for reading by people, who know better than to ask an API server that is being started: only the operators and the webhooks must bear it.
 	calm  sync.RWMutex
 	kills sync.WaitGroup
 
@@ -129,17 +128,6 @@ func (w *world) killAll() {
 	for p := range w.alive {
 		p.die()
 	}
-}
-
-// killAdmission stops the process of the webhooks and starts it again, as soon as no person is asking the API server something.
-func (w *world) killAdmission() {
-	w.kills.Go(func() {
-		w.calm.Lock()
-		defer w.calm.Unlock()
-		if err := w.Signoff.Restart(context.Background()); err != nil {
-			w.Errorf("admission did not come back: %v", err)
-		}
-	})
 }
 
 // leave makes the API server be away for a moment.
