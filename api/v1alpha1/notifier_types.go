@@ -103,14 +103,21 @@ type ChatChannel struct {
 	CABundle string `json:"caBundle,omitempty"`
 }
 
-// HTTPChannel is a host that is called by POST. The call carries the header Idempotency-Key, which is the same however often it is tried.
+// HTTPChannel is a host that is called by POST: exactly one of url and urlSecret is set. The call carries the header Idempotency-Key, which is the
+// same however often it is tried.
+// +kubebuilder:validation:ExactlyOneOf=url;urlSecret
 type HTTPChannel struct {
-	// url is where. It holds no templates.
-	// +required
+	// url is where. It holds no templates. Unset: where urlSecret says.
+	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=2048
 	// +kubebuilder:validation:Pattern=`^https?://[a-z0-9\[]`
-	URL string `json:"url"`
+	URL string `json:"url,omitempty"`
+
+	// urlSecret is where its address is kept, for hosts whose address is the secret. The Secret must say that it may be sent to the host of that
+	// address. Unset: url says it.
+	// +optional
+	URLSecret *SecretKey `json:"urlSecret,omitempty"`
 
 	// headers are sent too; their values hold no templates. Unset: none.
 	// +optional
@@ -131,6 +138,7 @@ type HTTPChannel struct {
 }
 
 // WebhookChannel sends a JSON body of your own.
+// +kubebuilder:validation:ExactlyOneOf=url;urlSecret
 type WebhookChannel struct {
 	HTTPChannel `json:",inline"`
 

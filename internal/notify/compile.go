@@ -139,6 +139,14 @@ func (b *builder) http(c *v1alpha1.HTTPChannel, path *field.Path) *url.URL {
 	for i := range c.Headers {
 		b.header(&c.Headers[i], path.Child("headers").Index(i))
 	}
+	if (c.URL == "") == (c.URLSecret == nil) {
+		b.refuse(field.Required(path, "exactly one of url and urlSecret is needed"))
+		return nil
+	}
+	if c.URLSecret != nil {
+		b.usesSecret(path.Child("urlSecret"))
+		return nil
+	}
 	target, err := url.Parse(c.URL)
 	if err != nil || target.Host == "" || target.User != nil || steps.Origin(c.URL) == "" || strings.Contains(c.URL, "${") {
 		b.refuse(field.Invalid(path.Child("url"), c.URL, "must be such as https://events.example.com/path, without a login and without templates"))

@@ -112,9 +112,9 @@ func (c *call) secretFor(ctx context.Context, key *v1alpha1.SecretKey, host stri
 	return c.secrets(ctx, key, func(string) (string, error) { return host, nil })
 }
 
-// chat posts to an address that is itself the secret.
-func (c *call) chat(ctx context.Context, chat *v1alpha1.ChatChannel) error {
-	address, err := c.secrets(ctx, &chat.URLSecret, func(value string) (string, error) {
+// address reads an address that is itself the secret.
+func (c *call) address(ctx context.Context, key *v1alpha1.SecretKey) (*url.URL, error) {
+	address, err := c.secrets(ctx, key, func(value string) (string, error) {
 		target, err := url.Parse(value)
 		if err != nil || target.Hostname() == "" {
 			return "", errors.New("it holds no URL")
@@ -122,42 +122,61 @@ func (c *call) chat(ctx context.Context, chat *v1alpha1.ChatChannel) error {
 		return target.Hostname(), nil
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	target, err := url.Parse(address)
 	if err != nil {
-		return errors.New("the Secret holds no URL")
+		return nil, errors.New("the Secret holds no URL")
+	}
+	return target, nil
+}
+
+func (c *call) chat(ctx context.Context, chat *v1alpha1.ChatChannel) error {
+	target, err := c.address(ctx, &chat.URLSecret)
+	if err != nil {
+		return err
 	}
 	return c.post(ctx, target, chat.CABundle, "application/json", nil)
 }
 
 func (c *call) http(ctx context.Context, h *v1alpha1.HTTPChannel, contentType string) error {
 	target := c.message.Channel.target
-	return c.post(ctx, target, h.CABundle, contentType, func(request *http.Request) error {
-		for i := range h.Headers {
-			header := &h.Headers[i]
-			value := header.Value
-			if header.Secret != nil {
-				secret, err := c.secretFor(ctx, header.Secret, target.Hostname())
-				if err != nil {
-					return err
-				}
-				if strings.ContainsFunc(secret, unicode.IsControl) {
-					return fmt.Errorf("what is in key %q of Secret %s is more than one line", header.Secret.Key, header.Secret.Name)
-				}
-				value = header.Prefix + secret
-			}
-			request.Header.Set(header.Name, value)
-		}
-		if h.Sign == nil {
-			return nil
-		}
-		key, err := c.secretFor(ctx, h.Sign, target.Hostname())
-		if err != nil {
+	if h.URLSecret != nil {
+		var err error
+		if target, err = c.address(ctx, h.URLSecret); err != nil {
 			return err
 		}
-		return hostcall.Sign(request, key, c.message.ID, c.message.Content, c.now)
+	}
+	return c.post(ctx, target, h.CABundle, contentType, func(request *http.Request) error {
+		return c.prepare(ctx, request, h, target.Hostname())
 	})
+}
+
+// prepare adds headers, and the signature where one is demanded.
+func (c *call) prepare(ctx context.Context, request *http.Request, h *v1alpha1.HTTPChannel, host string) error {
+	for i := range h.Headers {
+		header := &h.Headers[i]
+		value := header.Value
+		if header.Secret != nil {
+			secret, err := c.secretFor(ctx, header.Secret, host)
+			if err != nil {
+				return err
+			}
+			if strings.ContainsFunc(secret, unicode.IsControl) {
+				return fmt.Errorf("what is in key %q of Secret %s is more than one line", header.Secret.Key, header.Secret.Name)
+			}
+			value = header.Prefix + secret
+		}
+		request.Header.Set(header.Name, value)
+	}
+	if h.Sign == nil {
+		return nil
+	}
+	key, err := c.secretFor(ctx, h.Sign, host)
+	if err != nil {
+		return err
+	}
+	return hostcall.Sign(request, key, c.message.ID, c.message.Content, c.now)
 }
 
 // post makes a call, if the policy allows it. It follows no redirect.

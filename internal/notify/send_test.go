@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/netip"
@@ -162,6 +163,28 @@ func TestWebhook(t *testing.T) {
 	}
 }
 
+// TestSecretAddress: a body of one's own, and an event, go to an address that is a secret as those of chats do.
+func TestSecretAddress(t *testing.T) {
+	r := newReceiver(t)
+	at := map[string]any{"urlSecret": map[string]any{"name": "s", "key": "url"}, "caBundle": r.Bundle()}
+	hook := map[string]any{"body": map[string]any{"content": "${event.title}"}}
+	maps.Copy(hook, at)
+	for _, channel := range []map[string]any{{"name": "c", "webhook": hook}, {"name": "c", "cloudEvents": at}} {
+		if err := sent(t, loopback(r.Port(), false), channel, map[string]string{"s": r.URL + "/" + hidden}); err != nil {
+			t.Fatal(err)
+		}
+		if got := arrived(t, r); got.Path != "/"+hidden || strings.Contains(got.Body, hidden) {
+			t.Errorf("it was sent as %+v", got)
+		}
+		r.Answers(func(w http.ResponseWriter) { w.WriteHeader(http.StatusNotFound) })
+		if err := sent(t, loopback(r.Port(), false), channel, map[string]string{"s": r.URL + "/" + hidden}); err == nil || strings.Contains(err.Error(), hidden) {
+			t.Errorf("the error says too much, or there is none: %v", err)
+		}
+		arrived(t, r)
+		r.Answers(func(http.ResponseWriter) {})
+	}
+}
+
 // TestAnswers: what a receiver answers says whether it helps to try again.
 func TestAnswers(t *testing.T) {
 	r := newReceiver(t)
@@ -216,6 +239,8 @@ func TestEgressHolds(t *testing.T) {
 		"cloudEvents":  {closed, map[string]any{"cloudEvents": map[string]any{"url": named}}, nil},
 		"webhook":      {closed, map[string]any{"webhook": map[string]any{"url": named, "body": map[string]any{}}}, nil},
 		"email":        {closed, map[string]any{"email": map[string]any{"host": "localhost", "port": port, "security": "TLS", "from": "a@b", "to": []string{"c@d"}}}, nil},
+		"hook secret":  {closed, map[string]any{"webhook": map[string]any{"urlSecret": secret, "body": map[string]any{}}}, map[string]string{"s": named}},
+		"bus secret":   {public, map[string]any{"cloudEvents": map[string]any{"urlSecret": secret}}, map[string]string{"s": named}},
 		"slack name":   {public, map[string]any{"slack": map[string]any{"urlSecret": secret}}, map[string]string{"s": named}},
 		"slack IP":     {public, map[string]any{"slack": map[string]any{"urlSecret": secret}}, map[string]string{"s": r.URL + "/" + hidden}},
 		"slack plain":  {loopback(port, false), map[string]any{"slack": map[string]any{"urlSecret": secret}}, map[string]string{"s": fmt.Sprintf("http://127.0.0.1:%d/%s", port, hidden)}},

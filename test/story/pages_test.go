@@ -191,6 +191,14 @@ func putInto(t *testing.T, name, place, text string) []byte {
 		t.Fatalf("%s has no %s", name, place)
 	}
 	overlay(at, part)
+	if stages, ok := part["stages"].([]any); ok {
+		// Stages are named by whatever demands them.
+		var names []any
+		for _, stage := range stages {
+			names = append(names, stage.(map[string]any)["name"]) //nolint:forcetypeassert // a test of what we wrote
+		}
+		overlay(at, map[string]any{"default": map[string]any{"stages": names}})
+	}
 	manifest, err := yaml11.Marshal(base)
 	if err != nil {
 		t.Fatal(err)
