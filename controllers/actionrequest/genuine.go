@@ -132,7 +132,9 @@ func (s *scope) openedApprovals() []v1alpha1.OpenedApproval {
 func (s *scope) unproven(ctx context.Context, err error) error {
 	problem := evidence.Of(err)
 	if !problem.Wait {
-		s.suspect(s.request.UID, problem)
+		if problem.Reason != v1alpha1.ReasonEvidenceLost || !s.goes(ctx) {
+			s.suspect(client.ObjectKeyFromObject(s.request), s.request.UID, problem)
+		}
 		return s.finish(ctx, v1alpha1.OutcomeFailed, ending{reason: problem.Reason, message: fmt.Sprintf("This request will never run: %s. Ask again.", problem.Message)})
 	}
 	phase := v1alpha1.PhasePending

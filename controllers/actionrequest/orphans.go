@@ -119,15 +119,23 @@ func (o *Orphans) recall(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
+// requestOf is the request that a Record is of.
+func requestOf(record *v1alpha1.Record) types.NamespacedName {
+	return types.NamespacedName{Namespace: record.Spec.RequestRef.Namespace, Name: record.Spec.RequestRef.Name}
+}
+
 // recallOne brings one execution to its end, unless its request is there, or one that asks the same and does it. Nobody else works on it meanwhile.
 func (o *Orphans) recallOne(ctx context.Context, record *v1alpha1.Record) error {
-	key := types.NamespacedName{Namespace: record.Spec.RequestRef.Namespace, Name: record.Spec.RequestRef.Name}
+	key := requestOf(record)
 	if !o.hands.take(key) {
 		return nil
 	}
 	defer o.hands.leave(key)
 	// It may have ended since it was listed.
 	if err := o.Reader.Get(ctx, client.ObjectKeyFromObject(record), record); err != nil {
+		if apierrors.IsNotFound(err) {
+			o.left.note(record.Spec.RequestRef.UID, false) // nobody can take back any more what it says
+		}
 		return client.IgnoreNotFound(err)
 	}
 	alone, free, err := o.isAlone(ctx, key, record)
@@ -221,7 +229,7 @@ func (o *Orphans) ensure(ctx context.Context, record *v1alpha1.Record) error {
 	}
 	s := o.orphanScope(record)
 	if _, err := s.Evidence.Record(record); err != nil {
-		o.suspect(record.UID, evidence.Of(err))
+		o.suspect(requestOf(record), record.UID, evidence.Of(err))
 		return fmt.Errorf("failed to verify Record %s: %w", record.Name, err)
 	}
 	if err := s.create(ctx, successor(record)); err != nil && !apierrors.IsAlreadyExists(err) {

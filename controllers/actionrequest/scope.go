@@ -296,8 +296,9 @@ func (s *scope) stopText() string {
 	by := "somebody"
 	if _, err := s.Evidence.Cancellation(s.request); err == nil {
 		by = visible.Inside(cancellation.By.Username)
-	} else {
-		s.suspect(s.request.UID+"/cancellation", evidence.Of(err))
+	} else if cancellation.Seal != nil {
+		// Whoever asks for something that is cancelled already does so without a seal: there is no uid yet that it could name.
+		s.suspect(client.ObjectKeyFromObject(s.request), s.request.UID+"/cancellation", evidence.Of(err))
 	}
 	return fmt.Sprintf("Cancelled by %s: %s.", by, quote(cancellation.Reason, 200))
 }

@@ -7,9 +7,12 @@ import (
 	"strings"
 	"sync"
 
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/lru"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/evidence"
@@ -30,7 +33,7 @@ func (s *scope) unbelievable(ctx context.Context, record *v1alpha1.Record, err e
 		return nil // nobody can be told more
 	}
 	s.told.Add(record.UID, true)
-	s.suspect(s.request.UID, problem)
+	s.suspect(client.ObjectKeyFromObject(s.request), s.request.UID, problem)
 	return s.endWith(ctx, ending{reason: problem.Reason, message: "Nothing more is executed: " + problem.Message + "."}, s.lentText(record))
 }
 
@@ -86,13 +89,22 @@ func written(claim *v1alpha1.RecordSpec) []string {
 	return names
 }
 
-// suspect counts what somebody else has written, once. What nobody can tell at the moment is none.
-func (r *Reconciler) suspect(uid types.UID, problem *evidence.Error) {
+// suspect counts what somebody else has written about a request, once, and says in the log what it was. What nobody can tell at the moment is none.
+func (r *Reconciler) suspect(request types.NamespacedName, uid types.UID, problem *evidence.Error) {
 	if _, known := r.forged.Get(uid); known || problem.Wait {
 		return
 	}
 	r.forged.Add(uid, true)
 	metrics.Forged(problem.Reason)
+	log.Log.WithName("evidence").Info("something was written past Signoff; nothing is executed by it", "namespace", request.Namespace, "name", request.Name,
+		"reason", problem.Reason, "what", problem.Message)
+}
+
+// goes tells whether everything in the namespace of the request is being removed, in no order: that an Approval goes first is nobody's forgery.
+func (s *scope) goes(ctx context.Context) bool {
+	namespace := &metav1.PartialObjectMetadata{}
+	namespace.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Namespace"))
+	return s.Reader.Get(ctx, types.NamespacedName{Name: s.request.Namespace}, namespace) == nil && namespace.DeletionTimestamp != nil
 }
 
 // spoilt tells whether a Record was written by somebody else. What nobody can tell at the moment is not.

@@ -94,11 +94,19 @@ func adds(got, wanted map[string]any) bool {
 	})
 }
 
+// jobEnded tells whether it is known how the Job ended.
+func (t *task) jobEnded() bool {
+	_, seen := t.basis(basisWritten)
+	return seen
+}
+
 // observe looks how the Job is doing.
 func (t *task) observe(ctx context.Context, uid string) (Outcome, error) {
 	w := &t.step.Writes[0]
 	live, err := t.get(ctx, w.Object)
 	switch {
+	case apierrors.IsNotFound(err) && t.jobEnded():
+		return t.fail("%s has ended, and was deleted before what the step waits for was seen", describe(w.Object)), nil
 	case apierrors.IsNotFound(err):
 		return t.fail("%s was deleted before its end was seen; it is not created again. Look at what it has done, and make a new request if needed", describe(w.Object)), nil
 	case err != nil:
@@ -125,7 +133,7 @@ func (t *task) observe(ctx context.Context, uid string) (Outcome, error) {
 // ended goes on once a Job has ended. Failed is nil where it is complete.
 func (t *task) ended(ctx context.Context, job *batchv1.Job, failed *batchv1.JobCondition) (Outcome, error) {
 	w := &t.step.Writes[0]
-	if _, seen := t.basis(basisWritten); seen {
+	if t.jobEnded() {
 		return t.await(ctx) // how it ended is known, and its pod may be gone by now
 	}
 	if err := t.look(ctx, job); err != nil {

@@ -71,7 +71,7 @@ func RevertsFailing(count int) { revertsFailing.Set(float64(count)) }
 
 var forged = prometheus.NewCounterVec(prometheus.CounterOpts{
 	Name: "signoff_forged_total",
-	Help: "Requests, Approvals, votes and Records that were found to be written, changed or removed without Signoff, by the reason that their request gives. Nothing is executed by them.",
+	Help: "Requests, Approvals, votes and Records that were found to be written or changed without Signoff, and Approvals that are gone, by the reason that their request gives. Nothing is executed by them.",
 }, []string{"reason"})
 
 // forgeries are the reasons for which something is not what Signoff or people have written.

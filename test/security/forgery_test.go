@@ -265,3 +265,15 @@ func neverRan(t *testing.T, r *v1alpha1.ActionRequest, reason string, words ...s
 		t.Errorf("there is a Record: %+v", record.Spec)
 	}
 }
+
+// TestCancelledFromTheStart: whoever asks for something that is cancelled already, as a tool does that makes a cancelled request again, has forged nothing.
+func TestCancelledFromTheStart(t *testing.T) {
+	guarded(t)
+	before := play.Scraped(t)
+	r := request("two-engineers", `{}`)
+	r.Spec.Cancellation = &v1alpha1.Cancellation{Reason: "not needed after all"}
+	reaches(t, ask(t, users.Alice, r), v1alpha1.PhaseCancelled)
+	if after := play.Scraped(t); after.Sum("signoff_forged_total", nil) != before.Sum("signoff_forged_total", nil) {
+		t.Error("it is counted as forged")
+	}
+}

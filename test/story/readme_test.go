@@ -207,6 +207,8 @@ var (
 	heading = regexp.MustCompile("(?m)^#+ +(.*)$")
 	// code is what no link is in.
 	code = regexp.MustCompile("`[^`\n]*`")
+	// fence is a block, in which no line is a heading.
+	fence = regexp.MustCompile("(?ms)^```.*?^```$")
 	// notInAnchor is what forges take out of a heading.
 	notInAnchor = regexp.MustCompile("[^a-z0-9 _-]")
 	named       = regexp.MustCompile(`<a (?:id|name)="([^"]+)"`)
@@ -215,6 +217,7 @@ var (
 // anchorsOf are the places of a page that links can lead to.
 func anchorsOf(page string) map[string]bool {
 	all := map[string]bool{}
+	page = fence.ReplaceAllString(page, "")
 	for _, match := range heading.FindAllStringSubmatch(page, -1) {
 		all[strings.ReplaceAll(notInAnchor.ReplaceAllString(strings.ToLower(match[1]), ""), " ", "-")] = true
 	}

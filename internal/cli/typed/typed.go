@@ -276,8 +276,12 @@ type Input struct {
 func Inputs(schema *structuralschema.Structural) []Input {
 	missing := Missing(nil, schema)
 	var first, rest []Input
-	for _, name := range Names(schema) {
-		found, _ := property(schema, name)
+	for _, name := range slices.Compact(slices.Sorted(slices.Values(append(Names(schema), missing...)))) {
+		found, known := property(schema, name)
+		if !known {
+			first = append(first, Input{Name: name, Kind: Kind(name, schema), Required: true})
+			continue
+		}
 		input := Input{Name: name, Kind: Kind(name, schema), Description: found.Description, Required: slices.Contains(missing, name)}
 		if value := found.Default.Object; value != nil {
 			input.Default = Text(value)
