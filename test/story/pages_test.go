@@ -199,7 +199,7 @@ func putInto(t *testing.T, name, place, text string) []byte {
 		// Stages are named by whatever demands them.
 		var names []any
 		for _, stage := range stages {
-			names = append(names, stage.(map[string]any)["name"]) //nolint:forcetypeassert // a test of what we wrote
+			names = append(names, stage.(map[string]any)["name"])
 		}
 		overlay(at, map[string]any{"default": map[string]any{"stages": names}})
 	}
