@@ -12,8 +12,8 @@ import (
 	"github.com/signoff-dev/signoff/test/play"
 )
 
-// TestBackupOfKeys saves the keys and brings them back with the commands of the guide: what waited for people meanwhile goes on.
-func TestBackupOfKeys(t *testing.T) {
+// TestCase78BackupOfKeys saves the keys and brings them back with the commands of the guide: what waited for people meanwhile goes on.
+func TestCase78BackupOfKeys(t *testing.T) {
 	guarded(t)
 	r, approval := opened(t, users.Alice, request("two-engineers", `{}`))
 	votes(t, users.Bob, approval, v1alpha1.DecisionApprove)

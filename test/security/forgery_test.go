@@ -266,8 +266,8 @@ func neverRan(t *testing.T, r *v1alpha1.ActionRequest, reason string, words ...s
 	}
 }
 
-// TestCancelledFromTheStart: whoever asks for something that is cancelled already, as a tool does that makes a cancelled request again, has forged nothing.
-func TestCancelledFromTheStart(t *testing.T) {
+// TestCase49CancelledFromTheStart: whoever asks for something that is cancelled already, as a tool does that makes a cancelled request again, has forged nothing.
+func TestCase49CancelledFromTheStart(t *testing.T) {
 	guarded(t)
 	before := play.Scraped(t)
 	r := request("two-engineers", `{}`)
