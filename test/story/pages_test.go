@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -102,7 +103,7 @@ func pages(t *testing.T) []string {
 
 // All YAML that readers see is tried, here or by a test that is named.
 func TestShownYAML(t *testing.T) {
-	unused := triedByPages()
+	unused := slices.Collect(maps.Keys(triedBy))
 	for _, s := range shownYAML(t) {
 		kind, path, _ := strings.Cut(s.mark, ": ")
 		if file, elsewhere := triedBy[s.page+" "+s.mark]; elsewhere {
@@ -137,14 +138,6 @@ func TestShownYAML(t *testing.T) {
 	for _, mark := range unused {
 		t.Errorf("no block is marked %q", mark)
 	}
-}
-
-func triedByPages() []string {
-	var all []string
-	for mark := range triedBy {
-		all = append(all, mark)
-	}
-	return all
 }
 
 // appliesPages has the API server and Signoff judge what pages show, and store nothing of it.
