@@ -52,7 +52,7 @@ func run() error {
 	if !parts.Admission && !parts.Controllers {
 		return errors.New("--admission=false and --controllers=false leave nothing to run: give at most one of them")
 	}
-	ctrl.SetLogger(zap.New(zap.UseFlagOptions(&options)))
+	logTo(zap.New(zap.UseFlagOptions(&options)))
 
 	data, err := os.ReadFile(*file)
 	if err != nil {
