@@ -5,7 +5,7 @@ WORKDIR /src
 # Modules first: they change less often than the code, and a layer of their own keeps them.
 COPY go.mod go.sum ./
 RUN go mod download
-COPY main.go certificates.go ./
+COPY main.go certificates.go logging.go ./
 COPY api/ api/
 COPY config/crd/ config/crd/
 COPY controllers/ controllers/
