@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/go-logr/logr"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -61,6 +62,7 @@ func (s *scope) claim(ctx context.Context) (*v1alpha1.Record, error) {
 	if err != nil {
 		return nil, fmt.Errorf("failed to claim the execution of request %s/%s: %w", s.request.Namespace, s.request.Name, err)
 	}
+	logr.FromContextOrDiscard(ctx).Info("the request is executed", "action", s.request.Spec.ActionRef.String())
 	return record, nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/go-logr/logr"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -357,6 +358,8 @@ func (s *scope) end(ctx context.Context, outcome v1alpha1.Outcome, end ending) e
 		return err
 	}
 	s.event(s.request, end.reason, end.message)
+	// Not the message, which can quote people.
+	logr.FromContextOrDiscard(ctx).Info("the request is over", "action", s.request.Spec.ActionRef.String(), "outcome", outcome, "reason", end.reason)
 	return s.release(ctx)
 }
 
