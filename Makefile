@@ -52,7 +52,7 @@ demo: ## Play the first story on a real control plane, with real kubectl as seve
 test: ## Run all tests against a real control plane, with the race detector.
 	@dir=$$($(CONTROLPLANE)) && tools=$$($(TOOLS) gotestsum) && $(HELM) >/dev/null && $(OPENTOFU) >/dev/null && \
 	$(STEP) "compiling for the tests" sh hack/compile-tests $(PACKAGES) && \
-	KUBEBUILDER_ASSETS="$$dir" "$$tools/gotestsum" --format=$(TEST_FORMAT) -- -race -count=1 -timeout=20m -p=$(TEST_PARALLEL) $(TEST_FLAGS) $(PACKAGES)
+	KUBEBUILDER_ASSETS="$$dir" "$$tools/gotestsum" --format=$(TEST_FORMAT) -- -race -count=1 -timeout=30m -p=$(TEST_PARALLEL) $(TEST_FLAGS) $(PACKAGES)
 
 .PHONY: faults
 faults: ## Kill the operator, the API server and the host of a call at every point of the life of a request, in FAULT_RUNS runs at least.
