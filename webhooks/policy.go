@@ -49,11 +49,7 @@ func (w *governing) policy(ctx context.Context, req *admission.Request) admissio
 
 // partly warns of conditions that hold for a part of a text.
 func partly(rules []catalog.Rule) []string {
-	warnings := catalog.PartialMatches(rules)
-	for i := range warnings {
-		warnings[i] = gate.Cut(warnings[i], maxWarning)
-	}
-	return warnings[:min(len(warnings), maxWarnings)]
+	return bounded(catalog.PartialMatches(rules), "more conditions that hold for a part of a text")
 }
 
 // affected says which open requests the policy is about. Those of which nobody can tell count, because the policy stops them.

@@ -232,7 +232,7 @@ func (s *scope) votesOn(ctx context.Context, approval *v1alpha1.Approval) (*stag
 	err := s.votes(ctx, s.judgement, stage)
 	switch {
 	case evidence.Is(err) && !s.knows(approval):
-		s.suspect(client.ObjectKeyFromObject(s.request), approval.UID, evidence.Of(err))
+		s.suspect(s.key(), approval.UID, evidence.Of(err))
 		return nil, nil //nolint:nilnil // that it is none of ours is an answer, not an error
 	case err != nil:
 		return nil, err

@@ -133,7 +133,7 @@ func (s *scope) unproven(ctx context.Context, err error) error {
 	problem := evidence.Of(err)
 	if !problem.Wait {
 		if problem.Reason != v1alpha1.ReasonEvidenceLost || !s.goes(ctx) {
-			s.suspect(client.ObjectKeyFromObject(s.request), s.request.UID, problem)
+			s.suspect(s.key(), s.request.UID, problem)
 		}
 		return s.finish(ctx, v1alpha1.OutcomeFailed, ending{reason: problem.Reason, message: fmt.Sprintf("This request will never run: %s. Ask again.", problem.Message)})
 	}

@@ -228,7 +228,7 @@ func (r *Retention) Record(ctx context.Context, key types.NamespacedName, uid ty
 // needed tells whether the request of a Record is still there.
 func (r *Retention) needed(ctx context.Context, record *v1alpha1.Record) (bool, error) {
 	request := &v1alpha1.ActionRequest{}
-	err := r.Reader.Get(ctx, types.NamespacedName{Namespace: record.Spec.RequestRef.Namespace, Name: record.Spec.RequestRef.Name}, request)
+	err := r.Reader.Get(ctx, requestOf(record), request)
 	if client.IgnoreNotFound(err) != nil {
 		return false, fmt.Errorf("failed to get the request of Record %s: %w", record.Name, err)
 	}

@@ -227,7 +227,7 @@ func (s *scope) unreviewable(ctx context.Context, err error) (time.Duration, err
 	if problem.Wait {
 		return time.Second, nil
 	}
-	s.suspect(client.ObjectKeyFromObject(s.request), s.request.UID, problem)
+	s.suspect(s.key(), s.request.UID, problem)
 	s.condition(v1alpha1.ConditionReviewed, false, problem.Reason, "Review of the emergency: no vote on it counts: "+problem.Message+".")
 	return 0, s.store(ctx)
 }

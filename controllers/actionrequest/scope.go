@@ -298,7 +298,7 @@ func (s *scope) stopText() string {
 		by = visible.Inside(cancellation.By.Username)
 	} else if cancellation.Seal != nil {
 		// Whoever asks for something that is cancelled already does so without a seal: there is no uid yet that it could name.
-		s.suspect(client.ObjectKeyFromObject(s.request), s.request.UID+"/cancellation", evidence.Of(err))
+		s.suspect(s.key(), s.request.UID+"/cancellation", evidence.Of(err))
 	}
 	return fmt.Sprintf("Cancelled by %s: %s.", by, quote(cancellation.Reason, 200))
 }

@@ -33,7 +33,7 @@ func (s *scope) unbelievable(ctx context.Context, record *v1alpha1.Record, err e
 		return nil // nobody can be told more
 	}
 	s.told.Add(record.UID, true)
-	s.suspect(client.ObjectKeyFromObject(s.request), s.request.UID, problem)
+	s.suspect(s.key(), s.request.UID, problem)
 	return s.endWith(ctx, ending{reason: problem.Reason, message: "Nothing more is executed: " + problem.Message + "."}, s.lentText(record))
 }
 

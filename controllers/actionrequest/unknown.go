@@ -7,7 +7,6 @@ import (
 
 	"github.com/go-logr/logr"
 	"k8s.io/apimachinery/pkg/types"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/audit"
@@ -94,7 +93,7 @@ func (s *scope) resolution(ctx context.Context, step string) (*v1alpha1.Resoluti
 		case evidence.Of(err).Wait:
 			return nil, fmt.Errorf("failed to verify what was decided about step %s: %w", step, err)
 		}
-		s.suspect(client.ObjectKeyFromObject(s.request), types.UID(fmt.Sprintf("%s/%d", s.request.UID, i)), evidence.Of(err))
+		s.suspect(s.key(), types.UID(fmt.Sprintf("%s/%d", s.request.UID, i)), evidence.Of(err))
 		logr.FromContextOrDiscard(ctx).Info("what was written about a step does not count", "step", step, "reason", err.Error())
 	}
 	return nil, nil //nolint:nilnil // that nobody has decided is an answer, not an error

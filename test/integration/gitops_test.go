@@ -17,6 +17,7 @@ import (
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/test/env"
+	"github.com/signoff-dev/signoff/test/play"
 )
 
 // tool is what a tool that applies what is in a repository does, with kubectl itself.
@@ -345,13 +346,13 @@ func TestGitOpsForce(t *testing.T) {
 
 // TestGitOpsGuide applies what the guide shows as Flux would. TestHealth is about what it says of health.
 func TestGitOpsGuide(t *testing.T) {
-	if out, err := kubectl(t, users.Alice, gitOpsBlock(t, "behalf"), tools[0].apply...); err == nil || !strings.Contains(out, `"request-on-behalf"`) {
+	if out, err := kubectl(t, users.Alice, play.Marked(t, gitOpsGuide, "behalf"), tools[0].apply...); err == nil || !strings.Contains(out, `"request-on-behalf"`) {
 		t.Errorf("who does not hold the verb may not name anybody: %v, %s", err, out)
 	}
-	if err := cluster.Apply(t.Context(), []byte(gitOpsBlock(t, "role"))); err != nil {
+	if err := cluster.Apply(t.Context(), []byte(play.Marked(t, gitOpsGuide, "role"))); err != nil {
 		t.Error(err)
 	}
-	out, err := kubectl(t, users.Alice, gitOpsBlock(t, "request"), tools[0].apply...)
+	out, err := kubectl(t, users.Alice, play.Marked(t, gitOpsGuide, "request"), tools[0].apply...)
 	if err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}

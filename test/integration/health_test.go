@@ -3,7 +3,6 @@ package integration
 import (
 	"maps"
 	"os"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -16,21 +15,10 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/test/play"
 )
 
-// gitOpsBlock is what the guide shows after a mark.
-func gitOpsBlock(t *testing.T, mark string) string {
-	t.Helper()
-	text, err := os.ReadFile("../../docs/guides/gitops.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	found := regexp.MustCompile("(?s)<!-- " + mark + " -->\n```yaml\n(.*?)```").FindSubmatch(text)
-	if found == nil {
-		t.Fatalf("the guide has no block %q", mark)
-	}
-	return string(found[1])
-}
+const gitOpsGuide = "../../docs/guides/gitops.md"
 
 // What tools show of a request, by its phase: Flux in the words of kstatus, Argo CD in its own.
 const (
@@ -116,7 +104,7 @@ func fluxHealth(t *testing.T) func(map[string]any) string {
 			HealthCheckExprs []struct{ APIVersion, Kind, Current, Failed string }
 		}
 	}
-	if err := yaml.Unmarshal([]byte(gitOpsBlock(t, "flux")), &kustomization); err != nil || len(kustomization.Spec.HealthCheckExprs) != 1 {
+	if err := yaml.Unmarshal([]byte(play.Marked(t, gitOpsGuide, "flux")), &kustomization); err != nil || len(kustomization.Spec.HealthCheckExprs) != 1 {
 		t.Fatalf("%v: %+v", err, kustomization)
 	}
 	shown := kustomization.Spec.HealthCheckExprs[0]
@@ -160,7 +148,7 @@ func fluxHealth(t *testing.T) func(map[string]any) string {
 func argoHealth(t *testing.T) func(map[string]any) (string, string) {
 	t.Helper()
 	var config struct{ Data map[string]string }
-	if err := yaml.UnmarshalStrict([]byte(gitOpsBlock(t, "argo-cd")), &struct {
+	if err := yaml.UnmarshalStrict([]byte(play.Marked(t, gitOpsGuide, "argo-cd")), &struct {
 		APIVersion, Kind string
 		Metadata         map[string]any
 		Data             *map[string]string

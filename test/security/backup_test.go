@@ -12,13 +12,15 @@ import (
 	"github.com/signoff-dev/signoff/test/play"
 )
 
+const backupGuide = "../../docs/guides/backup-and-restore.md"
+
 // TestCase78BackupOfKeys saves the keys and brings them back with the commands of the guide: what waited for people meanwhile goes on.
 func TestCase78BackupOfKeys(t *testing.T) {
 	guarded(t)
 	r, approval := opened(t, users.Alice, request("two-engineers", `{}`))
 	votes(t, users.Bob, approval, v1alpha1.DecisionApprove)
 	dir := t.TempDir()
-	typed(t, dir, guideBlock(t, "keys: save"))
+	typed(t, dir, play.Marked(t, backupGuide, "keys: save"))
 	restoreByHand := losesKey(t, seal.Admission)
 	defer func() {
 		if t.Failed() {
@@ -26,28 +28,13 @@ func TestCase78BackupOfKeys(t *testing.T) {
 		}
 	}()
 	keyLost(t, seal.Admission)
-	if said := typed(t, dir, guideBlock(t, "keys: restore")); !strings.Contains(said, "secret/signoff-admission-key created") || !strings.Contains(said, "already exists") {
+	if said := typed(t, dir, play.Marked(t, backupGuide, "keys: restore")); !strings.Contains(said, "secret/signoff-admission-key created") || !strings.Contains(said, "already exists") {
 		t.Errorf("it says %s", said)
 	}
 	guarded(t)
 	votes(t, users.Carol, approval, v1alpha1.DecisionApprove)
 	reaches(t, r, v1alpha1.PhaseSucceeded)
 	reaches(t, ask(t, users.Alice, request("deploy", play.StagingInputs)), v1alpha1.PhaseSucceeded)
-}
-
-// guideBlock is what the guide about backups shows after a mark.
-func guideBlock(t *testing.T, mark string) string {
-	t.Helper()
-	text, err := os.ReadFile("../../docs/guides/backup-and-restore.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, block, found := strings.Cut(string(text), "<!-- "+mark+" -->\n```sh\n")
-	if !found {
-		t.Fatalf("the guide has no block %q", mark)
-	}
-	block, _, _ = strings.Cut(block, "```")
-	return block
 }
 
 // typed runs what an administrator types.

@@ -2,6 +2,7 @@ package story_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -13,6 +14,7 @@ import (
 	"strings"
 	"testing"
 
+	jsonpatch "github.com/evanphx/json-patch/v5"
 	"github.com/google/go-cmp/cmp"
 	yaml11 "sigs.k8s.io/yaml"
 
@@ -171,46 +173,33 @@ func appliesPages(t *testing.T, ground *playground.Playground) {
 // putInto gives a file of testdata/parts with a part in its place.
 func putInto(t *testing.T, name, place, text string) []byte {
 	t.Helper()
-	base, part := map[string]any{}, map[string]any{}
-	if err := yaml11.UnmarshalStrict([]byte(read(t, "test", "story", "testdata", "parts", name)), &base); err != nil {
-		t.Fatal(err)
-	}
+	part := map[string]any{}
 	if err := yaml11.UnmarshalStrict([]byte(text), &part); err != nil {
 		t.Fatalf("%v:\n%s", err, text)
 	}
-	at := base
-	for field := range strings.SplitSeq(place, ".") {
-		if place != "" {
-			at, _ = at[field].(map[string]any)
-		}
-	}
-	if at == nil {
-		t.Fatalf("%s has no %s", name, place)
-	}
-	overlay(at, part)
 	if stages, ok := part["stages"].([]any); ok {
 		// Stages are named by whatever demands them.
 		var names []any
 		for _, stage := range stages {
 			names = append(names, stage.(map[string]any)["name"])
 		}
-		overlay(at, map[string]any{"default": map[string]any{"stages": names}})
+		part["default"] = map[string]any{"stages": names}
 	}
-	manifest, err := yaml11.Marshal(base)
+	fields := strings.FieldsFunc(place, func(r rune) bool { return r == '.' })
+	for _, field := range slices.Backward(fields) {
+		part = map[string]any{field: part}
+	}
+	base, err := yaml11.YAMLToJSONStrict([]byte(read(t, "test", "story", "testdata", "parts", name)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	patch, err := json.Marshal(part)
+	if err != nil {
+		t.Fatal(err)
+	}
+	manifest, err := jsonpatch.MergePatch(base, patch)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return manifest
-}
-
-// overlay puts fields over those that are there.
-func overlay(base, part map[string]any) {
-	for field, value := range part {
-		below, isMap := value.(map[string]any)
-		if old, wasMap := base[field].(map[string]any); isMap && wasMap {
-			overlay(old, below)
-			continue
-		}
-		base[field] = value
-	}
 }
