@@ -34,7 +34,7 @@ import (
 )
 
 // The rights of the controller. Steps and facts use the ServiceAccounts of Actions instead, see docs/design.
-// +kubebuilder:rbac:groups=signoff.dev,resources=actionrequests,verbs=get;list;watch;patch;delete
+// +kubebuilder:rbac:groups=signoff.dev,resources=actionrequests,verbs=get;list;watch;update;delete
 // +kubebuilder:rbac:groups=signoff.dev,resources=actionrequests/status,verbs=update
 // +kubebuilder:rbac:groups=signoff.dev,resources=approvals,verbs=get;list;watch;create
 // +kubebuilder:rbac:groups=signoff.dev,resources=approvals/status,verbs=update

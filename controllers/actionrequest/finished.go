@@ -6,7 +6,9 @@ import (
 
 	"github.com/go-logr/logr"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/retry"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
@@ -41,11 +43,26 @@ func (f *Finished) release(ctx context.Context, meta *metav1.PartialObjectMetada
 	if request.UID != meta.UID || request.Status.Outcome == "" {
 		return nil
 	}
-	base := request.DeepCopy()
-	controllerutil.RemoveFinalizer(request, v1alpha1.RequestFinalizer)
-	patch := client.MergeFromWithOptions(base, client.MergeFromWithOptimisticLock{})
-	if err := f.Client.Patch(ctx, request, patch); client.IgnoreNotFound(err) != nil {
-		return fmt.Errorf("failed to remove the finalizer of finished request %s: %w", key, err)
+	return letGo(ctx, f.Client, f.Reader, key, meta.UID)
+}
+
+// letGo removes our finalizer from a request that is being deleted. It is a PUT, whose uid the API server compares when it removes what has no
+// finalizer left. Of two patches at once it lets the later one remove whatever has that name by then, so somebody's new request.
+func letGo(ctx context.Context, writer client.Client, reader client.Reader, key types.NamespacedName, uid types.UID) error {
+	err := retry.RetryOnConflict(retry.DefaultRetry, func() error {
+		// All fields are sent back as they came, also those that an older version does not know.
+		live := &unstructured.Unstructured{}
+		live.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("ActionRequest"))
+		if err := reader.Get(ctx, key, live); err != nil {
+			return err
+		}
+		if live.GetUID() != uid || live.GetDeletionTimestamp() == nil || !controllerutil.RemoveFinalizer(live, v1alpha1.RequestFinalizer) {
+			return nil
+		}
+		return writer.Update(ctx, live)
+	})
+	if client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("failed to remove the finalizer of request %s: %w", key, err)
 	}
 	return nil
 }

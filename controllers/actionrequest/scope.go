@@ -11,7 +11,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/decision"
@@ -260,15 +259,7 @@ func (s *scope) release(ctx context.Context) error {
 	if s.request.DeletionTimestamp == nil {
 		return nil
 	}
-	base := s.request.DeepCopy()
-	if !controllerutil.RemoveFinalizer(s.request, v1alpha1.RequestFinalizer) {
-		return nil
-	}
-	patch := client.MergeFromWithOptions(base, client.MergeFromWithOptimisticLock{})
-	if err := s.Client.Patch(ctx, s.request, patch); client.IgnoreNotFound(err) != nil {
-		return fmt.Errorf("failed to remove the finalizer of request %s/%s: %w", s.request.Namespace, s.request.Name, err)
-	}
-	return nil
+	return letGo(ctx, s.Client, s.Reader, s.key(), s.request.UID)
 }
 
 // cancelled ends a request that has not started, or brings one that has to its safe point.

@@ -192,7 +192,10 @@ func TestNoVoteIsLost(t *testing.T) {
 					decision = v1alpha1.DecisionWithdraw
 				}
 				body := []byte(fmt.Sprintf(`{"spec":{"vote":{"decision":%q}}}`, decision))
-				errs <- voter.Patch(t.Context(), approval.DeepCopy(), client.RawPatch(types.MergePatchType, body))
+				// The API server tries a patch again while others write, for 34 s at most, which a busy machine may need. Then people vote again.
+				errs <- retry.OnError(retry.DefaultRetry, apierrors.IsTimeout, func() error {
+					return voter.Patch(t.Context(), approval.DeepCopy(), client.RawPatch(types.MergePatchType, body))
+				})
 			}
 		})
 	}
