@@ -11,7 +11,7 @@ STRIPPED := -ldflags="-s -w"
 CONTROLPLANE := $(GO) run ./hack/build set controlplane
 TOOLS := $(GO) run ./hack/build set tools
 HELM := $(GO) run ./hack/build set helm
-OPENTOFU := $(GO) run ./hack/build set opentofu
+TERRAFORM := $(GO) run ./hack/build set terraform
 NODE := $(GO) run ./hack/build set node
 CONTAINERS := $(GO) run ./hack/build set containers
 # Runs a command that is silent for long, and says every ten seconds that it is alive.
@@ -50,7 +50,7 @@ demo: ## Play the first story on a real control plane, with real kubectl as seve
 
 .PHONY: test
 test: ## Run all tests against a real control plane, with the race detector.
-	@dir=$$($(CONTROLPLANE)) && tools=$$($(TOOLS) gotestsum) && $(HELM) >/dev/null && $(OPENTOFU) >/dev/null && \
+	@dir=$$($(CONTROLPLANE)) && tools=$$($(TOOLS) gotestsum) && $(HELM) >/dev/null && $(TERRAFORM) >/dev/null && \
 	$(STEP) "compiling for the tests" sh hack/compile-tests $(PACKAGES) && \
 	KUBEBUILDER_ASSETS="$$dir" "$$tools/gotestsum" --format=$(TEST_FORMAT) -- -race -count=1 -timeout=30m -p=$(TEST_PARALLEL) $(TEST_FLAGS) $(PACKAGES)
 

@@ -36,8 +36,6 @@ type Set struct {
 	Name string
 	// Module is the folder of the pinning module, relative to the root of the repository.
 	Module string
-	// Source is the module whose programs these are, where they are built in a copy of its own folder. Empty: they are built in Module.
-	Source string
 	// ColdSeconds is about how long the build takes with empty caches on two cores.
 	ColdSeconds int
 	// Programs are built in this order.
@@ -114,13 +112,13 @@ func FindHelm(root string) (string, error) {
 	return filepath.Join(dir, "helm"), nil
 }
 
-// FindOpenTofu returns the path of our own build of tofu. It never builds; the error says how to.
-func FindOpenTofu(root string) (string, error) {
-	dir, err := OpenTofu.find(root, "OpenTofu", "go run ./hack/build set opentofu")
+// FindTerraform returns the path of our own build of terraform. It never builds; the error says how to.
+func FindTerraform(root string) (string, error) {
+	dir, err := Terraform.find(root, "Terraform", "go run ./hack/build set terraform")
 	if err != nil {
 		return "", err
 	}
-	return filepath.Join(dir, "tofu"), nil
+	return filepath.Join(dir, "terraform"), nil
 }
 
 // FindNode returns the folders of our own builds of what a node needs: the kubelet's, and that of containerd. It never builds.

@@ -81,20 +81,18 @@ var Helm = Set{
 	},
 }
 
-// OpenTofu is what examples/terraform runs. Its libraries are its own, so it shares little with the other sets.
-var OpenTofu = Set{
-	Name:        "opentofu",
-	Module:      "hack/opentofu",
-	Source:      "github.com/opentofu/opentofu",
+// Terraform is what examples/terraform runs. Its libraries are its own, so it shares little with the other sets.
+var Terraform = Set{
+	Name:        "terraform",
+	Module:      "hack/terraform",
 	ColdSeconds: 300,
 	Programs: []Program{
-		// Without the variable it calls itself a development version.
-		{Name: "tofu", Package: "github.com/opentofu/opentofu/cmd/tofu", LDFlags: stripped + " -X github.com/opentofu/opentofu/version.dev=no", Weight: 100},
+		{Name: "terraform", Package: "github.com/hashicorp/terraform", LDFlags: stripped, Weight: 100},
 	},
 }
 
 // Sets are all of them.
-var Sets = []Set{ControlPlane, Node, Containers, Tools, Helm, OpenTofu}
+var Sets = []Set{ControlPlane, Node, Containers, Tools, Helm, Terraform}
 
 // Find returns the set with this name.
 func Find(name string) (Set, error) {

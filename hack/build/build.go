@@ -57,10 +57,7 @@ func buildMissing(ctx context.Context, set assets.Set, root, dir, scratch string
 	progress := newEstimate(todo)
 	note("%s: building %d programs from Go modules into %s", set.Name, len(todo.Programs), dir)
 	note("%s: this happens once; about %s with empty caches and two cores, far less otherwise", set.Name, progress.left(0))
-	module, err := moduleOf(ctx, set, filepath.Join(root, set.Module), scratch)
-	if err != nil {
-		return err
-	}
+	module := filepath.Join(root, set.Module)
 	for i, program := range todo.Programs {
 		title := fmt.Sprintf("[%d/%d] %s", i+1, len(todo.Programs), program.Name)
 		if err := compile(ctx, program, title, module, scratch, progress); err != nil {

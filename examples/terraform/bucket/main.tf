@@ -1,8 +1,8 @@
-# A bucket of a cloud, as far as that is possible without a cloud: terraform_data is a resource that every OpenTofu and Terraform has. Its id is made
+# A bucket of a cloud, as far as that is possible without a cloud: terraform_data is a resource that every Terraform and OpenTofu has. Its id is made
 # when it is applied, its size can be changed, and another region takes another bucket. Put your own resources in its place. The runner
 # says where the state is.
 terraform {
-  required_version = ">= 1.8"
+  required_version = ">= 1.5"
 }
 
 variable "name" {

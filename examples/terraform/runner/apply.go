@@ -14,10 +14,10 @@ func (r *runner) apply(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", nothing(err)
 	}
-	if err := r.tofu.init(ctx); err != nil {
+	if err := r.terraform.init(ctx); err != nil {
 		return "", nothing(err)
 	}
-	if err := os.WriteFile(r.tofu.planFile(), file, 0o600); err != nil {
+	if err := os.WriteFile(r.terraform.planFile(), file, 0o600); err != nil {
 		return "", nothing(fmt.Errorf("failed to write the plan file: %w", err))
 	}
 	// The program checks the same, with the state locked. This says it in plainer words.
@@ -28,16 +28,16 @@ func (r *runner) apply(ctx context.Context) (string, error) {
 	if now != r.of {
 		return "", nothing(fmt.Errorf("the state has changed since the plan was made: it was %s, and it is %s", r.of, now))
 	}
-	if err := r.tofu.sameInputs(ctx, os.Environ()); err != nil {
+	if err := r.terraform.sameInputs(ctx, os.Environ()); err != nil {
 		return "", nothing(err)
 	}
-	out, problem, code, err := r.tofu.run(ctx, "apply", "-input=false", "-no-color", "-lock-timeout="+r.lockTimeout, r.tofu.planFile())
+	out, problem, code, err := r.terraform.run(ctx, "apply", "-input=false", "-no-color", "-lock-timeout="+r.lockTimeout, r.terraform.planFile())
 	if err != nil {
 		return "", err
 	}
 	_, _ = fmt.Fprintln(os.Stdout, out)
 	if code != 0 {
-		err := fmt.Errorf("%s apply failed: %s", r.tofu.program, plain(problem))
+		err := fmt.Errorf("%s apply failed: %s", r.terraform.program, plain(problem))
 		if code == failed && r.state.untouched() {
 			err = nothing(err)
 		}
@@ -59,7 +59,7 @@ func (r *runner) told(ctx context.Context) (string, error) {
 	if r.outputs == "" {
 		return "", nil
 	}
-	raw, err := r.tofu.must(ctx, "output", "-json")
+	raw, err := r.terraform.must(ctx, "output", "-json")
 	if err != nil {
 		return "", fmt.Errorf("it was applied, but %w", err)
 	}

@@ -1,4 +1,4 @@
-// Command runner runs OpenTofu (or Terraform) in the two Jobs of a request. `runner plan` plans, keeps the plan file in a Secret that is named by its
+// Command runner runs Terraform (or OpenTofu) in the two Jobs of a request. `runner plan` plans, keeps the plan file in a Secret that is named by its
 // digest, and says in its termination message what approvers read. `runner apply` takes the plan file with the digest that they agreed to, and
 // applies exactly that, or nothing.
 //
@@ -46,12 +46,12 @@ func run(ctx context.Context, args []string) (message string, err error) {
 	}
 	r := &runner{}
 	set := flag.NewFlagSet(args[0], flag.ContinueOnError)
-	set.StringVar(&r.tofu.program, "program", "tofu", "what runs: tofu or terraform")
-	set.StringVar(&r.tofu.module, "module", "/module", "the folder of the module")
-	set.StringVar(&r.tofu.work, "work", "/work", "a folder that can be written")
-	set.StringVar(&r.stateNamespace, "state-namespace", "tofu-apply", "where states are")
+	set.StringVar(&r.terraform.program, "program", "terraform", "what runs: terraform or tofu")
+	set.StringVar(&r.terraform.module, "module", "/module", "the folder of the module")
+	set.StringVar(&r.terraform.work, "work", "/work", "a folder that can be written")
+	set.StringVar(&r.stateNamespace, "state-namespace", "terraform-apply", "where states are")
 	set.StringVar(&r.state.name, "state", "", "the name of the state")
-	set.StringVar(&r.planNamespace, "plan-namespace", "tofu-plan", "where plans are")
+	set.StringVar(&r.planNamespace, "plan-namespace", "terraform-plan", "where plans are")
 	set.BoolVar(&r.destroy, "destroy", false, "plan: to destroy everything; without it, a plan that destroys anything is refused")
 	set.StringVar(&r.digest, "digest", "", "apply: the digest of the plan file")
 	set.StringVar(&r.of, "of", "", "apply: the state of which it is a plan")
@@ -68,7 +68,7 @@ func run(ctx context.Context, args []string) (message string, err error) {
 	}
 	server, variables := r.state.serve()
 	defer server.Close()
-	r.tofu.variables = variables
+	r.terraform.variables = variables
 	switch args[0] {
 	case "plan":
 		return r.plan(ctx)
@@ -80,8 +80,8 @@ func run(ctx context.Context, args []string) (message string, err error) {
 
 // runner does what one Job is for.
 type runner struct {
-	tofu  tofu
-	state state
+	terraform terraform
+	state     state
 	// plans are the Secrets that hold plans.
 	plans                         corev1client.SecretInterface
 	planNamespace, stateNamespace string

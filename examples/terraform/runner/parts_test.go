@@ -17,7 +17,7 @@ import (
 )
 
 func TestTakeBelievesTheDigestOnly(t *testing.T) {
-	secrets := fake.NewClientset().CoreV1().Secrets("tofu-plan")
+	secrets := fake.NewClientset().CoreV1().Secrets("terraform-plan")
 	digest, err := keep(t.Context(), secrets, []byte("plan"), nil)
 	if err != nil {
 		t.Fatal(err)
@@ -99,7 +99,7 @@ func TestStateConflict(t *testing.T) {
 }
 
 func TestMessage(t *testing.T) {
-	t.Setenv("NAMESPACE", "tofu-plan")
+	t.Setenv("NAMESPACE", "terraform-plan")
 	t.Setenv("JOB", "a-plan-1")
 	head := []string{"1 to add", "sha256:00", "none"}
 	var many []string
@@ -113,7 +113,7 @@ func TestMessage(t *testing.T) {
 		begins, ends string
 	}{
 		"Whole":     {"what fits is shown", "+ bucket", nil, "1 to add\nsha256:00\nnone\n+ bucket", "+ bucket"},
-		"Long":      {"what does not fit is named, and where all of it is", long, many[:2], "1 to add\nsha256:00\nnone\nThis plan is too long to be shown here. Read all of it: kubectl logs -n tofu-plan job/a-plan-1\ncreate thing[0]\n", "\ncreate thing[1]"},
+		"Long":      {"what does not fit is named, and where all of it is", long, many[:2], "1 to add\nsha256:00\nnone\nThis plan is too long to be shown here. Read all of it: kubectl logs -n terraform-plan job/a-plan-1\ncreate thing[0]\n", "\ncreate thing[1]"},
 		"Very long": {"what is left out is counted", long, many, "1 to add\nsha256:00\nnone\nThis plan is too long", " more"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -158,7 +158,7 @@ func TestOutputs(t *testing.T) {
 }
 
 func TestEssence(t *testing.T) {
-	const text = "OpenTofu used…\n  + create\n\nOpenTofu will perform the following actions:\n\n  # a will be created\n\nPlan: 1\n"
+	const text = "Terraform used…\n  + create\n\nTerraform will perform the following actions:\n\n  # a will be created\n\nPlan: 1\n"
 	if got, want := essence(text), "  # a will be created\n\nPlan: 1"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}

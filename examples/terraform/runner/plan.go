@@ -11,7 +11,7 @@ import (
 
 // plan makes a plan, keeps it, and says what it would do.
 func (r *runner) plan(ctx context.Context) (string, error) {
-	if err := r.tofu.init(ctx); err != nil {
+	if err := r.terraform.init(ctx); err != nil {
 		return "", err
 	}
 	// Read before the plan is made: where somebody applies in between, the apply of this plan is refused, though it need not be.
@@ -26,7 +26,7 @@ func (r *runner) plan(ctx context.Context) (string, error) {
 	if destroyed := changes.count("delete"); destroyed > 0 && !r.destroy {
 		return "", fmt.Errorf("this would destroy %d of what is there, and only an Action for that may: %s", destroyed, strings.Join(changes.lines(), ", "))
 	}
-	file, err := os.ReadFile(r.tofu.planFile())
+	file, err := os.ReadFile(r.terraform.planFile())
 	if err != nil {
 		return "", fmt.Errorf("failed to read the plan file: %w", err)
 	}
@@ -41,12 +41,12 @@ func (r *runner) plan(ctx context.Context) (string, error) {
 // changes runs the program. Nobody should be asked to agree to nothing, so a plan without changes is an error.
 func (r *runner) changes(ctx context.Context) (changes, string, error) {
 	// A plan writes no state, so it needs no lock, and no right to write one.
-	args := []string{"plan", "-input=false", "-no-color", "-lock=false", "-detailed-exitcode", "-out=" + r.tofu.planFile()}
+	args := []string{"plan", "-input=false", "-no-color", "-lock=false", "-detailed-exitcode", "-out=" + r.terraform.planFile()}
 	if r.destroy {
 		args = append(args, "-destroy")
 	}
 	const nothing, something = 0, 2
-	_, problem, code, err := r.tofu.run(ctx, args...)
+	_, problem, code, err := r.terraform.run(ctx, args...)
 	switch {
 	case err != nil:
 		return nil, "", err
@@ -55,7 +55,7 @@ func (r *runner) changes(ctx context.Context) (changes, string, error) {
 	case code != something:
 		return nil, "", fmt.Errorf("the plan failed: %s", plain(problem))
 	}
-	raw, err := r.tofu.must(ctx, "show", "-json", r.tofu.planFile())
+	raw, err := r.terraform.must(ctx, "show", "-json", r.terraform.planFile())
 	if err != nil {
 		return nil, "", err
 	}
@@ -65,7 +65,7 @@ func (r *runner) changes(ctx context.Context) (changes, string, error) {
 	if err := json.Unmarshal([]byte(raw), &plan); err != nil {
 		return nil, "", fmt.Errorf("failed to read the plan: %w", err)
 	}
-	text, err := r.tofu.must(ctx, "show", "-no-color", r.tofu.planFile())
+	text, err := r.terraform.must(ctx, "show", "-no-color", r.terraform.planFile())
 	return plan.Changes, essence(text), err
 }
 

@@ -34,18 +34,18 @@ func (b *bench) runner() *runner {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	program, err := assets.FindOpenTofu(root)
+	program, err := assets.FindTerraform(root)
 	if err != nil {
 		b.t.Fatal(err)
 	}
 	r := &runner{
-		tofu:  tofu{program: program, module: filepath.Join(root, "examples", "terraform", "bucket"), work: b.t.TempDir()},
-		plans: b.objects.CoreV1().Secrets("tofu-plan"), lockTimeout: "0s",
+		terraform: terraform{program: program, module: filepath.Join(root, "examples", "terraform", "bucket"), work: b.t.TempDir()},
+		plans:     b.objects.CoreV1().Secrets("terraform-plan"), lockTimeout: "0s",
 	}
-	r.state.name, r.state.secrets, r.state.leases = "bucket-assets", b.objects.CoreV1().Secrets("tofu-apply"), b.objects.CoordinationV1().Leases("tofu-apply")
+	r.state.name, r.state.secrets, r.state.leases = "bucket-assets", b.objects.CoreV1().Secrets("terraform-apply"), b.objects.CoordinationV1().Leases("terraform-apply")
 	server, variables := r.state.serve()
 	b.t.Cleanup(server.Close)
-	r.tofu.variables = variables
+	r.terraform.variables = variables
 	return r
 }
 
@@ -108,7 +108,7 @@ func TestPlanAndApply(t *testing.T) {
 	if now := b.version(); !strings.HasSuffix(now, " serial 1") {
 		t.Errorf("the state is %s", now)
 	}
-	if leases, err := b.objects.CoordinationV1().Leases("tofu-apply").List(t.Context(), metav1.ListOptions{}); err != nil || len(leases.Items) != 0 {
+	if leases, err := b.objects.CoordinationV1().Leases("terraform-apply").List(t.Context(), metav1.ListOptions{}); err != nil || len(leases.Items) != 0 {
 		t.Errorf("the state is still locked: %v, %v", leases.Items, err)
 	}
 	_, err = b.runner().plan(t.Context())
@@ -124,14 +124,14 @@ func TestApplyRefuses(t *testing.T) {
 		b.refused("none", err, "nothing was applied: the plan was made with another input size_gb")
 	})
 	t.Run("a locked state", func(t *testing.T) {
-		leases := b.objects.CoordinationV1().Leases("tofu-apply")
+		leases := b.objects.CoordinationV1().Leases("terraform-apply")
 		held := &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Name: "bucket-assets", Annotations: map[string]string{lockInfo: `{"ID":"17","Who":"another Job"}`}}}
 		if _, err := leases.Create(t.Context(), held, metav1.CreateOptions{}); err != nil {
 			t.Fatal(err)
 		}
 		_, err := b.apply(digest, of)
 		b.refused("none", err, "nothing was applied")
-		b.refused("none", err, "another Job")
+		b.refused("none", err, "already locked: ID=17")
 		if err := leases.Delete(t.Context(), "bucket-assets", metav1.DeleteOptions{}); err != nil {
 			t.Fatal(err)
 		}
@@ -189,13 +189,13 @@ func TestApplyFailsHalfWay(t *testing.T) {
 		}
 	}
 	r := b.runner()
-	r.tofu.module = module
+	r.terraform.module = module
 	message, err := r.plan(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	r = b.runner()
-	r.tofu.module, r.digest, r.of = module, strings.Split(message, "\n")[1], "none"
+	r.terraform.module, r.digest, r.of = module, strings.Split(message, "\n")[1], "none"
 	_, err = r.apply(t.Context())
 	if err == nil || !strings.Contains(err.Error(), "apply failed: Error: local-exec provisioner error") || strings.Contains(err.Error(), "nothing was applied") {
 		t.Errorf("got error %v", err)

@@ -11,7 +11,7 @@ import (
 const inputPrefix = "TF_VAR_"
 
 // sameInputs refuses a plan that was made with other inputs than those in the environment. The program applies what is in the plan, and does not look.
-func (t *tofu) sameInputs(ctx context.Context, environment []string) error {
+func (t *terraform) sameInputs(ctx context.Context, environment []string) error {
 	raw, err := t.must(ctx, "show", "-json", t.planFile())
 	if err != nil {
 		return err

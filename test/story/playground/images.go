@@ -11,8 +11,8 @@ import (
 	"github.com/signoff-dev/signoff/test/podrunner"
 )
 
-// tofuImage is the image of examples/terraform.
-const tofuImage = "registry.example/bucket-tofu:1"
+// terraformImage is the image of examples/terraform.
+const terraformImage = "registry.example/bucket-terraform:1"
 
 // join starts a node that runs what is in the images of examples.
 func (p *Playground) join(ctx context.Context) (err error) {
@@ -20,19 +20,19 @@ func (p *Playground) join(ctx context.Context) (err error) {
 		return nil
 	}
 	dir := filepath.Join(p.Cluster.Dir, "node")
-	image := filepath.Join(dir, "images", "bucket-tofu")
-	if err := p.tofuImage(ctx, image); err != nil {
+	image := filepath.Join(dir, "images", "bucket-terraform")
+	if err := p.terraformImage(ctx, image); err != nil {
 		return err
 	}
 	p.node, err = podrunner.Start(ctx, p.Cluster, podrunner.Options{Dir: dir, Images: map[string]podrunner.Image{
-		tofuImage: {Dir: image, Entrypoint: []string{"/usr/local/bin/runner"}},
+		terraformImage: {Dir: image, Entrypoint: []string{"/usr/local/bin/runner"}},
 	}})
 	return err
 }
 
-// tofuImage makes what examples/terraform/Dockerfile does.
-func (p *Playground) tofuImage(ctx context.Context, dir string) error {
-	tofu, err := assets.FindOpenTofu(p.Root)
+// terraformImage makes what examples/terraform/Dockerfile does.
+func (p *Playground) terraformImage(ctx context.Context, dir string) error {
+	terraform, err := assets.FindTerraform(p.Root)
 	if err != nil {
 		return err
 	}
@@ -40,10 +40,10 @@ func (p *Playground) tofuImage(ctx context.Context, dir string) error {
 	if err := p.compile(ctx, "./examples/terraform/runner", filepath.Join(programs, "runner")); err != nil {
 		return err
 	}
-	program, err := os.ReadFile(tofu)
-	err = errors.Join(err, os.WriteFile(filepath.Join(programs, "tofu"), program, 0o755), os.CopyFS(filepath.Join(dir, "module"), os.DirFS(filepath.Join(example, "bucket"))))
+	program, err := os.ReadFile(terraform)
+	err = errors.Join(err, os.WriteFile(filepath.Join(programs, "terraform"), program, 0o755), os.CopyFS(filepath.Join(dir, "module"), os.DirFS(filepath.Join(example, "bucket"))))
 	if err != nil {
-		return fmt.Errorf("failed to make image %s: %w", tofuImage, err)
+		return fmt.Errorf("failed to make image %s: %w", terraformImage, err)
 	}
 	return nil
 }

@@ -25,7 +25,7 @@ const ConfigurationFile = "examples/configuration.yaml"
 type Options struct {
 	// Binary gives the path of the signoff binary once the control plane runs. Nil: Signoff runs in this process.
 	Binary func(context.Context) (string, error)
-	// Node runs the Jobs of examples as processes, where their image is known. It takes OpenTofu, which has to be built before.
+	// Node runs the Jobs of examples as processes, where their image is known. It takes Terraform, which has to be built before.
 	Node bool
 	// Tell is told what happens next. Nil: nobody is.
 	Tell func(text string)

@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// tofu runs the program on a copy of the module.
-type tofu struct {
+// terraform runs the program on a copy of the module.
+type terraform struct {
 	program, module, work string
 	// variables are what it sees besides those of the runner.
 	variables []string
@@ -24,12 +24,12 @@ type tofu struct {
 // grace is how long the program has to bring its state in order after it was asked to end.
 const grace = 20 * time.Second
 
-func (t *tofu) folder() string { return filepath.Join(t.work, "module") }
+func (t *terraform) folder() string { return filepath.Join(t.work, "module") }
 
-func (t *tofu) planFile() string { return filepath.Join(t.work, "plan") }
+func (t *terraform) planFile() string { return filepath.Join(t.work, "plan") }
 
 // run gives what the program prints and its exit code. The error says that it could not run.
-func (t *tofu) run(ctx context.Context, args ...string) (out, problem string, code int, err error) {
+func (t *terraform) run(ctx context.Context, args ...string) (out, problem string, code int, err error) {
 	cmd := exec.CommandContext(ctx, t.program, args...) //nolint:gosec // whoever writes the Job says what runs
 	var stdout, stderr bytes.Buffer
 	// What it says is in the log of the Job, too, but for what may hold secrets.
@@ -48,7 +48,7 @@ func (t *tofu) run(ctx context.Context, args ...string) (out, problem string, co
 }
 
 // must is run where every exit code but zero is a failure.
-func (t *tofu) must(ctx context.Context, args ...string) (string, error) {
+func (t *terraform) must(ctx context.Context, args ...string) (string, error) {
 	out, problem, code, err := t.run(ctx, args...)
 	if err == nil && code != 0 {
 		err = fmt.Errorf("%s %s failed: %s", t.program, args[0], plain(problem))
@@ -69,7 +69,7 @@ func plain(problem string) string {
 const override = "terraform {\n  backend \"http\" {}\n}\n"
 
 // init copies the module, which may be read-only, and lets the program get what it needs.
-func (t *tofu) init(ctx context.Context) error {
+func (t *terraform) init(ctx context.Context) error {
 	if err := os.CopyFS(t.folder(), os.DirFS(t.module)); err != nil {
 		return fmt.Errorf("failed to copy the module: %w", err)
 	}
