@@ -388,17 +388,17 @@ type NotifierStatus struct {
 	// delivered is how many messages were delivered so far.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
-	Delivered int64 `json:"delivered,omitempty"`
+	Delivered int64 `json:"delivered"`
 
 	// failed is how many were given up, or dropped because too many waited.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
-	Failed int64 `json:"failed,omitempty"`
+	Failed int64 `json:"failed"`
 
 	// pending is how many wait to be delivered, or to be tried again.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
-	Pending int32 `json:"pending,omitempty"`
+	Pending int32 `json:"pending"`
 
 	// deliveredThrough says that everything which happened before is delivered or given up. Unset: nothing was told yet.
 	// +optional

@@ -181,7 +181,7 @@ func TestAlerts(t *testing.T) {
 		for _, rule := range group.Rules {
 			alerts = append(alerts, anchor(rule.Alert))
 			checkQuery(t, rule.Expr)
-			if want := "docs/guides/operate.md#" + anchor(rule.Alert); rule.Annotations["runbook_url"] != want {
+			if want := "https://github.com/signoff-dev/signoff/blob/main/docs/guides/operate.md#" + anchor(rule.Alert); rule.Annotations["runbook_url"] != want {
 				t.Errorf("%s leads to %q, not to %s", rule.Alert, rule.Annotations["runbook_url"], want)
 			}
 			if rule.Annotations["summary"] == "" || !slices.Contains([]string{"critical", "warning"}, rule.Labels["severity"]) {
