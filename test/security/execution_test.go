@@ -321,20 +321,23 @@ func TestCase51SecretsStayWhereTheyAre(t *testing.T) {
 
 // TestCase52TooLarge sends more than anybody could need.
 func TestCase52TooLarge(t *testing.T) {
-	for name, change := range map[string]func(*v1alpha1.ActionRequest){
-		"Reason": func(r *v1alpha1.ActionRequest) { r.Spec.Reason = strings.Repeat("a", 1<<20) },
-		"Input": func(r *v1alpha1.ActionRequest) {
+	for name, tc := range map[string]struct {
+		change func(*v1alpha1.ActionRequest)
+		words  string
+	}{
+		"Reason": {func(r *v1alpha1.ActionRequest) { r.Spec.Reason = strings.Repeat("a", 1<<20) }, "spec.reason: Too long"},
+		"Input": {func(r *v1alpha1.ActionRequest) {
 			r.Spec.Inputs.Raw = []byte(`{"text":"` + strings.Repeat("a", 1<<20) + `"}`)
-		},
-		"Labels": func(r *v1alpha1.ActionRequest) { r.Labels = labelsOf(1000) },
-		"BreakGlass": func(r *v1alpha1.ActionRequest) {
+		}, "spec.inputs"},
+		"Labels": {func(r *v1alpha1.ActionRequest) { r.Labels = labelsOf(1000) }, "metadata.labels"},
+		"BreakGlass": {func(r *v1alpha1.ActionRequest) {
 			r.Spec.BreakGlass = &v1alpha1.BreakGlass{Reason: strings.Repeat("a", 1<<20)}
-		},
+		}, "spec.breakGlass.reason: Too long"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := request("note", `{"text":"a"}`)
-			change(r)
-			refused(t, as(t, users.Alice).Create(t.Context(), r), metav1.StatusReasonInvalid)
+			tc.change(r)
+			refused(t, as(t, users.Alice).Create(t.Context(), r), metav1.StatusReasonInvalid, tc.words)
 		})
 	}
 	names := make([]string, 10000)
@@ -347,7 +350,7 @@ func TestCase52TooLarge(t *testing.T) {
 	many := login(t, "manifold", append(slices.Clone(names[:1001]), env.GroupEngineering)...)
 	refused(t, as(t, many).Create(t.Context(), request("note", `{"text":"a"}`)), metav1.StatusReasonForbidden, "more than the 1000 that can be recorded")
 	_, approval := open(t)
-	refused(t, vote(t, users.Bob, approval, v1alpha1.DecisionApprove, strings.Repeat("a", 1<<20)), metav1.StatusReasonInvalid)
+	refused(t, vote(t, users.Bob, approval, v1alpha1.DecisionApprove, strings.Repeat("a", 1<<20)), metav1.StatusReasonInvalid, "spec.vote.comment: Too long")
 	reaches(t, ask(t, users.Alice, request("deploy", play.StagingInputs)), v1alpha1.PhaseSucceeded)
 }
 

@@ -191,8 +191,11 @@ func TestCase09ClusterAdminApprovesOwnRequest(t *testing.T) {
 	refused(t, vote(t, users.Ada, other, v1alpha1.DecisionApprove, ""), metav1.StatusReasonForbidden, `you (ada) cannot approve stage "owners"`)
 	// The certificate of system:masters passes every check of RBAC, and none of ours.
 	masters := env.Person{Name: "masters", Config: cluster.Admin}
-	if err := vote(t, masters, other, v1alpha1.DecisionApprove, ""); err == nil {
-		t.Error("a member of system:masters approved")
+	refused(t, vote(t, masters, other, v1alpha1.DecisionApprove, ""), metav1.StatusReasonForbidden, "you (admin) may not approve platform/deploy")
+	for _, untouched := range []*v1alpha1.Approval{approval, other} {
+		if now := live(t, untouched); len(now.Spec.Votes) != 0 || now.Status.State != v1alpha1.ApprovalOpen {
+			t.Errorf("something came of it: %+v, %s", now.Spec.Votes, now.Status.State)
+		}
 	}
 	key := types.NamespacedName{Namespace: approval.Namespace, Name: approval.Name}
 	if err := as(t, users.Ada).Get(t.Context(), key, &v1alpha1.Approval{}); err != nil {
