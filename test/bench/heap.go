@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/signoff-dev/signoff/internal/config"
+
+	"github.com/signoff-dev/signoff/test/system"
 )
 
 // The metrics that tell what is alive: the bytes that the last garbage collection found in use, and how many there were.
@@ -19,11 +21,11 @@ const (
 
 // withMetrics makes Signoff serve its metrics, and gives their address.
 func withMetrics() (configure func(*config.Configuration), url string, err error) {
-	port, err := freePort()
+	ports, err := system.FreePorts(1)
 	if err != nil {
 		return nil, "", err
 	}
-	address := fmt.Sprintf("127.0.0.1:%d", port)
+	address := fmt.Sprintf("127.0.0.1:%d", ports[0])
 	return func(cfg *config.Configuration) { cfg.Metrics.BindAddress = address }, "http://" + address + "/metrics", nil
 }
 

@@ -22,6 +22,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
 	"github.com/signoff-dev/signoff/test/env"
+
+	"github.com/signoff-dev/signoff/test/system"
 )
 
 // The paths of the webhooks that do nothing.
@@ -74,10 +76,11 @@ func startIdle(ctx context.Context, cluster *env.Cluster) (*idle, error) {
 	if err != nil {
 		return nil, fmt.Errorf("failed to make a folder: %w", err)
 	}
-	port, err := freePort()
+	ports, err := system.FreePorts(1)
 	if err != nil {
 		return nil, err
 	}
+	port := ports[0]
 	certificate, key, ca, err := cluster.WebhookServing("127.0.0.1")
 	if err != nil {
 		return nil, err
@@ -120,15 +123,6 @@ func launchIdle(dir string) (*idle, error) {
 		_ = command.Wait()
 		_ = logs.Close()
 	}}, nil
-}
-
-func freePort() (int, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, fmt.Errorf("failed to find a free port: %w", err)
-	}
-	defer func() { _ = listener.Close() }()
-	return listener.Addr().(*net.TCPAddr).Port, nil //nolint:forcetypeassert // we listened on TCP
 }
 
 // listens waits until somebody listens on a port.

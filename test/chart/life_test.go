@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -33,6 +32,8 @@ import (
 	"github.com/signoff-dev/signoff/internal/config"
 	"github.com/signoff-dev/signoff/test/env"
 	"github.com/signoff-dev/signoff/test/play"
+
+	"github.com/signoff-dev/signoff/test/system"
 )
 
 var (
@@ -151,13 +152,12 @@ func prepare(t *testing.T) *installation {
 		t.Fatal(err)
 	}
 	i.values = []string{needed, combinations["Catalogs"], string(ca), "configuration: {audit: {sinks: []}}"}
-	for _, name := range []string{"webhook", "admission", "controller", "metrics"} {
-		listener, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer func() { _ = listener.Close() }()
-		i.ports[name] = listener.Addr().(*net.TCPAddr).Port
+	free, err := system.FreePorts(4)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n, name := range []string{"webhook", "admission", "controller", "metrics"} {
+		i.ports[name] = free[n]
 	}
 	t.Cleanup(func() { i.stop() })
 	return i

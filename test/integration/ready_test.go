@@ -1,8 +1,8 @@
 package integration
 
 import (
+	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -11,6 +11,8 @@ import (
 
 	"github.com/signoff-dev/signoff/internal/config"
 	"github.com/signoff-dev/signoff/internal/setup"
+
+	"github.com/signoff-dev/signoff/test/system"
 )
 
 // TestReadyWhenItCanDecide starts a process that may read nothing of what decides: it lives, and is not ready. That one which may becomes ready, every
@@ -34,8 +36,12 @@ subjects: [{kind: ServiceAccount, namespace: default, name: powerless}]
 `)); err != nil {
 		t.Fatal(err)
 	}
+	ports, err := system.FreePorts(1)
+	if err != nil {
+		t.Fatal(err)
+	}
 	cfg := config.Default()
-	cfg.Health.BindAddress, cfg.Metrics.BindAddress, cfg.LeaderElection.Enabled = freeAddress(t), "0", false
+	cfg.Health.BindAddress, cfg.Metrics.BindAddress, cfg.LeaderElection.Enabled = fmt.Sprintf("127.0.0.1:%d", ports[0]), "0", false
 	process, err := setup.New(cfg, powerless, clock.RealClock{}, setup.Parts{Controllers: true})
 	if err != nil {
 		t.Fatal(err)
@@ -54,17 +60,6 @@ subjects: [{kind: ServiceAccount, namespace: default, name: powerless}]
 	if status, text := healthOf(t, cfg.Health.BindAddress, "/readyz?verbose"); status != http.StatusInternalServerError || !strings.Contains(text, "[-]snapshot failed") {
 		t.Errorf("it says that it is ready: %d %s", status, text)
 	}
-}
-
-// freeAddress is one that nobody listens at.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = listener.Close() }()
-	return listener.Addr().String()
 }
 
 // healthOf asks a process how it is. A status of 0 says that it does not answer.

@@ -5,7 +5,6 @@ package security
 import (
 	"context"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"testing"
@@ -82,16 +81,11 @@ func configure(cfg *config.Configuration) {
 	cfg.Audit.Sinks = []config.AuditSink{{File: &config.AuditFile{Path: evidence}}}
 	healthAddress = cfg.Health.BindAddress
 	if metricsAddress == "" {
-		metricsAddress = freeAddress()
+		ports, err := system.FreePorts(1)
+		if err != nil {
+			panic(err)
+		}
+		metricsAddress = fmt.Sprintf("127.0.0.1:%d", ports[0])
 	}
 	cfg.Metrics.BindAddress = metricsAddress
-}
-
-func freeAddress() string {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		panic(err)
-	}
-	defer func() { _ = listener.Close() }()
-	return listener.Addr().String()
 }

@@ -127,7 +127,7 @@ func (s *System) configure(context.Context) error {
 	if s.dir, err = os.MkdirTemp(s.cluster.Dir, "signoff-"); err != nil {
 		return fmt.Errorf("failed to make a folder: %w", err)
 	}
-	ports, err := freePorts(3)
+	ports, err := FreePorts(3)
 	if err != nil {
 		return err
 	}
@@ -308,7 +308,8 @@ func (s *System) ready(ctx context.Context) error {
 	}
 }
 
-func freePorts(count int) ([]int, error) {
+// FreePorts gives ports of this machine at which nobody listens.
+func FreePorts(count int) ([]int, error) {
 	var ports []int
 	for range count {
 		listener, err := net.Listen("tcp", "127.0.0.1:0")
