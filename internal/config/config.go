@@ -110,6 +110,9 @@ type Webhook struct {
 	// ClientCAFile holds the authority that signs the client certificate of the API server. Whoever shows no certificate of
 	// it is cut off. Relative to certDir. Default client-ca.crt.
 	ClientCAFile string `json:"clientCAFile"`
+	// Drain is how long the webhooks go on answering after the process was told to end, from 0s to 1m. Until then the API server learns that
+	// others answer. Default 5s.
+	Drain metav1.Duration `json:"drain"`
 }
 
 // Endpoint is an address to listen on.
@@ -210,7 +213,7 @@ func Default() *Configuration {
 		Requester:      Requester{MaxOpen: 100},
 		Person:         Person{Expression: "user.username"},
 		Operator:       Operator{Namespace: DefaultNamespace, ServiceAccount: DefaultServiceAccount},
-		Webhook:        Webhook{Port: 9443, CertDir: "/etc/signoff/tls", ClientCAFile: "client-ca.crt"},
+		Webhook:        Webhook{Port: 9443, CertDir: "/etc/signoff/tls", ClientCAFile: "client-ca.crt", Drain: metav1.Duration{Duration: 5 * time.Second}},
 		Health:         Endpoint{BindAddress: ":8081"},
 		Metrics:        Endpoint{BindAddress: "127.0.0.1:8080"},
 		LeaderElection: LeaderElection{Enabled: true},

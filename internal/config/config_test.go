@@ -88,7 +88,7 @@ requester:
 approvers: {serviceAccounts: [checks/scanner]}
 operator: {namespace: signoff, serviceAccount: signoff.operator}
 catalogNamespaces: [platform]
-webhook: {bindAddress: "::1", port: 1, certDir: /tls, clientCAFile: /ca/api-server.crt}
+webhook: {bindAddress: "::1", port: 1, certDir: /tls, clientCAFile: /ca/api-server.crt, drain: 1m}
 health: {bindAddress: "[::]:1"}
 metrics: {bindAddress: "0"}
 leaderElection: {enabled: false}
@@ -110,7 +110,7 @@ workers: 64
 				c.Approvers.ServiceAccounts = []string{"checks/scanner"}
 				c.Operator = Operator{Namespace: "signoff", ServiceAccount: "signoff.operator"}
 				c.CatalogNamespaces = []string{"platform"}
-				c.Webhook = Webhook{BindAddress: "::1", Port: 1, CertDir: "/tls", ClientCAFile: "/ca/api-server.crt"}
+				c.Webhook = Webhook{BindAddress: "::1", Port: 1, CertDir: "/tls", ClientCAFile: "/ca/api-server.crt", Drain: metav1.Duration{Duration: time.Minute}}
 				c.Health.BindAddress, c.Metrics.BindAddress = "[::]:1", "0"
 				c.LeaderElection.Enabled, c.Workers = false, 64
 				c.Audit = Audit{InputValues: true, Checkpoints: AuditCheckpoints{Lines: 10, Every: metav1.Duration{Duration: 5 * time.Second}}, Sinks: []AuditSink{
@@ -281,6 +281,10 @@ audit:
 		"TypeOfANumber": {
 			reason: "quotes make a text", data: head + "webhook: {port: '9443'}\n",
 			want: []string{`webhook.port: Invalid value: "string": a whole number is accepted`},
+		},
+		"DrainTooLong": {
+			reason: "a Pod is killed before that", data: head + "webhook: {drain: 2m}\n",
+			want: []string{`webhook.drain: Invalid value: "2m0s": 0s to 1m0s is accepted`},
 		},
 		"TypeOfAList": {
 			reason: "one is not a list of one", data: head + "catalogNamespaces: platform\n",

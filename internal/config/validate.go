@@ -17,6 +17,8 @@ const (
 	maxExpression = 4096
 	maxWorkers    = 64
 	maxOpen       = 100_000
+	// maxDrain is as long as anybody may need to send nobody here any more.
+	maxDrain = time.Minute
 	// minKeyAge is longer than any rotation takes.
 	minKeyAge = time.Hour
 	// minDetails and maxDetails bound how long finished requests show everything.
@@ -127,6 +129,9 @@ func (c *Configuration) validateWebhook() field.ErrorList {
 	if strings.TrimSpace(c.Webhook.ClientCAFile) == "" {
 		errs = append(errs, field.Required(path.Child("clientCAFile"),
 			"the authority that signs the client certificate of the API server: without it anybody could pose as the API server"))
+	}
+	if drain := c.Webhook.Drain.Duration; drain < 0 || drain > maxDrain {
+		errs = append(errs, field.Invalid(path.Child("drain"), drain.String(), fmt.Sprintf("0s to %s is accepted", maxDrain)))
 	}
 	return errs
 }

@@ -16,9 +16,34 @@ const mostInteger = 1<<53 - 1
 
 // checker finds what the validator of Kubernetes would let through: unknown fields, numbers that lose digits, and strings
 // without a bound of their own that are far too long. It judges types too, only to say it better.
-type checker struct{ errs field.ErrorList }
+type checker struct {
+	errs field.ErrorList
+	// more says that there may be more to find: whoever sends thousands of wrong values is told of some.
+	more bool
+}
+
+// mostErrors is how many are told of at once.
+const mostErrors = 20
+
+// enough tells whether no more need be found.
+func (c *checker) enough() bool {
+	c.more = c.more || len(c.errs) >= mostErrors
+	return c.more
+}
+
+// tooMany refuses what has more entries than the schema lets it have, before one of them is looked at.
+func (c *checker) tooMany(have int, most *int64, path *field.Path) bool {
+	if most == nil || int64(have) <= *most {
+		return false
+	}
+	c.errs, c.more = append(c.errs, field.TooMany(path, have, int(*most))), true
+	return true
+}
 
 func (c *checker) value(value any, s *structuralschema.Structural, path *field.Path) {
+	if c.enough() {
+		return
+	}
 	if !fits(value, s) {
 		c.errs = append(c.errs, field.TypeInvalid(path, value, fmt.Sprintf("must be %s, not %s", wanted(s), kindOf(value))))
 		return
@@ -27,11 +52,7 @@ func (c *checker) value(value any, s *structuralschema.Structural, path *field.P
 	case map[string]any:
 		c.object(v, s, path)
 	case []any:
-		for i := range v {
-			if s.Items != nil {
-				c.value(v[i], s.Items, path.Index(i))
-			}
-		}
+		c.list(v, s, path)
 	case string:
 		c.text(v, s, path)
 	case int64:
@@ -79,9 +100,24 @@ func wanted(s *structuralschema.Structural) string {
 	}
 }
 
+func (c *checker) list(l []any, s *structuralschema.Structural, path *field.Path) {
+	if s.Items == nil || c.tooMany(len(l), valuesOf(s).MaxItems, path) {
+		return
+	}
+	for i := range l {
+		c.value(l[i], s.Items, path.Index(i))
+	}
+}
+
 func (c *checker) object(m map[string]any, s *structuralschema.Structural, path *field.Path) {
+	if c.tooMany(len(m), valuesOf(s).MaxProperties, path) {
+		return
+	}
 	known := slices.Sorted(maps.Keys(s.Properties))
 	for _, name := range slices.Sorted(maps.Keys(m)) {
+		if c.enough() {
+			return
+		}
 		property, ok := s.Properties[name]
 		switch {
 		case ok:

@@ -18,8 +18,12 @@ const (
 	maxReason = 120
 )
 
-// present makes errors fit to be read: values are cut, lines are single, the order is stable, nothing is said twice.
+// present makes errors fit to be read: values are cut, lines are single, the order is stable, nothing is said twice, and no more than can be read.
 func present(errs field.ErrorList) field.ErrorList {
+	if len(errs) > mostErrors {
+		rest := field.Forbidden(field.NewPath(errs[mostErrors].Field), "there may be more that is wrong; correct these first")
+		return append(present(errs[:mostErrors:mostErrors]), rest)
+	}
 	out := make(field.ErrorList, 0, len(errs))
 	for _, err := range errs {
 		out = append(out, readable(err))

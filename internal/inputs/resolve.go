@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/defaulting"
@@ -77,10 +79,17 @@ func (s *Schema) fit(raw []byte, path *field.Path) (map[string]any, field.ErrorL
 	return values, nil
 }
 
-// judge finds everything that is wrong with values.
+// judge finds what is wrong with values: everything, or some of very much. The validator of Kubernetes compares each error with all others, so it is
+// asked only about what has no more values than the schema says, few of them of a wrong type.
 func (s *Schema) judge(values map[string]any, path *field.Path) field.ErrorList {
 	check := &checker{}
 	check.value(values, s.structural, path)
+	if len(check.errs) >= mostErrors {
+		return append(check.errs, field.Forbidden(path, "there may be more that is wrong; correct these first"))
+	}
+	if check.more {
+		return check.errs
+	}
 	return append(check.errs, s.validate(values, path, check.errs)...)
 }
 
@@ -107,8 +116,10 @@ func (s *Schema) validate(values map[string]any, path *field.Path, said field.Er
 
 func noInputs(values map[string]any, path *field.Path) field.ErrorList {
 	var errs field.ErrorList
-	for name := range values {
-		errs = append(errs, field.Forbidden(path.Child(short(name)), "unknown field, the Action takes no inputs"))
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		if errs = append(errs, field.Forbidden(path.Child(short(name)), "unknown field, the Action takes no inputs")); len(errs) == mostErrors {
+			break
+		}
 	}
 	return errs
 }

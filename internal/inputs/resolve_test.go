@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
 const deploy = `{
@@ -244,5 +245,43 @@ func BenchmarkCompile(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		compile(b, deploy)
+	}
+}
+
+// TestVeryMuchIsWrong: whoever sends tens of thousands of wrong values is told of some, and the work does not grow with the square of them. It
+// would take minutes then, and the test would not end in time.
+func TestVeryMuchIsWrong(t *testing.T) {
+	s := compile(t, `{"type":"object","properties":{
+		"map":{"type":"object","maxProperties":5,"additionalProperties":{"type":"string","maxLength":50}},
+		"list":{"type":"array","maxItems":7,"items":{"type":"string","maxLength":50}},
+		"wide":{"type":"object","maxProperties":256,"additionalProperties":{"type":"string","maxLength":5}}}}`)
+	many := func(format string, count int) string {
+		var all []string
+		for i := range count {
+			all = append(all, strings.ReplaceAll(format, "N", fmt.Sprint(i)))
+		}
+		return strings.Join(all, ",")
+	}
+	for name, tc := range map[string]struct {
+		raw   string
+		words string
+		most  int
+	}{
+		"Map":         {`{"map":{` + many(`"kN":1`, 40_000) + `}}`, "spec.inputs.map: Too many: 40000: must have at most 5 items", 1},
+		"List":        {`{"list":[` + many(`N`, 40_000) + `]}`, "spec.inputs.list: Too many: 40000: must have at most 7 items", 1},
+		"Types":       {`{"wide":{` + many(`"kN":1`, 256) + `}}`, `spec.inputs.wide[k0]: Invalid value: 1: must be a string, not a number`, mostErrors + 1},
+		"Unknown":     {`{` + many(`"kN":1`, 40_000) + `}`, "spec.inputs.k0: Forbidden: unknown field", mostErrors + 1},
+		"UnknownDeep": {`{"map":{"a":"b"},"list":["a"],` + many(`"kN":{"a":1}`, 20_000) + `}`, "there may be more that is wrong; correct these first", mostErrors + 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, errs := s.Resolve([]byte(tc.raw), field.NewPath("spec", "inputs"))
+			if len(errs) == 0 || len(errs) > tc.most || !strings.Contains(errs.ToAggregate().Error(), tc.words) {
+				t.Errorf("%d errors, want at most %d, with %q: %v", len(errs), tc.most, tc.words, errs)
+			}
+		})
+	}
+	none := (*Schema)(nil)
+	if _, errs := none.Resolve([]byte(`{`+many(`"kN":1`, 40_000)+`}`), field.NewPath("spec", "inputs")); len(errs) != mostErrors {
+		t.Errorf("an Action without inputs: %d errors", len(errs))
 	}
 }

@@ -193,6 +193,7 @@ func Run(ctx context.Context, cfg *config.Configuration, restConfig *rest.Config
 	if err != nil {
 		return err
 	}
+	ctx = process.drains(ctx)
 	// What runs beside reconcilers takes its logger from the context, and the manager gives it none.
 	return process.Manager.Start(logr.NewContext(ctx, process.Manager.GetLogger()))
 }
@@ -218,10 +219,10 @@ func options(cfg *config.Configuration, parts Parts) ctrl.Options {
 		LeaderElectionID:              "signoff.dev",
 		LeaderElectionNamespace:       cfg.Operator.Namespace,
 		LeaderElectionReleaseOnCancel: true,
-		WebhookServer: webhook.NewServer(webhook.Options{
+		WebhookServer: &drained{Server: webhook.NewServer(webhook.Options{
 			Host: cfg.Webhook.BindAddress, Port: cfg.Webhook.Port, CertDir: cfg.Webhook.CertDir,
 			TLSOpts: []func(*tls.Config){clientAuth(clientCAs(cfg))},
-		}),
+		})},
 	}
 }
 

@@ -273,14 +273,20 @@ func TestValuesReachThePods(t *testing.T) {
 	}
 }
 
-// TestAdmissionIsDrained: `make e2e` shows that nobody is refused meanwhile. The controllers hand over at once.
+// TestAdmissionIsDrained: the kubelet leaves a Pod longer than it goes on answering. `make e2e` shows that nobody is refused meanwhile.
 func TestAdmissionIsDrained(t *testing.T) {
-	for name, template := range pods(t, render(t)) {
-		hooks := template.Spec.Containers[0].Lifecycle
-		waits := hooks != nil && hooks.PreStop != nil && hooks.PreStop.Sleep != nil && hooks.PreStop.Sleep.Seconds > 0
-		if want := strings.HasSuffix(name, "admission"); waits != want {
-			t.Errorf("%s waits before it ends: %t, want %t", name, waits, want)
-		}
+	all := render(t)
+	text := into[corev1.ConfigMap](t, all.named(t, "ConfigMap", "signoff-configuration")).Data["configuration.yaml"]
+	cfg, err := config.Load([]byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	left := corev1.DefaultTerminationGracePeriodSeconds * time.Second
+	if given := pods(t, all)["signoff-admission"].Spec.TerminationGracePeriodSeconds; given != nil {
+		left = time.Duration(*given) * time.Second
+	}
+	if drain := cfg.Webhook.Drain.Duration; drain <= 0 || left < drain+10*time.Second {
+		t.Errorf("it answers for %s more, and is killed after %s", drain, left)
 	}
 }
 

@@ -132,7 +132,8 @@ func (s *System) configure(context.Context) error {
 		return err
 	}
 	s.cfg = config.Default()
-	s.cfg.Webhook.BindAddress, s.cfg.Webhook.Port = "127.0.0.1", ports[0]
+	// Whoever stops it does not ask any more.
+	s.cfg.Webhook.BindAddress, s.cfg.Webhook.Port, s.cfg.Webhook.Drain.Duration = "127.0.0.1", ports[0], 0
 	s.cfg.Webhook.CertDir, s.cfg.Webhook.ClientCAFile = s.dir, filepath.Join(s.dir, "client-ca.crt")
 	s.cfg.Health.BindAddress = fmt.Sprintf("127.0.0.1:%d", ports[1])
 	s.cfg.Metrics.BindAddress = "0"

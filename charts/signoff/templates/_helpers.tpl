@@ -79,7 +79,7 @@ runAsNonRoot: true
 seccompProfile: {type: RuntimeDefault}
 {{- end }}
 
-{{/* A part: its Deployment and its PodDisruptionBudget. Takes {root, part, values, without, volumes, mounts, ports, lifecycle}. */}}
+{{/* A part: its Deployment and its PodDisruptionBudget. Takes {root, part, values, without, volumes, mounts, ports}. */}}
 {{- define "signoff.part" -}}
 apiVersion: apps/v1
 kind: Deployment
@@ -175,11 +175,6 @@ spec:
         {{- end }}
         {{- with .ports }}
         {{- toYaml . | nindent 8 }}
-        {{- end }}
-        {{- with .lifecycle }}
-        # Goes on answering until nobody is sent here any more: whoever was would be refused.
-        lifecycle:
-          {{- toYaml . | nindent 10 }}
         {{- end }}
         livenessProbe:
           httpGet: {path: /healthz, port: health}
