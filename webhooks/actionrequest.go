@@ -51,6 +51,9 @@ func (w *actionRequests) mutate(ctx context.Context, req admission.Request, requ
 		return invalid(&req, displayName(request), errs)
 	}
 	ops := w.fill(ctx, &req, request, caller)
+	if request.Name == "" {
+		return patched(ops) // the API server demands a name next
+	}
 	sealed, err := w.seal(&req, request)
 	if err != nil {
 		return unsealed(err)

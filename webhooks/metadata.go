@@ -11,6 +11,29 @@ import (
 // maxLabels bounds what people hang on objects of ours. The API server bounds annotations, but not labels.
 const maxLabels = 64
 
+const (
+	// maxHolders bounds the finalizers, and the owners, of a request, which the API server does not.
+	maxHolders = 16
+	// maxRequest is how many bytes a new request may have as JSON. etcd takes one and a half times as many, so that the status fits beside it.
+	maxRequest = 1 << 20
+)
+
+// overgrown refuses a new request that leaves its status no room: it would be executed, and nobody could be told.
+func overgrown(raw []byte, meta *metav1.ObjectMeta) field.ErrorList {
+	path := field.NewPath("metadata")
+	errs := tooManyLabels(meta.Labels, nil)
+	if len(meta.Finalizers) > maxHolders {
+		errs = append(errs, field.TooMany(path.Child("finalizers"), len(meta.Finalizers), maxHolders))
+	}
+	if len(meta.OwnerReferences) > maxHolders {
+		errs = append(errs, field.TooMany(path.Child("ownerReferences"), len(meta.OwnerReferences), maxHolders))
+	}
+	if len(raw) > maxRequest {
+		errs = append(errs, field.Forbidden(path, fmt.Sprintf("the whole request has %d bytes, and its status fits beside %d at most: shorten annotations and inputs", len(raw), maxRequest)))
+	}
+	return errs
+}
+
 // requestMetadata refuses changes of metadata by which whoever may patch a request could remove it without the right to: the
 // garbage collector removes what names an owner that does not exist, and a finalizer that nobody removes blocks a namespace.
 // Removing them is allowed, because the garbage collector does.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	stdjson "encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -25,11 +26,23 @@ type judge[T any] func(ctx context.Context, req admission.Request, next, old *T)
 
 // reviews serves a judge. It reads a review in one pass, the objects included. The handler of controller-runtime takes four, which
 // costs more than everything that is decided here; what it does beside reading and writing is used as it is.
-type reviews[T any] struct{ handler *webhook.Admission }
+type reviews[T any] struct {
+	handler *webhook.Admission
+	// first says that the API server compares the object with its definition after this.
+	first bool
+}
+
+// stamps makes the handler of a judge who mutates. What is not of the form that its definition says is let through unstamped: the API server looks at
+// that next, and names the field. What it did not refuse, the judge who comes last would.
+func stamps[T any](judge judge[T]) http.Handler {
+	handler := serve(judge)
+	handler.first = true
+	return handler
+}
 
 // serve makes the handler of a judge.
-func serve[T any](judge judge[T]) http.Handler {
-	return &reviews[T]{hook(func(ctx context.Context, req admission.Request) admission.Response {
+func serve[T any](judge judge[T]) *reviews[T] {
+	return &reviews[T]{handler: hook(func(ctx context.Context, req admission.Request) admission.Response {
 		asked, ok := ctx.Value(askedKey{}).(*review[T])
 		if !ok {
 			return admission.Errored(http.StatusInternalServerError, fmt.Errorf("the objects are missing"))
@@ -68,7 +81,10 @@ var bodies = sync.Pool{New: func() any { return &bytes.Buffer{} }}
 func (r *reviews[T]) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 	asked := &review[T]{}
 	var response admission.Response
-	if err := asked.read(request); err != nil {
+	if err := asked.read(request); r.first && errors.Is(err, errForm) {
+		response = admission.Allowed("")
+		response.UID = asked.Request.UID
+	} else if err != nil {
 		response = admission.Errored(http.StatusBadRequest, err)
 		response.UID = asked.Request.UID
 	} else {
@@ -129,15 +145,23 @@ func (r *review[T]) complete() error {
 	return nil
 }
 
+// errForm says that a new object is not of the form that its definition says.
+var errForm = errors.New("failed to decode the object")
+
 // whyNot finds out what cannot be read, and says of an object where in the object it is.
 func whyNot[T any](body []byte, err error) error {
 	raw := &admissionv1.AdmissionReview{}
 	if err := json.UnmarshalCaseSensitivePreserveInts(body, raw); err != nil || raw.Request == nil {
 		return fmt.Errorf("failed to read the review: %w", err)
 	}
-	for _, object := range [][]byte{raw.Request.Object.Raw, raw.Request.OldObject.Raw} {
-		if err := json.UnmarshalCaseSensitivePreserveInts(object, new(T)); len(object) > 0 && err != nil {
-			return fmt.Errorf("failed to decode the object: %w", err)
+	if object := raw.Request.Object.Raw; len(object) > 0 {
+		if err := json.UnmarshalCaseSensitivePreserveInts(object, new(T)); err != nil {
+			return fmt.Errorf("%w: %w", errForm, err)
+		}
+	}
+	if object := raw.Request.OldObject.Raw; len(object) > 0 {
+		if err := json.UnmarshalCaseSensitivePreserveInts(object, new(T)); err != nil {
+			return fmt.Errorf("failed to decode the old object: %w", err)
 		}
 	}
 	return fmt.Errorf("failed to read the review: %w", err)

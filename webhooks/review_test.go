@@ -79,7 +79,7 @@ func TestReview(t *testing.T) {
 		"WrongType": {reason: "People read where in their object it is, not where in the review.", body: reviewWith("CREATE", `{"spec": {"reason": 7}}`, "null"), uid: "u",
 			refused: "failed to decode the object: json: cannot unmarshal number into Go struct field ActionRequestSpec.spec.reason of type string"},
 		"WrongOldType": {reason: "The same goes for the one before.", body: reviewWith("DELETE", "null", `{"spec": []}`), uid: "u",
-			refused: "failed to decode the object: json: cannot unmarshal array into Go struct field ActionRequest.spec of type v1alpha1.ActionRequestSpec"},
+			refused: "failed to decode the old object: json: cannot unmarshal array into Go struct field ActionRequest.spec of type v1alpha1.ActionRequestSpec"},
 		"Case": {reason: "Names of fields have their case, as the API server has it.", body: reviewWith("CREATE", `{"metadata": {"name": "a", "Name": "b"}, "spec": {"reason": "because", "Reason": "no"}}`, "null"), next: made, uid: "u"},
 		"NoJSON": {reason: "What is not JSON has no uid.", body: []byte("{"),
 			refused: "failed to read the review: unexpected end of JSON input"},
@@ -118,6 +118,38 @@ func TestReview(t *testing.T) {
 			}
 			if given.Request.UserInfo.Username != "alice" || given.Request.DryRun == nil || !*given.Request.DryRun {
 				t.Errorf("%s: the request lost something: %+v", tc.reason, given.Request)
+			}
+		})
+	}
+}
+
+// TestFormIsForTheAPIServer: whoever only stamps lets through what is not of the form of its definition, and nothing else that cannot be read.
+func TestFormIsForTheAPIServer(t *testing.T) {
+	handler := stamps(func(context.Context, admission.Request, *v1alpha1.ActionRequest, *v1alpha1.ActionRequest) admission.Response {
+		return admission.Denied("was asked")
+	})
+	for name, tc := range map[string]struct {
+		body    []byte
+		allowed bool
+		message string
+	}{
+		"Form":    {reviewWith("CREATE", `{"spec": {"reason": 7}}`, "null"), true, ""},
+		"Time":    {reviewWith("CREATE", `{"spec": {"expiresAt": "2026-12-01"}}`, "null"), true, ""},
+		"Good":    {reviewWith("CREATE", `{"spec": {"reason": "a"}}`, "null"), false, "was asked"},
+		"OldForm": {reviewWith("UPDATE", `{"spec": {"reason": "a"}}`, `{"spec": {"reason": 7}}`), false, "failed to decode the old object"},
+		"None":    {reviewWith("CREATE", "null", "null"), false, "there is none"},
+		"NoJSON":  {[]byte("{"), false, "failed to read the review"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			request := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", bytes.NewReader(tc.body))
+			request.Header.Set("Content-Type", "application/json")
+			recorder, out := httptest.NewRecorder(), &admissionv1.AdmissionReview{}
+			handler.ServeHTTP(recorder, request)
+			if err := stdjson.Unmarshal(recorder.Body.Bytes(), out); err != nil {
+				t.Fatal(err)
+			}
+			if r := out.Response; r.Allowed != tc.allowed || len(r.Patch) != 0 || !tc.allowed && !strings.Contains(r.Result.Message, tc.message) {
+				t.Errorf("got %+v, %+v", r, r.Result)
 			}
 		})
 	}

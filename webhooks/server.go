@@ -94,10 +94,10 @@ func Register(server webhook.Server, deps *Deps) {
 	requests := &actionRequests{deps}
 	approvals := &approvals{deps}
 	for path, handler := range map[string]http.Handler{
-		PathMutateActionRequest:   serve(requests.mutate),
+		PathMutateActionRequest:   stamps(requests.mutate),
 		PathValidateActionRequest: serve(requests.validate),
-		PathMutateApproval:        serve(approvals.mutate),
-		PathMutateAction:          serve((&actions{deps}).mutate),
+		PathMutateApproval:        stamps(approvals.mutate),
+		PathMutateAction:          stamps((&actions{deps}).mutate),
 		PathValidateApproval:      serve(approvals.validate),
 		PathValidateGoverning:     hook((&governing{deps}).validate),
 		PathValidateRecord:        hook((&records{deps}).validate),

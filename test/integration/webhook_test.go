@@ -10,9 +10,11 @@ import (
 	"github.com/google/go-cmp/cmp"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/retry"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/yaml"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/test/env"
@@ -126,6 +128,34 @@ func TestReapplyPasses(t *testing.T) {
 	}
 	if err := admin(t).Get(ctx, client.ObjectKeyFromObject(first), first); err != nil || len(first.Finalizers) != 1 {
 		t.Errorf("the finalizer must be put back: %v %v", err, first.Finalizers)
+	}
+}
+
+// TestMistakesNameTheField: what is not of the form that its definition says is answered by the API server, which names the field that was written.
+func TestMistakesNameTheField(t *testing.T) {
+	for name, tc := range map[string]struct{ manifest, words string }{
+		"Time":   {`{apiVersion: signoff.dev/v1alpha1, kind: ActionRequest, metadata: {namespace: payments, name: a}, spec: {actionRef: {namespace: platform, name: crowd}, expiresAt: "2026-12-01"}}`, "spec.expiresAt: Invalid value"},
+		"Type":   {`{apiVersion: signoff.dev/v1alpha1, kind: ActionRequest, metadata: {namespace: payments, name: a}, spec: {actionRef: {namespace: platform, name: crowd}, reason: 7}}`, "spec.reason: Invalid value"},
+		"NoName": {`{apiVersion: signoff.dev/v1alpha1, kind: ActionRequest, metadata: {namespace: payments}, spec: {actionRef: {namespace: platform, name: crowd}}}`, "name or generateName is required"},
+		"Action": {`{apiVersion: signoff.dev/v1alpha1, kind: Action, metadata: {namespace: platform, name: a}, spec: {title: a, default: {effect: Deny, message: true}, execution: {serviceAccountName: deployer, steps: []}}}`, "spec.default.message: Invalid value"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			who := users.Alice
+			if name == "Action" {
+				who = users.Frank
+			}
+			object := &unstructured.Unstructured{}
+			if err := yaml.Unmarshal([]byte(tc.manifest), &object.Object); err != nil {
+				t.Fatal(err)
+			}
+			if err := as(t, who).Create(t.Context(), object); err == nil || !strings.Contains(err.Error(), tc.words) {
+				t.Errorf("want %q, got %v", tc.words, err)
+			}
+		})
+	}
+	approval := approvalsOf(t, ask(t, users.Alice, request("crowd", `{}`)), 1)[0]
+	if err := vote(t, users.Bob, &approval, "approve", ""); err == nil || !strings.Contains(err.Error(), `spec.vote.decision: Unsupported value: "approve": supported values: "Approve", "Deny", "Withdraw"`) {
+		t.Errorf("a vote that says nothing: %v", err)
 	}
 }
 

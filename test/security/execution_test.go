@@ -330,6 +330,17 @@ func TestCase52TooLarge(t *testing.T) {
 			r.Spec.Inputs.Raw = []byte(`{"text":"` + strings.Repeat("a", 1<<20) + `"}`)
 		}, "spec.inputs"},
 		"Labels": {func(r *v1alpha1.ActionRequest) { r.Labels = labelsOf(1000) }, "metadata.labels"},
+		// What fills a request until no status fits beside it would be executed, and hide it.
+		"Finalizers": {func(r *v1alpha1.ActionRequest) {
+			for i := range 6000 {
+				r.Finalizers = append(r.Finalizers, fmt.Sprintf("%s.example/x%d", strings.Repeat("a", 60), i))
+			}
+		}, "metadata.finalizers: Too many: 6001: must have at most 16 items"},
+		"Owners": {func(r *v1alpha1.ActionRequest) {
+			for i := range 17 {
+				r.OwnerReferences = append(r.OwnerReferences, metav1.OwnerReference{APIVersion: "v1", Kind: "ConfigMap", Name: "x", UID: types.UID(fmt.Sprint(i))})
+			}
+		}, "metadata.ownerReferences: Too many: 17: must have at most 16 items"},
 		"BreakGlass": {func(r *v1alpha1.ActionRequest) {
 			r.Spec.BreakGlass = &v1alpha1.BreakGlass{Reason: strings.Repeat("a", 1<<20)}
 		}, "spec.breakGlass.reason: Too long"},
