@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"time"
 
 	"k8s.io/apimachinery/pkg/types"
 
@@ -41,6 +42,14 @@ const (
 	callRuns
 	// callDone has come to an end.
 	callDone
+	// callRests did not happen, and is not to be made again for a while.
+	callRests
+)
+
+const (
+	// shortestRest and longestRest bound how long a host is left alone that cannot be reached; each time is twice as long as the one before.
+	shortestRest = time.Second
+	longestRest  = time.Minute
 )
 
 // running is one call.
@@ -54,6 +63,9 @@ type running struct {
 	state  callState
 	result hostcall.Result
 	stop   context.CancelFunc
+	// failures are how often it did not happen, and until is how long it rests.
+	failures int
+	until    time.Time
 }
 
 // calls holds the calls of this process. It is safe for concurrent use.
@@ -80,6 +92,9 @@ func (c *calls) begin(r *running) {
 	r.state = callWaits
 	if c.known[r.request] == nil {
 		c.known[r.request] = map[callName]*running{}
+	}
+	if before := c.known[r.request][r.name]; before != nil {
+		r.failures = before.failures
 	}
 	c.known[r.request][r.name] = r
 	c.waiting = append(c.waiting, r)
@@ -115,16 +130,40 @@ func (c *calls) finish(r *running, result hostcall.Result) {
 	}
 }
 
-// look tells how far a call is, and what came of it.
-func (c *calls) look(request types.UID, name callName) (callState, hostcall.Result) {
+// look tells how far a call is, and what came of it. One that has rested is as good as unknown.
+func (c *calls) look(request types.UID, name callName, now time.Time) (callState, hostcall.Result) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	r := c.known[request][name]
 	if r == nil {
 		return callUnknown, hostcall.Result{}
 	}
+	if r.state == callRests && !now.Before(r.until) {
+		return callUnknown, r.result
+	}
 	return r.state, r.result
 }
+
+// rest leaves the host of a call alone that did not happen, longer each time, and tells until when.
+func (c *calls) rest(request types.UID, name callName, now time.Time) time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	r := c.known[request][name]
+	if r == nil {
+		return now.Add(shortestRest)
+	}
+	if r.state != callRests || !now.Before(r.until) {
+		r.state, r.until = callRests, now.Add(longestRest)
+		if r.failures < maxDoublings {
+			r.until = now.Add(shortestRest << r.failures)
+		}
+		r.failures++
+	}
+	return r.until
+}
+
+// maxDoublings is how often the shortest rest is doubled before it is the longest.
+const maxDoublings = 6
 
 // withdraw takes a call back that has not been sent, and tells whether it could.
 func (c *calls) withdraw(request types.UID, name callName) bool {

@@ -72,7 +72,7 @@ func (s *slow) waits(count int) []string {
 }
 
 func (s *slow) state(request string) callState {
-	state, _ := s.calls.look(types.UID(request), callName{step: "a", purpose: toDo})
+	state, _ := s.calls.look(types.UID(request), callName{step: "a", purpose: toDo}, time.Time{})
 	return state
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -74,6 +75,9 @@ func (t *task) uid() types.UID { return t.record.Spec.RequestRef.UID }
 // thisCall names the call of this attempt.
 func (t *task) thisCall() callName { return callName{t.step.Name, toDo, t.status.Attempts} }
 
+// asking names a call that changes nothing.
+func (t *task) asking(purpose purpose) callName { return callName{step: t.step.Name, purpose: purpose} }
+
 // begin makes a call beside the workers, and wakes the request once it has come to an end. It is not sent after last. Zero: it may always be.
 func (t *task) begin(name callName, method v1alpha1.HTTPMethod, target string, last time.Time) {
 	c := &hostcall.Caller{
@@ -107,6 +111,13 @@ func (t *task) underWay(message string) Outcome {
 	return Outcome{Status: t.status}
 }
 
+// resting leaves a host alone that could not be reached. In memory, because the queue of the reconciler forgets how often it failed each time that a call is under way.
+func (t *task) resting(name callName, err error) Outcome {
+	at := t.calls.rest(t.uid(), name, t.now)
+	t.status.Message = oneLine(fmt.Sprintf("tried again at %s: %s", at.UTC().Format("15:04:05 MST"), explain("call "+t.callName(), inner(err))))
+	return Outcome{Status: t.status, At: at}
+}
+
 var (
 	// errNoRoom says that a call was not made in time.
 	errNoRoom = errors.New("too many other calls are waiting for their answers")
@@ -116,11 +127,13 @@ var (
 
 // ask makes a call that changes nothing, or gives what came of it. Nil: it is under way.
 func (t *task) ask(purpose purpose, target string) *hostcall.Result {
-	name := callName{step: t.step.Name, purpose: purpose}
-	state, result := t.calls.look(t.uid(), name)
+	name := t.asking(purpose)
+	state, result := t.calls.look(t.uid(), name, t.now)
 	switch {
-	case state == callDone:
+	case state == callDone && result.Err == nil:
 		t.calls.drop(t.uid(), name)
+		return &result
+	case state == callDone || state == callRests || state == callUnknown && result.Err != nil && t.expired():
 		return &result
 	case state == callUnknown:
 		t.begin(name, http.MethodGet, target, time.Time{})
@@ -130,12 +143,22 @@ func (t *task) ask(purpose purpose, target string) *hostcall.Result {
 	return nil
 }
 
+// inner is why a call did not happen, without what stands before it anyway: which call it is.
+func inner(err error) error {
+	if outer, ok := errors.AsType[*url.Error](err); ok {
+		return outer.Err
+	}
+	return err
+}
+
 // callOnce makes a call that was announced, unless it may have been made already.
 func (t *task) callOnce(ctx context.Context) (Outcome, error) {
-	state, result := t.calls.look(t.uid(), t.thisCall())
+	state, result := t.calls.look(t.uid(), t.thisCall(), t.now)
 	switch {
 	case state == callDone:
 		return t.called(ctx, result)
+	case state == callRests:
+		return t.callFailed(t.thisCall(), result.Err)
 	case state == callWaits && t.expired() && t.calls.withdraw(t.uid(), t.thisCall()):
 		return t.fail("nothing was sent: %s is over, and %v", t.limit.name, errNoRoom), nil
 	case state != callUnknown:
@@ -180,16 +203,21 @@ func (t *task) called(ctx context.Context, result hostcall.Result) (Outcome, err
 		t.unsent.Add(t.announcement(), true)
 		t.repeat = true
 	}
-	t.calls.drop(t.uid(), t.thisCall())
-	return t.callFailed(result.Err)
+	return t.callFailed(t.thisCall(), result.Err)
 }
 
 // callFailed is about a call that did not happen: what is not allowed is final, and a host that cannot be reached may be back soon.
-func (t *task) callFailed(err error) (Outcome, error) {
+func (t *task) callFailed(name callName, err error) (Outcome, error) {
 	if errors.Is(err, egress.ErrRefused) || errors.Is(err, hostcall.ErrUnfit) {
+		t.calls.drop(t.uid(), name)
 		return t.fail("failed to call %s: %v", t.callName(), err), nil
 	}
-	return t.failed("call "+t.callName(), err)
+	out, again := t.failed("call "+t.callName(), inner(err))
+	if again != nil {
+		return t.resting(name, err), nil
+	}
+	t.calls.drop(t.uid(), name)
+	return out, nil
 }
 
 func (t *task) callName() string { return string(t.step.HTTP.Method) + " " + cutName(t.step.HTTP.URL) }
@@ -279,7 +307,7 @@ func (t *task) poll(ctx context.Context) (Outcome, error) {
 	case result == nil:
 		return t.underWay("asking " + cutName(t.status.URL) + " whether it is done"), nil
 	case result.Err != nil:
-		return t.callFailed(result.Err)
+		return t.callFailed(t.asking(toPoll), result.Err)
 	}
 	return t.polled(ctx, p, result.Response)
 }
@@ -323,11 +351,13 @@ func (t *task) uncertain(ctx context.Context, why error) (Outcome, error) {
 	case result.Err == nil:
 		return t.lookedUp(ctx, result.Response, why)
 	case errors.Is(result.Err, egress.ErrRefused) || errors.Is(result.Err, hostcall.ErrUnfit):
+		t.calls.drop(t.uid(), t.asking(toLookUp))
 		return t.lost(result.Err), nil
 	case t.expired():
+		t.calls.drop(t.uid(), t.asking(toLookUp))
 		return t.lost(why), nil
 	}
-	return Outcome{Status: t.status}, fmt.Errorf("failed to look up whether %s was made: %w", t.callName(), result.Err)
+	return t.resting(t.asking(toLookUp), result.Err), nil
 }
 
 // lookedUp judges what a host says about whether a call was made.

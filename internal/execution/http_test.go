@@ -19,6 +19,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/egress"
 	"github.com/signoff-dev/signoff/internal/hostcall"
@@ -263,20 +265,48 @@ func TestUndecidedTime(t *testing.T) {
 	}
 }
 
-// TestCallUnreachable calls a host that is not there: nothing was sent, so it is called again.
+// TestCallUnreachable calls a host that is not there: nothing was sent, so it is called again, after a pause that gets longer, however often somebody
+// looks meanwhile. People read why it waits.
 func TestCallUnreachable(t *testing.T) {
-	host := newCallee(t, json200(""))
-	p := newCall(t, host, `{method: POST, url: HOST/a}`)
-	host.Close()
-	p.announced()
-	if out, err := p.call(); err == nil || out.Status.State != v1alpha1.StepStarted {
-		t.Errorf("got %+v, %v", out, err)
+	for name, tc := range map[string]struct {
+		reason, http string
+		// answered is what the call itself was answered, where that is not what cannot be reached.
+		answered bool
+		// last is what the step says when its time is over.
+		last string
+	}{
+		"Call":       {"it was not sent", `{method: POST, url: HOST/a}`, false, "could not be made: dial tcp"},
+		"Idempotent": {"it may be sent again", `{method: POST, url: HOST/a, idempotent: true}`, false, "could not be made: dial tcp"},
+		"Poll":       {"asking changes nothing", `{method: POST, url: HOST/a, poll: {url: [{text: HOST/a}], every: 1s, until: response.body.done}}`, true, "connection refused; the timeout of the step"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			host := newCallee(t, json200(`{"done":false}`))
+			p := newCall(t, host, tc.http)
+			p.announced()
+			if tc.answered {
+				p.want(v1alpha1.StepStarted)
+			}
+			host.Close()
+			var pauses []time.Duration
+			for range 4 {
+				out, err := p.call()
+				if err != nil || out.Status.State != v1alpha1.StepStarted || !strings.Contains(out.Status.Message, "connection refused") {
+					t.Fatalf("%s: %+v, %v", tc.reason, out, err)
+				}
+				again, err := p.call()
+				if err != nil || !again.At.Equal(out.At) || p.runner.calls.of(requestUID)[0].state != callRests {
+					t.Errorf("it is called before its time, because somebody looked: %+v, %v", again, err)
+				}
+				pauses = append(pauses, out.At.Sub(p.clock.Now()))
+				p.later(out.At.Sub(p.clock.Now()))
+			}
+			if diff := cmp.Diff([]time.Duration{time.Second, 2 * time.Second, 4 * time.Second, 8 * time.Second}, pauses); diff != "" {
+				t.Errorf("%s: the pauses (-want +got):\n%s", tc.reason, diff)
+			}
+			p.later(time.Hour)
+			p.want(v1alpha1.StepFailed, tc.last)
+		})
 	}
-	if out, err := p.call(); err == nil || out.Status.State != v1alpha1.StepStarted {
-		t.Errorf("a second time: %+v, %v", out, err)
-	}
-	p.later(time.Hour)
-	p.want(v1alpha1.StepFailed, "is over, and POST")
 }
 
 func TestCallRefused(t *testing.T) {

@@ -24,6 +24,10 @@ func (t *task) lost(why error) Outcome {
 // unanswered is about a call that had no answer when its time was over.
 func (t *task) unanswered(ctx context.Context) (Outcome, error) {
 	if _, unsent := t.unsent.Get(t.announcement()); unsent {
+		_, result := t.calls.look(t.uid(), t.thisCall(), t.now)
+		if result.Err != nil {
+			return t.fail("%s is over, and %s could not be made: %v", t.limit.name, t.callName(), inner(result.Err)), nil
+		}
 		return t.fail("%s is over, and %s could not be made", t.limit.name, t.callName()), nil
 	}
 	return t.uncertain(ctx, fmt.Errorf("%s is over, and it had no answer", t.limit.name))
