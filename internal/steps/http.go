@@ -236,7 +236,8 @@ func (w *httpWriter) where(ctx context.Context, r rendering, out *v1alpha1.Rende
 		out.Late = append(out.Late, v1alpha1.LateValue{Path: pathURL, Parts: parts, AsText: true, Encodes: true})
 		return nil
 	}
-	return checkURL(out.URL)
+	out.URL, err = cleanURL(out.URL)
+	return err
 }
 
 // pathURL and pathBody are where late values of a call stand.
@@ -248,29 +249,62 @@ const (
 // lateParts fills in a URL but for what reads variables that are known later.
 func lateParts(ctx context.Context, text *template.Text, variables []string, in Input) ([]v1alpha1.LatePart, error) {
 	rendered, err := text.RenderAround(ctx, variables, in.Vars, in.Budget, template.WithEscape(encodePart))
-	out := make([]v1alpha1.LatePart, len(rendered))
-	for i, p := range rendered {
-		out[i] = v1alpha1.LatePart{Text: p.Text, Expression: p.Expression}
+	if err != nil {
+		return nil, err
 	}
-	return out, err
+	out, whole := make([]v1alpha1.LatePart, len(rendered)), strings.Builder{}
+	for i, p := range rendered {
+		out[i] = v1alpha1.LatePart{Text: strings.ReplaceAll(p.Text, blank, ""), Expression: p.Expression}
+		if whole.WriteString(p.Text); p.Expression != "" {
+			whole.WriteString("later")
+		}
+	}
+	return out, noneBlank(whole.String())
 }
 
-// encodePart encodes everything that means something in a URL, so that a value stays within its segment or parameter.
-func encodePart(s string) string { return strings.ReplaceAll(url.QueryEscape(s), "+", "%20") }
+// blank marks a value that shows nothing, until it is known whether it is all of a segment. No other value contains it: it would be encoded.
+const blank = "\x00"
 
-// checkURL refuses a URL that a template has led elsewhere.
-func checkURL(text string) error {
-	u, err := url.Parse(text)
-	if err != nil {
-		return fmt.Errorf("url: %q is no URL", cut(text))
+// encodePart encodes everything that means something in a URL, so that a value stays within its segment or parameter.
+func encodePart(s string) string {
+	encoded := strings.ReplaceAll(url.QueryEscape(s), "+", "%20")
+	if strings.TrimSpace(s) == "" {
+		return blank + encoded
 	}
-	if slices.ContainsFunc(strings.Split(u.Path, "/"), func(segment string) bool { return segment == "." || segment == ".." }) {
-		return fmt.Errorf("url: %q: neither . nor .. can be a part of a path", cut(text))
-	}
-	if u.User != nil || u.Fragment != "" || len(text) > maxURL {
-		return fmt.Errorf("url: %q: neither a user nor a fragment is accepted, nor more than %d characters", cut(text), maxURL)
+	return encoded
+}
+
+// noneBlank refuses a URL in which a value that shows nothing is a whole segment of the path: without it, the URL is that of something else, such as
+// of all of a kind.
+func noneBlank(text string) error {
+	path, _, _ := strings.Cut(text, "?")
+	for segment := range strings.SplitSeq(path, "/") {
+		rest, err := url.PathUnescape(strings.ReplaceAll(segment, blank, ""))
+		if strings.Contains(segment, blank) && (err != nil || strings.TrimSpace(rest) == "") {
+			return fmt.Errorf("url: %q: a part of the path would be empty", cut(strings.ReplaceAll(text, blank, "")))
+		}
 	}
 	return nil
+}
+
+// cleanURL refuses a URL that a template has led elsewhere.
+func cleanURL(text string) (string, error) {
+	if err := noneBlank(text); err != nil {
+		return "", err
+	}
+	text = strings.ReplaceAll(text, blank, "")
+	u, err := url.Parse(text)
+	if err != nil {
+		return "", fmt.Errorf("url: %q is no URL", cut(text))
+	}
+	// Some servers take a backslash for a slash.
+	if slices.ContainsFunc(strings.FieldsFunc(u.Path, func(r rune) bool { return r == '/' || r == '\\' }), func(segment string) bool { return segment == "." || segment == ".." }) {
+		return "", fmt.Errorf("url: %q: neither . nor .. can be a part of a path", cut(text))
+	}
+	if u.User != nil || u.Fragment != "" || len(text) > maxURL {
+		return "", fmt.Errorf("url: %q: neither a user nor a fragment is accepted, nor more than %d characters", cut(text), maxURL)
+	}
+	return text, nil
 }
 
 // maxURL is how long a URL may be.
@@ -375,7 +409,7 @@ func (w *httpWriter) after(ctx context.Context, r rendering, out *v1alpha1.Rende
 		in.Vars.Values = withValue(in.Vars.Values, varKey, out.IdempotencyKey)
 		text, err := w.lookup.RenderString(ctx, in.Vars, in.Budget, template.WithEscape(encodePart))
 		if err == nil {
-			err = checkURL(text)
+			text, err = cleanURL(text)
 		}
 		if err != nil {
 			return fmt.Errorf("lookup.url: %w", err)
@@ -429,8 +463,8 @@ func (e *Earlier) fillCall(ctx context.Context, f *filling, call *v1alpha1.Rende
 			return fmt.Errorf("failed to fill in %s of the call: %w", l.Path, err)
 		}
 		if l.Path == pathURL {
-			call.URL, _ = value.(string)
-			err = checkURL(call.URL)
+			text, _ := value.(string)
+			call.URL, err = cleanURL(text)
 		} else {
 			raw := runtime.RawExtension{}
 			raw.Raw, err = put(call.Body.Raw, strings.TrimPrefix(l.Path, "/"+pathBody), value)
@@ -470,5 +504,5 @@ func PollURL(ctx context.Context, poll *v1alpha1.RenderedPoll, response map[stri
 		}
 		out.WriteString(encodePart(text))
 	}
-	return out.String(), checkURL(out.String())
+	return cleanURL(out.String())
 }

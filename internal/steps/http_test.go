@@ -117,10 +117,14 @@ func TestRenderHTTP(t *testing.T) {
 
 func TestRenderHTTPRefuses(t *testing.T) {
 	for name, tc := range map[string]struct{ reason, http, text, want string }{
-		"Dots":   {"it would be another path", `{method: POST, url: "https://a/p/${inputs.text}/q"}`, "..", "can be a part of a path"},
-		"Dot":    {"as above", `{method: POST, url: "https://a/p/${inputs.text}"}`, ".", "can be a part of a path"},
-		"Header": {"it would be another header", `{method: POST, url: "https://a/", headers: [{name: X, value: "a${inputs.text}"}]}`, "\r\nY: z", "one line"},
-		"Secret": {"nobody has agreed to it", `{method: POST, url: "https://a/", sign: {name: other, key: a}}`, "", "Secret platform/other was not read"},
+		"Dots":      {"it would be another path", `{method: POST, url: "https://a/p/${inputs.text}/q"}`, "..", "can be a part of a path"},
+		"Dot":       {"as above", `{method: POST, url: "https://a/p/${inputs.text}"}`, ".", "can be a part of a path"},
+		"Backslash": {"some servers take it for a slash", `{method: POST, url: "https://a/p/${inputs.text}/q"}`, `..\\..`, "can be a part of a path"},
+		"Empty":     {"it would be all of them", `{method: DELETE, url: "https://a/projects/${inputs.text}"}`, "", "a part of the path would be empty"},
+		"Between":   {"it would be another resource", `{method: DELETE, url: "https://a/projects/${inputs.text}/hooks?a=b"}`, "", "a part of the path would be empty"},
+		"Blank":     {"as above", `{method: DELETE, url: "https://a/projects/${inputs.text}/"}`, " \t", "a part of the path would be empty"},
+		"Header":    {"it would be another header", `{method: POST, url: "https://a/", headers: [{name: X, value: "a${inputs.text}"}]}`, "\r\nY: z", "one line"},
+		"Secret":    {"nobody has agreed to it", `{method: POST, url: "https://a/", sign: {name: other, key: a}}`, "", "Secret platform/other was not read"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := mustCompile(t, `[{name: a, http: `+tc.http+`}]`).Render(t.Context(), httpInput(map[string]any{"text": tc.text}))
@@ -134,7 +138,7 @@ func TestRenderHTTPRefuses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for output, want := range map[string]string{"..": "", "x/y": "https://a/x%2Fy/b"} {
+	for output, want := range map[string]string{"..": "", "": "", " ": "", "x/y": "https://a/x%2Fy/b"} {
 		earlier, err := NewEarlier(rendered[:1], []v1alpha1.StepStatus{status(v1alpha1.StepDone, `{"url":"`+output+`","count":1}`)}, "")
 		if err != nil {
 			t.Fatal(err)
@@ -142,6 +146,28 @@ func TestRenderHTTPRefuses(t *testing.T) {
 		filled, err := earlier.FillIn(t.Context(), &rendered[1], nil)
 		if (err != nil) != (want == "") || err == nil && filled.HTTP.URL != want {
 			t.Errorf("%s: %v, %v", output, err, filled)
+		}
+	}
+}
+
+// TestRenderHTTPEmpty: what is only a part of a segment, or stands behind the question mark, may be empty.
+func TestRenderHTTPEmpty(t *testing.T) {
+	for url, want := range map[string]string{
+		"https://a/p${inputs.text}":                         "https://a/p",
+		"https://a/v${inputs.text}/?q=${inputs.text}&r=/":   "https://a/v/?q=&r=/",
+		"https://a/${inputs.text}${request.name}":           "https://a/some",
+		"https://a//b/${inputs.text}x/?q=${request.name}//": "https://a//b/x/?q=some//",
+	} {
+		in := httpInput(map[string]any{"text": ""})
+		rendered, err := mustCompile(t, `[{name: a, http: {method: POST, url: "`+url+`", lookup: {url: "`+url+`", done: "true"}}}]`).Render(t.Context(), in)
+		if err != nil {
+			t.Errorf("%s: %v", url, err)
+			continue
+		}
+		name, _ := in.Vars.Values["request"].(map[string]any)["name"].(string)
+		want = strings.ReplaceAll(want, "some", name)
+		if got := rendered[0].HTTP; got.URL != want || got.Lookup.URL != want {
+			t.Errorf("got %q and %q, want %q", got.URL, got.Lookup.URL, want)
 		}
 	}
 }
