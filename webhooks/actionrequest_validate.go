@@ -20,6 +20,7 @@ import (
 	"github.com/signoff-dev/signoff/internal/gate"
 	"github.com/signoff-dev/signoff/internal/guard/canary"
 	"github.com/signoff-dev/signoff/internal/metrics"
+	"github.com/signoff-dev/signoff/internal/visible"
 )
 
 // validate judges the final object, whatever other webhooks made of it.
@@ -145,6 +146,9 @@ func blankReasons(spec *v1alpha1.ActionRequestSpec) field.ErrorList {
 	path := field.NewPath("spec")
 	if spec.OnBehalfOf != nil && strings.TrimFunc(spec.OnBehalfOf.Username, unseen) == "" {
 		errs = append(errs, field.Required(path.Child("onBehalfOf", "username"), "name the person, or leave onBehalfOf out"))
+	}
+	if spec.OnBehalfOf != nil && visible.Hides(spec.OnBehalfOf.Username) {
+		errs = append(errs, field.Invalid(path.Child("onBehalfOf", "username"), spec.OnBehalfOf.Username, "holds characters that show nothing: write the name as the person logs in"))
 	}
 	if spec.BreakGlass != nil && strings.TrimFunc(spec.BreakGlass.Reason, unseen) == "" {
 		errs = append(errs, field.Required(path.Child("breakGlass", "reason"), "say what the emergency is: a reviewer will read it"))

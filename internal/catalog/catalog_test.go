@@ -228,6 +228,11 @@ func TestCompileRole(t *testing.T) {
 			v1alpha1.RoleSpec{Members: v1alpha1.Subjects{Users: []string{"system:serviceaccount:a:b"}}, Permissions: permissions("request")},
 			map[string]string{"spec.members.users[0]": `as "a/b"`},
 		},
+		"Pattern": {
+			"Nobody is called so, and it reads as if everybody were meant.",
+			v1alpha1.RoleSpec{Members: v1alpha1.Subjects{Users: []string{"*"}, Groups: []string{"dev-*"}}, Permissions: permissions("request")},
+			map[string]string{"spec.members.users[0]": "no pattern is understood here", "spec.members.groups[0]": "system:authenticated"},
+		},
 		"SystemGroupApproves": {
 			"A whole class of logins never approves.",
 			v1alpha1.RoleSpec{Members: v1alpha1.Subjects{Groups: []string{"system:authenticated"}}, Permissions: permissions("approve")},

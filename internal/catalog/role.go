@@ -100,6 +100,9 @@ func literalName(path *field.Path, name string) field.ErrorList {
 	if strings.Contains(name, "${") {
 		errs = append(errs, field.Invalid(path, name, "must be the name itself: nothing is filled in here"))
 	}
+	if strings.Contains(name, "*") {
+		errs = append(errs, field.Invalid(path, name, "must be the name itself: no pattern is understood here; whoever has logged in is in the group system:authenticated"))
+	}
 	return errs
 }
 

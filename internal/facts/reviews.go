@@ -67,7 +67,7 @@ var workloads = []schema.GroupResource{
 }
 
 // MayActAs tells whether somebody could act as a ServiceAccount, given as "namespace/name": impersonate it, make a token for it, let something run
-// in its namespace, or make a Secret there into which the control plane writes a token, and read it.
+// in its namespace, make a Secret there into which the control plane writes a token, and read it, or give themself such a right.
 func (r *Reviews) MayActAs(ctx context.Context, who *v1alpha1.Identity, account string) (bool, error) {
 	namespace, name, _ := strings.Cut(account, "/")
 	on := func(w way, resource schema.GroupResource, name string) question {
@@ -85,10 +85,24 @@ func (r *Reviews) MayActAs(ctx context.Context, who *v1alpha1.Identity, account 
 		return may, err
 	}
 	secrets := schema.GroupResource{Resource: "secrets"}
-	if may, err := r.mayAny(ctx, who, on(adding, secrets, "")); !may || err != nil {
+	if may, err := r.mayBoth(ctx, who, []question{on(adding, secrets, "")}, []question{on(revealing, secrets, "")}); may || err != nil {
+		return may, err
+	}
+	rbac := func(resource string) schema.GroupResource {
+		return schema.GroupResource{Group: "rbac.authorization.k8s.io", Resource: resource}
+	}
+	if may, err := r.mayBoth(ctx, who, []question{on(running, rbac("rolebindings"), "")}, []question{on(binding, rbac("clusterroles"), ""), on(binding, rbac("roles"), "")}); may || err != nil {
+		return may, err
+	}
+	return r.mayAny(ctx, who, on(escalating, rbac("roles"), ""))
+}
+
+// mayBoth tells whether one of some questions is answered by yes, and one of others as well.
+func (r *Reviews) mayBoth(ctx context.Context, who *v1alpha1.Identity, some, others []question) (bool, error) {
+	if may, err := r.mayAny(ctx, who, some...); !may || err != nil {
 		return false, err
 	}
-	return r.mayAny(ctx, who, on(revealing, secrets, ""))
+	return r.mayAny(ctx, who, others...)
 }
 
 // way is a way in which somebody has to do with an object.
@@ -103,12 +117,14 @@ const (
 	acting, running way = "act", "run"
 	// adding is making an object of a kind that was not there, and revealing is seeing what is in it.
 	adding, revealing way = "add", "reveal"
+	// binding is giving rights of a role that one does not hold, and escalating is writing such rights into one.
+	binding, escalating way = "bind", "escalate"
 )
 
 // rights are those by which somebody goes this way.
 func (w way) rights(resource schema.GroupResource) []right {
 	switch w {
-	case getting, reading:
+	case getting, reading, binding, escalating:
 		return []right{{string(w), ""}}
 	case adding:
 		return []right{{"create", ""}}

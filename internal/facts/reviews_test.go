@@ -103,6 +103,11 @@ func TestMayActAs(t *testing.T) {
 		"SecretSeen":   {reason: "Also where it is seen in a list.", yes: []string{"create secrets agents/", "watch secrets agents/"}, want: true},
 		"SecretUnseen": {reason: "Not by one that they cannot read.", yes: []string{"create secrets agents/"}},
 		"SecretRead":   {reason: "Nor by reading alone, as far as anybody can tell.", yes: []string{"list secrets agents/"}},
+		"Binds":        {reason: "By giving themself a role that may.", yes: []string{"patch rolebindings agents/", "bind clusterroles agents/"}, want: true},
+		"BindsRole":    {reason: "Also one of the namespace.", yes: []string{"create rolebindings agents/", "bind roles agents/"}, want: true},
+		"BindsHeld":    {reason: "Not by giving away what they hold.", yes: []string{"create rolebindings agents/"}},
+		"BindsNowhere": {reason: "Nor without a binding.", yes: []string{"bind roles agents/"}},
+		"Escalates":    {reason: "By writing into a role what they do not hold.", yes: []string{"escalate roles agents/"}, want: true},
 		"NoAnswer":     {reason: "No answer is not a no.", yes: []string{"create secrets agents/"}, err: broken},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
@@ -62,7 +61,8 @@ func (j *Judgement) claimed() string {
 // names tells whether a claim can mean somebody, by a login or by the person behind it. Whoever it can mean loses a right and gains none, so that it
 // is compared loosely.
 func (g *Gate) names(claimed, username, person string) bool {
-	return claimed != "" && (claimed == username || strings.EqualFold(strings.TrimSpace(claimed), person) || g.personOf(claimed) == person)
+	folded := identity.Fold(claimed)
+	return claimed != "" && (claimed == username || folded == person || g.personOf(claimed) == person || g.personOf(folded) == person)
 }
 
 // onTheirBehalf refuses the person for whom it was asked. Nobody has proved that they wanted it, and they are not independent of it either.

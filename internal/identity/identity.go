@@ -6,12 +6,15 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode"
 
+	"golang.org/x/text/unicode/norm"
 	authenticationv1 "k8s.io/api/authentication/v1"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/config"
 	"github.com/signoff-dev/signoff/internal/expression"
+	"github.com/signoff-dev/signoff/internal/visible"
 )
 
 const (
@@ -84,7 +87,19 @@ func (r *Rules) extra(info *authenticationv1.UserInfo) map[string]v1alpha1.Extra
 	return kept
 }
 
-// Person gives the person behind a login: lower case, without surrounding blanks, so that exclusions compare loosely.
+// Fold makes names equal that people read as one: whatever case, whatever way Unicode writes a letter (NFKC), surrounding blanks, and characters that
+// show nothing. Look-alike letters of other scripts stay apart.
+func Fold(name string) string {
+	shown := strings.Map(func(r rune) rune {
+		if unicode.IsSpace(r) || visible.Shows(r) {
+			return r
+		}
+		return -1
+	}, norm.NFKC.String(name))
+	return strings.ToLower(strings.TrimSpace(shown))
+}
+
+// Person gives the person behind a login, folded, so that exclusions compare loosely.
 func (r *Rules) Person(ctx context.Context, id *v1alpha1.Identity) (string, error) {
 	extra := make(map[string]any, len(id.Extra))
 	for key, values := range id.Extra {
@@ -97,7 +112,7 @@ func (r *Rules) Person(ctx context.Context, id *v1alpha1.Identity) (string, erro
 	if err != nil {
 		return "", fmt.Errorf("failed to tell which person you are: %w", err)
 	}
-	person = strings.ToLower(strings.TrimSpace(person))
+	person = Fold(person)
 	if person == "" {
 		return "", fmt.Errorf("failed to tell which person %q is: person.expression gave an empty string", id.Username)
 	}

@@ -174,6 +174,9 @@ func (b *builder) header(h *v1alpha1.HTTPHeader, path *field.Path) *template.Tex
 	if visible.Hides(h.Prefix) || h.Prefix != "" && h.Secret == nil {
 		b.refuse(field.Invalid(path.Child("prefix"), h.Prefix, "stands before a secret, in one line, of characters that are seen"))
 	}
+	if !strings.Contains(h.Value, "${") && strings.ContainsFunc(h.Value, isControl) {
+		b.refuse(field.Invalid(path.Child("value"), h.Value, "a header is one line of visible text"))
+	}
 	return b.text(h.Value, path.Child("value"))
 }
 

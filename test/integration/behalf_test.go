@@ -58,6 +58,13 @@ func TestOnBehalfOf(t *testing.T) {
 		return err == nil, errText(err)
 	})
 	play.Refused(t, as(t, users.Agent).Create(t.Context(), blank), metav1.StatusReasonInvalid, "spec.onBehalfOf.username", "name the person")
+	blank.Spec.OnBehalfOf.Username = "bob\u200b"
+	play.Refused(t, as(t, users.Agent).Create(t.Context(), blank), metav1.StatusReasonInvalid, "spec.onBehalfOf.username", "characters that show nothing")
+	wide := r.DeepCopy()
+	wide.ObjectMeta = request("behalf", "{}").ObjectMeta
+	wide.Spec.Requester, wide.Spec.Seal, wide.Spec.OnBehalfOf.Username = nil, nil, "\uff22\uff4f\uff42"
+	asked := approvalsOf(t, ask(t, users.Agent, wide), 1)[0]
+	play.Refused(t, play.Vote(t, users.Bob, &asked, v1alpha1.DecisionApprove, ""), metav1.StatusReasonForbidden, "it was asked on your behalf")
 	reaches(t, r, v1alpha1.PhaseAwaitingApproval)
 	play.Refused(t, play.Patch(t, users.Agent, r, `{"spec":{"onBehalfOf":null}}`), metav1.StatusReasonInvalid, "onBehalfOf cannot change")
 	approval := approvalsOf(t, r, 1)[0]
