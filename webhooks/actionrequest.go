@@ -39,15 +39,7 @@ func (w *actionRequests) mutate(ctx context.Context, req admission.Request, requ
 	if canary.Is(request) {
 		return w.stampCanary(&req, request, caller)
 	}
-	if request.Spec.ActionRef == (v1alpha1.ActionReference{}) {
-		return invalid(&req, displayName(request), field.ErrorList{field.Required(field.NewPath("spec", "actionRef"),
-			"name the Action: namespace and name; see what there is: kubectl get actions -A")})
-	}
-	if given := request.Spec.Requester; given != nil && !apiequality.Semantic.DeepEqual(*given, caller) {
-		return invalid(&req, displayName(request), field.ErrorList{field.Forbidden(field.NewPath("spec", "requester"),
-			fmt.Sprintf("Signoff writes who asked, from your login (%s): leave it out", caller.Username))})
-	}
-	if errs := append(unsealable(&request.Spec), unresolvable(&request.Spec)...); len(errs) > 0 {
+	if errs := unstampable(&request.Spec, &caller); len(errs) > 0 {
 		return invalid(&req, displayName(request), errs)
 	}
 	ops := w.fill(ctx, &req, request, caller)
@@ -59,6 +51,18 @@ func (w *actionRequests) mutate(ctx context.Context, req admission.Request, requ
 		return unsealed(err)
 	}
 	return patched(append(ops, sealed...))
+}
+
+// unstampable says what keeps a new request from being stamped. The first is told alone: without it, nothing else matters.
+func unstampable(spec *v1alpha1.ActionRequestSpec, caller *v1alpha1.Identity) field.ErrorList {
+	path := field.NewPath("spec")
+	if spec.ActionRef == (v1alpha1.ActionReference{}) {
+		return field.ErrorList{field.Required(path.Child("actionRef"), "name the Action: namespace and name; see what there is: kubectl get actions -A")}
+	}
+	if given := spec.Requester; given != nil && !apiequality.Semantic.DeepEqual(*given, *caller) {
+		return field.ErrorList{field.Forbidden(path.Child("requester"), fmt.Sprintf("Signoff writes who asked, from your login (%s): leave it out", caller.Username))}
+	}
+	return append(unsealable(spec), unresolvable(spec)...)
 }
 
 // fill completes a new request.

@@ -48,7 +48,7 @@ const (
 
 const (
 	// shortestRest and longestRest bound how long a host is left alone that cannot be reached; each time is twice as long as the one before.
-	shortestRest = time.Second
+	shortestRest = 100 * time.Millisecond
 	longestRest  = time.Minute
 )
 
@@ -163,7 +163,7 @@ func (c *calls) rest(request types.UID, name callName, now time.Time) time.Time 
 }
 
 // maxDoublings is how often the shortest rest is doubled before it is the longest.
-const maxDoublings = 6
+const maxDoublings = 9
 
 // withdraw takes a call back that has not been sent, and tells whether it could.
 func (c *calls) withdraw(request types.UID, name callName) bool {

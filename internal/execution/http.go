@@ -129,16 +129,22 @@ var (
 func (t *task) ask(purpose purpose, target string) *hostcall.Result {
 	name := t.asking(purpose)
 	state, result := t.calls.look(t.uid(), name, t.now)
-	switch {
-	case state == callDone && result.Err == nil:
-		t.calls.drop(t.uid(), name)
+	switch state {
+	case callDone, callRests:
+		if result.Err == nil {
+			t.calls.drop(t.uid(), name)
+		}
 		return &result
-	case state == callDone || state == callRests || state == callUnknown && result.Err != nil && t.expired():
-		return &result
-	case state == callUnknown:
+	case callUnknown:
+		if result.Err != nil && t.expired() {
+			return &result
+		}
 		t.begin(name, http.MethodGet, target, time.Time{})
-	case state == callWaits && t.expired() && t.calls.withdraw(t.uid(), name):
-		return &hostcall.Result{Err: errNoRoom}
+	case callWaits:
+		if t.expired() && t.calls.withdraw(t.uid(), name) {
+			return &hostcall.Result{Err: errNoRoom}
+		}
+	case callRuns:
 	}
 	return nil
 }
@@ -212,12 +218,12 @@ func (t *task) callFailed(name callName, err error) (Outcome, error) {
 		t.calls.drop(t.uid(), name)
 		return t.fail("failed to call %s: %v", t.callName(), err), nil
 	}
-	out, again := t.failed("call "+t.callName(), inner(err))
-	if again != nil {
-		return t.resting(name, err), nil
+	out, transient := t.failed("call "+t.callName(), inner(err))
+	if transient == nil {
+		t.calls.drop(t.uid(), name)
+		return out, nil
 	}
-	t.calls.drop(t.uid(), name)
-	return out, nil
+	return t.resting(name, err), nil
 }
 
 func (t *task) callName() string { return string(t.step.HTTP.Method) + " " + cutName(t.step.HTTP.URL) }

@@ -300,7 +300,7 @@ func TestCallUnreachable(t *testing.T) {
 				pauses = append(pauses, out.At.Sub(p.clock.Now()))
 				p.later(out.At.Sub(p.clock.Now()))
 			}
-			if diff := cmp.Diff([]time.Duration{time.Second, 2 * time.Second, 4 * time.Second, 8 * time.Second}, pauses); diff != "" {
+			if diff := cmp.Diff([]time.Duration{100 * time.Millisecond, 200 * time.Millisecond, 400 * time.Millisecond, 800 * time.Millisecond}, pauses); diff != "" {
 				t.Errorf("%s: the pauses (-want +got):\n%s", tc.reason, diff)
 			}
 			p.later(time.Hour)

@@ -24,13 +24,18 @@ func (t *task) lost(why error) Outcome {
 // unanswered is about a call that had no answer when its time was over.
 func (t *task) unanswered(ctx context.Context) (Outcome, error) {
 	if _, unsent := t.unsent.Get(t.announcement()); unsent {
-		_, result := t.calls.look(t.uid(), t.thisCall(), t.now)
-		if result.Err != nil {
-			return t.fail("%s is over, and %s could not be made: %v", t.limit.name, t.callName(), inner(result.Err)), nil
-		}
-		return t.fail("%s is over, and %s could not be made", t.limit.name, t.callName()), nil
+		return t.neverMade(), nil
 	}
 	return t.uncertain(ctx, fmt.Errorf("%s is over, and it had no answer", t.limit.name))
+}
+
+// neverMade ends a step whose call was never sent, and says what kept it from that where it is known.
+func (t *task) neverMade() Outcome {
+	why := ""
+	if _, last := t.calls.look(t.uid(), t.thisCall(), t.now); last.Err != nil {
+		why = fmt.Sprintf(": %v", inner(last.Err))
+	}
+	return t.fail("%s is over, and %s could not be made%s", t.limit.name, t.callName(), why)
 }
 
 // Resolve gives a step of which nobody knew how it ended the end that somebody has decided. Message says who, for people.

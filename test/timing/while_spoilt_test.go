@@ -67,11 +67,18 @@ func forgotten(t *testing.T, r *v1alpha1.ActionRequest) {
 // removed removes a request by force.
 func removed(t *testing.T, r *v1alpha1.ActionRequest) {
 	t.Helper()
-	operator := signoff.Process.Manager.GetClient()
-	if err := operator.Patch(t.Context(), r.DeepCopy(), client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"finalizers":null}}`))); err != nil {
+	operator, live := signoff.Process.Manager.GetClient(), &v1alpha1.ActionRequest{}
+	err := retry.RetryOnConflict(retry.DefaultRetry, func() error {
+		if err := admin(t).Get(t.Context(), client.ObjectKeyFromObject(r), live); err != nil {
+			return err
+		}
+		live.Finalizers = nil
+		return operator.Update(t.Context(), live)
+	})
+	if err != nil {
 		t.Fatal(err)
 	}
-	if err := admin(t).Delete(t.Context(), r); err != nil {
+	if err := admin(t).Delete(t.Context(), live); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -275,13 +275,7 @@ func TestTemporaryOrphan(t *testing.T) {
 	if err := admin(t).Delete(t.Context(), &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "target", Name: "lent-orphan"}}); err != nil {
 		t.Fatal(err)
 	}
-	operator := signoff.Process.Manager.GetClient()
-	if err := operator.Patch(t.Context(), r.DeepCopy(), client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"finalizers":null}}`))); err != nil {
-		t.Fatal(err)
-	}
-	if err := admin(t).Delete(t.Context(), r); err != nil {
-		t.Fatal(err)
-	}
+	removed(t, r)
 	eventually(t, "what was lent comes back", func() (bool, string) {
 		got := configMap(t, "shared-orphan")
 		return got.Data["mode"] == "normal", fmt.Sprint(got.Data)
