@@ -111,7 +111,8 @@ func (t *task) underWay(message string) Outcome {
 	return Outcome{Status: t.status}
 }
 
-// resting leaves a host alone that could not be reached. In memory, because the queue of the reconciler forgets how often it failed each time that a call is under way.
+// resting leaves a host alone that could not be reached. How often that was, the call knows: the queue of the reconciler would forget it each time that
+// a call is under way.
 func (t *task) resting(name callName, err error) Outcome {
 	at := t.calls.rest(t.uid(), name, t.now)
 	t.status.Message = oneLine(fmt.Sprintf("tried again at %s: %s", at.UTC().Format("15:04:05 MST"), explain("call "+t.callName(), inner(err))))
