@@ -65,7 +65,7 @@ func (w *actionRequests) create(ctx context.Context, req *admission.Request, req
 // asked judges a new request that was stamped.
 func (w *actionRequests) asked(ctx context.Context, req *admission.Request, request *v1alpha1.ActionRequest) admission.Response {
 	now, errs := w.time(req, request)
-	if errs = slices.Concat(errs, blankReasons(&request.Spec), gate.CheckTimes(&request.Spec, now), endless(request), overgrown(req.Object.Raw, &request.ObjectMeta)); len(errs) > 0 {
+	if errs = slices.Concat(errs, blankReasons(&request.Spec), gate.CheckTimes(&request.Spec, now), endless(request), overgrown(sizeOf(ctx), request)); len(errs) > 0 {
 		return invalid(req, request.Name, errs)
 	}
 	subject := gate.SubjectOf(request)

@@ -6,6 +6,8 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/signoff-dev/signoff/api/v1alpha1"
 )
 
 // maxLabels bounds what people hang on objects of ours. The API server bounds annotations, but not labels.
@@ -14,12 +16,13 @@ const maxLabels = 64
 const (
 	// maxHolders bounds the finalizers, and the owners, of a request, which the API server does not.
 	maxHolders = 16
-	// maxRequest is how many bytes a new request may have as JSON. etcd takes one and a half times as many, so that the status fits beside it.
+	// maxRequest is how many bytes the review of a new request may have. etcd takes one and a half times as many, so that the status fits beside it.
 	maxRequest = 1 << 20
 )
 
 // overgrown refuses a new request that leaves its status no room: it would be executed, and nobody could be told.
-func overgrown(raw []byte, meta *metav1.ObjectMeta) field.ErrorList {
+func overgrown(size int, request *v1alpha1.ActionRequest) field.ErrorList {
+	meta := &request.ObjectMeta
 	path := field.NewPath("metadata")
 	errs := tooManyLabels(meta.Labels, nil)
 	if len(meta.Finalizers) > maxHolders {
@@ -28,8 +31,9 @@ func overgrown(raw []byte, meta *metav1.ObjectMeta) field.ErrorList {
 	if len(meta.OwnerReferences) > maxHolders {
 		errs = append(errs, field.TooMany(path.Child("ownerReferences"), len(meta.OwnerReferences), maxHolders))
 	}
-	if len(raw) > maxRequest {
-		errs = append(errs, field.Forbidden(path, fmt.Sprintf("the whole request has %d bytes, and its status fits beside %d at most: shorten annotations and inputs", len(raw), maxRequest)))
+	// Inputs have a bound of their own, which is about them.
+	if inputs := request.Spec.Inputs; size > maxRequest && (inputs == nil || len(inputs.Raw) <= maxRequest/2) {
+		errs = append(errs, field.Forbidden(path, fmt.Sprintf("the whole request has %d bytes, and its status fits beside %d at most: shorten annotations and inputs", size, maxRequest)))
 	}
 	return errs
 }

@@ -59,6 +59,20 @@ type review[T any] struct {
 	metav1.TypeMeta `json:",inline"`
 
 	Request question[T] `json:"request"`
+
+	// size is how many bytes it had.
+	size int
+}
+
+// bytes is how large the review was, of which the objects are most: nothing else keeps how large they were.
+func (r *review[T]) bytes() int { return r.size }
+
+// sizeOf is how large the review is that is answered.
+func sizeOf(ctx context.Context) int {
+	if asked, ok := ctx.Value(askedKey{}).(interface{ bytes() int }); ok {
+		return asked.bytes()
+	}
+	return 0
 }
 
 // question is an AdmissionRequest whose objects are decoded. Its own fields stand before those that it embeds; what nobody asks for is
@@ -121,6 +135,7 @@ func (r *review[T]) read(request *http.Request) error {
 	case size > maxReview:
 		return fmt.Errorf("failed to read the review: it is larger than %d bytes", maxReview)
 	}
+	r.size = body.Len()
 	return r.decode(body.Bytes())
 }
 

@@ -5,8 +5,6 @@ import (
 	"strings"
 	"testing"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/config"
 	"github.com/signoff-dev/signoff/internal/identity"
@@ -66,16 +64,5 @@ func TestRoom(t *testing.T) {
 				}
 			}
 		})
-	}
-}
-
-// TestOvergrown: what is larger than this is refused as a whole. It cannot be sent to an API server in a test without thousands of managed fields.
-func TestOvergrown(t *testing.T) {
-	if errs := overgrown(make([]byte, maxRequest), &metav1.ObjectMeta{Finalizers: make([]string, maxHolders)}); len(errs) != 0 {
-		t.Errorf("what fits is refused: %v", errs)
-	}
-	errs := overgrown(make([]byte, maxRequest+1), &metav1.ObjectMeta{})
-	if len(errs) != 1 || !strings.Contains(errs[0].Error(), "metadata: Forbidden: the whole request has 1048577 bytes") {
-		t.Errorf("got %v", errs)
 	}
 }

@@ -130,8 +130,11 @@ func (s *scope) held() bool {
 	spec := &s.request.Spec
 	if spec.NotBefore != nil && s.now.Before(spec.NotBefore.Time) {
 		s.at(spec.NotBefore.Time)
-		why := "notBefore " + gate.Time(spec.NotBefore.Time, s.now)
-		s.waiting(v1alpha1.PhaseHeld, v1alpha1.ReasonHeld, "Held by "+why+"; starts by itself.", why)
+		why, then := "notBefore "+gate.Time(spec.NotBefore.Time, s.now), "starts by itself."
+		if end := s.expires(); !spec.NotBefore.Time.Before(end) {
+			then = "expires before that, " + gate.Time(end, s.now) + ", and never runs as things are."
+		}
+		s.waiting(v1alpha1.PhaseHeld, v1alpha1.ReasonHeld, "Held by "+why+"; "+then, why)
 		return true
 	}
 	if len(s.judgement.Verdict.By(v1alpha1.EffectHold)) == 0 {

@@ -341,6 +341,10 @@ func TestCase52TooLarge(t *testing.T) {
 				r.OwnerReferences = append(r.OwnerReferences, metav1.OwnerReference{APIVersion: "v1", Kind: "ConfigMap", Name: "x", UID: types.UID(fmt.Sprint(i))})
 			}
 		}, "metadata.ownerReferences: Too many: 17: must have at most 16 items"},
+		// As JSON, each of these characters has six bytes.
+		"Whole": {func(r *v1alpha1.ActionRequest) {
+			r.Annotations = map[string]string{"example.org/a": strings.Repeat("\x01", 200<<10)}
+		}, "metadata: Forbidden: the whole request has 12"},
 		"BreakGlass": {func(r *v1alpha1.ActionRequest) {
 			r.Spec.BreakGlass = &v1alpha1.BreakGlass{Reason: strings.Repeat("a", 1<<20)}
 		}, "spec.breakGlass.reason: Too long"},

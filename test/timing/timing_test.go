@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -217,6 +218,12 @@ func TestNotBefore(t *testing.T) {
 	}
 	step(t, 31*time.Minute)
 	reaches(t, r, v1alpha1.PhaseSucceeded)
+	// One that will be over by then says so.
+	late := metav1.NewTime(clock.Now().Add(400 * 24 * time.Hour))
+	held = reaches(t, ask(t, "free", func(s *v1alpha1.ActionRequestSpec) { s.NotBefore = &late }), v1alpha1.PhaseHeld)
+	if !slices.ContainsFunc(held.Status.Conditions, func(c metav1.Condition) bool { return strings.Contains(c.Message, "; expires before that, ") }) {
+		t.Errorf("it looks as if it would run: %+v", held.Status.Conditions)
+	}
 }
 
 // TestApprovalOutlivesItsNeed plays an Action that needs an approval today only: tomorrow the request runs by itself.
