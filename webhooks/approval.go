@@ -20,6 +20,7 @@ import (
 	"github.com/signoff-dev/signoff/internal/digest"
 	"github.com/signoff-dev/signoff/internal/evidence"
 	"github.com/signoff-dev/signoff/internal/gate"
+	"github.com/signoff-dev/signoff/internal/quorum"
 	"github.com/signoff-dev/signoff/internal/visible"
 )
 
@@ -28,9 +29,6 @@ const lastApplied = "kubectl.kubernetes.io/last-applied-configuration"
 
 // maxComment is how many characters of a comment are stored.
 const maxComment = 1024
-
-// decisions are what a vote can say.
-var decisions = []v1alpha1.Decision{v1alpha1.DecisionApprove, v1alpha1.DecisionDeny, v1alpha1.DecisionWithdraw}
 
 type approvals struct{ *Deps }
 
@@ -115,8 +113,8 @@ func (w *approvals) onlyVote(req *admission.Request, next, old *v1alpha1.Approva
 	before.Vote, before.Votes = nil, nil
 	path := field.NewPath("spec")
 	errs := tooLong(path.Child("vote", "comment"), next.Spec.Vote.Comment, maxComment)
-	if !slices.Contains(decisions, next.Spec.Vote.Decision) {
-		errs = append(errs, field.NotSupported(path.Child("vote", "decision"), next.Spec.Vote.Decision, decisions))
+	if !slices.Contains(quorum.Decisions, next.Spec.Vote.Decision) {
+		errs = append(errs, field.NotSupported(path.Child("vote", "decision"), next.Spec.Vote.Decision, quorum.Decisions))
 	}
 	if !apiequality.Semantic.DeepEqual(rest, before) {
 		errs = append(errs, field.Forbidden(path, "only spec.vote can be written; everything else is what you vote on"))

@@ -35,18 +35,10 @@ func (f *Finished) release(ctx context.Context, meta *metav1.PartialObjectMetada
 	if meta.DeletionTimestamp == nil || !controllerutil.ContainsFinalizer(meta, v1alpha1.RequestFinalizer) {
 		return nil
 	}
-	request := &v1alpha1.ActionRequest{}
-	key := types.NamespacedName{Namespace: meta.Namespace, Name: meta.Name}
-	if err := f.Reader.Get(ctx, key, request); err != nil {
-		return client.IgnoreNotFound(err)
-	}
-	if request.UID != meta.UID || request.Status.Outcome == "" {
-		return nil
-	}
-	return letGo(ctx, f.Client, f.Reader, key, meta.UID)
+	return letGo(ctx, f.Client, f.Reader, client.ObjectKeyFromObject(meta), meta.UID)
 }
 
-// letGo removes our finalizer from a request that is being deleted. It is a PUT, whose uid the API server compares when it removes what has no
+// letGo removes our finalizer from a request that is over and is being deleted. It is a PUT, whose uid the API server compares when it removes what has no
 // finalizer left. Of two patches at once it lets the later one remove whatever has that name by then, so somebody's new request.
 func letGo(ctx context.Context, writer client.Client, reader client.Reader, key types.NamespacedName, uid types.UID) error {
 	err := retry.RetryOnConflict(retry.DefaultRetry, func() error {
@@ -56,7 +48,8 @@ func letGo(ctx context.Context, writer client.Client, reader client.Reader, key 
 		if err := reader.Get(ctx, key, live); err != nil {
 			return err
 		}
-		if live.GetUID() != uid || live.GetDeletionTimestamp() == nil || !controllerutil.RemoveFinalizer(live, v1alpha1.RequestFinalizer) {
+		outcome, _, _ := unstructured.NestedString(live.Object, "status", "outcome")
+		if live.GetUID() != uid || outcome == "" || live.GetDeletionTimestamp() == nil || !controllerutil.RemoveFinalizer(live, v1alpha1.RequestFinalizer) {
 			return nil
 		}
 		return writer.Update(ctx, live)

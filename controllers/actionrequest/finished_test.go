@@ -22,18 +22,23 @@ func TestLetGo(t *testing.T) {
 	for name, tc := range map[string]struct {
 		uid, live types.UID
 		deleted   bool
+		open      bool
 		conflicts int
 		puts      int
 		gone      bool
 	}{
 		"being deleted":                        {uid: "a", live: "a", deleted: true, puts: 1, gone: true},
 		"written by somebody else meanwhile":   {uid: "a", live: "a", deleted: true, conflicts: 2, puts: 3, gone: true},
+		"not over":                             {uid: "a", live: "a", deleted: true, open: true},
 		"not being deleted":                    {uid: "a", live: "a"},
 		"a new one of the same name":           {uid: "a", live: "b"},
 		"a new one that is being deleted, too": {uid: "a", live: "b", deleted: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			request := &v1alpha1.ActionRequest{ObjectMeta: metav1.ObjectMeta{Namespace: "payments", Name: "x", UID: tc.live, Finalizers: []string{v1alpha1.RequestFinalizer}}}
+			if !tc.open {
+				request.Status.Outcome = v1alpha1.OutcomeSucceeded
+			}
 			if tc.deleted {
 				request.DeletionTimestamp = &now
 			}

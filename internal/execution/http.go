@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
 
@@ -115,7 +114,7 @@ func (t *task) underWay(message string) Outcome {
 // a call is under way.
 func (t *task) resting(name callName, err error) Outcome {
 	at := t.calls.rest(t.uid(), name, t.now)
-	t.status.Message = oneLine(fmt.Sprintf("tried again at %s: %s", at.UTC().Format("15:04:05 MST"), explain("call "+t.callName(), inner(err))))
+	t.status.Message = oneLine(fmt.Sprintf("tried again at %s: %s", at.UTC().Format("15:04:05 MST"), explain("call "+t.callName(), egress.WithoutURL(err))))
 	return Outcome{Status: t.status, At: at}
 }
 
@@ -148,14 +147,6 @@ func (t *task) ask(purpose purpose, target string) *hostcall.Result {
 	case callRuns:
 	}
 	return nil
-}
-
-// inner is why a call did not happen, without what stands before it anyway: which call it is.
-func inner(err error) error {
-	if outer, ok := errors.AsType[*url.Error](err); ok {
-		return outer.Err
-	}
-	return err
 }
 
 // callOnce makes a call that was announced, unless it may have been made already.
@@ -219,7 +210,7 @@ func (t *task) callFailed(name callName, err error) (Outcome, error) {
 		t.calls.drop(t.uid(), name)
 		return t.fail("failed to call %s: %v", t.callName(), err), nil
 	}
-	out, transient := t.failed("call "+t.callName(), inner(err))
+	out, transient := t.failed("call "+t.callName(), egress.WithoutURL(err))
 	if transient == nil {
 		t.calls.drop(t.uid(), name)
 		return out, nil

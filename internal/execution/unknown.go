@@ -8,6 +8,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/egress"
 )
 
 // A call that may have been made, and of which the host does not say whether it was, is not made again. Its step waits until a person decides.
@@ -33,7 +34,7 @@ func (t *task) unanswered(ctx context.Context) (Outcome, error) {
 func (t *task) neverMade() Outcome {
 	why := ""
 	if _, last := t.calls.look(t.uid(), t.thisCall(), t.now); last.Err != nil {
-		why = fmt.Sprintf(": %v", inner(last.Err))
+		why = fmt.Sprintf(": %v", egress.WithoutURL(last.Err))
 	}
 	return t.fail("%s is over, and %s could not be made%s", t.limit.name, t.callName(), why)
 }

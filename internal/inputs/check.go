@@ -25,6 +25,9 @@ type checker struct {
 // mostErrors is how many are told of at once.
 const mostErrors = 20
 
+// mayBeMore is said after so many.
+const mayBeMore = "there may be more that is wrong; correct these first"
+
 // enough tells whether no more need be found.
 func (c *checker) enough() bool {
 	c.more = c.more || len(c.errs) >= mostErrors

@@ -21,7 +21,7 @@ const (
 // present makes errors fit to be read: values are cut, lines are single, the order is stable, nothing is said twice, and no more than can be read.
 func present(errs field.ErrorList) field.ErrorList {
 	if len(errs) > mostErrors {
-		rest := field.Forbidden(field.NewPath(errs[mostErrors].Field), "there may be more that is wrong; correct these first")
+		rest := field.Forbidden(field.NewPath(errs[mostErrors].Field), mayBeMore)
 		return append(present(errs[:mostErrors:mostErrors]), rest)
 	}
 	out := make(field.ErrorList, 0, len(errs))

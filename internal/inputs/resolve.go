@@ -85,7 +85,7 @@ func (s *Schema) judge(values map[string]any, path *field.Path) field.ErrorList 
 	check := &checker{}
 	check.value(values, s.structural, path)
 	if len(check.errs) >= mostErrors {
-		return append(check.errs, field.Forbidden(path, "there may be more that is wrong; correct these first"))
+		return append(check.errs, field.Forbidden(path, mayBeMore))
 	}
 	if check.more {
 		return check.errs

@@ -48,12 +48,12 @@ func latestVotes(votes []Vote, requirements int) (latest, nameless map[string]Vo
 	return latest, nameless
 }
 
-// decisions are those that are known. Any other could not help a request.
-var decisions = []v1alpha1.Decision{v1alpha1.DecisionApprove, v1alpha1.DecisionDeny, v1alpha1.DecisionWithdraw}
+// Decisions are those that are known. Any other could not help a request.
+var Decisions = []v1alpha1.Decision{v1alpha1.DecisionApprove, v1alpha1.DecisionDeny, v1alpha1.DecisionWithdraw}
 
 // accepted tells whether a vote would be accepted now, for any of the requirements.
 func accepted(v Vote, requirements int) bool {
-	return slices.Contains(decisions, v.Decision) &&
+	return slices.Contains(Decisions, v.Decision) &&
 		slices.Contains(v.Meets[:min(len(v.Meets), requirements)], true)
 }
 
