@@ -48,17 +48,22 @@ func (w *approvals) mutate(ctx context.Context, req admission.Request, next, old
 	if refused != nil {
 		return *refused
 	}
+	given, refused := w.standsFor(ctx, old, &caller, next.Spec.Vote.Principal)
+	if refused != nil {
+		return *refused
+	}
 	spec := old.Spec.DeepCopy()
 	spec.Vote = nil
 	// Others read the comment in their terminals.
 	comment := printable(strings.TrimFunc(next.Spec.Vote.Comment, unseen))
 	var warnings []string
-	if standing := w.standing(ctx, old, &caller); standing != nil && standing.Decision == next.Spec.Vote.Decision && standing.Comment == comment {
+	if standing := w.standing(ctx, old, &caller); standing != nil && standing.Decision == next.Spec.Vote.Decision && standing.Comment == comment &&
+		apiequality.Semantic.DeepEqual(standing.Delegation, given) {
 		warnings = append(warnings, fmt.Sprintf("no change: you voted %s at %s.", standing.Decision, standing.At.UTC().Format("15:04 MST")))
 	} else {
 		spec.Votes = append(spec.Votes, v1alpha1.Vote{
 			Decision: next.Spec.Vote.Decision, Comment: comment,
-			Voter: caller, At: evidence.Instant(w.Clock.Now()), Digest: old.Spec.Digest,
+			Voter: caller, Delegation: given, At: evidence.Instant(w.Clock.Now()), Digest: old.Spec.Digest,
 		})
 		if err := w.seal(&req, old, spec); err != nil {
 			return uncounted(old, err)
@@ -69,6 +74,37 @@ func (w *approvals) mutate(ctx context.Context, req admission.Request, next, old
 		return forbidden("", err.Error())
 	}
 	return patched(ops).WithWarnings(warnings...)
+}
+
+// standsFor gives what lets the caller vote for somebody else: for the principal that the vote names, or, where it names none and the caller could
+// not vote in their own name, for the first who lets them. Nil: the vote is the caller's own.
+func (w *approvals) standsFor(ctx context.Context, old *v1alpha1.Approval, caller *v1alpha1.Identity, principal string) (*v1alpha1.VoteDelegation, *admission.Response) {
+	if principal == caller.Username || principal == "" && len(w.Store.Current().DelegatedTo(old.Spec.ActionRef.Namespace, caller.Username)) == 0 {
+		return nil, nil
+	}
+	now := w.Clock.Now()
+	judgement, problem := w.judge(ctx, old, now)
+	if problem != nil || decided(old, now) != nil {
+		// Why nobody can vote is said when the vote is judged.
+		return nil, nil
+	}
+	if principal == "" {
+		poll := gate.PollOf(old)
+		if w.Gate.Eligible(ctx, judgement, poll, caller).Problem == nil {
+			return nil, nil
+		}
+		// Who can vote in nobody's name is refused as themself, when the vote is judged.
+		names := w.Gate.Principals(ctx, judgement, poll, caller)
+		if len(names) == 0 {
+			return nil, nil
+		}
+		principal = names[0]
+	}
+	given, problem := w.Gate.Stand(ctx, judgement, caller, principal)
+	if problem != nil {
+		return nil, ptr(forbidden(problem.Reason, problem.Message))
+	}
+	return given, nil
 }
 
 // seal seals the vote that was added last. A dry run gives its result away, so nothing is sealed there.
@@ -113,6 +149,7 @@ func (w *approvals) onlyVote(req *admission.Request, next, old *v1alpha1.Approva
 	before.Vote, before.Votes = nil, nil
 	path := field.NewPath("spec")
 	errs := tooLong(path.Child("vote", "comment"), next.Spec.Vote.Comment, maxComment)
+	errs = append(errs, tooLong(path.Child("vote", "principal"), next.Spec.Vote.Principal, maxComment)...)
 	if !slices.Contains(quorum.Decisions, next.Spec.Vote.Decision) {
 		errs = append(errs, field.NotSupported(path.Child("vote", "decision"), next.Spec.Vote.Decision, quorum.Decisions))
 	}

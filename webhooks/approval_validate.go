@@ -94,7 +94,7 @@ func (w *approvals) vote(ctx context.Context, req *admission.Request, next, old 
 	if problem != nil {
 		return forbidden(problem.Reason, problem.Message)
 	}
-	eligible := w.Gate.Eligible(ctx, judgement, gate.PollOf(old), &caller)
+	eligible := w.Gate.EligibleAs(ctx, judgement, gate.PollOf(old), vote)
 	if eligible.Problem != nil {
 		return forbidden(eligible.Problem.Reason, eligible.Problem.Message)
 	}
@@ -273,21 +273,29 @@ func (w *approvals) recorded(ctx context.Context, j *gate.Judgement, next *v1alp
 	case v1alpha1.ApprovalDenied:
 		return deniedBy(next, vote)
 	case v1alpha1.ApprovalApproved:
-		return gate.Cut(fmt.Sprintf("your approval is recorded. Stage %q is approved.%s", next.Spec.Stage.Name, w.keptBack(ctx, next, j.Now)), maxWarning)
+		return gate.Cut(fmt.Sprintf("your approval%s is recorded. Stage %q is approved.%s", inTheNameOf(vote), next.Spec.Stage.Name, w.keptBack(ctx, next, j.Now)), maxWarning)
 	case v1alpha1.ApprovalOpen, v1alpha1.ApprovalExpired, v1alpha1.ApprovalSuperseded:
 	}
-	text := "your approval is recorded. Still needed: " + gate.Needs(gate.PollOf(next).Demands(j.Now), result.Missing)
+	text := "your approval" + inTheNameOf(vote) + " is recorded. Still needed: " + gate.Needs(gate.PollOf(next).Demands(j.Now), result.Missing)
 	if vote.Decision == v1alpha1.DecisionDeny {
 		needed := w.Gate.Denials(j, gate.PollOf(next))
-		text = fmt.Sprintf("your denial is recorded (%d of %d). The stage is denied once %d different people deny it", len(result.Denials), needed, needed)
+		text = fmt.Sprintf("your denial%s is recorded (%d of %d). The stage is denied once %d different people deny it", inTheNameOf(vote), len(result.Denials), needed, needed)
 	}
 	return gate.Cut(fmt.Sprintf("%s. Take it back: kubectl patch approval -n %s %s --type merge -p '{\"spec\":{\"vote\":{\"decision\":\"Withdraw\"}}}'",
 		text, next.Namespace, next.Name), maxWarning)
 }
 
+// inTheNameOf says for whom a vote is, with a space before it. Empty: the voter's own.
+func inTheNameOf(vote *v1alpha1.Vote) string {
+	if vote.Delegation == nil {
+		return ""
+	}
+	return " for " + vote.Delegation.Principal
+}
+
 // deniedBy tells a voter that what they voted on is denied: by them, or by others a moment before.
 func deniedBy(next *v1alpha1.Approval, vote *v1alpha1.Vote) string {
-	yours, end := "your denial is recorded.", "The request is denied; that is final."
+	yours, end := "your denial"+inTheNameOf(vote)+" is recorded.", "The request is denied; that is final."
 	if vote.Decision != v1alpha1.DecisionDeny {
 		yours = "your approval is recorded, but does not count any more: it was denied before."
 	}

@@ -25,10 +25,12 @@ func (w *governing) validate(ctx context.Context, req admission.Request) admissi
 	if req.SubResource != "" {
 		return w.operatorOnly(&req, "the "+req.SubResource+" of a "+req.Kind.Kind)
 	}
-	if req.Operation == admissionv1.Delete {
+	if req.Operation == admissionv1.Delete && req.Kind.Kind != "Delegation" {
 		return admission.Allowed("")
 	}
 	switch req.Kind.Kind {
+	case "Delegation":
+		return w.delegation(ctx, &req)
 	case "Action":
 		return w.action(ctx, &req)
 	case "Role":

@@ -30,7 +30,7 @@ import (
 )
 
 // The rights of the webhooks. What an Action reads, it reads as its own ServiceAccount.
-// +kubebuilder:rbac:groups=signoff.dev,resources=actions;roles;teams;calendars;actionpolicies;actionrequests;approvals,verbs=get;list;watch
+// +kubebuilder:rbac:groups=signoff.dev,resources=actions;roles;teams;calendars;actionpolicies;delegations;actionrequests;approvals,verbs=get;list;watch
 // +kubebuilder:rbac:groups="",resources=namespaces,verbs=get;list;watch
 // +kubebuilder:rbac:groups=authorization.k8s.io,resources=subjectaccessreviews,verbs=create
 // Budgets count Records, and reviews outlive their requests there.
@@ -46,6 +46,7 @@ const (
 	PathValidateActionRequest = "/validate/actionrequests"
 	PathMutateApproval        = "/mutate/approvals"
 	PathMutateAction          = "/mutate/actions"
+	PathMutateDelegation      = "/mutate/delegations"
 	PathValidateApproval      = "/validate/approvals"
 	PathValidateGoverning     = "/validate/governing"
 	PathValidateRecord        = "/validate/records"
@@ -98,6 +99,7 @@ func Register(server webhook.Server, deps *Deps) {
 		PathValidateActionRequest: serve(requests.validate),
 		PathMutateApproval:        stamps(approvals.mutate),
 		PathMutateAction:          stamps((&actions{deps}).mutate),
+		PathMutateDelegation:      stamps((&delegations{deps}).mutate),
 		PathValidateApproval:      serve(approvals.validate),
 		PathValidateGoverning:     hook((&governing{deps}).validate),
 		PathValidateRecord:        hook((&records{deps}).validate),

@@ -1014,6 +1014,10 @@ type ActionStatus struct {
 	// +kubebuilder:validation:MaxLength=4096
 	Example string `json:"example,omitempty"`
 
+	// edited is when the Action was changed last, as far as the audit log has it. Unset: there is no audit log, or nobody knows who changed it.
+	// +optional
+	Edited *metav1.MicroTime `json:"edited,omitempty"`
+
 	// conditions are the observed conditions. Ready is True where the Action can be requested and executed.
 	// +optional
 	// +listType=map

@@ -253,6 +253,12 @@ type VoteRequest struct {
 	// +kubebuilder:validation:MaxLength=71
 	// +kubebuilder:validation:Pattern=`^(sha256:)?[0-9a-f]{8,64}$`
 	Digest string `json:"digest,omitempty"`
+
+	// principal is the user name of whom the voter stands for, by a Delegation of theirs. Unset: the vote is the voter's own.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=1024
+	Principal string `json:"principal,omitempty"`
 }
 
 // Vote is one vote by one login.
@@ -269,6 +275,10 @@ type Vote struct {
 	// voter is who voted.
 	// +required
 	Voter Identity `json:"voter"`
+
+	// delegation is what lets the voter vote for somebody else. Unset: the vote is the voter's own.
+	// +optional
+	Delegation *VoteDelegation `json:"delegation,omitempty"`
 
 	// at is when.
 	// +required

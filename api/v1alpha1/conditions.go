@@ -25,7 +25,7 @@ const (
 
 // Reasons of conditions, and reason codes of refusals.
 const (
-	// ReasonPending says that the request has not been planned yet.
+	// ReasonPending says that the request has not been planned yet, or that a Delegation has not begun.
 	ReasonPending = "Pending"
 	// ReasonAllowed says that the rules let the request run without approval.
 	ReasonAllowed = "Allowed"

@@ -21,6 +21,7 @@ func addKnownTypes(scheme *runtime.Scheme) error {
 		&ActionRequest{}, &ActionRequestList{},
 		&Approval{}, &ApprovalList{},
 		&Calendar{}, &CalendarList{},
+		&Delegation{}, &DelegationList{},
 		&Notifier{}, &NotifierList{},
 		&Record{}, &RecordList{},
 		&Role{}, &RoleList{},

@@ -54,7 +54,7 @@ type RoleSpec struct {
 }
 
 // Verb is something that can be done with an Action or a request for it.
-// +kubebuilder:validation:Enum=request;approve;cancel;break-glass;request-on-behalf;resolve
+// +kubebuilder:validation:Enum=request;approve;cancel;break-glass;request-on-behalf;resolve;delegate
 type Verb string
 
 const (
@@ -70,6 +70,8 @@ const (
 	VerbRequestOnBehalf Verb = "request-on-behalf"
 	// VerbResolve allows to say how a step ended whose outcome is unknown.
 	VerbResolve Verb = "resolve"
+	// VerbDelegate allows to let somebody else vote for oneself, where one may approve.
+	VerbDelegate Verb = "delegate"
 )
 
 // Permission lets members use verbs on Actions.
@@ -78,7 +80,7 @@ type Permission struct {
 	// +required
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
-	// +kubebuilder:validation:MaxItems=6
+	// +kubebuilder:validation:MaxItems=7
 	Verbs []Verb `json:"verbs"`
 
 	// actions selects Actions in the namespace of the Role.

@@ -19,6 +19,7 @@ import (
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/catalog"
 	"github.com/signoff-dev/signoff/internal/conditions"
+	"github.com/signoff-dev/signoff/internal/evidence"
 )
 
 // The rights of the controller.
@@ -37,13 +38,17 @@ type Reconciler struct {
 	Operator types.NamespacedName
 	// Kinds knows the kinds that the API server serves.
 	Kinds meta.RESTMapper
+	// Evidence verifies who has changed an Action, and Audit takes it. Nil: it is not written down.
+	Evidence *evidence.Book
+	Audit    Audit
 }
 
 // SetupWithManager makes the manager run the reconciler.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("action").
-		For(&v1alpha1.Action{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		// Who changed it last stands in an annotation.
+		For(&v1alpha1.Action{}, builder.WithPredicates(predicate.Or(predicate.GenerationChangedPredicate{}, predicate.AnnotationChangedPredicate{}))).
 		Watches(&v1alpha1.Calendar{}, handler.EnqueueRequestsFromMapFunc(r.beside), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Complete(r)
 }
@@ -52,16 +57,23 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 func (r *Reconciler) Reconcile(ctx context.Context, key ctrl.Request) (ctrl.Result, error) {
 	action := &v1alpha1.Action{}
 	now := r.Clock.Now()
+	var unwritten error
 	result, err := conditions.Update(ctx, r.Client, key.NamespacedName, action, func() error {
 		lacking, err := r.lacking(ctx, action)
 		if err != nil {
 			return err
 		}
+		edited, untold := r.tell(action)
+		unwritten = untold
 		compiled, errs := catalog.CompileAction(action) //nolint:contextcheck // what is compiled is bounded by cost, so that no deadline is needed
 		action.Status = status(action, compiled, conditions.Compiled(action.Generation, errs, "can be requested"), r.grants(action.Namespace, lacking), now)
+		action.Status.Edited = edited
 		r.withoutKinds(action, now)
 		return r.withoutCalendars(ctx, action, compiled, now)
 	})
+	if err == nil && unwritten != nil {
+		return ctrl.Result{}, unwritten
+	}
 	if err == nil && result.RequeueAfter == 0 {
 		result.RequeueAfter = lookAgain(&action.Status, now)
 	}

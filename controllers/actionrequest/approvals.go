@@ -203,6 +203,7 @@ func (s *scope) decide(ctx context.Context, stage *stageState) (again, over bool
 		return false, false, s.closeAs(ctx, stage, v1alpha1.ApprovalApproved, decidedLines(stage))
 	}
 	s.at(approval.Spec.ExpiresAt.Time)
+	s.at(s.Gate.Lapses(s.judgement, approval))
 	return false, false, s.progress(ctx, stage)
 }
 
@@ -250,6 +251,7 @@ func (s *scope) stillApproved(ctx context.Context, stage *stageState) (again, ov
 	if again, over, err := s.drifted(ctx, stage, approval.Status.Decided); again || over || err != nil {
 		return again, over, err
 	}
+	s.at(s.Gate.Lapses(s.judgement, approval))
 	validFor, err := stage.ValidFor.Value(0)
 	if err != nil || validFor == 0 || approval.Status.ClosedAt == nil {
 		return false, false, err

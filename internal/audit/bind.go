@@ -23,6 +23,12 @@ func bind(payload seal.Payload, l *line, d *Data) error {
 		return first(cluster(p.Cluster, l), same("request", d.Request, p.Namespace, p.Request), same("approval", d.Approval, p.Namespace, p.Approval),
 			inStage(d, p.Stage, p.Digest), at(l, p.IssuedAt))
 	case *seal.Act:
+		switch l.Type {
+		case TypeActionEdited:
+			return first(cluster(p.Cluster, l), is("action", d.Action, p.Namespace, p.Name, p.UID), edited(p, l, d))
+		case TypeDelegated:
+			return first(cluster(p.Cluster, l), is("Delegation", &d.Delegation.Reference, p.Namespace, p.Name, p.UID), delegated(p, l, d))
+		}
 		return first(cluster(p.Cluster, l), is("request", d.Request, p.Namespace, p.Name, p.UID), content(p, l, d))
 	case *seal.Record:
 		return first(cluster(p.Cluster, l), ofRecordPayload(p, l, d))
@@ -112,4 +118,43 @@ func content(p *seal.Act, l *line, d *Data) error {
 		return at(l, p.IssuedAt)
 	}
 	return nil
+}
+
+// edited compares who has changed an Action with what was sealed.
+func edited(p *seal.Act, l *line, d *Data) error {
+	edits := seal.Edits{}
+	var errs []error
+	if d.Edits.Since != "" {
+		edits.Since = instant(&errs, d.Edits.Since)
+	}
+	for _, e := range d.Edits.List {
+		edits.List = append(edits.List, seal.Edit{Username: e.Username, Person: e.Person, At: instant(&errs, e.At), Spec: e.Digest})
+	}
+	sum, err := edits.Sum()
+	if last := edits.List[len(edits.List)-1]; first(append(errs, err)...) != nil || p.Type() != seal.TypeEdit || p.Content != sum ||
+		p.Actor.Username != last.Username || p.Actor.Person != last.Person {
+		return errors.New("other edits were sealed")
+	}
+	return at(l, p.IssuedAt)
+}
+
+// delegated compares who may vote for whom with what was sealed.
+func delegated(p *seal.Act, l *line, d *Data) error {
+	var errs []error
+	said := seal.Delegated{Users: d.Delegation.Users, Actions: d.Delegation.Actions, Until: instant(&errs, d.Until).UnixMilli(), Reason: d.Reason}
+	if d.Delegation.From != "" {
+		said.From = instant(&errs, d.Delegation.From).UnixMilli()
+	}
+	sum, err := canonical.SumOf(said)
+	if first(append(errs, err)...) != nil || p.Type() != seal.TypeDelegation || p.Content != sum {
+		return errors.New("another Delegation was sealed")
+	}
+	return at(l, p.IssuedAt)
+}
+
+// instant reads a time, and notes where it is none.
+func instant(errs *[]error, text string) time.Time {
+	at, err := time.Parse(time.RFC3339Nano, text)
+	*errs = append(*errs, err)
+	return at
 }

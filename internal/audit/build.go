@@ -2,6 +2,7 @@ package audit
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -151,6 +152,50 @@ func Resolved(ar *v1alpha1.ActionRequest, given *v1alpha1.Resolution, resolve *s
 	e.Data.Step, e.Data.State, e.Data.Reason = given.Step, string(given.Outcome), given.Comment
 	e.Data.Seals = &Seals{Resolve: resolve.Sealed()}
 	return e
+}
+
+// ActionEdited says that somebody made or changed an Action: the last of the edits.
+func ActionEdited(action *v1alpha1.Action, edits seal.Edits, edit *seal.Envelope) Event {
+	last := edits.List[len(edits.List)-1]
+	said := &Edits{}
+	if !edits.Since.IsZero() {
+		said.Since = exactly(edits.Since)
+	}
+	for _, e := range edits.List {
+		said.List = append(said.List, Edit{Username: e.Username, Person: e.Person, At: exactly(e.At), Digest: e.Spec})
+	}
+	return about(Event{
+		ID: fmt.Sprintf("%s/edited/%d", action.UID, last.At.UnixMilli()), Type: TypeActionEdited, Time: last.At,
+		Data: Data{Action: reference(action.Namespace, action.Name, action.UID), Edits: said, Seals: &Seals{Edit: edit.Sealed()}},
+	})
+}
+
+// Delegated says that somebody lets others vote for them.
+func Delegated(d *v1alpha1.Delegation, delegation *seal.Envelope) Event {
+	said := &Delegation{Reference: *reference(d.Namespace, d.Name, d.UID), Users: sortedCopy(d.Spec.To.Users), Actions: sortedCopy(d.Spec.Actions)}
+	if d.Spec.From != nil {
+		said.From = exactly(d.Spec.From.Time)
+	}
+	return about(Event{
+		ID: string(d.UID) + "/made", Type: TypeDelegated, Time: d.Spec.Seal.At.Time,
+		Data: Data{Delegation: said, Until: exactly(d.Spec.Until.Time), Reason: d.Spec.Reason, Seals: &Seals{Delegation: delegation.Sealed()}},
+	})
+}
+
+// about gives an event its subject.
+func about(e Event) Event {
+	e.Subject = e.Data.subject()
+	return e
+}
+
+// exactly writes a time down to the fraction that was sealed.
+func exactly(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) }
+
+// sortedCopy gives a set in the order in which it was sealed.
+func sortedCopy(set []string) []string {
+	out := slices.Clone(set)
+	slices.Sort(out)
+	return out
 }
 
 // Finished says how an execution ended.

@@ -45,14 +45,23 @@ func (l *line) data() (*Data, error) {
 	if err := d.check(l.Type); err != nil {
 		return nil, err
 	}
-	subject := ""
-	if d.Request != nil {
-		subject = d.Request.Namespace + "/" + d.Request.Name
-	}
-	if l.Subject != subject {
-		return nil, errors.New("its subject is not its request")
+	if l.Subject != d.subject() {
+		return nil, errors.New("its subject is not what it is about")
 	}
 	return d, nil
+}
+
+// subject is what an event is about: mostly a request, whose name has one slash.
+func (d *Data) subject() string {
+	switch {
+	case d.Request != nil:
+		return d.Request.Namespace + "/" + d.Request.Name
+	case d.Delegation != nil:
+		return "delegations/" + d.Delegation.Namespace + "/" + d.Delegation.Name
+	case d.Action != nil:
+		return "actions/" + d.Action.Namespace + "/" + d.Action.Name
+	}
+	return ""
 }
 
 // provable tells whether whoever verifies a line will find that its seals are of what it says. Signatures are not looked at.
@@ -113,7 +122,7 @@ func (s *Seals) list() []listed {
 		sealed *seal.Sealed
 	}{
 		{"request", s.Request}, {"adoption", s.Adoption}, {"approval", s.Approval}, {"vote", s.Vote},
-		{"cancel", s.Cancel}, {"resolve", s.Resolve}, {"record", s.Record}, {"checkpoint", s.Checkpoint},
+		{"cancel", s.Cancel}, {"resolve", s.Resolve}, {"edit", s.Edit}, {"delegation", s.Delegation}, {"record", s.Record}, {"checkpoint", s.Checkpoint},
 	} {
 		if one.sealed == nil {
 			continue

@@ -37,10 +37,37 @@ type Data struct {
 	Message string `json:"message,omitempty"`
 	// Until is when something ends if nothing happens.
 	Until string `json:"until,omitempty"`
+	// Edits say who has changed the Action.
+	Edits *Edits `json:"edits,omitempty"`
+	// Delegation says who lets whom vote.
+	Delegation *Delegation `json:"delegation,omitempty"`
 	// Log is about the log itself.
 	Log *Log `json:"log,omitempty"`
 	// Seals are the envelopes that prove the fact.
 	Seals *Seals `json:"seals,omitempty"`
+}
+
+// Edits are who has changed an Action, the last one last, and from when on everybody is named. Nothing: since it was made.
+type Edits struct {
+	Since string `json:"since,omitempty"`
+	List  []Edit `json:"list"`
+}
+
+// Edit is one change of an Action, and the digest of the Action after it.
+type Edit struct {
+	Username string `json:"username"`
+	Person   string `json:"person,omitempty"`
+	At       string `json:"at"`
+	Digest   string `json:"digest"`
+}
+
+// Delegation is who may vote for whom, on which Actions. None: on every one of the namespace. Until when it is says the event.
+type Delegation struct {
+	seal.Reference
+
+	Users   []string `json:"users"`
+	Actions []string `json:"actions,omitempty"`
+	From    string   `json:"from,omitempty"`
 }
 
 // Inputs are the inputs of a request, without their values unless the configuration says otherwise.
@@ -87,6 +114,8 @@ type Seals struct {
 	Vote       *seal.Sealed `json:"vote,omitempty"`
 	Cancel     *seal.Sealed `json:"cancel,omitempty"`
 	Resolve    *seal.Sealed `json:"resolve,omitempty"`
+	Edit       *seal.Sealed `json:"edit,omitempty"`
+	Delegation *seal.Sealed `json:"delegation,omitempty"`
 	Record     *seal.Sealed `json:"record,omitempty"`
 	Checkpoint *seal.Sealed `json:"checkpoint,omitempty"`
 }

@@ -44,6 +44,10 @@ const (
 	TypeReviewOverdue = "dev.signoff.review.overdue.v1"
 	// TypeReviewDone says how the review ended.
 	TypeReviewDone = "dev.signoff.review.done.v1"
+	// TypeActionEdited says that somebody made or changed an Action.
+	TypeActionEdited = "dev.signoff.action.edited.v1"
+	// TypeDelegated says that somebody lets others vote for them.
+	TypeDelegated = "dev.signoff.delegation.made.v1"
 	// TypeLogStarted begins a log.
 	TypeLogStarted = "dev.signoff.audit.started.v1"
 	// TypeLogResumed says that another process goes on with a log.
@@ -74,12 +78,19 @@ var (
 	hasCode     = member{"code", func(d *Data) bool { return d.Code != "" }}
 	hasUntil    = member{"until", func(d *Data) bool { return d.Until != "" }}
 	hasLog      = member{"log", func(d *Data) bool { return d.Log != nil }}
+	hasEdits    = member{"edits", func(d *Data) bool { return d.Edits != nil && len(d.Edits.List) > 0 }}
+
+	hasDelegation = member{"delegation", func(d *Data) bool {
+		return d.Delegation != nil && d.Delegation.UID != "" && d.Delegation.Name != "" && d.Delegation.Namespace != "" && len(d.Delegation.Users) > 0
+	}}
 
 	sealedRequest    = member{"seals.request", func(d *Data) bool { return d.Seals != nil && d.Seals.Request != nil }}
 	sealedAdoption   = member{"seals.adoption", func(d *Data) bool { return d.Seals != nil && d.Seals.Adoption != nil }}
 	sealedApproval   = member{"seals.approval", func(d *Data) bool { return d.Seals != nil && d.Seals.Approval != nil }}
 	sealedVote       = member{"seals.vote", func(d *Data) bool { return d.Seals != nil && d.Seals.Vote != nil }}
 	sealedResolve    = member{"seals.resolve", func(d *Data) bool { return d.Seals != nil && d.Seals.Resolve != nil }}
+	sealedEdit       = member{"seals.edit", func(d *Data) bool { return d.Seals != nil && d.Seals.Edit != nil }}
+	sealedDelegation = member{"seals.delegation", func(d *Data) bool { return d.Seals != nil && d.Seals.Delegation != nil }}
 	sealedRecord     = member{"seals.record", func(d *Data) bool { return d.Seals != nil && d.Seals.Record != nil }}
 	sealedCheckpoint = member{"seals.checkpoint", func(d *Data) bool { return d.Seals != nil && d.Seals.Checkpoint != nil }}
 	endedBy          = member{"seals.cancel or seals.record or code", func(d *Data) bool { return d.Code != "" || d.sealedEnd() }}
@@ -105,6 +116,8 @@ var needs = map[string][]member{
 	TypeReviewOpened:  {hasRequest, hasAction, hasApproval, hasStage, hasDigest, hasUntil, sealedApproval},
 	TypeReviewOverdue: {hasRequest, hasAction, hasApproval, hasStage, hasDigest},
 	TypeReviewDone:    {hasRequest, hasAction, hasApproval, hasStage, hasDigest, hasState},
+	TypeActionEdited:  {hasAction, hasEdits, sealedEdit},
+	TypeDelegated:     {hasDelegation, hasUntil, sealedDelegation},
 	TypeLogStarted:    {},
 	TypeLogResumed:    {hasLog},
 	TypeCheckpoint:    {sealedCheckpoint},

@@ -95,25 +95,40 @@ func (e *Edits) content() seal.Edits {
 
 // Edits tells who has changed an Action, whose digest is given. It is an error if the Action is not what the last of them made it.
 func (b *Book) Edits(action *v1alpha1.Action, digest string) (*Edits, error) {
+	edits, _, err := b.edits(action, digest)
+	return edits, err
+}
+
+// Edited tells who has changed an Action as it was sealed, with the envelope.
+func (b *Book) Edited(action *v1alpha1.Action, digest string) (seal.Edits, *seal.Envelope, error) {
+	edits, envelope, err := b.edits(action, digest)
+	if err != nil {
+		return seal.Edits{}, nil, err
+	}
+	return edits.content(), envelope, nil
+}
+
+func (b *Book) edits(action *v1alpha1.Action, digest string) (*Edits, *seal.Envelope, error) {
 	what := fmt.Sprintf("who changed Action %s/%s", action.Namespace, action.Name)
 	text := action.Annotations[v1alpha1.AnnotationEdits]
 	if text == "" {
-		return nil, unknownEditor(action)
+		return nil, nil, unknownEditor(action)
 	}
 	edits := &Edits{}
 	if err := json.Unmarshal([]byte(text), edits); err != nil || len(edits.List) == 0 {
-		return nil, &Error{Reason: v1alpha1.ReasonSealInvalid, Message: what + " cannot be read", cause: err}
+		return nil, nil, &Error{Reason: v1alpha1.ReasonSealInvalid, Message: what + " cannot be read", cause: err}
 	}
 	p, err := seal.EditPayload(action, edits.uid(action), edits.content(), b.cluster)
-	if _, err := b.verify(what, p, err, edits.Seal); err != nil {
-		return nil, err
+	envelope, err := b.verify(what, p, err, edits.Seal)
+	if err != nil {
+		return nil, nil, err
 	}
 	last := edits.List[len(edits.List)-1]
 	// Where the seal names no uid, it is of the Action that was made then.
 	if edits.Created && action.CreationTimestamp.Sub(last.At.Time).Abs() > seal.MaxSkew+time.Second || last.Spec != digest {
-		return nil, unknownEditor(action)
+		return nil, nil, unknownEditor(action)
 	}
-	return edits, nil
+	return edits, envelope, nil
 }
 
 func unknownEditor(action *v1alpha1.Action) *Error {

@@ -56,6 +56,12 @@ type Error struct {
 
 func (e *Error) Error() string { return e.Message }
 
+// Code is the reason.
+func (e *Error) Code() string { return e.Reason }
+
+// Passing tells whether another look may find it valid.
+func (e *Error) Passing() bool { return e.Wait }
+
 // Unwrap gives what caused the error.
 func (e *Error) Unwrap() error { return e.cause }
 

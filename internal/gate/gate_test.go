@@ -167,7 +167,7 @@ func parse(t testing.TB, text string) any {
 	}
 	object, ok := map[string]any{
 		"Action": &v1alpha1.Action{}, "Calendar": &v1alpha1.Calendar{}, "Team": &v1alpha1.Team{}, "Role": &v1alpha1.Role{},
-		"ActionPolicy": &v1alpha1.ActionPolicy{},
+		"ActionPolicy": &v1alpha1.ActionPolicy{}, "Delegation": &v1alpha1.Delegation{},
 	}[head.Kind]
 	if !ok {
 		t.Fatalf("kind %q", head.Kind)

@@ -17,6 +17,9 @@ type Hands interface {
 	Edits(action *v1alpha1.Action, digest string) (edits []Edit, since time.Time, err error)
 	// MayActAs tells whether somebody could act as a ServiceAccount, given as "namespace/name".
 	MayActAs(ctx context.Context, who *v1alpha1.Identity, account string) (bool, error)
+	// Delegation tells whether a Delegation is genuine, and gives the hash of what its principal sealed. The error says in a sentence without a
+	// full stop why not.
+	Delegation(d *v1alpha1.Delegation) (hash string, err error)
 }
 
 // Edit is one change of an Action.

@@ -20,6 +20,12 @@ type fakeHands struct {
 	err     error
 	acts    string
 	noReply error
+	// forged is why a Delegation is not genuine.
+	forged error
+}
+
+func (f *fakeHands) Delegation(d *v1alpha1.Delegation) (string, error) {
+	return "seal of " + d.Name, f.forged
 }
 
 func (f *fakeHands) Edits(*v1alpha1.Action, string) ([]Edit, time.Time, error) {

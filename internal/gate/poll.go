@@ -166,12 +166,12 @@ func (g *Gate) votes(ctx context.Context, j *Judgement, poll *Poll, approval *v1
 			// Without a person a vote never helps the request, but a denial stands.
 			person = ""
 		}
-		eligible := g.Eligible(ctx, j, poll, &vote.Voter)
+		eligible := g.EligibleAs(ctx, j, poll, vote)
 		if eligible.Problem != nil && eligible.Problem.Transient {
 			return nil, &Unjudged{vote.Voter.Username, eligible.Problem}
 		}
 		votes = append(votes, quorum.Vote{
-			Person: person, Username: vote.Voter.Username, Decision: vote.Decision,
+			Person: person, Principal: g.principal(ctx, j.Snapshot, vote), Username: vote.Voter.Username, Decision: vote.Decision,
 			At: vote.At.Time, Comment: vote.Comment, Meets: eligible.Meets,
 		})
 	}

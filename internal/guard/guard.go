@@ -27,7 +27,7 @@ import (
 // The rights of the guard: what protects ours, by name and never to write, and the canary.
 // +kubebuilder:rbac:groups=admissionregistration.k8s.io,resources=mutatingwebhookconfigurations;validatingwebhookconfigurations,resourceNames=signoff,verbs=get;list;watch
 // +kubebuilder:rbac:groups=admissionregistration.k8s.io,resources=validatingadmissionpolicies;validatingadmissionpolicybindings,resourceNames=status.signoff.dev;requests.signoff.dev;approvals.signoff.dev;actions.signoff.dev;notifiers.signoff.dev;records.signoff.dev,verbs=get;list;watch
-// +kubebuilder:rbac:groups=apiextensions.k8s.io,resources=customresourcedefinitions,resourceNames=actions.signoff.dev;roles.signoff.dev;teams.signoff.dev;calendars.signoff.dev;actionpolicies.signoff.dev;notifiers.signoff.dev;actionrequests.signoff.dev;approvals.signoff.dev;records.signoff.dev,verbs=get;list;watch
+// +kubebuilder:rbac:groups=apiextensions.k8s.io,resources=customresourcedefinitions,resourceNames=actions.signoff.dev;roles.signoff.dev;teams.signoff.dev;calendars.signoff.dev;actionpolicies.signoff.dev;notifiers.signoff.dev;delegations.signoff.dev;actionrequests.signoff.dev;approvals.signoff.dev;records.signoff.dev,verbs=get;list;watch
 // +kubebuilder:rbac:groups=signoff.dev,namespace=signoff-system,resources=actionrequests,verbs=create
 
 const (

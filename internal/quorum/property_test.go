@@ -66,6 +66,9 @@ func randomVotes(random *rand.Rand, requirements int) []Vote {
 		if n := random.IntN(20); n < 3 {
 			v.Decision = []v1alpha1.Decision{deny, withdraw, withdraw}[n]
 		}
+		if random.IntN(4) == 0 {
+			v.Principal = fmt.Sprintf("p%d", random.IntN(7))
+		}
 		v.Meets = randomMeets(random, requirements)
 		votes = append(votes, v)
 	}
@@ -78,10 +81,9 @@ func TestMatchingIsMaximum(t *testing.T) {
 	for range 3000 {
 		requirements := randomRequirements(random)
 		votes := randomVotes(random, len(requirements))
-		approvals, _ := standing(votes, len(requirements))
 		var voters [][]bool
-		for _, v := range approvals {
-			voters = append(voters, v.Meets)
+		for _, meets := range voicesByForce(votes, len(requirements)) {
+			voters = append(voters, meets)
 		}
 		got := Count(requirements, 1, votes)
 		if diff := cmp.Diff(missingByForce(requirements, voters), got.Missing); diff != "" {
@@ -91,20 +93,59 @@ func TestMatchingIsMaximum(t *testing.T) {
 	}
 }
 
-// checkMatches shows that By proves Missing: people count once, for something they meet, and as often as is not missing.
+// voicesByForce replays the votes of one person after the other, and gives in whose name is agreed, and to what, where nobody denies in it.
+func voicesByForce(votes []Vote, requirements int) map[string][]bool {
+	agreed, denied := map[string][]bool{}, map[string]bool{}
+	for i, somebody := range votes {
+		if slices.ContainsFunc(votes[:i], func(v Vote) bool { return v.Person == somebody.Person }) {
+			continue
+		}
+		var stands Vote
+		for _, v := range votes {
+			accepted := slices.Contains(v.Meets[:min(len(v.Meets), requirements)], true)
+			switch {
+			case v.Person != somebody.Person:
+			case accepted:
+				stands = v
+			case v.Decision != approve && stands.Decision == approve:
+				stands = Vote{}
+			}
+		}
+		switch voice := stands.principal(); stands.Decision {
+		case deny:
+			denied[voice] = true
+		case approve:
+			if agreed[voice] == nil {
+				agreed[voice] = make([]bool, requirements)
+			}
+			for r, meets := range stands.Meets {
+				agreed[voice][r] = agreed[voice][r] || meets
+			}
+		}
+	}
+	for voice := range denied {
+		delete(agreed, voice)
+	}
+	return agreed
+}
+
+// checkMatches shows that By proves Missing: people and voices count once, for something they meet, and as often as is not missing.
 func checkMatches(t *testing.T, requirements []Requirement, got Result) {
 	t.Helper()
-	people := map[string]bool{}
+	people, voices := map[string]bool{}, map[string]bool{}
+	for _, v := range got.Denials {
+		voices[v.principal()] = true
+	}
 	missing := make([]int, len(requirements))
 	for i, r := range requirements {
 		missing[i] = r.Count
 	}
 	for _, m := range got.By {
 		r := slices.IndexFunc(requirements, func(r Requirement) bool { return r.Name == m.Requirement })
-		if people[m.Person] || !m.Meets[r] || m.Decision != approve {
+		if people[m.Person] || voices[m.principal()] || !m.Meets[r] || m.Decision != approve {
 			t.Fatalf("%+v cannot count in %+v", m, got.By)
 		}
-		people[m.Person] = true
+		people[m.Person], voices[m.principal()] = true, true
 		missing[r]--
 	}
 	if diff := cmp.Diff(missing, got.Missing); diff != "" {
@@ -148,27 +189,27 @@ func mix(random *rand.Rand, votes []Vote) []Vote {
 	return mixed
 }
 
-// deniersByForce replays the votes of one login after the other, and gives who has denied in the end.
+// deniersByForce replays the votes of one login after the other, and gives whose voice has denied in the end.
 func deniersByForce(votes []Vote, requirements int) []string {
 	var deniers []string
 	for _, somebody := range votes {
-		who, stands := somebody.Person, v1alpha1.Decision("")
+		who, stands, voice := somebody.Person, v1alpha1.Decision(""), ""
 		for _, v := range votes {
 			accepted := slices.Contains(v.Meets[:min(len(v.Meets), requirements)], true)
 			switch {
 			case v.Person != who || who == "" && v.Username != somebody.Username:
 			case who == "" && v.Decision != deny:
 			case accepted:
-				stands = v.Decision
+				stands, voice = v.Decision, v.principal()
 			case v.Decision != approve && stands == approve:
 				stands = ""
 			}
 		}
 		if who == "" {
-			who = "login " + somebody.Username
+			voice = "login " + somebody.Username
 		}
-		if stands == deny && !slices.Contains(deniers, who) {
-			deniers = append(deniers, who)
+		if stands == deny && !slices.Contains(deniers, voice) {
+			deniers = append(deniers, voice)
 		}
 	}
 	return deniers
@@ -286,11 +327,11 @@ func TestWhatIsMissingCanBeSupplied(t *testing.T) {
 			t.Fatalf("%v: %s with %v missing became %s with %v", votes, before.State, before.Missing, got.State, got.Missing)
 		}
 		checkMatches(t, requirements, got)
-		approvals, _ := standing(votes, len(requirements))
-		others := fresh(candidates, approvals, requirements)
+		agreed, _ := standing(votes, len(requirements))
+		others := fresh(candidates, agreed, requirements)
 		everybody := slices.Clone(others)
-		for _, v := range approvals {
-			everybody = append(everybody, v.Meets)
+		for i := range agreed {
+			everybody = append(everybody, agreed[i].meets(len(requirements)))
 		}
 		complete := !slices.ContainsFunc(newMatching(requirements, everybody).missing, isPositive)
 		if complete && most(slices.Clone(got.Missing), others) != -rank(Result{Missing: got.Missing}) {

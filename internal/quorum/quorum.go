@@ -18,7 +18,9 @@ type Requirement struct {
 // Vote is one entry of the append-only list of votes.
 type Vote struct {
 	// Person is who votes, whichever login was used. It is compared exactly.
-	Person   string
+	Person string
+	// Principal is the person for whom the voter votes. Empty: for themself.
+	Principal string
 	Username string
 	Decision v1alpha1.Decision
 	At       time.Time
@@ -52,6 +54,8 @@ type Result struct {
 // Count turns votes into a result.
 //
 // Of each person the latest vote stands, by its place in the list. The order of votes of different people never matters.
+// What different people say for one principal, who may be one of them, is the voice of one: it denies if any of them does, and else agrees
+// once, by the principal's own vote where there is one.
 // It takes denials of so many different people to deny; less than 1 counts as 1. Fewer do not stand in the way of an approval.
 //
 // Fail closed: a vote that would not be accepted now (no true Meets) never helps a request. It may take back an earlier Approve
@@ -64,14 +68,14 @@ func Count(requirements []Requirement, denials int, votes []Vote) Result {
 // CountAmong counts as Count does, and knows who else could vote. Where votes can be counted for one requirement or for another, what is
 // missing is what somebody is left for: nobody is told to wait for security where all of security has voted.
 func CountAmong(requirements []Requirement, denials int, votes []Vote, candidates []Candidate) Result {
-	approvals, denied := standing(votes, len(requirements))
-	voters := make([][]bool, 0, len(approvals))
-	for _, v := range approvals {
-		voters = append(voters, v.Meets)
+	agreed, denied := standing(votes, len(requirements))
+	voters := make([][]bool, 0, len(agreed))
+	for i := range agreed {
+		voters = append(voters, agreed[i].meets(len(requirements)))
 	}
 	m := newMatching(requirements, voters)
-	m.leaveTo(fresh(candidates, approvals, requirements))
-	result := Result{State: v1alpha1.ApprovalOpen, Missing: m.missing, By: matches(requirements, m, approvals), Denials: denied}
+	m.leaveTo(fresh(candidates, agreed, requirements))
+	result := Result{State: v1alpha1.ApprovalOpen, Missing: m.missing, By: matches(requirements, m, agreed), Denials: denied}
 	switch {
 	case len(denied) >= max(denials, 1):
 		result.State = v1alpha1.ApprovalDenied
@@ -83,14 +87,16 @@ func CountAmong(requirements []Requirement, denials int, votes []Vote, candidate
 }
 
 // matches lists who meets what. Voters come in order of time.
-func matches(requirements []Requirement, m *matching, approvals []Vote) []Match {
+func matches(requirements []Requirement, m *matching, agreed []voice) []Match {
 	var by []Match
 	for r := range requirements {
-		for voter := range approvals {
-			if m.requirementOf[voter] == r {
-				by = append(by, Match{Requirement: requirements[r].Name, Vote: approvals[voter]})
+		from := len(by)
+		for i := range agreed {
+			if m.requirementOf[i] == r {
+				by = append(by, Match{Requirement: requirements[r].Name, Vote: agreed[i].of(r)})
 			}
 		}
+		slices.SortFunc(by[from:], func(a, b Match) int { return earlier(a.Vote, b.Vote) })
 	}
 	return by
 }

@@ -324,3 +324,75 @@ func TestCountAmong(t *testing.T) {
 		})
 	}
 }
+
+// instead makes a vote of somebody for somebody else.
+func instead(of string, v Vote) Vote {
+	v.Principal = of
+	return v
+}
+
+func TestVotesForOthers(t *testing.T) {
+	const stateOpen, approved, denied = v1alpha1.ApprovalOpen, v1alpha1.ApprovalApproved, v1alpha1.ApprovalDenied
+	for name, tc := range map[string]struct {
+		reason  string
+		denials int
+		votes   []Vote
+		want    outcome
+	}{
+		"ForSomebody": {
+			reason: "whoever votes for somebody counts as one", votes: []Vote{instead("bob", vote("carol", approve, 1, "x"))},
+			want: outcome{State: stateOpen, Missing: []int{1}, By: []string{"a=carol"}},
+		},
+		"OwnAndForSomebody": {
+			reason: "one person has one vote, in whoever's name",
+			votes:  []Vote{vote("carol", approve, 1, "x"), instead("bob", vote("carol", approve, 2, "x"))},
+			want:   outcome{State: stateOpen, Missing: []int{1}, By: []string{"a=carol"}},
+		},
+		"TwoForOne": {
+			reason: "two people who vote for one are one voice",
+			votes:  []Vote{instead("bob", vote("carol", approve, 1, "x")), instead("bob", vote("dave", approve, 2, "x"))},
+			want:   outcome{State: stateOpen, Missing: []int{1}, By: []string{"a=carol"}},
+		},
+		"PrincipalToo": {
+			reason: "the principal's own vote is the one that counts",
+			votes:  []Vote{instead("bob", vote("carol", approve, 1, "x")), vote("bob", approve, 2, "x")},
+			want:   outcome{State: stateOpen, Missing: []int{1}, By: []string{"a=bob"}},
+		},
+		"TwoVoices": {
+			reason: "two people in two names are two",
+			votes:  []Vote{instead("bob", vote("carol", approve, 1, "x")), vote("dave", approve, 2, "x")},
+			want:   outcome{State: approved, Missing: []int{0}, By: []string{"a=carol", "a=dave"}},
+		},
+		"PrincipalDenies": {
+			reason: "who says no is not outvoted by who votes for them", denials: 2,
+			votes: []Vote{instead("bob", vote("carol", approve, 1, "x")), vote("bob", deny, 2, "x"), vote("dave", approve, 3, "x")},
+			want:  outcome{State: stateOpen, Missing: []int{1}, By: []string{"a=dave"}},
+		},
+		"DeniedInOneName": {
+			reason: "two denials in one name are one", denials: 2,
+			votes: []Vote{instead("bob", vote("carol", deny, 1, "x")), vote("bob", deny, 2, "x")},
+			want:  outcome{State: stateOpen, Missing: []int{2}},
+		},
+		"DeniedForSomebody": {
+			reason: "a denial in somebody's name denies", votes: []Vote{instead("bob", vote("carol", deny, 1, "x"))},
+			want: outcome{State: denied, Missing: []int{2}, DeniedBy: "carol"},
+		},
+		"TakenBack": {
+			reason: "what was said in a name is left when another takes theirs back",
+			votes: []Vote{
+				instead("bob", vote("carol", approve, 1, "x")), instead("bob", vote("dave", approve, 2, "x")), vote("carol", withdraw, 3, ""),
+			},
+			want: outcome{State: stateOpen, Missing: []int{1}, By: []string{"a=dave"}},
+		},
+		"NoLonger": {
+			reason: "a vote that would not be accepted now does not count", votes: []Vote{instead("bob", vote("carol", approve, 1, "-"))},
+			want: outcome{State: stateOpen, Missing: []int{2}},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if diff := cmp.Diff(tc.want, outcomeOf(Count(needs(2), tc.denials, tc.votes))); diff != "" {
+				t.Errorf("%s (-want +got):\n%s", tc.reason, diff)
+			}
+		})
+	}
+}

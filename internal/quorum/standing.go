@@ -8,22 +8,73 @@ import (
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 )
 
-// standing gives the approvals and the denials that count, each in order of time. No person is among the approvals twice.
-func standing(votes []Vote, requirements int) (approvals, denials []Vote) {
+// voice is what was said in the name of one person: by that person, and by whoever votes for them. It agrees once, for one requirement.
+type voice struct {
+	// approvals are the votes that agree, the principal's own first, then in order of time.
+	approvals []Vote
+	// denial is the earliest vote that denies. Nil: none does.
+	denial *Vote
+}
+
+// principal is the person in whose name a vote is.
+func (v *Vote) principal() string { return cmp.Or(v.Principal, v.Person) }
+
+func (o *voice) add(v Vote) {
+	switch {
+	case v.Decision == v1alpha1.DecisionApprove:
+		o.approvals = append(o.approvals, v)
+	case v.Decision == v1alpha1.DecisionDeny && (o.denial == nil || earlier(v, *o.denial) < 0):
+		o.denial = &v
+	}
+}
+
+// meets tells per requirement whether one of the votes would be accepted for it.
+func (o *voice) meets(requirements int) []bool {
+	all := make([]bool, requirements)
+	for i := range o.approvals {
+		merge(all, o.approvals[i].Meets)
+	}
+	return all
+}
+
+// of gives the vote that stands for a requirement.
+func (o *voice) of(requirement int) Vote {
+	return o.approvals[slices.IndexFunc(o.approvals, func(v Vote) bool { return requirement < len(v.Meets) && v.Meets[requirement] })]
+}
+
+// standing gives the voices that agree, and the denials that count, each in order of time. No person is in two of them.
+func standing(votes []Vote, requirements int) (agreed []voice, denials []Vote) {
 	latest, nameless := latestVotes(votes, requirements)
-	denials = slices.Collect(maps.Values(nameless))
+	voices := map[string]*voice{}
 	for _, v := range latest {
-		switch v.Decision {
-		case v1alpha1.DecisionApprove:
-			approvals = append(approvals, v)
-		case v1alpha1.DecisionDeny:
-			denials = append(denials, v)
-		case v1alpha1.DecisionWithdraw: // nothing is left of it
+		if voices[v.principal()] == nil {
+			voices[v.principal()] = &voice{}
+		}
+		voices[v.principal()].add(v)
+	}
+	denials = slices.Collect(maps.Values(nameless))
+	for _, one := range voices {
+		switch {
+		case one.denial != nil:
+			denials = append(denials, *one.denial)
+		case len(one.approvals) > 0:
+			slices.SortFunc(one.approvals, ownFirst)
+			agreed = append(agreed, *one)
 		}
 	}
-	slices.SortFunc(approvals, earlier)
+	slices.SortFunc(agreed, func(a, b voice) int { return earlier(a.approvals[0], b.approvals[0]) })
 	slices.SortFunc(denials, earlier)
-	return approvals, denials
+	return agreed, denials
+}
+
+func ownFirst(a, b Vote) int {
+	if own := a.Principal == ""; own != (b.Principal == "") {
+		if own {
+			return -1
+		}
+		return 1
+	}
+	return earlier(a, b)
 }
 
 // latestVotes gives the vote of each person that stands, and the earliest denial of each login of which the person is not known: these may
@@ -91,10 +142,14 @@ func listed(candidates []Candidate, requirements int) (persons [][]bool, unlimit
 
 // fresh are the candidates who have not agreed, given by what they meet, always in the same order. Of a group whose members nobody can list
 // there are as many as can be needed.
-func fresh(candidates []Candidate, approvals []Vote, requirements []Requirement) [][]bool {
-	left := slices.DeleteFunc(slices.Clone(candidates), func(c Candidate) bool {
-		return slices.ContainsFunc(approvals, func(v Vote) bool { return v.Person == c.Person })
-	})
+func fresh(candidates []Candidate, agreed []voice, requirements []Requirement) [][]bool {
+	taken := map[string]bool{}
+	for i := range agreed {
+		for _, v := range agreed[i].approvals {
+			taken[v.Person], taken[v.principal()] = true, true
+		}
+	}
+	left := slices.DeleteFunc(slices.Clone(candidates), func(c Candidate) bool { return taken[c.Person] })
 	persons, unlimited := listed(left, len(requirements))
 	for r := range requirements {
 		for n := 0; unlimited[r] && n < max(requirements[r].Count, 1); n++ {

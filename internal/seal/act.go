@@ -48,7 +48,7 @@ func (p *Act) check() error {
 	var m missing
 	m.add(p.Common.check())
 	m.text("name", p.Name)
-	if p.act != TypeEdit {
+	if p.act != TypeEdit && p.act != TypeDelegation {
 		m.text("uid", p.UID)
 	}
 	m.sum("content", p.Content)

@@ -26,6 +26,7 @@ func TestEveryFieldIsKnown(t *testing.T) {
 		"Vote":              {voteFields, reflect.TypeFor[v1alpha1.Vote]()},
 		"Cancellation":      {cancelFields, reflect.TypeFor[v1alpha1.Cancellation]()},
 		"Resolution":        {resolveFields, reflect.TypeFor[v1alpha1.Resolution]()},
+		"DelegationSpec":    {delegationFields, reflect.TypeFor[v1alpha1.DelegationSpec]()},
 		"Record":            {recordFields, reflect.TypeFor[recordBody]()},
 		"Adoption":          {adoptionFields, reflect.TypeFor[v1alpha1.Adoption]()},
 		"ApprovalStatus":    {headFields, reflect.TypeFor[v1alpha1.ApprovalStatus]()},
@@ -137,7 +138,10 @@ func TestEveryFieldIsSealed(t *testing.T) {
 	filled(&ap.Spec)
 	ap.Namespace, ap.Name, ap.UID, ap.CreationTimestamp, ap.Spec.Digest = "n", "a", "u", metav1.NewTime(noon.Truncate(time.Second)), sumA
 	filled(vote)
-	vote.Digest = sumA
+	vote.Digest, vote.Delegation.Seal = sumA, sumA
+	d := &v1alpha1.Delegation{}
+	filled(&d.Spec)
+	d.Namespace, d.Name = "n", "d"
 	body := recordBody{}
 	filled(&body)
 	body.Spec.Digest = sumA
@@ -157,6 +161,7 @@ func TestEveryFieldIsSealed(t *testing.T) {
 		"ActionRequest": {requestFields.cover, &ar.Spec, func() (Payload, error) { return RequestPayload(ar, rs) }, 15},
 		"Approval":      {approvalFields.cover, &ap.Spec, func() (Payload, error) { return ApprovalPayload(ap, stamp(0)) }, 40},
 		"Vote":          {voteFields.cover, vote, func() (Payload, error) { return VotePayload(ap, vote, vs) }, 10},
+		"Delegation":    {delegationFields.cover, &d.Spec, func() (Payload, error) { return DelegationPayload(d, stamp(0)) }, 15},
 		"Adoption":      {adoptionFields.cover, adopted.Status.Adoption, func() (Payload, error) { return AdoptionPayload(adopted, request, nonceA, stamp(0)) }, 4},
 		"ApprovalStatus": {headFields.cover, &closed.Status, func() (Payload, error) {
 			return HeadPayload(closed, Position{Count: 2, Hash: sumB}, stamp(0))

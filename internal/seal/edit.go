@@ -50,7 +50,7 @@ func EditPayload(action *v1alpha1.Action, uid string, edits Edits, cluster strin
 		m.text("username", e.Username)
 		m.sum("spec", e.Spec)
 	}
-	sum, err := canonical.SumOf(editContent{Since: sinceOf(edits.Since), Edits: edits.content()})
+	sum, err := edits.Sum()
 	m.add(err)
 	if action.Namespace == "" {
 		m.add(errors.New("namespace is missing"))
@@ -64,6 +64,11 @@ func EditPayload(action *v1alpha1.Action, uid string, edits Edits, cluster strin
 		Actor:   Identity{Username: last.Username, Person: last.Person},
 		Content: sum,
 	}, &m)
+}
+
+// Sum is the hash that edit.v1 holds.
+func (e Edits) Sum() (string, error) {
+	return canonical.SumOf(editContent{Since: sinceOf(e.Since), Edits: e.content()})
 }
 
 func (e Edits) content() []editEntry {

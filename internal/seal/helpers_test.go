@@ -216,6 +216,18 @@ func sampleResolution() *v1alpha1.Resolution {
 	}
 }
 
+func sampleDelegation() *v1alpha1.Delegation {
+	d := &v1alpha1.Delegation{}
+	d.Namespace, d.Name = "platform", "erin-on-leave"
+	from, erin := metav1.NewTime(noon.Truncate(time.Second)), bob()
+	erin.Username, erin.Person = "oidc:erin", "erin"
+	d.Spec = v1alpha1.DelegationSpec{
+		To:      v1alpha1.Subjects{Users: []string{"oidc:carol", "oidc:bob"}},
+		Actions: []string{"restart", "deploy"}, From: &from, Until: metav1.NewTime(from.Add(14 * 24 * time.Hour)), Reason: "on leave", Principal: &erin,
+	}
+	return d
+}
+
 // samples gives a payload of every type, with as much set as can be.
 func samples(t testing.TB) map[Type]Payload {
 	t.Helper()
@@ -232,7 +244,7 @@ func samples(t testing.TB) map[Type]Payload {
 	adopted := ar.DeepCopy()
 	adopted.Status.Adoption = &v1alpha1.Adoption{Approvals: []v1alpha1.OpenedApproval{{Name: ap.Name, UID: ap.UID}}}
 	vote, vs := sampleVote(time.Minute, 1, sumB)
-	vs.Delegation = &Delegation{UID: "de1e0000-0000-4000-8000-000000000005", Seal: sumA, Principal: "oidc:erin"}
+	vote.Delegation = &v1alpha1.VoteDelegation{UID: "de1e0000-0000-4000-8000-000000000005", Seal: sumA, Principal: "oidc:erin"}
 	ar.Spec.Cancellation = &v1alpha1.Cancellation{Reason: "not needed", By: alice()}
 	act := must[*Act](t)(CancelPayload(ar, stamp(time.Hour)))
 	record := must[*Record](t)(RecordPayload(sampleRecord(), stamp(time.Hour)))
@@ -252,8 +264,6 @@ func samples(t testing.TB) map[Type]Payload {
 	action, edits := sampleEdits()
 	out[TypeEdit] = must[*Act](t)(EditPayload(action, string(action.UID), edits, cluster))
 	out[TypeResolve] = must[*Act](t)(ResolvePayload(ar, sampleResolution(), stamp(time.Hour)))
-	further := *act
-	further.act, further.Seq, further.Prev = TypeDelegation, 3, sumB
-	out[TypeDelegation] = &further
+	out[TypeDelegation] = must[*Act](t)(DelegationPayload(sampleDelegation(), stamp(0)))
 	return out
 }

@@ -24,6 +24,8 @@ const (
 	actions   = "signoff.dev/actions"
 	records   = "signoff.dev/records"
 	audit     = "signoff.dev/audit"
+
+	delegations = "signoff.dev/delegations"
 )
 
 func (s Stamp) common(m *millis, resource, namespace string) Common {

@@ -189,6 +189,7 @@ func TestBuildersRefuse(t *testing.T) {
 		vote *v1alpha1.Vote
 		vs   VoteStamp
 		r    *v1alpha1.Record
+		d    *v1alpha1.Delegation
 	}
 	micro := noon.Add(time.Microsecond)
 	for name, tc := range map[string]struct {
@@ -236,7 +237,11 @@ func TestBuildersRefuse(t *testing.T) {
 		"NoDecision":    {"it says nothing", func(o *objects) { o.vote.Decision = "" }, "decision is missing"},
 		"NoVoter":       {"somebody must have voted", func(o *objects) { o.vote.Voter.Username = "" }, "voter: nobody is named"},
 		"VoteExact":     {"the rest could be changed", func(o *objects) { o.vote.At.Time = micro }, "more exact than a millisecond"},
-		"Delegation":    {"it says who stands for whom", func(o *objects) { o.vs.Delegation = &Delegation{} }, "delegation.principal is missing"},
+		"Delegation":    {"it says who stands for whom", func(o *objects) { o.vote.Delegation = &v1alpha1.VoteDelegation{} }, "delegation.principal is missing"},
+		"ToNobody":      {"nobody could vote", func(o *objects) { o.d.Spec.To.Users = nil }, "to.users is missing"},
+		"FromNobody":    {"somebody must let them", func(o *objects) { o.d.Spec.Principal = nil }, "actor: nobody is named"},
+		"DelegatedEver": {"it would last for ever", func(o *objects) { o.d.Spec.Until = metav1.Time{} }, "until is missing"},
+		"Anywhere":      {"another catalog could take it over", func(o *objects) { o.d.Namespace = "" }, "namespace is missing"},
 		"NobodyCancels": {"somebody must have", func(o *objects) { o.ar.Spec.Cancellation.By = nil }, "actor: nobody is named"},
 		"NoRecordName":  {"it could be another one", func(o *objects) { o.r.Name = "" }, "name is missing"},
 		"NoBody":        {"nothing would be sent", func(o *objects) { o.r.Spec.Steps[0].Writes[0].Body.Raw = nil }, "body of step restart"},
@@ -251,6 +256,7 @@ func TestBuildersRefuse(t *testing.T) {
 			o.ar.Spec.Cancellation = &v1alpha1.Cancellation{Reason: "x", By: alice()}
 			o.ap, o.r = sampleApproval(), sampleRecord()
 			o.vote, o.vs = sampleVote(0, 0, sumA)
+			o.d = sampleDelegation()
 			tc.change(&o)
 			var errs []error
 			for _, build := range []func() error{
@@ -259,6 +265,7 @@ func TestBuildersRefuse(t *testing.T) {
 				func() error { _, err := VotePayload(o.ap, o.vote, o.vs); return err },
 				func() error { _, err := CancelPayload(o.ar, stamp(0)); return err },
 				func() error { _, err := RecordPayload(o.r, stamp(0)); return err },
+				func() error { _, err := DelegationPayload(o.d, stamp(0)); return err },
 			} {
 				errs = append(errs, build())
 			}

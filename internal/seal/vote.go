@@ -52,15 +52,13 @@ type VoteStamp struct {
 	// Seq is how many votes there are before, and Prev the hash of the envelope of the last of them, or of the Approval.
 	Seq  int64
 	Prev string
-	// Delegation is what lets the voter vote for somebody else. Nil: the voter stands for themselves.
-	Delegation *Delegation
 	// Selector is what made the voter eligible.
 	Selector Selector
 	// RoleUID is the uid of the Role that grants the verb.
 	RoleUID types.UID
 }
 
-var voteFields = knownOf[v1alpha1.Vote](all("decision", "comment", "at", "digest").under("voter", identityFields).
+var voteFields = knownOf[v1alpha1.Vote](all("decision", "comment", "at", "digest").under("voter", identityFields).under("delegation", all("principal", "uid", "seal")).
 	but("seal", "it is the signature of this payload"))
 
 // Type is vote.v1.
@@ -110,9 +108,8 @@ func VotePayload(ap *v1alpha1.Approval, vote *v1alpha1.Vote, s VoteStamp) (*Vote
 		Selector: s.Selector,
 		Role:     string(s.RoleUID),
 	}
-	if s.Delegation != nil {
-		given := *s.Delegation
-		p.Delegation = &given
+	if given := vote.Delegation; given != nil {
+		p.Delegation = &Delegation{UID: string(given.UID), Seal: given.Seal, Principal: given.Principal}
 	}
 	return built(p, &m)
 }

@@ -33,3 +33,12 @@ func (h *hands) Edits(action *v1alpha1.Action, digest string) ([]gate.Edit, time
 	}
 	return edits, since, nil
 }
+
+// Delegation tells whether a Delegation is genuine.
+func (h *hands) Delegation(d *v1alpha1.Delegation) (string, error) {
+	envelope, err := h.book.Delegation(d)
+	if err != nil {
+		return "", evidence.Of(err)
+	}
+	return envelope.Hash(), nil
+}

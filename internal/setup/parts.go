@@ -19,6 +19,7 @@ import (
 	"github.com/signoff-dev/signoff/controllers/actionpolicy"
 	"github.com/signoff-dev/signoff/controllers/actionrequest"
 	"github.com/signoff-dev/signoff/controllers/calendar"
+	"github.com/signoff-dev/signoff/controllers/delegation"
 	"github.com/signoff-dev/signoff/controllers/notifier"
 	"github.com/signoff-dev/signoff/controllers/role"
 	"github.com/signoff-dev/signoff/controllers/team"
@@ -57,7 +58,7 @@ func (p *Process) operatorName() string {
 func (p *Process) governing() error {
 	ctx := context.Background()
 	var synced []toolscache.InformerSynced
-	for _, kind := range []client.Object{&v1alpha1.Action{}, &v1alpha1.Role{}, &v1alpha1.Team{}, &v1alpha1.Calendar{}, &v1alpha1.ActionPolicy{}} {
+	for _, kind := range []client.Object{&v1alpha1.Action{}, &v1alpha1.Role{}, &v1alpha1.Team{}, &v1alpha1.Calendar{}, &v1alpha1.ActionPolicy{}, &v1alpha1.Delegation{}} {
 		informer, err := p.Manager.GetCache().GetInformer(ctx, kind)
 		if err != nil {
 			return fmt.Errorf("failed to watch %T: %w", kind, err)
@@ -188,11 +189,12 @@ func (p *Process) controllers() error {
 	for name, reconciler := range map[string]interface{ SetupWithManager(ctrl.Manager) error }{
 		"requests":  requests,
 		"reviews":   reviewer,
-		"actions":   &action.Reconciler{Client: p.Manager.GetClient(), Clock: p.clock, Operator: operator, Kinds: p.Manager.GetRESTMapper()},
+		"actions":   &action.Reconciler{Client: p.Manager.GetClient(), Clock: p.clock, Operator: operator, Kinds: p.Manager.GetRESTMapper(), Evidence: p.evidence, Audit: facts},
 		"roles":     &role.Reconciler{Client: p.Manager.GetClient(), Clock: p.clock},
 		"teams":     &team.Reconciler{Client: p.Manager.GetClient(), Clock: p.clock},
 		"calendars": &calendar.Reconciler{Client: p.Manager.GetClient(), Clock: p.clock},
 		"notifiers": p.notifiers(),
+		"delegates": &delegation.Reconciler{Client: p.Manager.GetClient(), Clock: p.clock, Evidence: p.evidence, Audit: facts},
 		"policies":  &actionpolicy.Reconciler{Client: p.Manager.GetClient(), Clock: p.clock, OperatorNamespace: p.cfg.Operator.Namespace},
 	} {
 		if err := reconciler.SetupWithManager(p.Manager); err != nil {

@@ -47,6 +47,7 @@ func MutatingWebhooks(o *WebhookOptions) *admissionregistrationv1.MutatingWebhoo
 	for _, w := range []ours{
 		{name: "requests.signoff.dev", path: webhooks.PathMutateActionRequest, resources: []string{"actionrequests"}, operations: writes},
 		{name: "actions.signoff.dev", path: webhooks.PathMutateAction, resources: []string{"actions"}, operations: writes},
+		{name: "delegations.signoff.dev", path: webhooks.PathMutateDelegation, resources: []string{"delegations"}, operations: writes},
 		{name: "approvals.signoff.dev", path: webhooks.PathMutateApproval, resources: []string{"approvals"}, operations: writes[1:]},
 	} {
 		config.Webhooks = append(config.Webhooks, admissionregistrationv1.MutatingWebhook{
@@ -67,7 +68,7 @@ func ValidatingWebhooks(o *WebhookOptions) *admissionregistrationv1.ValidatingWe
 	all := []admissionregistrationv1.OperationType{admissionregistrationv1.OperationAll}
 	notStatus := o.unlessOperator("own-status", isStatus)
 	// A custom resource has the subresources status and scale, and none else.
-	catalog := []string{"actions", "roles", "teams", "calendars", "actionpolicies", "notifiers"}
+	catalog := []string{"actions", "roles", "teams", "calendars", "actionpolicies", "notifiers", "delegations"}
 	notOwn := o.unlessOperator("own-writes", "("+isStatus+" || request.operation == 'CREATE')")
 	config := &admissionregistrationv1.ValidatingWebhookConfiguration{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "admissionregistration.k8s.io/v1", Kind: "ValidatingWebhookConfiguration"},

@@ -1,5 +1,5 @@
 // Package snapshot is an immutable, indexed, compiled view of the governing objects (Actions, Roles, Teams, Calendars,
-// ActionPolicies) in memory, and knows whether it is fit to decide on. A decision reads one snapshot and takes no lock.
+// ActionPolicies, Delegations) in memory, and knows whether it is fit to decide on. A decision reads one snapshot and takes no lock.
 package snapshot
 
 import (
@@ -25,6 +25,8 @@ type Snapshot struct {
 	calendars map[types.NamespacedName]calendarEntry
 	policies  *policyIndex
 	synced    bool
+
+	delegations delegationIndex
 }
 
 type actionEntry struct {

@@ -23,6 +23,8 @@ type Store struct {
 	calendars map[types.NamespacedName]calendarEntry
 	policies  map[string]PolicyEntry
 	synced    bool
+
+	delegations map[types.NamespacedName]*v1alpha1.Delegation
 	// stale says what changed since the last snapshot, which shares all else.
 	stale stale
 
@@ -33,7 +35,7 @@ type Store struct {
 }
 
 // stale says of which kinds objects changed.
-type stale struct{ actions, roles, teams, calendars, policies bool }
+type stale struct{ actions, roles, teams, calendars, policies, delegations bool }
 
 // NewStore makes an empty store, whose snapshot is not fit to decide on until MarkSynced. After every new snapshot it calls
 // changed, where that is given.
@@ -46,7 +48,9 @@ func NewStore(changed func()) *Store {
 		policies:  map[string]PolicyEntry{},
 		dirty:     make(chan struct{}, 1),
 		changed:   changed,
-		stale:     stale{true, true, true, true, true},
+		stale:     stale{true, true, true, true, true, true},
+
+		delegations: map[types.NamespacedName]*v1alpha1.Delegation{},
 	}
 	s.Rebuild()
 	return s
@@ -80,6 +84,8 @@ func (s *Store) Put(object any) {
 			entry.Policy = &catalog.Policy{Object: o}
 		}
 		s.change(&s.stale.policies, func() { s.policies[o.Name] = entry })
+	case *v1alpha1.Delegation:
+		s.change(&s.stale.delegations, func() { s.delegations[key(o)] = o })
 	}
 }
 
@@ -96,6 +102,8 @@ func (s *Store) Remove(object any) {
 		s.change(&s.stale.calendars, func() { delete(s.calendars, key(o)) })
 	case *v1alpha1.ActionPolicy:
 		s.change(&s.stale.policies, func() { delete(s.policies, o.Name) })
+	case *v1alpha1.Delegation:
+		s.change(&s.stale.delegations, func() { delete(s.delegations, key(o)) })
 	}
 }
 
@@ -155,6 +163,9 @@ func (s *Store) next() *Snapshot {
 	if s.stale.roles {
 		next.roles = maps.Clone(s.roles)
 		next.roleIndex = indexRoles(next.roles)
+	}
+	if s.stale.delegations {
+		next.delegations = indexDelegations(s.delegations)
 	}
 	s.stale = stale{}
 	return next

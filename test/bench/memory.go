@@ -17,7 +17,7 @@ import (
 )
 
 // settle is how long Signoff may read what is there before its memory is looked at.
-const settle = 3 * time.Second
+const settle = 15 * time.Second
 
 // measureMemory starts Signoff beside none, 1,000, 10,000 and 100,000 finished requests with their Records, and looks each time at how long it takes and
 // what it keeps.

@@ -1,0 +1,210 @@
+package gate
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/identity"
+	"github.com/signoff-dev/signoff/internal/snapshot"
+)
+
+// EligibleAs judges the voter of a vote, which may stand for somebody else. Of a vote that does, both are judged: the voter may have had no hand in
+// what is asked for, and the principal must be somebody who could vote, and may let others.
+func (g *Gate) EligibleAs(ctx context.Context, j *Judgement, poll *Poll, vote *v1alpha1.Vote) *Eligibility {
+	if vote.Delegation == nil {
+		return g.Eligible(ctx, j, poll, &vote.Voter)
+	}
+	none := &Eligibility{Meets: make([]bool, len(poll.Requirements))}
+	if none.Problem = g.delegate(ctx, j, poll, &vote.Voter); none.Problem != nil {
+		return none
+	}
+	found := j.Snapshot.Delegation(vote.Delegation.UID)
+	if none.Problem = g.lets(ctx, j, found, vote); none.Problem != nil {
+		return none
+	}
+	principal := found.Spec.Principal
+	eligible := g.Eligible(ctx, j, poll, principal)
+	if problem := eligible.Problem; problem != nil {
+		eligible.Problem = &Problem{Reason: problem.Reason, Transient: problem.Transient, Message: fmt.Sprintf(
+			"you (%s) cannot vote for %s, who could not vote here either. To %[2]s it would say:\n  %[3]s", vote.Voter.Username, principal.Username, problem.Message)}
+		return eligible
+	}
+	if none.Problem = g.mayDelegate(ctx, j, &vote.Voter, principal); none.Problem != nil {
+		return none
+	}
+	return eligible
+}
+
+// delegate says why somebody can vote for nobody else here. Nil: they can, if somebody lets them.
+func (g *Gate) delegate(ctx context.Context, j *Judgement, poll *Poll, voter *v1alpha1.Identity) *Problem {
+	if ok, why := g.rules.MayVote(voter); !ok {
+		return &Problem{Reason: v1alpha1.ReasonNotAnApprover, Message: "you cannot approve: " + why + "."}
+	}
+	same, err := g.rules.SamePerson(ctx, poll.Requester, voter)
+	switch {
+	case err != nil:
+		return unjudged(fmt.Sprintf("cannot tell whether you are the requester: %v", err))
+	case same:
+		return &Problem{Reason: v1alpha1.ReasonSelfApproval, Message: g.selfApproval(j, poll.Demands(j.Now), poll.Requester, voter)}
+	}
+	if problem := g.onTheirBehalf(ctx, j, voter); problem != nil {
+		return problem
+	}
+	return g.independent(ctx, j, poll.Requester, voter)
+}
+
+// lets says why a Delegation does not let a vote be given now. It may be nil: it is gone.
+func (g *Gate) lets(ctx context.Context, j *Judgement, d *v1alpha1.Delegation, vote *v1alpha1.Vote) *Problem {
+	voter, given := &vote.Voter, vote.Delegation
+	refuse := func(reason, format string, args ...any) *Problem {
+		return &Problem{Reason: reason, Message: fmt.Sprintf("you (%s) cannot vote for %s: ", voter.Username, given.Principal) + fmt.Sprintf(format, args...)}
+	}
+	if d == nil {
+		return refuse(v1alpha1.ReasonNotAnApprover, "the Delegation that let you is gone.")
+	}
+	if g.hands == nil {
+		return unjudged("cannot tell whether a Delegation is genuine.")
+	}
+	hash, err := g.hands.Delegation(d)
+	if err != nil {
+		said := toldOf(err)
+		said.Message = fmt.Sprintf("you (%s) cannot vote for %s: %s.", voter.Username, given.Principal, said.Message)
+		return said
+	}
+	if hash != given.Seal || d.Spec.Principal.Username != given.Principal {
+		return refuse(v1alpha1.ReasonSealInvalid, "the vote names another Delegation than %s/%s is.", d.Namespace, d.Name)
+	}
+	if why := g.outside(j, d, voter); why != "" {
+		return refuse(v1alpha1.ReasonNotAnApprover, "%s.", why)
+	}
+	same, err := g.rules.SamePerson(ctx, d.Spec.Principal, voter)
+	switch {
+	case err != nil:
+		return unjudged(fmt.Sprintf("cannot tell whether you are %s: %v", given.Principal, err))
+	case same:
+		return refuse(v1alpha1.ReasonNotAnApprover, "you are the same person.")
+	}
+	return nil
+}
+
+// told is an error that says by which reason it refuses, and whether another look may find otherwise.
+type told interface {
+	error
+	Code() string
+	Passing() bool
+}
+
+// toldOf gives what an error of Hands says, as a problem whose message has no full stop.
+func toldOf(err error) *Problem {
+	if said, ok := err.(told); ok { //nolint:errorlint // Hands gives it as it is
+		return &Problem{Reason: said.Code(), Message: said.Error(), Transient: said.Passing()}
+	}
+	return unjudged(err.Error())
+}
+
+// outside says why a Delegation is not about a voter, an Action and a time. Empty: it is.
+func (g *Gate) outside(j *Judgement, d *v1alpha1.Delegation, voter *v1alpha1.Identity) string {
+	named := d.Namespace + "/" + d.Name
+	switch action := j.Action.Object; {
+	case d.Namespace != action.Namespace:
+		return fmt.Sprintf("the Delegation %s is about Actions in its own namespace only", named)
+	case !slices.Contains(d.Spec.To.Users, voter.Username):
+		return fmt.Sprintf("the Delegation %s does not name you", named)
+	case len(d.Spec.Actions) > 0 && !slices.Contains(d.Spec.Actions, action.Name):
+		return fmt.Sprintf("the Delegation %s is not about Action %s", named, action.Name)
+	case d.Spec.From != nil && j.Now.Before(d.Spec.From.Time):
+		return fmt.Sprintf("the Delegation %s begins %s", named, Time(d.Spec.From.Time, j.Now))
+	case !j.Now.Before(d.Spec.Until.Time):
+		return fmt.Sprintf("the Delegation %s ended %s", named, Time(d.Spec.Until.Time, j.Now))
+	}
+	return ""
+}
+
+// mayDelegate says why a principal may not let others vote on an Action. Nil: they may.
+func (g *Gate) mayDelegate(ctx context.Context, j *Judgement, voter, principal *v1alpha1.Identity) *Problem {
+	access := g.access(ctx, &accessRequest{
+		snapshot: j.Snapshot, action: j.Action, verb: v1alpha1.VerbDelegate, caller: InPerson(principal), vars: j.Vars, budget: g.Budget(j.Action.Object.Namespace),
+	})
+	if access.Permission != nil {
+		return nil
+	}
+	return &Problem{
+		Reason: v1alpha1.ReasonNotAnApprover, Transient: slices.ContainsFunc(access.Unmet, func(u Unmet) bool { return Later(u.Err) }),
+		Message: fmt.Sprintf("you (%s) cannot vote for %s, who may not let others vote. To %[2]s it would say:\n  %[3]s", voter.Username, principal.Username, access.problem(principal).Message),
+	}
+}
+
+// Stand gives what lets a voter stand for a principal, by the Delegation that lasts longest. The problem says why none does.
+func (g *Gate) Stand(ctx context.Context, j *Judgement, voter *v1alpha1.Identity, principal string) (*v1alpha1.VoteDelegation, *Problem) {
+	ref := j.Action.Ref()
+	problem := &Problem{Reason: v1alpha1.ReasonNotAnApprover, Message: fmt.Sprintf(
+		"you (%s) cannot vote for %s: no Delegation of theirs in namespace %s lets you, for Action %s.\n  See: kubectl get delegations -n %[3]s",
+		voter.Username, principal, ref.Namespace, ref.Name)}
+	for _, d := range j.Snapshot.DelegatedTo(ref.Namespace, voter.Username) {
+		if d.Spec.Principal == nil || d.Spec.Principal.Username != principal {
+			continue
+		}
+		given := &v1alpha1.VoteDelegation{Principal: principal, UID: d.UID}
+		if g.hands != nil {
+			given.Seal, _ = g.hands.Delegation(d)
+		}
+		if problem = g.lets(ctx, j, d, &v1alpha1.Vote{Voter: *voter, Delegation: given}); problem == nil {
+			return given, nil
+		}
+	}
+	return nil, problem
+}
+
+// Principals names those for whom a voter, who may not vote in their own name, could vote now.
+func (g *Gate) Principals(ctx context.Context, j *Judgement, poll *Poll, voter *v1alpha1.Identity) []string {
+	var names []string
+	for _, d := range j.Snapshot.DelegatedTo(j.Action.Object.Namespace, voter.Username) {
+		if d.Spec.Principal == nil || slices.Contains(names, d.Spec.Principal.Username) {
+			continue
+		}
+		given, problem := g.Stand(ctx, j, voter, d.Spec.Principal.Username)
+		if problem != nil {
+			continue
+		}
+		if g.EligibleAs(ctx, j, poll, &v1alpha1.Vote{Voter: *voter, Delegation: given}).Problem == nil {
+			names = append(names, given.Principal)
+		}
+	}
+	return names
+}
+
+// principal is the person for whom a vote is given. Empty: for the voter.
+func (g *Gate) principal(ctx context.Context, s *snapshot.Snapshot, vote *v1alpha1.Vote) string {
+	if vote.Delegation == nil {
+		return ""
+	}
+	who := &v1alpha1.Identity{Username: vote.Delegation.Principal}
+	if d := s.Delegation(vote.Delegation.UID); d != nil && d.Spec.Principal != nil {
+		who = d.Spec.Principal
+	}
+	person, err := g.rules.Person(ctx, who)
+	if err != nil {
+		// Two votes for one principal must not count as two because of this.
+		return identity.Fold(who.Username)
+	}
+	return person
+}
+
+// Lapses is when the first of the Delegations ends that votes of an Approval rest on. Zero: there is none.
+func (g *Gate) Lapses(j *Judgement, approval *v1alpha1.Approval) time.Time {
+	var first time.Time
+	for i := range approval.Spec.Votes {
+		given := approval.Spec.Votes[i].Delegation
+		if given == nil {
+			continue
+		}
+		d := j.Snapshot.Delegation(given.UID)
+		if d != nil && j.Now.Before(d.Spec.Until.Time) && (first.IsZero() || d.Spec.Until.Time.Before(first)) {
+			first = d.Spec.Until.Time
+		}
+	}
+	return first
+}
