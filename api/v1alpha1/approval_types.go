@@ -254,7 +254,8 @@ type VoteRequest struct {
 	// +kubebuilder:validation:Pattern=`^(sha256:)?[0-9a-f]{8,64}$`
 	Digest string `json:"digest,omitempty"`
 
-	// principal is the user name of whom the voter stands for, by a Delegation of theirs. Unset: the vote is the voter's own.
+	// principal is the user name of whom the voter stands for, by a Delegation of theirs. Unset: the voter; or, where they could not vote in
+	// their own name, the first who lets them.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=1024
@@ -296,6 +297,14 @@ type Vote struct {
 	// +kubebuilder:validation:MaxLength=128
 	// +kubebuilder:validation:Pattern=`^v[0-9]+\.[0-9a-f]{16}\.[A-Za-z0-9_-]{86}$`
 	Seal string `json:"seal,omitempty"`
+}
+
+// By names who voted, and for whom where that is somebody else, as in "dora for bob".
+func (v *Vote) By() string {
+	if v.Delegation == nil {
+		return v.Voter.Username
+	}
+	return v.Voter.Username + " for " + v.Delegation.Principal
 }
 
 // ApprovalState is the result of an Approval.

@@ -36,12 +36,11 @@ type Delegation struct {
 
 // DelegationSpec says who may vote for whom, and until when.
 // +kubebuilder:validation:XValidation:rule="self == oldSelf",message="a Delegation cannot change: delete it, and make another one"
-// +kubebuilder:validation:XValidation:rule="has(self.to.users) && !has(self.to.groups) && !has(self.to.teams) && !has(self.to.serviceAccounts)",message="name people in to.users, and nothing else: whoever votes for somebody is known by name",fieldPath=".to"
 // +kubebuilder:validation:XValidation:rule="!has(self.from) || self.from < self.until",message="must be after from",fieldPath=".until"
 type DelegationSpec struct {
-	// to names in users who may vote for the principal, by their user names.
+	// to names who may vote for the principal.
 	// +required
-	To Subjects `json:"to"`
+	To Delegates `json:"to"`
 
 	// actions are names of Actions in the namespace of the Delegation. Unset: every Action there.
 	// +optional
@@ -78,6 +77,19 @@ type DelegationSpec struct {
 	Seal *Seal `json:"seal,omitempty"`
 }
 
+// Delegates are people who may vote for somebody. Whoever does is known by name: there are no groups or Teams here.
+type Delegates struct {
+	// users are user names, exactly as the API server authenticates them. A ServiceAccount votes for nobody.
+	// +required
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=256
+	// +kubebuilder:validation:items:XValidation:rule="!self.startsWith('system:')",message="a system identity votes for nobody"
+	Users []string `json:"users"`
+}
+
 // DelegationState says in one word whether a Delegation counts.
 // +kubebuilder:validation:Enum=Pending;Active;Expired;Invalid
 type DelegationState string
@@ -95,7 +107,7 @@ const (
 
 // DelegationStatus is what the operator found out about a Delegation.
 type DelegationStatus struct {
-	// observedGeneration is the generation that this status speaks of. -1: not seen yet.
+	// observedGeneration is the generation that this status speaks of. -1: not seen yet, or the audit log does not have it yet.
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 

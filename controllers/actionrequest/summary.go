@@ -337,7 +337,7 @@ func decidedLines(stage *stageState) []string {
 }
 
 func votedLine(what string, vote *quorum.Vote) string {
-	line := fmt.Sprintf("%s by %s at %s", what, vote.Username, vote.At.UTC().Format("15:04 MST"))
+	line := fmt.Sprintf("%s by %s at %s", what, vote.By, vote.At.UTC().Format("15:04 MST"))
 	if vote.Comment != "" {
 		line += " (" + quote(vote.Comment, maxReason) + ")"
 	}
@@ -358,7 +358,7 @@ func recorded(stage *stageState) v1alpha1.RecordedApproval {
 		Votes: int32(stage.ballot.End.Count), Head: stage.ballot.End.Hash, //nolint:gosec // the API bounds the votes
 	}
 	for _, match := range stage.result.By {
-		out.ApprovedBy = append(out.ApprovedBy, match.Username)
+		out.ApprovedBy = append(out.ApprovedBy, match.Vote.By)
 	}
 	slices.SortFunc(out.ApprovedBy, cmp.Compare)
 	return out

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	goruntime "runtime"
+	"slices"
 	"testing"
 	"time"
 
@@ -237,7 +238,14 @@ func TestApprovers(t *testing.T) {
 		},
 		Escalation: &v1alpha1.ApprovalEscalation{Approvers: v1alpha1.Approvers{LeadsOf: []string{"payments", "none"}, Users: []string{"grace"}}},
 	}}
-	who := people{store.Current()}
+	store.Put(&v1alpha1.Delegation{ObjectMeta: metav1.ObjectMeta{Namespace: "platform", Name: "away", UID: "away"}, Spec: v1alpha1.DelegationSpec{
+		Principal: &v1alpha1.Identity{Username: "heidi", Groups: []string{"security"}}, To: v1alpha1.Delegates{Users: []string{"zoe"}}, Until: metav1.NewTime(noon.Add(time.Hour)),
+	}})
+	store.Rebuild()
+	if users, _ := (people{store.Current(), noon}).Approvers(approval); !slices.Contains(users, "zoe") {
+		t.Errorf("who may vote for an approver is told too: %q", users)
+	}
+	who := people{store.Current(), noon.Add(time.Hour)}
 	users, addresses := who.Approvers(approval)
 	if diff := cmp.Diff([]string{"bob", "carol", "dave", "erin", "frank"}, users); diff != "" {
 		t.Errorf("before the escalation (-want +got):\n%s", diff)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -17,8 +18,12 @@ import (
 	"github.com/signoff-dev/signoff/internal/steps"
 )
 
-// people finds out who is who in a snapshot.
-type people struct{ *snapshot.Snapshot }
+// people finds out who is who in a snapshot, at a time.
+type people struct {
+	*snapshot.Snapshot
+
+	now time.Time
+}
 
 // Labels implements notify.People.
 func (p people) Labels(ref v1alpha1.ActionReference) map[string]string {
@@ -29,7 +34,7 @@ func (p people) Labels(ref v1alpha1.ActionReference) map[string]string {
 	return action.Object.Labels
 }
 
-// Approvers implements notify.People. Members of groups are known to nobody but the identity provider.
+// Approvers implements notify.People. Members of groups are known to nobody but the identity provider. Whoever may vote for one of them is told too.
 func (p people) Approvers(a *v1alpha1.Approval) (users, addresses []string) {
 	asked := []*v1alpha1.Approvers{}
 	for i := range a.Spec.Requirements {
@@ -47,6 +52,7 @@ func (p people) Approvers(a *v1alpha1.Approval) (users, addresses []string) {
 			}
 			known, _ := p.PeopleOf(subjects)
 			users = append(users, known...)
+			users = append(users, p.StandIns(a.Spec.ActionRef, subjects, p.now)...)
 		}
 	}
 	slices.Sort(users)
@@ -56,7 +62,7 @@ func (p people) Approvers(a *v1alpha1.Approval) (users, addresses []string) {
 
 // subjects are those whom approvers name, with the members of Roles and the leads of Teams.
 func (p people) subjects(catalog string, who *v1alpha1.Approvers) []*v1alpha1.Subjects {
-	all := []*v1alpha1.Subjects{{Users: who.Users, Teams: who.Teams}}
+	all := []*v1alpha1.Subjects{{Users: who.Users, Groups: who.Groups, Teams: who.Teams}}
 	for _, team := range who.LeadsOf {
 		if t := p.Team(team); t != nil && t.Spec.Leads != nil {
 			all = append(all, t.Spec.Leads)

@@ -17,7 +17,7 @@ func delegation(t *testing.T, keys *keyring) Event {
 	from := metav1.NewTime(noon.Truncate(time.Second))
 	d := &v1alpha1.Delegation{ObjectMeta: metav1.ObjectMeta{Namespace: "platform", Name: "bob-on-leave", UID: "de1e"}}
 	d.Spec = v1alpha1.DelegationSpec{
-		To: v1alpha1.Subjects{Users: []string{"dave", "carol"}}, Actions: []string{"restart", "deploy"}, From: &from,
+		To: v1alpha1.Delegates{Users: []string{"dave", "carol"}}, Actions: []string{"restart", "deploy"}, From: &from,
 		Until: metav1.NewTime(from.Add(time.Hour)), Reason: "on leave", Principal: &v1alpha1.Identity{Username: "bob", Groups: []string{"sre"}},
 		Seal: &v1alpha1.Seal{At: metav1.NewMicroTime(noon)},
 	}
@@ -53,17 +53,26 @@ func TestGovernance(t *testing.T) {
 		change func(t *testing.T, data map[string]any)
 		want   string
 	}{
-		"Delegate":  {1, func(_ *testing.T, data map[string]any) { data["delegation"].(map[string]any)["users"] = []any{"eve"} }, "another Delegation was sealed"},
-		"Wider":     {1, func(t *testing.T, data map[string]any) { delete(dig(t, data, "delegation"), "actions") }, "another Delegation was sealed"},
-		"Longer":    {1, func(_ *testing.T, data map[string]any) { data["until"] = "2027-11-23T13:00:00Z" }, "another Delegation was sealed"},
-		"NoTime":    {1, func(_ *testing.T, data map[string]any) { data["until"] = "soon" }, "another Delegation was sealed"},
-		"Words":     {1, func(_ *testing.T, data map[string]any) { data["reason"] = "sacked" }, "another Delegation was sealed"},
-		"Renamed":   {1, func(t *testing.T, data map[string]any) { dig(t, data, "delegation")["name"] = "x" }, "its subject is not what it is about"},
-		"Editor":    {2, func(t *testing.T, data map[string]any) { dig(t, data, "edits")["list"].([]any)[0].(map[string]any)["username"] = "eve" }, "other edits were sealed"},
-		"LeftOut":   {3, func(t *testing.T, data map[string]any) { list := dig(t, data, "edits"); list["list"] = list["list"].([]any)[1:] }, "other edits were sealed"},
-		"Since":     {3, func(t *testing.T, data map[string]any) { delete(dig(t, data, "edits"), "since") }, "other edits were sealed"},
-		"Nobody":    {3, func(t *testing.T, data map[string]any) { dig(t, data, "edits")["list"] = []any{} }, "it lacks edits"},
-		"OtherSeal": {1, func(t *testing.T, data map[string]any) { seals := dig(t, data, "seals"); seals["edit"] = seals["delegation"]; delete(seals, "delegation") }, "it lacks seals.delegation"},
+		"Delegate": {1, func(_ *testing.T, data map[string]any) { data["delegation"].(map[string]any)["users"] = []any{"eve"} }, "another Delegation was sealed"},
+		"Wider":    {1, func(t *testing.T, data map[string]any) { delete(dig(t, data, "delegation"), "actions") }, "another Delegation was sealed"},
+		"Longer":   {1, func(_ *testing.T, data map[string]any) { data["until"] = "2027-11-23T13:00:00Z" }, "another Delegation was sealed"},
+		"NoTime":   {1, func(_ *testing.T, data map[string]any) { data["until"] = "soon" }, "another Delegation was sealed"},
+		"Words":    {1, func(_ *testing.T, data map[string]any) { data["reason"] = "sacked" }, "another Delegation was sealed"},
+		"Renamed":  {1, func(t *testing.T, data map[string]any) { dig(t, data, "delegation")["name"] = "x" }, "its subject is not what it is about"},
+		"Editor": {2, func(t *testing.T, data map[string]any) {
+			dig(t, data, "edits")["list"].([]any)[0].(map[string]any)["username"] = "eve"
+		}, "other edits were sealed"},
+		"LeftOut": {3, func(t *testing.T, data map[string]any) {
+			list := dig(t, data, "edits")
+			list["list"] = list["list"].([]any)[1:]
+		}, "other edits were sealed"},
+		"Since":  {3, func(t *testing.T, data map[string]any) { delete(dig(t, data, "edits"), "since") }, "other edits were sealed"},
+		"Nobody": {3, func(t *testing.T, data map[string]any) { dig(t, data, "edits")["list"] = []any{} }, "it lacks edits"},
+		"OtherSeal": {1, func(t *testing.T, data map[string]any) {
+			seals := dig(t, data, "seals")
+			seals["edit"] = seals["delegation"]
+			delete(seals, "delegation")
+		}, "it lacks seals.delegation"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			lines := l.list()

@@ -88,10 +88,20 @@ func said(d *audit.Data) string {
 		return fmt.Sprintf("%s asks for %s/%s: %q", p.Requester.Username, p.Action.Namespace, p.Action.Name, p.Reason)
 	}
 	if p, ok := payload[*seal.Vote](seal.TypeVote, d.Seals.Vote); ok {
-		return fmt.Sprintf("%s by %s: %q", p.Decision, p.Voter.Username, p.Comment)
+		by := p.Voter.Username
+		if p.Delegation != nil {
+			by += " for " + p.Delegation.Principal
+		}
+		return fmt.Sprintf("%s by %s: %q", p.Decision, by, p.Comment)
 	}
 	if p, ok := payload[*seal.Act](seal.TypeCancel, d.Seals.Cancel); ok {
 		return "by " + p.Actor.Username
+	}
+	if p, ok := payload[*seal.Act](seal.TypeEdit, d.Seals.Edit); ok {
+		return "by " + p.Actor.Username
+	}
+	if p, ok := payload[*seal.Act](seal.TypeDelegation, d.Seals.Delegation); ok && d.Delegation != nil {
+		return fmt.Sprintf("%s lets vote: %s", p.Actor.Username, strings.Join(d.Delegation.Users, ", "))
 	}
 	if p, ok := payload[*seal.Act](seal.TypeResolve, d.Seals.Resolve); ok {
 		return "as decided by " + p.Actor.Username

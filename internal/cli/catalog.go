@@ -19,6 +19,7 @@ import (
 // verbs are what can be done with an Action.
 var verbs = []v1alpha1.Verb{
 	v1alpha1.VerbRequest, v1alpha1.VerbApprove, v1alpha1.VerbCancel, v1alpha1.VerbBreakGlass, v1alpha1.VerbRequestOnBehalf, v1alpha1.VerbResolve,
+	v1alpha1.VerbDelegate,
 }
 
 // question is what `can-i` and `who-can` are asked.

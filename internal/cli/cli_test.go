@@ -169,7 +169,7 @@ func TestQuestion(t *testing.T) {
 	cases := map[string]struct {
 		reason, verb, action, want string
 	}{
-		"Verb":      {"the list of what there is", "eat", "a/b", `there is no verb "eat"; there are: request, approve, cancel, break-glass, request-on-behalf, resolve`},
+		"Verb":      {"the list of what there is", "eat", "a/b", `there is no verb "eat"; there are: request, approve, cancel, break-glass, request-on-behalf, resolve, delegate`},
 		"NoSlash":   {"an Action without its namespace", "request", "deploy", `failed to read "deploy": name the Action as NAMESPACE/NAME; see what there is: kubectl get actions -A`},
 		"Half":      {"half of a name", "request", "a/", `failed to read "a/": name the Action as NAMESPACE/NAME; see what there is: kubectl get actions -A`},
 		"TwoSlases": {"too much of a name", "request", "a/b/c", `failed to read "a/b/c": name the Action as NAMESPACE/NAME; see what there is: kubectl get actions -A`},

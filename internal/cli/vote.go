@@ -23,8 +23,10 @@ type voteOptions struct {
 	decision        v1alpha1.Decision
 	done            string
 	comment, digest string
-	yes, dryRun     bool
-	outputs         *outputs
+	// principal is for whom one votes.
+	principal   string
+	yes, dryRun bool
+	outputs     *outputs
 }
 
 func (p *Program) approve() *cobra.Command {
@@ -37,7 +39,8 @@ refused. On a terminal you are asked to confirm, unless you name the digest that
 ` + voteExit,
 		Example: `  kubectl signoff inbox
   kubectl signoff show -n payments approval/checkout-1-42-a81f
-  kubectl signoff approve -n payments checkout-1-42-a81f --digest 9f3c1a7e`,
+  kubectl signoff approve -n payments checkout-1-42-a81f --digest 9f3c1a7e
+  kubectl signoff approve -n payments checkout-1-42-a81f --for bob`,
 	})
 }
 
@@ -73,6 +76,7 @@ func (p *Program) vote(o *voteOptions, command *cobra.Command) *cobra.Command {
 	command.ValidArgsFunction = p.completes(c, (*session).open)
 	flags := command.Flags()
 	flags.StringVarP(&o.comment, "comment", "m", "", "why")
+	flags.StringVar(&o.principal, "for", "", "the user name of whom you vote for, by a Delegation (default: yourself, or who lets you where you are no approver)")
 	flags.StringVar(&o.digest, "digest", "", "the digest of what you looked at, or its first 8 digits or more (default: of what is shown now)")
 	flags.BoolVarP(&o.yes, "yes", "y", false, "do not ask to confirm")
 	flags.BoolVar(&o.dryRun, "dry-run", false, "only find out what would be answered: nothing is stored")
@@ -107,7 +111,7 @@ func (s *session) voteOn(ctx context.Context, name string, o *voteOptions) error
 		return err
 	}
 	s.say("%s/%s (digest %s)\n  %s", approval.Namespace, approval.Name, approval.Spec.Digest, strings.Join(whatIsAgreedTo(approval), "\n  "))
-	vote := &v1alpha1.VoteRequest{Decision: o.decision, Comment: o.comment, Digest: approval.Spec.Digest}
+	vote := &v1alpha1.VoteRequest{Decision: o.decision, Comment: o.comment, Digest: approval.Spec.Digest, Principal: o.principal}
 	if o.digest != "" {
 		vote.Digest = o.digest
 	}

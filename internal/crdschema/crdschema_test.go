@@ -120,7 +120,7 @@ func TestFind(t *testing.T) {
 	}{
 		"Other":    {"another version is not known", "signoff.dev/v1", "Action", `apiVersion: Unsupported value: "signoff.dev/v1": supported values: "signoff.dev/v1alpha1"`},
 		"Misspelt": {"a misspelt kind", "signoff.dev/v1alpha1", "Acton", `kind: Invalid value: "Acton": there is no such kind, did you mean "Action"?`},
-		"Unknown":  {"no such kind", "signoff.dev/v1alpha1", "Workflow", `kind: Invalid value: "Workflow": there is no such kind; there are: [Action ActionPolicy ActionRequest Approval Calendar Notifier Record Role Team]`},
+		"Unknown":  {"no such kind", "signoff.dev/v1alpha1", "Workflow", `kind: Invalid value: "Workflow": there is no such kind; there are: [Action ActionPolicy ActionRequest Approval Calendar Delegation Notifier Record Role Team]`},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {

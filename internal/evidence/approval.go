@@ -56,7 +56,7 @@ func (b *Book) Approval(ap *v1alpha1.Approval) (*Ballot, error) {
 // vote verifies one vote, which must continue those before.
 func (b *Book) vote(ap *v1alpha1.Approval, of *seal.Approval, i int, ballot *Ballot) (*seal.Link, error) {
 	vote := &ap.Spec.Votes[i]
-	what := fmt.Sprintf("vote %d on %s (%s by %s)", i+1, ap.Name, vote.Decision, vote.Voter.Username)
+	what := fmt.Sprintf("vote %d on %s (%s by %s)", i+1, ap.Name, vote.Decision, vote.By())
 	if vote.Seal == "" {
 		return nil, absent(what)
 	}

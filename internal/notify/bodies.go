@@ -61,7 +61,11 @@ func cloudEvent(m *Message, e *Event, source string) any {
 		data["approval"] = map[string]any{"namespace": a.Namespace, "name": a.Name, "uid": a.UID, "stage": a.Spec.Stage.ID(), "digest": a.Spec.Digest}
 	}
 	if v := e.Vote; v != nil {
-		data["vote"] = map[string]any{"voter": v.Voter.Username, "decision": v.Decision, "comment": v.Comment}
+		vote := map[string]any{"voter": v.Voter.Username, "decision": v.Decision, "comment": v.Comment}
+		if v.Delegation != nil {
+			vote["principal"] = v.Delegation.Principal
+		}
+		data["vote"] = vote
 	}
 	return map[string]any{
 		"specversion": "1.0", "id": e.ID, "source": source, "type": "dev.signoff.notification." + strings.ToLower(string(e.Type)) + ".v1",

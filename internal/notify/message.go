@@ -360,7 +360,7 @@ func defaults(e *Event) (title, text string) {
 func headline(e *Event) string {
 	switch {
 	case e.Vote != nil:
-		return fmt.Sprintf("%s by %s in stage %s", votes[e.Vote.Decision], e.Vote.Voter.Username, e.Approval.Spec.Stage.Name)
+		return fmt.Sprintf("%s by %s in stage %s", votes[e.Vote.Decision], e.Vote.By(), e.Approval.Spec.Stage.Name)
 	case isClosed(e.Type):
 		return fmt.Sprintf("Already decided: stage %s is %s", e.Approval.Spec.Stage.Name, e.State)
 	}

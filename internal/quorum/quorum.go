@@ -21,6 +21,8 @@ type Vote struct {
 	Person string
 	// Principal is the person for whom the voter votes. Empty: for themself.
 	Principal string
+	// By names for people who voted, and for whom. Username is the login.
+	By       string
 	Username string
 	Decision v1alpha1.Decision
 	At       time.Time

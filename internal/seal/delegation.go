@@ -8,19 +8,16 @@ import (
 	"github.com/signoff-dev/signoff/internal/canonical"
 )
 
-// Delegated is the content of delegation.v1. All lists are sets, sorted by bytes; times are in milliseconds. The API lets nobody but users be named.
+// Delegated is the content of delegation.v1. Both lists are sets, sorted by bytes; times are in milliseconds.
 type Delegated struct {
-	Users           []string `json:"users,omitempty"`
-	Groups          []string `json:"groups,omitempty"`
-	Teams           []string `json:"teams,omitempty"`
-	ServiceAccounts []string `json:"serviceAccounts,omitempty"`
-	Actions         []string `json:"actions,omitempty"`
-	From            int64    `json:"from,omitempty"`
-	Until           int64    `json:"until,omitempty"`
-	Reason          string   `json:"reason,omitempty"`
+	Users   []string `json:"users,omitempty"`
+	Actions []string `json:"actions,omitempty"`
+	From    int64    `json:"from,omitempty"`
+	Until   int64    `json:"until,omitempty"`
+	Reason  string   `json:"reason,omitempty"`
 }
 
-var delegationFields = knownOf[v1alpha1.DelegationSpec](all("to.users", "to.groups", "to.teams", "to.serviceAccounts", "actions", "from", "until", "reason").under("principal", identityFields).
+var delegationFields = knownOf[v1alpha1.DelegationSpec](all("to.users", "actions", "from", "until", "reason").under("principal", identityFields).
 	but("seal", "it is the stamp and the signature of this payload"))
 
 // DelegationPayload builds delegation.v1 from a Delegation. It is sealed before the API server gives that its uid, so that when it was created
@@ -32,8 +29,7 @@ func DelegationPayload(d *v1alpha1.Delegation, s Stamp) (*Act, error) {
 	}
 	var m millis
 	sum, err := canonical.SumOf(Delegated{
-		Users: sorted(spec.To.Users), Groups: sorted(spec.To.Groups), Teams: sorted(spec.To.Teams), ServiceAccounts: sorted(spec.To.ServiceAccounts),
-		Actions: sorted(spec.Actions), From: m.at("from", spec.From), Until: m.at("until", &spec.Until), Reason: spec.Reason,
+		Users: sorted(spec.To.Users), Actions: sorted(spec.Actions), From: m.at("from", spec.From), Until: m.at("until", &spec.Until), Reason: spec.Reason,
 	})
 	if err != nil {
 		m.add(fmt.Errorf("failed to encode who may vote: %w", err))

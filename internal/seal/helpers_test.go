@@ -222,7 +222,7 @@ func sampleDelegation() *v1alpha1.Delegation {
 	from, erin := metav1.NewTime(noon.Truncate(time.Second)), bob()
 	erin.Username, erin.Person = "oidc:erin", "erin"
 	d.Spec = v1alpha1.DelegationSpec{
-		To:      v1alpha1.Subjects{Users: []string{"oidc:carol", "oidc:bob"}},
+		To:      v1alpha1.Delegates{Users: []string{"oidc:carol", "oidc:bob"}},
 		Actions: []string{"restart", "deploy"}, From: &from, Until: metav1.NewTime(from.Add(14 * 24 * time.Hour)), Reason: "on leave", Principal: &erin,
 	}
 	return d

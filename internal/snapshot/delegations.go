@@ -3,6 +3,7 @@ package snapshot
 import (
 	"cmp"
 	"slices"
+	"time"
 
 	"k8s.io/apimachinery/pkg/types"
 
@@ -11,14 +12,18 @@ import (
 
 // delegationIndex finds Delegations by their uid, and by whom they let vote. Whether one is genuine, and counts now, it does not know.
 type delegationIndex struct {
-	byUID      map[types.UID]*v1alpha1.Delegation
-	byDelegate map[string][]*v1alpha1.Delegation
+	byUID       map[types.UID]*v1alpha1.Delegation
+	byDelegate  map[string][]*v1alpha1.Delegation
+	byNamespace map[string][]*v1alpha1.Delegation
 }
 
 func indexDelegations(all map[types.NamespacedName]*v1alpha1.Delegation) delegationIndex {
-	index := delegationIndex{byUID: make(map[types.UID]*v1alpha1.Delegation, len(all)), byDelegate: map[string][]*v1alpha1.Delegation{}}
+	index := delegationIndex{
+		byUID: make(map[types.UID]*v1alpha1.Delegation, len(all)), byDelegate: map[string][]*v1alpha1.Delegation{}, byNamespace: map[string][]*v1alpha1.Delegation{},
+	}
 	for _, d := range all {
 		index.byUID[d.UID] = d
+		index.byNamespace[d.Namespace] = append(index.byNamespace[d.Namespace], d)
 		for _, user := range d.Spec.To.Users {
 			index.byDelegate[user] = append(index.byDelegate[user], d)
 		}
@@ -36,6 +41,22 @@ func lastsLongest(a, b *v1alpha1.Delegation) int {
 
 // Delegation finds a Delegation by its uid. Nil: there is none.
 func (s *Snapshot) Delegation(uid types.UID) *v1alpha1.Delegation { return s.delegations.byUID[uid] }
+
+// StandIns names those who may vote now for one of the people whom subjects name, on an Action. Whether each Delegation is genuine is judged
+// when somebody votes by it.
+func (s *Snapshot) StandIns(action v1alpha1.ActionReference, subjects *v1alpha1.Subjects, now time.Time) []string {
+	var names []string
+	for _, d := range s.delegations.byNamespace[action.Namespace] {
+		spec := &d.Spec
+		switch {
+		case spec.Principal == nil || !now.Before(spec.Until.Time) || spec.From != nil && now.Before(spec.From.Time):
+		case len(spec.Actions) > 0 && !slices.Contains(spec.Actions, action.Name):
+		case s.Is(spec.Principal, subjects):
+			names = append(names, spec.To.Users...)
+		}
+	}
+	return names
+}
 
 // DelegatedTo lists the Delegations of a namespace that let somebody vote, by user name. The one that ends last comes first.
 func (s *Snapshot) DelegatedTo(namespace, username string) []*v1alpha1.Delegation {

@@ -31,6 +31,9 @@ func columns() map[string][]column {
 			{"For", "fixes the rounding error"}, {"Expires", "24 Nov 17:10Z"}, {"Waiting For", "1 more of payments"}, {"Policy", "christmas-freeze"},
 		},
 		"calendar": {{"Zone", "Europe/London"}, {"Ready", "True"}},
+		"delegation": {
+			{"Principal", "bob"}, {"To", `["carol"]`}, {"State", "Active"}, {"Until", "2026-12-20T00:00:00Z"}, {"Actions", `["restart","deploy"]`}, {"Reason", "on leave"},
+		},
 		"notifier": {{"Ready", "True"}, {"Delivered", "7"}, {"Failed", "1"}, {"Pending", "2"}, {"Last Error", "the mail server is down"}},
 		"record": {
 			{"Request Namespace", "payments"}, {"Request", "checkout-1-42"}, {"Action", "deploy"}, {"Outcome", "Succeeded"},
@@ -41,7 +44,7 @@ func columns() map[string][]column {
 }
 
 // wide are the columns that only kubectl get -o wide shows.
-var wide = map[string]bool{"actionrequest/Approvals": true, "approval/Waiting For": true, "notifier/Last Error": true, "approval/Policy": true}
+var wide = map[string]bool{"actionrequest/Approvals": true, "approval/Waiting For": true, "notifier/Last Error": true, "approval/Policy": true, "delegation/Actions": true, "delegation/Reason": true}
 
 // TestColumns reads each kind as kubectl get does and compares names, order and cells of the columns.
 func TestColumns(t *testing.T) {

@@ -20,6 +20,7 @@ var shortNames = map[string]string{
 	"ar":       "actionrequests",
 	"ap":       "approvals",
 	"sgcal":    "calendars",
+	"sgdel":    "delegations",
 	"sgnotify": "notifiers",
 	"sgrecord": "records",
 	"sgrole":   "roles",

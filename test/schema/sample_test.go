@@ -17,6 +17,7 @@ var kinds = map[string]string{
 	"actionrequest": "actionrequests",
 	"approval":      "approvals",
 	"calendar":      "calendars",
+	"delegation":    "delegations",
 	"notifier":      "notifiers",
 	"record":        "records",
 	"role":          "roles",

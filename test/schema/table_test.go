@@ -25,6 +25,7 @@ func tables() map[string]map[string]schemaCase {
 		"actionrequest": actionRequestCases(),
 		"approval":      approvalCases(),
 		"calendar":      calendarCases(),
+		"delegation":    delegationCases(),
 		"notifier":      notifierCases(),
 		"record":        recordCases(),
 		"role":          roleCases(),

@@ -57,6 +57,7 @@ func transitions() map[string]map[string]transitionCase {
 	return map[string]map[string]transitionCase{
 		"actionrequest": actionRequestTransitions(),
 		"approval":      approvalTransitions(),
+		"delegation":    delegationTransitions(),
 		"record":        recordTransitions(),
 	}
 }

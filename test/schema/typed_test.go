@@ -15,6 +15,7 @@ func typed() map[string]client.Object {
 		"actionrequest": &v1alpha1.ActionRequest{},
 		"approval":      &v1alpha1.Approval{},
 		"calendar":      &v1alpha1.Calendar{},
+		"delegation":    &v1alpha1.Delegation{},
 		"notifier":      &v1alpha1.Notifier{},
 		"record":        &v1alpha1.Record{},
 		"role":          &v1alpha1.Role{},

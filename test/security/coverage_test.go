@@ -40,7 +40,8 @@ var (
 
 // mutated are the writes that the mutating pass must see too.
 var mutated = map[string][]admission.Operation{
-	"actionrequests": {admission.Create, admission.Update}, "approvals": {admission.Update},
+	"actionrequests": {admission.Create, admission.Update}, "approvals": {admission.Update}, "actions": {admission.Create, admission.Update},
+	"delegations": {admission.Create, admission.Update},
 }
 
 // served is a resource or subresource of ours, in one version, as discovery gives it.
@@ -164,7 +165,7 @@ func TestCase29EveryVersionAndWriteIsSeen(t *testing.T) {
 func TestCase29NewKindIsNoticed(t *testing.T) {
 	_, validating := hooks(t)
 	for name, s := range map[string]served{
-		"kind":        {GroupVersionResource: v1alpha1.GroupVersion.WithResource("delegations"), kind: v1alpha1.GroupVersion.WithKind("Delegation")},
+		"kind":        {GroupVersionResource: v1alpha1.GroupVersion.WithResource("waivers"), kind: v1alpha1.GroupVersion.WithKind("Waiver")},
 		"subresource": {GroupVersionResource: v1alpha1.GroupVersion.WithResource("teams"), subresource: "members", kind: v1alpha1.GroupVersion.WithKind("Team")},
 	} {
 		if asked(t, validating, &s, admission.Create) {
@@ -340,6 +341,7 @@ func probes(t *testing.T) map[string]*probe {
 		"roles":          {object: &v1alpha1.Role{ObjectMeta: named("platform", "covered")}, bad: `{"spec":{"permissions":[{"verbs":["request"],"actions":{"names":["deploy"]},"when":"nonsense("}]}}`, deletable: catalogs},
 		"teams":          {object: &v1alpha1.Team{ObjectMeta: named("", "payments")}, bad: `{"spec":{"members":{"users":["olga"]}}}`, deletable: catalogs},
 		"calendars":      {object: &v1alpha1.Calendar{ObjectMeta: named("signoff-system", "covered")}, bad: `{"spec":{"timeZone":"Mars/Olympus"}}`, deletable: catalogs},
+		"delegations":    {object: delegates(t, users.Bob, "covered", users.Carol.Name), bad: `{"spec":{"until":"2099-01-01T00:00:00Z"}}`},
 		"notifiers":      {object: &v1alpha1.Notifier{ObjectMeta: named("platform", "covered")}, bad: `{"spec":{"routes":[{"events":["Requested"],"to":[{"channel":"other"}]}]}}`, deletable: "who writes Notifiers may remove them; nothing rests on one"},
 		"actionpolicies": {object: &v1alpha1.ActionPolicy{ObjectMeta: named("", "covered")}, bad: `{"spec":{"rules":[{"name":"never","effect":"Deny","when":"nonsense("}]}}`, deletable: catalogs},
 	}

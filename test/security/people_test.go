@@ -117,7 +117,7 @@ func TestCase56AlwaysApprove(t *testing.T) {
 		}
 	}
 	slices.Sort(kinds)
-	want := []string{"actionpolicies", "actionrequests", "actions", "approvals", "calendars", "notifiers", "records", "roles", "teams"}
+	want := []string{"actionpolicies", "actionrequests", "actions", "approvals", "calendars", "delegations", "notifiers", "records", "roles", "teams"}
 	if !slices.Equal(kinds, want) {
 		t.Errorf("a new kind: can it approve in advance? got %v", kinds)
 	}

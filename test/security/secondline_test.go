@@ -51,6 +51,8 @@ type unwatched struct {
 	record                                  *v1alpha1.Record
 	unsealed                                *v1alpha1.ActionRequest
 	action, role, team, calendar, actionPol *unstructured.Unstructured
+	// delegation is changed and gone deleted.
+	delegation, gone *v1alpha1.Delegation
 	// probes are an object of every kind.
 	probes map[string]*probe
 }
@@ -69,6 +71,7 @@ func newUnwatched(t *testing.T) *unwatched {
 	u.noted, _ = opened(t, users.Alice, request("two-engineers", `{}`))
 	u.voted, u.votedApproval = opened(t, users.Alice, request("two-engineers", `{}`))
 	u.record = recordOf(t, reaches(t, ask(t, users.Alice, request("deploy", play.StagingInputs)), v1alpha1.PhaseSucceeded))
+	u.delegation, u.gone = delegates(t, users.Bob, "unwatched-kept", users.Carol.Name), delegates(t, users.Bob, "unwatched-gone", users.Carol.Name)
 	of := func(manifest string) *unstructured.Unstructured {
 		return object(t, manifest).(*unstructured.Unstructured)
 	}
@@ -188,8 +191,11 @@ func (u *unwatched) aboutEvidence() map[string]func() []error {
 		"a Record made, labelled or deleted, alone or with others": func() []error {
 			return append(u.removes(u.record), u.create(u.eve, bareRecord(u.record)), u.merge(u.record, `{"metadata":{"labels":{"signoff.dev/hour":"1970-01-01T00"}}}`))
 		},
-		"what a Record claims, changed": func() []error { return one(u.merge(u.record, `{"spec":{"serviceAccountName":"root"}}`)) },
-		"the status of any kind":        u.statuses,
+		"a Delegation, in whoever's name": func() []error { return one(u.create(u.eve, standIn("unwatched", "bob", u.eve.Name))) },
+		"what a Delegation says, changed": func() []error { return one(u.merge(u.delegation, `{"spec":{"reason":"other"}}`)) },
+		"a Delegation deleted":            func() []error { return one(as(u.t, u.eve).Delete(u.t.Context(), u.gone.DeepCopy())) },
+		"what a Record claims, changed":   func() []error { return one(u.merge(u.record, `{"spec":{"serviceAccountName":"root"}}`)) },
+		"the status of any kind":          u.statuses,
 	}
 }
 

@@ -257,7 +257,7 @@ func (s *story) doubts(a *v1alpha1.Approval) []string {
 }
 
 func (s *story) vote(v *v1alpha1.Vote) {
-	text := fmt.Sprintf("    %s: %s at %s", v.Voter.Username, v.Decision, gate.Time(v.At.Time, s.now))
+	text := fmt.Sprintf("    %s: %s at %s", v.By(), v.Decision, gate.Time(v.At.Time, s.now))
 	if v.Comment != "" {
 		text += fmt.Sprintf(" (%q)", v.Comment)
 	}
