@@ -41,30 +41,17 @@ func (w *approvals) mutate(ctx context.Context, req admission.Request, next, old
 	if next.Spec.Vote == nil {
 		return admission.Allowed("")
 	}
-	caller, refused := w.stamp(ctx, &req.UserInfo)
-	if refused == nil {
-		refused = w.onlyVote(&req, next, old)
-	}
-	if refused != nil {
-		return *refused
-	}
-	given, refused := w.standsFor(ctx, old, &caller, next.Spec.Vote.Principal)
+	vote, refused := w.cast(ctx, &req, next, old)
 	if refused != nil {
 		return *refused
 	}
 	spec := old.Spec.DeepCopy()
 	spec.Vote = nil
-	// Others read the comment in their terminals.
-	comment := printable(strings.TrimFunc(next.Spec.Vote.Comment, unseen))
 	var warnings []string
-	if standing := w.standing(ctx, old, &caller); standing != nil && standing.Decision == next.Spec.Vote.Decision && standing.Comment == comment &&
-		apiequality.Semantic.DeepEqual(standing.Delegation, given) {
+	if standing := w.standing(ctx, old, &vote.Voter); repeats(vote, standing) {
 		warnings = append(warnings, fmt.Sprintf("no change: you voted %s at %s.", standing.Decision, standing.At.UTC().Format("15:04 MST")))
 	} else {
-		spec.Votes = append(spec.Votes, v1alpha1.Vote{
-			Decision: next.Spec.Vote.Decision, Comment: comment,
-			Voter: caller, Delegation: given, At: evidence.Instant(w.Clock.Now()), Digest: old.Spec.Digest,
-		})
+		spec.Votes = append(spec.Votes, *vote)
 		if err := w.seal(&req, old, spec); err != nil {
 			return uncounted(old, err)
 		}
@@ -74,6 +61,28 @@ func (w *approvals) mutate(ctx context.Context, req admission.Request, next, old
 		return forbidden("", err.Error())
 	}
 	return patched(ops).WithWarnings(warnings...)
+}
+
+// cast gives the vote that a write of spec.vote means, or says why it means none.
+func (w *approvals) cast(ctx context.Context, req *admission.Request, next, old *v1alpha1.Approval) (*v1alpha1.Vote, *admission.Response) {
+	caller, refused := w.stamp(ctx, &req.UserInfo)
+	if refused == nil {
+		refused = w.onlyVote(req, next, old)
+	}
+	if refused != nil {
+		return nil, refused
+	}
+	given, refused := w.standsFor(ctx, old, &caller, next.Spec.Vote.Principal)
+	return &v1alpha1.Vote{
+		// Others read the comment in their terminals.
+		Decision: next.Spec.Vote.Decision, Comment: printable(strings.TrimFunc(next.Spec.Vote.Comment, unseen)),
+		Voter: caller, Delegation: given, At: evidence.Instant(w.Clock.Now()), Digest: old.Spec.Digest,
+	}, refused
+}
+
+// repeats tells whether a vote says what one that stands says already.
+func repeats(vote, standing *v1alpha1.Vote) bool {
+	return standing != nil && standing.Decision == vote.Decision && standing.Comment == vote.Comment && apiequality.Semantic.DeepEqual(standing.Delegation, vote.Delegation)
 }
 
 // standsFor gives what lets the caller vote for somebody else: for the principal that the vote names, or, where it names none and the caller could

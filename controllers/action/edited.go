@@ -33,7 +33,7 @@ func (r *Reconciler) tell(action *v1alpha1.Action) (*metav1.MicroTime, error) {
 	case err != nil && evidence.Of(err).Wait:
 		return known, fmt.Errorf("cannot tell yet who changed Action %s/%s: %w", action.Namespace, action.Name, err)
 	case err != nil:
-		return known, nil
+		return known, nil //nolint:nilerr // see above
 	}
 	last := evidence.Instant(edits.List[len(edits.List)-1].At)
 	if known != nil && !known.Before(&last) {

@@ -358,7 +358,7 @@ func recorded(stage *stageState) v1alpha1.RecordedApproval {
 		Votes: int32(stage.ballot.End.Count), Head: stage.ballot.End.Hash, //nolint:gosec // the API bounds the votes
 	}
 	for _, match := range stage.result.By {
-		out.ApprovedBy = append(out.ApprovedBy, match.Vote.By)
+		out.ApprovedBy = append(out.ApprovedBy, match.By)
 	}
 	slices.SortFunc(out.ApprovedBy, cmp.Compare)
 	return out

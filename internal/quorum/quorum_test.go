@@ -325,9 +325,9 @@ func TestCountAmong(t *testing.T) {
 	}
 }
 
-// instead makes a vote of somebody for somebody else.
-func instead(of string, v Vote) Vote {
-	v.Principal = of
+// forBob makes a vote of somebody one for bob.
+func forBob(v Vote) Vote {
+	v.Principal = "bob"
 	return v
 }
 
@@ -340,52 +340,52 @@ func TestVotesForOthers(t *testing.T) {
 		want    outcome
 	}{
 		"ForSomebody": {
-			reason: "whoever votes for somebody counts as one", votes: []Vote{instead("bob", vote("carol", approve, 1, "x"))},
+			reason: "whoever votes for somebody counts as one", votes: []Vote{forBob(vote("carol", approve, 1, "x"))},
 			want: outcome{State: stateOpen, Missing: []int{1}, By: []string{"a=carol"}},
 		},
 		"OwnAndForSomebody": {
 			reason: "one person has one vote, in whoever's name",
-			votes:  []Vote{vote("carol", approve, 1, "x"), instead("bob", vote("carol", approve, 2, "x"))},
+			votes:  []Vote{vote("carol", approve, 1, "x"), forBob(vote("carol", approve, 2, "x"))},
 			want:   outcome{State: stateOpen, Missing: []int{1}, By: []string{"a=carol"}},
 		},
 		"TwoForOne": {
 			reason: "two people who vote for one are one voice",
-			votes:  []Vote{instead("bob", vote("carol", approve, 1, "x")), instead("bob", vote("dave", approve, 2, "x"))},
+			votes:  []Vote{forBob(vote("carol", approve, 1, "x")), forBob(vote("dave", approve, 2, "x"))},
 			want:   outcome{State: stateOpen, Missing: []int{1}, By: []string{"a=carol"}},
 		},
 		"PrincipalToo": {
 			reason: "the principal's own vote is the one that counts",
-			votes:  []Vote{instead("bob", vote("carol", approve, 1, "x")), vote("bob", approve, 2, "x")},
+			votes:  []Vote{forBob(vote("carol", approve, 1, "x")), vote("bob", approve, 2, "x")},
 			want:   outcome{State: stateOpen, Missing: []int{1}, By: []string{"a=bob"}},
 		},
 		"TwoVoices": {
 			reason: "two people in two names are two",
-			votes:  []Vote{instead("bob", vote("carol", approve, 1, "x")), vote("dave", approve, 2, "x")},
+			votes:  []Vote{forBob(vote("carol", approve, 1, "x")), vote("dave", approve, 2, "x")},
 			want:   outcome{State: approved, Missing: []int{0}, By: []string{"a=carol", "a=dave"}},
 		},
 		"PrincipalDenies": {
 			reason: "who says no is not outvoted by who votes for them", denials: 2,
-			votes: []Vote{instead("bob", vote("carol", approve, 1, "x")), vote("bob", deny, 2, "x"), vote("dave", approve, 3, "x")},
+			votes: []Vote{forBob(vote("carol", approve, 1, "x")), vote("bob", deny, 2, "x"), vote("dave", approve, 3, "x")},
 			want:  outcome{State: stateOpen, Missing: []int{1}, By: []string{"a=dave"}},
 		},
 		"DeniedInOneName": {
 			reason: "two denials in one name are one", denials: 2,
-			votes: []Vote{instead("bob", vote("carol", deny, 1, "x")), vote("bob", deny, 2, "x")},
+			votes: []Vote{forBob(vote("carol", deny, 1, "x")), vote("bob", deny, 2, "x")},
 			want:  outcome{State: stateOpen, Missing: []int{2}},
 		},
 		"DeniedForSomebody": {
-			reason: "a denial in somebody's name denies", votes: []Vote{instead("bob", vote("carol", deny, 1, "x"))},
+			reason: "a denial in somebody's name denies", votes: []Vote{forBob(vote("carol", deny, 1, "x"))},
 			want: outcome{State: denied, Missing: []int{2}, DeniedBy: "carol"},
 		},
 		"TakenBack": {
 			reason: "what was said in a name is left when another takes theirs back",
 			votes: []Vote{
-				instead("bob", vote("carol", approve, 1, "x")), instead("bob", vote("dave", approve, 2, "x")), vote("carol", withdraw, 3, ""),
+				forBob(vote("carol", approve, 1, "x")), forBob(vote("dave", approve, 2, "x")), vote("carol", withdraw, 3, ""),
 			},
 			want: outcome{State: stateOpen, Missing: []int{1}, By: []string{"a=dave"}},
 		},
 		"NoLonger": {
-			reason: "a vote that would not be accepted now does not count", votes: []Vote{instead("bob", vote("carol", approve, 1, "-"))},
+			reason: "a vote that would not be accepted now does not count", votes: []Vote{forBob(vote("carol", approve, 1, "-"))},
 			want: outcome{State: stateOpen, Missing: []int{2}},
 		},
 	} {
