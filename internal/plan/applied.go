@@ -67,12 +67,17 @@ func under(tags strategicpatch.LookupPatchMeta, key string, value any) strategic
 	if tags == nil {
 		return nil
 	}
-	if _, isList := value.([]any); !isList {
+	switch value.(type) {
+	case map[string]any:
 		next, _, err := tags.LookupPatchMetadataForStruct(key)
 		if err != nil {
 			return nil
 		}
 		return next
+	case []any:
+	default:
+		// There is nothing below, and finding out what the types say of it costs more than comparing it.
+		return nil
 	}
 	next, meta, err := tags.LookupPatchMetadataForSlice(key)
 	if err != nil {
