@@ -1,8 +1,10 @@
 package security
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -16,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/audit"
 	"github.com/signoff-dev/signoff/test/env"
 	"github.com/signoff-dev/signoff/test/play"
 )
@@ -82,6 +85,29 @@ func TestCase11ActionEditedBeforeTheStart(t *testing.T) {
 	}
 	reaches(t, r, v1alpha1.PhaseSucceeded)
 	noted(t, r, "other")
+	eventually(t, "the audit log says that the Action was made, and that it was changed", func() (bool, string) {
+		made := told(t, audit.TypeActionEdited, "actions/platform/swapped")
+		return len(made) == 2, fmt.Sprintf("%d lines", len(made))
+	})
+}
+
+// told are the lines of the audit log of a type about something, each proved by its seal.
+func told(t *testing.T, of, subject string) []*audit.Fact {
+	t.Helper()
+	raw, err := os.ReadFile(evidence)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []*audit.Fact
+	if err := audit.Read(bytes.NewReader(raw[:bytes.LastIndexByte(raw, '\n')+1]), func(f *audit.Fact) error {
+		if f.Type == of && f.Subject == subject {
+			all = append(all, f)
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return all
 }
 
 const swapped = `{apiVersion: signoff.dev/v1alpha1, kind: Action, metadata: {namespace: platform, name: swapped}, spec: {title: a, default: {effect: RequireApproval, stages: [a]},

@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/audit"
 	"github.com/signoff-dev/signoff/test/env"
 )
 
@@ -94,6 +95,15 @@ func TestCase80StandIn(t *testing.T) {
 	if decided := strings.Join(live(t, approval).Status.Decided, " "); !strings.Contains(decided, "dora for bob") {
 		t.Errorf("people read who decided for whom: %q", decided)
 	}
+	eventually(t, "the audit log says who lets whom vote, and who did", func() (bool, string) {
+		made := told(t, audit.TypeDelegated, "delegations/platform/bob-to-dora")
+		cast := told(t, audit.TypeStageVoted, r.Namespace+"/"+r.Name)
+		if len(made) != 1 || len(cast) != 1 {
+			return false, fmt.Sprintf("%d and %d lines", len(made), len(cast))
+		}
+		vote := string(cast[0].Data.Seals.Vote.Payload)
+		return made[0].Data.Delegation.UID == string(given.UID) && strings.Contains(vote, `"delegation":{"principal":"bob","seal":"sha256:`) && strings.Contains(vote, string(given.UID)), vote
+	})
 	// Bob takes it back before anything has run.
 	if err := as(t, users.Bob).Delete(t.Context(), given); err != nil {
 		t.Fatal(err)
