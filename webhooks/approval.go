@@ -92,28 +92,33 @@ func (w *approvals) standsFor(ctx context.Context, old *v1alpha1.Approval, calle
 		return nil, nil
 	}
 	now := w.Clock.Now()
-	judgement, problem := w.judge(ctx, old, now)
-	if problem != nil || decided(old, now) != nil {
-		// Why nobody can vote is said when the vote is judged.
+	if decided(old, now) != nil {
+		// That nobody can vote any more is said when the vote is judged.
 		return nil, nil
 	}
-	if principal == "" {
-		poll := gate.PollOf(old)
-		if w.Gate.Eligible(ctx, judgement, poll, caller).Problem == nil {
-			return nil, nil
-		}
-		// Who can vote in nobody's name is refused as themself, when the vote is judged.
-		names := w.Gate.Principals(ctx, judgement, poll, caller)
-		if len(names) == 0 {
-			return nil, nil
-		}
-		principal = names[0]
+	judgement, problem := w.judge(ctx, old, now)
+	switch {
+	case problem != nil && principal != "":
+		return nil, ptr(forbidden(problem.Reason, problem.Message))
+	case problem != nil:
+		return nil, nil
+	case principal == "":
+		return w.standsForSomebody(ctx, judgement, gate.PollOf(old), caller), nil
 	}
 	given, problem := w.Gate.Stand(ctx, judgement, caller, principal)
 	if problem != nil {
 		return nil, ptr(forbidden(problem.Reason, problem.Message))
 	}
 	return given, nil
+}
+
+// standsForSomebody finds for whom somebody can vote who cannot vote in their own name. Nil: nobody, or it is not known just now that they cannot,
+// which is said when the vote is judged.
+func (w *approvals) standsForSomebody(ctx context.Context, j *gate.Judgement, poll *gate.Poll, caller *v1alpha1.Identity) *v1alpha1.VoteDelegation {
+	if own := w.Gate.Eligible(ctx, j, poll, caller).Problem; own == nil || own.Transient {
+		return nil
+	}
+	return w.Gate.StandForSomebody(ctx, j, poll, caller)
 }
 
 // seal seals the vote that was added last. A dry run gives its result away, so nothing is sealed there.

@@ -36,12 +36,7 @@ func (w *delegations) mutate(ctx context.Context, req admission.Request, next, o
 		return admission.Allowed("")
 	}
 	if req.Operation == admissionv1.Update {
-		same := next.Spec.DeepCopy()
-		same.Principal, same.Seal = old.Spec.Principal, old.Spec.Seal
-		if !apiequality.Semantic.DeepEqual(*same, old.Spec) {
-			return invalid(&req, req.Name, field.ErrorList{field.Forbidden(field.NewPath("spec"), "a Delegation cannot change: delete it, and make another one")})
-		}
-		return stamped(next, old.Spec.Principal, old.Spec.Seal)
+		return w.restored(&req, next, old)
 	}
 	if next.Name == "" {
 		return invalid(&req, "", field.ErrorList{field.Required(field.NewPath("metadata", "name"), "votes and their audit rest on a Delegation, so it needs a name that people know")})
@@ -62,23 +57,47 @@ func (w *delegations) mutate(ctx context.Context, req admission.Request, next, o
 	return stamped(next, sealed.Spec.Principal, sealed.Spec.Seal)
 }
 
+// restored puts back on an update what a client left out, and refuses every change.
+func (w *delegations) restored(req *admission.Request, next, old *v1alpha1.Delegation) admission.Response {
+	same := next.Spec.DeepCopy()
+	same.Principal, same.Seal = old.Spec.Principal, old.Spec.Seal
+	errs := owned(next)
+	if !apiequality.Semantic.DeepEqual(*same, old.Spec) {
+		errs = append(errs, field.Forbidden(field.NewPath("spec"), "a Delegation cannot change: delete it, and make another one"))
+	}
+	switch {
+	case len(errs) > 0:
+		return invalid(req, req.Name, errs)
+	case old.Spec.Principal == nil:
+		// It was stored without us, and never counts.
+		return admission.Allowed("")
+	}
+	return stamped(next, old.Spec.Principal, old.Spec.Seal)
+}
+
+// owned refuses what would keep a Delegation when its principal takes it back, or take it away when they have not.
+func owned(d *v1alpha1.Delegation) field.ErrorList {
+	var errs field.ErrorList
+	if len(d.OwnerReferences) > 0 {
+		errs = append(errs, field.Forbidden(field.NewPath("metadata", "ownerReferences"), "a Delegation goes when its principal takes it back"))
+	}
+	if len(d.Finalizers) > 0 && d.DeletionTimestamp == nil {
+		errs = append(errs, field.Forbidden(field.NewPath("metadata", "finalizers"), "a Delegation goes when its principal takes it back"))
+	}
+	return errs
+}
+
 // stamped gives a Delegation its principal and its seal.
 func stamped(next *v1alpha1.Delegation, principal *v1alpha1.Identity, seal *v1alpha1.Seal) admission.Response {
 	var ops []jsonpatch.Operation
-	for path, is := range map[string]struct {
-		there, same, gone bool
-		value             any
-	}{
-		"/spec/principal": {next.Spec.Principal != nil, apiequality.Semantic.DeepEqual(next.Spec.Principal, principal), principal == nil, principal},
-		"/spec/seal":      {next.Spec.Seal != nil, apiequality.Semantic.DeepEqual(next.Spec.Seal, seal), seal == nil, seal},
-	} {
-		switch {
-		case is.same:
-		case !is.gone:
-			ops = append(ops, jsonpatch.NewOperation("add", path, is.value))
-		case is.there:
-			ops = append(ops, jsonpatch.NewOperation("remove", path, nil))
-		}
+	if !apiequality.Semantic.DeepEqual(next.Spec.Principal, principal) {
+		ops = append(ops, jsonpatch.NewOperation("add", "/spec/principal", principal))
+	}
+	switch {
+	case seal != nil && !apiequality.Semantic.DeepEqual(next.Spec.Seal, seal):
+		ops = append(ops, jsonpatch.NewOperation("add", "/spec/seal", seal))
+	case seal == nil && next.Spec.Seal != nil:
+		ops = append(ops, jsonpatch.NewOperation("remove", "/spec/seal", nil))
 	}
 	if len(ops) == 0 {
 		return admission.Allowed("")
@@ -134,7 +153,7 @@ func (w *governing) delegation(ctx context.Context, req *admission.Request) admi
 	if refused != nil {
 		return *refused
 	}
-	errs := misdelegated(object, w.Wall.Now())
+	errs := append(owned(object), misdelegated(object, w.Wall.Now())...)
 	if !apiequality.Semantic.DeepEqual(object.Spec.Principal, &caller) {
 		errs = append(errs, field.Forbidden(field.NewPath("spec", "principal"), "nobody lets others vote for somebody else: leave it out"))
 	}
@@ -207,20 +226,15 @@ func (w *governing) delegable(d *v1alpha1.Delegation, principal *v1alpha1.Identi
 	return able, lacking, absent
 }
 
-// revoked lets a Delegation go: its principal takes it back, or one of those who may vote by it gives it up; others need a verb.
+// revoked lets a Delegation go: its principal takes it back, or one of those who may vote by it gives it up; others need a verb, unless its time is
+// over. Who somebody is must not be known to let a namespace go.
 func (w *governing) revoked(ctx context.Context, req *admission.Request) admission.Response {
 	old := &v1alpha1.Delegation{}
 	if refused := decode(req.OldObject.Raw, old); refused != nil {
 		return *refused
 	}
-	if old.Spec.Principal == nil || slices.Contains(old.Spec.To.Users, req.UserInfo.Username) {
-		return admission.Allowed("")
-	}
-	caller, refused := w.stamp(ctx, &req.UserInfo)
-	if refused != nil {
-		return *refused
-	}
-	if same, err := w.Identity.SamePerson(ctx, old.Spec.Principal, &caller); err == nil && same {
+	spec := &old.Spec
+	if spec.Principal == nil || !w.Clock.Now().Before(spec.Until.Time) || slices.Contains(spec.To.Users, req.UserInfo.Username) || w.isPrincipal(ctx, req, spec.Principal) {
 		return admission.Allowed("")
 	}
 	allowed, err := w.terminating(ctx, req.Namespace)
@@ -235,6 +249,19 @@ func (w *governing) revoked(ctx context.Context, req *admission.Request) admissi
 	case allowed:
 		return admission.Allowed("")
 	}
-	return forbidden(v1alpha1.ReasonNotAuthorized, fmt.Sprintf("the Delegation %s/%s is of %s: only they, or who may vote by it (%s), can delete it.\n  Others need the verb %q on delegations.signoff.dev.",
-		req.Namespace, old.Name, old.Spec.Principal.Username, strings.Join(old.Spec.To.Users, ", "), verbRevoke))
+	return forbidden(v1alpha1.ReasonNotAuthorized, fmt.Sprintf("the Delegation %s/%s is of %s: only they, or who may vote by it (%s), can delete it before its time is over.\n  Others need the verb %q on delegations.signoff.dev.",
+		req.Namespace, old.Name, spec.Principal.Username, strings.Join(spec.To.Users, ", "), verbRevoke))
+}
+
+// isPrincipal tells whether the caller is the person whose Delegation it is. Nobody knows: they are not.
+func (w *governing) isPrincipal(ctx context.Context, req *admission.Request, principal *v1alpha1.Identity) bool {
+	if req.UserInfo.Username == principal.Username {
+		return true
+	}
+	caller, err := w.Identity.Stamp(ctx, &req.UserInfo)
+	if err != nil {
+		return false
+	}
+	same, err := w.Identity.SamePerson(ctx, principal, &caller)
+	return err == nil && same
 }

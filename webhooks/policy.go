@@ -40,16 +40,16 @@ func (w *governing) policy(ctx context.Context, req *admission.Request) admissio
 		return response
 	}
 	warnings := slices.Concat(w.affected(ctx, compiled), w.pointless(compiled), w.nowhere(ctx, compiled),
-		contradictions(compiled), contradicted(compiled, w.Store.Current().AllPolicies()), w.absentInPolicy(compiled), partly(compiled.Rules))
+		contradictions(compiled), contradicted(compiled, w.Store.Current().AllPolicies()), w.absentInPolicy(compiled), partly(compiled.PartialMatches()))
 	for i := range warnings {
 		warnings[i] = gate.Cut(warnings[i], maxWarning)
 	}
 	return response.WithWarnings(warnings...)
 }
 
-// partly warns of conditions that hold for a part of a text.
-func partly(rules []catalog.Rule) []string {
-	return bounded(catalog.PartialMatches(rules), "more conditions that hold for a part of a text")
+// partly bounds the warnings of conditions that hold for a part of a text.
+func partly(warnings []string) []string {
+	return bounded(warnings, "more conditions that hold for a part of a text")
 }
 
 // affected says which open requests the policy is about. Those of which nobody can tell count, because the policy stops them.

@@ -26,7 +26,7 @@ type roleChange struct {
 	unknown []string
 	// missing are all of them, for a warning.
 	missing []string
-	// absent are warnings of what else it names and is not there.
+	// absent are warnings of what else it names and is not there, and of conditions that hold for a part of a text.
 	absent []string
 	errs   field.ErrorList
 }
@@ -42,7 +42,7 @@ func (w *governing) role(ctx context.Context, req *admission.Request) admission.
 			return errs
 		}
 		change = changeOf(snap, compiled, old)
-		change.absent = w.absentInRole(compiled)
+		change.absent = slices.Concat(w.absentInRole(compiled), partly(compiled.PartialMatches()))
 		return change.errs
 	}, func(o *v1alpha1.Role) any { return o.Spec })
 	if !response.Allowed || change == nil {

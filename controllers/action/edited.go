@@ -21,7 +21,7 @@ type Audit interface {
 // that nobody sealed, made while the webhooks were away, has no author that could be told; no vote counts then, and that is said elsewhere.
 func (r *Reconciler) tell(action *v1alpha1.Action) (*metav1.MicroTime, error) {
 	known := action.Status.Edited
-	if r.Audit == nil {
+	if last := evidence.LastEdit(action); r.Audit == nil || last == nil || known != nil && known.Equal(last) {
 		return known, nil
 	}
 	is, err := digest.OfAction(action)
@@ -36,9 +36,6 @@ func (r *Reconciler) tell(action *v1alpha1.Action) (*metav1.MicroTime, error) {
 		return known, nil //nolint:nilerr // see above
 	}
 	last := evidence.Instant(edits.List[len(edits.List)-1].At)
-	if known != nil && !known.Before(&last) {
-		return known, nil
-	}
 	if err := r.Audit.Write(audit.ActionEdited(action, edits, envelope)); err != nil {
 		return known, fmt.Errorf("failed to write into the audit log who changed Action %s/%s: %w", action.Namespace, action.Name, err)
 	}

@@ -115,9 +115,15 @@ func (s *scope) openedNow(approval *v1alpha1.Approval, root *seal.Envelope) {
 
 // ballotFacts are what is known of an Approval that has been verified: that it was opened, its votes, and how it was closed. They are always given
 // together, because votes are a chain in which none may be missing; what has been written is not written again.
-func ballotFacts(approval *v1alpha1.Approval, ballot *evidence.Ballot) []audit.Event {
+// What a vote for somebody else rests on comes before it.
+func (s *scope) ballotFacts(approval *v1alpha1.Approval, ballot *evidence.Ballot) []audit.Event {
 	facts := []audit.Event{audit.Opened(approval, ballot.Root)}
 	for i := range ballot.Votes {
+		if d := s.Gate.DelegationOf(&approval.Spec.Votes[i]); d != nil {
+			if envelope, err := s.Evidence.Delegation(d); err == nil {
+				facts = append(facts, audit.Delegated(d, envelope))
+			}
+		}
 		facts = append(facts, audit.Voted(approval, i, ballot.Votes[i]))
 	}
 	if isClosed(approval) && approval.Status.ClosedAt != nil {
@@ -140,7 +146,7 @@ func (s *scope) voted(approval *v1alpha1.Approval, ballot *evidence.Ballot) {
 		counted = int(known.Votes)
 	}
 	if len(ballot.Votes) > counted || isClosed(approval) {
-		s.mention(ballotFacts(approval, ballot)...)
+		s.mention(s.ballotFacts(approval, ballot)...)
 	}
 }
 
@@ -149,7 +155,7 @@ func (s *scope) closedNow(approval *v1alpha1.Approval, ballot *evidence.Ballot) 
 	if s.Audit == nil || ballot == nil {
 		return true
 	}
-	written := s.mention(ballotFacts(approval, ballot)...)
+	written := s.mention(s.ballotFacts(approval, ballot)...)
 	if written {
 		s.told.Add(approval.UID, true)
 	} else {
@@ -191,7 +197,7 @@ func (s *scope) accountedApproval(ctx context.Context, opened v1alpha1.OpenedApp
 		// It proves nothing, and why is told where the request ends for it.
 		return nil //nolint:nilerr // see above
 	}
-	if err := s.tell(ballotFacts(approval, ballot)...); err != nil {
+	if err := s.tell(s.ballotFacts(approval, ballot)...); err != nil {
 		return err
 	}
 	if isClosed(approval) {
@@ -314,7 +320,7 @@ func (s *scope) reviewDone(stage *stageState) error {
 	}
 	closed := stage.approval.DeepCopy()
 	closed.Status.State, closed.Status.ClosedAt = stage.result.State, &metav1.Time{Time: s.now.Truncate(time.Second)}
-	return s.tell(ballotFacts(closed, stage.ballot)...)
+	return s.tell(s.ballotFacts(closed, stage.ballot)...)
 }
 
 // asUnaudited gives the error that says that facts could not be written, or nil.

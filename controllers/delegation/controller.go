@@ -63,7 +63,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, key ctrl.Request) (ctrl.Resu
 		envelope, invalid := r.Evidence.Delegation(object)
 		seen := object.Status.ObservedGeneration
 		object.Status, wait = Status(object, invalid, now)
-		if unwritten = r.tell(object, envelope, seen); unwritten != nil {
+		unwritten = r.tell(object, envelope, seen)
+		if unwritten != nil || object.Status.State == v1alpha1.DelegationInvalid && evidence.Of(invalid).Wait {
 			// Until the audit log has it, it is not done; whoever looks sees how it stands all the same.
 			object.Status.ObservedGeneration = seen
 		}
@@ -96,14 +97,16 @@ func Status(object *v1alpha1.Delegation, invalid error, now time.Time) (v1alpha1
 	var wait time.Duration
 	ready := conditions.Compiled(object.Generation, nil, "")
 	switch {
+	case object.DeletionTimestamp != nil:
+		status.State, ready = v1alpha1.DelegationExpired, conditions.NotReady(object.Generation, v1alpha1.ReasonExpired, "was taken back")
+	case !now.Before(spec.Until.Time):
+		status.State, ready = v1alpha1.DelegationExpired, conditions.NotReady(object.Generation, v1alpha1.ReasonExpired, "ended "+gate.Time(spec.Until.Time, now))
 	case invalid != nil:
 		said := evidence.Of(invalid)
 		status.State, ready = v1alpha1.DelegationInvalid, conditions.NotReady(object.Generation, said.Reason, said.Message+". No vote by it counts.")
 		if said.Wait {
 			wait = unverified
 		}
-	case !now.Before(spec.Until.Time):
-		status.State, ready = v1alpha1.DelegationExpired, conditions.NotReady(object.Generation, v1alpha1.ReasonExpired, "ended "+gate.Time(spec.Until.Time, now))
 	case spec.From != nil && now.Before(spec.From.Time):
 		status.State, ready = v1alpha1.DelegationPending, conditions.NotReady(object.Generation, v1alpha1.ReasonPending, "begins "+gate.Time(spec.From.Time, now))
 		wait = spec.From.Sub(now)

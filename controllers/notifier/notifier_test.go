@@ -240,7 +240,7 @@ func TestApprovers(t *testing.T) {
 	}}
 	store.Put(&v1alpha1.Delegation{ObjectMeta: metav1.ObjectMeta{Namespace: "platform", Name: "away", UID: "away"}, Spec: v1alpha1.DelegationSpec{
 		Principal: &v1alpha1.Identity{Username: "heidi", Groups: []string{"security"}}, To: v1alpha1.Delegates{Users: []string{"zoe"}}, Until: metav1.NewTime(noon.Add(time.Hour)),
-	}})
+	}, Status: v1alpha1.DelegationStatus{State: v1alpha1.DelegationActive}})
 	store.Rebuild()
 	if users, _ := (people{store.Current(), noon}).Approvers(approval); !slices.Contains(users, "zoe") {
 		t.Errorf("who may vote for an approver is told too: %q", users)

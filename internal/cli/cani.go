@@ -27,9 +27,9 @@ func (p *Program) canI() *cobra.Command {
 	command := &cobra.Command{
 		Use:   "can-i VERB NAMESPACE/ACTION",
 		Short: "Find out whether a Role lets you do something with an Action",
-		Long: `Finds out whether a Role lets you do something with an Action, and which one: request, approve, cancel, break-glass, request-on-behalf or
-resolve. It reads the Action, the Roles beside it and the Teams that they name, with your own rights, also where --as asks about somebody
-else. What rules then say to a request is for "explain" to tell.
+		Long: `Finds out whether a Role lets you do something with an Action, and which one: request, approve, cancel, break-glass, request-on-behalf,
+resolve or delegate. It reads the Action, the Roles beside it and the Teams that they name, with your own rights, also where --as asks about
+somebody else. What rules then say to a request is for "explain" to tell.
 
 Who counts as an agent, and which ServiceAccounts may approve, says the configuration of Signoff, which lies in no object of the cluster. Without
 --configuration nobody is an agent and no ServiceAccount approves, as where nothing is configured.

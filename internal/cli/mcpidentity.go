@@ -75,9 +75,38 @@ func (s *session) mayApproveByRole(ctx context.Context, namespaces []string) (st
 	}
 	store.MarkSynced()
 	store.Rebuild()
+	if name, err := s.delegatedTo(ctx, namespaces, info.Username); name != "" || err != nil {
+		return name, err
+	}
 	for _, role := range rolesHeld(store.Current(), gate.InPerson(identityOf(info))) {
 		if slices.Contains(role.Verbs, string(v1alpha1.VerbApprove)) {
 			return fmt.Sprintf("Role %s gives it the verb approve", role.Role), nil
+		}
+	}
+	return "", nil
+}
+
+// delegatedTo says which Delegation lets somebody vote for somebody else, of those that one may read.
+func (s *session) delegatedTo(ctx context.Context, namespaces []string, username string) (string, error) {
+	for _, namespace := range append([]string{""}, namespaces...) {
+		list, err := s.list(ctx, delegations, namespace, "")
+		switch {
+		case errors.Is(err, errForbidden):
+			continue
+		case err != nil:
+			return "", err
+		}
+		for i := range list.Rows {
+			d, err := typedAs[v1alpha1.Delegation](list.object(i))
+			if err != nil {
+				return "", err
+			}
+			if slices.Contains(d.Spec.To.Users, username) && s.Clock.Now().Before(d.Spec.Until.Time) {
+				return fmt.Sprintf("the Delegation %s/%s lets it vote for others", d.Namespace, d.Name), nil
+			}
+		}
+		if namespace == "" {
+			break // that were all
 		}
 	}
 	return "", nil

@@ -37,11 +37,12 @@ type kind struct {
 }
 
 var (
-	requests  = kind{"ActionRequest", "actionrequests", "kubectl signoff list", "signoff-requester"}
-	approvals = kind{"Approval", "approvals", "kubectl signoff inbox", "signoff-approver"}
-	actions   = kind{"Action", "actions", "kubectl signoff actions", "signoff-catalog-reader"}
-	roles     = kind{"Role", "roles", "kubectl get roles.signoff.dev", "signoff-catalog-reader"}
-	teams     = kind{"Team", "teams", "kubectl get teams", "signoff-team-reader"}
+	requests    = kind{"ActionRequest", "actionrequests", "kubectl signoff list", "signoff-requester"}
+	approvals   = kind{"Approval", "approvals", "kubectl signoff inbox", "signoff-approver"}
+	delegations = kind{"Delegation", "delegations", "kubectl get delegations", "signoff-delegator"}
+	actions     = kind{"Action", "actions", "kubectl signoff actions", "signoff-catalog-reader"}
+	roles       = kind{"Role", "roles", "kubectl get roles.signoff.dev", "signoff-catalog-reader"}
+	teams       = kind{"Team", "teams", "kubectl get teams", "signoff-team-reader"}
 )
 
 // session reads and writes objects of Signoff, as whom --as names or else as the caller.

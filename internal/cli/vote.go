@@ -115,6 +115,9 @@ func (s *session) voteOn(ctx context.Context, name string, o *voteOptions) error
 	if o.digest != "" {
 		vote.Digest = o.digest
 	}
+	if o.principal != "" {
+		s.say("  In the name of %s.", visible.Escaped(o.principal))
+	}
 	if err := s.confirm(o); err != nil {
 		return err
 	}

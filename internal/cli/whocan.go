@@ -19,8 +19,9 @@ func (p *Program) whoCan() *cobra.Command {
 	command := &cobra.Command{
 		Use:   "who-can VERB NAMESPACE/ACTION",
 		Short: "List the Roles that let people do something with an Action",
-		Long: `Lists the Roles that let people do something with an Action: request, approve, cancel, break-glass, request-on-behalf or resolve. It reads the
-Action, the Roles beside it and the Teams that they name, with your own rights. Members of groups are known to the identity provider only.`,
+		Long: `Lists the Roles that let people do something with an Action: request, approve, cancel, break-glass, request-on-behalf, resolve or delegate. It
+reads the Action, the Roles beside it and the Teams that they name, with your own rights. Members of groups are known to the identity provider
+only.`,
 		Example: `  kubectl signoff who-can approve platform/deploy-service
 
   # With the people in the Teams

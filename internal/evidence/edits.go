@@ -131,6 +131,15 @@ func (b *Book) edits(action *v1alpha1.Action, digest string) (*Edits, *seal.Enve
 	return edits, envelope, nil
 }
 
+// LastEdit is when an Action was changed last, as its annotation says; nothing is verified. Nil: it says nothing.
+func LastEdit(action *v1alpha1.Action) *metav1.MicroTime {
+	edits := &Edits{}
+	if err := json.Unmarshal([]byte(action.Annotations[v1alpha1.AnnotationEdits]), edits); err != nil || len(edits.List) == 0 {
+		return nil
+	}
+	return &edits.List[len(edits.List)-1].At
+}
+
 func unknownEditor(action *v1alpha1.Action) *Error {
 	return &Error{Reason: v1alpha1.ReasonNotStamped, Message: fmt.Sprintf("Action %s/%s was changed without Signoff's admission webhook", action.Namespace, action.Name)}
 }

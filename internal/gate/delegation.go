@@ -22,7 +22,12 @@ func (g *Gate) EligibleAs(ctx context.Context, j *Judgement, poll *Poll, vote *v
 		return none
 	}
 	found := j.Snapshot.Delegation(vote.Delegation.UID)
-	if none.Problem = g.lets(ctx, j, found, vote); none.Problem != nil {
+	given, problem := g.lets(ctx, j, found, &vote.Voter, vote.Delegation.Principal)
+	if problem == nil && *given != *vote.Delegation {
+		problem = &Problem{Reason: v1alpha1.ReasonSealInvalid, Message: fmt.Sprintf("you (%s) cannot vote for %s: the vote names another Delegation than %s/%s is.",
+			vote.Voter.Username, vote.Delegation.Principal, found.Namespace, found.Name)}
+	}
+	if none.Problem = problem; problem != nil {
 		return none
 	}
 	principal := found.Spec.Principal
@@ -46,7 +51,7 @@ func (g *Gate) delegate(ctx context.Context, j *Judgement, poll *Poll, voter *v1
 	same, err := g.rules.SamePerson(ctx, poll.Requester, voter)
 	switch {
 	case err != nil:
-		return unjudged(fmt.Sprintf("cannot tell whether you are the requester: %v", err))
+		return &Problem{Reason: v1alpha1.ReasonIndeterminate, Message: fmt.Sprintf("cannot tell whether you are the requester: %v", err)}
 	case same:
 		return &Problem{Reason: v1alpha1.ReasonSelfApproval, Message: g.selfApproval(j, poll.Demands(j.Now), poll.Requester, voter)}
 	}
@@ -56,26 +61,25 @@ func (g *Gate) delegate(ctx context.Context, j *Judgement, poll *Poll, voter *v1
 	return g.independent(ctx, j, poll.Requester, voter)
 }
 
-// lets says why a Delegation does not let a vote be given now. It may be nil: it is gone.
-func (g *Gate) lets(ctx context.Context, j *Judgement, d *v1alpha1.Delegation, vote *v1alpha1.Vote) *Problem {
-	voter, given := &vote.Voter, vote.Delegation
-	refuse := func(reason, format string, args ...any) *Problem {
-		return &Problem{Reason: reason, Message: fmt.Sprintf("you (%s) cannot vote for %s: ", voter.Username, given.Principal) + fmt.Sprintf(format, args...)}
+// lets gives what a Delegation lets a voter do for a principal now, or says why it does not. It may be nil: it is gone.
+func (g *Gate) lets(ctx context.Context, j *Judgement, d *v1alpha1.Delegation, voter *v1alpha1.Identity, principal string) (*v1alpha1.VoteDelegation, *Problem) {
+	refuse := func(reason, format string, args ...any) (*v1alpha1.VoteDelegation, *Problem) {
+		return nil, &Problem{Reason: reason, Message: fmt.Sprintf("you (%s) cannot vote for %s: ", voter.Username, principal) + fmt.Sprintf(format, args...)}
 	}
 	if d == nil {
 		return refuse(v1alpha1.ReasonNotAnApprover, "the Delegation that let you is gone.")
 	}
 	if g.hands == nil {
-		return unjudged("cannot tell whether a Delegation is genuine.")
+		return refuse(v1alpha1.ReasonIndeterminate, "nobody can tell whether the Delegation %s/%s is genuine.", d.Namespace, d.Name)
 	}
 	hash, err := g.hands.Delegation(d)
 	if err != nil {
 		said := toldOf(err)
-		said.Message = fmt.Sprintf("you (%s) cannot vote for %s: %s.", voter.Username, given.Principal, said.Message)
-		return said
+		said.Message = fmt.Sprintf("you (%s) cannot vote for %s: %s.", voter.Username, principal, said.Message)
+		return nil, said
 	}
-	if hash != given.Seal || d.Spec.Principal.Username != given.Principal {
-		return refuse(v1alpha1.ReasonSealInvalid, "the vote names another Delegation than %s/%s is.", d.Namespace, d.Name)
+	if d.Spec.Principal.Username != principal {
+		return refuse(v1alpha1.ReasonNotAnApprover, "the Delegation %s/%s is of %s.", d.Namespace, d.Name, d.Spec.Principal.Username)
 	}
 	if why := g.outside(j, d, voter); why != "" {
 		return refuse(v1alpha1.ReasonNotAnApprover, "%s.", why)
@@ -83,11 +87,11 @@ func (g *Gate) lets(ctx context.Context, j *Judgement, d *v1alpha1.Delegation, v
 	same, err := g.rules.SamePerson(ctx, d.Spec.Principal, voter)
 	switch {
 	case err != nil:
-		return unjudged(fmt.Sprintf("cannot tell whether you are %s: %v", given.Principal, err))
+		return refuse(v1alpha1.ReasonIndeterminate, "nobody can tell whether you are the same person: %v.", err)
 	case same:
 		return refuse(v1alpha1.ReasonNotAnApprover, "you are the same person.")
 	}
-	return nil
+	return &v1alpha1.VoteDelegation{Principal: principal, UID: d.UID, Seal: hash}, nil
 }
 
 // told is an error that says by which reason it refuses, and whether another look may find otherwise.
@@ -141,39 +145,33 @@ func (g *Gate) mayDelegate(ctx context.Context, j *Judgement, voter, principal *
 func (g *Gate) Stand(ctx context.Context, j *Judgement, voter *v1alpha1.Identity, principal string) (*v1alpha1.VoteDelegation, *Problem) {
 	ref := j.Action.Ref()
 	problem := &Problem{Reason: v1alpha1.ReasonNotAnApprover, Message: fmt.Sprintf(
-		"you (%s) cannot vote for %s: no Delegation of theirs in namespace %s lets you, for Action %s.\n  See: kubectl get delegations -n %[3]s",
+		"you (%s) cannot vote for %s: no Delegation of theirs in namespace %s lets you, for Action %s.\n  Who may read them sees: kubectl get delegations -n %[3]s",
 		voter.Username, principal, ref.Namespace, ref.Name)}
 	for _, d := range j.Snapshot.DelegatedTo(ref.Namespace, voter.Username) {
 		if d.Spec.Principal == nil || d.Spec.Principal.Username != principal {
 			continue
 		}
-		given := &v1alpha1.VoteDelegation{Principal: principal, UID: d.UID}
-		if g.hands != nil {
-			given.Seal, _ = g.hands.Delegation(d)
-		}
-		if problem = g.lets(ctx, j, d, &v1alpha1.Vote{Voter: *voter, Delegation: given}); problem == nil {
+		given, why := g.lets(ctx, j, d, voter, principal)
+		if why == nil {
 			return given, nil
 		}
+		problem = why
 	}
 	return nil, problem
 }
 
-// Principals names those for whom a voter, who may not vote in their own name, could vote now.
-func (g *Gate) Principals(ctx context.Context, j *Judgement, poll *Poll, voter *v1alpha1.Identity) []string {
-	var names []string
+// StandForSomebody gives what lets a voter, who may not vote in their own name, vote for the first principal for whom they could. Nil: for nobody.
+func (g *Gate) StandForSomebody(ctx context.Context, j *Judgement, poll *Poll, voter *v1alpha1.Identity) *v1alpha1.VoteDelegation {
 	for _, d := range j.Snapshot.DelegatedTo(j.Action.Object.Namespace, voter.Username) {
-		if d.Spec.Principal == nil || slices.Contains(names, d.Spec.Principal.Username) {
+		if d.Spec.Principal == nil {
 			continue
 		}
-		given, problem := g.Stand(ctx, j, voter, d.Spec.Principal.Username)
-		if problem != nil {
-			continue
-		}
-		if g.EligibleAs(ctx, j, poll, &v1alpha1.Vote{Voter: *voter, Delegation: given}).Problem == nil {
-			names = append(names, given.Principal)
+		given, problem := g.lets(ctx, j, d, voter, d.Spec.Principal.Username)
+		if problem == nil && g.EligibleAs(ctx, j, poll, &v1alpha1.Vote{Voter: *voter, Delegation: given}).Problem == nil {
+			return given
 		}
 	}
-	return names
+	return nil
 }
 
 // principal is the person for whom a vote is given. Empty: for the voter.
@@ -191,6 +189,14 @@ func (g *Gate) principal(ctx context.Context, s *snapshot.Snapshot, vote *v1alph
 		return identity.Fold(who.Username)
 	}
 	return person
+}
+
+// DelegationOf finds the Delegation that a vote rests on. Nil: it rests on none, or that is gone.
+func (g *Gate) DelegationOf(vote *v1alpha1.Vote) *v1alpha1.Delegation {
+	if vote.Delegation == nil {
+		return nil
+	}
+	return g.store.Current().Delegation(vote.Delegation.UID)
 }
 
 // Lapses is when the first of the Delegations ends that votes of an Approval rest on. Zero: there is none.

@@ -97,7 +97,7 @@ func TestDelegation(t *testing.T) {
 		"NotApproving":   {reason: "Nobody passes on what they do not have.", voter: "carol", principal: "erin", uid: "erin", refusal: v1alpha1.ReasonNotAnApprover, words: `gives "approve" on restart to erin`},
 		"NoChain":        {reason: "What was passed on is not passed on again.", voter: "judy", principal: "carol", uid: "chain", refusal: v1alpha1.ReasonNotAnApprover, words: `gives "approve" on restart to carol`},
 		"Gone":           {reason: "What was taken back does not count.", voter: "carol", principal: "bob", uid: "gone", refusal: v1alpha1.ReasonNotAnApprover, words: "the Delegation that let you is gone"},
-		"OtherPrincipal": {reason: "The vote names whose Delegation it is.", voter: "carol", principal: "dave", uid: "bob", refusal: v1alpha1.ReasonSealInvalid, words: "names another Delegation"},
+		"OtherPrincipal": {reason: "The vote names whose Delegation it is.", voter: "carol", principal: "dave", uid: "bob", refusal: v1alpha1.ReasonNotAnApprover, words: "platform/bob is of bob"},
 		"Forged":         {reason: "One that nobody sealed never counts.", voter: "carol", principal: "bob", uid: "bob", hands: fakeHands{forged: &evidence.Error{Reason: v1alpha1.ReasonNotStamped, Message: "the Delegation platform/bob was stored while Signoff's admission webhook was absent"}}, refusal: v1alpha1.ReasonNotStamped, words: "was stored while Signoff's admission webhook was absent."},
 		"KeyUnknown":     {reason: "Where nobody can tell yet, it is looked at again.", voter: "carol", principal: "bob", uid: "bob", hands: fakeHands{forged: &evidence.Error{Reason: v1alpha1.ReasonIndeterminate, Message: "the key is not known here (yet)", Wait: true}}, refusal: v1alpha1.ReasonIndeterminate, words: "not known here", again: true},
 	} {
@@ -128,8 +128,12 @@ func TestDelegation(t *testing.T) {
 				t.Errorf("%s\ngot %+v (%v), want %s with %q", tc.reason, got.Problem, got.Meets, tc.refusal, tc.words)
 			}
 			// What is offered is what would be accepted.
-			if offered := g.Principals(t.Context(), j, poll, &vote.Voter); slices.Contains(offered, tc.principal) && tc.refusal != "" && tc.uid != "gone" && tc.uid != "abroad" {
-				t.Errorf("%s\noffered are %v", tc.reason, offered)
+			offered := g.StandForSomebody(t.Context(), j, poll, &vote.Voter)
+			if offered != nil && g.EligibleAs(t.Context(), j, poll, &v1alpha1.Vote{Voter: vote.Voter, Delegation: offered}).Problem != nil {
+				t.Errorf("%s\noffered is %v", tc.reason, offered)
+			}
+			if tc.refusal == "" && (offered == nil || *offered != *vote.Delegation) {
+				t.Errorf("%s\noffered is %v", tc.reason, offered)
 			}
 		})
 	}

@@ -127,8 +127,8 @@ func (p *Policies) addObject(ctx context.Context, document *manifest.Document, c
 	return nil
 }
 
-// factKinds are the kinds of Signoff that do not govern.
-var factKinds = []string{"ActionRequest", "Approval", "Record"}
+// factKinds are the kinds of Signoff that say nothing about verdicts, so that they are facts as other objects are.
+var factKinds = []string{"ActionRequest", "Approval", "Record", "Notifier", "Delegation"}
 
 func at(prefix, name string) *field.Path {
 	if prefix == "" {

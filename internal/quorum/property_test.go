@@ -107,7 +107,7 @@ func voicesByForce(votes []Vote, requirements int) map[string][]bool {
 			case v.Person != somebody.Person:
 			case accepted:
 				stands = v
-			case v.Decision != approve && stands.Decision == approve:
+			case stands.Decision == approve && (v.Decision != approve || v.principal() != stands.principal()):
 				stands = Vote{}
 			}
 		}
@@ -201,7 +201,7 @@ func deniersByForce(votes []Vote, requirements int) []string {
 			case who == "" && v.Decision != deny:
 			case accepted:
 				stands, voice = v.Decision, v.principal()
-			case v.Decision != approve && stands == approve:
+			case stands == approve && (v.Decision != approve || v.principal() != voice):
 				stands = ""
 			}
 		}

@@ -61,7 +61,7 @@ type Result struct {
 // It takes denials of so many different people to deny; less than 1 counts as 1. Fewer do not stand in the way of an approval.
 //
 // Fail closed: a vote that would not be accepted now (no true Meets) never helps a request. It may take back an earlier Approve
-// of the same person, never a Deny. A vote without a Person cannot be told from that of anybody else, so only a Deny of it
+// of the same person, never a Deny, which can so stand again. A vote without a Person cannot be told from that of anybody else, so only a Deny of it
 // counts, as one of somebody else for each login. Without requirements nothing is ever approved.
 func Count(requirements []Requirement, denials int, votes []Vote) Result {
 	return CountAmong(requirements, denials, votes, nil)

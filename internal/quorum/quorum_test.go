@@ -384,6 +384,10 @@ func TestVotesForOthers(t *testing.T) {
 			},
 			want: outcome{State: stateOpen, Missing: []int{1}, By: []string{"a=dave"}},
 		},
+		"NotRevived": {
+			reason: "whoever agreed in another name since does not agree in the first any more", votes: []Vote{vote("carol", approve, 1, "x"), forBob(vote("carol", approve, 2, "-"))},
+			want: outcome{State: stateOpen, Missing: []int{2}},
+		},
 		"NoLonger": {
 			reason: "a vote that would not be accepted now does not count", votes: []Vote{forBob(vote("carol", approve, 1, "-"))},
 			want: outcome{State: stateOpen, Missing: []int{2}},

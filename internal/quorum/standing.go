@@ -92,11 +92,18 @@ func latestVotes(votes []Vote, requirements int) (latest, nameless map[string]Vo
 			}
 		case meets:
 			latest[v.Person] = v
-		case v.Decision != v1alpha1.DecisionApprove && latest[v.Person].Decision == v1alpha1.DecisionApprove:
+		case takesBack(&v, latest):
 			delete(latest, v.Person)
 		}
 	}
 	return latest, nameless
+}
+
+// takesBack tells whether a vote that would not be accepted now leaves nothing of what its person agreed to before: it said something else, or the
+// same in another name.
+func takesBack(v *Vote, latest map[string]Vote) bool {
+	before := latest[v.Person]
+	return before.Decision == v1alpha1.DecisionApprove && (v.Decision != v1alpha1.DecisionApprove || v.principal() != before.principal())
 }
 
 // Decisions are those that are known. Any other could not help a request.

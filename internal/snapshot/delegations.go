@@ -22,6 +22,10 @@ func indexDelegations(all map[types.NamespacedName]*v1alpha1.Delegation) delegat
 		byUID: make(map[types.UID]*v1alpha1.Delegation, len(all)), byDelegate: map[string][]*v1alpha1.Delegation{}, byNamespace: map[string][]*v1alpha1.Delegation{},
 	}
 	for _, d := range all {
+		if d.DeletionTimestamp != nil {
+			// Its principal has taken it back, whatever keeps it.
+			continue
+		}
 		index.byUID[d.UID] = d
 		index.byNamespace[d.Namespace] = append(index.byNamespace[d.Namespace], d)
 		for _, user := range d.Spec.To.Users {
@@ -42,14 +46,14 @@ func lastsLongest(a, b *v1alpha1.Delegation) int {
 // Delegation finds a Delegation by its uid. Nil: there is none.
 func (s *Snapshot) Delegation(uid types.UID) *v1alpha1.Delegation { return s.delegations.byUID[uid] }
 
-// StandIns names those who may vote now for one of the people whom subjects name, on an Action. Whether each Delegation is genuine is judged
-// when somebody votes by it.
+// StandIns names those who may vote now for one of the people whom subjects name, on an Action, as far as their
+// Delegations were found genuine. It permits nothing: that is judged when somebody votes.
 func (s *Snapshot) StandIns(action v1alpha1.ActionReference, subjects *v1alpha1.Subjects, now time.Time) []string {
 	var names []string
 	for _, d := range s.delegations.byNamespace[action.Namespace] {
 		spec := &d.Spec
 		switch {
-		case spec.Principal == nil || !now.Before(spec.Until.Time) || spec.From != nil && now.Before(spec.From.Time):
+		case d.Status.State != v1alpha1.DelegationActive || spec.Principal == nil || !now.Before(spec.Until.Time) || spec.From != nil && now.Before(spec.From.Time):
 		case len(spec.Actions) > 0 && !slices.Contains(spec.Actions, action.Name):
 		case s.Is(spec.Principal, subjects):
 			names = append(names, spec.To.Users...)

@@ -79,7 +79,7 @@ func never(g granted, catalogs ...string) []string {
 		{has(r.Resources, "serviceaccounts/token", "pods", "pods/exec", "pods/attach", "pods/ephemeralcontainers", "jobs", "deployments") &&
 			!slices.ContainsFunc(r.Verbs, func(verb string) bool { return strings.HasPrefix(verb, "impersonate-on:serviceaccount:") }), "to run as others"},
 		{writes(r.Verbs) && has(r.APIGroups, "admissionregistration.k8s.io", "rbac.authorization.k8s.io", "apiextensions.k8s.io", "certificates.k8s.io"), "to change what protects"},
-		{writes(r.Verbs) && has(r.APIGroups, "signoff.dev") && has(r.Resources, "actions", "roles", "teams", "calendars", "actionpolicies", "notifiers"), "to govern"},
+		{writes(r.Verbs) && has(r.APIGroups, "signoff.dev") && has(r.Resources, "actions", "roles", "teams", "calendars", "actionpolicies", "notifiers", "delegations"), "to govern"},
 	} {
 		if forbidden.holds {
 			wrong = append(wrong, forbidden.why)
