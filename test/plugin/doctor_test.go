@@ -19,7 +19,7 @@ func TestDoctor(t *testing.T) {
 	asked(t, users.Alice, "examined", "text=a", "level=high")
 	approvalOf(t, "examined", "owners")
 	answer := kubectl(t, users.Ada, "", "doctor", "-n", "payments")
-	answer.says(t, 0, "ok      definitions   9 CustomResourceDefinitions are as this version has them\n", "ok      protection    14 webhook configurations and admission policies are",
+	answer.says(t, 0, "ok      definitions   10 CustomResourceDefinitions are as this version has them\n", "ok      protection    14 webhook configurations and admission policies are",
 		"ok      webhooks      the API server asks them, and they answer\n", "ok      readiness     replicas of Signoff that have reported within 2m0s: 1\n",
 		"judge   secrets       who can read the keys of Signoff, and so seal in its name, by RBAC: group cluster-administrators, group system:masters, ", "serviceaccount signoff-system/signoff",
 		"judge   pods          ", "judge   impersonate   ", " votes in all namespaces are sealed.", "ok      clock         this machine and the API server agree about the time\n")
