@@ -53,7 +53,10 @@ func (s *session) mayApprove(ctx context.Context, namespaces []string) (string, 
 	if able != "" || err != nil {
 		return able, err
 	}
-	return s.mayApproveByRole(ctx, namespaces)
+	if able, err = s.mayApproveByRole(ctx, namespaces); able != "" || err != nil {
+		return able, err
+	}
+	return s.mayApproveForOthers(ctx, namespaces)
 }
 
 // mayApproveByRole says which Role of Signoff lets whoever asks approve, of those that one may read.
@@ -75,9 +78,6 @@ func (s *session) mayApproveByRole(ctx context.Context, namespaces []string) (st
 	}
 	store.MarkSynced()
 	store.Rebuild()
-	if name, err := s.delegatedTo(ctx, namespaces, info.Username); name != "" || err != nil {
-		return name, err
-	}
 	for _, role := range rolesHeld(store.Current(), gate.InPerson(identityOf(info))) {
 		if slices.Contains(role.Verbs, string(v1alpha1.VerbApprove)) {
 			return fmt.Sprintf("Role %s gives it the verb approve", role.Role), nil
@@ -86,8 +86,12 @@ func (s *session) mayApproveByRole(ctx context.Context, namespaces []string) (st
 	return "", nil
 }
 
-// delegatedTo says which Delegation lets somebody vote for somebody else, of those that one may read.
-func (s *session) delegatedTo(ctx context.Context, namespaces []string, username string) (string, error) {
+// mayApproveForOthers says which Delegation lets whoever asks vote for somebody, of those that one may read.
+func (s *session) mayApproveForOthers(ctx context.Context, namespaces []string) (string, error) {
+	info, err := s.connection.whoAmI(ctx)
+	if err != nil {
+		return "", err
+	}
 	for _, namespace := range append([]string{""}, namespaces...) {
 		list, err := s.list(ctx, delegations, namespace, "")
 		switch {
@@ -101,7 +105,7 @@ func (s *session) delegatedTo(ctx context.Context, namespaces []string, username
 			if err != nil {
 				return "", err
 			}
-			if slices.Contains(d.Spec.To.Users, username) && s.Clock.Now().Before(d.Spec.Until.Time) {
+			if slices.Contains(d.Spec.To.Users, info.Username) && s.Clock.Now().Before(d.Spec.Until.Time) {
 				return fmt.Sprintf("the Delegation %s/%s lets it vote for others", d.Namespace, d.Name), nil
 			}
 		}
