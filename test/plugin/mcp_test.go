@@ -12,9 +12,11 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 	"k8s.io/utils/clock"
@@ -463,7 +465,35 @@ func TestNoApproverIsServed(t *testing.T) {
 	// A request names the catalog in which the Role is.
 	kubectl(t, users.Agent, "", "request", "platform/deploy", "service=checkout", "-n", env.WorkNamespace).says(t, 0)
 	run(users.Agent).says(t, 1, "refused: system:serviceaccount:agents:bot could approve what agents ask for: Role platform/machine gives it the verb approve.")
+	standsIn(t, "helper")
+	helper, err := cluster.User("helper")
+	if err != nil {
+		t.Fatal(err)
+	}
+	run(env.Person{Name: "helper", Config: helper}).says(t, 1, "refused: helper could approve what agents ask for: the Delegation platform/bob-to-helper lets it vote for others.")
 	run(users.Ada, "--as", "system:serviceaccount:agents:sre-agent").says(t, 2, "error: an agent asks as itself: leave out --as, also in the kubeconfig")
+}
+
+// standsIn has bob let somebody vote for him, who may read it.
+func standsIn(t *testing.T, name string) {
+	t.Helper()
+	apply(t, `{apiVersion: signoff.dev/v1alpha1, kind: Role, metadata: {namespace: platform, name: delegator}, spec: {members: {users: [bob]}, permissions: [{verbs: [delegate], actions: {names: ["*"]}}]}}`)
+	if err := cluster.Grant(t.Context(), "signoff-delegator", "", env.ToUser(users.Bob.Name), env.ToUser(name)); err != nil {
+		t.Fatal(err)
+	}
+	d := &v1alpha1.Delegation{ObjectMeta: metav1.ObjectMeta{Namespace: env.CatalogNamespace, Name: "bob-to-" + name}, Spec: v1alpha1.DelegationSpec{
+		To: v1alpha1.Delegates{Users: []string{name}}, Until: metav1.NewTime(time.Now().Add(time.Hour).Truncate(time.Second)),
+	}}
+	c := as(t, users.Bob)
+	eventually(t, "bob makes a Delegation", func() (bool, string) {
+		err := c.Create(t.Context(), d)
+		return err == nil, fmt.Sprint(err)
+	})
+	t.Cleanup(func() {
+		if err := c.Delete(context.WithoutCancel(t.Context()), d); err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 // TestAgentBecomesApprover: who is served and then gets a right to approve asks for nothing any more.
