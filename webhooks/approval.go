@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/catalog"
 	"github.com/signoff-dev/signoff/internal/digest"
 	"github.com/signoff-dev/signoff/internal/evidence"
 	"github.com/signoff-dev/signoff/internal/gate"
@@ -72,7 +73,7 @@ func (w *approvals) cast(ctx context.Context, req *admission.Request, next, old 
 	if refused != nil {
 		return nil, refused
 	}
-	given, refused := w.standsFor(ctx, old, &caller, next.Spec.Vote.Principal)
+	given, refused := w.standsFor(ctx, old, &caller, next.Spec.Vote)
 	return &v1alpha1.Vote{
 		// Others read the comment in their terminals.
 		Decision: next.Spec.Vote.Decision, Comment: printable(strings.TrimFunc(next.Spec.Vote.Comment, unseen)),
@@ -86,8 +87,14 @@ func repeats(vote, standing *v1alpha1.Vote) bool {
 }
 
 // standsFor gives what lets the caller vote for somebody else: for the principal that the vote names, or, where it names none and the caller could
-// not vote in their own name, for the first who lets them. Nil: the vote is the caller's own.
-func (w *approvals) standsFor(ctx context.Context, old *v1alpha1.Approval, caller *v1alpha1.Identity, principal string) (*v1alpha1.VoteDelegation, *admission.Response) {
+// not vote in their own name, for whom they voted last, or else the first who lets them. Whoever takes a vote back means the one that stands. Nil: the
+// vote is the caller's own.
+func (w *approvals) standsFor(ctx context.Context, old *v1alpha1.Approval, caller *v1alpha1.Identity, vote *v1alpha1.VoteRequest) (*v1alpha1.VoteDelegation, *admission.Response) {
+	principal := vote.Principal
+	standing := w.standing(ctx, old, caller)
+	if principal == "" && vote.Decision == v1alpha1.DecisionWithdraw && standing != nil {
+		return standing.Delegation, nil
+	}
 	if principal == caller.Username || principal == "" && len(w.Store.Current().DelegatedTo(old.Spec.ActionRef.Namespace, caller.Username)) == 0 {
 		return nil, nil
 	}
@@ -103,7 +110,7 @@ func (w *approvals) standsFor(ctx context.Context, old *v1alpha1.Approval, calle
 	case problem != nil:
 		return nil, nil
 	case principal == "":
-		return w.standsForSomebody(ctx, judgement, gate.PollOf(old), caller), nil
+		return w.standsForSomebody(ctx, judgement, gate.PollOf(old), caller, standing), nil
 	}
 	given, problem := w.Gate.Stand(ctx, judgement, caller, principal)
 	if problem != nil {
@@ -114,9 +121,15 @@ func (w *approvals) standsFor(ctx context.Context, old *v1alpha1.Approval, calle
 
 // standsForSomebody finds for whom somebody can vote who cannot vote in their own name. Nil: nobody, or it is not known just now that they cannot,
 // which is said when the vote is judged.
-func (w *approvals) standsForSomebody(ctx context.Context, j *gate.Judgement, poll *gate.Poll, caller *v1alpha1.Identity) *v1alpha1.VoteDelegation {
+func (w *approvals) standsForSomebody(ctx context.Context, j *gate.Judgement, poll *gate.Poll, caller *v1alpha1.Identity, standing *v1alpha1.Vote) *v1alpha1.VoteDelegation {
 	if own := w.Gate.Eligible(ctx, j, poll, caller).Problem; own == nil || own.Transient {
 		return nil
+	}
+	if standing != nil && standing.Delegation != nil {
+		again := v1alpha1.Vote{Voter: *caller, Delegation: standing.Delegation}
+		if w.Gate.EligibleAs(ctx, j, poll, &again).Problem == nil {
+			return standing.Delegation
+		}
 	}
 	return w.Gate.StandForSomebody(ctx, j, poll, caller)
 }
@@ -163,7 +176,7 @@ func (w *approvals) onlyVote(req *admission.Request, next, old *v1alpha1.Approva
 	before.Vote, before.Votes = nil, nil
 	path := field.NewPath("spec")
 	errs := tooLong(path.Child("vote", "comment"), next.Spec.Vote.Comment, maxComment)
-	errs = append(errs, tooLong(path.Child("vote", "principal"), next.Spec.Vote.Principal, maxComment)...)
+	errs = append(errs, namesSomebody(path.Child("vote", "principal"), next.Spec.Vote.Principal)...)
 	if !slices.Contains(quorum.Decisions, next.Spec.Vote.Decision) {
 		errs = append(errs, field.NotSupported(path.Child("vote", "decision"), next.Spec.Vote.Decision, quorum.Decisions))
 	}
@@ -184,6 +197,14 @@ func (w *approvals) onlyVote(req *admission.Request, next, old *v1alpha1.Approva
 			given, digest.Short(old.Spec.Digest), old.Namespace, old.Name)))
 	}
 	return nil
+}
+
+// namesSomebody refuses what can be no user name, or could not be shown in an answer.
+func namesSomebody(path *field.Path, name string) field.ErrorList {
+	if name != "" && strings.TrimSpace(name) == "" {
+		return field.ErrorList{field.Invalid(path, name, "must be a user name; to vote for yourself, leave it out")}
+	}
+	return append(tooLong(path, name, maxComment), catalog.CheckName(path, name)...)
 }
 
 // ownMetadata refuses changes of what Signoff put on an Approval. Labels and annotations of others are never read.

@@ -96,7 +96,7 @@ func (w *approvals) vote(ctx context.Context, req *admission.Request, next, old 
 	}
 	eligible := w.Gate.EligibleAs(ctx, judgement, gate.PollOf(old), vote)
 	if eligible.Problem != nil {
-		return forbidden(eligible.Problem.Reason, eligible.Problem.Message)
+		return forbidden(eligible.Problem.Reason, eligible.Problem.Message+w.Gate.NorInstead(ctx, judgement, gate.PollOf(old), vote))
 	}
 	if refused := w.sealed(req, next, vote); refused != nil {
 		return *refused

@@ -122,10 +122,15 @@ func misdelegated(d *v1alpha1.Delegation, now time.Time) field.ErrorList {
 		}
 	}
 	errs = append(errs, tooLong(path.Child("reason"), d.Spec.Reason, maxComment)...)
+	if from := d.Spec.From; from != nil && (from.Nanosecond() != 0 || from.Unix() <= 0) {
+		errs = append(errs, field.Invalid(path.Child("from"), from.UTC().Format(time.RFC3339Nano), "must be a time of this age in whole seconds"))
+	}
 	until := path.Child("until")
 	switch end := d.Spec.Until.Time; {
 	case end.IsZero():
 		errs = append(errs, field.Required(until, "say until when, at most 30 days from now"))
+	case end.Nanosecond() != 0:
+		errs = append(errs, field.Invalid(until, end.UTC().Format(time.RFC3339Nano), "must be in whole seconds"))
 	case !now.Before(end):
 		errs = append(errs, field.Invalid(until, end.UTC().Format(time.RFC3339), "is over"))
 	case end.After(now.Add(maxDelegation)):
@@ -195,9 +200,9 @@ func (w *governing) mayDelegate(d *v1alpha1.Delegation, caller *v1alpha1.Identit
 	}
 	able, lacking, absent := w.delegable(d, gate.InPerson(caller))
 	named := len(d.Spec.Actions) > 0
-	if named && len(lacking) > 0 || !named && !able {
+	if named && len(lacking) > 0 || !able {
 		what := "any Action there"
-		if named {
+		if len(lacking) > 0 && named {
 			what = few(lacking)
 		}
 		return forbidden(v1alpha1.ReasonNotAuthorized, fmt.Sprintf("you (%s) may not let others vote for you: no Role in namespace %s gives you the verb %q on %s.\n  Ask: the owners of namespace %[2]s.",

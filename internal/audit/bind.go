@@ -143,7 +143,12 @@ func delegated(p *seal.Act, l *line, d *Data) error {
 	var errs []error
 	said := seal.Delegated{Users: d.Delegation.Users, Actions: d.Delegation.Actions, Until: instant(&errs, d.Until).UnixMilli(), Reason: d.Reason}
 	if d.Delegation.From != "" {
-		said.From = instant(&errs, d.Delegation.From).UnixMilli()
+		if said.From = instant(&errs, d.Delegation.From).UnixMilli(); said.From == 0 {
+			errs = append(errs, errors.New("none is written by leaving it out"))
+		}
+	}
+	if d.Delegation.Actions != nil && len(d.Delegation.Actions) == 0 {
+		errs = append(errs, errors.New("none is written by leaving it out"))
 	}
 	sum, err := canonical.SumOf(said)
 	if first(append(errs, err)...) != nil || p.Type() != seal.TypeDelegation || p.Content != sum {
@@ -152,9 +157,12 @@ func delegated(p *seal.Act, l *line, d *Data) error {
 	return at(l, p.IssuedAt)
 }
 
-// instant reads a time, and notes where it is none.
+// instant reads a time, and notes where it is none, or not written as it is sealed: in milliseconds, and in one way.
 func instant(errs *[]error, text string) time.Time {
 	at, err := time.Parse(time.RFC3339Nano, text)
+	if err == nil && exactly(at.Truncate(time.Millisecond)) != text {
+		err = errors.New("it is written in another way")
+	}
 	*errs = append(*errs, err)
 	return at
 }

@@ -53,12 +53,19 @@ func TestGovernance(t *testing.T) {
 		change func(t *testing.T, data map[string]any)
 		want   string
 	}{
-		"Delegate": {1, func(_ *testing.T, data map[string]any) { data["delegation"].(map[string]any)["users"] = []any{"eve"} }, "another Delegation was sealed"},
-		"Wider":    {1, func(t *testing.T, data map[string]any) { delete(dig(t, data, "delegation"), "actions") }, "another Delegation was sealed"},
-		"Longer":   {1, func(_ *testing.T, data map[string]any) { data["until"] = "2027-11-23T13:00:00Z" }, "another Delegation was sealed"},
-		"NoTime":   {1, func(_ *testing.T, data map[string]any) { data["until"] = "soon" }, "another Delegation was sealed"},
-		"Words":    {1, func(_ *testing.T, data map[string]any) { data["reason"] = "sacked" }, "another Delegation was sealed"},
-		"Renamed":  {1, func(t *testing.T, data map[string]any) { dig(t, data, "delegation")["name"] = "x" }, "its subject is not what it is about"},
+		"Delegate":  {1, func(_ *testing.T, data map[string]any) { data["delegation"].(map[string]any)["users"] = []any{"eve"} }, "another Delegation was sealed"},
+		"Wider":     {1, func(t *testing.T, data map[string]any) { delete(dig(t, data, "delegation"), "actions") }, "another Delegation was sealed"},
+		"Longer":    {1, func(_ *testing.T, data map[string]any) { data["until"] = "2027-11-23T13:00:00Z" }, "another Delegation was sealed"},
+		"NoTime":    {1, func(_ *testing.T, data map[string]any) { data["until"] = "soon" }, "another Delegation was sealed"},
+		"Words":     {1, func(_ *testing.T, data map[string]any) { data["reason"] = "sacked" }, "another Delegation was sealed"},
+		"Message":   {1, func(_ *testing.T, data map[string]any) { data["message"] = "on behalf of the board" }, "it says more than was sealed"},
+		"Filed":     {2, func(_ *testing.T, data map[string]any) { data["reason"] = "agreed with maria" }, "it says more than was sealed"},
+		"NoActions": {1, func(t *testing.T, data map[string]any) { dig(t, data, "delegation")["actions"] = []any{} }, "another Delegation was sealed"},
+		"Zone":      {1, func(_ *testing.T, data map[string]any) { data["until"] = "2026-11-23T14:00:00+01:00" }, "another Delegation was sealed"},
+		"Finer": {3, func(t *testing.T, data map[string]any) {
+			dig(t, data, "edits")["since"] = "2026-11-23T11:00:00.1230001Z"
+		}, "other edits were sealed"},
+		"Renamed": {1, func(t *testing.T, data map[string]any) { dig(t, data, "delegation")["name"] = "x" }, "its subject is not what it is about"},
 		"Editor": {2, func(t *testing.T, data map[string]any) {
 			dig(t, data, "edits")["list"].([]any)[0].(map[string]any)["username"] = "eve"
 		}, "other edits were sealed"},

@@ -146,6 +146,9 @@ func (d *Data) check(of string) error {
 		return errors.New("it is not about the log")
 	case of == TypeCheckpoint:
 		return d.onlySigned()
+	case of == TypeDelegated && (*d != Data{Delegation: d.Delegation, Until: d.Until, Reason: d.Reason, Seals: d.Seals} || *d.Seals != Seals{Delegation: d.Seals.Delegation}),
+		of == TypeActionEdited && (*d != Data{Action: d.Action, Edits: d.Edits, Seals: d.Seals} || *d.Seals != Seals{Edit: d.Seals.Edit}):
+		return errors.New("it says more than was sealed")
 	}
 	return nil
 }

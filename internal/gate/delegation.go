@@ -174,6 +174,26 @@ func (g *Gate) StandForSomebody(ctx context.Context, j *Judgement, poll *Poll, v
 	return nil
 }
 
+// NorInstead says, of a voter who cannot vote in their own name, why none of the Delegations that name them lets them either. Empty: none does.
+func (g *Gate) NorInstead(ctx context.Context, j *Judgement, poll *Poll, vote *v1alpha1.Vote) string {
+	if vote.Delegation != nil {
+		return ""
+	}
+	for _, d := range j.Snapshot.DelegatedTo(j.Action.Object.Namespace, vote.Voter.Username) {
+		if d.Spec.Principal == nil {
+			continue
+		}
+		given, problem := g.lets(ctx, j, d, &vote.Voter, d.Spec.Principal.Username)
+		if problem == nil {
+			problem = g.EligibleAs(ctx, j, poll, &v1alpha1.Vote{Voter: vote.Voter, Delegation: given}).Problem
+		}
+		if problem != nil {
+			return "\n  Nor for somebody else: " + problem.Message
+		}
+	}
+	return ""
+}
+
 // principal is the person for whom a vote is given. Empty: for the voter.
 func (g *Gate) principal(ctx context.Context, s *snapshot.Snapshot, vote *v1alpha1.Vote) string {
 	if vote.Delegation == nil {

@@ -28,6 +28,7 @@ func approvalCases() map[string]schemaCase {
 		"SystemUser":   {reason: "a filled-in template may not name the system either", change: "spec: {requirements: [{name: a, approvers: {users: ['system:admin']}}]}", want: "system identities never approve"},
 		"SystemGroup":  {reason: "a filled-in template may not name the system either", change: "spec: {requirements: [{name: a, approvers: {groups: ['system:masters']}}]}", want: "system groups never approve"},
 		"BadDecision":  {reason: "a vote has one of three words", change: "spec: {votes: [{decision: Maybe, voter: {username: a}, at: '2026-11-23T10:00:00.000001Z', digest: a}]}", want: "Unsupported value"},
+		"VoteTime":     {reason: "Go cannot read it, and no Approval could be read beside it", change: "spec: {votes: [{decision: Approve, voter: {username: a}, at: '2026-11-23t10:00:00z', digest: a}]}", want: "spec.votes[0].at: Invalid value"},
 		"NoVoter":      {reason: "a vote is somebody's", change: "spec: {votes: [{decision: Approve, at: '2026-11-23T10:00:00.000001Z', digest: a}]}", want: "spec.votes[0].voter: Required value"},
 	}
 }
