@@ -92,10 +92,10 @@ func repeats(vote, standing *v1alpha1.Vote) bool {
 func (w *approvals) standsFor(ctx context.Context, old *v1alpha1.Approval, caller *v1alpha1.Identity, vote *v1alpha1.VoteRequest) (*v1alpha1.VoteDelegation, *admission.Response) {
 	principal := vote.Principal
 	standing := w.standing(ctx, old, caller)
-	if principal == "" && vote.Decision == v1alpha1.DecisionWithdraw && standing != nil {
+	switch {
+	case principal == "" && vote.Decision == v1alpha1.DecisionWithdraw && standing != nil:
 		return standing.Delegation, nil
-	}
-	if principal == caller.Username || principal == "" && len(w.Store.Current().DelegatedTo(old.Spec.ActionRef.Namespace, caller.Username)) == 0 {
+	case principal == caller.Username || principal == "" && len(w.Store.Current().DelegatedTo(old.Spec.ActionRef.Namespace, caller.Username)) == 0:
 		return nil, nil
 	}
 	now := w.Clock.Now()
@@ -104,19 +104,24 @@ func (w *approvals) standsFor(ctx context.Context, old *v1alpha1.Approval, calle
 		return nil, nil
 	}
 	judgement, problem := w.judge(ctx, old, now)
+	var given *v1alpha1.VoteDelegation
 	switch {
-	case problem != nil && principal != "":
-		return nil, ptr(forbidden(problem.Reason, problem.Message))
-	case problem != nil:
+	case principal == "" && problem != nil:
 		return nil, nil
 	case principal == "":
 		return w.standsForSomebody(ctx, judgement, gate.PollOf(old), caller, standing), nil
+	case problem == nil:
+		given, problem = w.Gate.Stand(ctx, judgement, caller, principal)
 	}
-	given, problem := w.Gate.Stand(ctx, judgement, caller, principal)
-	if problem != nil {
-		return nil, ptr(forbidden(problem.Reason, problem.Message))
+	return given, refusal(problem)
+}
+
+// refusal is the answer of a problem, where there is one.
+func refusal(problem *gate.Problem) *admission.Response {
+	if problem == nil {
+		return nil
 	}
-	return given, nil
+	return ptr(forbidden(problem.Reason, problem.Message))
 }
 
 // standsForSomebody finds for whom somebody can vote who cannot vote in their own name. Nil: nobody, or it is not known just now that they cannot,

@@ -122,21 +122,30 @@ func misdelegated(d *v1alpha1.Delegation, now time.Time) field.ErrorList {
 		}
 	}
 	errs = append(errs, tooLong(path.Child("reason"), d.Spec.Reason, maxComment)...)
-	if from := d.Spec.From; from != nil && (from.Nanosecond() != 0 || from.Unix() <= 0) {
+	return append(errs, mistimed(&d.Spec, path, now)...)
+}
+
+// mistimed finds what is wrong with the times of a Delegation.
+func mistimed(spec *v1alpha1.DelegationSpec, path *field.Path, now time.Time) field.ErrorList {
+	var errs field.ErrorList
+	if from := spec.From; from != nil && (from.Nanosecond() != 0 || from.Unix() <= 0) {
 		errs = append(errs, field.Invalid(path.Child("from"), from.UTC().Format(time.RFC3339Nano), "must be a time of this age in whole seconds"))
 	}
-	until := path.Child("until")
-	switch end := d.Spec.Until.Time; {
+	until, end := path.Child("until"), spec.Until.Time
+	wrong := func(why string) field.ErrorList {
+		return append(errs, field.Invalid(until, end.UTC().Format(time.RFC3339Nano), why))
+	}
+	switch {
 	case end.IsZero():
-		errs = append(errs, field.Required(until, "say until when, at most 30 days from now"))
+		return append(errs, field.Required(until, "say until when, at most 30 days from now"))
 	case end.Nanosecond() != 0:
-		errs = append(errs, field.Invalid(until, end.UTC().Format(time.RFC3339Nano), "must be in whole seconds"))
+		return wrong("must be in whole seconds")
 	case !now.Before(end):
-		errs = append(errs, field.Invalid(until, end.UTC().Format(time.RFC3339), "is over"))
+		return wrong("is over")
 	case end.After(now.Add(maxDelegation)):
-		errs = append(errs, field.Invalid(until, end.UTC().Format(time.RFC3339), fmt.Sprintf("is more than 30 days from now: the latest is %s; make another one then", now.Add(maxDelegation).UTC().Format(time.RFC3339))))
-	case d.Spec.From != nil && !d.Spec.From.Before(&d.Spec.Until):
-		errs = append(errs, field.Invalid(until, end.UTC().Format(time.RFC3339), "must be after from"))
+		return wrong(fmt.Sprintf("is more than 30 days from now: the latest is %s; make another one then", now.Add(maxDelegation).UTC().Format(time.RFC3339)))
+	case spec.From != nil && !spec.From.Before(&spec.Until):
+		return wrong("must be after from")
 	}
 	return errs
 }
