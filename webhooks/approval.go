@@ -95,9 +95,14 @@ func (w *approvals) standsFor(ctx context.Context, old *v1alpha1.Approval, calle
 	switch {
 	case principal == "" && vote.Decision == v1alpha1.DecisionWithdraw && standing != nil:
 		return standing.Delegation, nil
-	case principal == caller.Username || principal == "" && len(w.Store.Current().DelegatedTo(old.Spec.ActionRef.Namespace, caller.Username)) == 0:
+	case principal == caller.Username || principal == "" && !w.isNamed(old, caller):
 		return nil, nil
 	}
+	return w.instead(ctx, old, caller, principal, standing)
+}
+
+// instead gives what lets the caller vote for a principal, or for somebody where none is named.
+func (w *approvals) instead(ctx context.Context, old *v1alpha1.Approval, caller *v1alpha1.Identity, principal string, standing *v1alpha1.Vote) (*v1alpha1.VoteDelegation, *admission.Response) {
 	now := w.Clock.Now()
 	if decided(old, now) != nil {
 		// That nobody can vote any more is said when the vote is judged.
@@ -114,6 +119,11 @@ func (w *approvals) standsFor(ctx context.Context, old *v1alpha1.Approval, calle
 		given, problem = w.Gate.Stand(ctx, judgement, caller, principal)
 	}
 	return given, refusal(problem)
+}
+
+// isNamed tells whether a Delegation beside the Action of an Approval names somebody.
+func (w *approvals) isNamed(old *v1alpha1.Approval, who *v1alpha1.Identity) bool {
+	return len(w.Store.Current().DelegatedTo(old.Spec.ActionRef.Namespace, who.Username)) > 0
 }
 
 // refusal is the answer of a problem, where there is one.
