@@ -64,6 +64,7 @@ func TestCase10SpecChangedAfterTheFirstVote(t *testing.T) {
 
 // TestCase11ActionEditedBeforeTheStart edits what will run after everybody agreed to it, and before it started.
 func TestCase11ActionEditedBeforeTheStart(t *testing.T) {
+	before := len(told(t, audit.TypeActionEdited, "actions/platform/swapped"))
 	apply(t, strings.ReplaceAll(swapped, "DATA", "agreed"))
 	r, first, release := agreed(t, request("swapped", `{}`), users.Bob)
 	apply(t, strings.ReplaceAll(swapped, "DATA", "other"))
@@ -86,7 +87,7 @@ func TestCase11ActionEditedBeforeTheStart(t *testing.T) {
 	reaches(t, r, v1alpha1.PhaseSucceeded)
 	noted(t, r, "other")
 	eventually(t, "the audit log says that the Action was made, and that it was changed", func() (bool, string) {
-		made := told(t, audit.TypeActionEdited, "actions/platform/swapped")
+		made := told(t, audit.TypeActionEdited, "actions/platform/swapped")[before:]
 		return len(made) == 2, fmt.Sprintf("%d lines", len(made))
 	})
 }
