@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/audit"
 	"github.com/signoff-dev/signoff/internal/catalog"
 	"github.com/signoff-dev/signoff/internal/conditions"
 	"github.com/signoff-dev/signoff/internal/evidence"
@@ -40,7 +41,7 @@ type Reconciler struct {
 	Kinds meta.RESTMapper
 	// Evidence verifies who has changed an Action, and Audit takes it. Nil: it is not written down.
 	Evidence *evidence.Book
-	Audit    Audit
+	Audit    audit.Taker
 }
 
 // SetupWithManager makes the manager run the reconciler.

@@ -11,12 +11,6 @@ import (
 	"github.com/signoff-dev/signoff/internal/evidence"
 )
 
-// Audit takes what happened.
-type Audit interface {
-	// Write takes facts. The error says that not all were taken.
-	Write(facts ...audit.Event) error
-}
-
 // tell writes into the audit log who changed an Action, where that was not done yet, and gives when the last change was that the log has. A change
 // that nobody sealed, made while the webhooks were away, has no author that could be told; no vote counts then, and that is said elsewhere.
 func (r *Reconciler) tell(action *v1alpha1.Action) (*metav1.MicroTime, error) {

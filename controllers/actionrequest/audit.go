@@ -18,10 +18,9 @@ import (
 	"github.com/signoff-dev/signoff/internal/seal"
 )
 
-// Audit takes what happened. A fact that it has taken is not lost.
+// Audit takes what happened, and says whether it can.
 type Audit interface {
-	// Write takes facts that are not known to have been taken lately. The error says that not all were taken.
-	Write(facts ...audit.Event) error
+	audit.Taker
 	// Delivered says why facts that were taken until an instant might be lost with the cluster: a receiver does not have them yet.
 	Delivered(until time.Time) error
 	// Ready says why nothing may be started: what would be done could not be written down.

@@ -27,12 +27,6 @@ import (
 // unverified is how long a Delegation waits whose seal nobody can verify yet.
 const unverified = 10 * time.Second
 
-// Audit takes what happened.
-type Audit interface {
-	// Write takes facts. The error says that not all were taken.
-	Write(facts ...audit.Event) error
-}
-
 // Reconciler keeps the status of Delegations.
 type Reconciler struct {
 	// Client reads from a cache, and writes.
@@ -42,7 +36,7 @@ type Reconciler struct {
 	// Evidence verifies seals.
 	Evidence *evidence.Book
 	// Audit takes what happened. Nil: nothing is written down.
-	Audit Audit
+	Audit audit.Taker
 }
 
 // SetupWithManager makes the manager run the reconciler.

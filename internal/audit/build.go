@@ -172,7 +172,7 @@ func ActionEdited(action *v1alpha1.Action, edits seal.Edits, edit *seal.Envelope
 
 // Delegated says that somebody lets others vote for them.
 func Delegated(d *v1alpha1.Delegation, delegation *seal.Envelope) Event {
-	said := &Delegation{Reference: *reference(d.Namespace, d.Name, d.UID), Users: sortedCopy(d.Spec.To.Users), Actions: sortedCopy(d.Spec.Actions)}
+	said := &Delegation{Reference: *reference(d.Namespace, d.Name, d.UID), Users: inSealedOrder(d.Spec.To.Users), Actions: inSealedOrder(d.Spec.Actions)}
 	if d.Spec.From != nil {
 		said.From = exactly(d.Spec.From.Time)
 	}
@@ -191,12 +191,8 @@ func about(e Event) Event {
 // exactly writes a time down to the fraction that was sealed.
 func exactly(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) }
 
-// sortedCopy gives a set in the order in which it was sealed.
-func sortedCopy(set []string) []string {
-	out := slices.Clone(set)
-	slices.Sort(out)
-	return out
-}
+// inSealedOrder gives a set in the order in which it was sealed.
+func inSealedOrder(set []string) []string { return slices.Sorted(slices.Values(set)) }
 
 // Finished says how an execution ended.
 func Finished(r *v1alpha1.Record, record *seal.Envelope, at time.Time) Event {

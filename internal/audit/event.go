@@ -39,6 +39,12 @@ type Event struct {
 	Data Data
 }
 
+// Taker takes facts. One that it has taken is not lost.
+type Taker interface {
+	// Write takes facts that are not known to have been taken lately. The error says that not all were taken.
+	Write(facts ...Event) error
+}
+
 // line is an event as it is written: a CloudEvent whose extension attributes make the chain.
 type line struct {
 	SpecVersion     string `json:"specversion"`

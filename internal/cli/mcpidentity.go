@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	authenticationv1 "k8s.io/api/authentication/v1"
 	authorizationv1 "k8s.io/api/authorization/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -53,18 +54,18 @@ func (s *session) mayApprove(ctx context.Context, namespaces []string) (string, 
 	if able != "" || err != nil {
 		return able, err
 	}
-	if able, err = s.mayApproveByRole(ctx, namespaces); able != "" || err != nil {
-		return able, err
-	}
-	return s.mayApproveForOthers(ctx, namespaces)
-}
-
-// mayApproveByRole says which Role of Signoff lets whoever asks approve, of those that one may read.
-func (s *session) mayApproveByRole(ctx context.Context, namespaces []string) (string, error) {
 	info, err := s.connection.whoAmI(ctx)
 	if err != nil {
 		return "", err
 	}
+	if able, err = s.mayApproveByRole(ctx, info, namespaces); able != "" || err != nil {
+		return able, err
+	}
+	return s.mayApproveForOthers(ctx, info.Username, namespaces)
+}
+
+// mayApproveByRole says which Role of Signoff lets whoever asks approve, of those that one may read.
+func (s *session) mayApproveByRole(ctx context.Context, info *authenticationv1.UserInfo, namespaces []string) (string, error) {
 	store := snapshot.NewStore(nil)
 	if err := s.putTeams(ctx, store); err != nil && !errors.Is(err, errForbidden) {
 		return "", err
@@ -87,11 +88,7 @@ func (s *session) mayApproveByRole(ctx context.Context, namespaces []string) (st
 }
 
 // mayApproveForOthers says which Delegation lets whoever asks vote for somebody, of those that one may read.
-func (s *session) mayApproveForOthers(ctx context.Context, namespaces []string) (string, error) {
-	info, err := s.connection.whoAmI(ctx)
-	if err != nil {
-		return "", err
-	}
+func (s *session) mayApproveForOthers(ctx context.Context, username string, namespaces []string) (string, error) {
 	for _, namespace := range append([]string{""}, namespaces...) {
 		list, err := s.list(ctx, delegations, namespace, "")
 		switch {
@@ -105,7 +102,7 @@ func (s *session) mayApproveForOthers(ctx context.Context, namespaces []string) 
 			if err != nil {
 				return "", err
 			}
-			if slices.Contains(d.Spec.To.Users, info.Username) && s.Clock.Now().Before(d.Spec.Until.Time) {
+			if slices.Contains(d.Spec.To.Users, username) && s.Clock.Now().Before(d.Spec.Until.Time) {
 				return fmt.Sprintf("the Delegation %s/%s lets it vote for others", d.Namespace, d.Name), nil
 			}
 		}
