@@ -222,7 +222,7 @@ func TestAuditVerifiedByAuditor(t *testing.T) {
 	}{
 		"whole":   {lines, 0, "no gap in"},
 		"removed": {slices.Delete(slices.Clone(lines), 2, 3), 1, "line 3 ("},
-		"changed": {slices.Concat(lines[:2], [][]byte{bytes.Replace(lines[2], []byte("platform"), []byte("platfrom"), 1)}, lines[3:]), 1, "line 3 ("},
+		"changed": {slices.Concat(lines[:2], [][]byte{bytes.Replace(lines[2], []byte("platform"), []byte("platforn"), 1)}, lines[3:]), 1, "line 3 ("},
 		"cut":     {slices.Concat(lines[:2], [][]byte{lines[2][:50]}), 1, "Truncated"},
 	} {
 		path := filepath.Join(t.TempDir(), "audit.jsonl")
