@@ -185,16 +185,18 @@ func TestExample(t *testing.T) {
 }
 
 func TestGrants(t *testing.T) {
-	r := &Reconciler{Operator: types.NamespacedName{Namespace: "signoff-system", Name: "signoff"}}
+	operator := types.NamespacedName{Namespace: "signoff-system", Name: "signoff"}
+	admission := types.NamespacedName{Namespace: "signoff-system", Name: "signoff-admission"}
+	r := &Reconciler{Operator: operator, Admission: admission}
 	for name, tc := range map[string]struct {
 		reason  string
-		lacking []string
+		lacking []lack
 		want    string
 	}{
 		"None": {"Nothing is lacking.", nil, ""},
 		"Two": {
 			reason:  "One line to copy, with a Role per ServiceAccount, so that another Action with the same one needs no more.",
-			lacking: []string{"deployer", "reader"},
+			lacking: []lack{{"deployer", operator}, {"reader", operator}},
 			want: "Signoff may not act as ServiceAccount platform/deployer and platform/reader. It asks again until it may. " +
 				"An administrator of the namespace grants it: " +
 				"kubectl create role signoff-as-deployer -n platform --verb=impersonate --resource=serviceaccounts --resource-name=deployer && " +
@@ -202,9 +204,27 @@ func TestGrants(t *testing.T) {
 				"kubectl create role signoff-as-reader -n platform --verb=impersonate --resource=serviceaccounts --resource-name=reader && " +
 				"kubectl create rolebinding signoff-as-reader -n platform --role=signoff-as-reader --serviceaccount=signoff-system:signoff",
 		},
+		"Admission": {
+			reason:  "Admission reads with a right of its own, so that the command for the controllers would not help.",
+			lacking: []lack{{"reader", operator}, {"reader", admission}},
+			want: "Signoff may not act as ServiceAccount platform/reader. It asks again until it may. " +
+				"An administrator of the namespace grants it: " +
+				"kubectl create role signoff-as-reader -n platform --verb=impersonate --resource=serviceaccounts --resource-name=reader && " +
+				"kubectl create rolebinding signoff-as-reader -n platform --role=signoff-as-reader --serviceaccount=signoff-system:signoff && " +
+				"kubectl create role signoff-admission-as-reader -n platform --verb=impersonate --resource=serviceaccounts --resource-name=reader && " +
+				"kubectl create rolebinding signoff-admission-as-reader -n platform --role=signoff-admission-as-reader --serviceaccount=signoff-system:signoff-admission",
+		},
+		"NobodyWhoExecutes": {
+			reason:  "Nobody is told to let admission act as who executes.",
+			lacking: []lack{{"deployer", admission}},
+			want: "admission reads facts, and acts as nobody who executes: name another ServiceAccount in spec.execution.readServiceAccountName, which may read them, " +
+				"and let signoff-system:signoff-admission impersonate it",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if diff := cmp.Diff(tc.want, r.grants("platform", tc.lacking)); diff != "" {
+			if diff := cmp.Diff(tc.want, r.grants(&v1alpha1.Action{
+				ObjectMeta: metav1.ObjectMeta{Namespace: "platform"}, Spec: v1alpha1.ActionSpec{Execution: v1alpha1.Execution{ServiceAccountName: "deployer"}},
+			}, tc.lacking)); diff != "" {
 				t.Errorf("%s\n-want, +got:\n%s", tc.reason, diff)
 			}
 		})

@@ -27,7 +27,7 @@ import (
 // +kubebuilder:rbac:groups=signoff.dev,resources=actions,verbs=get;list;watch
 // +kubebuilder:rbac:groups=signoff.dev,resources=calendars,verbs=get;list;watch
 // +kubebuilder:rbac:groups=signoff.dev,resources=actions/status,verbs=update
-// +kubebuilder:rbac:groups=authorization.k8s.io,resources=selfsubjectaccessreviews,verbs=create
+// +kubebuilder:rbac:groups=authorization.k8s.io,resources=selfsubjectaccessreviews;subjectaccessreviews,verbs=create
 
 // Reconciler keeps the status of Actions.
 type Reconciler struct {
@@ -37,6 +37,8 @@ type Reconciler struct {
 	Clock clock.PassiveClock
 	// Operator is the ServiceAccount of the operator, for the command that grants it what it lacks.
 	Operator types.NamespacedName
+	// Admission is the ServiceAccount of the process that serves the webhooks, where it has one of its own.
+	Admission types.NamespacedName
 	// Kinds knows the kinds that the API server serves.
 	Kinds meta.RESTMapper
 	// Evidence verifies who has changed an Action, and Audit takes it. Nil: it is not written down.
@@ -60,14 +62,14 @@ func (r *Reconciler) Reconcile(ctx context.Context, key ctrl.Request) (ctrl.Resu
 	now := r.Clock.Now()
 	var unwritten error
 	result, err := conditions.Update(ctx, r.Client, key.NamespacedName, action, func() error {
-		lacking, err := r.lacking(ctx, action)
+		compiled, errs := catalog.CompileAction(action) //nolint:contextcheck // what is compiled is bounded by cost, so that no deadline is needed
+		lacking, err := r.lacking(ctx, action, compiled)
 		if err != nil {
 			return err
 		}
 		edited, untold := r.tell(action)
 		unwritten = untold
-		compiled, errs := catalog.CompileAction(action) //nolint:contextcheck // what is compiled is bounded by cost, so that no deadline is needed
-		action.Status = status(action, compiled, conditions.Compiled(action.Generation, errs, "can be requested"), r.grants(action.Namespace, lacking), now)
+		action.Status = status(action, compiled, conditions.Compiled(action.Generation, errs, "can be requested"), r.grants(action, lacking), now)
 		action.Status.Edited = edited
 		r.withoutKinds(action, now)
 		return r.withoutCalendars(ctx, action, compiled, now)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	"golang.org/x/time/rate"
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -26,6 +27,13 @@ import (
 
 // Finished objects are kept for a time that the configuration says, and then removed: requests with their Approvals, which they own, and Records.
 // They are watched by their metadata only, and each is looked at when its time can be over at the earliest: not before, and not now and then.
+
+// looksPerSecond bounds how often something finished is read whose time may be over, and looksAtOnce how many are read before that. At a start this holds of nearly
+// everything that is there, and it can wait.
+const (
+	looksPerSecond = 50
+	looksAtOnce    = 200
+)
 
 // removalPause is how long something rests that cannot be removed yet, for a reason whose end nobody tells.
 const removalPause = time.Minute
@@ -52,6 +60,7 @@ type Keeper struct {
 // Start watches and removes until the context ends.
 func (k *Keeper) Start(ctx context.Context) error {
 	queue := workqueue.NewTypedDelayingQueueWithConfig(workqueue.TypedDelayingQueueConfig[kept]{Name: k.Name, Clock: k.Clock})
+	looks := rate.NewLimiter(looksPerSecond, looksAtOnce)
 	if k.For > 0 {
 		go k.work(ctx, queue)
 	}
@@ -64,8 +73,12 @@ func (k *Keeper) Start(ctx context.Context) error {
 		}
 		if k.For > 0 && found.DeletionTimestamp == nil {
 			// It was finished after it was made, by two clocks.
-			at := found.CreationTimestamp.Add(k.For - seal.MaxSkew)
-			queue.AddAfter(kept{found.Namespace, found.Name, string(found.UID)}, at.Sub(k.Clock.Now()))
+			now := k.Clock.Now()
+			pause := found.CreationTimestamp.Add(k.For - seal.MaxSkew).Sub(now)
+			if pause <= 0 {
+				pause = looks.ReserveN(now, 1).DelayFrom(now)
+			}
+			queue.AddAfter(kept{found.Namespace, found.Name, string(found.UID)}, pause)
 		}
 	})
 	queue.ShutDown()

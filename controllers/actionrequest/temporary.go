@@ -58,6 +58,8 @@ func (s *scope) temporary(ctx context.Context, record *v1alpha1.Record) error {
 	case !s.now.Before(until):
 		return s.endTime(ctx, record, fmt.Sprintf("Its time of %s was over.", record.Spec.Duration))
 	}
+	// What it did may change as it likes meanwhile.
+	s.Watcher.Forget(s.request.UID)
 	s.at(until)
 	s.showActive(record, until)
 	return s.store(ctx)

@@ -49,6 +49,8 @@ func (s *scope) undecided(ctx context.Context, record *v1alpha1.Record, index in
 	case err != nil:
 		return false, err
 	case given == nil:
+		// No object tells what nobody knows.
+		s.Watcher.Forget(s.request.UID)
 		s.showUnknown(record, status)
 		return false, s.store(ctx)
 	}

@@ -186,10 +186,13 @@ func (p *Process) controllers() error {
 		return err
 	}
 	operator := types.NamespacedName{Namespace: p.cfg.Operator.Namespace, Name: p.cfg.Operator.ServiceAccount}
+	admission := types.NamespacedName{Namespace: p.cfg.Operator.Namespace, Name: p.cfg.Operator.AdmissionServiceAccount}
 	for name, reconciler := range map[string]interface{ SetupWithManager(ctrl.Manager) error }{
 		"requests":  requests,
 		"reviews":   reviewer,
-		"actions":   &action.Reconciler{Client: p.Manager.GetClient(), Clock: p.clock, Operator: operator, Kinds: p.Manager.GetRESTMapper(), Evidence: p.evidence, Audit: facts},
+		"actions": &action.Reconciler{
+			Client: p.Manager.GetClient(), Clock: p.clock, Operator: operator, Admission: admission, Kinds: p.Manager.GetRESTMapper(), Evidence: p.evidence, Audit: facts,
+		},
 		"roles":     &role.Reconciler{Client: p.Manager.GetClient(), Clock: p.clock},
 		"teams":     &team.Reconciler{Client: p.Manager.GetClient(), Clock: p.clock},
 		"calendars": &calendar.Reconciler{Client: p.Manager.GetClient(), Clock: p.clock},

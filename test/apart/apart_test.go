@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/go-logr/logr"
@@ -18,6 +19,7 @@ import (
 	eventsv1 "k8s.io/api/events/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
@@ -27,6 +29,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/identity"
 	"github.com/signoff-dev/signoff/test/env"
 	"github.com/signoff-dev/signoff/test/play"
 	"github.com/signoff-dev/signoff/test/rights"
@@ -168,7 +171,13 @@ func TestNeitherDoesTheOthersWork(t *testing.T) {
 		"AdmissionClosesAnApproval":         {signoff.Admission, merge(approval, `{"status":{"state":"Approved"}}`, true)},
 		"AdmissionWritesStatus":             {signoff.Admission, merge(r, `{"status":{"phase":"Approved"}}`, true)},
 		"AdmissionCancels":                  {signoff.Admission, merge(r, `{"spec":{"cancellation":{"reason":"x"}}}`, false)},
-		"AdmissionClaims":                   {signoff.Admission, func(ctx context.Context, c client.Client) error { return c.Create(ctx, record.DeepCopy()) }},
+		"AdmissionActsAsTheExecutor": {impersonating(signoff.Admission, "deployer"), func(ctx context.Context, c client.Client) error {
+			return c.Create(ctx, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "staging", Name: "forged"}})
+		}},
+		"AdmissionWritesAsWhoReads": {impersonating(signoff.Admission, "deployer-read"), func(ctx context.Context, c client.Client) error {
+			return c.Create(ctx, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "staging", Name: "forged"}})
+		}},
+		"AdmissionClaims": {signoff.Admission, func(ctx context.Context, c client.Client) error { return c.Create(ctx, record.DeepCopy()) }},
 		"AdmissionOpensAnApproval": {signoff.Admission, func(ctx context.Context, c client.Client) error {
 			other := &v1alpha1.Approval{ObjectMeta: metav1.ObjectMeta{Namespace: r.Namespace, Name: "forged"}, Spec: approval.Spec}
 			return c.Create(ctx, other)
@@ -180,6 +189,56 @@ func TestNeitherDoesTheOthersWork(t *testing.T) {
 			}
 		})
 	}
+}
+
+// impersonating are the credentials of a process that acts as a ServiceAccount of the catalog.
+func impersonating(process *rest.Config, account string) *rest.Config {
+	config := rest.CopyConfig(process)
+	config.Impersonate = rest.ImpersonationConfig{UserName: identity.ServiceAccountUsername(env.CatalogNamespace, account)}
+	return config
+}
+
+// TestActionSaysWhoMayNotActForIt publishes an Action that no process may read for, and grants it to one after the other: it is ready once both may.
+func TestActionSaysWhoMayNotActForIt(t *testing.T) {
+	action := &v1alpha1.Action{}
+	if err := as(t, cluster.Admin).Get(t.Context(), types.NamespacedName{Namespace: env.CatalogNamespace, Name: "note"}, action); err != nil {
+		t.Fatal(err)
+	}
+	action = &v1alpha1.Action{ObjectMeta: metav1.ObjectMeta{Namespace: env.CatalogNamespace, Name: "lacking"}, Spec: action.Spec}
+	action.Spec.Execution.ReadServiceAccountName = "stranger"
+	if err := as(t, cluster.Admin).Create(t.Context(), action); err != nil {
+		t.Fatal(err)
+	}
+	says := func(status metav1.ConditionStatus, words, lacks string) {
+		t.Helper()
+		eventually(t, fmt.Sprintf("an Action that says %q", words), func() (bool, string) {
+			err := as(t, cluster.Admin).Get(t.Context(), client.ObjectKeyFromObject(action), action)
+			ready := meta.FindStatusCondition(action.Status.Conditions, v1alpha1.ConditionReady)
+			if err != nil || ready == nil {
+				return false, fmt.Sprint(err)
+			}
+			return ready.Status == status && strings.Contains(ready.Message, words) && (lacks == "" || !strings.Contains(ready.Message, lacks)), ready.Message
+		})
+	}
+	grant := func(process string) {
+		t.Helper()
+		name := metav1.ObjectMeta{Namespace: env.CatalogNamespace, Name: "stranger-" + process}
+		role := &rbacv1.Role{ObjectMeta: name, Rules: []rbacv1.PolicyRule{{APIGroups: []string{""}, Resources: []string{"serviceaccounts"}, ResourceNames: []string{"stranger"}, Verbs: []string{"impersonate"}}}}
+		binding := &rbacv1.RoleBinding{
+			ObjectMeta: name, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: name.Name},
+			Subjects: []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: env.SystemNamespace, Name: process}},
+		}
+		for _, object := range []client.Object{role, binding} {
+			if err := as(t, cluster.Admin).Create(t.Context(), object); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	says(metav1.ConditionFalse, "--serviceaccount=signoff-system:signoff-controller && kubectl create role signoff-admission-as-stranger", "")
+	grant("signoff-controller")
+	says(metav1.ConditionFalse, "--serviceaccount=signoff-system:signoff-admission", "signoff-controller")
+	grant("signoff-admission")
+	says(metav1.ConditionTrue, "can be requested", "")
 }
 
 // TestOnlyByName tries with each identity to create and change what is not its own, and shows that its own is. RBAC knows the name of what is

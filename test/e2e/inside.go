@@ -79,15 +79,21 @@ func (t *theatre) prepare() error {
 
 // play lets people use Signoff, and then lets things happen while many ask.
 func (t *theatre) play(ctx context.Context) error {
-	if err := t.story(ctx, "people"); err != nil {
+	if err := t.story(ctx, filepath.Join("test/e2e/stories", "people"), t.folder()); err != nil {
 		return err
+	}
+	for _, name := range examples() {
+		folder := filepath.Join("examples", name)
+		if err := t.story(ctx, folder, filepath.Join(t.root, folder)); err != nil {
+			return err
+		}
 	}
 	s, err := newStream(t.cluster, t.folder())
 	if err != nil {
 		return err
 	}
 	t.narrator.began = func(title string) { s.scene(ctx, title) }
-	err = t.story(ctx, "trouble")
+	err = t.story(ctx, filepath.Join("test/e2e/stories", "trouble"), t.folder())
 	t.narrator.began = nil
 	s.stop()
 	if err != nil {
@@ -96,9 +102,12 @@ func (t *theatre) play(ctx context.Context) error {
 	return t.count(ctx, s)
 }
 
-// story plays one of our stories.
-func (t *theatre) story(ctx context.Context, name string) error {
-	s, err := story.Load(filepath.Join(t.root, "test/e2e/stories", name))
+// examples are those that are played here, too: as they are, on what the chart has installed. They need no image that is not there.
+func examples() []string { return []string{"temporary-access", "agent-scaling", "christmas-freeze"} }
+
+// story plays the story in a folder of the repository. Commands run in dir.
+func (t *theatre) story(ctx context.Context, folder, dir string) error {
+	s, err := story.Load(filepath.Join(t.root, folder))
 	if err != nil {
 		return err
 	}
@@ -111,7 +120,7 @@ func (t *theatre) story(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	player := &story.Player{Dir: t.folder(), Environment: environment, Kubeconfigs: kubeconfigs, Narrator: t.narrator}
+	player := &story.Player{Dir: dir, Environment: environment, Kubeconfigs: kubeconfigs, Narrator: t.narrator}
 	result, err := player.Play(ctx, s)
 	t.result.Scenes += result.Scenes
 	t.result.AsExpected += result.AsExpected

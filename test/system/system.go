@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -150,11 +151,7 @@ func (s *System) configure(context.Context) error {
 		s.options.Configure(s.cfg)
 	}
 	s.WebhookURL = fmt.Sprintf("https://127.0.0.1:%d", ports[0])
-	text, err := yaml.Marshal(s.cfg)
-	if err != nil {
-		return fmt.Errorf("failed to write the configuration: %w", err)
-	}
-	return s.write(map[string][]byte{"configuration.yaml": text, "client-ca.crt": s.cluster.WebhookClientCA()})
+	return s.write(map[string][]byte{"client-ca.crt": s.cluster.WebhookClientCA()})
 }
 
 func (s *System) write(files map[string][]byte) error {
@@ -239,17 +236,61 @@ func (s *System) startHere(ctx context.Context) error {
 }
 
 func (s *System) startBinary(ctx context.Context) error {
-	kubeconfig := filepath.Join(s.dir, "kubeconfig")
-	if err := s.cluster.Kubeconfig(kubeconfig, s.Operator); err != nil {
-		return fmt.Errorf("failed to write the kubeconfig of the operator: %w", err)
+	programs := []program{{"signoff", s.Operator, s.options.Parts, s.cfg}}
+	if s.options.Split {
+		cfg := *s.cfg
+		cfg.Health.BindAddress = s.second
+		programs = []program{{"controllers", s.Operator, setup.Parts{Controllers: true}, s.cfg}, {"admission", s.Admission, setup.Parts{Admission: true}, &cfg}}
+	}
+	var ends []func()
+	s.stop = func() {
+		var all sync.WaitGroup
+		for _, end := range ends {
+			all.Go(end)
+		}
+		all.Wait()
+	}
+	for i := range programs {
+		process, end, err := s.launch(ctx, &programs[i])
+		if err != nil {
+			return err
+		}
+		ends = append(ends, end)
+		if i == 0 {
+			s.PID = process.Pid
+		}
+	}
+	return nil
+}
+
+// program is one process of the binary.
+type program struct {
+	name  string
+	as    *rest.Config
+	parts setup.Parts
+	cfg   *config.Configuration
+}
+
+// launch starts a program, and returns what ends it.
+func (s *System) launch(ctx context.Context, p *program) (*os.Process, func(), error) {
+	kubeconfig, configuration := filepath.Join(s.dir, p.name+".kubeconfig"), p.name+".yaml"
+	if err := s.cluster.Kubeconfig(kubeconfig, p.as); err != nil {
+		return nil, nil, fmt.Errorf("failed to write the kubeconfig of %s: %w", p.name, err)
+	}
+	text, err := yaml.Marshal(p.cfg)
+	if err != nil {
+		return nil, nil, fmt.Errorf("failed to write the configuration of %s: %w", p.name, err)
+	}
+	if err := s.write(map[string][]byte{configuration: text}); err != nil {
+		return nil, nil, err
 	}
 	logs, err := os.OpenFile(s.options.Log, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
-		return fmt.Errorf("failed to open the log: %w", err)
+		return nil, nil, fmt.Errorf("failed to open the log: %w", err)
 	}
 	command := exec.CommandContext(context.WithoutCancel(ctx), s.options.Binary,
-		"--config", filepath.Join(s.dir, "configuration.yaml"), "--kubeconfig", kubeconfig,
-		fmt.Sprintf("--admission=%t", s.options.Parts.Admission), fmt.Sprintf("--controllers=%t", s.options.Parts.Controllers))
+		"--config", filepath.Join(s.dir, configuration), "--kubeconfig", kubeconfig,
+		fmt.Sprintf("--admission=%t", p.parts.Admission), fmt.Sprintf("--controllers=%t", p.parts.Controllers))
 	command.Stdout, command.Stderr = logs, logs
 	command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	started, exited := make(chan error, 1), make(chan struct{})
@@ -265,11 +306,9 @@ func (s *System) startBinary(ctx context.Context) error {
 		}
 	}()
 	if err := <-started; err != nil {
-		return fmt.Errorf("failed to start %s: %w", s.options.Binary, err)
+		return nil, nil, fmt.Errorf("failed to start %s: %w", s.options.Binary, err)
 	}
-	s.PID = command.Process.Pid
-	s.stop = func() { _ = command.Process.Signal(syscall.SIGTERM); waitOrKill(command, exited) }
-	return nil
+	return command.Process, func() { _ = command.Process.Signal(syscall.SIGTERM); waitOrKill(command, exited) }, nil
 }
 
 // Kill ends the binary without a chance to finish anything, as a crash would.
@@ -323,41 +362,50 @@ func FreePorts(count int) ([]int, error) {
 	return ports, nil
 }
 
-// accounts are the ServiceAccounts of the operator: both read facts.
-func (s *System) accounts() []any {
-	names := []string{s.cfg.Operator.ServiceAccount}
+// Grant lets the operator act as ServiceAccounts of a catalog namespace, as the platform team of that namespace would. Where admission is a process of its own,
+// it may act as those only that read: their names say so.
+func (s *System) Grant(ctx context.Context, namespace string, serviceAccounts ...string) error {
+	grants := []grant{{"signoff-executors", s.cfg.Operator.ServiceAccount, serviceAccounts}}
 	if s.options.Split {
-		names = append(names, s.cfg.Operator.AdmissionServiceAccount)
+		readers := slices.DeleteFunc(slices.Clone(serviceAccounts), func(name string) bool { return !strings.Contains(name, "read") })
+		grants = append(grants, grant{"signoff-readers", s.cfg.Operator.AdmissionServiceAccount, readers})
 	}
-	var all []any
-	for _, name := range names {
-		all = append(all, map[string]any{"kind": "ServiceAccount", "namespace": s.cfg.Operator.Namespace, "name": name})
+	for i := range grants {
+		if err := s.grant(ctx, namespace, &grants[i]); err != nil {
+			return fmt.Errorf("failed to grant impersonation in %s: %w", namespace, err)
+		}
 	}
-	return all
+	return nil
 }
 
-// Grant lets the operator act as ServiceAccounts of a catalog namespace, as the platform team of that namespace would.
-func (s *System) Grant(ctx context.Context, namespace string, serviceAccounts ...string) error {
-	role := map[string]any{
+// grant is a Role that lets one process act as ServiceAccounts.
+type grant struct {
+	role, process string
+	accounts      []string
+}
+
+func (s *System) grant(ctx context.Context, namespace string, g *grant) error {
+	if len(g.accounts) == 0 {
+		return nil
+	}
+	for _, object := range []map[string]any{{
 		"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role",
-		"metadata": map[string]any{"namespace": namespace, "name": "signoff-executors"},
+		"metadata": map[string]any{"namespace": namespace, "name": g.role},
 		"rules": []any{map[string]any{
-			"apiGroups": []string{""}, "resources": []string{"serviceaccounts"}, "verbs": []string{"impersonate"}, "resourceNames": serviceAccounts,
+			"apiGroups": []string{""}, "resources": []string{"serviceaccounts"}, "verbs": []string{"impersonate"}, "resourceNames": g.accounts,
 		}},
-	}
-	binding := map[string]any{
+	}, {
 		"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding",
-		"metadata": map[string]any{"namespace": namespace, "name": "signoff-executors"},
-		"roleRef":  map[string]any{"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "signoff-executors"},
-		"subjects": s.accounts(),
-	}
-	for _, object := range []map[string]any{role, binding} {
+		"metadata": map[string]any{"namespace": namespace, "name": g.role},
+		"roleRef":  map[string]any{"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": g.role},
+		"subjects": []any{map[string]any{"kind": "ServiceAccount", "namespace": s.cfg.Operator.Namespace, "name": g.process}},
+	}} {
 		text, err := yaml.Marshal(object)
 		if err != nil {
-			return fmt.Errorf("failed to write the grant: %w", err)
+			return fmt.Errorf("failed to write it: %w", err)
 		}
 		if err := s.cluster.Apply(ctx, text); err != nil {
-			return fmt.Errorf("failed to grant impersonation in %s: %w", namespace, err)
+			return err
 		}
 	}
 	return nil

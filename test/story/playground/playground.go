@@ -110,14 +110,14 @@ func (p *Playground) install(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	options := system.Options{Configure: configure, Log: p.logFile()}
+	options := system.Options{Configure: configure, Split: true, Log: p.logFile()}
 	if p.options.Binary != nil {
 		if options.Binary, err = p.options.Binary(ctx); err != nil {
 			return err
 		}
 		p.launched = true
 	}
-	p.options.Tell("starting signoff as ServiceAccount " + config.DefaultNamespace + "/" + config.DefaultServiceAccount)
+	p.options.Tell("starting signoff: admission and the controllers, each as a ServiceAccount of its own, as the chart does")
 	if p.System, err = system.Start(ctx, p.Cluster, options); err != nil {
 		return fmt.Errorf("failed to start signoff: %w", err)
 	}
