@@ -8,6 +8,7 @@ import (
 	"strings"
 	"unicode"
 
+	"golang.org/x/text/cases"
 	"golang.org/x/text/unicode/norm"
 	authenticationv1 "k8s.io/api/authentication/v1"
 
@@ -87,16 +88,29 @@ func (r *Rules) extra(info *authenticationv1.UserInfo) map[string]v1alpha1.Extra
 	return kept
 }
 
-// Fold makes names equal that people read as one: whatever case, whatever way Unicode writes a letter (NFKC), surrounding blanks, and characters that
-// show nothing. Look-alike letters of other scripts stay apart.
+// Fold makes names equal that people read as one: characters that show nothing are left out first, because they keep letters apart that Unicode
+// would make one, then case goes, as Unicode folds it (ß is ss), then the different ways to write a letter (NFKC), and blanks around. Each can give
+// the others more to do, so that they go on until nothing changes. Look-alike letters of other scripts stay apart.
 func Fold(name string) string {
-	shown := strings.Map(func(r rune) rune {
-		if unicode.IsSpace(r) || visible.Shows(r) {
-			return r
+	for range maxFolds {
+		folded := strings.TrimSpace(norm.NFKC.String(cases.Fold().String(strings.Map(shown, name))))
+		if folded == name {
+			break
 		}
-		return -1
-	}, norm.NFKC.String(name))
-	return strings.ToLower(strings.TrimSpace(shown))
+		name = folded
+	}
+	return name
+}
+
+// maxFolds is more than any name takes.
+const maxFolds = 16
+
+// shown leaves out a character that shows nothing.
+func shown(r rune) rune {
+	if unicode.IsSpace(r) || visible.Shows(r) {
+		return r
+	}
+	return -1
 }
 
 // Person gives the person behind a login, folded, so that exclusions compare loosely.

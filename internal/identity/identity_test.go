@@ -103,6 +103,40 @@ func TestSamePerson(t *testing.T) {
 	}
 }
 
+// TestFold: names that people read as one are one, also where one mapping gives another more to do.
+func TestFold(t *testing.T) {
+	for name, tc := range map[string]struct{ reason, given, want string }{
+		"Case":       {"case makes nobody else", "Alice", "alice"},
+		"Blanks":     {"nor do blanks around a name", " \u00a0alice\u3000", "alice"},
+		"Sharp":      {"one letter can be two in another case", "STRASSE stra\u00dfe", "strasse strasse"},
+		"Sigma":      {"one letter can have two small forms", "\u03a3\u03c2\u03c3", "\u03c3\u03c3\u03c3"},
+		"Between":    {"what shows nothing does not keep a letter and its accent apart", "jose\u034f\u0301", "jos\u00e9"},
+		"Joiner":     {"nor does a joiner", "jose\u200d\u0301", "jos\u00e9"},
+		"Telephone":  {"what Unicode writes out can have a case", "\u2121", "tel"},
+		"Ypogegramm": {"case can change what there is to compose", "\u1f80", "\u1f00\u03b9"},
+		"Unseen":     {"nothing but what shows nothing is nothing", " \u200b\u2060 ", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := Fold(tc.given); got != tc.want {
+				t.Errorf("%s: Fold(%+q): want %+q, got %+q", tc.reason, tc.given, tc.want, got)
+			}
+		})
+	}
+}
+
+// FuzzFold: what is folded once is folded.
+func FuzzFold(f *testing.F) {
+	for _, seed := range []string{"Alice ", "\u00df\u1e9e", "\u0345\u03b1", "jose\u034f\u0301", "\u2121\ufdfa", "\u0130\u03d4", "\xff\u00a8", "\u00a8\u200b \u00a0"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, name string) {
+		once := Fold(name)
+		if again := Fold(once); again != once {
+			t.Errorf("Fold(%+q) is %+q, and again %+q", name, once, again)
+		}
+	})
+}
+
 func TestMayVote(t *testing.T) {
 	configured := func(c *config.Configuration) {
 		c.Approvers.ServiceAccounts = []string{"ci/gate", "ci/robot"}
