@@ -45,7 +45,7 @@ func (g *Gate) EligibleAs(ctx context.Context, j *Judgement, poll *Poll, vote *v
 
 // delegate says why somebody can vote for nobody else here. Nil: they can, if somebody lets them.
 func (g *Gate) delegate(ctx context.Context, j *Judgement, poll *Poll, voter *v1alpha1.Identity) *Problem {
-	if ok, why := g.rules.MayVote(voter); !ok {
+	if ok, why := g.rules.MayVote(ctx, voter); !ok {
 		return &Problem{Reason: v1alpha1.ReasonNotAnApprover, Message: "you cannot approve: " + why + "."}
 	}
 	same, err := g.rules.SamePerson(ctx, poll.Requester, voter)

@@ -116,8 +116,8 @@ func (g *Gate) candidates(j *Judgement, requirements []v1alpha1.Requirement, req
 			users = append(users, identity.ServiceAccountUsername(namespace, name))
 		}
 		for _, user := range g.without(users, j, requester) {
-			if may, _ := g.rules.MayVote(&v1alpha1.Identity{Username: user}); may {
-				candidateOf(candidates, g.personOf(user), count).Meets[i] = true
+			if person := g.personOf(user); g.rules.MayVoteAs(&v1alpha1.Identity{Username: user, Person: person}) {
+				candidateOf(candidates, person, count).Meets[i] = true
 			}
 		}
 		if len(groups) > 0 {

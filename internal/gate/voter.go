@@ -27,7 +27,7 @@ func (g *Gate) Eligible(ctx context.Context, j *Judgement, poll *Poll, voter *v1
 		out.Problem = &Problem{Reason: reason, Message: message}
 		return out
 	}
-	if ok, why := g.rules.MayVote(voter); !ok {
+	if ok, why := g.rules.MayVote(ctx, voter); !ok {
 		return refuse(v1alpha1.ReasonNotAnApprover, "you cannot approve: "+why+".\n  "+g.eligibleNow(j, requirements, requester))
 	}
 	same, err := g.rules.SamePerson(ctx, requester, voter)

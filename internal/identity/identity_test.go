@@ -140,7 +140,8 @@ func FuzzFold(f *testing.F) {
 func TestMayVote(t *testing.T) {
 	configured := func(c *config.Configuration) {
 		c.Approvers.ServiceAccounts = []string{"ci/gate", "ci/robot"}
-		c.Requester.Agents = config.Subjects{Users: []string{"claude"}, Groups: []string{"agents"}, ServiceAccounts: []string{"ai/bot"}}
+		c.Person.Expression = "user.username == 'broken' ? string(user.extra['a'][0]) : user.username.split('@')[0]"
+		c.Requester.Agents = config.Subjects{Users: []string{"claude", "helper@cloud"}, Groups: []string{"agents"}, ServiceAccounts: []string{"ai/bot"}}
 	}
 	for name, tc := range map[string]struct {
 		reason string
@@ -154,10 +155,17 @@ func TestMayVote(t *testing.T) {
 		"ListedAgent":   {"An agent never may, listed or not.", v1alpha1.Identity{Username: "system:serviceaccount:ci:robot", Groups: []string{"agents"}}, false},
 		"AgentUser":     {"Nor an agent with a user name.", v1alpha1.Identity{Username: "claude"}, false},
 		"AgentAccount":  {"Nor one that is a ServiceAccount.", v1alpha1.Identity{Username: "system:serviceaccount:ai:bot"}, false},
+		"OtherLogin":    {"Nor with another login of the same person.", v1alpha1.Identity{Username: "claude@laptop"}, false},
+		"OtherCase":     {"Nor in another case.", v1alpha1.Identity{Username: "Claude"}, false},
+		"WideLetters":   {"Nor in wide letters, with something unseen between.", v1alpha1.Identity{Username: "\uff43lau\u200bde"}, false},
+		"MappedAgent":   {"Nor with another login than the one that is listed.", v1alpha1.Identity{Username: "helper@desk"}, false},
+		"OldPerson":     {"Nor as the person that was stamped.", v1alpha1.Identity{Username: "zoe", Person: "claude"}, false},
+		"Unknown":       {"Whoever nobody can tell from an agent may be one.", v1alpha1.Identity{Username: "broken"}, false},
+		"Alike":         {"A name that only begins like an agent's is somebody else.", v1alpha1.Identity{Username: "claudette"}, true},
 		"OddAccount":    {"A name that only looks like a ServiceAccount is a system identity.", v1alpha1.Identity{Username: "system:serviceaccount:ci"}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, why := rules(t, configured).MayVote(&tc.who)
+			got, why := rules(t, configured).MayVote(t.Context(), &tc.who)
 			if got != tc.want || (why == "") != tc.want {
 				t.Errorf("%s\nMayVote(%s): want %v, got %v %q", tc.reason, tc.who.Username, tc.want, got, why)
 			}
