@@ -171,7 +171,7 @@ func (g *Gate) votes(ctx context.Context, j *Judgement, poll *Poll, approval *v1
 			return nil, &Unjudged{vote.Voter.Username, eligible.Problem}
 		}
 		votes = append(votes, quorum.Vote{
-			Person: person, Principal: g.principal(ctx, j.Snapshot, vote), By: vote.By(), Username: vote.Voter.Username, Decision: vote.Decision,
+			Person: person, Principal: g.principal(ctx, j.Snapshot, vote), Aliases: aliases(j.Snapshot, vote), By: vote.By(), Username: vote.Voter.Username, Decision: vote.Decision,
 			At: vote.At.Time, Comment: vote.Comment, Meets: eligible.Meets,
 		})
 	}

@@ -68,6 +68,59 @@ func TestStillNeeded(t *testing.T) {
 	}
 }
 
+const several = `
+kind: Action
+metadata: {namespace: platform, name: restart}
+spec:
+  title: Restart
+  default: {effect: RequireApproval, stages: [two]}
+  stages: [{name: two, count: 2, approvers: {users: [bob, robert, carol]}}]
+  execution: {serviceAccountName: restarter, steps: [{name: note, patch: {target: {apiVersion: v1, kind: ConfigMap, namespace: a, name: b}, merge: {a: b}}}]}
+---
+kind: Role
+metadata: {namespace: platform, name: all}
+spec:
+  members: {users: [alice, bob, robert, carol]}
+  permissions: [{verbs: [request, approve], actions: {names: ["*"]}}]
+`
+
+// TestOnePersonByAnotherExpression counts votes that were cast while person.expression was another one: whoever was one person then, or is one now, counts
+// once, and a denial of one is not replaced by what the other says.
+func TestOnePersonByAnotherExpression(t *testing.T) {
+	by := func(username, person string, decision v1alpha1.Decision) v1alpha1.Vote {
+		return v1alpha1.Vote{Voter: v1alpha1.Identity{Username: username, Person: person}, Decision: decision, Digest: "d"}
+	}
+	const approve, deny = v1alpha1.DecisionApprove, v1alpha1.DecisionDeny
+	for name, tc := range map[string]struct {
+		reason, expression string
+		votes              []v1alpha1.Vote
+		want               v1alpha1.ApprovalState
+	}{
+		"TwoPeople":   {"two people are two", "user.username", []v1alpha1.Vote{by("bob", "bob", approve), by("carol", "carol", approve)}, v1alpha1.ApprovalApproved},
+		"OneThen":     {"who was one person when they voted is one", "user.username", []v1alpha1.Vote{by("bob", "b", approve), by("robert", "b", approve)}, v1alpha1.ApprovalOpen},
+		"OneNow":      {"who is one person now is one", "user.username == 'robert' ? 'bob' : user.username", []v1alpha1.Vote{by("bob", "bob", approve), by("robert", "robert", approve)}, v1alpha1.ApprovalOpen},
+		"OneBetween":  {"who was the person that another one is now is one", "user.username", []v1alpha1.Vote{by("bob", "bob", approve), by("robert", "bob", approve)}, v1alpha1.ApprovalOpen},
+		"DeniedAsOne": {"what one of them denies is denied", "user.username", []v1alpha1.Vote{by("bob", "b", deny), by("robert", "b", approve)}, v1alpha1.ApprovalDenied},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cfg := config.Default()
+			cfg.Person.Expression = tc.expression
+			g := gateOver(t, several, cfg, fakeFacts{}, clock.RealClock{})
+			j := g.Judge(t.Context(), asking("alice", "restart", ""), monday)
+			if j.Problem != nil {
+				t.Fatal(j.Problem.Message)
+			}
+			approval := &v1alpha1.Approval{Spec: v1alpha1.ApprovalSpec{
+				Digest: "d", Requester: v1alpha1.Identity{Username: "alice", Person: "alice"}, Requirements: j.Stages[0].Requirements, Votes: tc.votes,
+			}}
+			got, err := g.Count(t.Context(), j, approval)
+			if err != nil || got.State != tc.want {
+				t.Errorf("%s: want %s, got %s with %v missing, %v", tc.reason, tc.want, got.State, got.Missing, err)
+			}
+		})
+	}
+}
+
 // TestSamePersonByEveryGroup: who votes is compared with who asked by all groups, those of Kubernetes included, which the person expression may
 // read. Left out they are only where somebody is looked for among approvers.
 func TestSamePersonByEveryGroup(t *testing.T) {
