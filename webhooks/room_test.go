@@ -67,6 +67,27 @@ func TestRoom(t *testing.T) {
 	}
 }
 
+// TestRoomOfNobodyKnown: votes of which nobody can tell whose they are take room for an approval, and none for a denial or a withdrawal.
+func TestRoomOfNobodyKnown(t *testing.T) {
+	cfg := config.Default()
+	cfg.Person.Expression = "user.username == 'bob' ? 'bob' : string(user.extra['person'][0])"
+	rules, err := identity.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &approvals{&Deps{Identity: rules}}
+	bob := &v1alpha1.Identity{Username: "bob", Person: "bob"}
+	approval := &v1alpha1.Approval{Spec: v1alpha1.ApprovalSpec{Votes: []v1alpha1.Vote{{Voter: *bob}}}}
+	for i := range maxDenied {
+		approval.Spec.Votes = append(approval.Spec.Votes, v1alpha1.Vote{Voter: v1alpha1.Identity{Username: fmt.Sprint("unknown-", i)}})
+	}
+	for decision, refused := range map[v1alpha1.Decision]bool{v1alpha1.DecisionApprove: true, v1alpha1.DecisionDeny: false, v1alpha1.DecisionWithdraw: false} {
+		if got := w.room(t.Context(), approval, &v1alpha1.Vote{Decision: decision}, bob); (got != nil) != refused {
+			t.Errorf("%s: refused is %v, want %v", decision, got, refused)
+		}
+	}
+}
+
 // TestRoomInstead: however many stand in for one person, they do not fill the list, and it keeps nobody else from voting.
 func TestRoomInstead(t *testing.T) {
 	rules, err := identity.New(config.Default())
