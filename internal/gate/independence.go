@@ -39,9 +39,7 @@ func (g *Gate) Asks(hands Hands) *Gate {
 
 // independent says why a voter is not independent of what is asked for. Nil: they are.
 func (g *Gate) independent(ctx context.Context, j *Judgement, requester, voter *v1alpha1.Identity) *Problem {
-	account, isAccount := identity.ServiceAccount(voter.Username)
-	acts := func(name string) bool { return account == j.Action.Object.Namespace+"/"+name }
-	if isAccount && slices.ContainsFunc(j.Action.Object.Spec.Execution.Accounts(), acts) {
+	if actsAs(j, voter.Username) {
 		return &Problem{Reason: v1alpha1.ReasonNotIndependent, Message: fmt.Sprintf("you (%s) cannot approve this: the Action %s acts as you.", voter.Username, j.Action.Ref())}
 	}
 	if g.hands == nil {
@@ -51,6 +49,12 @@ func (g *Gate) independent(ctx context.Context, j *Judgement, requester, voter *
 		return problem
 	}
 	return g.couldActAs(ctx, requester, voter, "asked for this")
+}
+
+// actsAs tells whether an Action acts as a login.
+func actsAs(j *Judgement, username string) bool {
+	account, isAccount := identity.ServiceAccount(username)
+	return isAccount && slices.ContainsFunc(j.Action.Object.Spec.Execution.Accounts(), func(name string) bool { return account == j.Action.Object.Namespace+"/"+name })
 }
 
 // claimed is the person for whom the requester says that they ask. Empty: nobody else.

@@ -105,10 +105,10 @@ func (g *Gate) Denials(j *Judgement, poll *Poll) int {
 }
 
 // candidates are all who could vote: the people that requirements name, the ServiceAccounts that the configuration lets vote, and groups, whose
-// members nobody can list.
+// members nobody can list, each as far as a Role gives them the verb approve, or could by a group.
 func (g *Gate) candidates(j *Judgement, requirements []v1alpha1.Requirement, requester *v1alpha1.Identity) []quorum.Candidate {
 	candidates := map[string]*quorum.Candidate{}
-	count := len(requirements)
+	count, able := len(requirements), holdersOf(j)
 	for i := range requirements {
 		users, groups := approvers(j.Snapshot, j.Action, &requirements[i].Approvers)
 		for _, account := range requirements[i].Approvers.ServiceAccounts {
@@ -116,11 +116,11 @@ func (g *Gate) candidates(j *Judgement, requirements []v1alpha1.Requirement, req
 			users = append(users, identity.ServiceAccountUsername(namespace, name))
 		}
 		for _, user := range g.without(users, j, requester) {
-			if person := g.personOf(user); g.rules.MayVoteAs(&v1alpha1.Identity{Username: user, Person: person}) {
+			if person := g.personOf(user); able.has(user) && g.rules.MayVoteAs(&v1alpha1.Identity{Username: user, Person: person}) {
 				candidateOf(candidates, person, count).Meets[i] = true
 			}
 		}
-		if len(groups) > 0 {
+		if len(groups) > 0 && able.somebody {
 			unlimited := candidateOf(candidates, fmt.Sprintf("\x00open-%d", i), count)
 			unlimited.Unlimited, unlimited.Meets[i] = true, true
 		}
@@ -130,6 +130,41 @@ func (g *Gate) candidates(j *Judgement, requirements []v1alpha1.Requirement, req
 		all = append(all, *candidate)
 	}
 	return all
+}
+
+// holders are to whom Roles give the verb approve on an Action. Conditions of Roles are not judged: they may hold when somebody votes.
+type holders struct {
+	judgement *Judgement
+	// somebody says that there is a Role which gives it, open that one gives it to a group, in which anybody may be, and users are named by one.
+	somebody, open bool
+	users          map[string]bool
+}
+
+func holdersOf(j *Judgement) *holders {
+	out := &holders{judgement: j, users: map[string]bool{}}
+	for _, role := range j.Snapshot.Granting(j.Action.Object, v1alpha1.VerbApprove) {
+		members := &role.Object.Spec.Members
+		// Nobody approves because of a system group, see InPerson.
+		out.somebody, out.open = true, out.open || !allSystem(j.Snapshot.GroupsOf(members))
+		users, _ := j.Snapshot.PeopleOf(members)
+		for _, user := range users {
+			out.users[user] = true
+		}
+	}
+	return out
+}
+
+func allSystem(groups []string) bool {
+	return !slices.ContainsFunc(groups, func(group string) bool { return !identity.IsSystem(group) })
+}
+
+// has tells whether somebody can hold the verb and use it. As whom the Action itself acts never approves it.
+func (h *holders) has(user string) bool {
+	j := h.judgement
+	if actsAs(j, user) {
+		return false
+	}
+	return h.open || h.users[user] || len(j.Snapshot.Permissions(j.Action.Object, v1alpha1.VerbApprove, &v1alpha1.Identity{Username: user})) > 0
 }
 
 func candidateOf(all map[string]*quorum.Candidate, person string, requirements int) *quorum.Candidate {
