@@ -58,7 +58,7 @@ func (g *Gate) delegate(ctx context.Context, j *Judgement, poll *Poll, voter *v1
 	if problem := g.onTheirBehalf(ctx, j, voter); problem != nil {
 		return problem
 	}
-	return g.independent(ctx, j, poll.Requester, voter)
+	return g.independent(ctx, j, poll, voter)
 }
 
 // lets gives what a Delegation lets a voter do for a principal now, or says why it does not. It may be nil: it is gone.

@@ -24,6 +24,8 @@ type Poll struct {
 	Escalation *v1alpha1.ApprovalEscalation
 	// Requester is who asked.
 	Requester *v1alpha1.Identity
+	// Review says that it has run already, in an emergency.
+	Review bool
 }
 
 // Demands are the requirements as they are at a time: from the escalation on, further people meet each of them.
@@ -61,7 +63,7 @@ func union(a, b []string) []string {
 
 // PollOf gives the poll that an Approval holds.
 func PollOf(a *v1alpha1.Approval) *Poll {
-	return &Poll{Stage: a.Spec.Stage.Name, Requirements: a.Spec.Requirements, Denials: a.Spec.Denials, Escalation: a.Spec.Escalation, Requester: &a.Spec.Requester}
+	return &Poll{Stage: a.Spec.Stage.Name, Requirements: a.Spec.Requirements, Denials: a.Spec.Denials, Escalation: a.Spec.Escalation, Requester: &a.Spec.Requester, Review: a.Spec.Review}
 }
 
 // Poll gives the poll of a stage that has no Approval yet, as if it opened now.
@@ -77,7 +79,7 @@ const longest = 100 * 365 * 24 * time.Hour
 
 // Poll gives the poll of a review that has not opened yet.
 func (r *Review) Poll(requester *v1alpha1.Identity) *Poll {
-	return &Poll{Stage: "review", Requirements: r.Requirements, Requester: requester}
+	return &Poll{Stage: "review", Requirements: r.Requirements, Requester: requester, Review: true}
 }
 
 // Short says for each requirement how many people too few exist who could ever meet it, also after an escalation.
