@@ -49,7 +49,7 @@ func (w *approvals) mutate(ctx context.Context, req admission.Request, next, old
 	spec := old.Spec.DeepCopy()
 	spec.Vote = nil
 	var warnings []string
-	if standing := w.standing(ctx, old, &vote.Voter); repeats(vote, standing) {
+	if standing := w.standing(ctx, old, &vote.Voter); w.repeats(ctx, old, vote, standing) {
 		warnings = append(warnings, fmt.Sprintf("no change: you voted %s at %s.", standing.Decision, standing.At.UTC().Format("15:04 MST")))
 	} else {
 		spec.Votes = append(spec.Votes, *vote)
@@ -81,9 +81,25 @@ func (w *approvals) cast(ctx context.Context, req *admission.Request, next, old 
 	}, refused
 }
 
-// repeats tells whether a vote says what one that stands says already.
-func repeats(vote, standing *v1alpha1.Vote) bool {
-	return standing != nil && standing.Decision == vote.Decision && standing.Comment == vote.Comment && apiequality.Semantic.DeepEqual(standing.Delegation, vote.Delegation)
+// repeats tells whether a vote says what one that stands says already: by the same login, and so that it counts. A vote that no longer counts says nothing,
+// and what another login may do is another question, so that nothing is left out because of either.
+func (w *approvals) repeats(ctx context.Context, old *v1alpha1.Approval, vote, standing *v1alpha1.Vote) bool {
+	return standing != nil && says(vote) == says(standing) && apiequality.Semantic.DeepEqual(standing.Delegation, vote.Delegation) && w.counts(ctx, old, standing)
+}
+
+// says is what a vote says, and by which login.
+func says(vote *v1alpha1.Vote) [3]string {
+	return [3]string{vote.Voter.Username, string(vote.Decision), vote.Comment}
+}
+
+// counts tells whether a vote would be accepted now. Where nothing can be decided any more, none needs to.
+func (w *approvals) counts(ctx context.Context, old *v1alpha1.Approval, vote *v1alpha1.Vote) bool {
+	now := w.Clock.Now()
+	if decided(old, now) != nil {
+		return true
+	}
+	judgement, problem := w.judge(ctx, old, now)
+	return problem == nil && w.Gate.EligibleAs(ctx, judgement, gate.PollOf(old), vote).Problem == nil
 }
 
 // standsFor gives what lets the caller vote for somebody else: for the principal that the vote names, or, where it names none and the caller could
@@ -258,7 +274,7 @@ func otherMetadata(next, old *v1alpha1.Approval) field.ErrorList {
 	return errs
 }
 
-// standing gives the last vote of a person, unless it was a withdrawal that took an earlier one back.
+// standing gives the last vote of a person, under whichever login. Nil: there is none.
 func (w *approvals) standing(ctx context.Context, approval *v1alpha1.Approval, caller *v1alpha1.Identity) *v1alpha1.Vote {
 	for i := len(approval.Spec.Votes) - 1; i >= 0; i-- {
 		vote := &approval.Spec.Votes[i]

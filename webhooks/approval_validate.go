@@ -18,6 +18,7 @@ import (
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/gate"
 	"github.com/signoff-dev/signoff/internal/record"
+	"github.com/signoff-dev/signoff/internal/visible"
 )
 
 // clockSkew bounds how far the time of a vote may be from the time of its validation.
@@ -167,30 +168,39 @@ func askAgain(approval *v1alpha1.Approval) string {
 	return " The requester can ask again."
 }
 
-// maxDenied is how many votes a person may have before even a denial is refused.
-const maxDenied = maxVotesOfPerson + 2
+// maxDenied is how many votes a person may have before even a denial is refused. All who vote for one person agree
+// together as often as two people may, so that nobody's stand-ins fill the list; each such vote can be taken back, and then there is room for a denial.
+const (
+	maxDenied        = maxVotesOfPerson + 2
+	maxVotesInstead  = 2 * maxVotesOfPerson
+	maxDeniedInstead = 2*maxVotesInstead + 2
+)
 
-// room bounds the votes of one person, and keeps room for denials: after as many votes as anybody has, the last can be taken back, and
-// whoever did can still deny. Where everybody's approvals fill the list, withdrawals and then denials still fit.
+// rooms says for each decision how many votes there may be before it: of one person, by others in the name of one person, and in all.
+var rooms = map[v1alpha1.Decision]struct{ own, instead, all int }{
+	v1alpha1.DecisionApprove:  {maxVotesOfPerson, maxVotesInstead, maxVotes - reservedVotes},
+	v1alpha1.DecisionWithdraw: {maxVotesOfPerson + 1, 2 * maxVotesInstead, maxVotes - reservedVotes/2},
+	v1alpha1.DecisionDeny:     {maxDenied, maxDeniedInstead, maxVotes},
+}
+
+// room bounds the votes of one person, and those of all who vote for one, and keeps room for denials: after as many votes as anybody has, the last can
+// be taken back, and whoever did can still deny. Where everybody's approvals fill the list, withdrawals and then denials still fit.
 func (w *approvals) room(ctx context.Context, old *v1alpha1.Approval, vote *v1alpha1.Vote, caller *v1alpha1.Identity) *admission.Response {
-	own, most, all := w.votesOf(ctx, old, caller), maxVotesOfPerson, maxVotes-reservedVotes
-	switch vote.Decision {
-	case v1alpha1.DecisionWithdraw:
-		if own == 0 {
-			return ptr(forbidden("", "you have no vote here to take back."))
-		}
-		most, all = most+1, maxVotes-reservedVotes/2
-	case v1alpha1.DecisionDeny:
-		most, all = maxDenied, maxVotes
-	case v1alpha1.DecisionApprove:
+	own, instead, all := w.votesOf(ctx, old, caller, vote.Decision == v1alpha1.DecisionApprove), w.votesInstead(ctx, old, vote.Delegation), len(old.Spec.Votes)
+	if vote.Decision == v1alpha1.DecisionWithdraw && own == 0 {
+		return ptr(forbidden("", "you have no vote here to take back."))
 	}
-	if own < most && len(old.Spec.Votes) < all {
+	most := rooms[vote.Decision]
+	if own < most.own && instead < most.instead && all < most.all {
 		return nil
 	}
 	text := fmt.Sprintf("too many votes: a person may change their mind %d times.", maxVotesOfPerson)
+	if instead >= most.instead {
+		text = fmt.Sprintf("too many votes: others have voted %d times for %s.", instead, visible.Inside(vote.Delegation.Principal))
+	}
 	switch {
-	case len(old.Spec.Votes) >= maxVotes:
-	case own < maxDenied:
+	case all >= maxVotes:
+	case own < maxDenied && instead < maxDeniedInstead:
 		text += " A denial is still possible."
 	default:
 		text += " Somebody else can still deny."
@@ -198,11 +208,29 @@ func (w *approvals) room(ctx context.Context, old *v1alpha1.Approval, vote *v1al
 	return ptr(forbidden("", text))
 }
 
-// votesOf counts the votes of a person, under whichever login.
-func (w *approvals) votesOf(ctx context.Context, old *v1alpha1.Approval, caller *v1alpha1.Identity) int {
+// votesInstead counts the votes of all who vote for the person for whom a vote is. Nobody's: 0.
+func (w *approvals) votesInstead(ctx context.Context, old *v1alpha1.Approval, given *v1alpha1.VoteDelegation) int {
+	instead := 0
+	for i := range old.Spec.Votes {
+		if other := old.Spec.Votes[i].Delegation; given != nil && other != nil && w.onePrincipal(ctx, given.Principal, other.Principal) {
+			instead++
+		}
+	}
+	return instead
+}
+
+// onePrincipal tells whether two logins for which others vote are one person, as far as a login tells.
+func (w *approvals) onePrincipal(ctx context.Context, a, b string) bool {
+	same, err := w.Identity.SamePerson(ctx, &v1alpha1.Identity{Username: a}, &v1alpha1.Identity{Username: b})
+	return same && err == nil
+}
+
+// votesOf counts the votes of a person, under whichever login, and on a wish those of which nobody can tell whose they are. These could be anybody's,
+// and must keep nobody from saying no.
+func (w *approvals) votesOf(ctx context.Context, old *v1alpha1.Approval, caller *v1alpha1.Identity, unsure bool) int {
 	own := 0
 	for i := range old.Spec.Votes {
-		if same, err := w.Identity.SamePerson(ctx, &old.Spec.Votes[i].Voter, caller); err != nil || same {
+		if same, err := w.Identity.SamePerson(ctx, &old.Spec.Votes[i].Voter, caller); same || err != nil && unsure {
 			own++
 		}
 	}

@@ -177,7 +177,7 @@ func (w *governing) delegation(ctx context.Context, req *admission.Request) admi
 	if refused := w.sealedDelegation(req, object); refused != nil {
 		return *refused
 	}
-	return w.mayDelegate(object, &caller)
+	return w.mayDelegate(ctx, object, &caller)
 }
 
 // sealedDelegation tells whether the final object is what was sealed, whatever other webhooks made of it.
@@ -200,11 +200,11 @@ func (w *governing) sealedDelegation(req *admission.Request, object *v1alpha1.De
 }
 
 // mayDelegate refuses a Delegation of which nobody could make use: its writer cannot vote, or may let nobody do it for them.
-func (w *governing) mayDelegate(d *v1alpha1.Delegation, caller *v1alpha1.Identity) admission.Response {
+func (w *governing) mayDelegate(ctx context.Context, d *v1alpha1.Delegation, caller *v1alpha1.Identity) admission.Response {
 	if _, account := identity.ServiceAccount(caller.Username); account {
 		return forbidden(v1alpha1.ReasonNotAnApprover, fmt.Sprintf("you (%s) cannot let others vote for you: only people can.", caller.Username))
 	}
-	if ok, why := w.Identity.MayVote(caller); !ok {
+	if ok, why := w.Identity.MayVote(ctx, caller); !ok {
 		return forbidden(v1alpha1.ReasonNotAnApprover, "you cannot let others vote for you: "+why+".")
 	}
 	able, lacking, absent := w.delegable(d, gate.InPerson(caller))

@@ -66,3 +66,78 @@ func TestRoom(t *testing.T) {
 		})
 	}
 }
+
+// TestRoomOfNobodyKnown: votes of which nobody can tell whose they are take room for an approval, and none for a denial or a withdrawal.
+func TestRoomOfNobodyKnown(t *testing.T) {
+	cfg := config.Default()
+	cfg.Person.Expression = "user.username == 'bob' ? 'bob' : string(user.extra['person'][0])"
+	rules, err := identity.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &approvals{&Deps{Identity: rules}}
+	bob := &v1alpha1.Identity{Username: "bob", Person: "bob"}
+	approval := &v1alpha1.Approval{Spec: v1alpha1.ApprovalSpec{Votes: []v1alpha1.Vote{{Voter: *bob}}}}
+	for i := range maxDenied {
+		approval.Spec.Votes = append(approval.Spec.Votes, v1alpha1.Vote{Voter: v1alpha1.Identity{Username: fmt.Sprint("unknown-", i)}})
+	}
+	for decision, refused := range map[v1alpha1.Decision]bool{v1alpha1.DecisionApprove: true, v1alpha1.DecisionDeny: false, v1alpha1.DecisionWithdraw: false} {
+		if got := w.room(t.Context(), approval, &v1alpha1.Vote{Decision: decision}, bob); (got != nil) != refused {
+			t.Errorf("%s: refused is %v, want %v", decision, got, refused)
+		}
+	}
+}
+
+// TestRoomInstead: however many stand in for one person, they do not fill the list, and it keeps nobody else from voting.
+func TestRoomInstead(t *testing.T) {
+	rules, err := identity.New(config.Default())
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &approvals{&Deps{Identity: rules}}
+	const approve, withdraw, deny = v1alpha1.DecisionApprove, v1alpha1.DecisionWithdraw, v1alpha1.DecisionDeny
+	const tooMany, stillDeny, others = "others have voted", "A denial is still possible", "Somebody else can still deny"
+	for name, tc := range map[string]struct {
+		reason     string
+		before     int
+		principals []string
+		vote       v1alpha1.Vote
+		want       []string
+	}{
+		"Last":        {"as often as two people", maxVotesInstead - 1, []string{"dave"}, insteadOf("dave", approve), nil},
+		"OneMore":     {"no more often, by whoever", maxVotesInstead, []string{"dave"}, insteadOf("dave", approve), []string{tooMany, "for dave", stillDeny}},
+		"OtherLogins": {"nor for another login of one person", maxVotesInstead, []string{"dave", "DAVE"}, insteadOf("Dave", approve), []string{tooMany, stillDeny}},
+		"ForOthers":   {"it is nobody else's room", maxVotesInstead, []string{"dave"}, insteadOf("erin", approve), nil},
+		"Oneself":     {"nor that of who votes for themself", maxVotesInstead, []string{"dave"}, v1alpha1.Vote{Decision: approve}, nil},
+		"TakeBack":    {"each can be taken back", 2*maxVotesInstead - 1, []string{"dave"}, insteadOf("dave", withdraw), nil},
+		"TakenBack":   {"but not for ever", 2 * maxVotesInstead, []string{"dave"}, insteadOf("dave", withdraw), []string{tooMany, stillDeny}},
+		"Deny":        {"and then denied", 2 * maxVotesInstead, []string{"dave"}, insteadOf("dave", deny), nil},
+		"Denied":      {"twice", maxDeniedInstead, []string{"dave"}, insteadOf("dave", deny), []string{tooMany, others}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			approval := &v1alpha1.Approval{Spec: v1alpha1.ApprovalSpec{Votes: []v1alpha1.Vote{{Voter: v1alpha1.Identity{Username: "bob"}}}}}
+			for i := range tc.before {
+				cast := insteadOf(tc.principals[i%len(tc.principals)], approve)
+				cast.Voter.Username = fmt.Sprint("other-", i)
+				approval.Spec.Votes = append(approval.Spec.Votes, cast)
+			}
+			said := ""
+			if refused := w.room(t.Context(), approval, &tc.vote, &v1alpha1.Identity{Username: "bob"}); refused != nil {
+				said = refused.Result.Message
+			}
+			if (said == "") != (tc.want == nil) {
+				t.Errorf("%s: it says %q", tc.reason, said)
+			}
+			for _, want := range tc.want {
+				if !strings.Contains(said, want) {
+					t.Errorf("%s: it says %q, want %q", tc.reason, said, want)
+				}
+			}
+		})
+	}
+}
+
+// insteadOf is a vote for somebody else.
+func insteadOf(principal string, decision v1alpha1.Decision) v1alpha1.Vote {
+	return v1alpha1.Vote{Decision: decision, Delegation: &v1alpha1.VoteDelegation{Principal: principal}}
+}

@@ -42,7 +42,8 @@ func (s *scope) approvals(ctx context.Context) (bool, error) {
 	for i := range s.judgement.Stages {
 		stages[i] = &stageState{Stage: &s.judgement.Stages[i]}
 	}
-	for progress := true; progress; {
+	// Where nobody can be judged as a voter any more, nobody is asked.
+	for progress := s.judgement.AskAgain() == nil; progress; {
 		progress = false
 		for _, stage := range stages {
 			if stage.opened || !mayOpen(stage, stages) {

@@ -149,8 +149,11 @@ func (s *scope) unproven(ctx context.Context, err error) error {
 // unjudged keeps a request of which a vote cannot be judged until it can be.
 func (s *scope) unjudged(ctx context.Context, vote *gate.Unjudged) error {
 	message := fmt.Sprintf("Waits, because the vote of %s cannot be judged: %s", vote.Voter, vote.Problem.Message)
-	s.waiting(v1alpha1.PhaseAwaitingApproval, v1alpha1.ReasonIndeterminate, message, gate.Cut("the vote of "+vote.Voter+" cannot be judged", gate.ColumnWidth))
-	s.condition(v1alpha1.ConditionApproved, false, v1alpha1.ReasonIndeterminate, message)
+	waitingFor := gate.Cut("the vote of "+vote.Voter+" cannot be judged", gate.ColumnWidth)
+	if s.judgement.AskAgain() != nil {
+		waitingFor = mustBeAskedAgain
+	}
+	s.unjudgeable(message, waitingFor)
 	s.lookAgain()
 	return s.store(ctx)
 }

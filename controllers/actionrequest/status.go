@@ -196,8 +196,12 @@ func (s *scope) tally(ctx context.Context, stages []*stageState) (bool, error) {
 	return false, s.store(ctx)
 }
 
-// awaiting says whose agreement is missing.
+// awaiting says whose agreement is missing, or why there can be none.
 func (s *scope) awaiting(stages []*stageState) {
+	if again := s.judgement.AskAgain(); again != nil {
+		s.unjudgeable(capital(again.Message), mustBeAskedAgain)
+		return
+	}
 	var short, long []string
 	reason := v1alpha1.ReasonAwaitingApproval
 	if s.before.Digest != "" && s.before.Digest != s.plan.digest {
@@ -226,6 +230,15 @@ func (s *scope) awaiting(stages []*stageState) {
 	message := strings.Join(long, " ")
 	s.condition(v1alpha1.ConditionApproved, false, reason, message)
 	s.waiting(v1alpha1.PhaseAwaitingApproval, reason, message, strings.Join(short, "; "))
+}
+
+// mustBeAskedAgain says in the table that nobody can agree to a request any more.
+const mustBeAskedAgain = "must be asked again: its Action was deleted and made again"
+
+// unjudgeable says that no vote can be judged, so that the request waits.
+func (s *scope) unjudgeable(message, waitingFor string) {
+	s.waiting(v1alpha1.PhaseAwaitingApproval, v1alpha1.ReasonIndeterminate, message, waitingFor)
+	s.condition(v1alpha1.ConditionApproved, false, v1alpha1.ReasonIndeterminate, message)
 }
 
 // showVerdict stores the verdict and why it is so. That it was evaluated again is not worth a write, nor another explanation.

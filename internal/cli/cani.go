@@ -70,7 +70,7 @@ func (p *Program) runCanI(ctx context.Context, c *connection, args []string, o *
 	if err != nil {
 		return err
 	}
-	yes, lines := v.permitted(q, who, rules)
+	yes, lines := v.permitted(ctx, q, who, rules)
 	lines = append(lines, o.proviso(q, who)...)
 	if !o.quiet {
 		err = p.answer(v, lines)
@@ -98,10 +98,10 @@ func (o *canIOptions) proviso(q *question, who *authenticationv1.UserInfo) []str
 }
 
 // permitted answers the question, with the Roles and conditions that the answer rests on.
-func (v *view) permitted(q *question, info *authenticationv1.UserInfo, rules *identity.Rules) (bool, []string) {
+func (v *view) permitted(ctx context.Context, q *question, info *authenticationv1.UserInfo, rules *identity.Rules) (bool, []string) {
 	who := &v1alpha1.Identity{Username: info.Username, UID: info.UID, Groups: info.Groups}
 	if q.verb == v1alpha1.VerbApprove {
-		if may, why := rules.MayVote(who); !may {
+		if may, why := rules.MayVote(ctx, who); !may {
 			return false, []string{"no: " + why}
 		}
 	}

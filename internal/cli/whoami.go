@@ -117,7 +117,7 @@ func (m *Myself) configured(ctx context.Context, info *authenticationv1.UserInfo
 		return err
 	}
 	m.Person = who.Person
-	_, m.NeverApproves = rules.MayVote(&who)
+	_, m.NeverApproves = rules.MayVote(ctx, &who)
 	return nil
 }
 

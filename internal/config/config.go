@@ -66,7 +66,7 @@ type Requester struct {
 	// ExtraKeys are the keys of userInfo.extra that are stored. Others may hold ids of credentials and are not. Default: none.
 	ExtraKeys []string `json:"extraKeys,omitempty"`
 	// Agents are logins that count as agents: they may ask and never approve. Default: none but ServiceAccounts, which never
-	// approve unless approvers.serviceAccounts names them.
+	// approve unless approvers.serviceAccounts names them. Users are compared loosely, also by person.expression.
 	Agents Subjects `json:"agents"`
 	// MaxOpen is how many requests of one person may wait or run at once, from 1 to 100000. Default 100.
 	MaxOpen int `json:"maxOpen"`

@@ -34,7 +34,7 @@ func (r *run) emergency(ctx context.Context) *Problem {
 		return nil
 	}
 	who := r.commander()
-	if r.gate.rules.IsAgent(&r.subject.Requester) {
+	if r.gate.rules.IsAgent(ctx, &r.subject.Requester) {
 		return &Problem{Reason: v1alpha1.ReasonNotAuthorized,
 			Message: fmt.Sprintf("you (%s) are an agent, and an agent never breaks the glass: ask a person to.\n  %s\n  %s",
 				who.Username, whoCan(r.out.Snapshot, r.out.Action, v1alpha1.VerbBreakGlass), withoutBreakGlass)}

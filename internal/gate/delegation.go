@@ -45,7 +45,7 @@ func (g *Gate) EligibleAs(ctx context.Context, j *Judgement, poll *Poll, vote *v
 
 // delegate says why somebody can vote for nobody else here. Nil: they can, if somebody lets them.
 func (g *Gate) delegate(ctx context.Context, j *Judgement, poll *Poll, voter *v1alpha1.Identity) *Problem {
-	if ok, why := g.rules.MayVote(voter); !ok {
+	if ok, why := g.rules.MayVote(ctx, voter); !ok {
 		return &Problem{Reason: v1alpha1.ReasonNotAnApprover, Message: "you cannot approve: " + why + "."}
 	}
 	same, err := g.rules.SamePerson(ctx, poll.Requester, voter)
@@ -58,7 +58,7 @@ func (g *Gate) delegate(ctx context.Context, j *Judgement, poll *Poll, voter *v1
 	if problem := g.onTheirBehalf(ctx, j, voter); problem != nil {
 		return problem
 	}
-	return g.independent(ctx, j, poll.Requester, voter)
+	return g.independent(ctx, j, poll, voter)
 }
 
 // lets gives what a Delegation lets a voter do for a principal now, or says why it does not. It may be nil: it is gone.
@@ -199,16 +199,39 @@ func (g *Gate) principal(ctx context.Context, s *snapshot.Snapshot, vote *v1alph
 	if vote.Delegation == nil {
 		return ""
 	}
-	who := &v1alpha1.Identity{Username: vote.Delegation.Principal}
-	if d := s.Delegation(vote.Delegation.UID); d != nil && d.Spec.Principal != nil {
-		who = d.Spec.Principal
-	}
+	who := principalOf(s, vote.Delegation)
 	person, err := g.rules.Person(ctx, who)
 	if err != nil {
 		// Two votes for one principal must not count as two because of this.
 		return identity.Fold(who.Username)
 	}
 	return person
+}
+
+// principalOf is for whom a vote is given, as they were when they let others vote, or by name alone where nobody knows that any more.
+func principalOf(s *snapshot.Snapshot, given *v1alpha1.VoteDelegation) *v1alpha1.Identity {
+	if d := s.Delegation(given.UID); d != nil && d.Spec.Principal != nil {
+		return d.Spec.Principal
+	}
+	return &v1alpha1.Identity{Username: given.Principal}
+}
+
+// aliases are the other names of who gave a vote and for whom: the person as it was stamped, by an expression that may have been another one, and the
+// login, which is one person whatever an expression says of it. As in SamePerson, any of them is enough to be one.
+func aliases(s *snapshot.Snapshot, vote *v1alpha1.Vote) []string {
+	people := []*v1alpha1.Identity{&vote.Voter}
+	if vote.Delegation != nil {
+		people = append(people, principalOf(s, vote.Delegation))
+	}
+	var names []string
+	for _, who := range people {
+		// No person has this sign in its name.
+		names = append(names, "\x00login "+who.Username)
+		if who.Person != "" {
+			names = append(names, who.Person)
+		}
+	}
+	return names
 }
 
 // DelegationOf finds the Delegation that a vote rests on. Nil: it rests on none, or that is gone.

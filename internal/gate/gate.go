@@ -10,6 +10,7 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/utils/clock"
 	"k8s.io/utils/lru"
@@ -54,9 +55,10 @@ func New(store *snapshot.Store, rules *identity.Rules, facts Facts, operatorName
 type Subject struct {
 	Namespace, Name, UID string
 	CreatedAt            time.Time
-	// AskedAt is when the request was sealed, and AskedFor the digest that its Action had then. Zero: it is not stored yet.
+	// AskedAt is when the request was sealed, and AskedFor and ActionUID the digest and the uid that its Action had then. Zero: it is not stored yet.
 	AskedAt   time.Time
 	AskedFor  string
+	ActionUID types.UID
 	Spec      *v1alpha1.ActionRequestSpec
 	Requester v1alpha1.Identity
 	// Explain makes refusals by rules say which facts they rest on.
@@ -73,7 +75,7 @@ func SubjectOf(r *v1alpha1.ActionRequest) *Subject {
 		s.Requester = *r.Spec.Requester
 	}
 	if r.Spec.Seal != nil {
-		s.AskedAt, s.AskedFor = r.Spec.Seal.At.Time, r.Spec.Seal.ActionDigest
+		s.AskedAt, s.AskedFor, s.ActionUID = r.Spec.Seal.At.Time, r.Spec.Seal.ActionDigest, r.Spec.Seal.ActionUID
 	}
 	return s
 }

@@ -38,19 +38,23 @@ func (g *Gate) Asks(hands Hands) *Gate {
 }
 
 // independent says why a voter is not independent of what is asked for. Nil: they are.
-func (g *Gate) independent(ctx context.Context, j *Judgement, requester, voter *v1alpha1.Identity) *Problem {
-	account, isAccount := identity.ServiceAccount(voter.Username)
-	acts := func(name string) bool { return account == j.Action.Object.Namespace+"/"+name }
-	if isAccount && slices.ContainsFunc(j.Action.Object.Spec.Execution.Accounts(), acts) {
+func (g *Gate) independent(ctx context.Context, j *Judgement, poll *Poll, voter *v1alpha1.Identity) *Problem {
+	if actsAs(j, voter.Username) {
 		return &Problem{Reason: v1alpha1.ReasonNotIndependent, Message: fmt.Sprintf("you (%s) cannot approve this: the Action %s acts as you.", voter.Username, j.Action.Ref())}
 	}
 	if g.hands == nil {
 		return nil
 	}
-	if problem := g.edited(ctx, j, voter); problem != nil {
+	if problem := g.edited(ctx, j, poll, voter); problem != nil {
 		return problem
 	}
-	return g.couldActAs(ctx, requester, voter, "asked for this")
+	return g.couldActAs(ctx, poll.Requester, voter, "asked for this")
+}
+
+// actsAs tells whether an Action acts as a login.
+func actsAs(j *Judgement, username string) bool {
+	account, isAccount := identity.ServiceAccount(username)
+	return isAccount && slices.ContainsFunc(j.Action.Object.Spec.Execution.Accounts(), func(name string) bool { return account == j.Action.Object.Namespace+"/"+name })
 }
 
 // claimed is the person for whom the requester says that they ask. Empty: nobody else.
@@ -85,11 +89,27 @@ func (g *Gate) onTheirBehalf(ctx context.Context, j *Judgement, voter *v1alpha1.
 		voter.Username, j.subject.Requester.Username)}
 }
 
-// edited tells whether a voter changed the Action while the request was open, or could have.
-func (g *Gate) edited(ctx context.Context, j *Judgement, voter *v1alpha1.Identity) *Problem {
+// AskAgain says why no vote on a request can be judged any more: its Action is another one of the same name, and who had changed the one that was
+// asked for is no longer known. Nil: it is the same.
+func (j *Judgement) AskAgain() *Problem {
+	s := j.subject
+	if s == nil || j.Action == nil || s.ActionUID == "" || s.ActionUID == j.Action.Object.UID {
+		return nil
+	}
+	return unjudged(fmt.Sprintf("cannot tell who changed the Action %s while this request was open: it was deleted and made again meanwhile.\n  "+
+		"It must be asked again: create the request under another name. To end this one: kubectl patch actionrequest -n %s %s --type merge -p '{\"spec\":{\"cancellation\":{\"reason\":\"asked again\"}}}'",
+		j.Action.Ref(), s.Namespace, s.Name))
+}
+
+// edited tells whether a voter changed the Action while the request was open, or could have. What is reviewed has run: an Action that is made again
+// after that is no reason never to review it, and whoever changed that one is known.
+func (g *Gate) edited(ctx context.Context, j *Judgement, poll *Poll, voter *v1alpha1.Identity) *Problem {
 	asked := j.subject.AskedAt
 	if asked.IsZero() {
 		return nil
+	}
+	if again := j.AskAgain(); again != nil && !poll.Review {
+		return again
 	}
 	if j.known == nil {
 		j.known = g.editorsOf(j)

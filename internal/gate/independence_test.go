@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/clock"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
@@ -38,7 +39,7 @@ func (f *fakeHands) MayActAs(_ context.Context, who *v1alpha1.Identity, account 
 
 const independent = `
 kind: Action
-metadata: {namespace: platform, name: restart}
+metadata: {namespace: platform, name: restart, uid: now}
 spec:
   title: Restart
   default: {effect: RequireApproval}
@@ -63,7 +64,14 @@ func TestIndependence(t *testing.T) {
 		hands            fakeHands
 		refusal, words   string
 		again            bool
+		// action is the uid of the Action that was asked for, and review says that it has run.
+		action types.UID
+		review bool
 	}{
+		"MadeAgain":  {reason: "Who changed the Action before it was made again is forgotten.", voter: "bob", action: "before", refusal: v1alpha1.ReasonIndeterminate, words: "deleted and made again meanwhile.\n  It must be asked again", again: true},
+		"Same":       {reason: "The Action that was asked for tells.", voter: "bob", action: "now"},
+		"Reviewed":   {reason: "What has run must be reviewed, whatever became of its Action.", voter: "bob", action: "before", review: true},
+		"ReviewedBy": {reason: "But not by who has changed the Action since.", voter: "bob", action: "before", review: true, hands: fakeHands{edits: edit("bob", time.Hour, now)}, refusal: v1alpha1.ReasonNotIndependent, words: "you changed the Action"},
 		"Nobody":     {reason: "Who had no hand in it may vote.", voter: "bob"},
 		"Edited":     {reason: "Who changed what runs would approve their own change.", voter: "bob", hands: fakeHands{edits: edit("bob", time.Hour, now)}, refusal: v1alpha1.ReasonNotIndependent, words: "you changed the Action platform/restart at 13:00 UTC while this request was open."},
 		"OtherLogin": {reason: "Also with another login.", voter: "bob@laptop", hands: fakeHands{edits: edit("bob", time.Hour, now)}, refusal: v1alpha1.ReasonNotIndependent, words: "you changed the Action"},
@@ -95,12 +103,14 @@ func TestIndependence(t *testing.T) {
 			if tc.requester != "" {
 				subject.Requester = v1alpha1.Identity{Username: tc.requester, Person: tc.requester}
 			}
-			subject.AskedAt, subject.AskedFor = monday, then
+			subject.AskedAt, subject.AskedFor, subject.ActionUID = monday, then, tc.action
 			j := g.Judge(t.Context(), subject, monday)
 			if j.Problem != nil {
 				t.Fatal(j.Problem.Message)
 			}
-			got := g.Eligible(t.Context(), j, j.Poll(&j.Stages[0], &subject.Requester), &v1alpha1.Identity{Username: tc.voter})
+			poll := j.Poll(&j.Stages[0], &subject.Requester)
+			poll.Review = tc.review
+			got := g.Eligible(t.Context(), j, poll, &v1alpha1.Identity{Username: tc.voter})
 			switch {
 			case tc.refusal == "" && (got.Problem != nil || !got.Meets[0]):
 				t.Errorf("%s\ngot %+v", tc.reason, got.Problem)

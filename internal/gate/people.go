@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"context"
 	"sync"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
@@ -30,7 +31,7 @@ func (g *Gate) personOfLogin(snap memberships, namespace string, id *v1alpha1.Id
 	return map[string]any{
 		"username": id.Username, "uid": id.UID, "groups": toList(id.Groups), "extra": extra, "person": id.Person,
 		"teams": toList(snap.TeamsOf(id)), "leads": toList(snap.Led(id)), "roles": toList(snap.RolesOf(namespace, id)),
-		"isServiceAccount": isServiceAccount, "isAgent": g.rules.IsAgent(id),
+		"isServiceAccount": isServiceAccount, "isAgent": g.rules.IsAgent(context.Background(), id),
 	}
 }
 

@@ -24,6 +24,8 @@ type Poll struct {
 	Escalation *v1alpha1.ApprovalEscalation
 	// Requester is who asked.
 	Requester *v1alpha1.Identity
+	// Review says that it has run already, in an emergency.
+	Review bool
 }
 
 // Demands are the requirements as they are at a time: from the escalation on, further people meet each of them.
@@ -61,7 +63,7 @@ func union(a, b []string) []string {
 
 // PollOf gives the poll that an Approval holds.
 func PollOf(a *v1alpha1.Approval) *Poll {
-	return &Poll{Stage: a.Spec.Stage.Name, Requirements: a.Spec.Requirements, Denials: a.Spec.Denials, Escalation: a.Spec.Escalation, Requester: &a.Spec.Requester}
+	return &Poll{Stage: a.Spec.Stage.Name, Requirements: a.Spec.Requirements, Denials: a.Spec.Denials, Escalation: a.Spec.Escalation, Requester: &a.Spec.Requester, Review: a.Spec.Review}
 }
 
 // Poll gives the poll of a stage that has no Approval yet, as if it opened now.
@@ -77,7 +79,7 @@ const longest = 100 * 365 * 24 * time.Hour
 
 // Poll gives the poll of a review that has not opened yet.
 func (r *Review) Poll(requester *v1alpha1.Identity) *Poll {
-	return &Poll{Stage: "review", Requirements: r.Requirements, Requester: requester}
+	return &Poll{Stage: "review", Requirements: r.Requirements, Requester: requester, Review: true}
 }
 
 // Short says for each requirement how many people too few exist who could ever meet it, also after an escalation.
@@ -105,10 +107,10 @@ func (g *Gate) Denials(j *Judgement, poll *Poll) int {
 }
 
 // candidates are all who could vote: the people that requirements name, the ServiceAccounts that the configuration lets vote, and groups, whose
-// members nobody can list.
+// members nobody can list, each as far as a Role gives them the verb approve, or could by a group.
 func (g *Gate) candidates(j *Judgement, requirements []v1alpha1.Requirement, requester *v1alpha1.Identity) []quorum.Candidate {
 	candidates := map[string]*quorum.Candidate{}
-	count := len(requirements)
+	count, able := len(requirements), holdersOf(j)
 	for i := range requirements {
 		users, groups := approvers(j.Snapshot, j.Action, &requirements[i].Approvers)
 		for _, account := range requirements[i].Approvers.ServiceAccounts {
@@ -116,11 +118,11 @@ func (g *Gate) candidates(j *Judgement, requirements []v1alpha1.Requirement, req
 			users = append(users, identity.ServiceAccountUsername(namespace, name))
 		}
 		for _, user := range g.without(users, j, requester) {
-			if may, _ := g.rules.MayVote(&v1alpha1.Identity{Username: user}); may {
-				candidateOf(candidates, g.personOf(user), count).Meets[i] = true
+			if person := g.personOf(user); able.has(user) && g.rules.MayVoteAs(&v1alpha1.Identity{Username: user, Person: person}) {
+				candidateOf(candidates, person, count).Meets[i] = true
 			}
 		}
-		if len(groups) > 0 {
+		if len(groups) > 0 && able.somebody {
 			unlimited := candidateOf(candidates, fmt.Sprintf("\x00open-%d", i), count)
 			unlimited.Unlimited, unlimited.Meets[i] = true, true
 		}
@@ -130,6 +132,41 @@ func (g *Gate) candidates(j *Judgement, requirements []v1alpha1.Requirement, req
 		all = append(all, *candidate)
 	}
 	return all
+}
+
+// holders are to whom Roles give the verb approve on an Action. Conditions of Roles are not judged: they may hold when somebody votes.
+type holders struct {
+	judgement *Judgement
+	// somebody says that there is a Role which gives it, open that one gives it to a group, in which anybody may be, and users are named by one.
+	somebody, open bool
+	users          map[string]bool
+}
+
+func holdersOf(j *Judgement) *holders {
+	out := &holders{judgement: j, users: map[string]bool{}}
+	for _, role := range j.Snapshot.Granting(j.Action.Object, v1alpha1.VerbApprove) {
+		members := &role.Object.Spec.Members
+		// Nobody approves because of a system group, see InPerson.
+		out.somebody, out.open = true, out.open || !allSystem(j.Snapshot.GroupsOf(members))
+		users, _ := j.Snapshot.PeopleOf(members)
+		for _, user := range users {
+			out.users[user] = true
+		}
+	}
+	return out
+}
+
+func allSystem(groups []string) bool {
+	return !slices.ContainsFunc(groups, func(group string) bool { return !identity.IsSystem(group) })
+}
+
+// has tells whether somebody can hold the verb and use it. As whom the Action itself acts never approves it.
+func (h *holders) has(user string) bool {
+	j := h.judgement
+	if actsAs(j, user) {
+		return false
+	}
+	return h.open || h.users[user] || len(j.Snapshot.Permissions(j.Action.Object, v1alpha1.VerbApprove, &v1alpha1.Identity{Username: user})) > 0
 }
 
 func candidateOf(all map[string]*quorum.Candidate, person string, requirements int) *quorum.Candidate {
@@ -171,7 +208,7 @@ func (g *Gate) votes(ctx context.Context, j *Judgement, poll *Poll, approval *v1
 			return nil, &Unjudged{vote.Voter.Username, eligible.Problem}
 		}
 		votes = append(votes, quorum.Vote{
-			Person: person, Principal: g.principal(ctx, j.Snapshot, vote), By: vote.By(), Username: vote.Voter.Username, Decision: vote.Decision,
+			Person: person, Principal: g.principal(ctx, j.Snapshot, vote), Aliases: aliases(j.Snapshot, vote), By: vote.By(), Username: vote.Voter.Username, Decision: vote.Decision,
 			At: vote.At.Time, Comment: vote.Comment, Meets: eligible.Meets,
 		})
 	}

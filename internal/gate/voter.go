@@ -27,7 +27,7 @@ func (g *Gate) Eligible(ctx context.Context, j *Judgement, poll *Poll, voter *v1
 		out.Problem = &Problem{Reason: reason, Message: message}
 		return out
 	}
-	if ok, why := g.rules.MayVote(voter); !ok {
+	if ok, why := g.rules.MayVote(ctx, voter); !ok {
 		return refuse(v1alpha1.ReasonNotAnApprover, "you cannot approve: "+why+".\n  "+g.eligibleNow(j, requirements, requester))
 	}
 	same, err := g.rules.SamePerson(ctx, requester, voter)
@@ -58,7 +58,7 @@ func (g *Gate) Eligible(ctx context.Context, j *Judgement, poll *Poll, voter *v1
 		return refuse(v1alpha1.ReasonNotAnApprover, fmt.Sprintf("you (%s) cannot approve stage %q: you hold \"approve\" on %s, but are not %s.%s\n  %s",
 			voter.Username, stage, j.Action.Object.Name, Needed(requirements), g.later(j, poll, voter), g.eligibleNow(j, requirements, requester)))
 	}
-	if out.Problem = g.independent(ctx, j, requester, login); out.Problem == nil {
+	if out.Problem = g.independent(ctx, j, poll, login); out.Problem == nil {
 		out.Meets = meets
 	}
 	return out

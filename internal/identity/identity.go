@@ -8,6 +8,7 @@ import (
 	"strings"
 	"unicode"
 
+	"golang.org/x/text/cases"
 	"golang.org/x/text/unicode/norm"
 	authenticationv1 "k8s.io/api/authentication/v1"
 
@@ -30,10 +31,12 @@ type Rules struct {
 	person    *expression.Program
 	extraKeys []string
 	agents    subjects
-	voters    []string
+	// agentNames are the logins of agents as they are folded, and the persons behind them.
+	agentNames []string
+	voters     []string
 }
 
-type subjects struct{ users, groups, serviceAccounts []string }
+type subjects struct{ groups, serviceAccounts []string }
 
 // New compiles the identity rules of a configuration.
 func New(cfg *config.Configuration) (*Rules, error) {
@@ -45,16 +48,29 @@ func New(cfg *config.Configuration) (*Rules, error) {
 	if err != nil {
 		return nil, fmt.Errorf("failed to compile person.expression: %w", err)
 	}
-	return &Rules{
+	rules := &Rules{
 		person:    person,
 		extraKeys: cfg.Requester.ExtraKeys,
 		agents: subjects{
-			users:           cfg.Requester.Agents.Users,
 			groups:          cfg.Requester.Agents.Groups,
 			serviceAccounts: cfg.Requester.Agents.ServiceAccounts,
 		},
 		voters: cfg.Approvers.ServiceAccounts,
-	}, nil
+	}
+	rules.agentNames = rules.namesOf(cfg.Requester.Agents.Users)
+	return rules, nil
+}
+
+// namesOf gives logins as they are folded, and the persons behind them. Where a login alone tells no person, the login must do.
+func (r *Rules) namesOf(users []string) []string {
+	var names []string
+	for _, user := range users {
+		names = append(names, Fold(user))
+		if person, err := r.Person(context.Background(), &v1alpha1.Identity{Username: user}); err == nil {
+			names = append(names, person)
+		}
+	}
+	return slices.DeleteFunc(names, func(name string) bool { return name == "" })
 }
 
 // Stamp gives the identity that is stored for a login. An error means that the write must be refused.
@@ -87,16 +103,29 @@ func (r *Rules) extra(info *authenticationv1.UserInfo) map[string]v1alpha1.Extra
 	return kept
 }
 
-// Fold makes names equal that people read as one: whatever case, whatever way Unicode writes a letter (NFKC), surrounding blanks, and characters that
-// show nothing. Look-alike letters of other scripts stay apart.
+// Fold makes names equal that people read as one: characters that show nothing are left out first, because they keep letters apart that Unicode
+// would make one, then case goes, as Unicode folds it (ß is ss), then the different ways to write a letter (NFKC), and blanks around. Each can give
+// the others more to do, so that they go on until nothing changes. Look-alike letters of other scripts stay apart.
 func Fold(name string) string {
-	shown := strings.Map(func(r rune) rune {
-		if unicode.IsSpace(r) || visible.Shows(r) {
-			return r
+	for range maxFolds {
+		folded := strings.TrimSpace(norm.NFKC.String(cases.Fold().String(strings.Map(shown, name))))
+		if folded == name {
+			break
 		}
-		return -1
-	}, norm.NFKC.String(name))
-	return strings.ToLower(strings.TrimSpace(shown))
+		name = folded
+	}
+	return name
+}
+
+// maxFolds is more than any name takes.
+const maxFolds = 16
+
+// shown leaves out a character that shows nothing.
+func shown(r rune) rune {
+	if unicode.IsSpace(r) || visible.Shows(r) {
+		return r
+	}
+	return -1
 }
 
 // Person gives the person behind a login, folded, so that exclusions compare loosely.
@@ -135,17 +164,41 @@ func (r *Rules) SamePerson(ctx context.Context, a, b *v1alpha1.Identity) (bool, 
 	return personA == personB, nil
 }
 
-// IsAgent tells whether the configuration counts an identity as an agent.
-func (r *Rules) IsAgent(id *v1alpha1.Identity) bool {
-	if account, ok := ServiceAccount(id.Username); ok {
-		return slices.Contains(r.agents.serviceAccounts, account) || anyOf(r.agents.groups, id.Groups)
+// IsAgent tells whether the configuration counts an identity as an agent. Being one only takes rights away, so that users are compared loosely: by
+// every name of an agent, and by the person behind it.
+func (r *Rules) IsAgent(ctx context.Context, id *v1alpha1.Identity) bool {
+	if r.isNamedAgent(id) {
+		return true
 	}
-	return slices.Contains(r.agents.users, id.Username) || anyOf(r.agents.groups, id.Groups)
+	if len(r.agentNames) == 0 {
+		return false
+	}
+	person, err := r.Person(ctx, id)
+	// Whoever nobody can tell from an agent may be one.
+	return err != nil || slices.Contains(r.agentNames, person)
+}
+
+// isNamedAgent tells whether an identity is an agent by what is known of it without asking for the person.
+func (r *Rules) isNamedAgent(id *v1alpha1.Identity) bool {
+	if account, ok := ServiceAccount(id.Username); ok && slices.Contains(r.agents.serviceAccounts, account) {
+		return true
+	}
+	return anyOf(r.agents.groups, id.Groups) || len(r.agentNames) > 0 && anyOf(r.agentNames, []string{Fold(id.Username), id.Person})
 }
 
 // MayVote tells whether an identity is of a kind that may vote at all. Where not, the reason completes "you cannot approve: ".
-func (r *Rules) MayVote(id *v1alpha1.Identity) (bool, string) {
-	if r.IsAgent(id) {
+func (r *Rules) MayVote(ctx context.Context, id *v1alpha1.Identity) (bool, string) {
+	return r.mayVote(id, r.IsAgent(ctx, id))
+}
+
+// MayVoteAs is MayVote for an identity of which the person is known, given as that of the identity, because there may be thousands of approvers.
+func (r *Rules) MayVoteAs(id *v1alpha1.Identity) bool {
+	may, _ := r.mayVote(id, r.isNamedAgent(id))
+	return may
+}
+
+func (r *Rules) mayVote(id *v1alpha1.Identity, isAgent bool) (bool, string) {
+	if isAgent {
 		return false, fmt.Sprintf("%s is an agent, not a person", id.Username)
 	}
 	if account, ok := ServiceAccount(id.Username); ok {

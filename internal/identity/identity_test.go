@@ -103,10 +103,45 @@ func TestSamePerson(t *testing.T) {
 	}
 }
 
+// TestFold: names that people read as one are one, also where one mapping gives another more to do.
+func TestFold(t *testing.T) {
+	for name, tc := range map[string]struct{ reason, given, want string }{
+		"Case":       {"case makes nobody else", "Alice", "alice"},
+		"Blanks":     {"nor do blanks around a name", " \u00a0alice\u3000", "alice"},
+		"Sharp":      {"one letter can be two in another case", "STRASSE stra\u00dfe", "strasse strasse"},
+		"Sigma":      {"one letter can have two small forms", "\u03a3\u03c2\u03c3", "\u03c3\u03c3\u03c3"},
+		"Between":    {"what shows nothing does not keep a letter and its accent apart", "jose\u034f\u0301", "jos\u00e9"},
+		"Joiner":     {"nor does a joiner", "jose\u200d\u0301", "jos\u00e9"},
+		"Telephone":  {"what Unicode writes out can have a case", "\u2121", "tel"},
+		"Ypogegramm": {"case can change what there is to compose", "\u1f80", "\u1f00\u03b9"},
+		"Unseen":     {"nothing but what shows nothing is nothing", " \u200b\u2060 ", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := Fold(tc.given); got != tc.want {
+				t.Errorf("%s: Fold(%+q): want %+q, got %+q", tc.reason, tc.given, tc.want, got)
+			}
+		})
+	}
+}
+
+// FuzzFold: what is folded once is folded.
+func FuzzFold(f *testing.F) {
+	for _, seed := range []string{"Alice ", "\u00df\u1e9e", "\u0345\u03b1", "jose\u034f\u0301", "\u2121\ufdfa", "\u0130\u03d4", "\xff\u00a8", "\u00a8\u200b \u00a0"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, name string) {
+		once := Fold(name)
+		if again := Fold(once); again != once {
+			t.Errorf("Fold(%+q) is %+q, and again %+q", name, once, again)
+		}
+	})
+}
+
 func TestMayVote(t *testing.T) {
 	configured := func(c *config.Configuration) {
 		c.Approvers.ServiceAccounts = []string{"ci/gate", "ci/robot"}
-		c.Requester.Agents = config.Subjects{Users: []string{"claude"}, Groups: []string{"agents"}, ServiceAccounts: []string{"ai/bot"}}
+		c.Person.Expression = "user.username == 'broken' ? string(user.extra['a'][0]) : user.username.split('@')[0]"
+		c.Requester.Agents = config.Subjects{Users: []string{"claude", "helper@cloud"}, Groups: []string{"agents"}, ServiceAccounts: []string{"ai/bot"}}
 	}
 	for name, tc := range map[string]struct {
 		reason string
@@ -120,10 +155,17 @@ func TestMayVote(t *testing.T) {
 		"ListedAgent":   {"An agent never may, listed or not.", v1alpha1.Identity{Username: "system:serviceaccount:ci:robot", Groups: []string{"agents"}}, false},
 		"AgentUser":     {"Nor an agent with a user name.", v1alpha1.Identity{Username: "claude"}, false},
 		"AgentAccount":  {"Nor one that is a ServiceAccount.", v1alpha1.Identity{Username: "system:serviceaccount:ai:bot"}, false},
+		"OtherLogin":    {"Nor with another login of the same person.", v1alpha1.Identity{Username: "claude@laptop"}, false},
+		"OtherCase":     {"Nor in another case.", v1alpha1.Identity{Username: "Claude"}, false},
+		"WideLetters":   {"Nor in wide letters, with something unseen between.", v1alpha1.Identity{Username: "\uff43lau\u200bde"}, false},
+		"MappedAgent":   {"Nor with another login than the one that is listed.", v1alpha1.Identity{Username: "helper@desk"}, false},
+		"OldPerson":     {"Nor as the person that was stamped.", v1alpha1.Identity{Username: "zoe", Person: "claude"}, false},
+		"Unknown":       {"Whoever nobody can tell from an agent may be one.", v1alpha1.Identity{Username: "broken"}, false},
+		"Alike":         {"A name that only begins like an agent's is somebody else.", v1alpha1.Identity{Username: "claudette"}, true},
 		"OddAccount":    {"A name that only looks like a ServiceAccount is a system identity.", v1alpha1.Identity{Username: "system:serviceaccount:ci"}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, why := rules(t, configured).MayVote(&tc.who)
+			got, why := rules(t, configured).MayVote(t.Context(), &tc.who)
 			if got != tc.want || (why == "") != tc.want {
 				t.Errorf("%s\nMayVote(%s): want %v, got %v %q", tc.reason, tc.who.Username, tc.want, got, why)
 			}

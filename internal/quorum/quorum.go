@@ -21,6 +21,9 @@ type Vote struct {
 	Person string
 	// Principal is the person for whom the voter votes. Empty: for themself.
 	Principal string
+	// Aliases are other names of either, such as the person as it was stamped when the expression was another one. Votes that have a name in common
+	// are of people who count once; it depends on Person alone whose vote replaces whose.
+	Aliases []string
 	// By names for people who voted, and for whom. Username is the login.
 	By       string
 	Username string
@@ -56,8 +59,8 @@ type Result struct {
 // Count turns votes into a result.
 //
 // Of each person the latest vote stands, by its place in the list. The order of votes of different people never matters.
-// What different people say for one principal, who may be one of them, is the voice of one: it denies if any of them does, and else agrees
-// once, by the principal's own vote where there is one.
+// Nobody counts twice, as a voter or as whoever is voted for: what different people say for one principal, who may be one of them or vote for
+// another one, is the voice of one. It denies if any of them does, and else agrees once, by a vote in the voter's own name where there is one.
 // It takes denials of so many different people to deny; less than 1 counts as 1. Fewer do not stand in the way of an approval.
 //
 // Fail closed: a vote that would not be accepted now (no true Meets) never helps a request. It may take back an earlier Approve

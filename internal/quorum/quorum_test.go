@@ -326,8 +326,17 @@ func TestCountAmong(t *testing.T) {
 }
 
 // forBob makes a vote of somebody one for bob.
-func forBob(v Vote) Vote {
-	v.Principal = "bob"
+func forBob(v Vote) Vote { return forWhom("bob", v) }
+
+// forWhom makes a vote of somebody one for somebody else.
+func forWhom(principal string, v Vote) Vote {
+	v.Principal = principal
+	return v
+}
+
+// known gives another name by which whoever votes is known.
+func known(as string, v Vote) Vote {
+	v.Aliases = append(v.Aliases, as)
 	return v
 }
 
@@ -387,6 +396,42 @@ func TestVotesForOthers(t *testing.T) {
 		"NotRevived": {
 			reason: "whoever agreed in another name since does not agree in the first any more", votes: []Vote{vote("carol", approve, 1, "x"), forBob(vote("carol", approve, 2, "-"))},
 			want: outcome{State: stateOpen, Missing: []int{2}},
+		},
+		"Chain": {
+			reason: "who votes for somebody and is voted for is one of both", votes: []Vote{forBob(vote("carol", approve, 1, "x")), forWhom("dave", vote("bob", approve, 2, "x"))},
+			want: outcome{State: stateOpen, Missing: []int{1}, By: []string{"a=carol"}},
+		},
+		"ChainBackwards": {
+			reason: "in whichever order", votes: []Vote{forWhom("dave", vote("bob", approve, 1, "x")), forBob(vote("carol", approve, 2, "x"))},
+			want: outcome{State: stateOpen, Missing: []int{1}, By: []string{"a=bob"}},
+		},
+		"LongChain": {
+			reason: "and so is whoever is in the middle", votes: []Vote{
+				forWhom("erin", vote("frank", approve, 1, "x")), forBob(vote("carol", approve, 2, "x")), forWhom("erin", vote("bob", approve, 3, "x")),
+			},
+			want: outcome{State: stateOpen, Missing: []int{1}, By: []string{"a=frank"}},
+		},
+		"ChainDenied": {
+			reason: "a denial by anybody of them is one of all", denials: 2, votes: []Vote{forBob(vote("carol", approve, 1, "x")), forWhom("dave", vote("bob", deny, 2, "x"))},
+			want: outcome{State: stateOpen, Missing: []int{2}},
+		},
+		"ChainTakenBack": {
+			reason: "what was taken back ties nobody together", votes: []Vote{
+				forBob(vote("carol", approve, 1, "x")), forWhom("dave", vote("bob", approve, 2, "x")), forWhom("dave", vote("bob", withdraw, 3, "x")), vote("dave", approve, 4, "x"),
+			},
+			want: outcome{State: approved, Missing: []int{0}, By: []string{"a=carol", "a=dave"}},
+		},
+		"OtherNames": {
+			reason: "two logins that were one person once are one", votes: []Vote{known("robert", vote("bob", approve, 1, "x")), known("robert", vote("bobby", approve, 2, "x"))},
+			want: outcome{State: stateOpen, Missing: []int{1}, By: []string{"a=bob"}},
+		},
+		"OtherNameOfOne": {
+			reason: "also where the name of one is the other's now", votes: []Vote{vote("robert", approve, 1, "x"), known("robert", vote("bob", approve, 2, "x"))},
+			want: outcome{State: stateOpen, Missing: []int{1}, By: []string{"a=robert"}},
+		},
+		"OtherNameDenies": {
+			reason: "and no agreement of one replaces what the other denies", votes: []Vote{known("robert", vote("bob", deny, 1, "x")), known("robert", vote("bobby", approve, 2, "x"))},
+			want: outcome{State: denied, Missing: []int{2}, DeniedBy: "bob"},
 		},
 		"NoLonger": {
 			reason: "a vote that would not be accepted now does not count", votes: []Vote{forBob(vote("carol", approve, 1, "-"))},

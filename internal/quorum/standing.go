@@ -8,9 +8,12 @@ import (
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 )
 
-// voice is what was said in the name of one person: by that person, and by whoever votes for them. It agrees once, for one requirement.
+// voice is what was said by or in the name of people of whom nobody counts twice: a person, whoever votes for them, and whoever that person votes
+// for. It agrees once, for one requirement.
 type voice struct {
-	// approvals are the votes that agree, the principal's own first, then in order of time.
+	// people are all whom it names. Nobody is in two voices.
+	people map[string]bool
+	// approvals are the votes that agree, those in the voter's own name first, then in order of time.
 	approvals []Vote
 	// denial is the earliest vote that denies. Nil: none does.
 	denial *Vote
@@ -19,13 +22,51 @@ type voice struct {
 // principal is the person in whose name a vote is.
 func (v *Vote) principal() string { return cmp.Or(v.Principal, v.Person) }
 
-func (o *voice) add(v Vote) {
-	switch {
-	case v.Decision == v1alpha1.DecisionApprove:
-		o.approvals = append(o.approvals, v)
-	case v.Decision == v1alpha1.DecisionDeny && (o.denial == nil || earlier(v, *o.denial) < 0):
-		o.denial = &v
+// names are all by which the people of a vote are known.
+func (v *Vote) names() []string { return append([]string{v.Person, v.principal()}, v.Aliases...) }
+
+// voiceOf is the voice of one vote that agrees or denies.
+func voiceOf(v Vote) *voice {
+	one := &voice{people: map[string]bool{}}
+	for _, name := range v.names() {
+		one.people[name] = true
 	}
+	if v.Decision == v1alpha1.DecisionDeny {
+		one.denial = &v
+	} else {
+		one.approvals = []Vote{v}
+	}
+	return one
+}
+
+// join takes in another voice, if the two name somebody in common, and tells whether they did.
+func (o *voice) join(other *voice) bool {
+	shared := false
+	for name := range other.people {
+		shared = shared || o.people[name]
+	}
+	if !shared {
+		return false
+	}
+	maps.Copy(o.people, other.people)
+	o.approvals = append(o.approvals, other.approvals...)
+	if o.denial == nil || other.denial != nil && earlier(*other.denial, *o.denial) < 0 {
+		o.denial = other.denial
+	}
+	return true
+}
+
+// voices puts together what names somebody in common. It does not matter in which order.
+func voices(latest map[string]Vote) []*voice {
+	var all []*voice
+	for _, v := range latest {
+		if v.Decision == v1alpha1.DecisionWithdraw {
+			continue
+		}
+		one := voiceOf(v)
+		all = append(slices.DeleteFunc(all, one.join), one)
+	}
+	return all
 }
 
 // meets tells per requirement whether one of the votes would be accepted for it.
@@ -45,22 +86,14 @@ func (o *voice) of(requirement int) Vote {
 // standing gives the voices that agree, and the denials that count, each in order of time. No person is in two of them.
 func standing(votes []Vote, requirements int) (agreed []voice, denials []Vote) {
 	latest, nameless := latestVotes(votes, requirements)
-	voices := map[string]*voice{}
-	for _, v := range latest {
-		if voices[v.principal()] == nil {
-			voices[v.principal()] = &voice{}
-		}
-		voices[v.principal()].add(v)
-	}
 	denials = slices.Collect(maps.Values(nameless))
-	for _, one := range voices {
-		switch {
-		case one.denial != nil:
+	for _, one := range voices(latest) {
+		if one.denial != nil {
 			denials = append(denials, *one.denial)
-		case len(one.approvals) > 0:
-			slices.SortFunc(one.approvals, ownFirst)
-			agreed = append(agreed, *one)
+			continue
 		}
+		slices.SortFunc(one.approvals, ownFirst)
+		agreed = append(agreed, *one)
 	}
 	slices.SortFunc(agreed, func(a, b voice) int { return earlier(a.approvals[0], b.approvals[0]) })
 	slices.SortFunc(denials, earlier)
@@ -152,9 +185,7 @@ func listed(candidates []Candidate, requirements int) (persons [][]bool, unlimit
 func fresh(candidates []Candidate, agreed []voice, requirements []Requirement) [][]bool {
 	taken := map[string]bool{}
 	for i := range agreed {
-		for _, v := range agreed[i].approvals {
-			taken[v.Person], taken[v.principal()] = true, true
-		}
+		maps.Copy(taken, agreed[i].people)
 	}
 	left := slices.DeleteFunc(slices.Clone(candidates), func(c Candidate) bool { return taken[c.Person] })
 	persons, unlimited := listed(left, len(requirements))

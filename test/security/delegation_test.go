@@ -136,6 +136,25 @@ func TestCase80StandIn(t *testing.T) {
 		votes(t, users.Carol, both, v1alpha1.DecisionApprove)
 		closes(t, both, v1alpha1.ApprovalApproved)
 	})
+
+	t.Run("Chain", func(t *testing.T) {
+		delegates(t, users.Bob, "bob-to-dora-in-a-chain", dora.Name)
+		delegates(t, users.Carol, "carol-to-bob", users.Bob.Name)
+		_, both := opened(t, users.Alice, request("stood-for-both", `{}`))
+		if err := votesFor(t, users.Bob, both, "carol"); err != nil {
+			t.Fatal(err)
+		}
+		votes(t, dora, both, v1alpha1.DecisionApprove)
+		eventually(t, "bob counts once, as a voter and as who is voted for", func() (bool, string) {
+			now := live(t, both)
+			return now.Status.Seal != nil && now.Status.Seal.Votes == 2 && now.Status.State == v1alpha1.ApprovalOpen, fmt.Sprintf("%+v", now.Status)
+		})
+		if err := votesFor(t, users.Bob, both, "bob"); err != nil {
+			t.Fatal(err)
+		}
+		votes(t, users.Carol, both, v1alpha1.DecisionApprove)
+		closes(t, both, v1alpha1.ApprovalApproved)
+	})
 }
 
 // TestCase81StandInOfTheWrongPerson tries to agree to one's own request through an approver, and as what is no person.

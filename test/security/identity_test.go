@@ -1,7 +1,9 @@
 package security
 
 import (
+	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -13,6 +15,8 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/audit"
+	"github.com/signoff-dev/signoff/internal/seal"
 	"github.com/signoff-dev/signoff/test/env"
 	"github.com/signoff-dev/signoff/test/play"
 )
@@ -64,17 +68,37 @@ func TestCase02NameOfSomebodyElse(t *testing.T) {
 
 // TestCase03SecondLoginOfOnePerson votes with every other way in which alice's name can be written.
 func TestCase03SecondLoginOfOnePerson(t *testing.T) {
-	_, approval := opened(t, users.Alice, request("two-engineers", `{}`))
+	r, approval := opened(t, users.Alice, request("two-engineers", `{}`))
 	for _, name := range []string{"alice@laptop", "ALICE", "Alice@Corp.Example", "alice ", " alice@laptop"} {
 		refused(t, vote(t, engineer(t, name), approval, v1alpha1.DecisionApprove, ""), metav1.StatusReasonForbidden, selfApproval)
 	}
 	// What no configuration maps is somebody else: a Cyrillic letter, and the prefix of another identity provider. It is recorded as it was written.
-	for i, name := range []string{"\u0430lice", "oidc:alice"} {
+	alike := []string{"\u0430lice", "oidc:alice"}
+	for i, name := range alike {
 		votes(t, engineer(t, name), approval, v1alpha1.DecisionApprove)
 		if cast := live(t, approval).Spec.Votes; len(cast) != i+1 || cast[i].Voter.Username != name || cast[i].Voter.Person == "alice" {
 			t.Errorf("the vote of %+q must be told as such: %+v", name, cast)
 		}
 	}
+	// And the audit log lists it by what was sealed, letter by letter, for whoever looks for aliases.
+	eventually(t, "both votes in the audit log", func() (bool, string) {
+		listed := voters(t, r)
+		return slices.Equal(listed, alike), fmt.Sprintf("%+q", listed)
+	})
+}
+
+// voters are the logins of those who voted on a request, as the audit log has them.
+func voters(t *testing.T, r *v1alpha1.ActionRequest) []string {
+	t.Helper()
+	var names []string
+	for _, fact := range told(t, audit.TypeStageVoted, r.Namespace+"/"+r.Name) {
+		var vote struct{ Voter seal.Identity }
+		if err := json.Unmarshal(fact.Data.Seals.Vote.Payload, &vote); err != nil {
+			t.Fatal(err)
+		}
+		names = append(names, vote.Voter.Username)
+	}
+	return names
 }
 
 // TestCase04ServiceAccountApproves plays nadia, who administers a namespace: she mints a token of a ServiceAccount there, whom a stage names and

@@ -8,6 +8,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -134,7 +135,8 @@ func TestCase69GuardPromotesHerself(t *testing.T) {
 	refused(t, patch(t, users.Frank, approver, `{"spec":{"members":{"users":["frank","mallory"]}}}`), metav1.StatusReasonForbidden, "what you do not hold yourself")
 }
 
-// TestCase70ActionMadeAgain replaces an Action by one of the same name and words after everybody agreed.
+// TestCase70ActionMadeAgain replaces an Action by one of the same name and words after everybody agreed: nobody can tell who had changed the other one,
+// so nobody is asked about it any more, and the request says that it must be asked again, which helps.
 func TestCase70ActionMadeAgain(t *testing.T) {
 	action := staged("made-again", `{name: a, approvers: {users: [bob]}}`)
 	apply(t, action)
@@ -145,7 +147,60 @@ func TestCase70ActionMadeAgain(t *testing.T) {
 	apply(t, action)
 	closes(t, approval, v1alpha1.ApprovalSuperseded)
 	release()
+	askedAgain(t, r)
+	approvalsOf(t, r, 1)
+	next, approval := opened(t, users.Alice, request("made-again", `{}`))
+	votes(t, users.Bob, approval, v1alpha1.DecisionApprove)
+	reaches(t, next, v1alpha1.PhaseSucceeded)
+}
+
+// askedAgain waits until a request says that it must be asked again.
+func askedAgain(t *testing.T, r *v1alpha1.ActionRequest) {
+	t.Helper()
+	eventually(t, "that it must be asked again", func() (bool, string) {
+		now := live(t, r)
+		approved := meta.FindStatusCondition(now.Status.Conditions, v1alpha1.ConditionApproved)
+		return now.Status.WaitingFor == "must be asked again: its Action was deleted and made again" && approved != nil && approved.Reason == v1alpha1.ReasonIndeterminate &&
+			strings.Contains(approved.Message, "It must be asked again: create the request under another name."), fmt.Sprintf("%q, %+v", now.Status.WaitingFor, approved)
+	})
 	neverStarts(t, r, v1alpha1.PhaseAwaitingApproval)
+}
+
+// TestCase70ListOfEditorsIsNotLaundered plays ada, who changes an Action while it is asked for, and frank, who then deletes and makes it again, so that only he
+// is on its list: she may not approve her own change, with a vote there already and without.
+func TestCase70ListOfEditorsIsNotLaundered(t *testing.T) {
+	for name, voters := range map[string][]env.Person{"laundered": nil, "laundered-late": {users.Bob}} {
+		t.Run(name, func(t *testing.T) {
+			apply(t, staged(name, `{name: a, count: 2, approvers: {users: [ada, bob]}}`))
+			r, approval := opened(t, users.Alice, request(name, `{}`))
+			action := live(t, &v1alpha1.Action{ObjectMeta: metav1.ObjectMeta{Namespace: env.CatalogNamespace, Name: name}})
+			// A label is no other content, so that the Approval stays.
+			if err := patch(t, users.Ada, action, `{"metadata": {"labels": {"edited": "yes"}}}`); err != nil {
+				t.Fatal(err)
+			}
+			eventually(t, "ada is refused", func() (bool, string) {
+				err := vote(t, users.Ada, approval, v1alpha1.DecisionApprove, "")
+				return err != nil && strings.Contains(err.Error(), "you changed the Action platform/"+name), errText(err)
+			})
+			for _, voter := range voters {
+				votes(t, voter, approval, v1alpha1.DecisionApprove)
+			}
+			again := live(t, action)
+			if err := as(t, users.Frank).Delete(t.Context(), again); err != nil {
+				t.Fatal(err)
+			}
+			again.ObjectMeta = metav1.ObjectMeta{Namespace: again.Namespace, Name: again.Name, Labels: again.Labels}
+			if err := as(t, users.Frank).Create(t.Context(), again); err != nil {
+				t.Fatal(err)
+			}
+			askedAgain(t, r)
+			all := approvalsOf(t, r, 1)
+			for _, who := range []env.Person{users.Ada, users.Bob} {
+				refused(t, vote(t, who, &all[0], v1alpha1.DecisionApprove, "again"), metav1.StatusReasonForbidden)
+			}
+			neverStarts(t, r, v1alpha1.PhaseAwaitingApproval)
+		})
+	}
 }
 
 // TestCase71AccountLosesItsRights takes the rights of the ServiceAccount as which the steps run after everybody agreed: nobody can tell any more

@@ -97,6 +97,11 @@ func TestCase55AgentApproves(t *testing.T) {
 		refused(t, vote(t, who, own, v1alpha1.DecisionApprove, ""), metav1.StatusReasonForbidden, "is not a person")
 	}
 	refused(t, vote(t, login, own, v1alpha1.DecisionApprove, ""), metav1.StatusReasonForbidden, "assistant is an agent, not a person")
+	// A second login of it, and its name in other letters, with the groups of people who may approve.
+	_, engineers := opened(t, users.Alice, request("two-engineers", `{}`))
+	for _, name := range []string{"assistant@laptop", "Assistant", "\uff41ssistant", "assis\u200btant"} {
+		refused(t, vote(t, engineer(t, name), engineers, v1alpha1.DecisionApprove, ""), metav1.StatusReasonForbidden, "is an agent, not a person")
+	}
 	_, others := opened(t, login, request("machines", `{}`))
 	for _, decision := range []v1alpha1.Decision{v1alpha1.DecisionApprove, v1alpha1.DecisionDeny, v1alpha1.DecisionWithdraw} {
 		err := vote(t, login, others, decision, "because")

@@ -137,6 +137,38 @@ func TestCase21CountNobodyCanReach(t *testing.T) {
 	}
 }
 
+// TestCase22VoteThatNoLongerCountsIsCastAgain takes the Role away by which somebody voted, and gives it back by another group: what they say again is
+// what they said, and this time it counts. Nor is a second login's vote left out because the first said the same.
+func TestCase22VoteThatNoLongerCountsIsCastAgain(t *testing.T) {
+	role := func(group string) {
+		apply(t, `{apiVersion: signoff.dev/v1alpha1, kind: Role, metadata: {namespace: platform, name: cast-again}, spec: {members: {groups: [`+group+`]},
+			permissions: [{verbs: [approve], actions: {names: [cast-again]}}]}}`)
+	}
+	role("first")
+	apply(t, staged("cast-again", `{name: a, count: 2, approvers: {roles: [cast-again]}}`))
+	stranger(t, "nina")
+	stranger(t, "nina@laptop")
+	_, approval := opened(t, users.Alice, request("cast-again", `{}`))
+	cast := func(who env.Person, want int) {
+		t.Helper()
+		eventually(t, fmt.Sprintf("vote %d of %s", want, who.Name), func() (bool, string) {
+			err := vote(t, who, approval, v1alpha1.DecisionApprove, "because")
+			all := live(t, approval).Spec.Votes
+			return err == nil && len(all) == want, fmt.Sprintf("%v, %+v", err, all)
+		})
+	}
+	first := login(t, "nina", "first")
+	cast(first, 1)
+	cast(first, 1)
+	role("second")
+	cast(login(t, "nina", "second"), 2)
+	cast(login(t, "nina@laptop", "second"), 3)
+	eventually(t, "one of two agreed", func() (bool, string) {
+		now := live(t, approval)
+		return now.Status.State == v1alpha1.ApprovalOpen && strings.HasPrefix(now.Status.WaitingFor, "1 of "), fmt.Sprintf("%+v", now.Status)
+	})
+}
+
 // TestCase22ApproveAndDenyAtOnce approves and denies, and approves and takes back, at the same instant: a denial that was accepted wins, and of
 // one person the vote that is stored last.
 func TestCase22ApproveAndDenyAtOnce(t *testing.T) {
