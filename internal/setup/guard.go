@@ -16,7 +16,7 @@ import (
 // that is taken away because it cannot prove that it is asked could never prove it. What must not happen without a guard, does not.
 func (p *Process) guard() error {
 	protected, err := guard.Expect(Protection(&WebhookOptions{
-		// Where the webhooks are served is not compared.
+		// Where the webhooks are served is not compared, but that all of them are served where the canary is answered.
 		URL:      "https://signoff.invalid",
 		CABundle: []byte("any"),
 		Operator: p.operatorName(),
