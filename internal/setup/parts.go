@@ -97,6 +97,7 @@ func (p *Process) webhooks() error {
 		Gate: p.Gate, Identity: p.identity, Store: p.Store,
 		Reader: p.Manager.GetAPIReader(), Requests: p.Manager.GetClient(), Namespaces: p.Manager.GetClient(), Reviews: p.Manager.GetClient(),
 		Open:     open,
+		DryRuns:  webhooks.NewDryRuns(p.cfg.Requester.MaxDryRuns),
 		Evidence: p.evidence, Clock: p.clock, Wall: p.wall, Canary: proofs{p},
 		Kinds:             kinds.NewAsker(p.Manager.GetRESTMapper(), kindsPatience),
 		Operator:          p.operatorName(),
