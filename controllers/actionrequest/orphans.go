@@ -95,7 +95,7 @@ const orphansEvery = 10 * time.Minute
 // with its namespace, in the namespace of the operator, and takes back what was temporary.
 type Orphans struct {
 	*Reviewer
-	// Wake says that a review or a request was deleted.
+	// Wake says that a review or a request was deleted, or that the guard came or went.
 	Wake <-chan struct{}
 }
 
@@ -216,7 +216,8 @@ func (o *Orphans) look(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// ensure makes a successor where the review of a Record is gone.
+// ensure makes a successor where the review of a Record is gone, once the guard is in force: what is gone may have been taken away while nobody asked
+// the webhooks, and who may vote on a new one would not be asked either.
 func (o *Orphans) ensure(ctx context.Context, record *v1alpha1.Record) error {
 	found := &v1alpha1.Approval{}
 	key := types.NamespacedName{Namespace: record.Spec.RequestRef.Namespace, Name: record.Spec.Review.Name}
@@ -224,7 +225,7 @@ func (o *Orphans) ensure(ctx context.Context, record *v1alpha1.Record) error {
 	if client.IgnoreNotFound(err) != nil {
 		return fmt.Errorf("failed to get Approval %s: %w", key, err)
 	}
-	if err == nil && found.UID == record.Spec.Review.UID {
+	if err == nil && found.UID == record.Spec.Review.UID || o.Guard.InForce() != nil {
 		return nil
 	}
 	s := o.orphanScope(record)

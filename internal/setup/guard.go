@@ -40,7 +40,7 @@ func (p *Process) guard() error {
 		Protected: append(protected, definitions...), Objects: objects, Metadata: changes,
 		Client: p.Manager.GetClient(), Checker: proofs{p}, Namespace: p.cfg.Operator.Namespace,
 		// How old a proof is, is a matter of the world and not of the rules.
-		Clock: clock.RealClock{}, Changed: p.wakeAll, Log: p.Manager.GetLogger().WithName("guard"),
+		Clock: clock.RealClock{}, Changed: p.guardChanged, Log: p.Manager.GetLogger().WithName("guard"),
 	})
 	return p.Manager.Add(p.Guard)
 }
