@@ -259,10 +259,17 @@ func (s *scope) unreviewable(ctx context.Context, err error) (time.Duration, err
 }
 
 // overdue says that nobody reviewed in time. The review stays open: it must still be done, and until then its request stays.
+// Where its request is gone, the review itself says that this has been told.
 func (s *scope) overdue(ctx context.Context, review *v1alpha1.Approval) error {
-	if known := meta.FindStatusCondition(s.request.Status.Conditions, v1alpha1.ConditionReviewed); known != nil && known.Reason == v1alpha1.ReasonReviewOverdue {
+	said, kind, object := s.request.Status.Conditions, v1alpha1.ConditionReviewed, client.Object(s.request)
+	if s.orphan {
+		said, kind, object = review.Status.Conditions, v1alpha1.ConditionReady, review
+	}
+	if known := meta.FindStatusCondition(said, kind); known != nil && known.Reason == v1alpha1.ReasonReviewOverdue {
 		return nil
 	}
+	// A review that was opened since they were counted last may be one that nobody knows of.
+	s.Late()
 	message := fmt.Sprintf("Review of the emergency: overdue since %s, nobody did it in time. It can still be done, and must be: see kubectl describe approval -n %s %s",
 		review.Spec.Expires, review.Namespace, review.Name)
 	s.condition(v1alpha1.ConditionReviewed, false, v1alpha1.ReasonReviewOverdue, message)
@@ -272,7 +279,13 @@ func (s *scope) overdue(ctx context.Context, review *v1alpha1.Approval) error {
 	if err := s.store(ctx); err != nil {
 		return err
 	}
-	s.event(s.request, v1alpha1.ReasonReviewOverdue, message)
+	if s.orphan {
+		setCondition(&review.Status.Conditions, review.Generation, s.now, kind, false, v1alpha1.ReasonReviewOverdue, message)
+		if err := s.Client.Status().Update(ctx, review); err != nil {
+			return fmt.Errorf("failed to update the status of Approval %s/%s: %w", review.Namespace, review.Name, err)
+		}
+	}
+	s.event(object, v1alpha1.ReasonReviewOverdue, message)
 	return nil
 }
 

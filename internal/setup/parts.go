@@ -180,7 +180,7 @@ func (p *Process) controllers() error {
 		Events: p.Manager.GetEventRecorder("signoff"), Evidence: p.evidence, Clock: p.clock, Wall: p.wall, Keys: p.keysRead,
 		Audit: facts, AuditInputs: p.cfg.Audit.InputValues,
 		OperatorNamespace: p.cfg.Operator.Namespace,
-		Changed:           p.changed, Wake: p.wake, Workers: p.cfg.Workers, Traces: p.parts.Traces,
+		Changed:           p.changed, Wake: p.wake, Late: p.wakeOrphans, Workers: p.cfg.Workers, Traces: p.parts.Traces,
 	}
 	reviewer := &actionrequest.Reviewer{Reconciler: requests, Again: p.reviewed}
 	if err := p.orphans(reviewer); err != nil {
@@ -243,7 +243,8 @@ func (p *Process) notifiers() *notifier.Reconciler {
 	}
 }
 
-// orphans asks again for reviews that are gone with their namespace: at the start, whenever a review is deleted, when the guard is back, and now and then.
+// orphans asks again for reviews that are gone with their namespace: at the start, whenever a review is deleted or overdue, when the guard is back, and
+// now and then.
 func (p *Process) orphans(reviewer *actionrequest.Reviewer) error {
 	for _, kind := range []client.Object{&v1alpha1.Approval{}, &v1alpha1.ActionRequest{}} {
 		informer, err := p.Manager.GetCache().GetInformer(context.Background(), kind)
