@@ -87,7 +87,7 @@ func TestFlood(t *testing.T) {
 		t.Errorf("%d dry runs were judged, and in %s from %d to %d are allowed", judged.Load(), time.Duration(took.Load()), maxDryRuns, most)
 	}
 	text, _ := unjudged.Load().(string)
-	for _, words := range []string{"makes too many dry runs: 80 at once, and then 8 a second (requester.maxDryRuns", "Nothing was judged.", "Try again in a few seconds."} {
+	for _, words := range []string{"makes too many dry runs: 150 at once, and then 15 a second (requester.maxDryRuns", "Nothing was judged.", "Try again in a few seconds."} {
 		if !strings.Contains(text, words) {
 			t.Errorf("the refusal of a dry run does not say %q: %s", words, text)
 		}

@@ -76,7 +76,7 @@ func run(m *testing.M) int {
 const maxOpen = 150
 
 // maxDryRuns is how many dry runs of one person are judged at once: few enough that a flood meets the limit on a slow machine, too.
-const maxDryRuns = 80
+const maxDryRuns = 150
 
 // configure maps logins such as alice@laptop to the person alice.
 func configure(cfg *config.Configuration) {
