@@ -75,8 +75,8 @@ func run(m *testing.M) int {
 // maxOpen is how many requests of one person may be open: more than any test needs but the one of the limit.
 const maxOpen = 150
 
-// maxDryRuns is how many dry runs of one person are judged at once: few enough that a flood meets the limit on a slow machine, too.
-const maxDryRuns = 150
+// maxDryRuns is how many dry runs of one person are judged at once: more than tests need that wait for an answer.
+const maxDryRuns = 300
 
 // configure maps logins such as alice@laptop to the person alice.
 func configure(cfg *config.Configuration) {
