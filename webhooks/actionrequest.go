@@ -39,6 +39,9 @@ func (w *actionRequests) mutate(ctx context.Context, req admission.Request, requ
 	if canary.Is(request) {
 		return w.stampCanary(&req, request, caller)
 	}
+	if refused := w.exhausted(&req, &caller); refused != nil {
+		return *refused
+	}
 	if errs := unstampable(&request.Spec, &caller); len(errs) > 0 {
 		return invalid(&req, displayName(request), errs)
 	}

@@ -66,6 +66,8 @@ type Deps struct {
 	Requests client.Reader
 	// Open bounds the requests of one person.
 	Open *OpenRequests
+	// DryRuns bounds the dry runs of one person.
+	DryRuns *DryRuns
 	// Namespaces reads namespaces from a cache.
 	Namespaces client.Reader
 	// Reviews asks the API server what somebody may do.

@@ -93,6 +93,8 @@ const (
 	ReasonCancelled = "Cancelled"
 	// ReasonTooManyOpen says that the requester has too many requests that are not over.
 	ReasonTooManyOpen = "TooManyOpen"
+	// ReasonTooManyDryRuns says that somebody makes so many dry runs that this one was not judged.
+	ReasonTooManyDryRuns = "TooManyDryRuns"
 	// ReasonNotStamped says that the request was stored without the admission webhook. It will never run.
 	ReasonNotStamped = "NotStamped"
 	// ReasonSealInvalid says that something was changed or made without Signoff, so that its seal does not fit. It never counts.

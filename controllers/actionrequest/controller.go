@@ -91,6 +91,8 @@ type Reconciler struct {
 	Changed <-chan event.GenericEvent
 	// Wake names requests whose objects changed.
 	Wake <-chan event.GenericEvent
+	// Late is called when a review has become overdue, which is counted at once.
+	Late func()
 	// Workers is how many requests are reconciled at once.
 	Workers int
 	// Traces traces what is done for a request. Nil: nothing is traced.

@@ -15,7 +15,7 @@ import (
 
 // Guard says whether what protects our objects is in force.
 type Guard interface {
-	// InForce returns nil where it is. It asks nobody, so that it costs nothing. Whenever its answer changes, all requests are judged again.
+	// InForce returns nil where it is. It asks nobody, so that it costs nothing. Whenever its answer changes, all requests and reviews are looked at again.
 	InForce() error
 }
 
@@ -31,6 +31,24 @@ func (s *scope) unguarded(ctx context.Context, missing error) error {
 	message, short := guardText(missing)
 	s.waiting(v1alpha1.PhaseHeld, v1alpha1.ReasonGuardMissing, message, short)
 	return s.store(ctx)
+}
+
+// unguardedReview keeps a review as it is while the guard is missing: no vote on it is counted, and it is not closed. That it is overdue is told all the
+// same: it only asks people to look.
+func (s *scope) unguardedReview(ctx context.Context, review *v1alpha1.Approval, missing error) (time.Duration, error) {
+	if s.unknown(missing) {
+		return s.wait(), nil
+	}
+	if !s.now.Before(review.Spec.ExpiresAt.Time) {
+		return 0, s.overdue(ctx, review)
+	}
+	s.at(review.Spec.ExpiresAt.Time)
+	if s.request.Status.Outcome == "" {
+		return s.wait(), nil // the request says it by itself
+	}
+	message, _ := guardText(missing)
+	s.condition(v1alpha1.ConditionReviewed, false, v1alpha1.ReasonGuardMissing, "Review of the emergency: no vote on it counts. "+message+".")
+	return s.wait(), s.store(ctx)
 }
 
 // guardedStep does the next thing for one step, unless the guard is missing and it would start something. What is written stays; a step that

@@ -21,6 +21,7 @@ import (
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/catalog"
+	"github.com/signoff-dev/signoff/internal/decision"
 	"github.com/signoff-dev/signoff/internal/evidence"
 	"github.com/signoff-dev/signoff/internal/gate"
 	"github.com/signoff-dev/signoff/internal/metrics"
@@ -95,7 +96,7 @@ const orphansEvery = 10 * time.Minute
 // with its namespace, in the namespace of the operator, and takes back what was temporary.
 type Orphans struct {
 	*Reviewer
-	// Wake says that a review or a request was deleted.
+	// Wake says that a review or a request was deleted, that a review is overdue, or that the guard came or went.
 	Wake <-chan struct{}
 }
 
@@ -182,41 +183,58 @@ func (o *Orphans) Start(ctx context.Context) error {
 	if err := wait.PollUntilContextCancel(ctx, keysDelay, true, func(context.Context) (bool, error) { return o.Keys() == nil, nil }); err != nil {
 		return nil
 	}
-	ticker := o.Clock.NewTicker(orphansEvery)
-	defer ticker.Stop()
 	for {
-		if err := errors.Join(o.look(ctx), o.recall(ctx)); err != nil {
+		due, err := o.look(ctx)
+		if err := errors.Join(err, o.recall(ctx)); err != nil {
 			logr.FromContextOrDiscard(ctx).Error(err, "what requests that are gone still need is not done; tried again in a while")
 		}
-		select {
-		case <-ctx.Done():
+		if !o.rest(ctx, due) {
 			return nil
-		case <-o.Wake:
-		case <-ticker.C():
 		}
 	}
 }
 
-// look goes through the Records whose review is still open.
-func (o *Orphans) look(ctx context.Context) error {
+// rest waits until an instant, where there is one, until somebody wakes it, and not longer than a while. It tells whether to go on.
+func (o *Orphans) rest(ctx context.Context, until time.Time) bool {
+	pause := orphansEvery
+	if !until.IsZero() {
+		pause = min(pause, max(until.Sub(o.Clock.Now()), time.Millisecond))
+	}
+	timer := o.Clock.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-o.Wake:
+	case <-timer.C():
+	}
+	return true
+}
+
+// look goes through the Records whose review is still open. It tells when the next of them is overdue; zero: none.
+func (o *Orphans) look(ctx context.Context) (due time.Time, err error) {
 	list, overdue := &v1alpha1.RecordList{}, 0
 	open := fields.AndSelectors(fields.OneTermNotEqualSelector("spec.review.name", ""), fields.OneTermEqualSelector("status.review.state", ""))
 	if err := o.Reader.List(ctx, list, client.InNamespace(o.OperatorNamespace), client.MatchingFieldsSelector{Selector: open}); err != nil {
-		return fmt.Errorf("failed to list Records with an open review: %w", err)
+		return due, fmt.Errorf("failed to list Records with an open review: %w", err)
 	}
+	now := o.Clock.Now()
 	var errs []error
 	for i := range list.Items {
 		record := &list.Items[i]
-		if !o.Clock.Now().Before(record.Spec.Review.DueAt.Time) {
+		if at := record.Spec.Review.DueAt.Time; now.Before(at) {
+			due = decision.Earlier(due, at)
+		} else {
 			overdue++
 		}
 		errs = append(errs, o.ensure(ctx, record))
 	}
 	metrics.ReviewsOpen(len(list.Items), overdue)
-	return errors.Join(errs...)
+	return due, errors.Join(errs...)
 }
 
-// ensure makes a successor where the review of a Record is gone.
+// ensure makes a successor where the review of a Record is gone, once the guard is in force: what is gone may have been taken away while nobody asked
+// the webhooks, and who may vote on a new one would not be asked either.
 func (o *Orphans) ensure(ctx context.Context, record *v1alpha1.Record) error {
 	found := &v1alpha1.Approval{}
 	key := types.NamespacedName{Namespace: record.Spec.RequestRef.Namespace, Name: record.Spec.Review.Name}
@@ -224,7 +242,7 @@ func (o *Orphans) ensure(ctx context.Context, record *v1alpha1.Record) error {
 	if client.IgnoreNotFound(err) != nil {
 		return fmt.Errorf("failed to get Approval %s: %w", key, err)
 	}
-	if err == nil && found.UID == record.Spec.Review.UID {
+	if err == nil && found.UID == record.Spec.Review.UID || o.Guard.InForce() != nil {
 		return nil
 	}
 	s := o.orphanScope(record)

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/go-logr/logr"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -18,8 +19,11 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/audit"
@@ -143,6 +147,8 @@ func (s *scope) needless(approval *v1alpha1.Approval) bool {
 // request is read live.
 type Reviewer struct {
 	*Reconciler
+	// Again says that every open review must be looked at again: the guard came or went.
+	Again <-chan event.GenericEvent
 }
 
 // SetupWithManager makes the manager run the reviewer.
@@ -154,12 +160,29 @@ func (r *Reviewer) SetupWithManager(mgr ctrl.Manager) error {
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("review").
 		For(&v1alpha1.Approval{}, builder.WithPredicates(isReview)).
+		WatchesRawSource(source.Channel(r.Again, handler.EnqueueRequestsFromMapFunc(r.allReviews))).
 		WithOptions(controller.Options{
 			NewQueue: func(name string, limiter workqueue.TypedRateLimiter[reconcile.Request]) workqueue.TypedRateLimitingInterface[reconcile.Request] {
 				return workqueue.NewTypedRateLimitingQueueWithConfig(limiter, workqueue.TypedRateLimitingQueueConfig[reconcile.Request]{Name: name, Clock: r.Clock})
 			},
 		}).
 		Complete(r)
+}
+
+// allReviews names every review that is open. The cache holds no Approvals that are closed.
+func (r *Reviewer) allReviews(ctx context.Context, _ client.Object) []reconcile.Request {
+	list := &v1alpha1.ApprovalList{}
+	if err := r.Client.List(ctx, list); err != nil {
+		logr.FromContextOrDiscard(ctx).Error(err, "failed to list open reviews; they are looked at at their next event")
+		return nil
+	}
+	var reviews []reconcile.Request
+	for i := range list.Items {
+		if list.Items[i].Spec.Review {
+			reviews = append(reviews, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&list.Items[i])})
+		}
+	}
+	return reviews
 }
 
 // Reconcile counts the votes of one review, and closes it once it is decided.
@@ -187,6 +210,9 @@ func (r *Reviewer) Reconcile(ctx context.Context, key ctrl.Request) (ctrl.Result
 
 // review looks at one open review, and says after which time to look again.
 func (s *scope) review(ctx context.Context, review *v1alpha1.Approval) (time.Duration, error) {
+	if missing := s.Guard.InForce(); missing != nil {
+		return s.unguardedReview(ctx, review, missing)
+	}
 	stage := stageOf(review)
 	judgement, problem := s.Gate.Context(ctx, gate.SubjectOf(s.request), s.now)
 	if problem != nil && problem.Transient {
@@ -233,10 +259,17 @@ func (s *scope) unreviewable(ctx context.Context, err error) (time.Duration, err
 }
 
 // overdue says that nobody reviewed in time. The review stays open: it must still be done, and until then its request stays.
+// Where its request is gone, the review itself says that this has been told.
 func (s *scope) overdue(ctx context.Context, review *v1alpha1.Approval) error {
-	if known := meta.FindStatusCondition(s.request.Status.Conditions, v1alpha1.ConditionReviewed); known != nil && known.Reason == v1alpha1.ReasonReviewOverdue {
+	said, kind, object := s.request.Status.Conditions, v1alpha1.ConditionReviewed, client.Object(s.request)
+	if s.orphan {
+		said, kind, object = review.Status.Conditions, v1alpha1.ConditionReady, review
+	}
+	if known := meta.FindStatusCondition(said, kind); known != nil && known.Reason == v1alpha1.ReasonReviewOverdue {
 		return nil
 	}
+	// A review that was opened since they were counted last may be one that nobody knows of.
+	s.Late()
 	message := fmt.Sprintf("Review of the emergency: overdue since %s, nobody did it in time. It can still be done, and must be: see kubectl describe approval -n %s %s",
 		review.Spec.Expires, review.Namespace, review.Name)
 	s.condition(v1alpha1.ConditionReviewed, false, v1alpha1.ReasonReviewOverdue, message)
@@ -246,13 +279,20 @@ func (s *scope) overdue(ctx context.Context, review *v1alpha1.Approval) error {
 	if err := s.store(ctx); err != nil {
 		return err
 	}
-	s.event(s.request, v1alpha1.ReasonReviewOverdue, message)
+	if s.orphan {
+		setCondition(&review.Status.Conditions, review.Generation, s.now, kind, false, v1alpha1.ReasonReviewOverdue, message)
+		if err := s.Client.Status().Update(ctx, review); err != nil {
+			return fmt.Errorf("failed to update the status of Approval %s/%s: %w", review.Namespace, review.Name, err)
+		}
+	}
+	s.event(object, v1alpha1.ReasonReviewOverdue, message)
 	return nil
 }
 
-// showReview shows on a finished request, if nothing did before, that a review is open, and on the review who is missing.
+// showReview shows on a finished request, if nothing did before or if the guard was missing, that a review is open, and on the review who is missing.
 func (s *scope) showReview(ctx context.Context, stage *stageState) error {
-	if s.request.Status.Outcome != "" && meta.FindStatusCondition(s.request.Status.Conditions, v1alpha1.ConditionReviewed) == nil {
+	shown := meta.FindStatusCondition(s.request.Status.Conditions, v1alpha1.ConditionReviewed)
+	if s.request.Status.Outcome != "" && (shown == nil || shown.Reason == v1alpha1.ReasonGuardMissing) {
 		s.condition(v1alpha1.ConditionReviewed, false, v1alpha1.ReasonAwaitingReview, awaitingReview(stage.approval))
 		if err := s.store(ctx); err != nil {
 			return err

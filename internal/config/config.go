@@ -70,6 +70,9 @@ type Requester struct {
 	Agents Subjects `json:"agents"`
 	// MaxOpen is how many requests of one person may wait or run at once, from 1 to 100000. Default 100.
 	MaxOpen int `json:"maxOpen"`
+	// MaxDryRuns is how many dry runs of new requests of one person are judged at once, from 1 to 100000; a tenth of them comes
+	// back each second. Default 120.
+	MaxDryRuns int `json:"maxDryRuns"`
 }
 
 // Subjects names logins.
@@ -210,7 +213,7 @@ func defaultSinks() []AuditSink { return []AuditSink{{Stdout: &AuditStdout{}}} }
 func Default() *Configuration {
 	return &Configuration{
 		TypeMeta:       metav1.TypeMeta{APIVersion: APIVersion, Kind: Kind},
-		Requester:      Requester{MaxOpen: 100},
+		Requester:      Requester{MaxOpen: 100, MaxDryRuns: 120},
 		Person:         Person{Expression: "user.username"},
 		Operator:       Operator{Namespace: DefaultNamespace, ServiceAccount: DefaultServiceAccount},
 		Webhook:        Webhook{Port: 9443, CertDir: "/etc/signoff/tls", ClientCAFile: "client-ca.crt", Drain: metav1.Duration{Duration: 5 * time.Second}},

@@ -35,7 +35,7 @@ func TestExample(t *testing.T) {
 		t.Errorf("the documented values are not the defaults (-default +file):\n%s", diff)
 	}
 	for _, name := range []string{
-		"person", "expression", "requester", "extraKeys", "agents", "maxOpen", "users", "groups", "approvers", "serviceAccounts", "operator",
+		"person", "expression", "requester", "extraKeys", "agents", "maxOpen", "maxDryRuns", "users", "groups", "approvers", "serviceAccounts", "operator",
 		"namespace", "serviceAccount", "catalogNamespaces", "webhook", "bindAddress", "port", "certDir", "clientCAFile", "health",
 		"metrics", "leaderElection", "enabled", "workers", "audit", "sinks", "inputValues", "checkpoints", "lines", "every",
 		"retention", "details", "finished", "records", "egress", "hosts", "host", "ports", "networks", "plain",
@@ -85,6 +85,7 @@ requester:
   extraKeys: [example.org/employee]
   agents: {users: [ci], groups: [bots], serviceAccounts: [agents/scaler]}
   maxOpen: 100000
+  maxDryRuns: 100000
 approvers: {serviceAccounts: [checks/scanner]}
 operator: {namespace: signoff, serviceAccount: signoff.operator}
 catalogNamespaces: [platform]
@@ -105,7 +106,7 @@ workers: 64
 				c.Requester = Requester{
 					ExtraKeys: []string{"example.org/employee"},
 					Agents:    Subjects{Users: []string{"ci"}, Groups: []string{"bots"}, ServiceAccounts: []string{"agents/scaler"}},
-					MaxOpen:   100_000,
+					MaxOpen:   100_000, MaxDryRuns: 100_000,
 				}
 				c.Approvers.ServiceAccounts = []string{"checks/scanner"}
 				c.Operator = Operator{Namespace: "signoff", ServiceAccount: "signoff.operator"}
@@ -233,9 +234,10 @@ approvers: {serviceAccounts: [a/b, A/b, a/b/c, signoff-system/signoff]}
 		},
 		"Addresses": {
 			reason: "addresses are checked before anything listens",
-			data:   head + "webhook: {bindAddress: localhost, port: 65536}\nhealth: {bindAddress: '0'}\nmetrics: {bindAddress: 'metrics:8080'}\nworkers: 65\nrequester: {maxOpen: 100001}\n",
+			data:   head + "webhook: {bindAddress: localhost, port: 65536}\nhealth: {bindAddress: '0'}\nmetrics: {bindAddress: 'metrics:8080'}\nworkers: 65\nrequester: {maxOpen: 100001, maxDryRuns: -1}\n",
 			want: []string{
 				"requester.maxOpen: Invalid value: 100001: a number from 1 to 100000 is accepted",
+				"requester.maxDryRuns: Invalid value: -1: a number from 1 to 100000 is accepted",
 				`webhook.bindAddress: Invalid value: "localhost": an IP address is accepted, or "" for all`,
 				"webhook.port: Invalid value: 65536: must be between 1 and 65535, inclusive",
 				`health.bindAddress: Invalid value: "0": "address:port" with an IP address is accepted, such as "127.0.0.1:8080", or ":port" for all addresses`,

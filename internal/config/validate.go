@@ -76,6 +76,7 @@ func (c *Configuration) validatePeople() field.ErrorList {
 		each(agents.Child("serviceAccounts"), c.Requester.Agents.ServiceAccounts, account),
 		each(approvers, c.Approvers.ServiceAccounts, account),
 		upTo(requester.Child("maxOpen"), c.Requester.MaxOpen, maxOpen),
+		upTo(requester.Child("maxDryRuns"), c.Requester.MaxDryRuns, maxOpen),
 		c.validateApprovers(approvers),
 	)
 }

@@ -66,6 +66,46 @@ var workloads = []schema.GroupResource{
 	{Group: "apps", Resource: "statefulsets"}, {Group: "apps", Resource: "daemonsets"}, {Group: "batch", Resource: "jobs"}, {Group: "batch", Resource: "cronjobs"},
 }
 
+// wayIn is a way by which somebody comes to act as a ServiceAccount of a namespace.
+type wayIn struct {
+	way      way
+	resource schema.GroupResource
+	// named says that the ServiceAccount itself is asked about.
+	named bool
+}
+
+// waysIn are all of which one alone is enough.
+func waysIn() []wayIn {
+	const accounts = "serviceaccounts"
+	all := []wayIn{{acting, schema.GroupResource{Resource: accounts}, true}, {acting, schema.GroupResource{Group: "authentication.k8s.io", Resource: accounts}, true}}
+	for _, resource := range workloads {
+		all = append(all, wayIn{way: running, resource: resource})
+	}
+	return all
+}
+
+// roles are those by which somebody can give rights in a namespace, to themself, too.
+var roles = schema.GroupResource{Group: "rbac.authorization.k8s.io", Resource: "roles"}
+
+// Right is what RBAC can give: a verb on a resource, or on a subresource such as "pods/exec".
+type Right struct{ Group, Resource, Verb string }
+
+// RightsToAct are the rights in a namespace of which one alone lets somebody act as a ServiceAccount of it. MayActAs asks about them, and about two
+// pairs: Secrets that are made and read, and Roles that are bound.
+func RightsToAct() []Right {
+	var all []Right
+	for _, in := range append(waysIn(), wayIn{way: escalating, resource: roles}) {
+		for _, right := range in.way.rights(in.resource) {
+			resource := in.resource.Resource
+			if right.subresource != "" {
+				resource += "/" + right.subresource
+			}
+			all = append(all, Right{Group: in.resource.Group, Resource: resource, Verb: right.verb})
+		}
+	}
+	return all
+}
+
 // MayActAs tells whether somebody could act as a ServiceAccount, given as "namespace/name": impersonate it, make a token for it, let something run
 // in its namespace, make a Secret there into which the control plane writes a token, and read it, or give themself such a right.
 func (r *Reviews) MayActAs(ctx context.Context, who *v1alpha1.Identity, account string) (bool, error) {
@@ -73,13 +113,13 @@ func (r *Reviews) MayActAs(ctx context.Context, who *v1alpha1.Identity, account 
 	on := func(w way, resource schema.GroupResource, name string) question {
 		return question{way: w, on: authorizationv1.ResourceAttributes{Group: resource.Group, Resource: resource.Resource, Namespace: namespace, Name: name}}
 	}
-	const accounts = "serviceaccounts"
-	questions := []question{
-		on(acting, schema.GroupResource{Resource: accounts}, name),
-		on(acting, schema.GroupResource{Group: "authentication.k8s.io", Resource: accounts}, name),
-	}
-	for _, resource := range workloads {
-		questions = append(questions, on(running, resource, ""))
+	var questions []question
+	for _, in := range waysIn() {
+		about := ""
+		if in.named {
+			about = name
+		}
+		questions = append(questions, on(in.way, in.resource, about))
 	}
 	if may, err := r.mayAny(ctx, who, questions...); may || err != nil {
 		return may, err
@@ -91,10 +131,10 @@ func (r *Reviews) MayActAs(ctx context.Context, who *v1alpha1.Identity, account 
 	rbac := func(resource string) schema.GroupResource {
 		return schema.GroupResource{Group: "rbac.authorization.k8s.io", Resource: resource}
 	}
-	if may, err := r.mayBoth(ctx, who, []question{on(running, rbac("rolebindings"), "")}, []question{on(binding, rbac("clusterroles"), ""), on(binding, rbac("roles"), "")}); may || err != nil {
+	if may, err := r.mayBoth(ctx, who, []question{on(running, rbac("rolebindings"), "")}, []question{on(binding, rbac("clusterroles"), ""), on(binding, roles, "")}); may || err != nil {
 		return may, err
 	}
-	return r.mayAny(ctx, who, on(escalating, rbac("roles"), ""))
+	return r.mayAny(ctx, who, on(escalating, roles, ""))
 }
 
 // mayBoth tells whether one of some questions is answered by yes, and one of others as well.

@@ -129,6 +129,10 @@ func TestDifferences(t *testing.T) {
 			"validating webhook approvals.signoff.dev is missing"},
 		"NoAuthority": {"Somebody else could answer.", mutating, nil, []any{"webhooks", 1, "clientConfig", "caBundle"},
 			"webhook actions.signoff.dev: clientConfig.caBundle is none, expected given"},
+		"OtherPath": {"What answers about requests lets every Role and Team pass.", validating, "https://there/mutate/approvals", []any{"webhooks", 3, "clientConfig", "url"},
+			"webhook governing.signoff.dev: clientConfig.path is /mutate/approvals, expected /validate/governing"},
+		"NoPath": {"Nor does it matter who it is that answers.", validating, map[string]any{"service": map[string]any{"namespace": "a", "name": "b"}, "caBundle": "b3RoZXI="},
+			[]any{"webhooks", 3, "clientConfig"}, "webhook governing.signoff.dev: clientConfig.path is missing, expected /validate/governing"},
 		"SideEffects": {"An answer that depends on dry run is none of ours.", mutating, "NoneOnDryRun", []any{"webhooks", 0, "sideEffects"},
 			"webhook requests.signoff.dev: sideEffects is NoneOnDryRun, expected None"},
 		"Audited": {"A policy that only notes refuses nothing.", binding, []any{"Audit"}, []any{"spec", "validationActions"},
@@ -159,6 +163,48 @@ func TestDifferences(t *testing.T) {
 			set(object, tc.value, tc.path...)
 			got := expected(t)[tc.object].Compare(object)
 			if len(got) == 0 || !strings.Contains(got[0], tc.want) {
+				t.Errorf("%s\nwant %q\ngot  %q", tc.reason, tc.want, got)
+			}
+		})
+	}
+}
+
+// TestOneAddress: what the canary proves of the webhooks that it passes must be true of all of them.
+func TestOneAddress(t *testing.T) {
+	const mutating, validating = "MutatingWebhookConfiguration signoff", "ValidatingWebhookConfiguration signoff"
+	url := func(webhook int) []any { return []any{"webhooks", webhook, "clientConfig", "url"} }
+	for name, tc := range map[string]struct {
+		reason string
+		change func(objects map[string]map[string]any)
+		want   string
+	}{
+		"Same": {"All are where the canary is answered.", func(map[string]map[string]any) {}, ""},
+		"Behind": {"A path that nobody can guess is before that of each.", func(objects map[string]map[string]any) {
+			for _, kind := range []string{mutating, validating} {
+				for i := range objects[kind]["webhooks"].([]any) {
+					set(objects[kind], strings.Replace(at(objects[kind], url(i)...).(string), "https://there", "https://there/Xq7", 1), url(i)...)
+				}
+			}
+		}, ""},
+		"BehindAnother": {"One of them has another path before it.", func(objects map[string]map[string]any) {
+			set(objects[validating], "https://there/evil/validate/governing", url(3)...)
+		}, "validating webhook governing.signoff.dev: clientConfig names https://there/evil, expected https://there as in the mutating webhook requests.signoff.dev"},
+		"Host": {"Votes are stamped by somebody else.", func(objects map[string]map[string]any) {
+			set(objects[mutating], "https://evil/mutate/approvals", url(3)...)
+		}, "mutating webhook approvals.signoff.dev: clientConfig names https://evil, expected https://there"},
+		"Service": {"Roles are judged by another Service.", func(objects map[string]map[string]any) {
+			set(objects[validating], map[string]any{"service": map[string]any{"namespace": "evil", "name": "yes", "path": "/validate/governing"}, "caBundle": "b3RoZXI="}, "webhooks", 3, "clientConfig")
+		}, "validating webhook governing.signoff.dev: clientConfig names Service evil/yes:443, expected https://there"},
+		"Authority": {"Whoever has that one's key can answer in the place of ours.", func(objects map[string]map[string]any) {
+			set(objects[validating], "ZXZpbA==", "webhooks", 2, "clientConfig", "caBundle")
+		}, "validating webhook approvals.signoff.dev: clientConfig.caBundle is not that of the mutating webhook requests.signoff.dev"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			objects, wanted := live(t), expected(t)
+			tc.change(objects)
+			one, two := wanted[mutating].See(objects[mutating]), wanted[validating].See(objects[validating])
+			got := strings.Join(append(append(one.Wrong, two.Wrong...), guard.Apart(one, two)...), "\n")
+			if tc.want == "" && got != "" || !strings.HasPrefix(got, tc.want) || strings.Contains(got, "\n") {
 				t.Errorf("%s\nwant %q\ngot  %q", tc.reason, tc.want, got)
 			}
 		})

@@ -5,6 +5,11 @@ import "context"
 // Compare says how a live object differs.
 func (p *Protected) Compare(live map[string]any) []string { return p.compare(live) }
 
+// See is what is found of a live object.
+func (p *Protected) See(live map[string]any) *Seen {
+	return &Seen{Wrong: p.compare(live), places: p.places(live)}
+}
+
 // Look does once what Start does again and again.
 func (g *Guard) Look(ctx context.Context) {
 	if g.started.IsZero() {

@@ -111,7 +111,7 @@ type Guard struct {
 
 	// Only the loop uses these.
 	started, lastProof, lastRead time.Time
-	found                        map[*Protected][]string
+	found                        map[*Protected]*Seen
 
 	mu sync.Mutex
 	// seen are the resource versions that were compared, and stale is what must be read again.
@@ -121,7 +121,7 @@ type Guard struct {
 
 // New makes a Guard. It knows nothing before it is started.
 func New(o Options) *Guard {
-	g := &Guard{Options: o, poke: make(chan struct{}, 1), found: map[*Protected][]string{}, seen: map[*Protected]string{}, stale: map[*Protected]bool{}}
+	g := &Guard{Options: o, poke: make(chan struct{}, 1), found: map[*Protected]*Seen{}, seen: map[*Protected]string{}, stale: map[*Protected]bool{}}
 	g.state.Store(&state{unproven: true})
 	show(g)
 	return g

@@ -105,11 +105,9 @@ func plain(object any) (map[string]any, error) {
 // compare says how a live object differs.
 func (p *Protected) compare(live map[string]any) []string {
 	have := normal(p.kind, live)
-	switch p.kind {
-	case kindMutating:
-		return prefixed("mutating ", differences("", p.want, have))
-	case kindValidating:
-		return prefixed("validating ", differences("", p.want, have))
+	if p.isWebhooks() {
+		samePaths(p.want, have)
+		return prefixed(p.passName()+" ", differences("", p.want, have))
 	}
 	return prefixed(p.String()+": ", differences("", p.want, have))
 }
@@ -152,16 +150,7 @@ func normalWebhook(kind string, webhook map[string]any) {
 	// A shorter or longer patience protects as well.
 	delete(webhook, "timeoutSeconds")
 	each(field[[]any](webhook, "rules"), normalRule)
-	config := field[map[string]any](webhook, "clientConfig")
-	// Where the webhooks are served and who signed their certificate differs from cluster to cluster.
-	where := map[string]any{"address": "none", "caBundle": "none"}
-	if config["url"] != nil || config["service"] != nil {
-		where["address"] = "given"
-	}
-	if field[string](config, "caBundle") != "" {
-		where["caBundle"] = "given"
-	}
-	webhook["clientConfig"] = where
+	webhook["clientConfig"] = normalClient(field[map[string]any](webhook, "clientConfig"))
 }
 
 func normalMatch(match map[string]any) {

@@ -33,10 +33,13 @@ func (g *Guard) read(ctx context.Context) ([]string, error) {
 		g.lastRead = now
 	}
 	var wrong []string
+	var seen []*Seen
 	for _, p := range g.Protected {
-		wrong = append(wrong, g.found[p]...)
+		if found := g.found[p]; found != nil {
+			wrong, seen = append(wrong, found.Wrong...), append(seen, found)
+		}
 	}
-	return wrong, errors.Join(errs...)
+	return append(wrong, Apart(seen...)...), errors.Join(errs...)
 }
 
 // toRead takes an object from those that must be read.
@@ -50,32 +53,43 @@ func (g *Guard) toRead(p *Protected, all bool) bool {
 
 // readOne compares one object, and remembers what is wrong with it.
 func (g *Guard) readOne(ctx context.Context, p *Protected) error {
-	wrong, version, err := p.Examine(ctx, g.Objects)
+	found, err := p.Examine(ctx, g.Objects)
 	switch {
 	case apierrors.IsForbidden(err):
-		wrong = []string{fmt.Sprintf("%s cannot be read: apply config/rbac/role.yaml of this version (%v)", p, err)}
+		found = &Seen{Wrong: []string{fmt.Sprintf("%s cannot be read: apply config/rbac/role.yaml of this version (%v)", p, err)}}
 	case err != nil:
 		return fmt.Errorf("failed to read %s: %w", p, err)
 	}
-	g.found[p] = wrong
+	g.found[p] = found
 	g.mu.Lock()
-	g.seen[p] = version
+	g.seen[p] = found.version
 	g.mu.Unlock()
 	return nil
 }
 
-// Examine reads the object, and says what is wrong with it, and at which version. An error says that it could not be read.
-func (p *Protected) Examine(ctx context.Context, objects dynamic.Interface) (wrong []string, version string, err error) {
+// Seen is what was found of an object.
+type Seen struct {
+	// Wrong is what is not as it must be, in words.
+	Wrong []string
+	// version is the resource version that was compared. Empty: it is not there, or cannot be read.
+	version string
+	// places are where its webhooks are served.
+	places []place
+}
+
+// Examine reads the object, and says what is wrong with it by itself. Apart says what is wrong with several together. An error says that it could
+// not be read.
+func (p *Protected) Examine(ctx context.Context, objects dynamic.Interface) (*Seen, error) {
 	live, err := objects.Resource(resources[p.kind]).Get(ctx, p.name, metav1.GetOptions{})
 	switch {
 	case apierrors.IsNotFound(err):
-		return []string{p.String() + " is missing: install it again"}, "", nil
+		return &Seen{Wrong: []string{p.String() + " is missing: install it again"}}, nil
 	case err != nil:
-		return nil, "", err
+		return nil, err
 	case live.GetDeletionTimestamp() != nil:
-		return []string{p.String() + " is being deleted"}, live.GetResourceVersion(), nil
+		return &Seen{Wrong: []string{p.String() + " is being deleted"}, version: live.GetResourceVersion()}, nil
 	}
-	return p.compare(live.Object), live.GetResourceVersion(), nil
+	return &Seen{Wrong: p.compare(live.Object), version: live.GetResourceVersion(), places: p.places(live.Object)}, nil
 }
 
 // notice makes an object be read again, unless it was read at this version. Empty: it is gone, or nobody knows.

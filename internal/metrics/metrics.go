@@ -44,7 +44,7 @@ var (
 
 var reviews = prometheus.NewGaugeVec(prometheus.GaugeOpts{
 	Name: "signoff_reviews_open",
-	Help: "Reviews of emergencies that are still to be done, by whether they are overdue. They are counted every ten minutes, and whenever one ends.",
+	Help: "Reviews of emergencies that are still to be done, by whether they are overdue. They are counted when one becomes overdue, when one ends, and every ten minutes.",
 }, []string{"overdue"})
 
 // ReviewsOpen shows how many reviews are still to be done, and how many of them are overdue.

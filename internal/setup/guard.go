@@ -16,7 +16,7 @@ import (
 // that is taken away because it cannot prove that it is asked could never prove it. What must not happen without a guard, does not.
 func (p *Process) guard() error {
 	protected, err := guard.Expect(Protection(&WebhookOptions{
-		// Where the webhooks are served is not compared.
+		// Where the webhooks are served is not compared, but that all of them are served where the canary is answered.
 		URL:      "https://signoff.invalid",
 		CABundle: []byte("any"),
 		Operator: p.operatorName(),
@@ -40,7 +40,7 @@ func (p *Process) guard() error {
 		Protected: append(protected, definitions...), Objects: objects, Metadata: changes,
 		Client: p.Manager.GetClient(), Checker: proofs{p}, Namespace: p.cfg.Operator.Namespace,
 		// How old a proof is, is a matter of the world and not of the rules.
-		Clock: clock.RealClock{}, Changed: p.wakeAll, Log: p.Manager.GetLogger().WithName("guard"),
+		Clock: clock.RealClock{}, Changed: p.guardChanged, Log: p.Manager.GetLogger().WithName("guard"),
 	})
 	return p.Manager.Add(p.Guard)
 }

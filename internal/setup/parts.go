@@ -97,6 +97,7 @@ func (p *Process) webhooks() error {
 		Gate: p.Gate, Identity: p.identity, Store: p.Store,
 		Reader: p.Manager.GetAPIReader(), Requests: p.Manager.GetClient(), Namespaces: p.Manager.GetClient(), Reviews: p.Manager.GetClient(),
 		Open:     open,
+		DryRuns:  webhooks.NewDryRuns(p.cfg.Requester.MaxDryRuns),
 		Evidence: p.evidence, Clock: p.clock, Wall: p.wall, Canary: proofs{p},
 		Kinds:             kinds.NewAsker(p.Manager.GetRESTMapper(), kindsPatience),
 		Operator:          p.operatorName(),
@@ -179,9 +180,9 @@ func (p *Process) controllers() error {
 		Events: p.Manager.GetEventRecorder("signoff"), Evidence: p.evidence, Clock: p.clock, Wall: p.wall, Keys: p.keysRead,
 		Audit: facts, AuditInputs: p.cfg.Audit.InputValues,
 		OperatorNamespace: p.cfg.Operator.Namespace,
-		Changed:           p.changed, Wake: p.wake, Workers: p.cfg.Workers, Traces: p.parts.Traces,
+		Changed:           p.changed, Wake: p.wake, Late: p.wakeOrphans, Workers: p.cfg.Workers, Traces: p.parts.Traces,
 	}
-	reviewer := &actionrequest.Reviewer{Reconciler: requests}
+	reviewer := &actionrequest.Reviewer{Reconciler: requests, Again: p.reviewed}
 	if err := p.orphans(reviewer); err != nil {
 		return err
 	}
@@ -245,27 +246,23 @@ func (p *Process) notifiers() *notifier.Reconciler {
 	}
 }
 
-// orphans asks again for reviews that are gone with their namespace: at the start, whenever a review is deleted, and now and then.
+// orphans asks again for reviews that are gone with their namespace: at the start, whenever a review is deleted or overdue, when the guard is back, and
+// now and then.
 func (p *Process) orphans(reviewer *actionrequest.Reviewer) error {
-	wake := make(chan struct{}, 1)
 	for _, kind := range []client.Object{&v1alpha1.Approval{}, &v1alpha1.ActionRequest{}} {
 		informer, err := p.Manager.GetCache().GetInformer(context.Background(), kind)
 		if err != nil {
 			return fmt.Errorf("failed to watch %T: %w", kind, err)
 		}
 		if _, err := informer.AddEventHandler(toolscache.ResourceEventHandlerFuncs{DeleteFunc: func(object any) {
-			if !leavesWork(deleted(object)) {
-				return
-			}
-			select {
-			case wake <- struct{}{}:
-			default:
+			if leavesWork(deleted(object)) {
+				p.wakeOrphans()
 			}
 		}}); err != nil {
 			return fmt.Errorf("failed to watch %T: %w", kind, err)
 		}
 	}
-	if err := p.Manager.Add(&actionrequest.Orphans{Reviewer: reviewer, Wake: wake}); err != nil {
+	if err := p.Manager.Add(&actionrequest.Orphans{Reviewer: reviewer, Wake: p.orphaned}); err != nil {
 		return fmt.Errorf("failed to add what works for requests that are gone: %w", err)
 	}
 	return nil

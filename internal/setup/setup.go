@@ -97,6 +97,9 @@ type Process struct {
 	// changed says that every open request must be judged again, wake names one. Nobody reads wake after stopping is closed.
 	changed, wake chan event.GenericEvent
 	stopping      chan struct{}
+	// reviewed says that every open review must be looked at again, and orphaned that something must be done for what is gone.
+	reviewed chan event.GenericEvent
+	orphaned chan struct{}
 }
 
 // New puts a process together. Nothing runs before Manager.Start.
@@ -113,6 +116,7 @@ func New(cfg *config.Configuration, restConfig *rest.Config, clk clock.WithTicke
 	p := &Process{
 		Manager: manager, cfg: cfg, parts: parts, clock: clk, wall: clock.RealClock{}, identity: rules,
 		changed: make(chan event.GenericEvent, 1), wake: make(chan event.GenericEvent, 64), stopping: make(chan struct{}),
+		reviewed: make(chan event.GenericEvent, 1), orphaned: make(chan struct{}, 1),
 	}
 	if err := p.seals(); err != nil {
 		return nil, err
@@ -202,6 +206,24 @@ func Run(ctx context.Context, cfg *config.Configuration, restConfig *rest.Config
 func (p *Process) wakeAll() {
 	select {
 	case p.changed <- event.GenericEvent{Object: &v1alpha1.ActionRequest{}}:
+	default:
+	}
+}
+
+// guardChanged makes everything be looked at again that waits for the guard.
+func (p *Process) guardChanged() {
+	p.wakeAll()
+	select {
+	case p.reviewed <- event.GenericEvent{Object: &v1alpha1.Approval{}}:
+	default:
+	}
+	p.wakeOrphans()
+}
+
+// wakeOrphans makes what is gone be looked at now.
+func (p *Process) wakeOrphans() {
+	select {
+	case p.orphaned <- struct{}{}:
 	default:
 	}
 }

@@ -42,7 +42,7 @@ var floods = []flood{
 }
 
 // measureFlood measures how long the life of a request of one person takes, with its approval, and how long until one is judged, while another one
-// floods the API server.
+// floods the API server. That is measured by dry runs, so their limit is lifted: the flood of them is what they would do if all were judged.
 func measureFlood(ctx context.Context) ([]Result, error) {
 	t, err := openTheatre(ctx, config.Default().Requester.MaxOpen)
 	if err != nil {

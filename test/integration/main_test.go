@@ -75,9 +75,12 @@ func run(m *testing.M) int {
 // maxOpen is how many requests of one person may be open: more than any test needs but the one of the limit.
 const maxOpen = 150
 
+// maxDryRuns is how many dry runs of one person are judged at once: more than tests need that wait for an answer.
+const maxDryRuns = 300
+
 // configure maps logins such as alice@laptop to the person alice.
 func configure(cfg *config.Configuration) {
-	cfg.Person.Expression, cfg.Requester.MaxOpen = "user.username.split('@')[0]", maxOpen
+	cfg.Person.Expression, cfg.Requester.MaxOpen, cfg.Requester.MaxDryRuns = "user.username.split('@')[0]", maxOpen, maxDryRuns
 	cfg.Egress.Hosts = []config.EgressHost{{Host: "127.0.0.1", Ports: []int{host.port(), lossy.Listener.Addr().(*net.TCPAddr).Port}, Networks: []string{"127.0.0.0/8"}}}
 	observe(cfg)
 }

@@ -85,6 +85,22 @@ func (p *Play) Closes(t testing.TB, approval *v1alpha1.Approval, state v1alpha1.
 // and the one that is asked for again beside the Record. Erin and Alice may vote there, as far as RBAC goes.
 func (p *Play) Orphaned(t testing.TB, namespace string) (r *v1alpha1.ActionRequest, first, again *v1alpha1.Approval) {
 	t.Helper()
+	r = p.EmergencyIn(t, namespace)
+	first = p.Review(t, r)
+	p.Deserted(t, namespace)
+	Eventually(t, "the review is asked for again", func() (bool, string) {
+		list := p.Successors(t, r)
+		if len(list) == 1 {
+			again = &list[0]
+		}
+		return again != nil, fmt.Sprint(len(list))
+	})
+	return r, first, again
+}
+
+// EmergencyIn plays an emergency in a namespace of its own.
+func (p *Play) EmergencyIn(t testing.TB, namespace string) *v1alpha1.ActionRequest {
+	t.Helper()
 	p.Frozen(t)
 	p.Namespace(t, namespace)
 	for _, grant := range []struct{ role, namespace string }{{env.RoleRequester, namespace}, {env.RoleApprover, env.SystemNamespace}} {
@@ -92,11 +108,16 @@ func (p *Play) Orphaned(t testing.TB, namespace string) (r *v1alpha1.ActionReque
 			t.Fatal(err)
 		}
 	}
-	r = Emergency("em-frozen")
+	r := Emergency("em-frozen")
 	r.Namespace = namespace
 	Ask(t, p.Users.Alice, r)
 	p.Reaches(t, r, v1alpha1.PhaseSucceeded)
-	first = p.Review(t, r)
+	return r
+}
+
+// Deserted deletes a namespace, and waits until it is gone.
+func (p *Play) Deserted(t testing.TB, namespace string) {
+	t.Helper()
 	if err := As(t, p.Users.Ada).Delete(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}); err != nil {
 		t.Fatal(err)
 	}
@@ -104,10 +125,14 @@ func (p *Play) Orphaned(t testing.TB, namespace string) (r *v1alpha1.ActionReque
 		err := p.Admin(t).Get(t.Context(), types.NamespacedName{Name: namespace}, &corev1.Namespace{})
 		return apierrors.IsNotFound(err), "it is still there"
 	})
+}
+
+// Successors are the reviews that are asked for again beside the Record of a request.
+func (p *Play) Successors(t testing.TB, r *v1alpha1.ActionRequest) []v1alpha1.Approval {
+	t.Helper()
 	list := &v1alpha1.ApprovalList{}
-	Eventually(t, "the review is asked for again", func() (bool, string) {
-		err := p.Admin(t).List(t.Context(), list, client.InNamespace(env.SystemNamespace), client.MatchingLabels{v1alpha1.LabelRequestUID: string(r.UID)})
-		return err == nil && len(list.Items) == 1, fmt.Sprintf("%d, %v", len(list.Items), err)
-	})
-	return r, first, &list.Items[0]
+	if err := p.Admin(t).List(t.Context(), list, client.InNamespace(env.SystemNamespace), client.MatchingLabels{v1alpha1.LabelRequestUID: string(r.UID)}); err != nil {
+		t.Fatal(err)
+	}
+	return list.Items
 }

@@ -56,6 +56,30 @@ func TestCase45ConfusedDeputy(t *testing.T) {
 	}
 }
 
+// TestCase45StepWritesNothingOfSignoff: a request that a step makes would be asked by its ServiceAccount, so that whoever asked for the step could
+// approve it; a vote, a Role or a Team would be worse. Ada may do everything that RBAC gives.
+func TestCase45StepWritesNothingOfSignoff(t *testing.T) {
+	const action = `{apiVersion: signoff.dev/v1alpha1, kind: Action, metadata: {namespace: platform, name: laundered}, spec: {title: a, default: {effect: Allow},
+  inputs: {openAPIV3Schema: {type: object, properties: {name: {type: string, maxLength: 63}}}}, TARGET execution: {serviceAccountName: deployer, steps: [{name: a, STEP}]}}}`
+	const allowed = "apply: {manifests: [{apiVersion: v1, kind: ConfigMap, metadata: {namespace: staging, name: a}}]}"
+	for name, tc := range map[string]struct{ target, step, where string }{
+		"Request": {"", `apply: {manifests: [{apiVersion: signoff.dev/v1alpha1, kind: ActionRequest, metadata: {namespace: payments, name: a}, spec: {actionRef: {namespace: platform, name: b}}}]}`,
+			"spec.execution.steps[0].apply.manifests[0]"},
+		"Role":   {"", `patch: {target: {apiVersion: signoff.dev/v1alpha1, kind: Role, namespace: platform, name: a}, merge: {spec: {}}}`, "spec.execution.steps[0].patch.target"},
+		"Target": {`target: {apiVersion: signoff.dev/v1alpha1, kind: Team, name: "${inputs.name}"},`, `patch: {json: [{op: remove, path: /spec/members}]}`, "spec.execution.steps[0].patch.target"},
+		"Delete": {"", `delete: {target: {apiVersion: signoff.dev/v1alpha1, kind: ActionPolicy, name: a}}`, "spec.execution.steps[0].delete.target"},
+		"Other":  {"", `apply: {manifests: [{apiVersion: config.signoff.dev/v1alpha1, kind: Configuration, metadata: {name: a}}]}`, "spec.execution.steps[0].apply.manifests[0]"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			text := strings.NewReplacer("TARGET", tc.target, "STEP", tc.step).Replace(action)
+			refused(t, as(t, users.Ada).Create(t.Context(), object(t, text), client.DryRunAll), metav1.StatusReasonInvalid, tc.where, "a step may not write", "apply them by hand")
+		})
+	}
+	if err := as(t, users.Ada).Create(t.Context(), object(t, strings.NewReplacer("TARGET", "", "STEP", allowed).Replace(action)), client.DryRunAll); err != nil {
+		t.Errorf("a step that writes something else is taken: %v", err)
+	}
+}
+
 // patches counts what was written to an object of staging as somebody whom the operator may act as.
 func patches(t *testing.T, name string) (count int, by []string) {
 	t.Helper()

@@ -2,6 +2,7 @@ package security
 
 import (
 	"context"
+	"encoding/base64"
 	"fmt"
 	"strings"
 	"testing"
@@ -22,6 +23,7 @@ import (
 	"github.com/signoff-dev/signoff/internal/guard/canary"
 	"github.com/signoff-dev/signoff/test/env"
 	"github.com/signoff-dev/signoff/test/play"
+	"github.com/signoff-dev/signoff/webhooks"
 )
 
 // executed tells whether there is a Record of a request: nothing is executed without one.
@@ -90,6 +92,15 @@ func TestCase33LoosenedProtection(t *testing.T) {
 			`[{"op":"replace","path":"/webhooks","value":[]}]`, "mutating webhook actions.signoff.dev is missing"},
 		"Exempt": {"A namespace is exempted by a label.", admission.WithKind("ValidatingWebhookConfiguration"), "signoff",
 			`[{"op":"add","path":"/webhooks/2/namespaceSelector","value":{"matchLabels":{"judged":"yes"}}}]`, "namespaceSelector.matchLabels"},
+		"Path": {"Roles and Teams are brought to what lets them pass.", admission.WithKind("ValidatingWebhookConfiguration"), "signoff",
+			`[{"op":"replace","path":"/webhooks/3/clientConfig/url","value":"` + signoff.WebhookURL + webhooks.PathMutateApproval + `"}]`,
+			"webhook governing.signoff.dev: clientConfig.path is /mutate/approvals, expected /validate/governing"},
+		"Elsewhere": {"Somebody else judges them.", admission.WithKind("ValidatingWebhookConfiguration"), "signoff",
+			`[{"op":"replace","path":"/webhooks/3/clientConfig/url","value":"https://evil.example.org/validate/governing"}]`,
+			"webhook governing.signoff.dev: clientConfig names https://evil.example.org, expected "},
+		"Authority": {"Votes are brought to whom another authority vouches for.", admission.WithKind("MutatingWebhookConfiguration"), "signoff",
+			`[{"op":"replace","path":"/webhooks/3/clientConfig/caBundle","value":"` + base64.StdEncoding.EncodeToString(cluster.Admin.CAData) + `"}]`,
+			"webhook approvals.signoff.dev: clientConfig.caBundle is not that of the mutating webhook requests.signoff.dev"},
 		"Audit": {"The second line is only noted.", admission.WithKind("ValidatingAdmissionPolicyBinding"), "records.signoff.dev",
 			`[{"op":"replace","path":"/spec/validationActions","value":["Audit"]}]`, `validationActions is ["Audit"], expected ["Deny"]`},
 		"Rule": {"A rule of a definition goes.", crds, "records.signoff.dev",

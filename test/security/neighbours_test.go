@@ -36,7 +36,8 @@ func TestCase63VoteOnWhatWasNotSeen(t *testing.T) {
 	}
 }
 
-// TestCase64DryRunGivesNoSeal asks for a request and a vote in a dry run, whose result is given away: nothing in it proves anything.
+// TestCase64DryRunGivesNoSeal asks for a request, a vote, a cancellation and a Delegation in a dry run, whose result is given away: nothing in it proves
+// anything. A decision about a step is tried where there is one to make: test/timing.TestResolutionInADryRun.
 func TestCase64DryRunGivesNoSeal(t *testing.T) {
 	r := request("deploy", play.StagingInputs)
 	if err := as(t, users.Alice).Create(t.Context(), r, client.DryRunAll); err != nil {
@@ -45,7 +46,7 @@ func TestCase64DryRunGivesNoSeal(t *testing.T) {
 	if r.Spec.Seal != nil {
 		t.Errorf("a seal was given away: %+v", r.Spec.Seal)
 	}
-	_, approval := open(t)
+	asked, approval := open(t)
 	body := client.RawPatch(types.MergePatchType, []byte(`{"spec":{"vote":{"decision":"Approve"}}}`))
 	dry := approval.DeepCopy()
 	if err := as(t, users.Bob).Patch(t.Context(), dry, body, client.DryRunAll); err != nil {
@@ -56,6 +57,33 @@ func TestCase64DryRunGivesNoSeal(t *testing.T) {
 	}
 	if cast := live(t, approval).Spec.Votes; len(cast) != 0 {
 		t.Errorf("something was stored: %+v", cast)
+	}
+
+	stopped := asked.DeepCopy()
+	body = client.RawPatch(types.MergePatchType, []byte(`{"spec":{"cancellation":{"reason":"never mind"}}}`))
+	if err := as(t, users.Alice).Patch(t.Context(), stopped, body, client.DryRunAll); err != nil {
+		t.Fatal(err)
+	}
+	if got := stopped.Spec.Cancellation; got == nil || got.By.Username != users.Alice.Name || got.Seal != nil {
+		t.Errorf("a seal was given away: %+v", got)
+	}
+	if got := live(t, asked).Spec.Cancellation; got != nil {
+		t.Errorf("something was stored: %+v", got)
+	}
+
+	if err := cluster.Grant(t.Context(), roleDelegator, env.CatalogNamespace, env.ToUser(users.Bob.Name)); err != nil {
+		t.Fatal(err)
+	}
+	given := standIn("dry", "whoever", "dora")
+	eventually(t, "bob may make a Delegation", func() (bool, string) {
+		err := as(t, users.Bob).Create(t.Context(), given, client.DryRunAll)
+		return err == nil, errText(err)
+	})
+	if given.Spec.Principal == nil || given.Spec.Principal.Username != users.Bob.Name || given.Spec.Seal != nil {
+		t.Errorf("a seal was given away: %+v", given.Spec)
+	}
+	if err := admin(t).Get(t.Context(), client.ObjectKeyFromObject(given), &v1alpha1.Delegation{}); !apierrors.IsNotFound(err) {
+		t.Errorf("something was stored: %v", err)
 	}
 }
 

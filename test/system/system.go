@@ -140,7 +140,7 @@ func (s *System) configure(context.Context) error {
 	s.cfg.Metrics.BindAddress = "0"
 	s.cfg.LeaderElection.Enabled = false
 	// A few users ask for everything that all tests need.
-	s.cfg.Requester.MaxOpen = 100_000
+	s.cfg.Requester.MaxOpen, s.cfg.Requester.MaxDryRuns = 100_000, 100_000
 	if s.options.Split {
 		s.cfg.Operator.ServiceAccount, s.cfg.Operator.AdmissionServiceAccount = "signoff-controller", "signoff-admission"
 	}

@@ -6,11 +6,14 @@ import (
 	"testing"
 	"time"
 
+	eventsv1 "k8s.io/api/events/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/test/env"
 	"github.com/signoff-dev/signoff/test/play"
 )
 
@@ -51,10 +54,13 @@ func TestReviewIsOverdue(t *testing.T) {
 	step(t, 14*time.Minute+50*time.Second)
 	stays(t, r, v1alpha1.PhaseSucceeded)
 	reviewed(t, r, v1alpha1.ReasonAwaitingReview)
-	step(t, 11*time.Second)
-	reviewed(t, r, v1alpha1.ReasonReviewOverdue)
-	step(t, 10*time.Minute)
+	due := open.Spec.ExpiresAt.Time
+	moveTo(t, due.Add(-time.Second))
+	counted(t, 1, 0)
+	// At the second at which it is due, it is counted and the alert rings.
+	moveTo(t, due)
 	counted(t, 0, 1)
+	reviewed(t, r, v1alpha1.ReasonReviewOverdue)
 	if err := as(t, users.Ada).Delete(t.Context(), r); err == nil || !strings.Contains(err.Error(), "cannot be deleted before it is reviewed") {
 		t.Errorf("nobody gets rid of a review by waiting: %v", err)
 	}
@@ -66,4 +72,58 @@ func TestReviewIsOverdue(t *testing.T) {
 	if err := as(t, users.Ada).Delete(t.Context(), r); err != nil {
 		t.Errorf("a request whose review is over can be deleted: %v", err)
 	}
+}
+
+// TestOrphanedReviewIsOverdueOnce plays the same where the review is gone from beside its request, and is asked for again: however often it is looked at,
+// people are told once.
+func TestOrphanedReviewIsOverdueOnce(t *testing.T) {
+	if err := cluster.ApplyFile(t.Context(), "test/timing/testdata/review.yaml"); err != nil {
+		t.Fatal(err)
+	}
+	if err := cluster.Grant(t.Context(), env.RoleApprover, env.SystemNamespace, env.ToUser(users.Bob.Name)); err != nil {
+		t.Fatal(err)
+	}
+	r := reaches(t, ask(t, "frozen", func(s *v1alpha1.ActionRequestSpec) { s.BreakGlass = &v1alpha1.BreakGlass{Reason: "fire"} }), v1alpha1.PhaseSucceeded)
+	if err := signoff.Process.Manager.GetClient().Delete(t.Context(), approval(t, r, v1alpha1.ApprovalOpen)); err != nil {
+		t.Fatal(err)
+	}
+	beside := r.DeepCopy()
+	beside.Namespace = env.SystemNamespace
+	again := approval(t, beside, v1alpha1.ApprovalOpen)
+	counted(t, 1, 0)
+	moveTo(t, again.Spec.ExpiresAt.Time)
+	counted(t, 0, 1)
+	told(t, again, v1alpha1.ReasonReviewOverdue)
+	looks := func() float64 {
+		count, _ := play.Metric(t, "controller_runtime_reconcile_total", map[string]string{"controller": "review"})
+		return count
+	}
+	for n := range 3 {
+		before, note := looks(), client.RawPatch(types.MergePatchType, fmt.Appendf(nil, `{"metadata":{"annotations":{"note":"%d"}}}`, n))
+		if err := admin(t).Patch(t.Context(), again.DeepCopy(), note); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "it is looked at again", func() (bool, string) { return looks() > before, "it is not" })
+	}
+	if err := approve(t, users.Bob, again); err != nil {
+		t.Fatal(err)
+	}
+	told(t, r, v1alpha1.ReasonReviewed)
+	list := &eventsv1.EventList{}
+	if err := admin(t).List(t.Context(), list); err != nil {
+		t.Fatal(err)
+	}
+	times := 0
+	for i := range list.Items {
+		if e := &list.Items[i]; e.Reason == v1alpha1.ReasonReviewOverdue && strings.Contains(e.Note, again.Name) {
+			times++
+			if e.Series != nil {
+				times += int(e.Series.Count)
+			}
+		}
+	}
+	if times != 1 {
+		t.Errorf("people were told %d times that it is overdue", times)
+	}
+	counted(t, 0, 0)
 }

@@ -171,6 +171,26 @@ func TestOutcomeUnknown(t *testing.T) {
 	}
 }
 
+// TestResolutionInADryRun decides in a dry run, whose result is given away: nothing in it proves anything, and it stays to be decided.
+func TestResolutionInADryRun(t *testing.T) {
+	r := reaches(t, calls(t, "dies-dry", ""), v1alpha1.PhaseOutcomeUnknown)
+	dry := r.DeepCopy()
+	body := client.RawPatch(types.MergePatchType, []byte(`{"spec":{"resolution":{"step":"call","outcome":"Succeeded","comment":"it is there"}}}`))
+	if err := as(t, users.Carol).Patch(t.Context(), dry, body, client.DryRunAll); err != nil {
+		t.Fatal(err)
+	}
+	if got := dry.Spec.Resolutions; len(got) != 1 || got[0].By.Username != "carol" || got[0].Seal != nil {
+		t.Errorf("a seal was given away: %+v", got)
+	}
+	if live := reaches(t, r, v1alpha1.PhaseOutcomeUnknown); len(live.Spec.Resolutions) != 0 {
+		t.Errorf("something was stored: %+v", live.Spec.Resolutions)
+	}
+	if err := resolve(t, users.Carol, r, "Succeeded", "it is there"); err != nil {
+		t.Fatal(err)
+	}
+	reaches(t, r, v1alpha1.PhaseSucceeded)
+}
+
 // TestOutcomeUnknownFailed decides that the call did not happen: the request fails, and the steps at the end run.
 func TestOutcomeUnknownFailed(t *testing.T) {
 	r := reaches(t, calls(t, "dies-not", ""), v1alpha1.PhaseOutcomeUnknown)

@@ -39,7 +39,7 @@ func (d *Doctor) protection(ctx context.Context) ([]Finding, error) {
 	var found []Finding
 	for _, name := range names {
 		wanted, err := guard.Expect(setup.Protection(&setup.WebhookOptions{
-			// Where the webhooks are served is not compared.
+			// Where the webhooks are served is not compared, but that all of them are served there.
 			URL: "https://signoff.invalid", CABundle: []byte("any"), Operator: identity.ServiceAccountUsername(d.Namespace, name),
 		})...)
 		if err != nil {
@@ -58,17 +58,21 @@ func (d *Doctor) protection(ctx context.Context) ([]Finding, error) {
 // compare says of each object what is wrong, or of all together that nothing is.
 func (d *Doctor) compare(ctx context.Context, about, what string, wanted []*guard.Protected) ([]Finding, error) {
 	var all []Finding
+	var seen []*guard.Seen
+	var wrong []string
 	for _, one := range wanted {
-		wrong, _, err := one.Examine(ctx, d.objects)
+		found, err := one.Examine(ctx, d.objects)
 		switch {
 		case apierrors.IsForbidden(err):
 			all = append(all, Finding{Unknown, about, fmt.Sprintf("you may not read %s: ask for the right to get it", one)})
+			continue
 		case err != nil:
 			return nil, fmt.Errorf("failed to read %s: %w", one, err)
 		}
-		for _, difference := range wrong {
-			all = append(all, Finding{Wrong, about, difference + ". See docs/security/guard.md"})
-		}
+		seen, wrong = append(seen, found), append(wrong, found.Wrong...)
+	}
+	for _, difference := range append(wrong, guard.Apart(seen...)...) {
+		all = append(all, Finding{Wrong, about, difference + ". See docs/security/guard.md"})
 	}
 	if len(all) == 0 {
 		all = append(all, Finding{Good, about, fmt.Sprintf("%d %s are as this version has them", len(wanted), what)})

@@ -10,6 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/component-helpers/auth/rbac/validation"
 
+	"github.com/signoff-dev/signoff/internal/facts"
 	"github.com/signoff-dev/signoff/internal/keys"
 	"github.com/signoff-dev/signoff/internal/seal"
 )
@@ -59,7 +60,9 @@ func (d *Doctor) grants(ctx context.Context) (*grants, error) {
 func (g *grants) findings(namespace string) []Finding {
 	secrets := []rbacv1.PolicyRule{}
 	for _, purpose := range []seal.Purpose{seal.Admission, seal.Controller} {
-		secrets = append(secrets, named("secrets", keys.SecretName(purpose), "get"), named("secrets", keys.SecretName(purpose), "list"))
+		for _, verb := range []string{"get", "list", "watch"} {
+			secrets = append(secrets, named("secrets", keys.SecretName(purpose), verb))
+		}
 	}
 	var found []Finding
 	for _, right := range []struct {
@@ -83,14 +86,13 @@ func (g *grants) findings(namespace string) []Finding {
 	return found
 }
 
-// runs are the rights by which one can run something as a ServiceAccount of a namespace.
+// runs are the rights by which one can act as a ServiceAccount of a namespace: the same by which a voter counts as who asked.
 func runs() []rbacv1.PolicyRule {
-	return []rbacv1.PolicyRule{
-		rule("", "pods", "create"), rule("", "replicationcontrollers", "create"), rule("", "pods/exec", "create"), rule("", "serviceaccounts/token", "create"),
-		rule("apps", "deployments", "create"), rule("apps", "statefulsets", "create"), rule("apps", "daemonsets", "create"), rule("apps", "replicasets", "create"),
-		rule("batch", "jobs", "create"), rule("batch", "cronjobs", "create"), rule("", "serviceaccounts", "impersonate"),
-		rule("authentication.k8s.io", "serviceaccounts", "impersonate:serviceaccount"),
+	var all []rbacv1.PolicyRule
+	for _, right := range facts.RightsToAct() {
+		all = append(all, rule(right.Group, right.Resource, right.Verb))
 	}
+	return all
 }
 
 func rule(group, resource, verb string) rbacv1.PolicyRule {
