@@ -182,7 +182,7 @@ func (p *Process) chosen() []func() error {
 		chosen = append(chosen, p.webhooks)
 	}
 	if p.parts.Controllers {
-		chosen = append(chosen, p.controllers)
+		chosen = append(chosen, p.controllers, p.shown)
 	}
 	return append(chosen, p.health)
 }
