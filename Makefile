@@ -90,7 +90,7 @@ image: build ## Write the container image to bin/signoff.image.tar, without Dock
 	@$(IMAGE) -name $(IMAGE_NAME) -out bin/signoff.image.tar bin/signoff
 
 .PHONY: generate
-generate: ## Write everything that is made from the code: deep copies, CRDs, RBAC, the API reference.
+generate: ## Write everything that is made from the code: deep copies, CRDs, RBAC, the references of the API and of the metrics.
 	@tools=$$($(TOOLS) controller-gen crd-ref-docs) && TOOLS="$$tools" sh hack/generate
 
 .PHONY: fmt

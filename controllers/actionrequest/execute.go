@@ -16,6 +16,7 @@ import (
 	"github.com/signoff-dev/signoff/internal/evidence"
 	"github.com/signoff-dev/signoff/internal/execution"
 	"github.com/signoff-dev/signoff/internal/gate"
+	"github.com/signoff-dev/signoff/internal/metrics"
 	"github.com/signoff-dev/signoff/internal/record"
 )
 
@@ -87,6 +88,7 @@ func (s *scope) createRecord(ctx context.Context) (*v1alpha1.Record, error) {
 	s.claimed = err == nil || uncertain(err) || apierrors.IsAlreadyExists(err)
 	switch {
 	case err == nil:
+		s.observe()
 		return record, nil
 	case uncertain(err):
 		s.turns.keep(s.key())
@@ -95,6 +97,13 @@ func (s *scope) createRecord(ctx context.Context) (*v1alpha1.Record, error) {
 		return nil, err
 	}
 	return s.findRecord(ctx)
+}
+
+// observe notes how long people took to agree, once: whoever has created the Record is the first to start it.
+func (s *scope) observe() {
+	if !s.agreedAt.IsZero() {
+		metrics.Approved(s.agreedAt.Sub(s.request.CreationTimestamp.Time))
+	}
 }
 
 // findRecord finds the Record that is in the way of a claim: that of an earlier attempt, or that of an earlier request that was the same.
@@ -394,10 +403,15 @@ func (s *scope) storeRecord(ctx context.Context, record *v1alpha1.Record) error 
 
 // settle writes how the steps ended to the Record. What those of a temporary request have done stays for its time, and is then taken back.
 func (s *scope) settle(ctx context.Context, record *v1alpha1.Record, outcome v1alpha1.Outcome, message string) error {
+	write := s.finished
 	if record.Spec.Duration != "" && len(record.Status.Steps) > 0 {
-		return s.stays(ctx, record, outcome, message)
+		write = s.stays
 	}
-	return s.finished(ctx, record, outcome, message)
+	if err := write(ctx, record, outcome, message); err != nil {
+		return err
+	}
+	metrics.Executed(outcome, s.Clock.Now().Sub(record.Spec.ClaimedAt.Time))
+	return nil
 }
 
 // finished writes how the execution ended to the Record.

@@ -17,6 +17,7 @@ import (
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/audit"
 	"github.com/signoff-dev/signoff/internal/gate"
+	"github.com/signoff-dev/signoff/internal/metrics"
 )
 
 // The API bounds what these may hold.
@@ -372,6 +373,9 @@ func (s *scope) end(ctx context.Context, outcome v1alpha1.Outcome, end ending) e
 	}
 	if err := s.store(ctx); err != nil {
 		return err
+	}
+	if !s.orphan { // one that is gone shows no end that would keep the next process from counting it
+		metrics.Finished(outcome)
 	}
 	s.event(s.request, end.reason, end.message)
 	// Not the message, which can quote people.

@@ -22,6 +22,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/signoff-dev/signoff/internal/guard/canary"
+	"github.com/signoff-dev/signoff/internal/heartbeat"
 )
 
 // The rights of the guard: what protects ours, by name and never to write, and the canary.
@@ -108,6 +109,8 @@ type Guard struct {
 	state atomic.Pointer[state]
 	// poke says that something changed.
 	poke chan struct{}
+	// turn is the look that the loop takes.
+	turn heartbeat.Turn
 
 	// Only the loop uses these.
 	started, lastProof, lastRead time.Time
@@ -137,6 +140,9 @@ func (g *Guard) InForce() error {
 	}
 	return nil
 }
+
+// Turn is the look that the loop takes. One ends by itself, also where nobody answers, so that one which does not end hangs.
+func (g *Guard) Turn() *heartbeat.Turn { return &g.turn }
 
 // Start looks and proves until the context ends.
 func (g *Guard) Start(ctx context.Context) error {
@@ -172,6 +178,7 @@ func (g *Guard) proved() bool {
 
 // look reads what changed, sends a canary and says what came of it.
 func (g *Guard) look(parent context.Context) {
+	defer g.turn.Begin(g.Clock.Now())()
 	ctx, cancel := context.WithTimeout(parent, answerTime)
 	defer cancel()
 	wrong, unclear := g.read(ctx)

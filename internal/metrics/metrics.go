@@ -160,6 +160,9 @@ func init() {
 	for _, reason := range forgeries {
 		forged.WithLabelValues(reason)
 	}
+	for _, outcome := range outcomes {
+		finished.WithLabelValues(string(outcome))
+	}
 	for _, kind := range []string{"ActionRequest", "Record"} {
 		for _, result := range []string{removedNow, notRemoved} {
 			removed.WithLabelValues(kind, result)
@@ -175,7 +178,10 @@ func Show(store *snapshot.Store, operatorNamespace string) {
 
 // Collectors are the metrics of this package, for their reference.
 func Collectors() []prometheus.Collector {
-	return []prometheus.Collector{judgements, reviews, temporaryLeft, revertsFailing, forged, refusals, removed, shown}
+	return []prometheus.Collector{
+		judgements, reviews, temporaryLeft, revertsFailing, forged, refusals, removed, shown,
+		finished, approval, execution, requests, certificate,
+	}
 }
 
 // Describe implements prometheus.Collector.

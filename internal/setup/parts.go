@@ -3,9 +3,11 @@ package setup
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 	"runtime/debug"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/metadata"
@@ -26,6 +28,7 @@ import (
 	"github.com/signoff-dev/signoff/internal/execution"
 	"github.com/signoff-dev/signoff/internal/identity"
 	"github.com/signoff-dev/signoff/internal/kinds"
+	"github.com/signoff-dev/signoff/internal/metrics"
 	"github.com/signoff-dev/signoff/internal/notify"
 	"github.com/signoff-dev/signoff/webhooks"
 )
@@ -89,6 +92,7 @@ func (p *Process) governing() error {
 const kindsPatience = time.Second
 
 func (p *Process) webhooks() error {
+	metrics.ShowCertificate(filepath.Join(p.cfg.Webhook.CertDir, corev1.TLSCertKey), p.wall)
 	open, err := p.openRequests()
 	if err != nil {
 		return err
@@ -113,26 +117,22 @@ const byPerson = "person"
 
 // openRequests counts the requests of a person that are not over: the cache holds no others.
 func (p *Process) openRequests() (*webhooks.OpenRequests, error) {
-	informer, err := p.Manager.GetCache().GetInformer(context.Background(), &v1alpha1.ActionRequest{})
+	requests, err := p.cached(&v1alpha1.ActionRequest{})
 	if err != nil {
-		return nil, fmt.Errorf("failed to watch requests: %w", err)
+		return nil, err
 	}
-	if err := informer.AddIndexers(toolscache.Indexers{byPerson: personOf}); err != nil {
+	if err := requests.AddIndexers(toolscache.Indexers{byPerson: personOf}); err != nil {
 		return nil, fmt.Errorf("failed to count requests: %w", err)
 	}
-	shared, ok := informer.(toolscache.SharedIndexInformer)
-	if !ok {
-		return nil, fmt.Errorf("failed to count requests: %T has no index", informer)
-	}
 	count := func(person string) int {
-		found, err := shared.GetIndexer().ByIndex(byPerson, person)
+		found, err := requests.GetIndexer().ByIndex(byPerson, person)
 		if err != nil {
 			return 0 // there is such an index
 		}
 		return len(found)
 	}
 	known := func(request string) bool {
-		_, exists, err := shared.GetIndexer().GetByKey(request)
+		_, exists, err := requests.GetIndexer().GetByKey(request)
 		return exists && err == nil
 	}
 	return &webhooks.OpenRequests{Count: count, Known: known, Max: p.cfg.Requester.MaxOpen}, nil

@@ -37,6 +37,7 @@ import (
 	"github.com/signoff-dev/signoff/internal/facts"
 	"github.com/signoff-dev/signoff/internal/gate"
 	"github.com/signoff-dev/signoff/internal/guard"
+	"github.com/signoff-dev/signoff/internal/heartbeat"
 	"github.com/signoff-dev/signoff/internal/identity"
 	"github.com/signoff-dev/signoff/internal/keyholder"
 	"github.com/signoff-dev/signoff/internal/metrics"
@@ -186,7 +187,7 @@ func (p *Process) chosen() []func() error {
 		chosen = append(chosen, p.webhooks)
 	}
 	if p.parts.Controllers {
-		chosen = append(chosen, p.controllers)
+		chosen = append(chosen, p.controllers, p.shown)
 	}
 	return append(chosen, p.health)
 }
@@ -260,8 +261,30 @@ func cacheOptions() cache.Options {
 	}
 }
 
+// hangsAfter is how long a turn of a loop may last before nobody believes any more that it ends: a look of the guard gives up after a quarter of
+// a minute, and a snapshot of all that a cluster can hold takes seconds.
+const hangsAfter = 5 * time.Minute
+
+// alive says what hangs, so that the kubelet starts the process anew: nothing else than a deadlock is mended by that. So nothing counts here that
+// is not the process's own fault: where the API server is away, turns fail, but they end. A leader that cannot renew its lease is not looked for
+// either: the manager ends the process by itself then.
+func (p *Process) alive(*http.Request) error {
+	loops := map[string]*heartbeat.Turn{"what reads the governing objects": p.Store.Turn()}
+	if p.Guard != nil {
+		loops["the guard"] = p.Guard.Turn()
+	}
+	for what, turn := range loops {
+		if lasts := turn.Lasts(p.wall.Now()); lasts > hangsAfter {
+			err := fmt.Errorf("%s has hung for %s", what, lasts.Truncate(time.Second))
+			ctrl.Log.WithName("health").Error(err, "the process has to be started anew")
+			return err
+		}
+	}
+	return nil
+}
+
 func (p *Process) health() error {
-	if err := p.Manager.AddHealthzCheck("alive", func(*http.Request) error { return nil }); err != nil {
+	if err := p.Manager.AddHealthzCheck("alive", p.alive); err != nil {
 		return fmt.Errorf("failed to add the health check: %w", err)
 	}
 	err := p.Manager.AddReadyzCheck("snapshot", func(*http.Request) error {

@@ -8,10 +8,12 @@ import (
 
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+	"k8s.io/utils/clock"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/calendar"
 	"github.com/signoff-dev/signoff/internal/catalog"
+	"github.com/signoff-dev/signoff/internal/heartbeat"
 )
 
 // Store takes changes of governing objects and makes snapshots of them. Each object is compiled once, when it changes.
@@ -28,7 +30,9 @@ type Store struct {
 	// stale says what changed since the last snapshot, which shares all else.
 	stale stale
 
-	dirty   chan struct{}
+	dirty chan struct{}
+	// turn is the snapshot that Run is making.
+	turn    heartbeat.Turn
 	current atomic.Pointer[Snapshot]
 	// changed is called after every new snapshot.
 	changed func()
@@ -118,6 +122,9 @@ func (s *Store) change(stale *bool, apply func()) {
 	}
 }
 
+// Turn is the snapshot that Run is making: one that is never done hangs.
+func (s *Store) Turn() *heartbeat.Turn { return &s.turn }
+
 // Run makes a new snapshot after changes, until the context ends. Changes that come while one is being made share the next.
 func (s *Store) Run(ctx context.Context) {
 	for {
@@ -125,7 +132,10 @@ func (s *Store) Run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-s.dirty:
+			// How long that takes is a matter of the world and not of the rules.
+			end := s.turn.Begin(clock.RealClock{}.Now())
 			s.Rebuild()
+			end()
 		}
 	}
 }

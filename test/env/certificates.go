@@ -107,7 +107,8 @@ func newTemplate(name string) *x509.Certificate {
 		Subject:      pkix.Name{CommonName: name},
 		// A little in the past, because clocks of a virtual machine step back.
 		NotBefore: now.Add(-time.Hour),
-		NotAfter:  now.Add(7 * 24 * time.Hour),
+		// Nobody has to be told that it ends.
+		NotAfter: now.Add(90 * 24 * time.Hour),
 	}
 }
 

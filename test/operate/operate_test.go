@@ -8,6 +8,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -46,6 +47,7 @@ func read(t *testing.T, path string) string {
 type metric struct {
 	name, help string
 	labels     []string
+	histogram  bool
 }
 
 // described is how a prometheus.Desc writes itself; it has no other way to tell its name.
@@ -53,31 +55,40 @@ var described = regexp.MustCompile(`^Desc\{fqName: "([^"]+)", help: ("(?:[^"\\]|
 
 func own(t *testing.T) []metric {
 	t.Helper()
-	out := make(chan *prometheus.Desc, 256)
+	var all []metric
 	for _, collectors := range [][]prometheus.Collector{metrics.Collectors(), guard.Collectors(), keyholder.Collectors(), auditlog.Collectors(), notify.Collectors(), clockskew.Collectors()} {
 		for _, c := range collectors {
+			out := make(chan *prometheus.Desc, 64)
 			c.Describe(out)
+			close(out)
+			for desc := range out {
+				all = append(all, metricOf(t, c, desc))
+			}
 		}
-	}
-	close(out)
-	var all []metric
-	for desc := range out {
-		parts := described.FindStringSubmatch(desc.String())
-		if parts == nil {
-			t.Fatalf("this metric cannot be read: %s", desc)
-		}
-		help, err := strconv.Unquote(parts[2])
-		if err != nil {
-			t.Fatal(err)
-		}
-		m := metric{name: parts[1], help: help}
-		if parts[3] != "" {
-			m.labels = strings.Split(parts[3], ",")
-		}
-		all = append(all, m)
 	}
 	slices.SortFunc(all, func(a, b metric) int { return strings.Compare(a.name, b.name) })
 	return all
+}
+
+func metricOf(t *testing.T, c prometheus.Collector, desc *prometheus.Desc) metric {
+	t.Helper()
+	parts := described.FindStringSubmatch(desc.String())
+	if parts == nil {
+		t.Fatalf("this metric cannot be read: %s", desc)
+	}
+	help, err := strconv.Unquote(parts[2])
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := metric{name: parts[1], help: help}
+	if parts[3] != "" {
+		m.labels = strings.Split(parts[3], ",")
+	}
+	switch c.(type) {
+	case *prometheus.HistogramVec, prometheus.Histogram:
+		m.histogram = true
+	}
+	return m
 }
 
 // TestMetricsReference compares the list of metrics with those that there are.
@@ -94,7 +105,7 @@ func TestMetricsReference(t *testing.T) {
 		}
 	}
 	if diff := cmp.Diff(out.String(), read(t, page)); diff != "" {
-		t.Errorf("%s (-code +page); `go test ./test/operate -args -update` writes it:\n%s", page, diff)
+		t.Errorf("%s (-code +page); `make generate` writes it:\n%s", page, diff)
 	}
 }
 
@@ -119,7 +130,12 @@ func checkQuery(t *testing.T, query string) {
 		known[name] = append(slices.Clone(labels), target...)
 	}
 	for _, m := range own(t) {
-		known[m.name] = append(slices.Clone(m.labels), target...)
+		labels := append(slices.Clone(m.labels), target...)
+		if !m.histogram {
+			known[m.name] = labels
+			continue
+		}
+		known[m.name+"_bucket"], known[m.name+"_sum"], known[m.name+"_count"] = append(slices.Clone(labels), "le"), labels, labels
 	}
 	expr, err := metricsql.Parse(query)
 	if err != nil {
@@ -156,28 +172,71 @@ func anchor(heading string) string {
 	return strings.ToLower(strings.ReplaceAll(strings.TrimLeft(heading, "# "), " ", "-"))
 }
 
-// TestAlerts: each reads what there is, says what is wrong, and leads to what to do.
-func TestAlerts(t *testing.T) {
-	var rules struct {
-		Spec struct {
-			Groups []struct {
-				Rules []struct {
-					Alert, Expr         string
-					Labels, Annotations map[string]string
-				}
+// alertRules is what of the alerts is checked.
+type alertRules struct {
+	Spec struct {
+		Groups []struct {
+			Rules []struct {
+				Alert, Expr         string
+				Labels, Annotations map[string]string
 			}
 		}
 	}
-	if err := yaml.Unmarshal([]byte(read(t, "config/monitoring/alerts.yaml")), &rules); err != nil {
+}
+
+// alertsOf reads the alerts.
+func alertsOf(t *testing.T) *alertRules {
+	t.Helper()
+	rules := &alertRules{}
+	if err := yaml.Unmarshal([]byte(read(t, "config/monitoring/alerts.yaml")), rules); err != nil {
 		t.Fatal(err)
 	}
+	return rules
+}
+
+// TestEveryControllerRings: no controller meets errors again and again without a word, and the alert names none that there is not.
+func TestEveryControllerRings(t *testing.T) {
+	named := regexp.MustCompile(`\bNamed\("([^"]+)"\)`)
+	var names []string
+	for _, folder := range []string{"controllers", "internal", "webhooks"} {
+		err := filepath.WalkDir(filepath.Join(root, folder), func(path string, entry fs.DirEntry, err error) error {
+			if err != nil || entry.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+				return err
+			}
+			text, err := os.ReadFile(path)
+			for _, found := range named.FindAllSubmatch(text, -1) {
+				names = append(names, string(found[1]))
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	var watched []string
+	for _, group := range alertsOf(t).Spec.Groups {
+		for _, rule := range group.Rules {
+			if found := regexp.MustCompile(`controller=~"([^"]+)"`).FindStringSubmatch(rule.Expr); found != nil {
+				watched = append(watched, strings.Split(found[1], "|")...)
+			}
+		}
+	}
+	slices.Sort(names)
+	slices.Sort(watched)
+	if diff := cmp.Diff(names, watched); len(names) == 0 || diff != "" {
+		t.Errorf("config/monitoring/alerts.yaml (-controllers +alert):\n%s", diff)
+	}
+}
+
+// TestAlerts: each reads what there is, says what is wrong, and leads to what to do.
+func TestAlerts(t *testing.T) {
 	var sections, alerts []string
 	for line := range strings.Lines(read(t, "docs/guides/operate.md")) {
 		if strings.HasPrefix(line, "### ") {
 			sections = append(sections, anchor(strings.TrimSpace(line)))
 		}
 	}
-	for _, group := range rules.Spec.Groups {
+	for _, group := range alertsOf(t).Spec.Groups {
 		for _, rule := range group.Rules {
 			alerts = append(alerts, anchor(rule.Alert))
 			checkQuery(t, rule.Expr)

@@ -19,7 +19,7 @@ import (
 	"github.com/signoff-dev/signoff/hack/assets"
 )
 
-// sample is one series of a metric.
+// sample is one series of a metric; of a histogram it is how often something was observed.
 type sample struct {
 	labels map[string]string
 	value  float64
@@ -55,7 +55,7 @@ func Scraped(t testing.TB) Scrape {
 }
 
 func sampleOf(one *dto.Metric) sample {
-	s := sample{map[string]string{}, one.GetGauge().GetValue() + one.GetCounter().GetValue()}
+	s := sample{map[string]string{}, one.GetGauge().GetValue() + one.GetCounter().GetValue() + float64(one.GetHistogram().GetSampleCount())}
 	for _, label := range one.GetLabel() {
 		s.labels[label.GetName()] = label.GetValue()
 	}
@@ -131,9 +131,9 @@ type query struct {
 	// absolute values are compared, or how much was added.
 	absolute, increase bool
 	metric             []metricsql.LabelFilter
-	// equal says that the number must be met and not exceeded.
-	equal bool
-	limit float64
+	// comparison is >, < or ==.
+	comparison string
+	limit      float64
 }
 
 // understood takes a query apart.
@@ -148,10 +148,10 @@ func understood(t testing.TB, text string) *query {
 		t.Fatalf("%q is not PromQL: %v", text, err)
 	}
 	comparison, ok := parsed.(*metricsql.BinaryOpExpr)
-	if !ok || comparison.Op != ">" && comparison.Op != "==" {
+	if !ok || !slices.Contains([]string{">", "<", "=="}, comparison.Op) {
 		fail()
 	}
-	q := &query{equal: comparison.Op == "=="}
+	q := &query{comparison: comparison.Op}
 	if q.limit, err = strconv.ParseFloat(string(comparison.Right.AppendString(nil)), 64); err != nil {
 		fail()
 	}
@@ -200,11 +200,22 @@ func (q *query) holds(now, before Scrape) bool {
 		groups[group] = append(groups[group], value)
 	}
 	for _, values := range groups {
-		if value := q.together(values); q.equal && value == q.limit || !q.equal && value > q.limit {
+		if q.met(q.together(values)) {
 			return true
 		}
 	}
 	return false
+}
+
+// met tells whether a value is what the query asks for.
+func (q *query) met(value float64) bool {
+	switch q.comparison {
+	case ">":
+		return value > q.limit
+	case "<":
+		return value < q.limit
+	}
+	return value == q.limit
 }
 
 // together aggregates values, of which there is one at least.

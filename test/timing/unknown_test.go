@@ -128,6 +128,9 @@ func TestOutcomeUnknown(t *testing.T) {
 	}
 	step(t, 3*time.Hour)
 	stays(t, r, v1alpha1.PhaseOutcomeUnknown)
+	if !play.Rings(t, "SignoffOutcomeUnknown") {
+		t.Error("somebody must hear of it")
+	}
 	for name, tc := range map[string]struct {
 		reason, words, comment string
 		who                    env.Person
@@ -153,6 +156,7 @@ func TestOutcomeUnknown(t *testing.T) {
 	if got := note(t, "dies"); got["by"] != string(r.UID) || note(t, "dies-last")["outcome"] != "Succeeded" || peer.made("/dies") != 1 {
 		t.Errorf("the steps after it, all of them once: %v, %v, %d calls", got, note(t, "dies-last"), peer.made("/dies"))
 	}
+	eventually(t, "that the alert ends", func() (bool, string) { return !play.Rings(t, "SignoffOutcomeUnknown"), "it rings" })
 	entry := done.Spec.Resolutions
 	if len(entry) != 1 || entry[0].By.Username != "carol" || entry[0].Comment != "CHG0042 is there" || entry[0].Seal == nil || done.Spec.Resolution != nil {
 		t.Errorf("who decided must stand there: %+v", done.Spec)
