@@ -256,6 +256,8 @@ func TestFields(t *testing.T) {
 			body: `{spec: {template: {spec: {containers: [{name: app, image: "registry/checkout:1.42"}]}}}}`,
 			want: []string{
 				"WARNING: spec.template.spec.containers gets shorter, 3 → 1",
+				"WARNING: spec.template.spec.containers[app].args gets shorter, 2 → 0", "WARNING: spec.template.spec.containers[app].env gets shorter, 2 → 0",
+				"WARNING: spec.template.spec.containers[app].ports gets shorter, 1 → 0",
 				"spec.template.spec.containers[app].image: registry/checkout:1.41 → registry/checkout:1.42",
 				`spec.template.spec.containers[app].args: ["serve","--verbose"] → (removed)`,
 				`spec.template.spec.containers[app].env: [{"name":"LEVEL","value":"(hidden)"},{"name":"DB","valueFrom":{"secretKeyRef":{"key":"url","name":"db"}}}] → (removed)`,
@@ -348,7 +350,7 @@ func TestFields(t *testing.T) {
 			want: []string{
 				"WARNING: spec.template.spec.containers[app].args gets shorter, 2 → 1", "WARNING: spec.template.spec.containers[app].env gets shorter, 2 → 0",
 				"WARNING: spec.template.spec.volumes gets shorter, 1 → 0",
-				`replace /spec/template/spec: {"containers":[{"args":["serve","--verbose"],"env":[{"name":"LEVEL","value":"(hidden)"},{"name":"DB","valueFrom":{"secretKe… → {"containers":[{"args":["serve"],"name":"app","ports":[{"containerPort":80}]},{"name":"old"},{"name":"sidecar"}]}`,
+				`replace /spec/template/spec: {"containers":[{"args":["serve","--verbose"],"env":[{"name":"LEVEL","value":"(hidden)"},{"name":"DB","valueFrom":{"secr… → {"containers":[{"args":["serve"],"name":"app","ports":[{"containerPort":80}]},{"name":"old"},{"name":"sidecar"}]}`,
 			},
 		},
 		"JSONRemove": {
@@ -357,7 +359,7 @@ func TestFields(t *testing.T) {
 			want: []string{
 				"WARNING: spec.set gets shorter, 1 → 0", `remove /spec/set: ["x"] → (removed)`,
 				"WARNING: spec.atomic gets shorter, 2 → 0", "WARNING: spec.merged gets shorter, 1 → 0",
-				`remove /spec: {"atomic":[{"name":"a"},{"name":"b"}],"merged":[{"n":1,"name":"a"}]} → (removed)`,
+				`remove /spec: {"atomic":[{"name":"a"},{"name":"b"}],"merged":[{"false":1,"name":"a"}]} → (removed)`,
 			},
 		},
 		"JSONMove": {
@@ -369,20 +371,20 @@ func TestFields(t *testing.T) {
 				"WARNING: spec.merged gets shorter, 2 → 1", "copy /spec/merged: from /spec/set",
 			},
 		},
-		"MergeList": {
+		"MergeRemovesLists": {
 			reason: "so is a list that a merge patch removes, alone or with the map around it", operation: v1alpha1.WriteMergePatch, object: checkout,
 			body: `{spec: {template: {spec: {volumes: null, containers: null}}}}`,
 			want: []string{
 				"WARNING: spec.template.spec.containers gets shorter, 3 → 0", "WARNING: spec.template.spec.volumes gets shorter, 1 → 0",
-				`spec.template.spec.containers: [{"args":["serve","--verbose"],"env":[{"name":"LEVEL","value":"(hidden)"},{"name":"DB","valueFrom":{"secretKeyRef":{"key… → (removed)`,
+				`spec.template.spec.containers: [{"args":["serve","--verbose"],"env":[{"name":"LEVEL","value":"(hidden)"},{"name":"DB","valueFrom":{"secretKeyRef":{"ke… → (removed)`,
 				`spec.template.spec.volumes: [{"emptyDir":{},"name":"cache"}] → (removed)`,
 			},
 		},
-		"MergeMap": {
+		"MergeRemovesMap": {
 			reason: "descends into what goes", operation: v1alpha1.WriteMergePatch, object: custom, body: `{spec: null}`,
 			want: []string{
 				"WARNING: spec.atomic gets shorter, 2 → 0", "WARNING: spec.merged gets shorter, 1 → 0", "WARNING: spec.set gets shorter, 1 → 0",
-				`spec: {"atomic":[{"name":"a"},{"name":"b"}],"merged":[{"n":1,"name":"a"}],"set":["x"]} → (removed)`,
+				`spec: {"atomic":[{"name":"a"},{"name":"b"}],"merged":[{"false":1,"name":"a"}],"set":["x"]} → (removed)`,
 			},
 		},
 		"JSONFails": {
