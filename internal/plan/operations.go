@@ -20,7 +20,7 @@ func (d *differ) operations(before map[string]any, list []any) map[string]any {
 		if fits && !d.tests(object, operation) {
 			next, err = throughJSON(object, []any{operation}, boundedJSON)
 		}
-		if err == nil {
+		if err == nil || d.oldHidden {
 			d.shortens(operation, object, next)
 		}
 		d.lines = append(d.lines, said)
