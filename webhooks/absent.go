@@ -14,6 +14,7 @@ import (
 	"github.com/signoff-dev/signoff/internal/catalog"
 	"github.com/signoff-dev/signoff/internal/expression"
 	"github.com/signoff-dev/signoff/internal/gate"
+	"github.com/signoff-dev/signoff/internal/inputs"
 	"github.com/signoff-dev/signoff/internal/snapshot"
 )
 
@@ -133,6 +134,15 @@ func (w *governing) unserved(spec *v1alpha1.ActionSpec) []string {
 		warnings = append(warnings, fmt.Sprintf("the API server serves no %s: until it does, requests for this Action cannot run", name))
 	}
 	return bounded(warnings, "more kinds that are not served")
+}
+
+// secretive warns of inputs whose names say that they are secrets.
+func secretive(schema *inputs.Schema) []string {
+	var warnings []string
+	for _, name := range schema.Secretive() {
+		warnings = append(warnings, fmt.Sprintf("input %s sounds like a secret, and inputs are shown to everybody who may read the request: let it name a Secret instead, as in secretName", name))
+	}
+	return bounded(warnings, "more inputs that sound like secrets")
 }
 
 // absentInPolicy warns of Calendars and Teams that a policy names and that are not there.

@@ -92,7 +92,7 @@ func (w *governing) action(ctx context.Context, req *admission.Request) admissio
 		onlyLabels = apiequality.Semantic.DeepEqual(o.Spec, old.Spec)
 		compiled, errs := catalog.CompileAction(o)
 		if compiled != nil {
-			warnings, object = slices.Concat(compiled.Steps.Warnings(), w.absentInAction(compiled), w.unserved(&o.Spec), partly(compiled.PartialMatches())), o
+			warnings, object = slices.Concat(compiled.Steps.Warnings(), w.absentInAction(compiled), w.unserved(&o.Spec), secretive(compiled.Inputs), partly(compiled.PartialMatches())), o
 		}
 		return errs
 	}, selectable)

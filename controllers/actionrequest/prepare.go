@@ -29,6 +29,8 @@ type preparation struct {
 	planned []v1alpha1.PlannedStep
 	// refusals say what the API server would refuse now. Nil: nobody has tried.
 	refusals []string
+	// untried are the writes that could not be tried, and why.
+	untried []execution.Untried
 	// approvedBy is set once every stage has approved.
 	approvedBy []v1alpha1.RecordedApproval
 }
@@ -69,10 +71,12 @@ func (s *scope) tryOut(ctx context.Context) {
 	}
 	action, reader := s.judgement.Action.Object, &comparison{scope: s, ctx: ctx}
 	s.plan.refusals = []string{}
-	for _, refusal := range s.Runner.Try(ctx, &v1alpha1.Record{Spec: v1alpha1.RecordSpec{
+	trial := s.Runner.Try(ctx, &v1alpha1.Record{Spec: v1alpha1.RecordSpec{
 		RequestRef: v1alpha1.RecordRequestReference{Namespace: s.request.Namespace, Name: s.request.Name, UID: s.request.UID},
-		ActionRef:  s.request.Spec.ActionRef, ServiceAccountName: action.Spec.Execution.ServiceAccountName, Steps: s.plan.steps,
-	}}) {
+		ActionRef:  s.request.Spec.ActionRef, ServiceAccountName: action.Spec.Execution.ServiceAccountName, Steps: s.plan.steps, Finally: s.plan.finally,
+	}})
+	s.plan.untried = trial.Untried
+	for _, refusal := range trial.Refusals {
 		s.plan.refusals = append(s.plan.refusals, "step "+refusal.Step+": "+reader.refusalText(&refusal))
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/digest"
 	"github.com/signoff-dev/signoff/internal/gate"
+	"github.com/signoff-dev/signoff/internal/plan"
 	"github.com/signoff-dev/signoff/internal/quorum"
 	"github.com/signoff-dev/signoff/internal/visible"
 )
@@ -119,7 +120,7 @@ func (s *scope) approvalSummary(a *v1alpha1.Approval) []string {
 	lines = append(lines, s.trustLines()...)
 	lines = append(lines, s.plannedLines()...)
 	lines = append(lines, fmt.Sprintf("It will, as %s/%s:", action.Namespace, action.Spec.Execution.ServiceAccountName))
-	lines = append(lines, planLines(a.Spec.Plan)...)
+	lines = append(lines, planLines(s.marked(a.Spec.Plan))...)
 	lines = append(lines, s.refusalLines()...)
 	if duration := gate.Duration(action, &s.request.Spec); duration != "" {
 		lines = append(lines, fmt.Sprintf("It is temporary: what it does is taken back %s after it is done.", duration))
@@ -152,6 +153,25 @@ func (s *scope) refusalLines() []string {
 	}
 	return lines
 }
+
+// marked marks the changes of which no dry run could tell whether they would be refused. What is stored of a plan does not say it: whoever checks it
+// could not know what was tried, and when.
+func (s *scope) marked(changes []v1alpha1.PlannedChange) []v1alpha1.PlannedChange {
+	out := slices.Clone(changes)
+	for i := range s.plan.untried {
+		untried := &s.plan.untried[i]
+		at := slices.IndexFunc(out, func(c v1alpha1.PlannedChange) bool {
+			return c.Step == untried.Step && c.Object == plan.Name(untried.Object) || c.Operation == plan.OperationRest
+		})
+		if at >= 0 && !strings.Contains(out[at].Object, deferred) {
+			out[at].Object += deferred + untried.Why + ")"
+		}
+	}
+	return out
+}
+
+// deferred begins the mark of what could not be tried.
+const deferred = " (Deferred: "
 
 // onBehalf says for whom somebody asks, as they claim. Empty: for themself.
 func (s *scope) onBehalf() string {

@@ -56,7 +56,7 @@ apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRole
 metadata: {name: test-deploy}
 rules:
-- {apiGroups: [apps], resources: [deployments], verbs: [get, watch, create, patch]}
+- {apiGroups: [apps], resources: [deployments], verbs: [get, watch, create, patch, delete]}
 - {apiGroups: [batch], resources: [jobs], verbs: [get, watch, create]}
 - {apiGroups: [""], resources: [pods, pods/log], verbs: [get, list]}
 - {apiGroups: [""], resources: [configmaps], verbs: [get, watch, create, patch, delete]}

@@ -31,28 +31,66 @@ type Refusal struct {
 	Right bool
 }
 
+// Untried is a write that could not be tried, and why.
+type Untried struct {
+	Object v1alpha1.ObjectReference
+	Step   string
+	Why    string
+}
+
+// Trial is what dry runs have told.
+type Trial struct {
+	Refusals []Refusal
+	Untried  []Untried
+}
+
+// comes is an object that an earlier step writes.
+type comes struct {
+	object v1alpha1.ObjectReference
+	step   string
+}
+
 // Try sends what the steps of a Record write as dry runs, as its ServiceAccount, and says what the API server would refuse now: for want of a right, by
 // a schema, a quota or a webhook. Nothing is stored. What depends on an earlier write cannot be tried before that is done, and neither can what holds
-// a value that is not known yet. What cannot be told at the moment is left out: it is a warning for people, and no decision rests on it.
-func (r *Runner) Try(ctx context.Context, record *v1alpha1.Record) []Refusal {
+// a value that is not known yet, of which the plan tells already. What cannot be told at the moment is named, and no decision rests on any of it.
+func (r *Runner) Try(ctx context.Context, record *v1alpha1.Record) Trial {
 	ctx, cancel := context.WithTimeout(ctx, trialTime)
 	defer cancel()
-	var refusals []Refusal
-	var earlier []v1alpha1.ObjectReference
-	for i := range record.Spec.Steps {
-		t := &task{Runner: r, record: record, step: &record.Spec.Steps[i], now: r.clock.Now()}
+	var out Trial
+	var earlier []comes
+	all := slices.Concat(record.Spec.Steps, record.Spec.Finally)
+	for i := range all {
+		t := &task{Runner: r, record: record, step: &all[i], now: r.clock.Now()}
 		for j := range t.step.Writes {
 			w := &t.step.Writes[j]
-			if len(w.Late) == 0 && t.step.When == "" && !slices.Contains(earlier, w.Object) {
-				if err := t.try(ctx, w); t.refused(w, err, earlier) {
-					refusals = append(refusals, t.refusal(w, err))
-				}
+			if len(w.Late) == 0 {
+				t.tryInto(ctx, w, earlier, &out)
 			}
-			earlier = append(earlier, w.Object)
+			earlier = append(earlier, comes{w.Object, t.step.Name})
 		}
 	}
-	return refusals
+	return out
 }
+
+// tryInto tries one write, and notes what that has told.
+func (t *task) tryInto(ctx context.Context, w *v1alpha1.RenderedWrite, earlier []comes, out *Trial) {
+	why := ""
+	before := func(e comes) bool { return e.object == w.Object }
+	if i := slices.IndexFunc(earlier, before); t.step.When != "" {
+		why = "it runs only when its condition holds then"
+	} else if i >= 0 {
+		why = untilThen(earlier[i])
+	} else if err := t.try(ctx, w); err != nil {
+		if why = t.untold(w, err, earlier); why == "" {
+			out.Refusals = append(out.Refusals, t.refusal(w, err))
+		}
+	}
+	if why != "" {
+		out.Untried = append(out.Untried, Untried{Object: w.Object, Step: t.step.Name, Why: why})
+	}
+}
+
+func untilThen(e comes) string { return "it cannot be tried before step " + e.step + " has run" }
 
 // try sends one write as a dry run.
 func (t *task) try(ctx context.Context, w *v1alpha1.RenderedWrite) error {
@@ -92,15 +130,18 @@ func (t *task) tryJob(ctx context.Context, w *v1alpha1.RenderedWrite) error {
 	return err
 }
 
-// refused tells whether an error says that a write would be refused, and not only that it cannot be tried yet, or now.
-func (t *task) refused(w *v1alpha1.RenderedWrite, err error, earlier []v1alpha1.ObjectReference) bool {
-	if err == nil || isTransient(err) {
-		return false
+// untold says why an error does not tell whether a write would be refused. Empty: it would be.
+func (t *task) untold(w *v1alpha1.RenderedWrite, err error, earlier []comes) string {
+	if isTransient(err) {
+		return "the API server gave no answer in time"
 	}
-	comes := slices.ContainsFunc(earlier, func(ref v1alpha1.ObjectReference) bool {
-		return ref.Kind == "Namespace" && ref.Name == w.Object.Namespace || ref.Kind == "CustomResourceDefinition"
+	i := slices.IndexFunc(earlier, func(e comes) bool {
+		return e.object.Kind == "Namespace" && e.object.Name == w.Object.Namespace || e.object.Kind == "CustomResourceDefinition"
 	})
-	return !comes || !apierrors.IsNotFound(err) && !meta.IsNoMatchError(err)
+	if i >= 0 && (apierrors.IsNotFound(err) || meta.IsNoMatchError(err)) {
+		return untilThen(earlier[i])
+	}
+	return ""
 }
 
 func (t *task) refusal(w *v1alpha1.RenderedWrite, err error) Refusal {

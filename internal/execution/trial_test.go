@@ -1,8 +1,12 @@
 package execution
 
 import (
+	"context"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"sigs.k8s.io/yaml"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 )
@@ -29,7 +33,7 @@ func TestTry(t *testing.T) {
 			p.apply(`{apiVersion: v1, kind: ConfigMap, metadata: {namespace: NS, name: c}, data: {x: before}}`)
 			p.record.Spec.ServiceAccountName = tc.account
 			p.record.Spec.Steps = []v1alpha1.RenderedStep{*p.step}
-			got := p.runner.Try(t.Context(), p.record)
+			got := p.runner.Try(t.Context(), p.record).Refusals
 			if (len(got) > 0) != (len(tc.want) > 0) {
 				t.Fatalf("%s: got %+v", tc.reason, got)
 			}
@@ -42,5 +46,73 @@ func TestTry(t *testing.T) {
 				t.Errorf("something was stored: %v", data)
 			}
 		})
+	}
+}
+
+// TestUntried names what could not be tried, and why: silence would look like an answer.
+func TestUntried(t *testing.T) {
+	apply := func(step, name string) string {
+		return `{name: ` + step + `, writes: [{operation: Apply, object: {apiVersion: v1, kind: ConfigMap, namespace: NS, name: ` + name + `}, fieldManager: m,
+			body: {apiVersion: v1, kind: ConfigMap, metadata: {namespace: NS, name: ` + name + `}, data: {x: v}}}]}`
+	}
+	const (
+		kind = `{name: kind, writes: [{operation: Apply, object: {apiVersion: apiextensions.k8s.io/v1, kind: CustomResourceDefinition, name: things.example.com}, fieldManager: m,
+			body: {apiVersion: apiextensions.k8s.io/v1, kind: CustomResourceDefinition, metadata: {name: things.example.com}}}]}`
+		thing = `{name: thing, writes: [{operation: Apply, object: {apiVersion: example.com/v1, kind: Thing, namespace: NS, name: t}, fieldManager: m,
+			body: {apiVersion: example.com/v1, kind: Thing, metadata: {namespace: NS, name: t}}}]}`
+	)
+	for name, tc := range map[string]struct {
+		reason         string
+		steps, finally []string
+		over           bool
+		want           []string
+	}{
+		"Tried":     {"nothing is to be told", []string{apply("a", "c"), apply("b", "d")}, []string{apply("end", "e")}, false, nil},
+		"Condition": {"it may never run", []string{apply("a, when: 'true'", "c")}, nil, false, []string{"a: it runs only when its condition holds then"}},
+		"Again":     {"it will find what the first has made", []string{apply("a", "c"), apply("b", "c")}, nil, false, []string{"b: it cannot be tried before step a has run"}},
+		"Finally":   {"so is what runs at the end", []string{apply("a", "c")}, []string{apply("end", "c")}, false, []string{"end: it cannot be tried before step a has run"}},
+		"Kind":      {"nobody serves such a kind yet", []string{kind, thing}, nil, false, []string{"thing: it cannot be tried before step kind has run"}},
+		"Time": {"what takes too long is no answer", []string{apply("a", "c"), apply("b", "d")}, nil, true,
+			[]string{"a: the API server gave no answer in time", "b: the API server gave no answer in time"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newPlay(t, apply("a", "c"))
+			p.record.Spec.Steps, p.record.Spec.Finally = p.rendered(tc.steps), p.rendered(tc.finally)
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			if tc.over {
+				cancel()
+			}
+			var got []string
+			for _, untried := range p.runner.Try(ctx, p.record).Untried {
+				got = append(got, untried.Step+": "+untried.Why)
+			}
+			if diff := cmp.Diff(tc.want, got); diff != "" {
+				t.Errorf("%s (-want +got):\n%s", tc.reason, diff)
+			}
+		})
+	}
+}
+
+// rendered reads several steps.
+func (p *play) rendered(sources []string) []v1alpha1.RenderedStep {
+	p.t.Helper()
+	out := make([]v1alpha1.RenderedStep, len(sources))
+	for i, source := range sources {
+		if err := yaml.UnmarshalStrict([]byte(strings.ReplaceAll(source, "NS", p.namespace)), &out[i]); err != nil {
+			p.t.Fatal(err)
+		}
+	}
+	return out
+}
+
+// TestFinallyIsTried: what would be refused at the end is told as well.
+func TestFinallyIsTried(t *testing.T) {
+	p := newPlay(t, `{name: end, writes: [{operation: MergePatch, object: {apiVersion: v1, kind: ConfigMap, namespace: NS, name: none}, fieldManager: m, body: {data: {x: v}}}]}`)
+	p.record.Spec.ServiceAccountName = "deployer"
+	p.record.Spec.Steps, p.record.Spec.Finally = nil, []v1alpha1.RenderedStep{*p.step}
+	got := p.runner.Try(t.Context(), p.record)
+	if len(got.Refusals) != 1 || !strings.Contains(got.Refusals[0].Message, "not found") {
+		t.Errorf("got %+v", got)
 	}
 }

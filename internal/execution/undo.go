@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	jsonpatch "github.com/evanphx/json-patch/v5"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -257,12 +258,28 @@ func (t *task) erase(ctx context.Context, ref v1alpha1.ObjectReference, uid type
 	if err != nil {
 		return err
 	}
-	background := metav1.DeletePropagationBackground
-	err = resource.Delete(ctx, ref.Name, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &uid}, PropagationPolicy: &background})
+	propagation := metav1.DeletePropagationBackground
+	if ownsOthers(ref) {
+		propagation = metav1.DeletePropagationForeground
+	}
+	err = resource.Delete(ctx, ref.Name, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &uid}, PropagationPolicy: &propagation})
 	if apierrors.IsNotFound(err) {
 		return nil
 	}
 	return err
+}
+
+// ownsOthers tells whether objects of a kind have others do their work: these must be gone before it is. What has an effect by itself, such as a
+// RoleBinding, must not stay until the garbage collector has looked at it.
+func ownsOthers(ref v1alpha1.ObjectReference) bool {
+	switch group := schema.FromAPIVersionAndKind(ref.APIVersion, ref.Kind).Group; group {
+	case "":
+		return ref.Kind == "ReplicationController"
+	case "apps", "batch":
+		return true
+	default:
+		return strings.Contains(group, ".") && !strings.HasSuffix(group, ".k8s.io") // somebody's own kinds, of which nobody knows what they do
+	}
 }
 
 // restoreTries is how often an object is read again that somebody writes at the same moment.

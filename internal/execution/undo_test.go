@@ -1,10 +1,13 @@
 package execution
 
 import (
+	"context"
+	"errors"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -222,5 +225,59 @@ func TestLoans(t *testing.T) {
 				t.Log(tc.reason)
 			}
 		})
+	}
+}
+
+// TestWorkloadsGoWithTheirPods: a Deployment that is gone while its Pods run is not taken back.
+func TestWorkloadsGoWithTheirPods(t *testing.T) {
+	const hold = "test.signoff.dev/hold"
+	p := newLoan(t, `{name: lend, writes: [{operation: Apply, object: {apiVersion: apps/v1, kind: Deployment, namespace: NS, name: d}, fieldManager: m, body: {
+		apiVersion: apps/v1, kind: Deployment, metadata: {namespace: NS, name: d}, spec: {replicas: 1, selector: {matchLabels: {app: d}},
+		template: {metadata: {labels: {app: d}, finalizers: [`+hold+`]}, spec: {containers: [{name: app, image: "app:1"}]}}}}}]}`)
+	p.noted()
+	p.want(v1alpha1.StepDone)
+	pods := func(ctx context.Context) []corev1.Pod {
+		list, err := admin.CoreV1().Pods(p.namespace).List(ctx, metav1.ListOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return list.Items
+	}
+	eventually(t, func(ctx context.Context) error {
+		if len(pods(ctx)) != 1 {
+			return errors.New("the Deployment has no Pod yet")
+		}
+		return nil
+	})
+	reverted := p.runner.Revert(t.Context(), p.record)
+	if left := strings.Join(reverted.Left, "\n"); len(reverted.Waiting) != 1 || !strings.Contains(left, "Deployment "+p.namespace+"/d is left: it is held by foregroundDeletion") {
+		t.Errorf("its Pod is there still: %q", left)
+	}
+	eventually(t, func(ctx context.Context) error {
+		for _, pod := range pods(ctx) {
+			if _, err := admin.CoreV1().Pods(p.namespace).Patch(ctx, pod.Name, types.MergePatchType, []byte(`{"metadata":{"finalizers":null}}`), metav1.PatchOptions{}); err != nil && !apierrors.IsNotFound(err) {
+				return err
+			}
+		}
+		if left := p.runner.Revert(ctx, p.record).Left; len(left) > 0 {
+			return errors.New(left[0])
+		}
+		return nil
+	})
+	if rest := pods(t.Context()); len(rest) > 0 {
+		t.Errorf("it is told as taken back, and %d Pods are left", len(rest))
+	}
+}
+
+// TestOwnsOthers: what has an effect by itself does not wait for the garbage collector.
+func TestOwnsOthers(t *testing.T) {
+	for ref, want := range map[v1alpha1.ObjectReference]bool{
+		{APIVersion: "apps/v1", Kind: "StatefulSet"}: true, {APIVersion: "batch/v1", Kind: "CronJob"}: true, {APIVersion: "v1", Kind: "ReplicationController"}: true,
+		{APIVersion: "example.com/v1", Kind: "Database"}: true, {APIVersion: "v1", Kind: "ConfigMap"}: false, {APIVersion: "v1", Kind: "Secret"}: false,
+		{APIVersion: "rbac.authorization.k8s.io/v1", Kind: "RoleBinding"}: false, {APIVersion: "policy/v1", Kind: "PodDisruptionBudget"}: false,
+	} {
+		if ownsOthers(ref) != want {
+			t.Errorf("%s: want %t", ref.Kind, want)
+		}
 	}
 }

@@ -125,11 +125,17 @@ func checkProperties(s *structuralschema.Structural, path *field.Path) field.Err
 	return errs
 }
 
-// checkFormat refuses formats that do not exist, which Kubernetes ignores.
+// secretFormat says that a value is for nobody to see.
+const secretFormat = "password"
+
+// checkFormat refuses formats that do not exist, which Kubernetes ignores, and the one that promises what nobody keeps.
 func checkFormat(s *structuralschema.Structural, path *field.Path) field.ErrorList {
 	format := valuesOf(s).Format
 	if format == "" {
 		return nil
+	}
+	if format == secretFormat {
+		return field.ErrorList{field.Forbidden(path.Child("format"), "what is given here is stored, and shown to everybody who may read the request: let it name a Secret instead")}
 	}
 	node := &spec.Schema{SchemaProps: spec.SchemaProps{Type: spec.StringOrArray{s.Type}, Format: format}}
 	if s.Type == "" {
@@ -148,7 +154,7 @@ func formatsOf(kind string) []string {
 	case "number":
 		return []string{"double", "float"}
 	case "string":
-		return append([]string{"byte", "email", "hostname", "k8s-long-name", "password", "uri"}, shortFormats...)
+		return append([]string{"byte", "email", "hostname", "k8s-long-name", "uri"}, shortFormats...)
 	default:
 		return nil
 	}

@@ -25,3 +25,24 @@ func TestDeferred(t *testing.T) {
 		t.Errorf("-want +got:\n%s", diff)
 	}
 }
+
+// TestAfterACondition: what a later step finds depends on whether an earlier one has run, and whoever agrees must know it.
+func TestAfterACondition(t *testing.T) {
+	live := parse(t, checkout)
+	scale := func(name, when, replicas string) v1alpha1.RenderedStep {
+		return v1alpha1.RenderedStep{Name: name, When: when, Writes: []v1alpha1.RenderedWrite{write(t, v1alpha1.WriteMergePatch, checkout, `{spec: {replicas: `+replicas+`}}`)}}
+	}
+	got := Describe([]v1alpha1.RenderedStep{scale("a", "", "4"), scale("b", "inputs.big", "5"), scale("c", "inputs.huge", "6"), scale("d", "", "7")},
+		View{Live: func(v1alpha1.ObjectReference) Found { return Found{Object: live} }})
+	want := [][]string{
+		{"spec.replicas: 3 → 4"},
+		{"only when it holds then: \"inputs.big\"", "spec.replicas: 4 → 5"},
+		{"only when it holds then: \"inputs.huge\"", "compared with what is there if these steps have run, which may be skipped: b", "spec.replicas: 5 → 6"},
+		{"compared with what is there if these steps have run, which may be skipped: b, c", "spec.replicas: 6 → 7"},
+	}
+	for i := range got {
+		if diff := cmp.Diff(want[i], got[i].Fields); diff != "" {
+			t.Errorf("step %s (-want +got):\n%s", got[i].Step, diff)
+		}
+	}
+}

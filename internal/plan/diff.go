@@ -21,6 +21,8 @@ type differ struct {
 	// whether what is written is there already.
 	oldHidden bool
 	lines     lines
+	// warnings is how many lists were warned of.
+	warnings int
 }
 
 // missing stands for a value that is not there. Null is a value.
@@ -171,6 +173,9 @@ func itemAt(list []any, i int) any {
 
 // change notes one line.
 func (d *differ) change(path []segment, before, after any) {
+	if len(path) == 0 || !path[len(path)-1].item || after != (missing{}) {
+		d.shorter(path, before, after) // of an element that goes, its list tells
+	}
 	switch {
 	case d.texts(path, before, after):
 	case before == (missing{}) && !d.oldHidden:

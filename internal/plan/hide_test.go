@@ -105,6 +105,9 @@ func TestPlanIsNoOracle(t *testing.T) {
 			[]string{"test /data/mode: % (must be so)", "remove /data/customer-acme: (hidden) → (removed)"}},
 		"Fits": {v1alpha1.WriteJSONPatch, aConfigMap, `[{op: remove, path: /data/%}, {op: add, path: /data/x, value: z}]`, "customer-acme", true,
 			[]string{"remove /data/%: (hidden) → (removed)", "add /data/x: (hidden) → z"}},
+		"Shorter": {v1alpha1.WriteJSONPatch, aBinding, `[{op: remove, path: /%}, {op: replace, path: /subjects, value: []}, {op: move, from: /subjects/0, path: /x}]`, "subjects", true,
+			[]string{"remove /%: (hidden) → (removed)", "WARNING: subjects can get shorter: what is there is hidden", "replace /subjects: (hidden) → []",
+				"WARNING: subjects gets shorter", "move /x: from /subjects/0"}},
 		"Spread": {v1alpha1.WriteJSONPatch, aSecret, `[{op: copy, from: /data/password, path: /metadata/x}, {op: test, path: /metadata/x, value: %}, {op: remove, path: /metadata/x}]`, "aHVudGVyMg==", false,
 			[]string{"copy /metadata/x: from /data/password", "test /metadata/x: % (must be so)", "remove /metadata/x: (hidden) → (removed)"}},
 	} {
@@ -143,6 +146,7 @@ func TestNamesAreHidden(t *testing.T) {
 		"There": {v1alpha1.WriteMergePatch, aBinding, `{subjects: [{kind: User, name: agent}]}`,
 			[]string{"WARNING: subjects gets shorter", "subjects[agent].kind: (hidden) → User", "subjects: " + more}},
 		"Whole": {v1alpha1.WriteMergePatch, aConfigMap, `{data: null}`, []string{"data: (hidden) → (removed)"}},
+		"Lists": {v1alpha1.WriteMergePatch, aDeployment, `{spec: null}`, []string{"WARNING: spec gets shorter", "spec: (hidden) → (removed)"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if diff := cmp.Diff(tc.want, guardedLines(t, true, false, []v1alpha1.RenderedWrite{write(t, tc.operation, tc.object, tc.body)})); diff != "" {

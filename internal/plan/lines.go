@@ -24,15 +24,6 @@ func (d *differ) add(path []segment, format string, args ...any) {
 	d.lines = append(d.lines, line{path: path, text: d.most.pathText(path) + ": " + fmt.Sprintf(format, args...)})
 }
 
-// shrinks warns of a list that gets shorter: who replaces a list as a whole often does not know all of what was in it.
-func (d *differ) shrinks(path []segment, before, after int) {
-	text := "WARNING: " + d.most.pathText(path) + " gets shorter"
-	if !d.oldHidden {
-		text += fmt.Sprintf(", %d → %d", before, after)
-	}
-	d.lines = append(d.lines, line{path: path, text: text, warning: true})
-}
-
 // fields are the lines as people read them. If there are too many, those that decide what runs and who may do it come first, so
 // that nobody can push them out of sight. Head goes before all.
 func (b bounds) fields(l lines, head ...string) []string {

@@ -15,11 +15,15 @@ func (d *differ) operations(before map[string]any, list []any) map[string]any {
 	object, fits := before, true
 	for _, item := range list {
 		operation, _ := item.(map[string]any)
-		d.operation(object, operation)
-		if !fits || d.tests(object, operation) {
-			continue
+		said, next := d.operation(object, operation), object
+		var err error
+		if fits && !d.tests(object, operation) {
+			next, err = throughJSON(object, []any{operation}, boundedJSON)
 		}
-		next, err := throughJSON(object, []any{operation}, boundedJSON)
+		if err == nil || d.oldHidden {
+			d.shortens(operation, object, next)
+		}
+		d.lines = append(d.lines, said)
 		switch {
 		case err == nil:
 			d.oldHidden = d.oldHidden || d.spreads(object, operation)
@@ -60,7 +64,7 @@ func (d *differ) spreads(object, operation map[string]any) bool {
 func (d *differ) noted(list []any) {
 	for _, item := range list {
 		operation, _ := item.(map[string]any)
-		d.operation(nil, operation)
+		d.lines = append(d.lines, d.operation(nil, operation))
 	}
 }
 
@@ -84,8 +88,8 @@ func applyJSON(before, patch []byte) ([]byte, error) {
 	return decoded.Apply(before)
 }
 
-// operation notes one operation.
-func (d *differ) operation(object, operation map[string]any) {
+// operation is the line of one operation.
+func (d *differ) operation(object, operation map[string]any) line {
 	op, _ := operation["op"].(string)
 	pointer, _ := operation["path"].(string)
 	path := segments(pointer)
@@ -99,7 +103,6 @@ func (d *differ) operation(object, operation map[string]any) {
 		text = d.show(path, operation["value"], false) + " (must be so)"
 	case "remove":
 		text = d.showFound(path, was) + " → (removed)"
-		d.removed(object, path)
 	case "move", "copy":
 		from, _ := operation["from"].(string)
 		text = "from " + d.most.pointerText(from)
@@ -109,22 +112,7 @@ func (d *differ) operation(object, operation map[string]any) {
 			text = "(new) " + d.show(path, operation["value"], false)
 		}
 	}
-	d.lines = append(d.lines, line{path: path, text: fmt.Sprintf("%s %s: %s", d.most.valueText(op), d.most.pointerText(pointer), text)})
-}
-
-// removed warns where what is removed is an element of a list.
-func (d *differ) removed(object map[string]any, path []segment) {
-	if object == nil || len(path) == 0 {
-		return
-	}
-	above := path[:len(path)-1]
-	if d.oldHidden && path[len(path)-1].item {
-		d.shrinks(above, 0, 0)
-		return
-	}
-	if list, ok := find(object, above).([]any); ok && len(list) > 0 {
-		d.shrinks(above, len(list), len(list)-1)
-	}
+	return line{path: path, text: fmt.Sprintf("%s %s: %s", d.most.valueText(op), d.most.pointerText(pointer), text)}
 }
 
 func (d *differ) showFound(path []segment, value any) string {

@@ -7,6 +7,7 @@ package plan
 import (
 	"cmp"
 	"fmt"
+	"slices"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -55,7 +56,7 @@ func (v *View) reader() string { return cmp.Or(v.Reader, "the ServiceAccount") }
 // Describe says, one entry per write, what the steps will change. Where a step writes what an earlier one has written, it is
 // compared with what that will have made.
 func Describe(steps []v1alpha1.RenderedStep, view View) []v1alpha1.PlannedChange {
-	d := &describer{view: view, most: stored, written: map[v1alpha1.ObjectReference]map[string]any{}, spread: map[v1alpha1.ObjectReference]bool{}}
+	d := &describer{view: view, most: stored, written: map[v1alpha1.ObjectReference]map[string]any{}, spread: map[v1alpha1.ObjectReference]bool{}, perhaps: map[v1alpha1.ObjectReference][]string{}}
 	if view.Whole {
 		d.most = whole
 	}
@@ -69,7 +70,7 @@ func Describe(steps []v1alpha1.RenderedStep, view View) []v1alpha1.PlannedChange
 			d.entry = len(changes)
 			change := d.describe(&step.Writes[i])
 			change.Step = step.Name
-			change.Fields = append(d.most.conditions(&step, step.Writes[i].Late), change.Fields...)
+			change.Fields = slices.Concat(d.most.conditions(&step, step.Writes[i].Late), d.supposes(&step, step.Writes[i].Object), change.Fields)
 			change.Fields = append(change.Fields, d.sent(&step.Writes[i])...)
 			change.Fields = change.Fields[:min(len(change.Fields), d.most.lines)]
 			changes = append(changes, change)
@@ -87,6 +88,8 @@ type describer struct {
 	written map[v1alpha1.ObjectReference]map[string]any
 	// spread are the objects in which an earlier write has taken something hidden to another place.
 	spread map[v1alpha1.ObjectReference]bool
+	// perhaps are the steps that write an object only where a condition holds then.
+	perhaps map[v1alpha1.ObjectReference][]string
 	// basis stands for what the write that is described finds. Empty: nothing that could change.
 	basis string
 	// entry is the place of that write in the plan.

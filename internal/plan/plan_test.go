@@ -256,6 +256,8 @@ func TestFields(t *testing.T) {
 			body: `{spec: {template: {spec: {containers: [{name: app, image: "registry/checkout:1.42"}]}}}}`,
 			want: []string{
 				"WARNING: spec.template.spec.containers gets shorter, 3 → 1",
+				"WARNING: spec.template.spec.containers[app].args gets shorter, 2 → 0", "WARNING: spec.template.spec.containers[app].env gets shorter, 2 → 0",
+				"WARNING: spec.template.spec.containers[app].ports gets shorter, 1 → 0",
 				"spec.template.spec.containers[app].image: registry/checkout:1.41 → registry/checkout:1.42",
 				`spec.template.spec.containers[app].args: ["serve","--verbose"] → (removed)`,
 				`spec.template.spec.containers[app].env: [{"name":"LEVEL","value":"(hidden)"},{"name":"DB","valueFrom":{"secretKeyRef":{"key":"url","name":"db"}}}] → (removed)`,
@@ -283,7 +285,7 @@ func TestFields(t *testing.T) {
 		"MergeType": {
 			reason: "a text and a number are not the same, and a map may become a text", operation: v1alpha1.WriteMergePatch, object: checkout,
 			body: `{spec: {replicas: "3", template: gone}}`,
-			want: []string{`spec.replicas: 3 → "3"`, `spec.template: {"metadata":{"labels":{"app":"checkout"}},"spec":{"containers":[{"args":["serve","--verbose"],"env":[{"name":"LEVEL","v… → gone`},
+			want: []string{"WARNING: spec.template.spec.containers gets shorter, 3 → 0", "WARNING: spec.template.spec.volumes gets shorter, 1 → 0", `spec.replicas: 3 → "3"`, `spec.template: {"metadata":{"labels":{"app":"checkout"}},"spec":{"containers":[{"args":["serve","--verbose"],"env":[{"name":"LEVEL","v… → gone`},
 		},
 		"Variable": {
 			reason: "what was there may be a password; what the step sets is what is agreed to", operation: v1alpha1.WriteStrategicPatch, object: checkout,
@@ -333,6 +335,57 @@ func TestFields(t *testing.T) {
 			reason: "an element that goes is warned of", operation: v1alpha1.WriteJSONPatch, object: checkout,
 			body: `[{op: remove, path: /spec/template/spec/containers/0/args/1}]`,
 			want: []string{"WARNING: spec.template.spec.containers[0].args gets shorter, 2 → 1", "remove /spec/template/spec/containers/0/args/1: --verbose → (removed)"},
+		},
+		"JSONReplace": {
+			reason: "so is a list that is written as a whole", operation: v1alpha1.WriteJSONPatch, object: custom,
+			body: `[{op: replace, path: /spec/atomic, value: [{name: a}]}, {op: add, path: /spec/atomic, value: []}]`,
+			want: []string{
+				"WARNING: spec.atomic gets shorter, 2 → 1", `replace /spec/atomic: [{"name":"a"},{"name":"b"}] → [{"name":"a"}]`,
+				"WARNING: spec.atomic gets shorter, 1 → 0", `add /spec/atomic: [{"name":"a"}] → []`,
+			},
+		},
+		"JSONParent": {
+			reason: "so are the lists in what is written as a whole, and in elements that stay", operation: v1alpha1.WriteJSONPatch, object: checkout,
+			body: `[{op: replace, path: /spec/template/spec, value: {containers: [{name: app, args: [serve], ports: [{containerPort: 80}]}, {name: old}, {name: sidecar}]}}]`,
+			want: []string{
+				"WARNING: spec.template.spec.containers[app].args gets shorter, 2 → 1", "WARNING: spec.template.spec.containers[app].env gets shorter, 2 → 0",
+				"WARNING: spec.template.spec.volumes gets shorter, 1 → 0",
+				`replace /spec/template/spec: {"containers":[{"args":["serve","--verbose"],"env":[{"name":"LEVEL","value":"(hidden)"},{"name":"DB","valueFrom":{"secr… → {"containers":[{"args":["serve"],"name":"app","ports":[{"containerPort":80}]},{"name":"old"},{"name":"sidecar"}]}`,
+			},
+		},
+		"JSONRemove": {
+			reason: "so is a list that goes", operation: v1alpha1.WriteJSONPatch, object: custom,
+			body: `[{op: remove, path: /spec/set}, {op: remove, path: /spec}]`,
+			want: []string{
+				"WARNING: spec.set gets shorter, 1 → 0", `remove /spec/set: ["x"] → (removed)`,
+				"WARNING: spec.atomic gets shorter, 2 → 0", "WARNING: spec.merged gets shorter, 1 → 0",
+				`remove /spec: {"atomic":[{"name":"a"},{"name":"b"}],"merged":[{"false":1,"name":"a"}]} → (removed)`,
+			},
+		},
+		"JSONMove": {
+			reason: "so is a list out of which something is moved; within one, nothing gets shorter", operation: v1alpha1.WriteJSONPatch, object: custom,
+			body: `[{op: move, from: /spec/atomic/0, path: /spec/atomic/1}, {op: move, from: /spec/atomic/0, path: /spec/merged/-}, {op: copy, from: /spec/set, path: /spec/merged}]`,
+			want: []string{
+				"move /spec/atomic/1: from /spec/atomic/0",
+				"WARNING: spec.atomic gets shorter, 2 → 1", "move /spec/merged/-: from /spec/atomic/0",
+				"WARNING: spec.merged gets shorter, 2 → 1", "copy /spec/merged: from /spec/set",
+			},
+		},
+		"MergeRemovesLists": {
+			reason: "so is a list that a merge patch removes, alone or with the map around it", operation: v1alpha1.WriteMergePatch, object: checkout,
+			body: `{spec: {template: {spec: {volumes: null, containers: null}}}}`,
+			want: []string{
+				"WARNING: spec.template.spec.containers gets shorter, 3 → 0", "WARNING: spec.template.spec.volumes gets shorter, 1 → 0",
+				`spec.template.spec.containers: [{"args":["serve","--verbose"],"env":[{"name":"LEVEL","value":"(hidden)"},{"name":"DB","valueFrom":{"secretKeyRef":{"ke… → (removed)`,
+				`spec.template.spec.volumes: [{"emptyDir":{},"name":"cache"}] → (removed)`,
+			},
+		},
+		"MergeRemovesMap": {
+			reason: "descends into what goes", operation: v1alpha1.WriteMergePatch, object: custom, body: `{spec: null}`,
+			want: []string{
+				"WARNING: spec.atomic gets shorter, 2 → 0", "WARNING: spec.merged gets shorter, 1 → 0", "WARNING: spec.set gets shorter, 1 → 0",
+				`spec: {"atomic":[{"name":"a"},{"name":"b"}],"merged":[{"false":1,"name":"a"}],"set":["x"]} → (removed)`,
+			},
 		},
 		"JSONFails": {
 			reason: "what cannot work is said before anybody agrees to it", operation: v1alpha1.WriteJSONPatch, object: checkout,

@@ -36,6 +36,7 @@ var tools = []tool{
 	{"ArgoCDServerSide", "annotations: {argocd.argoproj.io/tracking-id: \"apps:signoff.dev/ActionRequest:payments/x\"}",
 		[]string{"apply", "--server-side", "--field-manager=argocd-controller", "--force-conflicts"}, nil},
 	{"ArgoCDReplace", "annotations: {argocd.argoproj.io/tracking-id: \"apps:signoff.dev/ActionRequest:payments/x\"}", []string{"create"}, []string{"replace"}},
+	{"ArgoCDLabel", "labels: {app.kubernetes.io/instance: apps}", []string{"apply", "--field-manager=argocd-controller"}, nil},
 	{"Plain", "labels: {a: b}", []string{"apply"}, []string{"replace", "--force"}},
 }
 
@@ -250,11 +251,16 @@ func TestGitOpsFailedNeverTwice(t *testing.T) {
 func TestGitOpsMustEnd(t *testing.T) {
 	who := counted(t)
 	reaches(t, ask(t, who, request("counted", `{"path":"must-end"}`)), v1alpha1.PhaseSucceeded)
-	for _, tool := range tools[:4] {
+	for _, tool := range tools[:5] {
 		manifest := manifestOf("gitops-endless", tool.meta, "counted", `{path: endless}`, "x", time.Time{})
 		if out, err := kubectl(t, who, manifest, tool.apply...); err == nil || !strings.Contains(out, "spec.expiresAt: Required value") || !strings.Contains(out, "docs/guides/gitops.md") {
 			t.Errorf("%s without an end: %v %s", tool.name, err, out)
 		}
+	}
+	// The label that Argo CD can track by is put by Helm and by people as well.
+	helm := manifestOf("gitops-helm", "labels: {app.kubernetes.io/instance: apps}", "counted", `{path: helm}`, "x", time.Time{})
+	if out, err := kubectl(t, who, helm, "create"); err != nil {
+		t.Errorf("a label alone tells nothing: %v %s", err, out)
 	}
 	manifest := manifestOf("gitops-late", tools[0].meta, "counted", `{path: late}`, "x", time.Now().Add(-time.Minute))
 	if out, err := kubectl(t, who, manifest, tools[0].apply...); err == nil || !strings.Contains(out, "spec.expiresAt") || !strings.Contains(out, "is in the past") {

@@ -55,3 +55,32 @@ func TestTriedBeforePeopleAreAsked(t *testing.T) {
 		})
 	}
 }
+
+// TestWhatCannotBeTriedIsMarked tells approvers of which writes nobody knows yet whether they would be refused.
+func TestWhatCannotBeTriedIsMarked(t *testing.T) {
+	apply(t, strings.NewReplacer("tried", "untried", "FIELD", "annotations", "KIND", "ConfigMap").Replace(triedAction)+`
+    - name: again
+      when: "true"
+      apply: {manifests: [{apiVersion: v1, kind: ConfigMap, metadata: {namespace: staging, name: untried-twice}}]}
+    finally:
+    - name: end
+      apply: {manifests: [{apiVersion: v1, kind: ConfigMap, metadata: {namespace: staging, name: untried, annotations: {c: d}}}]}
+`)
+	r := reaches(t, play.Ask(t, users.Alice, request("untried", "{}")), v1alpha1.PhaseAwaitingApproval)
+	approval := approvalsOf(t, r, 1)[0]
+	summary := strings.Join(approval.Spec.Summary, "\n")
+	for _, line := range []string{
+		"\n  apply ConfigMap staging/untried\n",
+		"\n  apply ConfigMap staging/untried-twice (Deferred: it runs only when its condition holds then)\n",
+		"\n  apply ConfigMap staging/untried (Deferred: it cannot be tried before step note has run)\n",
+	} {
+		if !strings.Contains(summary, line) {
+			t.Errorf("%q is not in:\n%s", line, summary)
+		}
+	}
+	for _, change := range approval.Spec.Plan {
+		if strings.Contains(change.Object, "Deferred") {
+			t.Errorf("what is stored must not depend on what was tried: %q", change.Object)
+		}
+	}
+}

@@ -3,6 +3,7 @@ package secrets
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -19,6 +20,7 @@ import (
 	"sync"
 	"testing"
 
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -155,12 +157,16 @@ func secret(t *testing.T, name string) {
 
 // before is what some Actions have that is done before anybody is asked: what hosts say decides, and is shown.
 var before = map[string]struct{ lookups, plan string }{
+	"named": {lookups: `inputs: {openAPIV3Schema: {type: object, required: [secretName], properties: {secretName: {type: string, maxLength: 63}}}}`},
 	"judged": {lookups: `lookups: [{as: said, http: {url: "URL/ok", headers: [{name: Authorization, prefix: "Bearer ", secret: {name: calls, key: token}}], caBundle: BUNDLE, ` +
 		`maxAge: 5m, value: response.body.you, schema: {type: string, maxLength: 200}}}]
   rules: [{name: r, when: "said.contains('none')", effect: Deny}, {name: s, when: "said.startsWith('Bearer')", effect: RequireApproval, stages: [s], message: what the host says}]`},
 	"planned": {plan: `plan: {serviceAccountName: planner, steps: [{name: p, http: {method: GET, url: "URL/ok", headers: [{name: Authorization, prefix: "Bearer ", secret: {name: calls, key: token}}], ` +
 		`caBundle: BUNDLE}, outputs: [{name: you, expression: response.body.you, schema: {type: string, maxLength: 200}}, {name: basic, expression: response.body.basic, schema: {type: string, maxLength: 200}}]}]}`},
 }
+
+// given are inputs that some Actions are asked with.
+var given = map[string]string{"named": `{"secretName":"named"}`}
 
 // asked applies an Action with these steps, asks for it, and approves it.
 func asked(t *testing.T, name, duration, steps string) *v1alpha1.ActionRequest {
@@ -192,7 +198,7 @@ spec:
 	if err := world.Cluster.Apply(t.Context(), []byte(text)); err != nil {
 		t.Fatal(err)
 	}
-	r := play.Request(name, "{}")
+	r := play.Request(name, cmp.Or(given[name], "{}"))
 	play.Eventually(t, "what is said by a host that is asked only now", func() (bool, string) {
 		err := play.As(t, world.Users.Alice).Create(t.Context(), r.DeepCopy(), client.DryRunAll)
 		return err == nil || !strings.Contains(err.Error(), "lookup said"), fmt.Sprint(err)
@@ -283,6 +289,8 @@ func TestSecretsAreNowhere(t *testing.T) {
 		"delete":    {"what is deleted is shown", `- {name: a, delete: {target: {apiVersion: v1, kind: Secret, namespace: vault, name: delete}}}`, "", v1alpha1.PhaseSucceeded},
 		"job": {"a copied pod names it", `- {name: a, job: {podFrom: {apiVersion: apps/v1, kind: Deployment, namespace: vault, name: reads}, command: [run]}}`, "",
 			v1alpha1.PhaseSucceeded},
+		"named": {"an input names it, and nobody but the Job reads it", `- {name: a, job: {namespace: vault, template: {spec: {containers: [` +
+			`{name: app, image: app, env: [{name: PASSWORD, valueFrom: {secretKeyRef: {name: "${inputs.secretName}", key: password}}}]}]}}}}`, "", v1alpha1.PhaseSucceeded},
 		"judged": {"what a host says decides", `- {name: a, delete: {target: {apiVersion: v1, kind: Secret, namespace: vault, name: judged}}}`, "", v1alpha1.PhaseSucceeded},
 		"planned": {"what a host says is shown to whoever agrees", `- {name: a, http: ` + strings.Replace(callOf("ok", ""), "b}", `"${steps.p.outputs.you}"}`, 1) + `}`,
 			"", v1alpha1.PhaseSucceeded},
@@ -293,6 +301,9 @@ func TestSecretsAreNowhere(t *testing.T) {
 			live := world.Reaches(t, asked(t, name, tc.duration, tc.steps), tc.phase)
 			if gave := statusOf(t, live); (name == "call" || name == "planned") && !strings.Contains(gave, "(secret)") {
 				t.Errorf("%s: the host did not give it back: %s", tc.reason, gave)
+			}
+			if name == "named" {
+				reads(t, name)
 			}
 		})
 	}
@@ -308,6 +319,23 @@ func TestSecretsAreNowhere(t *testing.T) {
 	if found < 60 {
 		t.Errorf("only %d places were looked at", found)
 	}
+}
+
+// reads demands that a Job reads a Secret.
+func reads(t *testing.T, secret string) {
+	t.Helper()
+	jobs := &batchv1.JobList{}
+	if err := world.Admin(t).List(t.Context(), jobs, client.InNamespace("vault")); err != nil {
+		t.Fatal(err)
+	}
+	for i := range jobs.Items {
+		for _, variable := range jobs.Items[i].Spec.Template.Spec.Containers[0].Env {
+			if from := variable.ValueFrom; from != nil && from.SecretKeyRef != nil && from.SecretKeyRef.Name == secret && from.SecretKeyRef.Key == "password" {
+				return
+			}
+		}
+	}
+	t.Errorf("no Job reads Secret %s", secret)
 }
 
 // everywhere is all that Signoff wrote, by where it is.
