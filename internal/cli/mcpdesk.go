@@ -374,7 +374,7 @@ func (d *desk) Cancel(ctx context.Context, args *agent.Cancel) *agent.Answer {
 		if now.Request == nil || now.Request.Over {
 			return now
 		}
-		after, err := s.writeCancellation(ctx, args.Name, args.Reason)
+		after, err := s.writeCancellation(ctx, s.namespace, args.Name, args.Reason)
 		if err != nil {
 			if text := refused(err); isRefusal(text) && !apierrors.IsConflict(err) {
 				return agent.Fail(agent.CodeRefused, "The cancellation was refused.").With("refusal", "", text.Error())
