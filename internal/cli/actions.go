@@ -17,8 +17,9 @@ import (
 
 // actionsOptions are the flags of `actions`.
 type actionsOptions struct {
-	all     bool
-	outputs *outputs
+	all        bool
+	everywhere *bool
+	outputs    *outputs
 }
 
 func (p *Program) actions() *cobra.Command {
@@ -39,6 +40,7 @@ of your kubeconfig and in those that requests there name. Name one with -n.`,
 	command.ValidArgsFunction = p.completes(c, (*session).actionsSeen)
 	command.RunE = func(cmd *cobra.Command, args []string) error { return p.runActions(cmd, c, args, o) }
 	command.Flags().BoolVar(&o.all, "all", false, "also Actions that you may not ask for")
+	o.everywhere = allNamespaces(command)
 	o.outputs = outputFlags(command, "")
 	return command
 }
@@ -51,6 +53,7 @@ func (p *Program) runActions(command *cobra.Command, c *connection, args []strin
 	if err != nil {
 		return err
 	}
+	s.chosen = s.chosen && !*o.everywhere
 	if len(args) > 0 {
 		return s.showAction(command.Context(), args[0], o.outputs)
 	}

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"fmt"
-	"io"
 	"strings"
 	"time"
 
@@ -14,34 +13,69 @@ import (
 )
 
 func (p *Program) auditShow() *cobra.Command {
-	subject := ""
+	subject, output := "", ""
 	command := &cobra.Command{
 		Use:   "show FILE...",
 		Short: "Show an audit log, a line per fact",
 		Long: `Shows an audit log, a line per fact: when, what, which request, and who or how. Nothing is verified: use "audit verify" for that. What people
-wrote is in quotes, and escaped.`,
+wrote is in quotes, and escaped. -o json and -o yaml give each fact as a document, with what its line has in "data".`,
 		Example: `  kubectl signoff audit show audit.jsonl
   kubectl signoff audit show --request payments/checkout-1-42 audit.jsonl`,
 		Args: cobra.MinimumNArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
-			files, err := p.openAll(args)
-			if err != nil {
-				return err
-			}
-			defer files.close()
-			return audit.Read(files, func(f *audit.Fact) error {
-				if subject != "" && f.Subject != subject {
-					return nil
-				}
-				if _, err := io.WriteString(p.IO.Out, factText(f)+"\n"); err != nil {
-					return fmt.Errorf("failed to write the answer: %w", err)
-				}
-				return nil
-			})
-		},
+		RunE: func(_ *cobra.Command, args []string) error { return p.runAuditShow(args, subject, output) },
 	}
 	command.Flags().StringVar(&subject, "request", "", "show only facts about this request, as namespace/name")
+	command.Flags().StringVarP(&output, "output", "o", outputText, "text, json or yaml")
 	return command
+}
+
+// Shown is a fact of an audit log, for programs. Nothing of it has been verified.
+type Shown struct {
+	// Log and Number are its place.
+	Log    string `json:"log"`
+	Number int64  `json:"number"`
+	ID     string `json:"id"`
+	// Type is one of docs/reference/audit-events.md.
+	Type string `json:"type"`
+	// Subject is what it is about, as "namespace/name".
+	Subject string    `json:"subject,omitempty"`
+	Time    time.Time `json:"time"`
+	// By is the user name of who did it, as their seal says.
+	By string `json:"by,omitempty"`
+	// Data says more, as the line has it. Of a type that this version does not know, nothing.
+	Data audit.Data `json:"data"`
+}
+
+func (p *Program) runAuditShow(names []string, subject, output string) error {
+	if err := checkOutput(output, outputText, outputJSON, outputYAML); err != nil {
+		return err
+	}
+	if rest, of, ok := cutKind(subject); ok && of == requests && strings.Contains(rest, "/") {
+		subject = rest
+	}
+	files, err := p.openAll(names)
+	if err != nil {
+		return err
+	}
+	defer files.close()
+	shown := 0
+	return audit.Read(files, func(f *audit.Fact) error {
+		if subject != "" && f.Subject != subject {
+			return nil
+		}
+		shown++
+		return p.printFact(f, shown-1, output)
+	})
+}
+
+// printFact prints a fact: of a text, each in a line.
+func (p *Program) printFact(f *audit.Fact, number int, output string) error {
+	if output == outputText {
+		return p.printLines([]string{factText(f)})
+	}
+	by, _ := said(&f.Data)
+	out := Shown{Log: f.Chain, Number: f.Number, ID: f.ID, Type: f.Type, Subject: f.Subject, Time: f.Time.UTC(), By: by, Data: f.Data}
+	return p.print(output, number, out, nil)
 }
 
 // factText shows a fact in one line.
@@ -68,7 +102,8 @@ func details(d *audit.Data) []string {
 	}
 	add("step %s", d.Step)
 	add("%s", d.State)
-	add("%s", said(d))
+	_, words := said(d)
+	add("%s", words)
 	add("%s", d.Code)
 	add("%q", d.Reason)
 	add("%s", d.Message)
@@ -79,34 +114,34 @@ func details(d *audit.Data) []string {
 	return parts
 }
 
-// said is who did it, as their seal says.
-func said(d *audit.Data) string {
+// said is who did it, and what they said, as their seal says.
+func said(d *audit.Data) (who, words string) {
 	if d.Seals == nil {
-		return ""
+		return "", ""
 	}
 	if p, ok := payload[*seal.Request](seal.TypeRequest, d.Seals.Request); ok {
-		return fmt.Sprintf("%s asks for %s/%s: %q", p.Requester.Username, p.Action.Namespace, p.Action.Name, p.Reason)
+		return p.Requester.Username, fmt.Sprintf("%s asks for %s/%s: %q", p.Requester.Username, p.Action.Namespace, p.Action.Name, p.Reason)
 	}
 	if p, ok := payload[*seal.Vote](seal.TypeVote, d.Seals.Vote); ok {
 		by := p.Voter.Username
 		if p.Delegation != nil {
 			by += " for " + p.Delegation.Principal
 		}
-		return fmt.Sprintf("%s by %s: %q", p.Decision, by, p.Comment)
+		return p.Voter.Username, fmt.Sprintf("%s by %s: %q", p.Decision, by, p.Comment)
 	}
 	if p, ok := payload[*seal.Act](seal.TypeCancel, d.Seals.Cancel); ok {
-		return "by " + p.Actor.Username
+		return p.Actor.Username, "by " + p.Actor.Username
 	}
 	if p, ok := payload[*seal.Act](seal.TypeEdit, d.Seals.Edit); ok {
-		return "by " + p.Actor.Username
+		return p.Actor.Username, "by " + p.Actor.Username
 	}
 	if p, ok := payload[*seal.Act](seal.TypeDelegation, d.Seals.Delegation); ok && d.Delegation != nil {
-		return fmt.Sprintf("%s lets vote: %s", p.Actor.Username, strings.Join(d.Delegation.Users, ", "))
+		return p.Actor.Username, fmt.Sprintf("%s lets vote: %s", p.Actor.Username, strings.Join(d.Delegation.Users, ", "))
 	}
 	if p, ok := payload[*seal.Act](seal.TypeResolve, d.Seals.Resolve); ok {
-		return "as decided by " + p.Actor.Username
+		return p.Actor.Username, "as decided by " + p.Actor.Username
 	}
-	return ""
+	return "", ""
 }
 
 func payload[T seal.Payload](of seal.Type, s *seal.Sealed) (T, bool) {

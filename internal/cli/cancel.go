@@ -33,7 +33,7 @@ The exit code is 0 if every cancellation was recorded, 1 if one was refused, and
 	return command
 }
 
-func (p *Program) runCancel(command *cobra.Command, c *connection, names []string, o *cancelOptions) error {
+func (p *Program) runCancel(command *cobra.Command, c *connection, words []string, o *cancelOptions) error {
 	if err := o.outputs.check(false); err != nil {
 		return err
 	}
@@ -45,20 +45,23 @@ func (p *Program) runCancel(command *cobra.Command, c *connection, names []strin
 	if err != nil {
 		return err
 	}
+	names, err := s.allNamed(words, requests)
+	if err != nil {
+		return err
+	}
 	all := &worst{}
 	for _, name := range names {
-		name, _ = short(requests, name)
-		all.of(p, s.namespace+"/"+name, s.cancelOne(command.Context(), name, o))
+		all.of(p, name.String(), s.cancelOne(command.Context(), name, o))
 	}
 	return all.end()
 }
 
 // writeCancellation asks the API server to end a request.
-func (s *session) writeCancellation(ctx context.Context, name, reason string) (*unstructured.Unstructured, error) {
-	return patchSpec(ctx, s.objects, requests, s.namespace, name, "cancellation", map[string]any{"reason": reason}, false)
+func (s *session) writeCancellation(ctx context.Context, namespace, name, reason string) (*unstructured.Unstructured, error) {
+	return patchSpec(ctx, s.objects, requests, namespace, name, "cancellation", map[string]any{"reason": reason}, false)
 }
 
-func (s *session) cancelOne(ctx context.Context, name string, o *cancelOptions) error {
-	after, err := s.writeCancellation(ctx, name, o.reason)
+func (s *session) cancelOne(ctx context.Context, name *named, o *cancelOptions) error {
+	after, err := s.writeCancellation(ctx, name.namespace, name.name, o.reason)
 	return s.printRequest(ctx, name, after, err, o.outputs, false)
 }

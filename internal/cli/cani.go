@@ -19,6 +19,7 @@ import (
 // canIOptions are the flags of `can-i`.
 type canIOptions struct {
 	quiet         bool
+	output        string
 	configuration configuration
 }
 
@@ -49,11 +50,15 @@ The exit code is 0 for yes, also where a condition must hold, 1 for no, and 2 if
 	command.Flags().Lookup("namespace").Hidden = true // the Action is named with its own
 	command.RunE = func(cmd *cobra.Command, args []string) error { return p.runCanI(cmd.Context(), c, args, o) }
 	o.configuration.flag(command)
+	command.Flags().StringVarP(&o.output, "output", "o", outputText, "text, json or yaml")
 	command.Flags().BoolVarP(&o.quiet, "quiet", "q", false, "say nothing, and only give the exit code")
 	return command
 }
 
 func (p *Program) runCanI(ctx context.Context, c *connection, args []string, o *canIOptions) error {
+	if err := checkOutput(o.output, outputText, outputJSON, outputYAML); err != nil {
+		return err
+	}
 	q, err := questionOf(args)
 	if err != nil {
 		return err
@@ -70,23 +75,77 @@ func (p *Program) runCanI(ctx context.Context, c *connection, args []string, o *
 	if err != nil {
 		return err
 	}
-	yes, lines := v.permitted(ctx, q, who, rules)
-	lines = append(lines, o.proviso(q, who)...)
+	out := v.permitted(ctx, q, who, rules)
+	out.Notes = append(out.Notes, o.proviso(q, who)...)
 	if !o.quiet {
-		err = p.answer(v, lines)
+		err = p.answer(v, out, o.output)
 	}
-	if err == nil && !yes {
+	if err == nil && !out.Allowed {
 		err = errNo
 	}
 	return err
 }
 
 // answer prints an answer, and what cannot be relied on.
-func (p *Program) answer(v *view, lines []string) error {
+func (p *Program) answer(v *view, out *Permitted, output string) error {
 	for _, text := range v.invalid {
 		_, _ = fmt.Fprintln(p.IO.ErrOut, "warning: "+text)
 	}
-	return p.print(outputText, 0, nil, func() string { return strings.Join(lines, "\n") + "\n" })
+	return p.print(output, 0, out, out.text)
+}
+
+// Permitted says whether a Role lets somebody do something with an Action, for programs.
+type Permitted struct {
+	Verb   v1alpha1.Verb `json:"verb"`
+	Action string        `json:"action"`
+	// Requester is who was asked about.
+	Requester Requester `json:"requester"`
+	// Allowed is the answer. Where all permissions have a condition, one of these must hold as well.
+	Allowed bool `json:"allowed"`
+	// Reason says why not.
+	Reason string `json:"reason,omitempty"`
+	// Permissions are those that the answer rests on: one without a condition, or else all.
+	Permissions []Permission `json:"permissions,omitempty"`
+	// Notes say what else matters.
+	Notes []string `json:"notes,omitempty"`
+}
+
+// Permission is what a Role gives.
+type Permission struct {
+	// Role is the Role that somebody is in, as "namespace/name".
+	Role string `json:"role"`
+
+	HeldPermission
+}
+
+// text shows the answer to people.
+func (a *Permitted) text() string {
+	var lines []string
+	if !a.Allowed {
+		lines = append(lines, "no: "+a.Reason)
+	}
+	for i := range a.Permissions {
+		lines = append(lines, a.Permissions[i].text(i))
+	}
+	for _, note := range a.Notes {
+		lines = append(lines, "  "+note)
+	}
+	return strings.Join(lines, "\n") + "\n"
+}
+
+func (h *Permission) text(number int) string {
+	role := "Role " + h.Role
+	if h.From != "" {
+		role += ", which inherits " + h.From
+	}
+	switch demand := h.demand(); {
+	case demand == "":
+		return fmt.Sprintf("yes (%s)", role)
+	case number == 0:
+		return fmt.Sprintf("yes, when: %s (%s)", demand, role)
+	default:
+		return fmt.Sprintf("or when: %s (%s)", demand, role)
+	}
 }
 
 // proviso says of an answer that it rests on a configuration which nobody named.
@@ -94,15 +153,17 @@ func (o *canIOptions) proviso(q *question, who *authenticationv1.UserInfo) []str
 	if _, isAccount := identity.ServiceAccount(who.Username); !isAccount || q.verb != v1alpha1.VerbApprove || o.configuration != "" {
 		return nil
 	}
-	return []string{"  That is so where nothing is configured. If the configuration of Signoff names it, ask with --configuration FILE."}
+	return []string{"That is so where nothing is configured. If the configuration of Signoff names it, ask with --configuration FILE."}
 }
 
 // permitted answers the question, with the Roles and conditions that the answer rests on.
-func (v *view) permitted(ctx context.Context, q *question, info *authenticationv1.UserInfo, rules *identity.Rules) (bool, []string) {
+func (v *view) permitted(ctx context.Context, q *question, info *authenticationv1.UserInfo, rules *identity.Rules) *Permitted {
 	who := &v1alpha1.Identity{Username: info.Username, UID: info.UID, Groups: info.Groups}
+	out := &Permitted{Verb: q.verb, Action: q.action.String(), Requester: Requester{info.Username, info.Groups}}
 	if q.verb == v1alpha1.VerbApprove {
 		if may, why := rules.MayVote(ctx, who); !may {
-			return false, []string{"no: " + why}
+			out.Reason = why
+			return out
 		}
 	}
 	switch q.verb {
@@ -114,64 +175,49 @@ func (v *view) permitted(ctx context.Context, q *question, info *authenticationv
 	}
 	granted := v.snapshot.Permissions(v.action, q.verb, who)
 	if len(granted) == 0 {
-		return false, []string{
-			fmt.Sprintf("no: no Role in namespace %s gives %q on %s to %s", q.action.Namespace, q.verb, q.action.Name, loginText(info.Username, info.Groups)),
-			fmt.Sprintf("  Who can: kubectl signoff who-can %s %s", q.verb, q.action),
-		}
+		out.Reason = fmt.Sprintf("no Role in namespace %s gives %q on %s to %s", q.action.Namespace, q.verb, q.action.Name, loginText(info.Username, info.Groups))
+		out.Notes = []string{fmt.Sprintf("Who can: kubectl signoff who-can %s %s", q.verb, q.action)}
+		return out
 	}
-	var lines []string
+	out.Allowed = true
 	if at := slices.IndexFunc(granted, func(p *catalog.Permission) bool { return p.When == nil }); at >= 0 {
 		granted = granted[at : at+1]
 	}
-	for i, permission := range granted {
-		lines = append(lines, yesText(i, conditionOf(permission), v.roleText(permission, who)))
+	for _, permission := range granted {
+		out.Permissions = append(out.Permissions, v.permissionOf(permission, who))
 	}
 	if q.verb == v1alpha1.VerbApprove {
-		lines = append(lines, "  A stage must name "+who.Username+" as well, and nobody approves what they asked for.")
+		out.Notes = []string{"A stage must name " + who.Username + " as well, and nobody approves what they asked for."}
 	}
-	return true, lines
+	return out
 }
 
 // conditionOf is the condition of a permission, in the words of its author where there are some. Empty: none.
 func conditionOf(permission *catalog.Permission) string {
-	switch {
-	case permission.When == nil:
-		return ""
-	case permission.Message != "":
-		return permission.Message
+	one := held(permission, permission.Role)
+	return one.demand()
+}
+
+// demand is the condition, in the words of its author where there are some. Empty: none.
+func (h *HeldPermission) demand() string {
+	if h.When != "" && h.Message != "" {
+		return h.Message
 	}
-	return oneLine(permission.When.Source())
+	return oneLine(h.When)
 }
 
 func oneLine(text string) string { return strings.Join(strings.Fields(text), " ") }
 
-func yesText(number int, demand, role string) string {
-	switch {
-	case demand == "":
-		return fmt.Sprintf("yes (%s)", role)
-	case number == 0:
-		return fmt.Sprintf("yes, when: %s (%s)", demand, role)
-	}
-	return fmt.Sprintf("or when: %s (%s)", demand, role)
-}
-
-// roleText names the Role by which somebody holds a permission.
-func (v *view) roleText(permission *catalog.Permission, who *v1alpha1.Identity) string {
-	from := permission.Role.Object
+// permissionOf names the Role by which somebody holds a permission.
+func (v *view) permissionOf(permission *catalog.Permission, who *v1alpha1.Identity) Permission {
+	by, from := permission.Role, permission.Role.Object
 	for _, holder := range v.snapshot.Holding(from.Namespace, from.Name) {
 		if v.snapshot.Is(who, &holder.Object.Spec.Members) {
-			return roleName(holder, from.Name)
+			by = holder
+			break
 		}
 	}
-	return "Role " + from.Namespace + "/" + from.Name
-}
-
-func roleName(holder *catalog.Role, from string) string {
-	text := fmt.Sprintf("Role %s/%s", holder.Object.Namespace, holder.Object.Name)
-	if holder.Object.Name != from {
-		text += ", which inherits " + from
-	}
-	return text
+	return Permission{Role: by.Object.Namespace + "/" + by.Object.Name, HeldPermission: held(permission, by)}
 }
 
 // granting gives the permissions by which a Role gives a verb on the Action, those that it inherits included.

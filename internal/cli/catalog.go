@@ -38,7 +38,7 @@ func questionOf(args []string) (*question, error) {
 		}
 		return nil, fmt.Errorf("there is no verb %q; there are: %s", args[0], strings.Join(names, ", "))
 	}
-	namespace, name, ok := strings.Cut(args[1], "/")
+	namespace, name, ok := strings.Cut(actionWord(args[1]), "/")
 	if !ok || namespace == "" || name == "" || strings.Contains(name, "/") {
 		return nil, fmt.Errorf("failed to read %q: name the Action as NAMESPACE/NAME; see what there is: kubectl get actions -A", args[1])
 	}

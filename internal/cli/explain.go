@@ -18,7 +18,10 @@ import (
 
 // explainOptions are the flags of `explain`.
 type explainOptions struct {
+	askedFor
+
 	files  []string
+	stored []string
 	at     string
 	output string
 }
@@ -26,25 +29,35 @@ type explainOptions struct {
 func (p *Program) explain() *cobra.Command {
 	o := &explainOptions{}
 	command := &cobra.Command{
-		Use:   "explain -f FILE",
+		Use:   "explain [ACTION [KEY=VALUE...]]",
 		Short: "Ask the cluster what it would answer to a request, and why",
 		Long: `Asks the cluster what it would answer to a request, and why: every rule with its answer, what the answer rests on, what would have to be
 otherwise, the facts that were read, and who would have to approve. It is a server-side dry run: nothing is stored, and nobody is told.
 
+ACTION, KEY=VALUE and the flags that say what is asked for are those of "request". -f reads requests from files, and --request takes what a request
+that is there asks for: the answer is that to you, asking now.
+
 The exit code is 0 if the request would be allowed or needs approval, 1 if it would be refused, and 2 if there is no answer. With several
 requests it is the highest.`,
 		Example: `  # What would happen, and why
+  kubectl signoff explain deploy-service service=checkout environment=staging
   kubectl signoff explain -f request.yaml
+
+  # What is there, asked again
+  kubectl signoff explain -n payments --request checkout-1-42
 
   # What would be answered to somebody else, at Christmas
   kubectl signoff explain -f request.yaml --as bob --as-group developers --at 2026-12-25T09:00:00Z
 
   # For programs
   kubectl signoff explain -f - -o json < request.yaml`,
-		Args: cobra.NoArgs,
 	}
 	c := connect(command)
-	command.RunE = func(cmd *cobra.Command, _ []string) error { return p.runExplain(cmd.Context(), c, o) }
+	command.RunE = func(cmd *cobra.Command, args []string) error { return p.runExplain(cmd, c, args, o) }
+	command.ValidArgsFunction = p.completes(c, (*session).inputsLeft)
+	o.flags(p, c, command)
+	command.Flags().StringArrayVar(&o.stored, "request", nil, "a request that is there, whose content is asked for; may be given several times")
+	_ = command.RegisterFlagCompletionFunc("request", p.completes(c, (*session).allRequests))
 	command.Flags().StringArrayVarP(&o.files, "filename", "f", nil, `a file of ActionRequests, or "-" for standard input; may be given several times`)
 	command.Flags().StringVar(&o.at, "at", "", "the time at which it is judged, such as 2026-12-24T09:00:00Z (default now)")
 	command.Flags().StringVarP(&o.output, "output", "o", outputText, "text, json or yaml")
@@ -70,8 +83,16 @@ type Requester struct {
 	Groups   []string `json:"groups,omitempty"`
 }
 
-func (p *Program) runExplain(ctx context.Context, c *connection, o *explainOptions) error {
-	requests, err := p.requests(c, o)
+func (p *Program) runExplain(command *cobra.Command, c *connection, args []string, o *explainOptions) error {
+	if err := o.check(args); err != nil {
+		return err
+	}
+	s, err := p.session(command, c)
+	if err != nil {
+		return err
+	}
+	ctx := command.Context()
+	requests, err := s.toExplain(ctx, args, o)
 	if err != nil {
 		return err
 	}
@@ -83,17 +104,21 @@ func (p *Program) runExplain(ctx context.Context, c *connection, o *explainOptio
 	if err != nil {
 		return err
 	}
-	asker := &asker{client: client, connection: c, at: o.at}
+	return p.explainAll(ctx, &asker{client: client, connection: c, at: o.at}, Requester{who.Username, who.Groups}, requests, o.output)
+}
+
+// explainAll asks for each request, and prints the answers.
+func (p *Program) explainAll(ctx context.Context, asker *asker, who Requester, requests []*unstructured.Unstructured, output string) error {
 	refused, failed := false, false
 	for i, request := range requests {
-		out := &Explained{Request: request.GetNamespace() + "/" + nameOf(request), Requester: Requester{who.Username, who.Groups}}
+		out := &Explained{Request: request.GetNamespace() + "/" + nameOf(request), Requester: who}
 		if err := asker.ask(ctx, request, out); err != nil {
 			failed = true
 			_, _ = fmt.Fprintf(p.IO.ErrOut, "error: %s: %v\n", out.Request, err)
 			continue
 		}
 		refused = refused || !out.Allowed
-		if err := p.print(o.output, i, out, out.text); err != nil {
+		if err := p.print(output, i, out, out.text); err != nil {
 			return err
 		}
 	}
@@ -106,36 +131,85 @@ func (p *Program) runExplain(ctx context.Context, c *connection, o *explainOptio
 	return nil
 }
 
-// requests reads the requests of all files. Nothing is asked before everything has been read.
-func (p *Program) requests(c *connection, o *explainOptions) ([]*unstructured.Unstructured, error) {
+// check finds out what is wrong with the flags.
+func (o *explainOptions) check(args []string) error {
 	if err := checkOutput(o.output, outputText, outputJSON, outputYAML); err != nil {
-		return nil, err
+		return err
 	}
-	if len(o.files) == 0 {
-		return nil, errors.New(`-f is missing: name the file of the request, or "-" for standard input`)
+	if !o.composed(args) && len(o.files)+len(o.stored) == 0 {
+		return errors.New(`name what is to be explained: an Action with its inputs, a file with -f ("-" is the standard input), or a request that is there with --request`)
 	}
 	if _, err := time.Parse(time.RFC3339, o.at); o.at != "" && err != nil {
-		return nil, fmt.Errorf("failed to read --at %q: write the time as 2026-12-24T09:00:00Z or 2026-12-24T10:00:00+01:00", o.at)
+		return fmt.Errorf("failed to read --at %q: write the time as 2026-12-24T09:00:00Z or 2026-12-24T10:00:00+01:00", o.at)
 	}
-	namespace, err := c.namespace()
+	return nil
+}
+
+// composed tells whether a request is put together from words and flags.
+func (o *explainOptions) composed(args []string) bool {
+	return len(args) > 0 || o.askedFor != askedFor{}
+}
+
+// toExplain gives all requests. Nothing is asked before everything has been read.
+func (s *session) toExplain(ctx context.Context, args []string, o *explainOptions) ([]*unstructured.Unstructured, error) {
+	all, err := s.inFiles(o.files)
 	if err != nil {
 		return nil, err
 	}
+	for _, word := range o.stored {
+		request, err := s.asked(ctx, word)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, request)
+	}
+	if o.composed(args) {
+		request, err := s.compose(ctx, args, &o.askedFor)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, request)
+	}
+	return all, nil
+}
+
+// asked is what a request that is there asks for, without what Signoff wrote into it, and what was decided about it.
+func (s *session) asked(ctx context.Context, word string) (*unstructured.Unstructured, error) {
+	stored, err := s.earlier(ctx, word)
+	if err != nil {
+		return nil, err
+	}
+	request := &unstructured.Unstructured{Object: map[string]any{}}
+	request.SetGroupVersionKind(stored.GroupVersionKind())
+	request.SetNamespace(stored.GetNamespace())
+	request.SetName(stored.GetName())
+	for _, key := range content {
+		if value, ok, _ := unstructured.NestedFieldCopy(stored.Object, "spec", key); ok {
+			if err := unstructured.SetNestedField(request.Object, value, "spec", key); err != nil {
+				return nil, fmt.Errorf("failed to read %s %s/%s: %w", stored.GetKind(), stored.GetNamespace(), stored.GetName(), err)
+			}
+		}
+	}
+	return request, nil
+}
+
+// inFiles reads the requests of files.
+func (s *session) inFiles(files []string) ([]*unstructured.Unstructured, error) {
 	var requests []*unstructured.Unstructured
-	for _, name := range o.files {
-		documents, err := p.read(name)
+	for _, name := range files {
+		documents, err := s.read(name)
 		if err != nil {
 			return nil, err
 		}
 		for _, document := range documents {
-			request, err := requestOf(document, namespace)
+			request, err := requestOf(document, s.namespace)
 			if err != nil {
 				return nil, err
 			}
 			requests = append(requests, request)
 		}
 	}
-	if len(requests) == 0 {
+	if len(files) > 0 && len(requests) == 0 {
 		return nil, errors.New("there is no request in what -f names")
 	}
 	return requests, nil

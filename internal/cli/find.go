@@ -24,8 +24,9 @@ func isRefusal(err error) bool {
 
 func isMissing(err error) bool { return apierrors.IsNotFound(err) && gate.Missing(err) }
 
-// find gives the Action that a word names: NAMESPACE/NAME, or a name that only one Action has.
+// find gives the Action that a word names: NAMESPACE/NAME, or a name that only one Action has, each as -o name prints it too.
 func (s *session) find(ctx context.Context, word string) (v1alpha1.ActionReference, error) {
+	word = actionWord(word)
 	namespace, name, full := strings.Cut(word, "/")
 	if full {
 		if namespace == "" || name == "" || strings.Contains(name, "/") {
@@ -74,7 +75,7 @@ func (s *session) catalog(ctx context.Context) (*table, error) {
 			namespaces[name] = true
 		}
 	}
-	some := &table{}
+	some := &table{everywhere: true}
 	for _, namespace := range slices.Sorted(maps.Keys(namespaces)) {
 		one, err := s.list(ctx, actions, namespace, "")
 		if errors.Is(err, errForbidden) {

@@ -18,8 +18,9 @@ import (
 
 // inboxOptions are the flags of `inbox`.
 type inboxOptions struct {
-	all     bool
-	outputs *outputs
+	all        bool
+	everywhere *bool
+	outputs    *outputs
 }
 
 func (p *Program) inbox() *cobra.Command {
@@ -30,14 +31,17 @@ func (p *Program) inbox() *cobra.Command {
 		Long: `Lists the open Approvals that wait for you: those on which you could vote and have not. Each is tried: your vote is sent as a server-side dry
 run, which stores nothing, so the answer is that of the webhook and not a guess. Who took a vote back is asked again.
 
-It looks in all namespaces, or where you may not list those, in that of your kubeconfig. Name one with -n.`,
+It looks in all namespaces, or where you may not list those, in that of your kubeconfig. Name one with -n. Where it looks in all, -o name prints
+the namespace as well, as KIND/NAMESPACE/NAME: "show", "approve", "deny" and "withdraw" take that.`,
 		Example: `  kubectl signoff inbox
+  kubectl signoff inbox -o name | xargs -n 1 kubectl signoff show
   kubectl signoff inbox -n payments -o name`,
 		Args: cobra.NoArgs,
 	}
 	c := connect(command)
 	command.RunE = func(cmd *cobra.Command, _ []string) error { return p.runInbox(cmd, c, o) }
 	command.Flags().BoolVar(&o.all, "all", false, "also open Approvals that wait for others, or on which you voted")
+	o.everywhere = allNamespaces(command)
 	o.outputs = outputFlags(command, "")
 	return command
 }
@@ -50,6 +54,7 @@ func (p *Program) runInbox(command *cobra.Command, c *connection, o *inboxOption
 	if err != nil {
 		return err
 	}
+	s.chosen = s.chosen && !*o.everywhere
 	ctx := command.Context()
 	open, err := s.openApprovals(ctx)
 	if err != nil {

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"strings"
 
 	"github.com/spf13/cobra"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -101,19 +100,4 @@ func (s *session) keepMine(ctx context.Context, found *table) error {
 		return name == who.Username
 	})
 	return nil
-}
-
-// short takes the kind off a name such as approval/NAME.
-func short(k kind, name string) (string, bool) {
-	before, after, ok := strings.Cut(name, "/")
-	if !ok {
-		return name, false
-	}
-	one := strings.ToLower(k.name)
-	for _, known := range []string{one, k.resource, one + ".signoff.dev", k.resource + ".signoff.dev"} {
-		if before == known {
-			return after, true
-		}
-	}
-	return name, false
 }

@@ -178,10 +178,13 @@ func (s *session) wanted(ask *agent.Ask, name string) *unstructured.Unstructured
 	if len(ask.Inputs) > 0 {
 		spec["inputs"] = ask.Inputs
 	}
-	for key, value := range map[string]string{"reason": ask.Reason, "duration": ask.Duration} {
+	for key, value := range map[string]string{"reason": ask.Reason, "duration": ask.Duration, "notBefore": ask.NotBefore, "expiresAt": ask.ExpiresAt} {
 		if value != "" {
 			spec[key] = value
 		}
+	}
+	if ask.OnBehalfOf != "" {
+		spec["onBehalfOf"] = map[string]any{"username": ask.OnBehalfOf}
 	}
 	return s.newRequest(ref, spec, name)
 }
@@ -374,12 +377,9 @@ func (d *desk) Cancel(ctx context.Context, args *agent.Cancel) *agent.Answer {
 		if now.Request == nil || now.Request.Over {
 			return now
 		}
-		after, err := s.writeCancellation(ctx, args.Name, args.Reason)
+		after, err := s.writeCancellation(ctx, s.namespace, args.Name, args.Reason)
 		if err != nil {
-			if text := refused(err); isRefusal(text) && !apierrors.IsConflict(err) {
-				return agent.Fail(agent.CodeRefused, "The cancellation was refused.").With("refusal", "", text.Error())
-			}
-			return unanswered(err)
+			return uncancelled(err)
 		}
 		request, err := typedAs[v1alpha1.ActionRequest](after)
 		if err != nil {
@@ -387,4 +387,25 @@ func (d *desk) Cancel(ctx context.Context, args *agent.Cancel) *agent.Answer {
 		}
 		return about(agent.Say(agent.CodeCancelRecorded, "The cancellation of %s/%s is recorded.", request.Namespace, request.Name), request)
 	})
+}
+
+// uncancelled says why a cancellation was not recorded.
+func uncancelled(err error) *agent.Answer {
+	text := refused(err)
+	if !isRefusal(text) || apierrors.IsConflict(err) {
+		return unanswered(err)
+	}
+	if isAbout(err, "spec.cancellation.reason") {
+		return agent.WrongArgument("reason", "It says nothing, or is too long. It is read by people.").With("refusal", "", text.Error())
+	}
+	return agent.Fail(agent.CodeRefused, "The cancellation was refused.").With("refusal", "", text.Error())
+}
+
+// isAbout tells whether something was refused because of this field.
+func isAbout(err error, field string) bool {
+	var status apierrors.APIStatus
+	if !errors.As(err, &status) || status.Status().Details == nil {
+		return false
+	}
+	return slices.ContainsFunc(status.Status().Details.Causes, func(c metav1.StatusCause) bool { return c.Field == field })
 }

@@ -10,6 +10,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -121,7 +122,7 @@ func sameRequest(who *authenticationv1.UserInfo, wanted, known *unstructured.Uns
 }
 
 // content are the fields of a request that say what is asked for. The others are written by Signoff, or after it was made.
-var content = []string{"actionRef", "inputs", "reason", "duration", "notBefore", "expiresAt", "breakGlass"}
+var content = []string{"actionRef", "inputs", "reason", "duration", "notBefore", "expiresAt", "breakGlass", "onBehalfOf"}
 
 // sameContent tells whether two requests ask for the same.
 func sameContent(wanted, known *unstructured.Unstructured) bool {
@@ -139,6 +140,13 @@ func contentOf(request *unstructured.Unstructured) ([]byte, error) {
 		return nil, fmt.Errorf("failed to read a request: %w", err)
 	}
 	maps.DeleteFunc(spec, func(name string, _ any) bool { return !slices.Contains(content, name) })
+	for _, name := range []string{"notBefore", "expiresAt"} {
+		text, _ := spec[name].(string)
+		if at, err := time.Parse(time.RFC3339, text); err == nil {
+			// The same moment, however it is written.
+			spec[name] = at.UTC().Format(time.RFC3339)
+		}
+	}
 	if inputs, ok := spec["inputs"].(map[string]any); ok && len(inputs) == 0 {
 		delete(spec, "inputs")
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/spf13/cobra"
@@ -43,7 +44,15 @@ var (
 	actions     = kind{"Action", "actions", "kubectl signoff actions", "signoff-catalog-reader"}
 	roles       = kind{"Role", "roles", "kubectl get roles.signoff.dev", "signoff-catalog-reader"}
 	teams       = kind{"Team", "teams", "kubectl get teams", "signoff-team-reader"}
+	// kinds are all that a word can name.
+	kinds = []kind{
+		requests, approvals, delegations, actions, roles, teams,
+		{name: "ActionPolicy", resource: "actionpolicies"}, {name: "Calendar", resource: "calendars"}, {name: "Notifier", resource: "notifiers"}, {name: "Record", resource: "records"},
+	}
 )
+
+// one is the name of one object of the kind, as -o name prints it.
+func (k kind) one() string { return strings.ToLower(k.name) }
 
 // session reads and writes objects of Signoff, as whom --as names or else as the caller.
 type session struct {
@@ -67,6 +76,11 @@ func (p *Program) session(command *cobra.Command, c *connection) (*session, erro
 		return nil, err
 	}
 	return p.sessionIn(c, namespace, command.Flags().Changed("namespace"))
+}
+
+// allNamespaces adds -A to what looks everywhere by itself, since people are used to it.
+func allNamespaces(command *cobra.Command) *bool {
+	return command.Flags().BoolP("all-namespaces", "A", false, "in all namespaces, whatever -n says; it is so without -n too")
 }
 
 // sessionIn gives a session that looks at a namespace.
@@ -142,11 +156,15 @@ func typedAs[T any](object *unstructured.Unstructured) (*T, error) {
 }
 
 // table is a list as the API server shows it to people, with its objects.
-type table struct{ metav1.Table }
+type table struct {
+	metav1.Table
+	// everywhere says that it is of several namespaces.
+	everywhere bool
+}
 
 // list reads all objects that a field selector selects, with the columns of kubectl get. An empty namespace stands for all.
 func (s *session) list(ctx context.Context, k kind, namespace, selector string) (*table, error) {
-	out := &table{}
+	out := &table{everywhere: namespace == ""}
 	raw, err := s.tables.Get().NamespaceIfScoped(namespace, namespace != "").Resource(k.resource).
 		SetHeader("Accept", "application/json;as=Table;v=v1;g=meta.k8s.io").
 		Param("includeObject", string(metav1.IncludeObject)).Param("fieldSelector", selector).Do(ctx).Raw()
@@ -183,6 +201,8 @@ func (t *table) keep(wanted func(*unstructured.Unstructured) bool) {
 // outputs are the flags by which objects are printed.
 type outputs struct {
 	flags *genericclioptions.PrintFlags
+	// kept prints all objects of a command: the printer of YAML must know whether it is the first. A command says the same of all of them.
+	kept printers.ResourcePrinter
 }
 
 // outputFlags adds -o and what belongs to it. Done is what is said of an object that was written.
@@ -200,6 +220,15 @@ func (o *outputs) forPeople() bool { return o.format() == "" || o.format() == ou
 
 // printer prints objects, or says what was done to them.
 func (o *outputs) printer(done string) (printers.ResourcePrinter, error) {
+	if o.kept != nil {
+		return o.kept, nil
+	}
+	printer, err := o.newPrinter(done)
+	o.kept = printer
+	return printer, err
+}
+
+func (o *outputs) newPrinter(done string) (printers.ResourcePrinter, error) {
 	if err := o.flags.Complete(done); err != nil {
 		return nil, fmt.Errorf("failed to read -o: %w", err)
 	}
@@ -215,13 +244,16 @@ func (o *outputs) check(table bool) error {
 	if table && o.forPeople() {
 		return nil
 	}
-	_, err := o.printer("%s")
+	_, err := o.newPrinter("%s")
 	return err
 }
 
 // printTable prints a list.
 func (p *Program) printTable(o *outputs, t *table, namespaced bool) error {
-	if o.forPeople() {
+	switch {
+	case o.format() == outputName && t.everywhere:
+		return p.printNames(t)
+	case o.forPeople():
 		escapeCells(t)
 		printer := printers.NewTablePrinter(printers.PrintOptions{Wide: o.format() == outputWide, WithNamespace: namespaced})
 		return written(printer.PrintObj(&t.Table, p.IO.Out))
@@ -235,6 +267,18 @@ func (p *Program) printTable(o *outputs, t *table, namespaced bool) error {
 		return err
 	}
 	return written(printer.PrintObj(list, p.IO.Out))
+}
+
+// printNames prints names that say the namespace too: those of kubectl leave it out, and then nobody can tell what they name.
+func (p *Program) printNames(t *table) error {
+	for i := range t.Rows {
+		object := t.object(i)
+		name := fmt.Sprintf("%s.%s/%s/%s\n", strings.ToLower(object.GetKind()), v1alpha1.GroupVersion.Group, object.GetNamespace(), object.GetName())
+		if _, err := io.WriteString(p.IO.Out, name); err != nil {
+			return written(err)
+		}
+	}
+	return nil
 }
 
 // escapeCells keeps what others wrote from reaching a terminal: the printer knows control characters only.

@@ -34,11 +34,11 @@ func printedAs(try bool) string {
 }
 
 // printRequest prints a request that was written, or says why it was not.
-func (s *session) printRequest(ctx context.Context, name string, after *unstructured.Unstructured, err error, out *outputs, try bool) error {
+func (s *session) printRequest(ctx context.Context, name *named, after *unstructured.Unstructured, err error, out *outputs, try bool) error {
 	s.warn(s.connection)
 	switch {
 	case isMissing(err):
-		return s.unread(ctx, err, requests, s.namespace, name)
+		return s.unread(ctx, err, requests, name.namespace, name.name)
 	case err != nil:
 		return refused(err)
 	}

@@ -19,12 +19,11 @@ import (
 
 // requestOptions are the flags of `request`.
 type requestOptions struct {
-	reason, name, from   string
-	duration, breakGlass string
-	onBehalfOf           string
-	wait, dryRun         bool
-	timeout              time.Duration
-	outputs              *outputs
+	askedFor
+
+	wait, dryRun bool
+	timeout      time.Duration
+	outputs      *outputs
 }
 
 func (p *Program) request() *cobra.Command {
@@ -45,6 +44,9 @@ The exit code is 0 if the request was admitted, 1 if it was refused, and 2 if th
   # Only find out what would be needed
   kubectl signoff request platform/restart namespace=web name=frontend --dry-run
 
+  # At night, or not at all
+  kubectl signoff request platform/restart namespace=web name=frontend --not-before 2026-12-24T22:00:00Z --expires-at 2026-12-25T04:00:00Z
+
   # Repeat an earlier one, and wait until it is over
   kubectl signoff request --from checkout-1-41 image=registry/checkout:1.42 --wait
 
@@ -54,19 +56,12 @@ The exit code is 0 if the request was admitted, 1 if it was refused, and 2 if th
 	c := connect(command)
 	command.RunE = func(cmd *cobra.Command, args []string) error { return p.runRequest(cmd, c, args, o) }
 	command.ValidArgsFunction = p.completes(c, (*session).inputsLeft)
+	o.flags(p, c, command)
 	flags := command.Flags()
-	flags.StringVar(&o.reason, "reason", "", "why, for those who must agree")
-	flags.StringVar(&o.name, "name", "", "the name of the request (default: that of the Action and a random end)")
-	flags.StringVar(&o.from, "from", "", "an earlier request in the same namespace that is repeated")
-	flags.StringVar(&o.duration, "duration", "", "how long what is done stays, such as 2h; only where the Action is temporary")
-	flags.StringVar(&o.breakGlass, "break-glass", "", "what the emergency is: the request runs at once, and is reviewed afterwards")
-	flags.StringVar(&o.onBehalfOf, "on-behalf-of", "", "for whom you ask: it takes rights away and gives none, and needs the verb request-on-behalf")
 	flags.BoolVar(&o.wait, "wait", false, "wait until the request is over")
 	flags.DurationVar(&o.timeout, "timeout", 0, "how long to wait at most (default: for ever)")
 	flags.BoolVar(&o.dryRun, "dry-run", false, "only find out what would be answered: nothing is stored")
 	o.outputs = outputFlags(command, "created")
-	// It fails only for a flag that does not exist.
-	_ = command.RegisterFlagCompletionFunc("from", p.completes(c, (*session).allRequests))
 	return command
 }
 
@@ -79,7 +74,7 @@ func (p *Program) runRequest(command *cobra.Command, c *connection, args []strin
 		return err
 	}
 	ctx := command.Context()
-	request, err := s.compose(ctx, args, o)
+	request, err := s.compose(ctx, args, &o.askedFor)
 	if err != nil {
 		return err
 	}
@@ -106,10 +101,10 @@ func (o *requestOptions) check() error {
 }
 
 // compose makes the request of what was written, of an earlier request, and of what a person answers.
-func (s *session) compose(ctx context.Context, args []string, o *requestOptions) (*unstructured.Unstructured, error) {
+func (s *session) compose(ctx context.Context, args []string, o *askedFor) (*unstructured.Unstructured, error) {
 	words, spec, values := args, map[string]any{}, map[string]any{}
 	if o.from != "" {
-		earlier, err := s.get(ctx, requests, s.namespace, o.from)
+		earlier, err := s.earlier(ctx, o.from)
 		if err != nil {
 			return nil, err
 		}
@@ -133,23 +128,19 @@ func (s *session) compose(ctx context.Context, args []string, o *requestOptions)
 	if len(values) > 0 {
 		spec["inputs"] = values
 	}
-	o.fill(spec)
+	if err := o.fill(spec, s.Clock.Now()); err != nil {
+		return nil, err
+	}
 	return s.newRequest(ref, spec, o.name), nil
 }
 
-// fill puts into the request what the flags say.
-func (o *requestOptions) fill(spec map[string]any) {
-	for key, value := range map[string]string{"reason": o.reason, "duration": o.duration} {
-		if value != "" {
-			spec[key] = value
-		}
+// earlier reads a request that was made before.
+func (s *session) earlier(ctx context.Context, word string) (*unstructured.Unstructured, error) {
+	name, err := s.named(word, requests)
+	if err != nil {
+		return nil, err
 	}
-	if o.breakGlass != "" {
-		spec["breakGlass"] = map[string]any{"reason": o.breakGlass}
-	}
-	if o.onBehalfOf != "" {
-		spec["onBehalfOf"] = map[string]any{"username": o.onBehalfOf}
-	}
+	return s.get(ctx, requests, name.namespace, name.name)
 }
 
 func (s *session) newRequest(ref v1alpha1.ActionReference, spec map[string]any, name string) *unstructured.Unstructured {

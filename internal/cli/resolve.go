@@ -47,7 +47,7 @@ The exit code is 0 if the decision was recorded, 1 if it was refused, and 2 if t
 // stepOutcomes are what can be decided, as people type it.
 var stepOutcomes = map[string]v1alpha1.StepOutcome{"succeeded": v1alpha1.StepSucceeded, "failed": v1alpha1.StepDidFail}
 
-func (p *Program) runResolve(command *cobra.Command, c *connection, name string, o *resolveOptions) error {
+func (p *Program) runResolve(command *cobra.Command, c *connection, word string, o *resolveOptions) error {
 	if err := o.outputs.check(false); err != nil {
 		return err
 	}
@@ -63,13 +63,16 @@ func (p *Program) runResolve(command *cobra.Command, c *connection, name string,
 	if err != nil {
 		return err
 	}
-	name, _ = short(requests, name)
+	name, err := s.named(word, requests)
+	if err != nil {
+		return err
+	}
 	return s.resolveOne(command.Context(), name, v1alpha1.NewResolution{Step: o.step, Outcome: outcome, Comment: comment}, o)
 }
 
-func (s *session) resolveOne(ctx context.Context, name string, given v1alpha1.NewResolution, o *resolveOptions) error {
+func (s *session) resolveOne(ctx context.Context, name *named, given v1alpha1.NewResolution, o *resolveOptions) error {
 	if given.Step == "" {
-		object, err := s.get(ctx, requests, s.namespace, name)
+		object, err := s.get(ctx, requests, name.namespace, name.name)
 		if err != nil {
 			return err
 		}
@@ -77,7 +80,7 @@ func (s *session) resolveOne(ctx context.Context, name string, given v1alpha1.Ne
 			return err
 		}
 	}
-	after, err := patchSpec(ctx, s.objects, requests, s.namespace, name, "resolution", given, o.dryRun)
+	after, err := patchSpec(ctx, s.objects, requests, name.namespace, name.name, "resolution", given, o.dryRun)
 	return s.printRequest(ctx, name, after, err, o.outputs, o.dryRun)
 }
 

@@ -47,7 +47,7 @@ type showOptions struct {
 	outputs *outputs
 }
 
-func (p *Program) runShow(command *cobra.Command, c *connection, name string, o *showOptions) error {
+func (p *Program) runShow(command *cobra.Command, c *connection, word string, o *showOptions) error {
 	if err := o.outputs.check(true); err != nil {
 		return err
 	}
@@ -56,14 +56,15 @@ func (p *Program) runShow(command *cobra.Command, c *connection, name string, o 
 		return err
 	}
 	ctx := command.Context()
-	if name, err = s.requestNamed(ctx, name); err != nil {
-		return err
-	}
-	request, err := s.get(ctx, requests, s.namespace, name)
+	name, err := s.requestNamed(ctx, word)
 	if err != nil {
 		return err
 	}
-	found, err := s.list(ctx, approvals, s.namespace, fields.OneTermEqualSelector("spec.requestRef.name", name).String())
+	request, err := s.get(ctx, requests, name.namespace, name.name)
+	if err != nil {
+		return err
+	}
+	found, err := s.list(ctx, approvals, name.namespace, fields.OneTermEqualSelector("spec.requestRef.name", name.name).String())
 	if err != nil {
 		return err
 	}
@@ -109,19 +110,18 @@ func (s *session) check(ctx context.Context, object *unstructured.Unstructured, 
 	return replan.Of(ctx, request, approvals, world, s.Clock), nil
 }
 
-// requestNamed gives the request that a name is about.
-func (s *session) requestNamed(ctx context.Context, name string) (string, error) {
-	approval, ok := short(approvals, name)
-	if !ok {
-		request, _ := short(requests, name)
-		return request, nil
+// requestNamed gives the request that a word is about.
+func (s *session) requestNamed(ctx context.Context, word string) (*named, error) {
+	name, err := s.named(word, requests, approvals)
+	if err != nil || name.kind == requests {
+		return name, err
 	}
-	object, err := s.get(ctx, approvals, s.namespace, approval)
+	object, err := s.get(ctx, approvals, name.namespace, name.name)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	request, _, _ := unstructured.NestedString(object.Object, "spec", "requestRef", "name")
-	return request, nil
+	return &named{kind: requests, namespace: name.namespace, name: request}, nil
 }
 
 // printAll prints a request with its Approvals, and what was found out about its plan.

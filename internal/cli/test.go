@@ -18,6 +18,7 @@ type testOptions struct {
 	verbose bool
 	junit   string
 	only    string
+	output  string
 }
 
 func (p *Program) test() *cobra.Command {
@@ -44,11 +45,15 @@ could not be read.`,
 	}
 	command.Flags().BoolVarP(&o.verbose, "verbose", "v", false, "show every case, with an explanation of the verdict")
 	command.Flags().StringVar(&o.junit, "junit", "", "the file to which a report is written as JUnit XML")
+	command.Flags().StringVarP(&o.output, "output", "o", outputText, "text, json or yaml")
 	command.Flags().StringVar(&o.only, "run", "", "run only cases whose name matches this regular expression")
 	return command
 }
 
 func (p *Program) runTests(ctx context.Context, o *testOptions, paths []string) error {
+	if err := checkOutput(o.output, outputText, outputJSON, outputYAML); err != nil {
+		return err
+	}
 	runner := &policytest.Runner{Clock: p.Clock}
 	if o.only != "" {
 		only, err := regexp.Compile(o.only)
@@ -65,11 +70,7 @@ func (p *Program) runTests(ctx context.Context, o *testOptions, paths []string) 
 	if err != nil {
 		return err
 	}
-	var show func(*policytest.Observed) string
-	if o.verbose {
-		show = observedText
-	}
-	if err := p.print(outputText, 0, nil, func() string { return report.Text(show) }); err != nil {
+	if err := p.print(o.output, 0, testedOf(report, o.verbose), func() string { return o.text(report) }); err != nil {
 		return err
 	}
 	if o.junit != "" {
@@ -78,6 +79,14 @@ func (p *Program) runTests(ctx context.Context, o *testOptions, paths []string) 
 		}
 	}
 	return outcome(report, o)
+}
+
+// text shows a report to people.
+func (o *testOptions) text(report *policytest.Report) string {
+	if o.verbose {
+		return report.Text(observedText)
+	}
+	return report.Text(nil)
 }
 
 // outcome is how the command ends.

@@ -11,16 +11,35 @@ import (
 )
 
 func (p *Program) version() *cobra.Command {
-	return &cobra.Command{
+	output := ""
+	command := &cobra.Command{
 		Use:     "version",
 		Short:   "Print the version of this plugin",
 		Long:    "Prints the version of this plugin, and the version of the API that it knows.",
 		Example: `  kubectl signoff version`,
 		Args:    cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			return p.print(outputText, 0, nil, versionText)
+			if err := checkOutput(output, outputText, outputJSON, outputYAML); err != nil {
+				return err
+			}
+			is := versionOf()
+			return p.print(output, 0, is, is.text)
 		},
 	}
+	command.Flags().StringVarP(&output, "output", "o", outputText, "text, json or yaml")
+	return command
+}
+
+// Version says which plugin this is, for programs.
+type Version struct {
+	// Version is that of the plugin, and Commit the one that it was built from, if that is known.
+	Version string `json:"version"`
+	Commit  string `json:"commit,omitempty"`
+	// Go is the version of the compiler, and Platform the system that it was built for.
+	Go       string `json:"go"`
+	Platform string `json:"platform"`
+	// API is the API of Signoff that it knows.
+	API string `json:"api"`
 }
 
 // moduleVersion is the version of this program.
@@ -31,14 +50,22 @@ func moduleVersion() string {
 	return "unknown"
 }
 
-func versionText() string {
-	version, commit := moduleVersion(), ""
+func versionOf() *Version {
+	out := &Version{Version: moduleVersion(), Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH, API: v1alpha1.GroupVersion.String()}
 	if info, ok := debug.ReadBuildInfo(); ok {
 		for _, setting := range info.Settings {
 			if setting.Key == "vcs.revision" {
-				commit = ", commit " + setting.Value
+				out.Commit = setting.Value
 			}
 		}
 	}
-	return fmt.Sprintf("kubectl-signoff %s%s, %s %s/%s\nAPI %s\n", version, commit, runtime.Version(), runtime.GOOS, runtime.GOARCH, v1alpha1.GroupVersion)
+	return out
+}
+
+func (v *Version) text() string {
+	commit := ""
+	if v.Commit != "" {
+		commit = ", commit " + v.Commit
+	}
+	return fmt.Sprintf("kubectl-signoff %s%s, %s %s\nAPI %s\n", v.Version, commit, v.Go, v.Platform, v.API)
 }

@@ -84,7 +84,7 @@ func (p *Program) vote(o *voteOptions, command *cobra.Command) *cobra.Command {
 	return command
 }
 
-func (p *Program) runVote(command *cobra.Command, c *connection, names []string, o *voteOptions) error {
+func (p *Program) runVote(command *cobra.Command, c *connection, words []string, o *voteOptions) error {
 	if err := o.outputs.check(false); err != nil {
 		return err
 	}
@@ -92,17 +92,20 @@ func (p *Program) runVote(command *cobra.Command, c *connection, names []string,
 	if err != nil {
 		return err
 	}
+	names, err := s.allNamed(words, approvals)
+	if err != nil {
+		return err
+	}
 	all := &worst{}
 	for _, name := range names {
-		name, _ = short(approvals, name)
-		all.of(p, s.namespace+"/"+name, s.voteOn(command.Context(), name, o))
+		all.of(p, name.String(), s.voteOn(command.Context(), name, o))
 	}
 	return all.end()
 }
 
 // voteOn shows one Approval and votes on what was shown.
-func (s *session) voteOn(ctx context.Context, name string, o *voteOptions) error {
-	object, err := s.get(ctx, approvals, s.namespace, name)
+func (s *session) voteOn(ctx context.Context, name *named, o *voteOptions) error {
+	object, err := s.get(ctx, approvals, name.namespace, name.name)
 	if err != nil {
 		return err
 	}

@@ -48,7 +48,7 @@ cancelled; 5 if one is not over after --timeout; 2 if there is no answer. With s
 	return command
 }
 
-func (p *Program) runWait(command *cobra.Command, c *connection, names []string, o *waitOptions) error {
+func (p *Program) runWait(command *cobra.Command, c *connection, words []string, o *waitOptions) error {
 	if err := o.outputs.check(true); err != nil {
 		return err
 	}
@@ -58,17 +58,21 @@ func (p *Program) runWait(command *cobra.Command, c *connection, names []string,
 	}
 	ctx, cancel := bounded(command.Context(), o.timeout)
 	defer cancel()
+	names, err := s.allNamed(words, requests)
+	if err != nil {
+		return err
+	}
 	// All at once: each is told when it ends, whatever the others do.
 	all, watching := &worst{}, sync.WaitGroup{}
 	for _, name := range names {
 		watching.Go(func() {
-			object, err := s.followAloud(ctx, s.namespace, name)
+			object, err := s.followAloud(ctx, name.namespace, name.name)
 			s.speaking.Lock()
 			defer s.speaking.Unlock()
 			if err == nil {
 				err = s.tellEnd(object, o.outputs)
 			}
-			all.of(p, s.namespace+"/"+name, err)
+			all.of(p, name.String(), err)
 		})
 	}
 	watching.Wait()

@@ -104,7 +104,7 @@ func (v *view) holders(q *question) *Holders {
 
 func held(permission *catalog.Permission, by *catalog.Role) HeldPermission {
 	out := HeldPermission{Message: permission.Message}
-	if permission.Role != by {
+	if permission.Role.Object.Name != by.Object.Name {
 		out.From = permission.Role.Object.Name
 	}
 	if permission.When != nil {

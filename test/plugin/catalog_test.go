@@ -176,3 +176,35 @@ func TestCompletion(t *testing.T) {
 		t.Errorf("Actions: got %q, want %q", answer.stdout, want)
 	}
 }
+
+// TestCanIForPrograms says by which Role, and under which condition.
+func TestCanIForPrograms(t *testing.T) {
+	catalogReaders(t)
+	ask := func(who env.Person, args ...string) *cli.Permitted {
+		t.Helper()
+		answer, out := kubectl(t, who, "", append([]string{"can-i", "-o", "json"}, args...)...), &cli.Permitted{}
+		if err := json.Unmarshal([]byte(answer.stdout), out); err != nil {
+			t.Fatal(err, answer)
+		}
+		return out
+	}
+	inherited := ask(users.Frank, "break-glass", "platform/deploy")
+	want := &cli.Permitted{
+		Verb: v1alpha1.VerbBreakGlass, Action: "platform/deploy", Requester: inherited.Requester, Allowed: true,
+		Permissions: []cli.Permission{{Role: "platform/chief", HeldPermission: cli.HeldPermission{From: "commander"}}},
+	}
+	if diff := cmp.Diff(want, inherited); diff != "" || inherited.Requester.Username != users.Frank.Name {
+		t.Errorf("by a Role that inherits (-want +got):\n%s", diff)
+	}
+	machine := ask(users.Ada, "request", "platform/deploy", "--as", users.Agent.Name)
+	condition := cli.HeldPermission{When: "inputs.environment == 'staging'", Message: "machines change staging only"}
+	if diff := cmp.Diff([]cli.Permission{{Role: "platform/machine", HeldPermission: condition}}, machine.Permissions); diff != "" || !machine.Allowed {
+		t.Errorf("with a condition (-want +got):\n%s", diff)
+	}
+	no := ask(users.Mallory, "request", "platform/deploy")
+	if no.Allowed || no.Permissions != nil || no.Reason != `no Role in namespace platform gives "request" on deploy to mallory` || len(no.Notes) != 1 {
+		t.Errorf("a no is %+v", no)
+	}
+	kubectl(t, users.Mallory, "", "can-i", "request", "platform/deploy", "-o", "yaml").says(t, 1, "allowed: false\n")
+	kubectl(t, users.Mallory, "", "can-i", "request", "platform/deploy", "-o", "xml").says(t, 2, "failed to read -o")
+}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -357,6 +358,38 @@ func TestAgentToken(t *testing.T) {
 	if made != 1 {
 		t.Errorf("at the same moment %d were made", made)
 	}
+}
+
+// TestAgentTimes: an agent says when, and the same moment is the same however it is written.
+func TestAgentTimes(t *testing.T) {
+	session := served(t, theAgent(t), nil)
+	ask := func(more map[string]any) *agent.Answer {
+		args := map[string]any{"action": "platform/note", "inputs": map[string]any{"text": "a", "level": "high"}, "token": "agent-times-1", "notBefore": "2998-12-24T10:00:00+01:00", "expiresAt": "2999-12-24T09:00:00Z"}
+		maps.Copy(args, more)
+		return tool(t, session, "request_action", args)
+	}
+	first := ask(nil)
+	is(t, first, agent.CodeRequested)
+	spec := stored(t, first.Request.Name).Spec
+	if spec.NotBefore == nil || !spec.NotBefore.Time.Equal(time.Date(2998, 12, 24, 9, 0, 0, 0, time.UTC)) || spec.ExpiresAt == nil || !spec.ExpiresAt.Time.Equal(time.Date(2999, 12, 24, 9, 0, 0, 0, time.UTC)) {
+		t.Errorf("it was stored with %v and %v", spec.NotBefore, spec.ExpiresAt)
+	}
+	is(t, ask(nil), agent.CodeAlreadyRequested)
+	is(t, ask(map[string]any{"notBefore": "2998-12-24T09:00:00Z"}), agent.CodeAlreadyRequested)
+	is(t, ask(map[string]any{"notBefore": "2998-12-24T10:00:00Z"}), agent.CodeTokenReused)
+	is(t, ask(map[string]any{"onBehalfOf": "alice"}), agent.CodeTokenReused)
+	late := tool(t, session, "request_action", map[string]any{"action": "platform/note", "inputs": map[string]any{"text": "a"}, "token": "agent-times-2", "expiresAt": "2020-01-01T00:00:00Z"})
+	if is(t, late, v1alpha1.ReasonInvalid); late.Argument != "expiresAt" || late.Retry.Advice != agent.AdviceCorrect {
+		t.Errorf("it answers %+v", late)
+	}
+	// For whom it asks gives it nothing, and takes a right that it has not.
+	is(t, tool(t, session, "explain_request", map[string]any{"action": "platform/note", "inputs": map[string]any{"text": "a"}, "onBehalfOf": "alice"}), v1alpha1.ReasonNotAuthorized)
+	// A reason that shows nothing is one that the cluster refuses.
+	silent := tool(t, session, "cancel_request", map[string]any{"name": first.Request.Name, "reason": "\u200b"})
+	if is(t, silent, agent.CodeInvalidArgument); silent.Argument != "reason" || silent.Retry.Advice != agent.AdviceCorrect || written(silent, "refusal").Text == "" {
+		t.Errorf("it answers %+v", silent)
+	}
+	is(t, tool(t, session, "cancel_request", map[string]any{"name": first.Request.Name, "reason": "not needed"}), agent.CodeCancelRecorded)
 }
 
 // TestAgentIsRefused: every refusal has a code, and says what to do.

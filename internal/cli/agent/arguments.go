@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/google/jsonschema-go/jsonschema"
 	kjson "sigs.k8s.io/json"
@@ -32,6 +34,10 @@ type Ask struct {
 	Reason    string         `json:"reason,omitempty" jsonschema:"why, for those who must approve: at most 4096 characters"`
 	Duration  string         `json:"duration,omitempty" jsonschema:"how long what is done stays, such as 2h; only where the Action has a maxDuration"`
 	Namespace string         `json:"namespace,omitempty" jsonschema:"the namespace of the request (default: that of your kubeconfig)"`
+
+	NotBefore  string `json:"notBefore,omitempty" jsonschema:"the time before which nothing is executed, such as 2026-12-24T09:00:00Z; people approve meanwhile"`
+	ExpiresAt  string `json:"expiresAt,omitempty" jsonschema:"the time at which the request ends if it has not been finished, such as 2026-12-24T18:00:00Z"`
+	OnBehalfOf string `json:"onBehalfOf,omitempty" jsonschema:"the user name of the person for whom you ask, who then cannot approve; it gives no right, and needs one of its own"`
 }
 
 // Explain are the arguments of explain_request.
@@ -73,21 +79,31 @@ const (
 	name           = `[a-z0-9]([-a-z0-9.]*[a-z0-9])?`
 )
 
-// bounds are what texts and numbers in arguments may be, by the name of the argument.
+// bounds are what texts and numbers in arguments may be, by the name of the argument, or of its type and the argument where it differs.
 var bounds = map[string]func(*jsonschema.Schema){
-	"namespace": func(s *jsonschema.Schema) { s.Pattern, s.MaxLength = `^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`, new(63) },
-	"action":    func(s *jsonschema.Schema) { s.Pattern, s.MaxLength = `^`+name+`/`+name+`$`, new(317) },
-	"name":      func(s *jsonschema.Schema) { s.Pattern, s.MaxLength = `^`+name+`$`, new(253) },
-	"reason":    func(s *jsonschema.Schema) { s.MinLength, s.MaxLength = new(1), new(4096) },
-	"duration":  func(s *jsonschema.Schema) { s.Pattern, s.MaxLength = `^([0-9]+(h|m|s))+$`, new(32) },
-	"token":     func(s *jsonschema.Schema) { s.MinLength, s.MaxLength = new(8), new(128) },
-	"at": func(s *jsonschema.Schema) {
-		s.Pattern, s.MaxLength = `^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}(Z|[+-][0-9]{2}:[0-9]{2})$`, new(25)
-	},
+	"namespace":     func(s *jsonschema.Schema) { s.Pattern, s.MaxLength = `^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`, new(63) },
+	"action":        func(s *jsonschema.Schema) { s.Pattern, s.MaxLength = `^`+name+`/`+name+`$`, new(317) },
+	"name":          func(s *jsonschema.Schema) { s.Pattern, s.MaxLength = `^`+name+`$`, new(253) },
+	"reason":        func(s *jsonschema.Schema) { s.MinLength, s.MaxLength = new(1), new(4096) },
+	"Cancel.reason": func(s *jsonschema.Schema) { s.MinLength, s.MaxLength, s.Pattern = new(1), new(1024), `\S` },
+	"duration":      func(s *jsonschema.Schema) { s.Pattern, s.MaxLength = `^([0-9]+(h|m|s))+$`, new(32) },
+	"token":         func(s *jsonschema.Schema) { s.MinLength, s.MaxLength = new(8), new(128) },
+	"at":            moment,
+	"notBefore":     moment,
+	"expiresAt":     moment,
+	"onBehalfOf":    func(s *jsonschema.Schema) { s.MinLength, s.MaxLength = new(1), new(256) },
 	"timeoutSeconds": func(s *jsonschema.Schema) {
 		s.Minimum, s.Maximum, s.Default = new(1.0), new(600.0), json.RawMessage(fmt.Sprint(defaultTimeout))
 	},
 }
+
+// moment is a time in full. Whether there is such a day is judged apart: no pattern can tell.
+func moment(s *jsonschema.Schema) {
+	s.Pattern, s.MaxLength = `^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(Z|[+-][0-9]{2}:[0-9]{2})$`, new(25)
+}
+
+// moments are the arguments that are times.
+var moments = []string{"at", "notBefore", "expiresAt"}
 
 // parameters are what a tool takes.
 type parameters struct {
@@ -104,7 +120,11 @@ func parametersOf[In any]() (*parameters, error) {
 	}
 	p := &parameters{schema: schema, each: map[string]*jsonschema.Resolved{}}
 	for name, property := range schema.Properties {
-		if bound, ok := bounds[name]; ok {
+		bound, ok := bounds[reflect.TypeFor[In]().Name()+"."+name]
+		if !ok {
+			bound, ok = bounds[name]
+		}
+		if ok {
 			bound(property)
 		}
 		if name == "inputs" {
@@ -148,21 +168,34 @@ func (p *parameters) judge(given map[string]any) *Answer {
 			if near := suggest.Nearest(name, known); near != "" {
 				hint = fmt.Sprintf(" Did you mean %q?", near)
 			}
-			return wrongArgument(cut(name), "The tool does not take it; it takes: "+strings.Join(known, ", ")+"."+hint)
+			return WrongArgument(cut(name), "The tool does not take it; it takes: "+strings.Join(known, ", ")+"."+hint)
 		}
-		if err := p.each[name].Validate(given[name]); err != nil {
-			return wrongArgument(name, "Its value does not fit. It is "+property.Description+".").With("error", "", err.Error())
+		if err := p.fits(name, given[name]); err != nil {
+			return WrongArgument(name, "Its value does not fit. It is "+property.Description+".").With("error", "", err.Error())
 		}
 	}
 	for _, name := range p.schema.Required {
 		if _, ok := given[name]; !ok {
-			return wrongArgument(name, "It is missing. It is "+p.schema.Properties[name].Description+".")
+			return WrongArgument(name, "It is missing. It is "+p.schema.Properties[name].Description+".")
 		}
 	}
 	return nil
 }
 
-func wrongArgument(name, text string) *Answer {
+// fits finds out whether a value is one that an argument can have.
+func (p *parameters) fits(name string, value any) error {
+	if err := p.each[name].Validate(value); err != nil {
+		return err
+	}
+	if text, ok := value.(string); ok && slices.Contains(moments, name) {
+		_, err := time.Parse(time.RFC3339, text)
+		return err
+	}
+	return nil
+}
+
+// WrongArgument says which argument is wrong, and what would be right.
+func WrongArgument(name, text string) *Answer {
 	answer := Fail(CodeInvalidArgument, "Argument %q: %s", name, text)
 	answer.Argument = name
 	return answer

@@ -1,0 +1,119 @@
+package cli
+
+import (
+	"encoding/json"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// TestFields: the names of fields are what programs rely on. The guide lists them.
+func TestFields(t *testing.T) {
+	guide, err := os.ReadFile("../../docs/guides/kubectl-plugin.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, tc := range map[string]struct {
+		reason string
+		args   []string
+		exit   int
+		want   []string
+		// within is the field in whose first element to look, and there are the fields of that.
+		within string
+		there  []string
+	}{
+		"Version":   {"which plugin it is", []string{"version"}, 0, []string{"api", "go", "platform", "version"}, "", nil},
+		"Passed":    {"all cases, also those that passed", []string{"test", testdata + "/shop"}, 0, []string{"failed", "files", "passed", "unreadable"}, "files", []string{"cases", "file"}},
+		"Failed":    {"what failed", []string{"test", testdata + "/broken/failing.yaml"}, 1, []string{"failed", "files", "passed", "unreadable"}, "files", []string{"cases", "file"}},
+		"Broken":    {"what cannot be read", []string{"test", testdata + "/broken/objects.txt"}, 2, []string{"failed", "files", "passed", "unreadable"}, "files", []string{"cases", "file", "problems"}},
+		"AuditShow": {"a fact", []string{"audit", "show", "--request", "payments/restart-1", sampleLog}, 0, []string{"by", "data", "id", "log", "number", "subject", "time", "type"}, "", nil},
+		"Verify":    {"an audit log", []string{"audit", "verify", "--keys", sampleKeys, sampleLog}, 0, []string{"checkpoints", "lines", "logs", "seals"}, "logs", []string{"cluster", "end", "signed", "signedAt", "unsigned"}},
+	} {
+		for _, field := range append(slices.Clone(tc.want), tc.there...) {
+			if !strings.Contains(string(guide), "`"+field+"`") {
+				t.Errorf("docs/guides/kubectl-plugin.md does not name the field %s of %v", field, tc.args)
+			}
+		}
+		for _, output := range []string{"json", "yaml"} {
+			t.Run(name+" "+output, func(t *testing.T) {
+				got := run(t, "", append(tc.args, "-o", output)...)
+				if got.exit != tc.exit {
+					t.Errorf("%s: the exit code is %d, want %d: %s", tc.reason, got.exit, tc.exit, got.stderr)
+				}
+				all := documents(t, got.stdout)
+				if len(all) == 0 {
+					t.Fatalf("%s: there is no answer: %s", tc.reason, got.stderr)
+				}
+				// Which commit it is depends on how it was built.
+				delete(all[0], "commit")
+				if diff := cmp.Diff(tc.want, slices.Sorted(maps.Keys(all[0]))); diff != "" {
+					t.Errorf("%s: the fields (-want +got):\n%s", tc.reason, diff)
+				}
+				if tc.within == "" {
+					return
+				}
+				first, _ := all[0][tc.within].([]any)[0].(map[string]any)
+				if diff := cmp.Diff(tc.there, slices.Sorted(maps.Keys(first))); diff != "" {
+					t.Errorf("%s: the fields of %s (-want +got):\n%s", tc.reason, tc.within, diff)
+				}
+			})
+		}
+	}
+	for _, args := range [][]string{{"version"}, {"test", testdata + "/shop"}, {"audit", "show", sampleLog}} {
+		if got := run(t, "", append(args, "-o", "xml")...); got.exit != exitError || !strings.Contains(got.stderr, `failed to read -o "xml": it is one of text, json, yaml`) {
+			t.Errorf("%v -o xml ends with %d and says %s", args, got.exit, got.stderr)
+		}
+	}
+}
+
+// TestTestForPrograms: every case has its answer, and with -v why.
+func TestTestForPrograms(t *testing.T) {
+	got := &Tested{}
+	answer := run(t, "", "test", "-o", "json", testdata+"/broken/failing.yaml")
+	if err := json.Unmarshal([]byte(answer.stdout), got); err != nil {
+		t.Fatal(err)
+	}
+	passed := 0
+	for i := range got.Files[0].Cases {
+		c := &got.Files[0].Cases[i]
+		if c.Passed {
+			passed++
+		}
+		if c.Name == "" || c.Line == 0 || c.Passed != (len(c.Failures) == 0) || c.Explanation != nil {
+			t.Errorf("a case is %+v", c)
+		}
+	}
+	if got.Passed != 1 || got.Failed != 2 || got.Unreadable != 0 || passed != 1 {
+		t.Errorf("got %+v", got)
+	}
+	answer = run(t, "", "test", "-v", "-o", "json", "--run", "^Christmas$", testdata+"/shop")
+	if err := json.Unmarshal([]byte(answer.stdout), got); err != nil {
+		t.Fatal(err)
+	}
+	if why := got.Files[0].Cases[0].Explanation; why == nil || why.Allowed || why.Reason != "DeniedByPolicy" {
+		t.Errorf("the case is %+v", got.Files[0].Cases[0])
+	}
+}
+
+// TestAuditShowForPrograms: each fact is a document, and says who did it.
+func TestAuditShowForPrograms(t *testing.T) {
+	for _, output := range []string{"json", "yaml"} {
+		all := documents(t, run(t, "", "audit", "show", "-o", output, sampleLog).stdout)
+		if len(all) != 16 {
+			t.Fatalf("%s: there are %d facts", output, len(all))
+		}
+		first := all[1]
+		if first["by"] != "alice" || first["type"] != "dev.signoff.request.requested.v1" || !strings.HasPrefix(first["subject"].(string), "payments/") {
+			t.Errorf("%s: the first that somebody did is %v", output, first)
+		}
+		subject := first["subject"].(string)
+		some := documents(t, run(t, "", "audit", "show", "-o", output, "--request", "actionrequest.signoff.dev/"+subject, sampleLog).stdout)
+		if len(some) == 0 || len(some) == len(all) {
+			t.Errorf("%s: %d facts are about %s", output, len(some), subject)
+		}
+	}
+}
