@@ -333,7 +333,7 @@ type NotifierMessage struct {
 }
 
 // NotificationEvent is something that can be told.
-// +kubebuilder:validation:Enum=Requested;ApprovalNeeded;ApprovalReminder;ApprovalEscalated;Voted;ApprovalClosed;Held;Executing;OutcomeUnknown;Active;Reverting;Succeeded;Failed;Denied;Expired;Cancelled;Reverted;ReviewNeeded;ReviewOverdue;ReviewClosed
+// +kubebuilder:validation:Enum=Requested;ApprovalNeeded;ApprovalNeededAgain;ApprovalReminder;ApprovalEscalated;Voted;ApprovalClosed;Approved;Unsatisfiable;Held;Executing;OutcomeUnknown;Resolved;Active;Reverting;Succeeded;Failed;Denied;Expired;Cancelled;Reverted;ReviewNeeded;ReviewOverdue;ReviewClosed
 type NotificationEvent string
 
 const (
@@ -341,6 +341,9 @@ const (
 	EventRequested NotificationEvent = "Requested"
 	// EventApprovalNeeded says that people must agree in a stage.
 	EventApprovalNeeded NotificationEvent = "ApprovalNeeded"
+	// EventApprovalNeededAgain says that people must agree in a stage once more, because what is to be executed has changed, or because an earlier
+	// approval no longer counts. It comes beside ApprovalNeeded.
+	EventApprovalNeededAgain NotificationEvent = "ApprovalNeededAgain"
 	// EventApprovalReminder says that they still must.
 	EventApprovalReminder NotificationEvent = "ApprovalReminder"
 	// EventApprovalEscalated says that further people may agree.
@@ -349,12 +352,18 @@ const (
 	EventVoted NotificationEvent = "Voted"
 	// EventApprovalClosed says that a stage is decided, or is not to be decided any more. Who was asked and did not vote learns it by this.
 	EventApprovalClosed NotificationEvent = "ApprovalClosed"
+	// EventApproved says that everybody who must agree has agreed, in all stages. What needed no approval is not approved.
+	EventApproved NotificationEvent = "Approved"
+	// EventUnsatisfiable says that fewer people are able to agree than must.
+	EventUnsatisfiable NotificationEvent = "Unsatisfiable"
 	// EventHeld says that something delays the start.
 	EventHeld NotificationEvent = "Held"
 	// EventExecuting says that the first step begins.
 	EventExecuting NotificationEvent = "Executing"
 	// EventOutcomeUnknown says that nobody knows whether a step was done, and that somebody who holds the verb resolve must decide.
 	EventOutcomeUnknown NotificationEvent = "OutcomeUnknown"
+	// EventResolved says that somebody decided how a step ended of which nobody knew it.
+	EventResolved NotificationEvent = "Resolved"
 	// EventActive says that all steps of a temporary request are done.
 	EventActive NotificationEvent = "Active"
 	// EventReverting says that what was done is being taken back, or that this does not succeed yet.

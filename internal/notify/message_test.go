@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 )
@@ -117,6 +118,31 @@ func TestText(t *testing.T) {
 				t.Error("an input is in a text that does not name it")
 			}
 		})
+	}
+}
+
+// TestTextAgain: who is asked again learns why, and who follows a request that all agreed, or who has decided how a step ended.
+func TestTextAgain(t *testing.T) {
+	n := compiled(t, "channels: ["+hook+"]\nroutes: [{events: [ApprovalNeededAgain, Approved, Resolved], to: [{channel: c}]}]\n")
+	request := aRequest(func(r *v1alpha1.ActionRequest) {
+		r.Status.Conditions = []metav1.Condition{approvedAt(5)}
+		r.Spec.Resolutions = []v1alpha1.Resolution{aResolution(&v1alpha1.Seal{At: metav1.NewMicroTime(at(9).Time)})}
+	})
+	got, about := []string{}, ": platform/note of alice (payments/sale)"
+	for _, e := range Of(request, []v1alpha1.Approval{*superseded(1), *anotherApproval(2, nil)}) {
+		for _, m := range n.Messages(t.Context(), &e, telling()) {
+			got = append(got, m.Title, strings.TrimPrefix(m.Text, "alice wrote: \"support must know\"\n"))
+		}
+	}
+	look := "Look: kubectl signoff show -n payments "
+	want := []string{
+		"Approval needed again" + about, "Stage owners needs 1 of payments, until Tue 24 Nov 12:01 UTC.\nNo longer counts: it was valid for 7m.\n" + look + "approval/sale-again\n" +
+			"Approve: kubectl signoff approve -n payments sale-again --digest 9f3c1a7e\nDeny: kubectl signoff deny -n payments sale-again --digest 9f3c1a7e --comment \"why\"",
+		"Approved" + about, "because\n" + look + "sale",
+		"Decided how it ended" + about, "dave decided that step call ended as Succeeded, and wrote: \"it is there\"\n" + look + "sale",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
 	}
 }
 

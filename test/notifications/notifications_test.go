@@ -71,14 +71,14 @@ func TestGuide(t *testing.T) {
 		t.Fatal(err)
 	}
 	reaches(t, request, v1alpha1.PhaseSucceeded)
-	tells(t, "/signoff", request, "requested", "approvalneeded", "voted", "approvalclosed", "executing", "succeeded")
+	tells(t, "/signoff", request, "requested", "approvalneeded", "voted", "approvalclosed", "approved", "executing", "succeeded")
 	eventually(t, "that who was asked learns that it is decided, and who asked how it ended", func() (bool, string) {
 		got := addressed(request)
 		return slices.Equal(got, []string{"alice@example.org Succeeded", "bob@example.org Approval needed", "carol@example.org Already decided", "carol@example.org Approval needed"}), fmt.Sprint(got)
 	})
 	eventually(t, "that the status has it all", func() (bool, string) {
 		status := &current(t, object).Status
-		return status.Delivered == 11 && status.Failed == 0 && status.Pending == 0 && len(status.Deliveries) == 11 && status.LastError == nil && status.LastDelivery != nil, fmt.Sprintf("%+v", status)
+		return status.Delivered == 12 && status.Failed == 0 && status.Pending == 0 && len(status.Deliveries) == 12 && status.LastError == nil && status.LastDelivery != nil, fmt.Sprintf("%+v", status)
 	})
 	for _, letter := range mail.Letters() {
 		if !letter.Secure || letter.Login != "signoff" || strings.Contains(letter.Text, "the noon sale") {
