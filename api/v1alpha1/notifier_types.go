@@ -427,7 +427,7 @@ type NotifierStatus struct {
 	// +kubebuilder:validation:MaxItems=32
 	Deliveries []NotifierDelivery `json:"deliveries,omitempty"`
 
-	// conditions are the observed conditions. Ready is True where the Notifier compiles.
+	// conditions are the observed conditions. Ready is True where the Notifier compiles, and the configuration of Signoff allows the hosts that it names.
 	// +optional
 	// +listType=map
 	// +listMapKey=type

@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/egress"
 	"github.com/signoff-dev/signoff/internal/expression"
 	"github.com/signoff-dev/signoff/internal/steps"
 	"github.com/signoff-dev/signoff/internal/template"
@@ -226,6 +227,29 @@ func (b *builder) names() []string {
 		names = append(names, b.out.Object.Spec.Channels[i].Name)
 	}
 	return names
+}
+
+// NotAllowed says which channels can deliver nothing, because what they call is not allowed. Of an address that is a secret nobody knows it before
+// something is sent.
+func (n *Notifier) NotAllowed(allowed *egress.Policy) []string {
+	var out []string
+	for i := range n.Object.Spec.Channels {
+		c := n.channels[n.Object.Spec.Channels[i].Name]
+		if err := c.mayCall(allowed); err != nil {
+			out = append(out, fmt.Sprintf("nothing goes by channel %s: %v", c.Name, err))
+		}
+	}
+	return out
+}
+
+func (c *Channel) mayCall(allowed *egress.Policy) error {
+	if c.Email != nil {
+		return allowed.CheckServer(c.Email.Host, uint16(c.Email.Port), c.Email.Security != v1alpha1.MailPlain) //nolint:gosec // the schema bounds it
+	}
+	if c.target != nil {
+		return allowed.Check(c.target)
+	}
+	return nil
 }
 
 // fits tells whether a route tells an event. Labels are those of the Action.
