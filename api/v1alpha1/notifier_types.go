@@ -296,7 +296,8 @@ type NotifierTarget struct {
 	// +kubebuilder:validation:MaxLength=63
 	Channel string `json:"channel"`
 
-	// recipients are people who are written to one by one, with an e-mail channel only. Unset: the addresses of the channel.
+	// recipients are people who are written to one by one, with channels of e-mail, webhook and cloudEvents, at most 100 for one event. A body knows
+	// each as recipient.username. Unset: the addresses of the channel, or one call.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1

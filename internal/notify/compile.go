@@ -214,8 +214,8 @@ func (b *builder) to(t *v1alpha1.NotifierTarget, path *field.Path) {
 	switch {
 	case !ok:
 		b.refuse(field.NotSupported(path.Child("channel"), t.Channel, b.names()))
-	case channel.Email == nil && len(t.Recipients) > 0:
-		b.refuse(field.Forbidden(path.Child("recipients"), fmt.Sprintf("only an e-mail channel writes to people one by one, and %s is none", t.Channel)))
+	case (channel.Slack != nil || channel.Teams != nil) && len(t.Recipients) > 0:
+		b.refuse(field.Forbidden(path.Child("recipients"), fmt.Sprintf("the address of channel %s leads to one place; people are written to one by one by email, webhook and cloudEvents", t.Channel)))
 	case channel.Email != nil && len(t.Recipients) == 0 && len(channel.Email.To) == 0:
 		b.refuse(field.Required(path.Child("recipients"), fmt.Sprintf("channel %s has no addresses in to, so say who is written to", t.Channel)))
 	}

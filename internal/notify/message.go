@@ -2,6 +2,8 @@ package notify
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -71,6 +73,15 @@ type Message struct {
 // Key names a message: however often an event is found out, it is sent once.
 func (m *Message) Key() string { return m.ID + "/" + m.Channel.Name + "/" + m.Recipient }
 
+// callID names a call, which several people may get about one event: a receiver drops what it has seen.
+func (m *Message) callID() string {
+	if m.Recipient == "" {
+		return m.ID
+	}
+	sum := sha256.Sum256([]byte(m.ID + "\x00" + m.Recipient))
+	return hex.EncodeToString(sum[:16])
+}
+
 // size is what a message takes while it waits.
 func (m *Message) size() int {
 	return len(m.Title) + len(m.Text) + len(m.Content) + len(m.Recipient) + len(m.Address) + len(m.Request) + len(m.Problem)
@@ -115,7 +126,7 @@ type teller struct {
 func (t *teller) messages(ctx context.Context, wanted []v1alpha1.NotificationRecipient) []*Message {
 	recipients := []string{""}
 	switch {
-	case t.channel.Email != nil && len(wanted) > 0:
+	case len(wanted) > 0:
 		recipients = t.recipients(wanted)
 	case t.channel.Email != nil:
 		recipients = nil
@@ -145,6 +156,10 @@ func (t *teller) recipients(wanted []v1alpha1.NotificationRecipient) []string {
 		for _, name := range t.approvers() {
 			names[name] = true
 		}
+	}
+	if t.channel.Email == nil {
+		// Only mail reaches somebody who is known by an address.
+		maps.DeleteFunc(names, func(name string, _ bool) bool { return strings.HasPrefix(name, teamPrefix) })
 	}
 	all := slices.Sorted(maps.Keys(names))
 	return all[:min(len(all), maxRecipients)]

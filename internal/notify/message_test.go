@@ -1,6 +1,7 @@
 package notify
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -68,6 +69,11 @@ func TestRoutes(t *testing.T) {
 			"those who were asked and took no part learn that it is decided", "{events: [ApprovalClosed], to: [{channel: mail, recipients: [Approvers]}]}", closed,
 			[]string{"mail carol@example.org carol@example.org", "mail mailto:payments@example.org payments@example.org"},
 		},
+		"OneByOne": {
+			"a call for each who is known by name", "{events: [ApprovalNeeded], to: [{channel: c, recipients: [Approvers, Requester]}]}", needed,
+			[]string{"c alice", "c bob", "c carol@example.org"},
+		},
+		"Nobody": {"where nobody is concerned there is no call", "{events: [Requested], to: [{channel: c, recipients: [Approvers]}]}", eventOf(t, v1alpha1.EventRequested, nil), nil},
 		"Twice": {
 			"nobody is told twice by one channel", "{events: [ApprovalNeeded], to: [{channel: c}]}\n- {events: [ApprovalNeeded, Voted], to: [{channel: c}]}", needed, []string{"c"},
 		},
@@ -162,6 +168,24 @@ routes:
 	want := []string{`first\nBcc: eve@example.org\u202e ${inputs.level}`, "the sale owners sale-owners note request-uid ${x} kubectl signoff show -n payments approval/sale-owners"}
 	if diff := cmp.Diff(want, []string{m.Title, m.Text}); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
+// crowd are more people than are written to about one event.
+type crowd struct{ team }
+
+func (crowd) Approvers(*v1alpha1.Approval) (users, addresses []string) {
+	for i := range 2 * maxRecipients {
+		users = append(users, fmt.Sprintf("bob-%03d", i))
+	}
+	return users, nil
+}
+
+// TestRecipientsAreBounded: as many calls as mails.
+func TestRecipientsAreBounded(t *testing.T) {
+	n := compiled(t, "channels: ["+hook+"]\nroutes: [{events: [ApprovalNeeded], to: [{channel: c, recipients: [Approvers]}]}]\n")
+	if got := n.Messages(t.Context(), eventOf(t, v1alpha1.EventApprovalNeeded, nil), Telling{People: crowd{}, Claim: once()}); len(got) != maxRecipients {
+		t.Errorf("%d people are written to", len(got))
 	}
 }
 

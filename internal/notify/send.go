@@ -176,7 +176,7 @@ func (c *call) prepare(ctx context.Context, request *http.Request, h *v1alpha1.H
 	if err != nil {
 		return err
 	}
-	return hostcall.Sign(request, key, c.message.ID, c.message.Content, c.now)
+	return hostcall.Sign(request, key, c.message.callID(), c.message.Content, c.now)
 }
 
 // post makes a call, if the policy allows it. It follows no redirect.
@@ -191,7 +191,7 @@ func (c *call) post(ctx context.Context, target *url.URL, authorities, contentTy
 	}
 	request.Header.Set("User-Agent", "signoff")
 	request.Header.Set("Content-Type", contentType)
-	request.Header.Set(steps.HeaderIdempotencyKey, c.message.ID)
+	request.Header.Set(steps.HeaderIdempotencyKey, c.message.callID())
 	if prepare != nil {
 		if err := prepare(request); err != nil {
 			return err

@@ -15,6 +15,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -160,6 +161,55 @@ func TestWebhook(t *testing.T) {
 	want := `{"all":{"level":"high","text":"the sale"},"text":"Approval needed: platform/note of alice (payments/sale): high"}`
 	if got := arrived(t, r); got.Body != want || got.Header.Get("Content-Type") != "application/json" {
 		t.Errorf("it was sent as %+v", got)
+	}
+}
+
+// TestOneByOne: each person gets a call of their own, which a receiver does not take for that of another, nor for another when it comes again.
+func TestOneByOne(t *testing.T) {
+	r := newReceiver(t)
+	key := "whsec_" + base64.StdEncoding.EncodeToString([]byte("0123456789abcdef"))
+	text, err := json.Marshal(map[string]any{
+		"serviceAccountName": "teller",
+		"channels": []any{
+			map[string]any{"name": "bus", "cloudEvents": map[string]any{"url": r.URL + "/bus", "caBundle": r.Bundle(), "sign": map[string]any{"name": "sign", "key": "k"}}},
+			map[string]any{"name": "chat", "webhook": map[string]any{"url": r.URL + "/chat", "caBundle": r.Bundle(), "body": map[string]any{"channel": "@${recipient.username}", "text": "${event.id}"}}},
+		},
+		"routes": []any{map[string]any{"events": []string{"ApprovalNeeded"}, "to": []any{
+			map[string]any{"channel": "bus", "recipients": []string{"Requester", "Approvers"}}, map[string]any{"channel": "chat", "recipients": []string{"Requester", "Approvers"}},
+		}}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, s, ids := eventOf(t, v1alpha1.EventApprovalNeeded, nil), loopback(r.Port(), false), map[string]int{}
+	var got []string
+	for _, m := range compiled(t, string(text)).Messages(t.Context(), e, telling()) {
+		for range 2 {
+			if err := s.Send(t.Context(), m, keys(map[string]string{"sign": key}), noon); err != nil {
+				t.Fatal(err)
+			}
+			call := arrived(t, r)
+			id := call.Header.Get("Idempotency-Key")
+			ids[call.Path+id]++
+			var body struct {
+				ID, Channel, Text string
+				Data              struct{ Recipient string }
+			}
+			if err := json.Unmarshal([]byte(call.Body), &body); err != nil {
+				t.Fatal(err)
+			}
+			if call.Path == "/bus" && (body.ID != id || call.Header.Get("Webhook-Id") != id) || call.Path == "/chat" && body.Text != e.ID {
+				t.Errorf("a call with the key %s says %s", id, call.Body)
+			}
+			got = append(got, call.Path+" "+body.Channel+body.Data.Recipient)
+		}
+	}
+	want := []string{"/bus alice", "/bus bob", "/bus carol@example.org", "/chat @alice", "/chat @bob", "/chat @carol@example.org"}
+	if diff := cmp.Diff(want, slices.Compact(got)); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	if len(ids) != len(want) {
+		t.Errorf("%d calls have the keys %v", len(want), ids)
 	}
 }
 
