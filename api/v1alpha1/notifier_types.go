@@ -85,7 +85,7 @@ type NotifierChannel struct {
 	// +optional
 	CloudEvents *HTTPChannel `json:"cloudEvents,omitempty"`
 
-	// webhook sends a JSON body of your own over HTTP.
+	// webhook sends a body of your own over HTTP.
 	// +optional
 	Webhook *WebhookChannel `json:"webhook,omitempty"`
 }
@@ -137,18 +137,56 @@ type HTTPChannel struct {
 	CABundle string `json:"caBundle,omitempty"`
 }
 
-// WebhookChannel sends a JSON body of your own.
+// WebhookChannel sends a body of your own.
 // +kubebuilder:validation:ExactlyOneOf=url;urlSecret
 type WebhookChannel struct {
 	HTTPChannel `json:",inline"`
 
-	// body is sent as JSON; its strings may be ${…} templates, as in message of a route.
+	// body is sent as contentType says; its strings may be ${…} templates, as in message of a route.
 	// +required
 	// +kubebuilder:validation:Schemaless
 	// +kubebuilder:validation:Type=object
 	// +kubebuilder:pruning:PreserveUnknownFields
 	Body runtime.RawExtension `json:"body"`
+
+	// bodySecrets put what is in Secrets into body when it is sent, for receivers that want a key there. Nothing else ever holds the result. Unset:
+	// nothing.
+	// +optional
+	// +listType=map
+	// +listMapKey=field
+	// +kubebuilder:validation:MaxItems=8
+	BodySecrets []BodySecret `json:"bodySecrets,omitempty"`
+
+	// contentType says how body is written. Defaults to JSON.
+	// +optional
+	// +default="JSON"
+	ContentType BodyType `json:"contentType,omitempty"`
 }
+
+// BodySecret puts what is in a Secret into a body.
+type BodySecret struct {
+	// field is the member of the body, at its top, that holds it. The body itself must not have it.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:Pattern=`^[A-Za-z_][A-Za-z0-9_.-]*$`
+	Field string `json:"field"`
+
+	// secret is where it is kept. The Secret must say that it may be sent to the host.
+	// +required
+	Secret SecretKey `json:"secret"`
+}
+
+// BodyType says how a body is written.
+// +kubebuilder:validation:Enum=JSON;Form
+type BodyType string
+
+const (
+	// BodyJSON writes a body as JSON.
+	BodyJSON BodyType = "JSON"
+	// BodyForm writes a body as the form of a web page: its texts as they are, and what else it has as JSON.
+	BodyForm BodyType = "Form"
+)
 
 // MailSecurity says how a mail server is spoken to.
 // +kubebuilder:validation:Enum=StartTLS;TLS;None

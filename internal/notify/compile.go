@@ -101,7 +101,7 @@ func (b *builder) channel(c *v1alpha1.NotifierChannel, path *field.Path) {
 		out.target = b.http(c.CloudEvents, path.Child("cloudEvents"))
 	case c.Webhook != nil:
 		out.target = b.http(&c.Webhook.HTTPChannel, path.Child("webhook"))
-		b.body(out, path.Child("webhook", "body"))
+		b.body(out, path.Child("webhook"))
 	default:
 		b.refuse(field.Required(path, "exactly one of slack, teams, email, cloudEvents and webhook is needed"))
 	}
@@ -171,12 +171,23 @@ func (b *builder) header(h *v1alpha1.HTTPHeader, path *field.Path) {
 func (b *builder) body(out *Channel, path *field.Path) {
 	var value any
 	if err := json.Unmarshal(out.Webhook.Body.Raw, &value); err != nil {
-		b.refuse(field.Invalid(path, "…", "must be an object: "+err.Error()))
+		b.refuse(field.Invalid(path.Child("body"), "…", "must be an object: "+err.Error()))
 		return
 	}
-	body, errs := template.ParseObject(value, b.compiler, path)
+	body, errs := template.ParseObject(value, b.compiler, path.Child("body"))
 	b.errs = append(b.errs, errs...)
 	out.body = body
+	members, _ := value.(map[string]any)
+	for i := range out.Webhook.BodySecrets {
+		b.bodySecret(&out.Webhook.BodySecrets[i], members, path.Child("bodySecrets").Index(i))
+	}
+}
+
+func (b *builder) bodySecret(s *v1alpha1.BodySecret, members map[string]any, path *field.Path) {
+	b.usesSecret(path.Child("secret"))
+	if _, twice := members[s.Field]; twice {
+		b.refuse(field.Invalid(path.Child("field"), s.Field, "body has this member, too: name it once"))
+	}
 }
 
 func (b *builder) text(source string, path *field.Path) *template.Text {

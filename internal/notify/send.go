@@ -88,6 +88,8 @@ type call struct {
 	message *Message
 	secrets Secrets
 	now     time.Time
+	// content is what is sent.
+	content []byte
 	// used are the values of Secrets that were read.
 	used []string
 }
@@ -104,7 +106,7 @@ func (c *call) send(ctx context.Context) error {
 	case channel.CloudEvents != nil:
 		return c.http(ctx, channel.CloudEvents, "application/cloudevents+json")
 	}
-	return c.http(ctx, &channel.Webhook.HTTPChannel, "application/json")
+	return c.http(ctx, &channel.Webhook.HTTPChannel, contentType(channel.Webhook))
 }
 
 // secretFor reads what is sent to a host that is known.
@@ -176,7 +178,7 @@ func (c *call) prepare(ctx context.Context, request *http.Request, h *v1alpha1.H
 	if err != nil {
 		return err
 	}
-	return hostcall.Sign(request, key, c.message.callID(), c.message.Content, c.now)
+	return hostcall.Sign(request, key, c.message.callID(), c.content, c.now)
 }
 
 // post makes a call, if the policy allows it. It follows no redirect.
@@ -185,7 +187,10 @@ func (c *call) post(ctx context.Context, target *url.URL, authorities, contentTy
 	if err != nil {
 		return err
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, target.String(), bytes.NewReader(c.message.Content))
+	if c.content, err = c.filled(ctx, target.Hostname()); err != nil {
+		return err
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, target.String(), bytes.NewReader(c.content))
 	if err != nil {
 		return fmt.Errorf("failed to make the call: %w", err)
 	}
