@@ -116,19 +116,16 @@ func (c *call) secretFor(ctx context.Context, key *v1alpha1.SecretKey, host stri
 
 // address reads an address that is itself the secret.
 func (c *call) address(ctx context.Context, key *v1alpha1.SecretKey) (*url.URL, error) {
-	address, err := c.secrets(ctx, key, func(value string) (string, error) {
-		target, err := url.Parse(value)
-		if err != nil || target.Hostname() == "" {
+	var target *url.URL
+	_, err := c.secrets(ctx, key, func(value string) (string, error) {
+		var err error
+		if target, err = url.Parse(value); err != nil || target.Hostname() == "" {
 			return "", errors.New("it holds no URL")
 		}
 		return target.Hostname(), nil
 	})
 	if err != nil {
 		return nil, err
-	}
-	target, err := url.Parse(address)
-	if err != nil {
-		return nil, errors.New("the Secret holds no URL")
 	}
 	return target, nil
 }
