@@ -123,6 +123,9 @@ const (
 	ReasonInheritedMissing = "InheritedMissing"
 	// ReasonCalendarMissing says that an Action or a policy names a Calendar that does not exist or is not valid.
 	ReasonCalendarMissing = "CalendarMissing"
+	// ReasonHostNotAllowed says that a Notifier is in force, but that the configuration of Signoff does not allow the host of a channel, so that
+	// nothing goes by it.
+	ReasonHostNotAllowed = "HostNotAllowed"
 	// ReasonSelfApproval refuses the vote of the requester, or of the person behind the requester.
 	ReasonSelfApproval = "SelfApproval"
 	// ReasonNotAnApprover refuses the vote of somebody whom the stage does not name, or who lacks the verb approve.

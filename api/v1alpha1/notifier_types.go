@@ -85,7 +85,7 @@ type NotifierChannel struct {
 	// +optional
 	CloudEvents *HTTPChannel `json:"cloudEvents,omitempty"`
 
-	// webhook sends a JSON body of your own over HTTP.
+	// webhook sends a body of your own over HTTP.
 	// +optional
 	Webhook *WebhookChannel `json:"webhook,omitempty"`
 }
@@ -137,18 +137,56 @@ type HTTPChannel struct {
 	CABundle string `json:"caBundle,omitempty"`
 }
 
-// WebhookChannel sends a JSON body of your own.
+// WebhookChannel sends a body of your own.
 // +kubebuilder:validation:ExactlyOneOf=url;urlSecret
 type WebhookChannel struct {
 	HTTPChannel `json:",inline"`
 
-	// body is sent as JSON; its strings may be ${…} templates, as in message of a route.
+	// body is sent as contentType says; its strings may be ${…} templates, as in message of a route.
 	// +required
 	// +kubebuilder:validation:Schemaless
 	// +kubebuilder:validation:Type=object
 	// +kubebuilder:pruning:PreserveUnknownFields
 	Body runtime.RawExtension `json:"body"`
+
+	// bodySecrets put what is in Secrets into body when it is sent, for receivers that want a key there. Nothing else ever holds the result. Unset:
+	// nothing.
+	// +optional
+	// +listType=map
+	// +listMapKey=field
+	// +kubebuilder:validation:MaxItems=8
+	BodySecrets []BodySecret `json:"bodySecrets,omitempty"`
+
+	// contentType says how body is written. Defaults to JSON.
+	// +optional
+	// +default="JSON"
+	ContentType BodyType `json:"contentType,omitempty"`
 }
+
+// BodySecret puts what is in a Secret into a body.
+type BodySecret struct {
+	// field is the member of the body, at its top, that holds it. The body itself must not have it.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:Pattern=`^[A-Za-z_][A-Za-z0-9_.-]*$`
+	Field string `json:"field"`
+
+	// secret is where it is kept. The Secret must say that it may be sent to the host.
+	// +required
+	Secret SecretKey `json:"secret"`
+}
+
+// BodyType says how a body is written.
+// +kubebuilder:validation:Enum=JSON;Form
+type BodyType string
+
+const (
+	// BodyJSON writes a body as JSON.
+	BodyJSON BodyType = "JSON"
+	// BodyForm writes a body as the form of a web page: its texts as they are, and what else it has as JSON.
+	BodyForm BodyType = "Form"
+)
 
 // MailSecurity says how a mail server is spoken to.
 // +kubebuilder:validation:Enum=StartTLS;TLS;None
@@ -296,7 +334,8 @@ type NotifierTarget struct {
 	// +kubebuilder:validation:MaxLength=63
 	Channel string `json:"channel"`
 
-	// recipients are people who are written to one by one, with an e-mail channel only. Unset: the addresses of the channel.
+	// recipients are people who are written to one by one, with channels of e-mail, webhook and cloudEvents, at most 100 for one event. A body knows
+	// each as recipient.username. Unset: the addresses of the channel, or one call.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
@@ -333,7 +372,7 @@ type NotifierMessage struct {
 }
 
 // NotificationEvent is something that can be told.
-// +kubebuilder:validation:Enum=Requested;ApprovalNeeded;ApprovalReminder;ApprovalEscalated;Voted;ApprovalClosed;Held;Executing;OutcomeUnknown;Active;Reverting;Succeeded;Failed;Denied;Expired;Cancelled;Reverted;ReviewNeeded;ReviewOverdue;ReviewClosed
+// +kubebuilder:validation:Enum=Requested;ApprovalNeeded;ApprovalNeededAgain;ApprovalReminder;ApprovalEscalated;Voted;ApprovalClosed;Approved;Unsatisfiable;Held;Executing;OutcomeUnknown;Resolved;Active;Reverting;Succeeded;Failed;Denied;Expired;Cancelled;Reverted;ReviewNeeded;ReviewOverdue;ReviewClosed
 type NotificationEvent string
 
 const (
@@ -341,6 +380,9 @@ const (
 	EventRequested NotificationEvent = "Requested"
 	// EventApprovalNeeded says that people must agree in a stage.
 	EventApprovalNeeded NotificationEvent = "ApprovalNeeded"
+	// EventApprovalNeededAgain says that people must agree in a stage once more, because what is to be executed has changed, or because an earlier
+	// approval no longer counts. It comes beside ApprovalNeeded.
+	EventApprovalNeededAgain NotificationEvent = "ApprovalNeededAgain"
 	// EventApprovalReminder says that they still must.
 	EventApprovalReminder NotificationEvent = "ApprovalReminder"
 	// EventApprovalEscalated says that further people may agree.
@@ -349,12 +391,18 @@ const (
 	EventVoted NotificationEvent = "Voted"
 	// EventApprovalClosed says that a stage is decided, or is not to be decided any more. Who was asked and did not vote learns it by this.
 	EventApprovalClosed NotificationEvent = "ApprovalClosed"
+	// EventApproved says that everybody who must agree has agreed, in all stages. What needed no approval is not approved.
+	EventApproved NotificationEvent = "Approved"
+	// EventUnsatisfiable says that fewer people are able to agree than must.
+	EventUnsatisfiable NotificationEvent = "Unsatisfiable"
 	// EventHeld says that something delays the start.
 	EventHeld NotificationEvent = "Held"
 	// EventExecuting says that the first step begins.
 	EventExecuting NotificationEvent = "Executing"
 	// EventOutcomeUnknown says that nobody knows whether a step was done, and that somebody who holds the verb resolve must decide.
 	EventOutcomeUnknown NotificationEvent = "OutcomeUnknown"
+	// EventResolved says that somebody decided how a step ended of which nobody knew it.
+	EventResolved NotificationEvent = "Resolved"
 	// EventActive says that all steps of a temporary request are done.
 	EventActive NotificationEvent = "Active"
 	// EventReverting says that what was done is being taken back, or that this does not succeed yet.
@@ -418,7 +466,7 @@ type NotifierStatus struct {
 	// +kubebuilder:validation:MaxItems=32
 	Deliveries []NotifierDelivery `json:"deliveries,omitempty"`
 
-	// conditions are the observed conditions. Ready is True where the Notifier compiles.
+	// conditions are the observed conditions. Ready is True where the Notifier compiles, and the configuration of Signoff allows the hosts that it names.
 	// +optional
 	// +listType=map
 	// +listMapKey=type

@@ -7,12 +7,15 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/clock"
 	"k8s.io/utils/lru"
@@ -128,10 +131,10 @@ func (r *Reconciler) Reconcile(ctx context.Context, key ctrl.Request) (ctrl.Resu
 // status is what there is to say about a Notifier: whether it compiles, and what was delivered.
 func (r *Reconciler) status(object *v1alpha1.Notifier, news *news) v1alpha1.NotifierStatus {
 	now := r.Clock.Now()
-	_, errs := notify.Compile(object)
+	compiled, errs := notify.Compile(object)
 	out := *object.Status.DeepCopy()
 	out.ObservedGeneration = object.Generation
-	out.Conditions = conditions.With(out.Conditions, now, conditions.Compiled(object.Generation, errs, "in force"))
+	out.Conditions = conditions.With(out.Conditions, now, r.ready(object.Generation, compiled, errs))
 	waiting, oldest := r.outbox.Waiting(client.ObjectKeyFromObject(object))
 	out.Pending = int32(min(waiting, 1<<30)) //nolint:gosec // it is bounded
 	if news.any() {
@@ -141,6 +144,17 @@ func (r *Reconciler) status(object *v1alpha1.Notifier, news *news) v1alpha1.Noti
 		}
 	}
 	return out
+}
+
+// ready says whether a Notifier is in force, and whether what it calls is allowed. The configuration is read at the start, when each Notifier is
+// looked at.
+func (r *Reconciler) ready(generation int64, compiled *notify.Notifier, errs field.ErrorList) metav1.Condition {
+	if len(errs) == 0 {
+		if refused := compiled.NotAllowed(r.Sender.Egress); len(refused) > 0 {
+			return conditions.NotReady(generation, v1alpha1.ReasonHostNotAllowed, "in force, but "+strings.Join(refused, "; "))
+		}
+	}
+	return conditions.Compiled(generation, errs, "in force")
 }
 
 // through is until when all is delivered: not until now, since what has just happened may not have been found out yet.

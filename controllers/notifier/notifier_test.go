@@ -18,8 +18,10 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+	"sigs.k8s.io/yaml"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/egress"
 	"github.com/signoff-dev/signoff/internal/notify"
 	"github.com/signoff-dev/signoff/internal/snapshot"
 )
@@ -155,6 +157,35 @@ func TestIsNews(t *testing.T) {
 	}
 }
 
+// TestHostNotAllowed: who writes a Notifier sees that nothing goes by a channel, before something should.
+func TestHostNotAllowed(t *testing.T) {
+	policy := egress.New([]egress.Host{{Name: "events.example.org", Ports: []uint16{443}}, {Name: "smtp.example.org", Ports: []uint16{587}}})
+	for name, tc := range map[string]struct {
+		reason, channel, want string
+	}{
+		"Allowed":   {"what is allowed is in force", "cloudEvents: {url: 'https://events.example.org/in'}", "True Ready in force"},
+		"Unknown":   {"a host that nobody has allowed", "cloudEvents: {url: 'https://events.example.com'}", "False HostNotAllowed in force, but nothing goes by channel c: the configuration of Signoff does not allow it: host events.example.com is not in egress.hosts"},
+		"Port":      {"or not with this port", "webhook: {url: 'https://events.example.org:8443', body: {}}", "False HostNotAllowed in force, but nothing goes by channel c: the configuration of Signoff does not allow it: host events.example.org is in egress.hosts, but not with https and port 8443"},
+		"Mail":      {"mail has a port, too", "email: {host: smtp.example.org, port: 587, from: a@b, to: [c@d]}", "True Ready in force"},
+		"OtherMail": {"and a host", "email: {host: mail.example.org, port: 587, from: a@b, to: [c@d]}", "False HostNotAllowed in force, but nothing goes by channel c: the configuration of Signoff does not allow it: host mail.example.org is not in egress.hosts"},
+		"PlainMail": {"and may have to speak TLS", "email: {host: smtp.example.org, port: 587, security: None, from: a@b, to: [c@d]}", "False HostNotAllowed in force, but nothing goes by channel c: the configuration of Signoff does not allow it: host smtp.example.org is in egress.hosts, but not with no TLS and port 587"},
+		"Secret":    {"what is a secret is not known yet", "slack: {urlSecret: {name: s, key: url}}", "True Ready in force"},
+		"Invalid":   {"what does not compile says that first", "cloudEvents: {url: 'https://${x}'}", "False Invalid spec.channels[0].cloudEvents.url: Invalid value: \"https://${x}\": must be such as https://events.example.com/path, without a login and without templates"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			object := &v1alpha1.Notifier{ObjectMeta: metav1.ObjectMeta{Namespace: owner.Namespace, Name: owner.Name}}
+			if err := yaml.UnmarshalStrict([]byte("{serviceAccountName: teller, channels: [{name: c, "+tc.channel+"}], routes: [{events: [Requested], to: [{channel: c}]}]}"), &object.Spec); err != nil {
+				t.Fatal(err)
+			}
+			r := &Reconciler{Clock: clocktesting.NewFakeClock(noon), Sender: &notify.Sender{Egress: policy}, outbox: notify.NewOutbox(clocktesting.NewFakeClock(noon))}
+			got := r.status(object, &news{}).Conditions[0]
+			if diff := cmp.Diff(tc.want, fmt.Sprintf("%s %s %s", got.Status, got.Reason, got.Message)); diff != "" {
+				t.Errorf("%s (-want +got):\n%s", tc.reason, diff)
+			}
+		})
+	}
+}
+
 // TestMissed: what could not be found out is looked for again, and before all is, nothing counts as delivered.
 func TestMissed(t *testing.T) {
 	scheme := runtime.NewScheme()
@@ -193,7 +224,7 @@ func TestMissed(t *testing.T) {
 	store.Rebuild()
 	clk := clocktesting.NewFakeClock(noon)
 	r := &Reconciler{
-		Client: cache, Reader: reader, Store: store, Clock: clk, Sender: &notify.Sender{}, outbox: notify.NewOutbox(clocktesting.NewFakeClock(noon)), compiled: lru.New(16), told: lru.New(16),
+		Client: cache, Reader: reader, Store: store, Clock: clk, Sender: &notify.Sender{Egress: egress.New(nil)}, outbox: notify.NewOutbox(clocktesting.NewFakeClock(noon)), compiled: lru.New(16), told: lru.New(16),
 	}
 	done := make(chan error)
 	go func() { done <- (&missed{r}).Start(t.Context()) }()

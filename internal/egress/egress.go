@@ -113,13 +113,23 @@ func Matches(pattern, host string) bool {
 	return strings.HasPrefix(suffix, ".") && len(host) > len(suffix) && strings.HasSuffix(host, suffix)
 }
 
-// Dialer gives what dials a host and a port for a protocol that is not HTTP, and nothing else. Secure says that TLS is spoken.
-func (p *Policy) Dialer(name string, port uint16, secure bool) (func(ctx context.Context, network, address string) (net.Conn, error), error) {
+// CheckServer tells why what is not HTTP may not be called, by its host and port. Secure says that TLS is spoken.
+func (p *Policy) CheckServer(name string, port uint16, secure bool) error {
+	_, err := p.server(name, port, secure)
+	return err
+}
+
+func (p *Policy) server(name string, port uint16, secure bool) (*Host, error) {
 	protocol := "TLS"
 	if !secure {
 		protocol = "no TLS"
 	}
-	host, err := p.find(strings.ToLower(name), port, protocol, secure)
+	return p.find(strings.ToLower(name), port, protocol, secure)
+}
+
+// Dialer gives what dials a host and a port for a protocol that is not HTTP, and nothing else. Secure says that TLS is spoken.
+func (p *Policy) Dialer(name string, port uint16, secure bool) (func(ctx context.Context, network, address string) (net.Conn, error), error) {
+	host, err := p.server(name, port, secure)
 	if err != nil {
 		return nil, err
 	}

@@ -54,6 +54,9 @@ func cloudEvent(m *Message, e *Event, source string) any {
 	if by := request.Spec.Requester; by != nil {
 		data["requester"] = by.Username
 	}
+	if m.Recipient != "" {
+		data["recipient"] = m.Recipient
+	}
 	if e.State != "" {
 		data["state"] = e.State
 	}
@@ -68,7 +71,7 @@ func cloudEvent(m *Message, e *Event, source string) any {
 		data["vote"] = vote
 	}
 	return map[string]any{
-		"specversion": "1.0", "id": e.ID, "source": source, "type": "dev.signoff.notification." + strings.ToLower(string(e.Type)) + ".v1",
+		"specversion": "1.0", "id": m.callID(), "source": source, "type": "dev.signoff.notification." + strings.ToLower(string(e.Type)) + ".v1",
 		"subject": m.Request, "time": e.Time.UTC().Format(time.RFC3339), "datacontenttype": "application/json", "data": data,
 	}
 }

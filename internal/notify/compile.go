@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/egress"
 	"github.com/signoff-dev/signoff/internal/expression"
 	"github.com/signoff-dev/signoff/internal/steps"
 	"github.com/signoff-dev/signoff/internal/template"
@@ -100,7 +101,7 @@ func (b *builder) channel(c *v1alpha1.NotifierChannel, path *field.Path) {
 		out.target = b.http(c.CloudEvents, path.Child("cloudEvents"))
 	case c.Webhook != nil:
 		out.target = b.http(&c.Webhook.HTTPChannel, path.Child("webhook"))
-		b.body(out, path.Child("webhook", "body"))
+		b.body(out, path.Child("webhook"))
 	default:
 		b.refuse(field.Required(path, "exactly one of slack, teams, email, cloudEvents and webhook is needed"))
 	}
@@ -170,12 +171,23 @@ func (b *builder) header(h *v1alpha1.HTTPHeader, path *field.Path) {
 func (b *builder) body(out *Channel, path *field.Path) {
 	var value any
 	if err := json.Unmarshal(out.Webhook.Body.Raw, &value); err != nil {
-		b.refuse(field.Invalid(path, "…", "must be an object: "+err.Error()))
+		b.refuse(field.Invalid(path.Child("body"), "…", "must be an object: "+err.Error()))
 		return
 	}
-	body, errs := template.ParseObject(value, b.compiler, path)
+	body, errs := template.ParseObject(value, b.compiler, path.Child("body"))
 	b.errs = append(b.errs, errs...)
 	out.body = body
+	members, _ := value.(map[string]any)
+	for i := range out.Webhook.BodySecrets {
+		b.bodySecret(&out.Webhook.BodySecrets[i], members, path.Child("bodySecrets").Index(i))
+	}
+}
+
+func (b *builder) bodySecret(s *v1alpha1.BodySecret, members map[string]any, path *field.Path) {
+	b.usesSecret(path.Child("secret"))
+	if _, twice := members[s.Field]; twice {
+		b.refuse(field.Invalid(path.Child("field"), s.Field, "body has this member, too: name it once"))
+	}
 }
 
 func (b *builder) text(source string, path *field.Path) *template.Text {
@@ -213,8 +225,8 @@ func (b *builder) to(t *v1alpha1.NotifierTarget, path *field.Path) {
 	switch {
 	case !ok:
 		b.refuse(field.NotSupported(path.Child("channel"), t.Channel, b.names()))
-	case channel.Email == nil && len(t.Recipients) > 0:
-		b.refuse(field.Forbidden(path.Child("recipients"), fmt.Sprintf("only an e-mail channel writes to people one by one, and %s is none", t.Channel)))
+	case (channel.Slack != nil || channel.Teams != nil) && len(t.Recipients) > 0:
+		b.refuse(field.Forbidden(path.Child("recipients"), fmt.Sprintf("the address of channel %s leads to one place; people are written to one by one by email, webhook and cloudEvents", t.Channel)))
 	case channel.Email != nil && len(t.Recipients) == 0 && len(channel.Email.To) == 0:
 		b.refuse(field.Required(path.Child("recipients"), fmt.Sprintf("channel %s has no addresses in to, so say who is written to", t.Channel)))
 	}
@@ -226,6 +238,29 @@ func (b *builder) names() []string {
 		names = append(names, b.out.Object.Spec.Channels[i].Name)
 	}
 	return names
+}
+
+// NotAllowed says which channels can deliver nothing, because what they call is not allowed. Of an address that is a secret nobody knows it before
+// something is sent.
+func (n *Notifier) NotAllowed(allowed *egress.Policy) []string {
+	var out []string
+	for i := range n.Object.Spec.Channels {
+		c := n.channels[n.Object.Spec.Channels[i].Name]
+		if err := c.mayCall(allowed); err != nil {
+			out = append(out, fmt.Sprintf("nothing goes by channel %s: %v", c.Name, err))
+		}
+	}
+	return out
+}
+
+func (c *Channel) mayCall(allowed *egress.Policy) error {
+	if c.Email != nil {
+		return allowed.CheckServer(c.Email.Host, uint16(c.Email.Port), c.Email.Security != v1alpha1.MailPlain) //nolint:gosec // the schema bounds it
+	}
+	if c.target != nil {
+		return allowed.Check(c.target)
+	}
+	return nil
 }
 
 // fits tells whether a route tells an event. Labels are those of the Action.

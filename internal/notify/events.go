@@ -4,12 +4,14 @@ package notify
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 )
@@ -28,7 +30,7 @@ type Event struct {
 	Approval *v1alpha1.Approval
 	// Vote is a vote. Nil: it is none.
 	Vote *v1alpha1.Vote
-	// State is how a stage was closed, or the reason for which a request is where it is.
+	// State is how a stage was closed, why people are asked again, how a step ended as somebody decided, or the reason for which a request is where it is.
 	State string
 	// Words are those of the operator about it.
 	Words string
@@ -44,9 +46,12 @@ func Of(request *v1alpha1.ActionRequest, approvals []v1alpha1.Approval) []Event 
 	for i := range approvals {
 		if a := &approvals[i]; a.Spec.RequestRef.UID == request.UID && a.Spec.Seal != nil {
 			f.approval(a)
+			f.again(a, approvals)
 		}
 	}
+	f.agreement(approvals)
 	f.execution(approvals)
+	f.resolutions()
 	f.end()
 	slices.SortStableFunc(f.found, func(a, b Event) int { return a.Time.Compare(b.Time) })
 	if len(f.found) > 1 && f.found[0].Type == v1alpha1.EventRequested {
@@ -89,6 +94,71 @@ func (f *finder) approval(a *v1alpha1.Approval) {
 	f.impatience(a, uid)
 	if state := a.Status.State; state != "" && state != v1alpha1.ApprovalOpen && a.Status.ClosedAt != nil {
 		f.add(Event{Type: closed, Time: a.Status.ClosedAt.Time, Approval: a, State: string(state), Words: strings.Join(a.Status.Decided, "\n")}, uid, string(state))
+	}
+}
+
+// again tells where people are asked once more: an Approval of the same stage counts no more. Status says of it when, and why.
+func (f *finder) again(a *v1alpha1.Approval, all []v1alpha1.Approval) {
+	var before *v1alpha1.Approval
+	for i := range all {
+		if p := &all[i]; replaces(a, p) && (before == nil || before.CreationTimestamp.Before(&p.CreationTimestamp)) {
+			before = p
+		}
+	}
+	if before == nil {
+		return
+	}
+	why := v1alpha1.ReasonSuperseded
+	if before.Spec.Digest != a.Spec.Digest {
+		why = v1alpha1.ReasonPlanChanged
+	}
+	e := Event{
+		Type: v1alpha1.EventApprovalNeededAgain, Time: a.CreationTimestamp.Time, Late: a.CreationTimestamp.Time, Approval: a, State: why,
+		Words: strings.Join(before.Status.Decided, "\n"),
+	}
+	if closed := before.Status.ClosedAt.Time; closed.After(e.Late) {
+		e.Late = closed // the new one may be opened before the old one is closed
+	}
+	f.addLate(e, string(a.UID))
+}
+
+// replaces tells whether an Approval was opened in the place of one that counts no more.
+func replaces(a, before *v1alpha1.Approval) bool {
+	if a.Spec.Review || a.UID == before.UID || before.Spec.Review || before.Spec.Seal == nil || before.Spec.RequestRef.UID != a.Spec.RequestRef.UID {
+		return false
+	}
+	if before.Spec.Stage.ID() != a.Spec.Stage.ID() || before.Status.State != v1alpha1.ApprovalSuperseded || before.Status.ClosedAt == nil {
+		return false
+	}
+	if !before.CreationTimestamp.Equal(&a.CreationTimestamp) {
+		return before.CreationTimestamp.Before(&a.CreationTimestamp)
+	}
+	// In the same second it is the one that stood longer.
+	return a.Status.ClosedAt == nil || before.Status.ClosedAt.Before(a.Status.ClosedAt)
+}
+
+// agreement tells that all have agreed, or that too few can. It is told anew where it was not so in between, or where something else is to be agreed to.
+func (f *finder) agreement(approvals []v1alpha1.Approval) {
+	status, uid := &f.request.Status, string(f.request.UID)
+	if c := meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionApproved); c != nil && c.Status == metav1.ConditionTrue && c.Reason == v1alpha1.ReasonApproved {
+		at := c.LastTransitionTime.Time
+		f.add(Event{Type: v1alpha1.EventApproved, Time: at, State: c.Reason, Words: c.Message}, uid, at.UTC().Format(time.RFC3339))
+	}
+	ready := meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionReady)
+	if ready != nil && ready.Reason == v1alpha1.ReasonUnsatisfiable && status.Outcome == "" {
+		f.addLate(Event{Type: v1alpha1.EventUnsatisfiable, Time: f.newest(approvals), State: ready.Reason, Words: ready.Message}, uid, status.Digest)
+	}
+}
+
+// resolutions are what people decided about steps. Without a seal nobody did.
+func (f *finder) resolutions() {
+	for i := range f.request.Spec.Resolutions {
+		r := &f.request.Spec.Resolutions[i]
+		if r.Seal == nil {
+			continue
+		}
+		words := fmt.Sprintf("%s decided that step %s ended as %s, and wrote: %q", r.By.Username, r.Step, r.Outcome, r.Comment)
+		f.add(Event{Type: v1alpha1.EventResolved, Time: r.Seal.At.Time, State: string(r.Outcome), Words: words}, string(f.request.UID), strconv.Itoa(i))
 	}
 }
 

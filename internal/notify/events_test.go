@@ -1,17 +1,51 @@
 package notify
 
 import (
+	"encoding/json"
 	"fmt"
+	"os"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"sigs.k8s.io/yaml"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 )
 
 func condition(kind, reason string, minute int) metav1.Condition {
 	return metav1.Condition{Type: kind, Reason: reason, Message: "because", LastTransitionTime: at(minute)}
+}
+
+// approvedAt is the condition that all have agreed.
+func approvedAt(minute int) metav1.Condition {
+	c := condition("Approved", "Approved", minute)
+	c.Status = metav1.ConditionTrue
+	return c
+}
+
+// superseded is an Approval that was opened at a minute, and counts no more since eight past noon.
+func superseded(minute int) *v1alpha1.Approval {
+	return anApproval(func(a *v1alpha1.Approval) {
+		a.CreationTimestamp = at(minute)
+		a.Status.State, a.Status.ClosedAt, a.Status.Decided = v1alpha1.ApprovalSuperseded, new(at(8)), []string{"No longer counts: it was valid for 7m."}
+	})
+}
+
+// anotherApproval is one of the same stage that was opened at a minute.
+func anotherApproval(minute int, change func(*v1alpha1.Approval)) *v1alpha1.Approval {
+	again := anApproval(change)
+	again.Name, again.UID, again.CreationTimestamp = "sale-again", "another-uid", at(minute)
+	return again
+}
+
+func aResolution(seal *v1alpha1.Seal) v1alpha1.Resolution {
+	return v1alpha1.Resolution{
+		NewResolution: v1alpha1.NewResolution{Step: "call", Outcome: v1alpha1.StepSucceeded, Comment: "it is there"}, By: v1alpha1.Identity{Username: "dave"}, Seal: seal,
+	}
 }
 
 func TestOf(t *testing.T) {
@@ -57,6 +91,66 @@ func TestOf(t *testing.T) {
 				r.Status.Conditions = []metav1.Condition{condition("Ready", "Succeeded", 6), condition("Finished", "Succeeded", 6)}
 			}, nil,
 			[]string{"0 Requested", "5 Executing", "6 Succeeded Succeeded"},
+		},
+		"Approved": {
+			"all have agreed, which is no stage's to say",
+			func(r *v1alpha1.ActionRequest) { r.Status.Conditions = []metav1.Condition{approvedAt(5)} },
+			[]v1alpha1.Approval{*anApproval(func(a *v1alpha1.Approval) {
+				a.Status.State, a.Status.ClosedAt = v1alpha1.ApprovalApproved, new(at(5))
+			})},
+			[]string{"0 Requested", "1 ApprovalNeeded owners", "5 ApprovalClosed owners Approved", "5 Approved Approved"},
+		},
+		"NotRequired": {
+			"where nobody was asked nobody has agreed",
+			func(r *v1alpha1.ActionRequest) {
+				c := approvedAt(5)
+				c.Reason = v1alpha1.ReasonNotRequired
+				r.Status.Conditions = []metav1.Condition{c}
+			}, nil,
+			[]string{"0 Requested"},
+		},
+		"NotApproved": {
+			"nor where they have not yet",
+			func(r *v1alpha1.ActionRequest) {
+				r.Status.Conditions = []metav1.Condition{condition("Approved", "AwaitingApproval", 5)}
+			}, nil,
+			[]string{"0 Requested"},
+		},
+		"PlanChanged": {
+			"people are asked again where something else is to be agreed to",
+			nil,
+			[]v1alpha1.Approval{*anotherApproval(8, func(a *v1alpha1.Approval) { a.Spec.Digest = "sha256:b20d" }), *superseded(1)},
+			[]string{"0 Requested", "1 ApprovalNeeded owners", "8 ApprovalNeeded owners", "8 ApprovalNeededAgain owners PlanChanged", "8 ApprovalClosed owners Superseded"},
+		},
+		"Lapsed": {
+			"or where what they agreed to counts no more; also in the same minute",
+			nil,
+			[]v1alpha1.Approval{*anotherApproval(1, nil), *superseded(1)},
+			[]string{"0 Requested", "1 ApprovalNeeded owners", "1 ApprovalNeededAgain owners Superseded", "1 ApprovalNeeded owners", "8 ApprovalClosed owners Superseded"},
+		},
+		"OtherStage": {
+			"but not where another stage is, or the stage of another request",
+			nil,
+			[]v1alpha1.Approval{*anotherApproval(8, func(a *v1alpha1.Approval) { a.Spec.Stage.Name = "finance" }), *superseded(1), *anApproval(func(a *v1alpha1.Approval) {
+				superseded(1).DeepCopyInto(a)
+				a.UID, a.Spec.RequestRef.UID, a.Spec.Stage.Name = "stranger", "other", "finance"
+			})},
+			[]string{"0 Requested", "1 ApprovalNeeded owners", "8 ApprovalNeeded finance", "8 ApprovalClosed owners Superseded"},
+		},
+		"Unsatisfiable": {
+			"too few can agree",
+			func(r *v1alpha1.ActionRequest) {
+				r.Status.Conditions = []metav1.Condition{condition("Ready", "Unsatisfiable", 2)}
+			},
+			[]v1alpha1.Approval{*anApproval(nil)},
+			[]string{"0 Requested", "1 ApprovalNeeded owners", "2 Unsatisfiable Unsatisfiable"},
+		},
+		"Resolved": {
+			"somebody knows how it ended, unless that was forged",
+			func(r *v1alpha1.ActionRequest) {
+				r.Spec.Resolutions = []v1alpha1.Resolution{aResolution(nil), aResolution(&v1alpha1.Seal{At: metav1.NewMicroTime(at(9).Time)})}
+			}, nil,
+			[]string{"0 Requested", "9 Resolved Succeeded"},
 		},
 		"Review": {
 			"a review is told by names of its own",
@@ -124,6 +218,10 @@ func TestLate(t *testing.T) {
 		},
 		"Open":   {"it is noted that time ran out once somebody looks", nil, []v1alpha1.Approval{*impatient}, []string{"Requested 1", "ApprovalNeeded 1", "ApprovalEscalated ?", "ApprovalReminder ?"}},
 		"Closed": {"before it was closed", nil, []v1alpha1.Approval{*closed}, []string{"Requested 1", "ApprovalNeeded 1", "ApprovalEscalated 40", "ApprovalReminder 40", "ApprovalClosed 40"}},
+		"Again": {
+			"that people are asked again is known once the old Approval is closed", nil, []v1alpha1.Approval{*anotherApproval(3, nil), *superseded(1)},
+			[]string{"Requested 1", "ApprovalNeeded 1", "ApprovalNeeded 3", "ApprovalNeededAgain 8", "ApprovalClosed 8"},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var got []string
@@ -139,6 +237,63 @@ func TestLate(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestApprovedAgain: who agrees once more is told of once more, and of the same nobody twice.
+func TestApprovedAgain(t *testing.T) {
+	ids := map[string]int{}
+	for _, minute := range []int{5, 5, 30} {
+		events := Of(aRequest(func(r *v1alpha1.ActionRequest) { r.Status.Conditions = []metav1.Condition{approvedAt(minute)} }), nil)
+		ids[events[len(events)-1].ID]++
+	}
+	if len(ids) != 2 {
+		t.Errorf("two approvals have the ids %v", ids)
+	}
+}
+
+// TestEveryEvent: each that a route can name says something of its own, but for those that speak of a stage or a vote.
+func TestEveryEvent(t *testing.T) {
+	own := []v1alpha1.NotificationEvent{v1alpha1.EventVoted, v1alpha1.EventApprovalClosed, v1alpha1.EventReviewClosed}
+	for _, e := range events(t) {
+		if !slices.Contains(own, e) && headlines[e] == "" {
+			t.Errorf("nothing is said about %s", e)
+		}
+	}
+}
+
+// events are those that the schema knows.
+func events(t *testing.T) []v1alpha1.NotificationEvent {
+	t.Helper()
+	text, err := os.ReadFile("../../config/crd/signoff.dev_notifiers.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	crd := &struct {
+		Spec struct {
+			Versions []struct {
+				Schema struct {
+					OpenAPIV3Schema apiextensionsv1.JSONSchemaProps `json:"openAPIV3Schema"`
+				} `json:"schema"`
+			} `json:"versions"`
+		} `json:"spec"`
+	}{}
+	if err := yaml.Unmarshal(text, crd); err != nil {
+		t.Fatal(err)
+	}
+	spec := crd.Spec.Versions[0].Schema.OpenAPIV3Schema.Properties["spec"]
+	route := spec.Properties["routes"].Items.Schema
+	var all []v1alpha1.NotificationEvent
+	for _, value := range route.Properties["events"].Items.Schema.Enum {
+		var e v1alpha1.NotificationEvent
+		if err := json.Unmarshal(value.Raw, &e); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, e)
+	}
+	if len(all) < 20 {
+		t.Fatalf("the schema knows %q", all)
+	}
+	return all
 }
 
 // TestEveryEnd: how a request ends is an event, whatever it is.

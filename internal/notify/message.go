@@ -2,6 +2,8 @@ package notify
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -71,6 +73,15 @@ type Message struct {
 // Key names a message: however often an event is found out, it is sent once.
 func (m *Message) Key() string { return m.ID + "/" + m.Channel.Name + "/" + m.Recipient }
 
+// callID names a call, which several people may get about one event: a receiver drops what it has seen.
+func (m *Message) callID() string {
+	if m.Recipient == "" {
+		return m.ID
+	}
+	sum := sha256.Sum256([]byte(m.ID + "\x00" + m.Recipient))
+	return hex.EncodeToString(sum[:16])
+}
+
 // size is what a message takes while it waits.
 func (m *Message) size() int {
 	return len(m.Title) + len(m.Text) + len(m.Content) + len(m.Recipient) + len(m.Address) + len(m.Request) + len(m.Problem)
@@ -115,7 +126,7 @@ type teller struct {
 func (t *teller) messages(ctx context.Context, wanted []v1alpha1.NotificationRecipient) []*Message {
 	recipients := []string{""}
 	switch {
-	case t.channel.Email != nil && len(wanted) > 0:
+	case len(wanted) > 0:
 		recipients = t.recipients(wanted)
 	case t.channel.Email != nil:
 		recipients = nil
@@ -145,6 +156,10 @@ func (t *teller) recipients(wanted []v1alpha1.NotificationRecipient) []string {
 		for _, name := range t.approvers() {
 			names[name] = true
 		}
+	}
+	if t.channel.Email == nil {
+		// Only mail reaches somebody who is known by an address.
+		maps.DeleteFunc(names, func(name string, _ bool) bool { return strings.HasPrefix(name, teamPrefix) })
 	}
 	all := slices.Sorted(maps.Keys(names))
 	return all[:min(len(all), maxRecipients)]
@@ -299,7 +314,7 @@ func (t *teller) vars(recipient, title, text, command string) expression.Vars {
 
 // command is how to look at what it is about.
 func command(e *Event) string {
-	if e.Approval != nil && (e.Type == v1alpha1.EventApprovalNeeded || asks(e.Type)) {
+	if e.Approval != nil && asks(e.Type) {
 		return fmt.Sprintf("kubectl signoff show -n %s approval/%s", e.Approval.Namespace, e.Approval.Name)
 	}
 	return fmt.Sprintf("kubectl signoff show -n %s %s", e.Request.Namespace, e.Request.Name)
@@ -308,7 +323,8 @@ func command(e *Event) string {
 // asks tells whether an event asks people to decide.
 func asks(e v1alpha1.NotificationEvent) bool {
 	switch e {
-	case v1alpha1.EventApprovalNeeded, v1alpha1.EventApprovalReminder, v1alpha1.EventApprovalEscalated, v1alpha1.EventReviewNeeded, v1alpha1.EventReviewOverdue:
+	case v1alpha1.EventApprovalNeeded, v1alpha1.EventApprovalNeededAgain, v1alpha1.EventApprovalReminder, v1alpha1.EventApprovalEscalated,
+		v1alpha1.EventReviewNeeded, v1alpha1.EventReviewOverdue:
 		return true
 	}
 	return false
@@ -327,6 +343,7 @@ func commands(e *Event) string {
 // headlines say what happened, in a few words before what it is about.
 var headlines = map[v1alpha1.NotificationEvent]string{
 	v1alpha1.EventRequested: "Requested", v1alpha1.EventApprovalNeeded: "Approval needed", v1alpha1.EventApprovalReminder: "Approval still needed",
+	v1alpha1.EventApprovalNeededAgain: "Approval needed again", v1alpha1.EventApproved: "Approved", v1alpha1.EventUnsatisfiable: "Too few people can approve", v1alpha1.EventResolved: "Decided how it ended",
 	v1alpha1.EventApprovalEscalated: "Approval needed, also from others", v1alpha1.EventHeld: "Held", v1alpha1.EventExecuting: "Started", v1alpha1.EventOutcomeUnknown: "Nobody knows how it ended",
 	v1alpha1.EventActive: "Done for a time", v1alpha1.EventReverting: "Being taken back", v1alpha1.EventSucceeded: "Succeeded", v1alpha1.EventFailed: "Failed",
 	v1alpha1.EventDenied: "Denied", v1alpha1.EventExpired: "Expired", v1alpha1.EventCancelled: "Cancelled", v1alpha1.EventReverted: "Taken back",

@@ -1,10 +1,12 @@
 package notify
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 )
@@ -67,6 +69,11 @@ func TestRoutes(t *testing.T) {
 			"those who were asked and took no part learn that it is decided", "{events: [ApprovalClosed], to: [{channel: mail, recipients: [Approvers]}]}", closed,
 			[]string{"mail carol@example.org carol@example.org", "mail mailto:payments@example.org payments@example.org"},
 		},
+		"OneByOne": {
+			"a call for each who is known by name", "{events: [ApprovalNeeded], to: [{channel: c, recipients: [Approvers, Requester]}]}", needed,
+			[]string{"c alice", "c bob", "c carol@example.org"},
+		},
+		"Nobody": {"where nobody is concerned there is no call", "{events: [Requested], to: [{channel: c, recipients: [Approvers]}]}", eventOf(t, v1alpha1.EventRequested, nil), nil},
 		"Twice": {
 			"nobody is told twice by one channel", "{events: [ApprovalNeeded], to: [{channel: c}]}\n- {events: [ApprovalNeeded, Voted], to: [{channel: c}]}", needed, []string{"c"},
 		},
@@ -120,6 +127,31 @@ func TestText(t *testing.T) {
 	}
 }
 
+// TestTextAgain: who is asked again learns why, and who follows a request that all agreed, or who has decided how a step ended.
+func TestTextAgain(t *testing.T) {
+	n := compiled(t, "channels: ["+hook+"]\nroutes: [{events: [ApprovalNeededAgain, Approved, Resolved], to: [{channel: c}]}]\n")
+	request := aRequest(func(r *v1alpha1.ActionRequest) {
+		r.Status.Conditions = []metav1.Condition{approvedAt(5)}
+		r.Spec.Resolutions = []v1alpha1.Resolution{aResolution(&v1alpha1.Seal{At: metav1.NewMicroTime(at(9).Time)})}
+	})
+	got, about := []string{}, ": platform/note of alice (payments/sale)"
+	for _, e := range Of(request, []v1alpha1.Approval{*superseded(1), *anotherApproval(2, nil)}) {
+		for _, m := range n.Messages(t.Context(), &e, telling()) {
+			got = append(got, m.Title, strings.TrimPrefix(m.Text, "alice wrote: \"support must know\"\n"))
+		}
+	}
+	look := "Look: kubectl signoff show -n payments "
+	want := []string{
+		"Approval needed again" + about, "Stage owners needs 1 of payments, until Tue 24 Nov 12:01 UTC.\nNo longer counts: it was valid for 7m.\n" + look + "approval/sale-again\n" +
+			"Approve: kubectl signoff approve -n payments sale-again --digest 9f3c1a7e\nDeny: kubectl signoff deny -n payments sale-again --digest 9f3c1a7e --comment \"why\"",
+		"Approved" + about, "because\n" + look + "sale",
+		"Decided how it ended" + about, "dave decided that step call ended as Succeeded, and wrote: \"it is there\"\n" + look + "sale",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
 // TestTemplates: what is declared is told, and what people wrote stays what it is.
 func TestTemplates(t *testing.T) {
 	n := compiled(t, "channels: ["+hook+`]
@@ -136,6 +168,24 @@ routes:
 	want := []string{`first\nBcc: eve@example.org\u202e ${inputs.level}`, "the sale owners sale-owners note request-uid ${x} kubectl signoff show -n payments approval/sale-owners"}
 	if diff := cmp.Diff(want, []string{m.Title, m.Text}); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
+// crowd are more people than are written to about one event.
+type crowd struct{ team }
+
+func (crowd) Approvers(*v1alpha1.Approval) (users, addresses []string) {
+	for i := range 2 * maxRecipients {
+		users = append(users, fmt.Sprintf("bob-%03d", i))
+	}
+	return users, nil
+}
+
+// TestRecipientsAreBounded: as many calls as mails.
+func TestRecipientsAreBounded(t *testing.T) {
+	n := compiled(t, "channels: ["+hook+"]\nroutes: [{events: [ApprovalNeeded], to: [{channel: c, recipients: [Approvers]}]}]\n")
+	if got := n.Messages(t.Context(), eventOf(t, v1alpha1.EventApprovalNeeded, nil), Telling{People: crowd{}, Claim: once()}); len(got) != maxRecipients {
+		t.Errorf("%d people are written to", len(got))
 	}
 }
 

@@ -88,6 +88,8 @@ type call struct {
 	message *Message
 	secrets Secrets
 	now     time.Time
+	// content is what is sent.
+	content []byte
 	// used are the values of Secrets that were read.
 	used []string
 }
@@ -104,7 +106,7 @@ func (c *call) send(ctx context.Context) error {
 	case channel.CloudEvents != nil:
 		return c.http(ctx, channel.CloudEvents, "application/cloudevents+json")
 	}
-	return c.http(ctx, &channel.Webhook.HTTPChannel, "application/json")
+	return c.http(ctx, &channel.Webhook.HTTPChannel, contentType(channel.Webhook))
 }
 
 // secretFor reads what is sent to a host that is known.
@@ -114,19 +116,16 @@ func (c *call) secretFor(ctx context.Context, key *v1alpha1.SecretKey, host stri
 
 // address reads an address that is itself the secret.
 func (c *call) address(ctx context.Context, key *v1alpha1.SecretKey) (*url.URL, error) {
-	address, err := c.secrets(ctx, key, func(value string) (string, error) {
-		target, err := url.Parse(value)
-		if err != nil || target.Hostname() == "" {
+	var target *url.URL
+	_, err := c.secrets(ctx, key, func(value string) (string, error) {
+		var err error
+		if target, err = url.Parse(value); err != nil || target.Hostname() == "" {
 			return "", errors.New("it holds no URL")
 		}
 		return target.Hostname(), nil
 	})
 	if err != nil {
 		return nil, err
-	}
-	target, err := url.Parse(address)
-	if err != nil {
-		return nil, errors.New("the Secret holds no URL")
 	}
 	return target, nil
 }
@@ -176,7 +175,7 @@ func (c *call) prepare(ctx context.Context, request *http.Request, h *v1alpha1.H
 	if err != nil {
 		return err
 	}
-	return hostcall.Sign(request, key, c.message.ID, c.message.Content, c.now)
+	return hostcall.Sign(request, key, c.message.callID(), c.content, c.now)
 }
 
 // post makes a call, if the policy allows it. It follows no redirect.
@@ -185,13 +184,16 @@ func (c *call) post(ctx context.Context, target *url.URL, authorities, contentTy
 	if err != nil {
 		return err
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, target.String(), bytes.NewReader(c.message.Content))
+	if c.content, err = c.filled(ctx, target.Hostname()); err != nil {
+		return err
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, target.String(), bytes.NewReader(c.content))
 	if err != nil {
 		return fmt.Errorf("failed to make the call: %w", err)
 	}
 	request.Header.Set("User-Agent", "signoff")
 	request.Header.Set("Content-Type", contentType)
-	request.Header.Set(steps.HeaderIdempotencyKey, c.message.ID)
+	request.Header.Set(steps.HeaderIdempotencyKey, c.message.callID())
 	if prepare != nil {
 		if err := prepare(request); err != nil {
 			return err

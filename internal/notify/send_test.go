@@ -15,6 +15,8 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -160,6 +162,122 @@ func TestWebhook(t *testing.T) {
 	want := `{"all":{"level":"high","text":"the sale"},"text":"Approval needed: platform/note of alice (payments/sale): high"}`
 	if got := arrived(t, r); got.Body != want || got.Header.Get("Content-Type") != "application/json" {
 		t.Errorf("it was sent as %+v", got)
+	}
+}
+
+// TestBodySecrets: what is in a Secret stands in the body that is sent, as text whatever it holds, under the signature, and nowhere else.
+func TestBodySecrets(t *testing.T) {
+	r := newReceiver(t)
+	s := loopback(r.Port(), false)
+	key := base64.StdEncoding.EncodeToString([]byte("0123456789abcdef"))
+	awkward := hidden + `"},"event_action":"resolve&a=b`
+	for kind, want := range map[string]struct{ header, body string }{
+		"JSON": {"application/json", `{"event_action":"trigger","payload":{"summary":"Approval needed: platform/note of alice (payments/sale)"},"routing_key":"` + hidden + `\"},\"event_action\":\"resolve\u0026a=b"}`},
+		"Form": {"application/x-www-form-urlencoded", "event_action=trigger&payload=" + url.QueryEscape(`{"summary":"Approval needed: platform/note of alice (payments/sale)"}`) + "&routing_key=" + url.QueryEscape(awkward)},
+	} {
+		channel := map[string]any{"name": "c", "webhook": map[string]any{
+			"url": r.URL + "/v2/enqueue", "caBundle": r.Bundle(), "contentType": kind, "sign": map[string]any{"name": "sign", "key": "k"},
+			"body":        map[string]any{"event_action": "trigger", "payload": map[string]any{"summary": "${event.title}"}},
+			"bodySecrets": []any{map[string]any{"field": "routing_key", "secret": map[string]any{"name": "pager", "key": "k"}}},
+		}}
+		m := message(t, compiled(t, specOf(channel)), eventOf(t, v1alpha1.EventApprovalNeeded, nil))
+		values := map[string]string{"pager": awkward, "sign": key}
+		if err := s.Send(t.Context(), m, keys(values), noon); err != nil {
+			t.Fatal(err)
+		}
+		got := arrived(t, r)
+		if diff := cmp.Diff(want.body, got.Body); diff != "" || got.Header.Get("Content-Type") != want.header {
+			t.Errorf("%s: it was sent as %s (-want +got):\n%s", kind, got.Header.Get("Content-Type"), diff)
+		}
+		mac := hmac.New(sha256.New, []byte("0123456789abcdef"))
+		_, _ = fmt.Fprintf(mac, "%s.%d.%s", m.ID, noon.Unix(), got.Body)
+		if want := "v1," + base64.StdEncoding.EncodeToString(mac.Sum(nil)); got.Header.Get("Webhook-Signature") != want {
+			t.Errorf("%s: the signature is %q, want %q", kind, got.Header.Get("Webhook-Signature"), want)
+		}
+		if strings.Contains(fmt.Sprintf("%+v %s", m, m.Content), hidden) {
+			t.Errorf("%s: what waits, and may be tried again, has the secret", kind)
+		}
+		r.Answers(func(w http.ResponseWriter) { http.Error(w, got.Body, http.StatusBadRequest) })
+		if err := s.Send(t.Context(), m, keys(values), noon); err == nil || strings.Contains(err.Error(), hidden) {
+			t.Errorf("%s: the error says too much, or there is none: %v", kind, err)
+		}
+		arrived(t, r)
+		r.Answers(func(http.ResponseWriter) {})
+	}
+}
+
+// TestBodySecretStays: a Secret that does not allow the host, or holds no text, is not sent.
+func TestBodySecretStays(t *testing.T) {
+	r := newReceiver(t)
+	channel := map[string]any{"name": "c", "webhook": map[string]any{
+		"url": r.URL, "caBundle": r.Bundle(), "body": map[string]any{}, "bodySecrets": []any{map[string]any{"field": "token", "secret": map[string]any{"name": "pager", "key": "k"}}},
+	}}
+	m := message(t, compiled(t, specOf(channel)), eventOf(t, v1alpha1.EventApprovalNeeded, nil))
+	refused := errors.New("not to that host")
+	for name, secrets := range map[string]Secrets{
+		"not to that host": func(_ context.Context, _ *v1alpha1.SecretKey, host func(string) (string, error)) (string, error) {
+			if to, err := host(hidden); err != nil || to != "127.0.0.1" {
+				t.Errorf("it is asked about %q: %v", to, err)
+			}
+			return "", refused
+		},
+		`what is in key "k" of Secret pager is no text`: keys(map[string]string{"pager": hidden + "\xff"}),
+	} {
+		if err := loopback(r.Port(), false).Send(t.Context(), m, secrets, noon); err == nil || err.Error() != name {
+			t.Errorf("it says %v, want %s", err, name)
+		}
+		if calls := r.Take(); len(calls) > 0 {
+			t.Errorf("it arrived: %+v", calls)
+		}
+	}
+}
+
+// TestOneByOne: each person gets a call of their own, which a receiver does not take for that of another, nor for another when it comes again.
+func TestOneByOne(t *testing.T) {
+	r := newReceiver(t)
+	key := "whsec_" + base64.StdEncoding.EncodeToString([]byte("0123456789abcdef"))
+	text, err := json.Marshal(map[string]any{
+		"serviceAccountName": "teller",
+		"channels": []any{
+			map[string]any{"name": "bus", "cloudEvents": map[string]any{"url": r.URL + "/bus", "caBundle": r.Bundle(), "sign": map[string]any{"name": "sign", "key": "k"}}},
+			map[string]any{"name": "chat", "webhook": map[string]any{"url": r.URL + "/chat", "caBundle": r.Bundle(), "body": map[string]any{"channel": "@${recipient.username}", "text": "${event.id}"}}},
+		},
+		"routes": []any{map[string]any{"events": []string{"ApprovalNeeded"}, "to": []any{
+			map[string]any{"channel": "bus", "recipients": []string{"Requester", "Approvers"}}, map[string]any{"channel": "chat", "recipients": []string{"Requester", "Approvers"}},
+		}}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, s, ids := eventOf(t, v1alpha1.EventApprovalNeeded, nil), loopback(r.Port(), false), map[string]int{}
+	var got []string
+	for _, m := range compiled(t, string(text)).Messages(t.Context(), e, telling()) {
+		for range 2 {
+			if err := s.Send(t.Context(), m, keys(map[string]string{"sign": key}), noon); err != nil {
+				t.Fatal(err)
+			}
+			call := arrived(t, r)
+			id := call.Header.Get("Idempotency-Key")
+			ids[call.Path+id]++
+			var body struct {
+				ID, Channel, Text string
+				Data              struct{ Recipient string }
+			}
+			if err := json.Unmarshal([]byte(call.Body), &body); err != nil {
+				t.Fatal(err)
+			}
+			if call.Path == "/bus" && (body.ID != id || call.Header.Get("Webhook-Id") != id) || call.Path == "/chat" && body.Text != e.ID {
+				t.Errorf("a call with the key %s says %s", id, call.Body)
+			}
+			got = append(got, call.Path+" "+body.Channel+body.Data.Recipient)
+		}
+	}
+	want := []string{"/bus alice", "/bus bob", "/bus carol@example.org", "/chat @alice", "/chat @bob", "/chat @carol@example.org"}
+	if diff := cmp.Diff(want, slices.Compact(got)); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	if len(ids) != len(want) {
+		t.Errorf("%d calls have the keys %v", len(want), ids)
 	}
 }
 

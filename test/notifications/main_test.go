@@ -32,6 +32,9 @@ const (
 	// chatPath and password must be in nothing but the Secrets and what is sent with them.
 	chatPath = "/services/T000/hidden-in-the-address"
 	password = "hidden-password-of-the-mail"
+	// pagerKey is sent inside a body, to pagerPath only.
+	pagerKey  = "hidden-key-of-the-pager"
+	pagerPath = "/v2/enqueue"
 )
 
 var (

@@ -7,6 +7,7 @@ import (
 	"mime"
 	"net/http"
 	netmail "net/mail"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -71,14 +72,14 @@ func TestGuide(t *testing.T) {
 		t.Fatal(err)
 	}
 	reaches(t, request, v1alpha1.PhaseSucceeded)
-	tells(t, "/signoff", request, "requested", "approvalneeded", "voted", "approvalclosed", "executing", "succeeded")
+	tells(t, "/signoff", request, "requested", "approvalneeded", "voted", "approvalclosed", "approved", "executing", "succeeded")
 	eventually(t, "that who was asked learns that it is decided, and who asked how it ended", func() (bool, string) {
 		got := addressed(request)
 		return slices.Equal(got, []string{"alice@example.org Succeeded", "bob@example.org Approval needed", "carol@example.org Already decided", "carol@example.org Approval needed"}), fmt.Sprint(got)
 	})
 	eventually(t, "that the status has it all", func() (bool, string) {
 		status := &current(t, object).Status
-		return status.Delivered == 11 && status.Failed == 0 && status.Pending == 0 && len(status.Deliveries) == 11 && status.LastError == nil && status.LastDelivery != nil, fmt.Sprintf("%+v", status)
+		return status.Delivered == 12 && status.Failed == 0 && status.Pending == 0 && len(status.Deliveries) == 12 && status.LastError == nil && status.LastDelivery != nil, fmt.Sprintf("%+v", status)
 	})
 	for _, letter := range mail.Letters() {
 		if !letter.Secure || letter.Login != "signoff" || strings.Contains(letter.Text, "the noon sale") {
@@ -238,6 +239,50 @@ func TestSecretMustAllow(t *testing.T) {
 	})
 }
 
+// TestPagers makes what the guide shows of services that want a key in the body, a form, or a call for each person.
+func TestPagers(t *testing.T) {
+	apply(t, marked(t, "rights"))
+	apply(t, `{apiVersion: v1, kind: Secret, metadata: {namespace: payments, name: pager, annotations: {signoff.dev/allowed-hosts: 127.0.0.1}}, stringData: {routing-key: `+pagerKey+`, zulip: Ym90OmtleQ}}
+---
+{apiVersion: rbac.authorization.k8s.io/v1, kind: Role, metadata: {namespace: payments, name: pager}, rules: [{apiGroups: [""], resources: [secrets], resourceNames: [pager], verbs: [get]}]}
+---
+{apiVersion: rbac.authorization.k8s.io/v1, kind: RoleBinding, metadata: {namespace: payments, name: pager}, roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: pager}, subjects: [{kind: ServiceAccount, namespace: payments, name: teller}]}`)
+	shown := marked(t, "pagers")
+	object := notifier(t, strings.Replace(shown, "events: [OutcomeUnknown, Unsatisfiable, ReviewOverdue]", "events: [ApprovalNeeded]", 1))
+	request := asked(t, "pagers", "high")
+	eventually(t, "that all is delivered", func() (bool, string) {
+		status := &current(t, object).Status
+		return status.Delivered == 3 && status.Pending == 0 && status.Failed == 0, fmt.Sprintf("%+v", status)
+	})
+	pages := calls.Calls(pagerPath)
+	if len(pages) != 1 {
+		t.Fatalf("the pager is told %+v", pages)
+	}
+	var page map[string]any
+	if err := json.Unmarshal([]byte(pages[0].Body), &page); err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]any{
+		"routing_key": pagerKey, "event_action": "trigger", "dedup_key": pages[0].Header.Get("Idempotency-Key"),
+		"payload": map[string]any{"summary": "Approval needed: platform/note of alice (payments/" + request.Name + ")", "source": "payments/" + request.Name, "severity": "error"},
+	}
+	if diff := cmp.Diff(want, page); diff != "" {
+		t.Errorf("the pager (-want +got):\n%s", diff)
+	}
+	var people []string
+	for _, call := range calls.Calls("/api/v1/messages") {
+		form, err := url.ParseQuery(call.Body)
+		if err != nil || form.Get("type") != "direct" || call.Header.Get("Authorization") != "Basic Ym90OmtleQ" {
+			t.Errorf("a person is told %+v: %v", call, err)
+		}
+		people = append(people, form.Get("to"))
+	}
+	slices.Sort(people)
+	if diff := cmp.Diff([]string{`["bob@example.org"]`, `["carol@example.org"]`}, people); diff != "" {
+		t.Errorf("who is written to (-want +got):\n%s", diff)
+	}
+}
+
 // TestOutage: a receiver that is down holds up no request, and learns everything once it is back, also after Signoff was started anew; with the same
 // ids.
 func TestOutage(t *testing.T) {
@@ -320,9 +365,11 @@ func TestNothingHidden(t *testing.T) {
 		text += letter.Text
 	}
 	for _, call := range calls.Calls("") {
-		text += call.Body
+		if call.Path != pagerPath {
+			text += call.Body
+		}
 	}
-	for _, hidden := range []string{"hidden-in-the-address", "hidden-in-another-address", password} {
+	for _, hidden := range []string{"hidden-in-the-address", "hidden-in-another-address", password, pagerKey} {
 		if strings.Contains(text, hidden) {
 			t.Errorf("%q is written somewhere", hidden)
 		}

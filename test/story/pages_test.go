@@ -37,6 +37,7 @@ var triedBy = map[string]string{
 	"docs/guides/install.md values":                   "test/chart/guide_test.go",
 	"docs/guides/notifications.md notifier":           "test/notifications/main_test.go",
 	"docs/guides/notifications.md rights":             "test/notifications/main_test.go",
+	"docs/guides/notifications.md pagers":             "test/notifications/main_test.go",
 	"docs/guides/notifications.md secrets":            "test/notifications/main_test.go",
 	"docs/guides/test-policies.md test":               "internal/cli/guide_test.go",
 	"docs/guides/test-policies.md part of the test":   "internal/cli/guide_test.go",
