@@ -28,6 +28,7 @@ import (
 // triedBy are the blocks of YAML that other tests try, by page and mark, and where those tests are. Empty: it is for another program, so that nothing
 // but its being YAML is tried.
 var triedBy = map[string]string{
+	"charts/signoff/README.md values":                 "test/chart/lint_test.go",
 	"docs/guides/agents.md apply":                     "test/plugin/mcp_test.go",
 	"docs/guides/gitops.md flux":                      "test/integration/health_test.go",
 	"docs/guides/gitops.md argo-cd":                   "test/integration/health_test.go",
@@ -129,7 +130,7 @@ func pages(t *testing.T) []string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	all := []string{"README.md", "CONTRIBUTING.md", "SECURITY.md"}
+	all := []string{"README.md", "CONTRIBUTING.md", "SECURITY.md", "charts/signoff/README.md"}
 	for _, dir := range []string{"docs", "examples"} {
 		err := fs.WalkDir(os.DirFS(root), dir, func(path string, _ fs.DirEntry, err error) error {
 			if filepath.Ext(path) == ".md" {
