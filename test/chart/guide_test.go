@@ -12,14 +12,22 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 )
 
-const guide = "docs/guides/install.md"
+const (
+	guide        = "docs/guides/install.md"
+	upgradeGuide = "docs/guides/upgrade.md"
+)
 
 // block gives what is between the fences after the mark of a file in the guide.
 func block(t *testing.T, name string) string {
 	t.Helper()
-	_, rest, found := strings.Cut(file(t, guide), "<!-- file: "+name+" -->\n```")
+	return blockOf(t, guide, name)
+}
+
+func blockOf(t *testing.T, page, name string) string {
+	t.Helper()
+	_, rest, found := strings.Cut(file(t, page), "<!-- file: "+name+" -->\n```")
 	if !found {
-		t.Fatalf("%s does not show %s", guide, name)
+		t.Fatalf("%s does not show %s", page, name)
 	}
 	_, rest, _ = strings.Cut(rest, "\n")
 	text, _, _ := strings.Cut(rest, "\n```")

@@ -108,8 +108,7 @@ networkPolicy:
   admissionEgress: [{ports: [{protocol: TCP, port: 9443}]}]`,
 }
 
-// helm runs the real helm, with folders of its own. The error has what it said.
-func helm(ctx context.Context, t *testing.T, kubeconfig string, args ...string) (string, error) {
+func helmPath(t *testing.T) string {
 	t.Helper()
 	root, err := assets.Root()
 	if err != nil {
@@ -119,8 +118,18 @@ func helm(ctx context.Context, t *testing.T, kubeconfig string, args ...string) 
 	if err != nil {
 		t.Fatal(err)
 	}
+	return path
+}
+
+// helm runs the real helm, with folders of its own. The error has what it said.
+func helm(ctx context.Context, t *testing.T, kubeconfig string, args ...string) (string, error) {
+	t.Helper()
+	root, err := assets.Root()
+	if err != nil {
+		t.Fatal(err)
+	}
 	home := t.TempDir()
-	command := exec.CommandContext(ctx, path, args...)
+	command := exec.CommandContext(ctx, helmPath(t), args...)
 	command.Dir = root
 	command.Env = []string{"HOME=" + home, "KUBECONFIG=" + kubeconfig, "HELM_CACHE_HOME=" + home, "HELM_CONFIG_HOME=" + home, "HELM_DATA_HOME=" + home}
 	var out, said bytes.Buffer

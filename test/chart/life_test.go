@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	"github.com/google/go-cmp/cmp"
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -141,11 +142,11 @@ func prepare(t *testing.T) *installation {
 	t.Helper()
 	i := &installation{T: t, dir: t.TempDir(), ports: map[string]int{}, stop: func() {}}
 	i.binary = filepath.Join(i.dir, "signoff")
-	build := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-o", i.binary, "github.com/signoff-dev/signoff")
+	build := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-o", i.dir+"/", "github.com/signoff-dev/signoff", "github.com/signoff-dev/signoff/cmd/kubectl-signoff")
 	// The same setting as for the control plane and the demo, so that their build cache serves this too.
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("failed to build Signoff: %v\n%s", err, out)
+		t.Fatalf("failed to build Signoff and the plugin: %v\n%s", err, out)
 	}
 	ca, err := yaml.Marshal(map[string]any{"clientCA": map[string]any{"certificate": string(cluster.WebhookClientCA())}})
 	if err != nil {
@@ -466,18 +467,47 @@ func (i *installation) approve(who *rest.Config, request *v1alpha1.ActionRequest
 	}
 }
 
-// shell runs commands that people are shown as the administrator, in our namespace.
+// shell runs commands that people are shown as the administrator, in our namespace. The plugin is found where it was built.
 func (i *installation) shell(commands string) {
 	i.Helper()
-	command := exec.CommandContext(i.Context(), "/bin/sh", "-euc", strings.ReplaceAll(commands, "signoff-system", namespace))
+	ours := strings.NewReplacer("signoff-system", namespace, "kubectl signoff doctor", "kubectl signoff doctor --operator-namespace="+namespace).Replace(commands)
+	command := exec.CommandContext(i.Context(), "/bin/sh", "-euc", ours)
 	command.Dir = i.dir
-	command.Env = []string{"PATH=" + cluster.Binaries + ":" + os.Getenv("PATH"), "KUBECONFIG=" + kubeconfig, "HOME=" + i.dir}
+	command.Env = []string{"PATH=" + strings.Join([]string{i.dir, cluster.Binaries, filepath.Dir(helmPath(i.T)), os.Getenv("PATH")}, ":"), "KUBECONFIG=" + kubeconfig, "HOME=" + i.dir}
 	if out, err := command.CombinedOutput(); err != nil {
 		i.Fatalf("%s\n%v: %s", commands, err, out)
 	}
 }
 
-// TestLife installs, upgrades, uses, removes, installs again and removes for good.
+// keeps puts what an administrator keeps for an upgrade where the commands of the guide look for it: the chart, the values, and the authority.
+func (i *installation) keeps(more string) {
+	i.Helper()
+	values := map[string]any{}
+	for _, text := range append(i.values, more) {
+		if err := yaml.Unmarshal([]byte(text), &values); err != nil {
+			i.Fatal(err)
+		}
+	}
+	delete(values, "clientCA")
+	text, err := yaml.Marshal(values)
+	if err != nil {
+		i.Fatal(err)
+	}
+	for name, content := range map[string][]byte{"values.yaml": text, "client-ca.crt": cluster.WebhookClientCA()} {
+		if err := os.WriteFile(filepath.Join(i.dir, name), content, 0o600); err != nil {
+			i.Fatal(err)
+		}
+	}
+	charts, err := filepath.Abs("../../charts")
+	if err != nil {
+		i.Fatal(err)
+	}
+	if err := os.Symlink(charts, filepath.Join(i.dir, "charts")); err != nil {
+		i.Fatal(err)
+	}
+}
+
+// TestLife installs, upgrades, goes back, upgrades again, uses, removes, installs again and removes for good.
 func TestLife(t *testing.T) {
 	i := prepare(t)
 	i.helm(append([]string{"install", release, i.older(), "--wait", "--timeout=2m"}, valuesFiles(t, i.values...)...)...)
@@ -485,8 +515,13 @@ func TestLife(t *testing.T) {
 	i.certificates()
 	i.checkTrust()
 
-	i.helm(append([]string{"upgrade", release, "charts/signoff", "--set=admission.replicas=3"}, valuesFiles(t, i.values...)...)...)
-	i.checkUpgraded()
+	i.keeps("admission: {replicas: 3}")
+	i.shell(blockOf(t, upgradeGuide, "upgrade"))
+	i.checkVersion("0.1.0", 3, "signoff")
+	i.checkTrust()
+
+	i.shell(blockOf(t, upgradeGuide, "back"))
+	i.checkVersion("0.0.9", 2, "signoff", "older")
 	i.checkTrust()
 
 	i.tamper()
@@ -497,6 +532,8 @@ func TestLife(t *testing.T) {
 	i.connect()
 	i.start()
 	i.checkNotes()
+	i.shell(blockOf(t, upgradeGuide, "before"))
+	i.shell(blockOf(t, upgradeGuide, "after"))
 	users, err := cluster.StandardUsers(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -574,19 +611,23 @@ func (i *installation) checkTrust() {
 	}
 }
 
-// checkUpgraded looks at what an upgrade must change: definitions, too.
-func (i *installation) checkUpgraded() {
+// checkVersion looks at what an upgrade must change, and a rollback change back: definitions, too.
+func (i *installation) checkVersion(version string, replicas int32, categories ...string) {
 	i.Helper()
 	deployment := &appsv1.Deployment{}
-	if err := i.get(deployment, "signoff-admission"); err != nil || *deployment.Spec.Replicas != 3 {
-		i.Errorf("the value does nothing: %v, %+v", err, deployment.Spec.Replicas)
+	if err := i.get(deployment, "signoff-admission"); err != nil {
+		i.Fatal(err)
+	}
+	if *deployment.Spec.Replicas != replicas || deployment.Labels["helm.sh/chart"] != "signoff-"+version {
+		i.Errorf("there are %d replicas of %s, want %d of %s", *deployment.Spec.Replicas, deployment.Labels["helm.sh/chart"], replicas, version)
 	}
 	definition := clusterObject("apiextensions.k8s.io/v1", "CustomResourceDefinition")
 	if err := i.get(definition, "teams.signoff.dev"); err != nil {
 		i.Fatal(err)
 	}
-	if categories, _, err := unstructured.NestedStringSlice(definition.Object, "spec", "names", "categories"); err != nil || strings.Join(categories, " ") != "signoff" {
-		i.Errorf("the definition is the older one: %v, %s", err, categories)
+	got, _, err := unstructured.NestedStringSlice(definition.Object, "spec", "names", "categories")
+	if diff := cmp.Diff(categories, got); err != nil || diff != "" {
+		i.Errorf("the definition is another one: %v (-want +got):\n%s", err, diff)
 	}
 }
 

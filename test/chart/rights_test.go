@@ -274,7 +274,7 @@ func TestBootstrap(t *testing.T) {
 			t.Errorf("%s %s stays", object.GetKind(), object.GetName())
 		}
 	}
-	if hooks != 6 {
+	if hooks != 7 {
 		t.Errorf("%d objects belong to the Job", hooks)
 	}
 }

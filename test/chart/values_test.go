@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -349,6 +350,8 @@ func TestNetwork(t *testing.T) {
 		"Out":            {"To the API server.", "", "signoff-controller", "egress", []string{"6443", "443", "53"}, []string{"8443"}},
 		"Receiver":       {"And to the receiver of the audit log.", combinations["Everything"], "signoff-controller", "egress", []string{"8443"}, nil},
 		"Hosts":          {"And to the hosts that lookups ask.", combinations["Everything"], "signoff-admission", "egress", []string{"9443"}, nil},
+		"Certificates":   {"It cannot make a certificate elsewhere.", combinations["Everything"], "signoff-certificates", "egress", []string{"6443", "443", "53"}, []string{"8443", "9443"}},
+		"NobodyElse":     {"Nobody asks that Job anything.", combinations["Everything"], "signoff-certificates", "ingress", []string{"null"}, nil},
 		"NotAdmission":   {"Which admission does not write.", combinations["Everything"], "signoff-admission", "egress", []string{"6443"}, []string{"8443"}},
 	} {
 		got := ports(tc.values, tc.policy, tc.direction)
@@ -365,5 +368,28 @@ func TestNetwork(t *testing.T) {
 	}
 	if n := len(render(t, combinations["Bare"]).of("NetworkPolicy")); n != 0 {
 		t.Errorf("there are %d NetworkPolicies that nobody wants", n)
+	}
+}
+
+// TestNetworkOfHooks: where nothing may go out by default, the Job must be let out before it runs, each time, or an installation waits for ever.
+func TestNetworkOfHooks(t *testing.T) {
+	all := render(t)
+	job, policy := all.named(t, "Job", "signoff-certificates").GetAnnotations(), all.named(t, "NetworkPolicy", "signoff-certificates").GetAnnotations()
+	for _, name := range []string{"helm.sh/hook", "helm.sh/hook-delete-policy"} {
+		if job[name] == "" || job[name] != policy[name] {
+			t.Errorf("%s of the Job is %q, and of its NetworkPolicy %q", name, job[name], policy[name])
+		}
+	}
+	before, err := strconv.Atoi(policy["helm.sh/hook-weight"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if then, err := strconv.Atoi(job["helm.sh/hook-weight"]); err != nil || before >= then {
+		t.Errorf("the NetworkPolicy comes with weight %d, the Job with %d: %v", before, then, err)
+	}
+	for _, name := range []string{"CertManager", "Secret"} {
+		if n := len(render(t, combinations[name]).of("NetworkPolicy")); n != 2 {
+			t.Errorf("%s: there are %d NetworkPolicies, and no Job", name, n)
+		}
 	}
 }

@@ -11,7 +11,9 @@ import (
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -350,17 +352,53 @@ func TestGitOpsForce(t *testing.T) {
 	}
 }
 
-// TestGitOpsGuide applies what the guide shows as Flux would. TestHealth is about what it says of health.
+// TestGitOpsGuide applies what the guide shows: the first request as Flux would for a person, and the one for the author of a commit as the tool itself, by
+// the Role that the guide shows. TestHealth is about what it says of health.
 func TestGitOpsGuide(t *testing.T) {
-	if out, err := kubectl(t, users.Alice, play.Marked(t, gitOpsGuide, "behalf"), tools[0].apply...); err == nil || !strings.Contains(out, `"request-on-behalf"`) {
+	behalf := play.Marked(t, gitOpsGuide, "behalf")
+	if out, err := kubectl(t, users.Alice, behalf, tools[0].apply...); err == nil || !strings.Contains(out, `"request-on-behalf"`) {
 		t.Errorf("who does not hold the verb may not name anybody: %v, %s", err, out)
 	}
-	if err := cluster.Apply(t.Context(), []byte(play.Marked(t, gitOpsGuide, "role"))); err != nil {
-		t.Error(err)
+	apps := appliesApps(t)
+	if out, err := kubectl(t, apps, behalf, tools[0].apply...); err == nil || !strings.Contains(out, "you ("+apps.Name+") may not request platform/deploy") {
+		t.Errorf("nor does the tool without the Role: %v, %s", err, out)
 	}
+	apply(t, play.Marked(t, gitOpsGuide, "role"))
 	out, err := kubectl(t, users.Alice, play.Marked(t, gitOpsGuide, "request"), tools[0].apply...)
 	if err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
 	reaches(t, named("checkout-1-42"), v1alpha1.PhaseAwaitingApproval)
+	tools[0].sync(t, apps, behalf, tools[0].apply)
+	r := reaches(t, named("checkout-1-43"), v1alpha1.PhaseAwaitingApproval)
+	if r.Spec.Requester.Username != apps.Name || r.Spec.OnBehalfOf.Username != "alice" {
+		t.Errorf("the tool asks, and says for whom: %+v, %+v", r.Spec.Requester, r.Spec.OnBehalfOf)
+	}
+	approval := approvalsOf(t, r, 1)[0]
+	if summary := strings.Join(approval.Spec.Summary, "\n"); !strings.Contains(summary, apps.Name+", as it says on behalf of alice") || !strings.Contains(summary, " Not "+apps.Name+" or alice.") {
+		t.Errorf("it must be shown as a claim:\n%s", summary)
+	}
+	for _, who := range []env.Person{users.Alice, users.AliceAgain} {
+		refused(t, vote(t, who, &approval, v1alpha1.DecisionApprove, ""), metav1.StatusReasonForbidden, "it was asked on your behalf, as "+apps.Name+" says")
+	}
+	noDrift(t, &tools[0], apps, behalf, "checkout-1-43")
+}
+
+// appliesApps is the ServiceAccount of the tool as the guide has it, with no more than the ClusterRole that the guide names.
+func appliesApps(t *testing.T) env.Person {
+	t.Helper()
+	apply(t, "{apiVersion: v1, kind: Namespace, metadata: {name: flux-system}}")
+	login, err := cluster.ServiceAccount(t.Context(), "flux-system", "apps")
+	if err != nil {
+		t.Fatal(err)
+	}
+	apps := env.Person{Name: "system:serviceaccount:flux-system:apps", Config: login}
+	if err := cluster.Grant(t.Context(), env.RoleRequester, env.WorkNamespace, env.ToServiceAccount("flux-system", "apps")); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "RBAC lets the tool write", func() (bool, string) {
+		err := as(t, apps).Get(t.Context(), types.NamespacedName{Namespace: env.WorkNamespace, Name: "none"}, &v1alpha1.ActionRequest{})
+		return apierrors.IsNotFound(err), errText(err)
+	})
+	return apps
 }

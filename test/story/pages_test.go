@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	jsonpatch "github.com/evanphx/json-patch/v5"
 	"github.com/google/go-cmp/cmp"
@@ -27,6 +28,7 @@ import (
 // triedBy are the blocks of YAML that other tests try, by page and mark, and where those tests are. Empty: it is for another program, so that nothing
 // but its being YAML is tried.
 var triedBy = map[string]string{
+	"charts/signoff/README.md values":                 "test/chart/lint_test.go",
 	"docs/guides/agents.md apply":                     "test/plugin/mcp_test.go",
 	"docs/guides/gitops.md flux":                      "test/integration/health_test.go",
 	"docs/guides/gitops.md argo-cd":                   "test/integration/health_test.go",
@@ -46,14 +48,22 @@ var triedBy = map[string]string{
 	"docs/guides/test-policies.md for GitHub":         "",
 }
 
-// partOf is the mark of a block that is a part of a file in testdata/parts.
-var partOf = regexp.MustCompile(`^part of (\S+)(?: at (\S+))?$`)
+var (
+	// partOf is the mark of a block that is a part of a file in testdata/parts.
+	partOf = regexp.MustCompile(`^part of (\S+)(?: at (\S+))?$`)
+	// dryRun is the mark of a block that is complete.
+	dryRun = regexp.MustCompile(`^dry run(?: as (\S+))?$`)
+	// firstLine is that of a manifest, also where it is indented.
+	firstLine = regexp.MustCompile(`(?m)^[ \t{-]*apiVersion:.*$`)
+	// until is the end of a Delegation: on a page a time that stays, and in a cluster at most 30 days away.
+	until = regexp.MustCompile(`until: "[^"]*"`)
+)
 
 // shown is a block of YAML that a page shows. Its mark is the comment in front of it:
 //
 //	file: PATH               it is that file
 //	excerpt: PATH            it is in that file, in one piece
-//	dry run                  it is complete, and the API server and Signoff take it
+//	dry run [as NAME]        it is complete, and the API server and Signoff take it, of an administrator or of one of the people of appliesPages
 //	part of FILE [at PLACE]  so they do when it is put into a file of testdata/parts
 //	configuration            it is a configuration of the process
 //
@@ -78,8 +88,40 @@ func shownYAML(t *testing.T) []shown {
 		if want := strings.Count(text, "```yaml"); found != want {
 			t.Errorf("%s has %d blocks of YAML, and %d of them are found", page, want, found)
 		}
+		for _, line := range untried(text) {
+			t.Errorf("%s shows a manifest that nobody tries, because it is in no block of YAML: %s", page, line)
+		}
 	}
 	return all
+}
+
+// untried are the first lines of the manifests of a page that are in no block of YAML.
+func untried(text string) []string {
+	return firstLine.FindAllString(block.ReplaceAllStringFunc(text, func(found string) string {
+		if block.FindStringSubmatch(found)[2] == "yaml" {
+			return ""
+		}
+		return found
+	}), -1)
+}
+
+// A manifest cannot hide from TestShownYAML.
+func TestUntriedYAML(t *testing.T) {
+	for name, tc := range map[string]struct {
+		reason, text string
+		want         int
+	}{
+		"Block":    {"It is tried, or its mark is refused.", "a\n\n<!-- dry run -->\n```yaml\napiVersion: v1\n```\n", 0},
+		"Prose":    {"It is only spoken of.", "The field `apiVersion: v1` says it.\n", 0},
+		"Fence":    {"Nobody says of which language it is.", "a\n\n```\nkubectl create -f - <<END\napiVersion: v1\nEND\n```\n", 1},
+		"Shell":    {"It is in a command.", "```sh\nkubectl create -f - <<END\napiVersion: v1\nEND\n```\n", 1},
+		"Indented": {"It belongs to a list.", "- a\n\n  ```yaml\n  apiVersion: v1\n  ```\n", 1},
+		"List":     {"There are several.", "```text\nitems:\n- apiVersion: v1\n- {apiVersion: v1}\n```\n", 2},
+	} {
+		if got := untried(tc.text); len(got) != tc.want {
+			t.Errorf("%s: %s Want %d lines, and found %q", name, tc.reason, tc.want, got)
+		}
+	}
 }
 
 // pages are all texts for readers, as paths in the repository.
@@ -89,7 +131,7 @@ func pages(t *testing.T) []string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	all := []string{"README.md", "CONTRIBUTING.md", "SECURITY.md"}
+	all := []string{"README.md", "CONTRIBUTING.md", "SECURITY.md", "charts/signoff/README.md"}
 	for _, dir := range []string{"docs", "examples"} {
 		err := fs.WalkDir(os.DirFS(root), dir, func(path string, _ fs.DirEntry, err error) error {
 			if filepath.Ext(path) == ".md" {
@@ -117,7 +159,7 @@ func TestShownYAML(t *testing.T) {
 			kind = ""
 		}
 		switch {
-		case kind == "" && s.mark != "", kind == "dry run", partOf.MatchString(kind):
+		case kind == "" && s.mark != "", dryRun.MatchString(kind), partOf.MatchString(kind):
 			var value any
 			if err := yaml11.UnmarshalStrict([]byte(s.text), &value); err != nil && !strings.Contains(s.text, "\n---\n") {
 				t.Errorf("%s%v", &s, err)
@@ -146,22 +188,23 @@ func TestShownYAML(t *testing.T) {
 // appliesPages has the API server and Signoff judge what pages show, and store nothing of it.
 func appliesPages(t *testing.T, ground *playground.Playground) {
 	t.Helper()
-	player, err := ground.Player(t.Context(), &story.Story{People: map[string]story.Person{"admin": {User: "ada", Administrator: true}}}, ground.Root, nil)
+	player, err := ground.Player(t.Context(), &story.Story{People: map[string]story.Person{
+		"admin": {User: "ada", Administrator: true},
+		"maria": {User: "maria", Groups: []string{"developers"}}, // of examples/run-task
+	}}, ground.Root, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	tried := 0
 	for _, s := range shownYAML(t) {
-		manifest := []byte(s.text)
-		if part := partOf.FindStringSubmatch(s.mark); part != nil {
-			manifest = putInto(t, part[1], part[2], s.text)
-		} else if s.mark != "dry run" {
+		manifest, who, ok := tries(t, &s)
+		if !ok {
 			continue
 		}
 		tried++
 		command := exec.CommandContext(t.Context(), "kubectl", "apply", "--dry-run=server", "--validate=strict", "-f", "-")
 		command.Path = filepath.Join(ground.Cluster.Binaries, "kubectl")
-		command.Env, command.Stdin = append(ground.Environment(), "KUBECONFIG="+player.Kubeconfigs["admin"]), bytes.NewReader(manifest)
+		command.Env, command.Stdin = append(ground.Environment(), "KUBECONFIG="+player.Kubeconfigs[who]), bytes.NewReader(manifest)
 		if out, err := command.CombinedOutput(); err != nil {
 			t.Errorf("%s%v: %s", &s, err, out)
 		}
@@ -169,6 +212,26 @@ func appliesPages(t *testing.T, ground *playground.Playground) {
 	if tried < 20 {
 		t.Errorf("only %d blocks were tried", tried)
 	}
+}
+
+// tries gives the whole of a block, and who applies it, if its mark says that it is tried here.
+func tries(t *testing.T, s *shown) ([]byte, string, bool) {
+	t.Helper()
+	if part := partOf.FindStringSubmatch(s.mark); part != nil {
+		return putInto(t, part[1], part[2], s.text), "admin", true
+	}
+	whole := dryRun.FindStringSubmatch(s.mark)
+	if whole == nil {
+		return nil, "", false
+	}
+	text, who := s.text, "admin"
+	if whole[1] != "" {
+		who = whole[1]
+	}
+	if strings.Contains(text, "kind: Delegation") {
+		text = until.ReplaceAllString(text, fmt.Sprintf("until: %q", time.Now().Add(14*24*time.Hour).UTC().Format(time.RFC3339)))
+	}
+	return []byte(text), who, true
 }
 
 // putInto gives a file of testdata/parts with a part in its place.

@@ -53,6 +53,15 @@ app.kubernetes.io/component: {{ .part }}
 {{- end }}
 {{- end }}
 
+{{/* What reaches the API server, as egress rules. */}}
+{{- define "signoff.apiServer" -}}
+- ports: [{protocol: UDP, port: 53}, {protocol: TCP, port: 53}]
+- ports:
+  {{- range .Values.networkPolicy.apiServerPorts }}
+  - {protocol: TCP, port: {{ . }}}
+  {{- end }}
+{{- end }}
+
 {{/* The Secret with the serving certificate. */}}
 {{- define "signoff.certificate" -}}
 {{- if eq .Values.certificates.mode "secret" }}{{ .Values.certificates.secret.name }}{{ else }}signoff-webhook-cert{{ end }}
