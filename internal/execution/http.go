@@ -239,8 +239,9 @@ func (t *task) answered(ctx context.Context, response map[string]any) (Outcome, 
 		return t.failed("tell whether "+t.callName()+" succeeded", err)
 	case good:
 		return t.began(ctx, response)
-	case h.Success == "" && !h.Idempotent && (status == http.StatusBadGateway || status == http.StatusGatewayTimeout):
-		return t.uncertain(ctx, fmt.Errorf("a gateway answered %d", status))
+	}
+	if why := saysNothing(response, err); why != nil && !h.Idempotent {
+		return t.uncertain(ctx, why)
 	}
 	t.repeat = true // it is known how it ended
 	if err != nil {
@@ -249,11 +250,28 @@ func (t *task) answered(ctx context.Context, response map[string]any) (Outcome, 
 	return t.giveUp("%s answered %d%s", t.callName(), status, hostcall.Excerpt(response)), nil
 }
 
+// saysNothing says why it cannot be told from an answer whether the call was made: a gateway does not know what is behind it, whatever the step
+// makes of its answer, and a host that answers well may have done it. Problem is why success could not be told. Nil: it can be told.
+func saysNothing(response map[string]any, problem error) error {
+	switch status, _ := response["status"].(int64); {
+	case status == http.StatusBadGateway || status == http.StatusGatewayTimeout:
+		return fmt.Errorf("a gateway answered %d", status)
+	case problem != nil && isWell(response):
+		return fmt.Errorf("it answered %d, and success cannot be told: %w", status, problem)
+	}
+	return nil
+}
+
+// isWell tells whether an answer has a status from 200 to 299.
+func isWell(response map[string]any) bool {
+	status, _ := response["status"].(int64)
+	return status >= http.StatusOK && status < http.StatusMultipleChoices
+}
+
 // succeeded tells whether an answer is what the step wants.
 func (t *task) succeeded(ctx context.Context, condition string, response map[string]any) (bool, error) {
 	if condition == "" {
-		status, _ := response["status"].(int64)
-		return status >= http.StatusOK && status < http.StatusMultipleChoices, nil
+		return isWell(response), nil
 	}
 	return t.holds(ctx, condition, response)
 }
