@@ -81,6 +81,7 @@ func TestExampleLookedUp(t *testing.T) {
 		reason, answer string
 		url            string
 	}{
+		"create":   {"ServiceNow knows no change of this request, so it is made after all", `{"result":[]}`, ""},
 		"pipeline": {"GitLab gives a list, and the pipeline in it is waited for", `[{"id":1001,"status":"running"}]`, "/jobs/1001"},
 	} {
 		t.Run(step, func(t *testing.T) {
