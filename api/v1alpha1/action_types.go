@@ -958,18 +958,25 @@ type HTTPLookup struct {
 	// +kubebuilder:validation:Pattern=`^https?://[a-z0-9\[]`
 	URL string `json:"url"`
 
-	// done is a CEL expression over response that gives true where the call was made.
+	// done is a CEL expression over response that gives true where the call was made. It is asked of answers from 200 to 299.
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=4096
 	Done string `json:"done"`
 
-	// notDone is a CEL expression over response that gives true where it certainly was not, so that it can be made. Unset: that is never
-	// certain.
+	// notDone is a CEL expression over response that gives true where it certainly was not, so that it can be made. It is asked of answers
+	// from 200 to 299, and 404. Unset: that is never certain.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=4096
 	NotDone string `json:"notDone,omitempty"`
+
+	// response is a CEL expression over response that gives what stands for the body of the answer to the call, which nobody has seen:
+	// poll.url and outputs read it in its place, such as response.body.items[0]. Unset: the body of this answer, as it is.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=4096
+	Response string `json:"response,omitempty"`
 }
 
 // WaitStatus is a computed status of an object, in the words of kstatus.

@@ -585,6 +585,11 @@ type RenderedLookup struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=4096
 	NotDone string `json:"notDone,omitempty"`
+
+	// response gives what stands for the body of the answer to the call. Unset: the body of this answer.
+	// +optional
+	// +kubebuilder:validation:MaxLength=4096
+	Response string `json:"response,omitempty"`
 }
 
 // RecordStatus is how far an execution has come.

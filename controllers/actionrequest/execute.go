@@ -89,6 +89,7 @@ func (s *scope) createRecord(ctx context.Context) (*v1alpha1.Record, error) {
 	switch {
 	case err == nil:
 		s.observe()
+		s.Runner.Claimed(record)
 		return record, nil
 	case uncertain(err):
 		s.turns.keep(s.key())
@@ -199,7 +200,7 @@ func (s *scope) onward(ctx context.Context, record *v1alpha1.Record) (bool, erro
 	if unknown(record, index) {
 		return s.undecided(ctx, record, index)
 	}
-	switch outcome, why, err := s.stopsAt(record, index); {
+	switch outcome, why, err := s.stopsAt(ctx, record, index); {
 	case err != nil:
 		return false, err
 	case outcome != "":
@@ -292,11 +293,13 @@ func open(status *v1alpha1.StepStatus) bool {
 
 // stopsAt says how and why the steps end at the one of the index, which has not failed: somebody has cancelled them, or they have no valid request any
 // more. Empty: they go on.
-func (s *scope) stopsAt(record *v1alpha1.Record, index int) (v1alpha1.Outcome, string, error) {
-	if s.stopped() && s.safePoint(record, index) {
-		return v1alpha1.OutcomeCancelled, s.stopText() + " " + doneSoFar(record, index), nil
+func (s *scope) stopsAt(ctx context.Context, record *v1alpha1.Record, index int) (v1alpha1.Outcome, string, error) {
+	if s.stopped() {
+		if safe, err := s.safePoint(ctx, record, index); safe || err != nil {
+			return v1alpha1.OutcomeCancelled, s.stopText() + " " + s.doneSoFar(record, index), err
+		}
 	}
-	why, err := s.void(record, index)
+	why, err := s.void(ctx, record, index)
 	if why == "" || err != nil {
 		return "", "", err
 	}
@@ -304,16 +307,28 @@ func (s *scope) stopsAt(record *v1alpha1.Record, index int) (v1alpha1.Outcome, s
 }
 
 // safePoint tells whether an execution may stop here: before a step, while a step has written everything and only waits, or while a call waits to
-// be sent. A Job that runs is not such a point.
-func (s *scope) safePoint(record *v1alpha1.Record, index int) bool {
-	if index == len(record.Status.Steps) || execution.OnlyWaits(&record.Status.Steps[index]) {
-		return true
+// be sent. A Job that runs is not such a point, and neither is one that was created before the Record could say so.
+func (s *scope) safePoint(ctx context.Context, record *v1alpha1.Record, index int) (bool, error) {
+	step, status := &record.Spec.Steps[index], statusAt(record, index)
+	if index == len(record.Status.Steps) || execution.OnlyWaits(&status) {
+		adrift, err := s.Runner.Adrift(ctx, record, step, status)
+		return !adrift && err == nil, err
 	}
-	return s.Runner.Withdraw(record, &record.Spec.Steps[index], &record.Status.Steps[index])
+	return s.Runner.Withdraw(record, step, &status), nil
 }
 
-func doneSoFar(record *v1alpha1.Record, index int) string {
-	switch {
+// statusAt is how far the step at the index is.
+func statusAt(record *v1alpha1.Record, index int) v1alpha1.StepStatus {
+	if index == len(record.Status.Steps) {
+		return v1alpha1.StepStatus{Name: record.Spec.Steps[index].Name}
+	}
+	return record.Status.Steps[index]
+}
+
+func (s *scope) doneSoFar(record *v1alpha1.Record, index int) string {
+	switch step := &record.Spec.Steps[index]; {
+	case s.Runner.Doubtful(record, step, statusAt(record, index)):
+		return fmt.Sprintf("It stopped at step %s, and it cannot be told whether that was done: sending it was interrupted. Look at what it writes; earlier steps stay.", step.Name)
 	case index == 0 && len(record.Status.Steps) == 0:
 		return "Nothing was executed."
 	case index < len(record.Status.Steps) && !execution.OnlyAnnounced(&record.Status.Steps[index]):

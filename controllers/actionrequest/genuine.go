@@ -34,7 +34,7 @@ func (s *scope) genuine(ctx context.Context) error {
 
 // void says why an execution must stop here although its request was claimed: the key that sealed the request was revoked since. Empty: nothing
 // speaks against it. What has begun is seen to a point at which it may stop.
-func (s *scope) void(record *v1alpha1.Record, index int) (string, error) {
+func (s *scope) void(ctx context.Context, record *v1alpha1.Record, index int) (string, error) {
 	if s.orphan {
 		return "", nil
 	}
@@ -42,13 +42,17 @@ func (s *scope) void(record *v1alpha1.Record, index int) (string, error) {
 	if err == nil {
 		return "", nil
 	}
-	switch problem := evidence.Of(err); {
-	case !problem.Wait && s.safePoint(record, index):
-		return "It goes no further: " + problem.Message + ". " + doneSoFar(record, index), nil
+	problem := evidence.Of(err)
+	switch {
 	case problem.Wait && index == len(record.Status.Steps):
 		return "", fmt.Errorf("failed to verify request %s/%s: %w", s.request.Namespace, s.request.Name, err)
+	case problem.Wait:
+		return "", nil
 	}
-	return "", nil
+	if safe, err := s.safePoint(ctx, record, index); !safe || err != nil {
+		return "", err
+	}
+	return "It goes no further: " + problem.Message + ". " + s.doneSoFar(record, index), nil
 }
 
 // adopt takes a request up, or tells whether it was taken up before. It is shown with the next write of the status.

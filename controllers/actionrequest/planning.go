@@ -161,6 +161,7 @@ func (s *scope) beginPlan(ctx context.Context) (bool, error) {
 		s.at(s.now)
 		return false, s.store(ctx)
 	}
+	s.Runner.Claimed(record)
 	s.event(s.request, v1alpha1.ReasonPlanning, fmt.Sprintf("Plan steps run as %s/%s.", record.Spec.ActionRef.Namespace, record.Spec.ServiceAccountName))
 	return s.runPlan(ctx, record)
 }

@@ -53,7 +53,7 @@ func (t *task) pause(context.Context) (*Outcome, error) {
 	switch {
 	case at == nil:
 		return nil, nil //nolint:nilnil // no outcome yet
-	case t.expired():
+	case t.expired() && !t.doubtful():
 		out := t.fail("%s; %s is over", t.status.Message, t.limit.name)
 		return &out, nil
 	case t.now.Before(at.Time):

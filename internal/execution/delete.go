@@ -33,7 +33,7 @@ func (t *task) remove(ctx context.Context) (Outcome, error) {
 		return t.gone(ctx, w, *options.Preconditions.UID)
 	}
 	if t.expired() {
-		return t.fail("nothing was deleted: %s was over before the step could begin", t.limit.name), nil
+		return t.tooLate("deleted"), nil
 	}
 	return t.sendDelete(ctx, w, *options)
 }
@@ -56,7 +56,7 @@ func (t *task) sendDelete(ctx context.Context, w *v1alpha1.RenderedWrite, option
 	if err != nil {
 		return t.failed(doing(w), err)
 	}
-	err = resource.Delete(ctx, w.Object.Name, options)
+	_, err = t.sending(func() (*unstructured.Unstructured, error) { return nil, resource.Delete(ctx, w.Object.Name, options) })
 	switch {
 	case apierrors.IsNotFound(err):
 		return t.doneAs("%s was gone already", describe(w.Object)), nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"strings"
 	"time"
@@ -239,8 +240,9 @@ func (t *task) answered(ctx context.Context, response map[string]any) (Outcome, 
 		return t.failed("tell whether "+t.callName()+" succeeded", err)
 	case good:
 		return t.began(ctx, response)
-	case h.Success == "" && !h.Idempotent && (status == http.StatusBadGateway || status == http.StatusGatewayTimeout):
-		return t.uncertain(ctx, fmt.Errorf("a gateway answered %d", status))
+	}
+	if why := saysNothing(response, err); why != nil && !h.Idempotent {
+		return t.uncertain(ctx, why)
 	}
 	t.repeat = true // it is known how it ended
 	if err != nil {
@@ -249,11 +251,28 @@ func (t *task) answered(ctx context.Context, response map[string]any) (Outcome, 
 	return t.giveUp("%s answered %d%s", t.callName(), status, hostcall.Excerpt(response)), nil
 }
 
+// saysNothing says why it cannot be told from an answer whether the call was made: a gateway does not know what is behind it, whatever the step
+// makes of its answer, and a host that answers well may have done it. Problem is why success could not be told. Nil: it can be told.
+func saysNothing(response map[string]any, problem error) error {
+	switch status, _ := response["status"].(int64); {
+	case status == http.StatusBadGateway || status == http.StatusGatewayTimeout:
+		return fmt.Errorf("a gateway answered %d", status)
+	case problem != nil && isWell(response):
+		return fmt.Errorf("it answered %d, and success cannot be told: %w", status, problem)
+	}
+	return nil
+}
+
+// isWell tells whether an answer has a status from 200 to 299.
+func isWell(response map[string]any) bool {
+	status, _ := response["status"].(int64)
+	return status >= http.StatusOK && status < http.StatusMultipleChoices
+}
+
 // succeeded tells whether an answer is what the step wants.
 func (t *task) succeeded(ctx context.Context, condition string, response map[string]any) (bool, error) {
 	if condition == "" {
-		status, _ := response["status"].(int64)
-		return status >= http.StatusOK && status < http.StatusMultipleChoices, nil
+		return isWell(response), nil
 	}
 	return t.holds(ctx, condition, response)
 }
@@ -269,6 +288,19 @@ func (t *task) holds(ctx context.Context, condition string, response map[string]
 		return false, err
 	}
 	return t.evaluate(ctx, program, map[string]any{"response": response})
+}
+
+// value evaluates an expression on an answer.
+func (t *task) value(ctx context.Context, source string, response map[string]any) (any, error) {
+	compiler, err := expression.NewCompiler(expression.Response, nil)
+	if err != nil {
+		return nil, err
+	}
+	program, err := compiler.Any(source)
+	if err != nil {
+		return nil, err
+	}
+	return program.EvalAny(ctx, expression.Vars{Values: map[string]any{"response": response}, Now: t.now}, t.share())
 }
 
 // began goes on after a call that did what it should.
@@ -360,11 +392,11 @@ func (t *task) uncertain(ctx context.Context, why error) (Outcome, error) {
 
 // lookedUp judges what a host says about whether a call was made.
 func (t *task) lookedUp(ctx context.Context, response map[string]any, why error) (Outcome, error) {
-	if done, err := t.holds(ctx, t.step.HTTP.Lookup.Done, response); err == nil && done {
-		return t.began(ctx, response)
+	answer, done, why := t.found(ctx, response, why)
+	if answer != nil {
+		return t.began(ctx, answer)
 	}
-	not, err := t.notDone(ctx, response)
-	not = not && err == nil
+	not := !done && t.notDone(ctx, response)
 	switch at := t.settledAt(); {
 	case not && t.now.Before(at):
 		t.status.Message = oneLine(fmt.Sprintf("the host does not know %s yet (%v): asking again, and making it once it cannot be under way any more, at %s",
@@ -388,9 +420,35 @@ func (t *task) notMade() Outcome {
 	return t.announceCall()
 }
 
-func (t *task) notDone(ctx context.Context, response map[string]any) (bool, error) {
-	if t.step.HTTP.Lookup.NotDone == "" {
-		return false, nil
+// found tells whether a host says that a call was made, and gives what stands for the answer to it; nil where there is none yet. An answer with
+// another status than a good one is about the question, and says nothing about the call. Why says what keeps it unclear.
+func (t *task) found(ctx context.Context, response map[string]any, why error) (answer map[string]any, done bool, unclear error) {
+	l := t.step.HTTP.Lookup
+	if !isWell(response) {
+		return nil, false, fmt.Errorf("%w, and the host answered %d when it was asked", why, response["status"])
 	}
-	return t.holds(ctx, t.step.HTTP.Lookup.NotDone, response)
+	switch done, err := t.holds(ctx, l.Done, response); {
+	case err != nil || !done:
+		return nil, false, why
+	case l.Response == "":
+		return response, true, why
+	}
+	body, err := t.value(ctx, l.Response, response)
+	if err != nil {
+		return nil, true, fmt.Errorf("the host says that it was, and lookup.response gives nothing: %w", err)
+	}
+	answer = maps.Clone(response)
+	answer["body"] = body
+	return answer, true, why
+}
+
+// notDone tells whether a host says that a call was certainly not made. That there is nothing where it was asked can say so; other errors are about the
+// question.
+func (t *task) notDone(ctx context.Context, response map[string]any) bool {
+	condition := t.step.HTTP.Lookup.NotDone
+	if condition == "" || !isWell(response) && response["status"] != int64(http.StatusNotFound) {
+		return false
+	}
+	not, err := t.holds(ctx, condition, response)
+	return err == nil && not
 }

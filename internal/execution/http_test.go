@@ -122,7 +122,8 @@ func TestCallAnswers(t *testing.T) {
 		"Redirect":  {"it is not followed", "", 302, "", v1alpha1.StepFailed, "answered 302"},
 		"Condition": {"what the Action says", "response.status == 409 && response.body.exists", 409, `{"exists":true}`, v1alpha1.StepDone, ""},
 		"Not":       {"although the status is good", "response.body.ok", 200, `{"ok":false}`, v1alpha1.StepFailed, "answered 200"},
-		"Error":     {"no error means yes", "response.body.ok", 200, `plain`, v1alpha1.StepFailed, "success cannot be told"},
+		"Error":     {"it was done, or it was not: no error means yes, or no", "response.body.ok", 200, `plain`, v1alpha1.StepUnknown, "success cannot be told"},
+		"ErrorPage": {"what a host refuses it has not done", "response.body.ok", 500, `plain`, v1alpha1.StepFailed, "success cannot be told"},
 		"Gateway":   {"the gateway does not know either", "", 502, "", v1alpha1.StepUnknown, "cannot be told whether"},
 		"Huge":      {"an answer is bounded", "response.body == null", 200, strings.Repeat("a", hostcall.MaxAnswer+1), v1alpha1.StepDone, ""},
 	} {
@@ -138,6 +139,53 @@ func TestCallAnswers(t *testing.T) {
 			p.want(tc.state, tc.words)
 			if calls := host.made(); len(calls) != 1 || calls[0].body != "hello" {
 				t.Errorf("%s: %d calls", tc.reason, len(calls))
+			}
+		})
+	}
+}
+
+// TestCallSaysNothing gives an answer from which nobody can tell whether the call was made. It is not made again, although the step would try again.
+func TestCallSaysNothing(t *testing.T) {
+	const answers = `, lookup: {url: "HOST/find", done: response.body.made, notDone: "!response.body.made"}`
+	for name, tc := range map[string]struct {
+		reason, more string
+		code         int
+		body         string
+		state        v1alpha1.StepState
+		words        string
+		calls        int
+	}{
+		"Timeout":    {"what success says is about answers of the host", `, success: response.status == 201`, 504, "", v1alpha1.StepUnknown, "a gateway answered 504", 1},
+		"BadGateway": {"as above", `, success: response.status == 201`, 502, "<html>", v1alpha1.StepUnknown, "a gateway answered 502", 1},
+		"Wanted":     {"unless it says so of this very answer", `, success: response.status in [201, 504]`, 504, "", v1alpha1.StepDone, "", 1},
+		"Text":       {"it was made, and nobody can read what came of it", `, success: response.body.ok`, 201, "made", v1alpha1.StepUnknown, "it answered 201, and success cannot be told", 1},
+		"Huge":       {"as above", `, success: response.body.ok`, 200, `{"ok":"` + strings.Repeat("a", hostcall.MaxAnswer) + `"}`, v1alpha1.StepUnknown, "success cannot be told", 1},
+		"Asked":      {"a host that can be asked is", `, success: response.status == 201` + answers, 504, "", v1alpha1.StepDone, "", 1},
+		"AskedText":  {"as above", `, success: response.body.ok` + answers, 201, "made", v1alpha1.StepDone, "", 1},
+		"Idempotent": {"what the host does once is sent again", `, success: response.status == 201, idempotent: true`, 504, "", v1alpha1.StepStarted, "attempt 2 of 2", 1},
+		"Refused":    {"it was not made", `, success: response.status == 201`, 503, "", v1alpha1.StepStarted, "attempt 2 of 2", 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			made := 0
+			host := newCallee(t, func(w http.ResponseWriter, c call) {
+				if c.method == http.MethodGet {
+					_, _ = fmt.Fprintf(w, `{"made":%t}`, made > 0)
+					return
+				}
+				made++
+				w.WriteHeader(tc.code)
+				_, _ = io.WriteString(w, tc.body)
+			})
+			p := newCall(t, host, `{method: POST, url: HOST/a`+tc.more+`}`)
+			p.step.Retries = 1
+			p.announced()
+			p.want(tc.state, tc.words)
+			p.later(firstPause)
+			if p.status.State == v1alpha1.StepUnknown {
+				p.want(v1alpha1.StepUnknown)
+			}
+			if made != tc.calls {
+				t.Errorf("%s: it was made %d times", tc.reason, made)
 			}
 		})
 	}

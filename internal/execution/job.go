@@ -26,8 +26,11 @@ func (t *task) job(ctx context.Context) (Outcome, error) {
 			return t.observe(ctx, uid)
 		}
 	}
-	if t.expired() {
-		return t.fail("nothing was started: %s was over before the Job could be created", t.limit.name), nil
+	switch job, err := t.unnoted(ctx); {
+	case job != nil:
+		return t.adopt(job), nil
+	case t.expired():
+		return t.jobTooLate(err), nil
 	}
 	t.repeat = true // nothing runs
 	return t.create(ctx)
@@ -39,7 +42,7 @@ func (t *task) create(ctx context.Context) (Outcome, error) {
 	if err := wanted.UnmarshalJSON(w.Body.Raw); err != nil {
 		return t.fail("%s", explain(doing(w), err)), nil
 	}
-	job, err := t.createAs(ctx, w, wanted)
+	job, err := t.sending(func() (*unstructured.Unstructured, error) { return t.createAs(ctx, w, wanted) })
 	if apierrors.IsAlreadyExists(err) {
 		job, err = t.get(ctx, w.Object)
 		if err == nil && !t.owns(job, wanted) {
@@ -49,10 +52,15 @@ func (t *task) create(ctx context.Context) (Outcome, error) {
 	if err != nil {
 		return t.failed(doing(w), err)
 	}
+	return t.adopt(job), nil
+}
+
+// adopt notes which Job is that of the step, and waits for it.
+func (t *task) adopt(job *unstructured.Unstructured) Outcome {
 	t.status.Basis = basisJob + string(job.GetUID())
-	out := t.waiting("waiting for " + describe(w.Object) + " to end")
+	out := t.waiting("waiting for " + describe(t.step.Writes[0].Object) + " to end")
 	out.Intent = true
-	return out, nil
+	return out
 }
 
 // owns reports whether the Job is what an earlier try of this step created: it has the labels, and runs the same.

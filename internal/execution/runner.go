@@ -34,6 +34,8 @@ type Runner struct {
 	unsent *lru.Cache
 	// noted are the versions of objects to which writes are about to be sent, since it was stored how they are taken back.
 	noted *lru.Cache
+	// doubts are, by Record, the attempt of which nobody here can tell whether it has sent something, as long as the Record says nothing of it.
+	doubts *lru.Cache
 	// calls are those that are made beside the workers, and wake tells that one has come to an end.
 	calls *calls
 	wake  func(client.Object)
@@ -47,7 +49,7 @@ type Runner struct {
 func NewRunner(clients *Clients, policy *egress.Policy, clk clock.PassiveClock, wake func(client.Object), budget func(namespace string) *expression.Budget) *Runner {
 	return &Runner{
 		clients: clients, egress: policy, clock: clk, programs: lru.New(remembered), unsent: lru.New(remembered), noted: lru.New(remembered),
-		calls: newCalls(), wake: wake, budget: budget,
+		doubts: lru.New(remembered), calls: newCalls(), wake: wake, budget: budget,
 	}
 }
 
@@ -163,6 +165,7 @@ func (r *Runner) newTask(record *v1alpha1.Record, step *v1alpha1.RenderedStep, s
 		t.status.StartedAt = &metav1.Time{Time: t.now.Truncate(time.Second)}
 	}
 	t.limit = limitOf(record, step, t.status.StartedAt)
+	t.firstSight()
 	return t
 }
 

@@ -63,7 +63,7 @@ func (t *task) repeatable(ctx context.Context) (Outcome, error) {
 		return t.await(ctx)
 	}
 	if t.expired() {
-		return t.fail("nothing was written: %s was over before the step could begin", t.limit.name), nil
+		return t.tooLate("written"), nil
 	}
 	send := t.send
 	if t.temporary() {
@@ -75,9 +75,10 @@ func (t *task) repeatable(ctx context.Context) (Outcome, error) {
 	}
 	var object *unstructured.Unstructured
 	for i := range t.step.Writes {
+		w := &t.step.Writes[i]
 		var err error
-		if object, err = send(ctx, &t.step.Writes[i]); err != nil {
-			return t.failed(doing(&t.step.Writes[i]), err)
+		if object, err = t.sending(func() (*unstructured.Unstructured, error) { return send(ctx, w) }); err != nil {
+			return t.failed(doing(w), err)
 		}
 	}
 	t.status.Basis = basisWritten + object.GetResourceVersion()

@@ -70,6 +70,8 @@ type Lookup struct {
 	URL     string `json:"url"`
 	Done    string `json:"done"`
 	NotDone string `json:"notDone,omitempty"`
+	// Response was added later, and is left out where it is not set, so that what was hashed before stays the same.
+	Response string `json:"response,omitempty"`
 }
 
 // Of gives the document of a call; nil for none.
@@ -89,7 +91,7 @@ func Of(call *v1alpha1.RenderedHTTP) *Document {
 		out.Poll = &Poll{parts(p.URL), string(p.Every), p.Until, p.FailWhen}
 	}
 	if l := call.Lookup; l != nil {
-		out.Lookup = &Lookup{l.URL, l.Done, l.NotDone}
+		out.Lookup = &Lookup{l.URL, l.Done, l.NotDone, l.Response}
 	}
 	return out
 }

@@ -54,13 +54,13 @@ func TestWholeCall(t *testing.T) {
 		Poll: &v1alpha1.RenderedPoll{
 			URL: []v1alpha1.LatePart{{Text: "https://a/"}, {Expression: "response.body.id"}}, Every: "10s", Until: "response.body.done", FailWhen: "response.body.failed",
 		},
-		Lookup: &v1alpha1.RenderedLookup{URL: "https://a/evil?x=\u202e", Done: "response.status == 200", NotDone: "response.status == 404"},
+		Lookup: &v1alpha1.RenderedLookup{URL: "https://a/evil?x=\u202e", Done: "response.status == 200", NotDone: "response.status == 404", Response: "response.body[0]"},
 	}
 	got := Describe([]v1alpha1.RenderedStep{{Name: "s", HTTP: &call}}, View{Whole: true})[0].Fields
 	want := []string{
 		`waits until "response.body.done"`, `has done what it should when "response.status == 202"`,
 		`then asks every 10s at "https://a/${response.body.id}"`, `has failed when "response.body.failed"`,
-		`whether it was made is asked after a crash at "https://a/evil?x=\u202e"`, `it was made when "response.status == 200"`, `it was not made when "response.status == 404"`,
+		`whether it was made is asked after a crash at "https://a/evil?x=\u202e"`, `it was made when "response.status == 200"`, `it was not made when "response.status == 404"`, `what stands for its answer is then "response.body[0]"`,
 		"may be made again where nobody knows whether it was made", "trusts the authorities that the Action names, and not those of the system",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

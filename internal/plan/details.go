@@ -45,6 +45,7 @@ func (d *describer) asked(c *v1alpha1.RenderedHTTP) []line {
 		add("whether it was made is asked after a crash at ", c.Lookup.URL)
 		add("it was made when ", c.Lookup.Done)
 		add("it was not made when ", c.Lookup.NotDone)
+		add("what stands for its answer is then ", c.Lookup.Response)
 	}
 	if c.Idempotent {
 		out = append(out, line{text: "may be made again where nobody knows whether it was made"})

@@ -188,7 +188,7 @@ var (
 	lateFields   = all("path", "asText", "encodes", "expands").under("parts[]", partFields)
 	secretFields = all("name", "key", "uid")
 	callFields   = all("method", "url", "idempotencyKey", "headers[].name", "headers[].value", "headers[].prefix", "body", "text", "caBundle", "idempotent",
-		"success", "poll.every", "poll.until", "poll.failWhen", "lookup.url", "lookup.done", "lookup.notDone").
+		"success", "poll.every", "poll.until", "poll.failWhen", "lookup.url", "lookup.done", "lookup.notDone", "lookup.response").
 		under("headers[].secret", secretFields).under("sign", secretFields).under("late[]", lateFields).under("poll.url[]", partFields)
 )
 

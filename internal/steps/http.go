@@ -94,6 +94,7 @@ func (b *builder) asking(s *v1alpha1.HTTPStep, out *httpWriter, path *field.Path
 	out.lookup = b.urlWith(s.Lookup.URL, s.URL, varKey, at.Child("url"))
 	b.aboutResponse(s.Lookup.Done, at.Child("done"))
 	b.aboutResponse(s.Lookup.NotDone, at.Child("notDone"))
+	b.ofResponse(s.Lookup.Response, at.Child("response"))
 	if s.Idempotent || slices.Contains(safe, s.Method) {
 		b.refuse(field.Forbidden(at, "the call is sent again after a crash, so that nothing has to be looked up: leave lookup out, or idempotent"))
 	}
@@ -101,12 +102,21 @@ func (b *builder) asking(s *v1alpha1.HTTPStep, out *httpWriter, path *field.Path
 
 // aboutResponse compiles a condition on an answer. An empty one is none.
 func (b *builder) aboutResponse(source string, path *field.Path) {
+	b.fromResponse(source, path, (*expression.Compiler).Bool)
+}
+
+// ofResponse compiles a value that is made of an answer. An empty one is none.
+func (b *builder) ofResponse(source string, path *field.Path) {
+	b.fromResponse(source, path, (*expression.Compiler).Any)
+}
+
+func (b *builder) fromResponse(source string, path *field.Path, compile func(*expression.Compiler, string) (*expression.Program, error)) {
 	if source == "" {
 		return
 	}
 	compiler, err := expression.NewCompiler(expression.Response, nil)
 	if err == nil {
-		_, err = compiler.Bool(source)
+		_, err = compile(compiler, source)
 	}
 	if err != nil {
 		b.refuse(field.Invalid(path, source, err.Error()))
@@ -417,7 +427,7 @@ func (w *httpWriter) after(ctx context.Context, r rendering, out *v1alpha1.Rende
 		if err != nil {
 			return fmt.Errorf("lookup.url: %w", err)
 		}
-		out.Lookup = &v1alpha1.RenderedLookup{URL: text, Done: l.Done, NotDone: l.NotDone}
+		out.Lookup = &v1alpha1.RenderedLookup{URL: text, Done: l.Done, NotDone: l.NotDone, Response: l.Response}
 	}
 	return nil
 }

@@ -35,6 +35,7 @@ func TestHTTPRefused(t *testing.T) {
 		"PollHost":    {"the headers of the step are sent there", `{method: POST, url: "https://a/", poll: {url: "https://b/", until: "true"}}`, [][2]string{{at + ".poll.url", "must be on https://a"}}},
 		"PollMixed":   {"it is known neither now nor later", `{method: POST, url: "https://a/", poll: {url: "https://a/${inputs.text + response.body.id}", until: "true"}}`, [][2]string{{at + ".poll.url", "write it as two"}}},
 		"PollUntil":   {"it does not compile", `{method: POST, url: "https://a/", poll: {url: "https://a/", until: "object.x"}}`, [][2]string{{at + ".poll.until", "object"}}},
+		"LookupValue": {"it does not compile", `{method: POST, url: "https://a/", lookup: {url: "https://a/", done: "true", response: "object.x"}}`, [][2]string{{at + ".lookup.response", "object"}}},
 		"LookupGet":   {"nothing has to be looked up", `{method: GET, url: "https://a/", lookup: {url: "https://a/", done: "true"}}`, [][2]string{{at + ".lookup", "sent again"}}},
 		"UnknownIn":   {"a misspelt input", `{method: POST, url: "https://a/${inputs.tekst}"}`, [][2]string{{at + ".url", "tekst"}}},
 	} {
@@ -66,7 +67,7 @@ func TestRenderHTTP(t *testing.T) {
 		headers: [{name: Authorization, prefix: "Bearer ", secret: {name: token, key: t}}, {name: X-Who, value: "${requester.username}"}], sign: {name: token, key: s},
 		body: {who: "${requester.username}", number: "${inputs.number}", url: "at ${steps.first.outputs.url}"},
 		poll: {url: "https://hooks.example.com/jobs/${inputs.text}/${response.body.id}", until: response.body.done},
-		lookup: {url: "https://hooks.example.com/find?key=${idempotencyKey}", done: response.status == 200, notDone: response.status == 404}}}]`)
+		lookup: {url: "https://hooks.example.com/find?key=${idempotencyKey}", done: response.status == 200, notDone: response.status == 404, response: "response.body[0]"}}}]`)
 	if got := s.Secrets(); len(got) != 1 || got[0] != "token" {
 		t.Errorf("Secrets: %v", got)
 	}
@@ -87,7 +88,7 @@ func TestRenderHTTP(t *testing.T) {
 			URL:   []v1alpha1.LatePart{{Text: "https://hooks.example.com/jobs/w%2Fx%20y%26z%3D1%23/"}, {Expression: "response.body.id"}},
 			Every: "10s", Until: "response.body.done",
 		},
-		Lookup: &v1alpha1.RenderedLookup{URL: "https://hooks.example.com/find?key=" + key, Done: "response.status == 200", NotDone: "response.status == 404"},
+		Lookup: &v1alpha1.RenderedLookup{URL: "https://hooks.example.com/find?key=" + key, Done: "response.status == 200", NotDone: "response.status == 404", Response: "response.body[0]"},
 	}
 	body := `{"number":3,"url":"at ${steps.first.outputs.url}","who":"alice"}`
 	got := rendered[1].HTTP.DeepCopy()

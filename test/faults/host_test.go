@@ -29,10 +29,13 @@ func newPeer(w *world) *peer {
 	return p
 }
 
+// answered is what a call is answered that does something.
+var answered = map[string]any{"seen": "what is there"}
+
 // ServeHTTP does what a call asks for, or says whether it has.
 func (p *peer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if key := r.URL.Query().Get("key"); key != "" {
-		p.answer(w, map[string]any{"made": len(p.madeWith(r.URL.Path, key)) > 0})
+		p.answer(w, map[string]any{"made": len(p.madeWith(r.URL.Path, key)) > 0, "answer": answered})
 		return
 	}
 	struck := p.world.script.reached(r.URL.Path, true)
@@ -46,7 +49,7 @@ func (p *peer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusServiceUnavailable)
 		return
 	}
-	said := map[string]any{"seen": "what is there"}
+	said := answered
 	if r.Method == http.MethodGet {
 		said = map[string]any{"polled": p.poll(r.URL.Path)}
 	} else {

@@ -3,13 +3,15 @@ package peers
 import (
 	"encoding/json"
 	"fmt"
+	"mime"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync"
 )
 
-// gitLab is the part of GitLab that makes pipelines of one project, the one with id 42: POST /projects/:id/pipeline, GET /projects/:id/pipelines
-// and GET /projects/:id/pipelines/:pipeline_id. A pipeline has ended once it was asked for a second time: with success, unless it
+// gitLab is the part of GitLab that makes pipelines of one project, the one with id 42: POST /projects/:id/pipeline, POST /projects/:id/trigger/pipeline,
+// GET /projects/:id/pipelines and GET /projects/:id/pipelines/:pipeline_id. A pipeline has ended once it was asked for a second time: with success, unless it
 // is of a commit that cannot be built.
 type gitLab struct {
 	mu        sync.Mutex
@@ -36,18 +38,28 @@ const unbuildable = "00000000000000000000000000000000deadbeef"
 // nameVariable gives its pipelines their names, by `workflow: {name: "$SIGNOFF_REQUEST"}` in the .gitlab-ci.yml that the example describes.
 const nameVariable = "SIGNOFF_REQUEST"
 
+// gitLabTrigger is the token of a trigger of the project. It makes pipelines, and nothing else.
+const gitLabTrigger = "glptt-of-the-example"
+
 func newGitLab() http.Handler {
-	g, mux := &gitLab{}, http.NewServeMux()
+	g, all, mux := &gitLab{}, http.NewServeMux(), http.NewServeMux()
+	all.HandleFunc("POST /api/v4/projects/42/trigger/pipeline", g.trigger)
+	all.Handle("/", signedIn(mux))
 	mux.HandleFunc("POST /api/v4/projects/42/pipeline", g.create)
 	mux.HandleFunc("GET /api/v4/projects/42/pipelines", g.list)
 	mux.HandleFunc("GET /api/v4/projects/42/pipelines/{id}", g.get)
+	return all
+}
+
+// signedIn asks for the token of somebody.
+func signedIn(then http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		// A personal, project or group access token may be sent in either header.
 		if r.Header.Get("Private-Token") != gitLabToken && r.Header.Get("Authorization") != "Bearer "+gitLabToken {
 			answer(w, http.StatusUnauthorized, map[string]string{"message": "401 Unauthorized"})
 			return
 		}
-		mux.ServeHTTP(w, r)
+		then.ServeHTTP(w, r)
 	})
 }
 
@@ -60,21 +72,65 @@ func (g *gitLab) create(w http.ResponseWriter, r *http.Request) {
 		answer(w, http.StatusBadRequest, map[string]string{"error": "ref is missing"})
 		return
 	}
-	if asked.Ref != "main" {
+	variables := map[string]string{}
+	for _, variable := range asked.Variables {
+		variables[variable.Key] = variable.Value
+	}
+	g.start(w, asked.Ref, variables, "api")
+}
+
+// trigger is asked without a header of anybody: the token of a trigger stands beside what is asked for, in a form or in JSON.
+func (g *gitLab) trigger(w http.ResponseWriter, r *http.Request) {
+	ref, token, variables, err := triggered(r)
+	switch {
+	case err != nil:
+		answer(w, http.StatusBadRequest, map[string]string{"error": "variables is invalid"})
+	case ref == "":
+		answer(w, http.StatusBadRequest, map[string]string{"error": "ref is missing"})
+	case token == "":
+		answer(w, http.StatusBadRequest, map[string]string{"error": "token is missing"})
+	case token != gitLabTrigger:
+		answer(w, http.StatusNotFound, map[string]string{"message": "404 Not Found"})
+	default:
+		g.start(w, ref, variables, "trigger")
+	}
+}
+
+// triggered reads what a trigger is asked for. In a form, each variable is a field variables[NAME]; in JSON, all of them are an object.
+func triggered(r *http.Request) (ref, token string, variables map[string]string, err error) {
+	if kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); kind == "application/json" {
+		var asked struct {
+			Ref, Token string
+			Variables  map[string]string
+		}
+		err = json.NewDecoder(r.Body).Decode(&asked)
+		return asked.Ref, asked.Token, asked.Variables, err
+	}
+	ref, token, variables = r.FormValue("ref"), r.FormValue("token"), map[string]string{}
+	for field, values := range r.Form {
+		name, is := strings.CutPrefix(field, "variables[")
+		if name, closed := strings.CutSuffix(name, "]"); is && closed {
+			variables[name] = values[0]
+		}
+	}
+	return ref, token, variables, nil
+}
+
+// start makes a pipeline. Source says how it was asked for.
+func (g *gitLab) start(w http.ResponseWriter, ref string, variables map[string]string, source string) {
+	if ref != "main" {
 		answer(w, http.StatusBadRequest, map[string]any{"message": map[string]any{"base": []string{"Reference not found"}}})
 		return
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	made := &pipeline{
-		ID: 1001 + len(g.pipelines), ProjectID: 42, Ref: asked.Ref, SHA: "8f4e2d1c0b9a8f4e2d1c0b9a8f4e2d1c0b9a8f4e", Source: "api", Status: "created", ends: "success",
+		ID: 1001 + len(g.pipelines), ProjectID: 42, Ref: ref, SHA: "8f4e2d1c0b9a8f4e2d1c0b9a8f4e2d1c0b9a8f4e", Source: source, Status: "created", ends: "success",
 	}
 	made.WebURL = fmt.Sprintf("https://%s/shop/deploy/-/pipelines/%d", gitLabHost, made.ID)
-	for _, variable := range asked.Variables {
-		switch {
-		case variable.Key == nameVariable:
-			made.Name = variable.Value
-		case variable.Value == unbuildable:
+	made.Name = variables[nameVariable]
+	for _, value := range variables {
+		if value == unbuildable {
 			made.ends = "failed"
 		}
 	}

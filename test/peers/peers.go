@@ -1,5 +1,6 @@
 // Package peers has servers that stand in for GitLab, ServiceNow, a chat, a bus and a mail server, where examples call them. They answer as the public
-// documentation of their APIs says (GitLab: "Pipelines API"; ServiceNow: "Table API"), for as much of them as the examples use, and know nothing else.
+// documentation of their APIs says (GitLab: "Pipelines API" and "Pipeline trigger tokens API"; ServiceNow: "Table API"), for as much of them as the
+// examples use and name, and know nothing else.
 package peers
 
 import (

@@ -1,0 +1,144 @@
+package execution
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/signoff-dev/signoff/api/v1alpha1"
+)
+
+// What can be sent as often as one likes is sent first, and stored afterwards: a write and a Job cost one write to the Record, not two. So where the
+// process ends in between, or has no answer, the Record says nothing of what was done. Whoever goes on sends it again. But where nothing is sent any
+// more, since the time is over or somebody has cancelled, nobody may say then that nothing was done, and a Job that runs is looked for.
+
+// attempt is one attempt of a step. The zero value is none.
+type attempt struct {
+	step   string
+	number int32
+}
+
+// doubtKey names a Record in memory. One that was made again under its name is another one.
+type doubtKey struct {
+	record string
+	uid    types.UID
+}
+
+func keyOf(record *v1alpha1.Record) doubtKey {
+	return doubtKey{record.Name, record.Spec.RequestRef.UID}
+}
+
+// Claimed notes that this process has created the Record, so that nobody has begun any of its steps.
+func (r *Runner) Claimed(record *v1alpha1.Record) { r.doubts.Add(keyOf(record), attempt{}) }
+
+// Doubtful tells whether a step may have done something of which the Record says nothing.
+func (r *Runner) Doubtful(record *v1alpha1.Record, step *v1alpha1.RenderedStep, status v1alpha1.StepStatus) bool {
+	return r.newTask(record, step, status).doubtful()
+}
+
+// Adrift tells whether a Job of the step is there of which the Record says nothing. Then the step must go on, so that the Job is taken over.
+func (r *Runner) Adrift(ctx context.Context, record *v1alpha1.Record, step *v1alpha1.RenderedStep, status v1alpha1.StepStatus) (bool, error) {
+	t := r.newTask(record, step, status)
+	if !t.doubtful() || step.Writes[0].Operation != v1alpha1.WriteCreateJob {
+		return false, nil
+	}
+	if out, err := t.fillIn(ctx); out != nil || err != nil {
+		return false, err
+	}
+	job, err := t.unnoted(ctx)
+	if err != nil && isTransient(err) {
+		return false, fmt.Errorf("failed to look whether %s was created: %w", describe(t.step.Writes[0].Object), err)
+	}
+	return job != nil, nil
+}
+
+func (t *task) attempt() attempt { return attempt{t.step.Name, t.status.Attempts} }
+
+// firstSight notes which attempt was next when this process first saw the Record: another one may have begun it. One that is to come later has not begun.
+func (t *task) firstSight() {
+	if _, known := t.doubts.Get(keyOf(t.record)); known {
+		return
+	}
+	next := t.attempt()
+	if at := t.status.RetryAt; at != nil && t.now.Before(at.Time) {
+		next = attempt{}
+	}
+	t.doubts.Add(keyOf(t.record), next)
+}
+
+// doubtful tells whether this attempt may have sent something of which the Record says nothing: this process has, or the one before it may have.
+func (t *task) doubtful() bool {
+	if doubt, _ := t.doubts.Get(keyOf(t.record)); doubt != t.attempt() || Written(&t.status) {
+		return false
+	}
+	if t.status.Basis == "" && (t.temporary() || t.step.When != "" && t.status.Attempts == 0) {
+		return false // something else is stored first
+	}
+	return sendsFirst(t.step)
+}
+
+// sendsFirst tells whether a step sends something before it stores that it does.
+func sendsFirst(step *v1alpha1.RenderedStep) bool {
+	return step.HTTP == nil && len(step.Writes) > 0 && step.Writes[0].Operation != v1alpha1.WriteJSONPatch
+}
+
+// sending sends something of which the Record says nothing yet. What the API server refuses it has not done.
+func (t *task) sending(send func() (*unstructured.Unstructured, error)) (*unstructured.Unstructured, error) {
+	before := t.doubtful()
+	t.doubts.Add(keyOf(t.record), t.attempt())
+	object, err := send()
+	if !before && isRejection(err) {
+		t.doubts.Add(keyOf(t.record), attempt{})
+	}
+	return object, err
+}
+
+// unnoted gives the Job of this attempt of which the Record says nothing. Nil: there is none.
+func (t *task) unnoted(ctx context.Context) (*unstructured.Unstructured, error) {
+	if !t.doubtful() {
+		return nil, nil //nolint:nilnil // no Job is an answer, not an error
+	}
+	w := &t.step.Writes[0]
+	wanted := &unstructured.Unstructured{}
+	if err := wanted.UnmarshalJSON(w.Body.Raw); err != nil {
+		return nil, final(err.Error())
+	}
+	job, err := t.get(ctx, w.Object)
+	switch {
+	case apierrors.IsNotFound(err), err == nil && !t.owns(job, wanted):
+		t.doubts.Add(keyOf(t.record), attempt{})
+		return nil, nil //nolint:nilnil // as above
+	case err != nil:
+		return nil, err
+	}
+	return job, nil
+}
+
+// tooLate ends a step whose time was over before the Record could say that it did what it does.
+func (t *task) tooLate(done string) Outcome {
+	if !t.doubtful() {
+		return t.fail("nothing was %s: %s was over before the step could begin", done, t.limit.name)
+	}
+	var objects []string
+	for i := range t.step.Writes {
+		objects = append(objects, describe(t.step.Writes[i].Object))
+	}
+	return t.fail("%s is over, and it cannot be told whether anything was %s: sending it was interrupted. Look at %s", t.limit.name, done, strings.Join(objects, ", "))
+}
+
+// jobTooLate ends a step whose time was over before its Job could be created. Problem is why it could not be looked for.
+func (t *task) jobTooLate(problem error) Outcome {
+	object := t.step.Writes[0].Object
+	switch {
+	case problem != nil:
+		return t.fail("%s is over, and it cannot be told whether %s was created: %s. It may be running: kubectl get -n %s job/%s",
+			t.limit.name, describe(object), explain("read it", problem), object.Namespace, object.Name)
+	case t.status.Attempts > 0:
+		return t.fail("%s; %s is over", t.status.Message, t.limit.name)
+	}
+	return t.fail("nothing was started: %s was over before the Job could be created", t.limit.name)
+}
