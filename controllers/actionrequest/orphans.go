@@ -181,7 +181,7 @@ func (o *Orphans) isAlone(ctx context.Context, key types.NamespacedName, record 
 func (o *Orphans) Start(ctx context.Context) error {
 	// What is asked for again is sealed.
 	if err := wait.PollUntilContextCancel(ctx, keysDelay, true, func(context.Context) (bool, error) { return o.Keys() == nil, nil }); err != nil {
-		return nil
+		return nil //nolint:nilerr // the context has ended
 	}
 	for {
 		due, err := o.look(ctx)
@@ -238,12 +238,11 @@ func (o *Orphans) look(ctx context.Context) (due time.Time, err error) {
 func (o *Orphans) ensure(ctx context.Context, record *v1alpha1.Record) error {
 	found := &v1alpha1.Approval{}
 	key := types.NamespacedName{Namespace: record.Spec.RequestRef.Namespace, Name: record.Spec.Review.Name}
-	err := o.Reader.Get(ctx, key, found)
-	if client.IgnoreNotFound(err) != nil {
+	if err := client.IgnoreNotFound(o.Reader.Get(ctx, key, found)); err != nil {
 		return fmt.Errorf("failed to get Approval %s: %w", key, err)
 	}
-	if err == nil && found.UID == record.Spec.Review.UID || o.Guard.InForce() != nil {
-		return nil
+	if found.UID == record.Spec.Review.UID || o.Guard.InForce() != nil {
+		return nil //nolint:nilerr // it is looked at again once the guard is in force
 	}
 	s := o.orphanScope(record)
 	if _, err := s.Evidence.Record(record); err != nil {

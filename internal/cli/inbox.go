@@ -67,21 +67,23 @@ func (p *Program) runInbox(command *cobra.Command, c *connection, o *inboxOption
 	if err != nil {
 		return err
 	}
-	count, failed := len(open.Rows), tried.failed
-	open.keep(func(approval *unstructured.Unstructured) bool { return tried.mine[approval.GetUID()] })
+	return p.printInbox(o, open, tried)
+}
+
+// printInbox prints of what is open what waits for the caller.
+func (p *Program) printInbox(o *inboxOptions, open *table, votes *tried) error {
+	count, failed := len(open.Rows), votes.failed
+	open.keep(func(approval *unstructured.Unstructured) bool { return votes.mine[approval.GetUID()] })
 	if others := count - len(open.Rows) - len(failed); len(open.Rows) == 0 && o.outputs.forPeople() {
 		p.say("nothing waits for you; open Approvals that wait for others, or on which you voted: %d", others)
 	}
-	if err := p.printTable(o.outputs, open, true); err != nil {
+	if err := p.printTable(o.outputs, open, true); err != nil || len(failed) == 0 {
 		return err
 	}
 	for _, text := range failed {
 		p.say("error: %s", text)
 	}
-	if len(failed) > 0 {
-		return errSaid
-	}
-	return nil
+	return errSaid
 }
 
 // openApprovals lists what is open: everywhere, or where one may not look there, in one namespace.

@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
@@ -76,7 +75,13 @@ func TestExampleLookedUp(t *testing.T) {
 	if err := yaml.UnmarshalStrict(text, action); err != nil {
 		t.Fatal(err)
 	}
-	all := slices.Concat(action.Spec.Execution.Plan.Steps, action.Spec.Execution.Steps)
+	calls := map[string]*v1alpha1.HTTPStep{}
+	for i := range action.Spec.Execution.Plan.Steps {
+		calls[action.Spec.Execution.Plan.Steps[i].Name] = action.Spec.Execution.Plan.Steps[i].HTTP
+	}
+	for i := range action.Spec.Execution.Steps {
+		calls[action.Spec.Execution.Steps[i].Name] = action.Spec.Execution.Steps[i].HTTP
+	}
 	for step, tc := range map[string]struct {
 		reason, answer string
 		url            string
@@ -87,7 +92,7 @@ func TestExampleLookedUp(t *testing.T) {
 		t.Run(step, func(t *testing.T) {
 			host := newCallee(t, json200(tc.answer))
 			p := newCall(t, host, `{method: POST, url: HOST/a, poll: {url: [{text: HOST/jobs/}, {expression: string(response.body.id)}], every: 20s, until: "true"}}`)
-			of := all[slices.IndexFunc(all, func(s v1alpha1.Step) bool { return s.Name == step })].HTTP
+			of := calls[step]
 			if of.Poll == nil {
 				p.step.HTTP.Poll = nil
 			}

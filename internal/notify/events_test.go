@@ -27,10 +27,10 @@ func approvedAt(minute int) metav1.Condition {
 	return c
 }
 
-// superseded is an Approval that was opened at a minute, and counts no more since eight past noon.
-func superseded(minute int) *v1alpha1.Approval {
+// superseded is an Approval that counts no more since eight past noon.
+func superseded() *v1alpha1.Approval {
 	return anApproval(func(a *v1alpha1.Approval) {
-		a.CreationTimestamp = at(minute)
+		a.CreationTimestamp = at(1)
 		a.Status.State, a.Status.ClosedAt, a.Status.Decided = v1alpha1.ApprovalSuperseded, new(at(8)), []string{"No longer counts: it was valid for 7m."}
 	})
 }
@@ -119,20 +119,20 @@ func TestOf(t *testing.T) {
 		"PlanChanged": {
 			"people are asked again where something else is to be agreed to",
 			nil,
-			[]v1alpha1.Approval{*anotherApproval(8, func(a *v1alpha1.Approval) { a.Spec.Digest = "sha256:b20d" }), *superseded(1)},
+			[]v1alpha1.Approval{*anotherApproval(8, func(a *v1alpha1.Approval) { a.Spec.Digest = "sha256:b20d" }), *superseded()},
 			[]string{"0 Requested", "1 ApprovalNeeded owners", "8 ApprovalNeeded owners", "8 ApprovalNeededAgain owners PlanChanged", "8 ApprovalClosed owners Superseded"},
 		},
 		"Lapsed": {
 			"or where what they agreed to counts no more; also in the same minute",
 			nil,
-			[]v1alpha1.Approval{*anotherApproval(1, nil), *superseded(1)},
+			[]v1alpha1.Approval{*anotherApproval(1, nil), *superseded()},
 			[]string{"0 Requested", "1 ApprovalNeeded owners", "1 ApprovalNeededAgain owners Superseded", "1 ApprovalNeeded owners", "8 ApprovalClosed owners Superseded"},
 		},
 		"OtherStage": {
 			"but not where another stage is, or the stage of another request",
 			nil,
-			[]v1alpha1.Approval{*anotherApproval(8, func(a *v1alpha1.Approval) { a.Spec.Stage.Name = "finance" }), *superseded(1), *anApproval(func(a *v1alpha1.Approval) {
-				superseded(1).DeepCopyInto(a)
+			[]v1alpha1.Approval{*anotherApproval(8, func(a *v1alpha1.Approval) { a.Spec.Stage.Name = "finance" }), *superseded(), *anApproval(func(a *v1alpha1.Approval) {
+				superseded().DeepCopyInto(a)
 				a.UID, a.Spec.RequestRef.UID, a.Spec.Stage.Name = "stranger", "other", "finance"
 			})},
 			[]string{"0 Requested", "1 ApprovalNeeded owners", "8 ApprovalNeeded finance", "8 ApprovalClosed owners Superseded"},
@@ -219,7 +219,7 @@ func TestLate(t *testing.T) {
 		"Open":   {"it is noted that time ran out once somebody looks", nil, []v1alpha1.Approval{*impatient}, []string{"Requested 1", "ApprovalNeeded 1", "ApprovalEscalated ?", "ApprovalReminder ?"}},
 		"Closed": {"before it was closed", nil, []v1alpha1.Approval{*closed}, []string{"Requested 1", "ApprovalNeeded 1", "ApprovalEscalated 40", "ApprovalReminder 40", "ApprovalClosed 40"}},
 		"Again": {
-			"that people are asked again is known once the old Approval is closed", nil, []v1alpha1.Approval{*anotherApproval(3, nil), *superseded(1)},
+			"that people are asked again is known once the old Approval is closed", nil, []v1alpha1.Approval{*anotherApproval(3, nil), *superseded()},
 			[]string{"Requested 1", "ApprovalNeeded 1", "ApprovalNeeded 3", "ApprovalNeededAgain 8", "ApprovalClosed 8"},
 		},
 	} {

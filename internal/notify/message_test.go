@@ -135,7 +135,7 @@ func TestTextAgain(t *testing.T) {
 		r.Spec.Resolutions = []v1alpha1.Resolution{aResolution(&v1alpha1.Seal{At: metav1.NewMicroTime(at(9).Time)})}
 	})
 	got, about := []string{}, ": platform/note of alice (payments/sale)"
-	for _, e := range Of(request, []v1alpha1.Approval{*superseded(1), *anotherApproval(2, nil)}) {
+	for _, e := range Of(request, []v1alpha1.Approval{*superseded(), *anotherApproval(2, nil)}) {
 		for _, m := range n.Messages(t.Context(), &e, telling()) {
 			got = append(got, m.Title, strings.TrimPrefix(m.Text, "alice wrote: \"support must know\"\n"))
 		}

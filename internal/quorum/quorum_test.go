@@ -334,9 +334,9 @@ func forWhom(principal string, v Vote) Vote {
 	return v
 }
 
-// known gives another name by which whoever votes is known.
-func known(as string, v Vote) Vote {
-	v.Aliases = append(v.Aliases, as)
+// knownAsRobert gives another name by which whoever votes is known.
+func knownAsRobert(v Vote) Vote {
+	v.Aliases = append(v.Aliases, "robert")
 	return v
 }
 
@@ -422,15 +422,15 @@ func TestVotesForOthers(t *testing.T) {
 			want: outcome{State: approved, Missing: []int{0}, By: []string{"a=carol", "a=dave"}},
 		},
 		"OtherNames": {
-			reason: "two logins that were one person once are one", votes: []Vote{known("robert", vote("bob", approve, 1, "x")), known("robert", vote("bobby", approve, 2, "x"))},
+			reason: "two logins that were one person once are one", votes: []Vote{knownAsRobert(vote("bob", approve, 1, "x")), knownAsRobert(vote("bobby", approve, 2, "x"))},
 			want: outcome{State: stateOpen, Missing: []int{1}, By: []string{"a=bob"}},
 		},
 		"OtherNameOfOne": {
-			reason: "also where the name of one is the other's now", votes: []Vote{vote("robert", approve, 1, "x"), known("robert", vote("bob", approve, 2, "x"))},
+			reason: "also where the name of one is the other's now", votes: []Vote{vote("robert", approve, 1, "x"), knownAsRobert(vote("bob", approve, 2, "x"))},
 			want: outcome{State: stateOpen, Missing: []int{1}, By: []string{"a=robert"}},
 		},
 		"OtherNameDenies": {
-			reason: "and no agreement of one replaces what the other denies", votes: []Vote{known("robert", vote("bob", deny, 1, "x")), known("robert", vote("bobby", approve, 2, "x"))},
+			reason: "and no agreement of one replaces what the other denies", votes: []Vote{knownAsRobert(vote("bob", deny, 1, "x")), knownAsRobert(vote("bobby", approve, 2, "x"))},
 			want: outcome{State: denied, Missing: []int{2}, DeniedBy: "bob"},
 		},
 		"NoLonger": {

@@ -103,14 +103,22 @@ func TestHangingGuardIsNotAlive(t *testing.T) {
 			if tc.want == "" {
 				<-entered // the first look has ended
 				cancel()
-				<-ended
+				finished(t, ended)
 			}
 			says(t, tc.reason, p, tc.want)
 			if tc.want != "" {
 				cancel()
 				close(release)
-				<-ended
+				finished(t, ended)
 			}
 		})
+	}
+}
+
+// finished waits for the end of what was told to end.
+func finished(t *testing.T, ended <-chan error) {
+	t.Helper()
+	if err := <-ended; err != nil {
+		t.Error(err)
 	}
 }

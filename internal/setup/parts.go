@@ -189,8 +189,8 @@ func (p *Process) controllers() error {
 	operator := types.NamespacedName{Namespace: p.cfg.Operator.Namespace, Name: p.cfg.Operator.ServiceAccount}
 	admission := types.NamespacedName{Namespace: p.cfg.Operator.Namespace, Name: p.cfg.Operator.AdmissionServiceAccount}
 	for name, reconciler := range map[string]interface{ SetupWithManager(ctrl.Manager) error }{
-		"requests":  requests,
-		"reviews":   reviewer,
+		"requests": requests,
+		"reviews":  reviewer,
 		"actions": &action.Reconciler{
 			Client: p.Manager.GetClient(), Clock: p.clock, Operator: operator, Admission: admission, Kinds: p.Manager.GetRESTMapper(), Evidence: p.evidence, Audit: facts,
 		},

@@ -37,27 +37,27 @@ func grown(t *testing.T, reason string, before play.Scrape, by map[string]float6
 	})
 }
 
-// inPhase is how many requests are shown in a phase.
-func inPhase(t *testing.T, phase v1alpha1.Phase) float64 {
+// waitForApproval is how many requests are shown that wait for approval.
+func waitForApproval(t *testing.T) float64 {
 	t.Helper()
-	count, shown := play.Metric(t, "signoff_requests_open", map[string]string{"phase": string(phase)})
+	count, shown := play.Metric(t, "signoff_requests_open", map[string]string{"phase": string(v1alpha1.PhaseAwaitingApproval)})
 	if !shown {
-		t.Fatalf("nothing is shown of phase %s", phase)
+		t.Fatal("nothing is shown of requests that wait for approval")
 	}
 	return count
 }
 
 // TestRequestsAreShown plays a request that somebody approves, with a restart, and one that needs nobody: each counts once, and as what it was.
 func TestRequestsAreShown(t *testing.T) {
-	before, waiting := play.Scraped(t), inPhase(t, v1alpha1.PhaseAwaitingApproval)
+	before, waiting := play.Scraped(t), waitForApproval(t)
 	r := reaches(t, ask(t, "one-hour", nil), v1alpha1.PhaseAwaitingApproval)
 	eventually(t, "one more that waits", func() (bool, string) {
-		now := inPhase(t, v1alpha1.PhaseAwaitingApproval)
+		now := waitForApproval(t)
 		return now == waiting+1, fmt.Sprint(now)
 	})
 	step(t, 20*time.Minute)
 	grown(t, "that nothing has ended", before, map[string]float64{"signoff_requests_finished_total": 0, "signoff_request_approval_seconds": 0, "signoff_request_execution_seconds": 0})
-	waiting = inPhase(t, v1alpha1.PhaseAwaitingApproval)
+	waiting = waitForApproval(t)
 	if err := approve(t, users.Bob, approval(t, r, v1alpha1.ApprovalOpen)); err != nil {
 		t.Fatal(err)
 	}
@@ -65,7 +65,7 @@ func TestRequestsAreShown(t *testing.T) {
 	once := map[string]float64{"signoff_requests_finished_total": 1, "signoff_request_approval_seconds": 1, "signoff_request_execution_seconds": 1}
 	grown(t, "that it is counted once", before, once)
 	eventually(t, "one less that waits", func() (bool, string) {
-		now := inPhase(t, v1alpha1.PhaseAwaitingApproval)
+		now := waitForApproval(t)
 		return now < waiting, fmt.Sprint(now)
 	})
 	if err := signoff.Restart(t.Context()); err != nil {
