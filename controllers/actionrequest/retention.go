@@ -76,7 +76,8 @@ func (k *Keeper) Start(ctx context.Context) error {
 			now := k.Clock.Now()
 			pause := found.CreationTimestamp.Add(k.For - seal.MaxSkew).Sub(now)
 			if pause <= 0 {
-				pause = looks.ReserveN(now, 1).DelayFrom(now)
+				// However often everything is listed again, what is new does not wait for ever.
+				pause = min(looks.ReserveN(now, 1).DelayFrom(now), time.Hour)
 			}
 			queue.AddAfter(kept{found.Namespace, found.Name, string(found.UID)}, pause)
 		}

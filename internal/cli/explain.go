@@ -34,8 +34,8 @@ func (p *Program) explain() *cobra.Command {
 		Long: `Asks the cluster what it would answer to a request, and why: every rule with its answer, what the answer rests on, what would have to be
 otherwise, the facts that were read, and who would have to approve. It is a server-side dry run: nothing is stored, and nobody is told.
 
-ACTION, KEY=VALUE and the flags that say what is asked for are those of "request". -f reads requests from files, and --request takes what a request
-that is there asks for: the answer is that to you, asking now.
+ACTION, KEY=VALUE and the flags that say what is asked for are those of "request". -f reads requests from files, and --request takes what a
+request that is there asks for: the answer is that to you, asking now.
 
 The exit code is 0 if the request would be allowed or needs approval, 1 if it would be refused, and 2 if there is no answer. With several
 requests it is the highest.`,

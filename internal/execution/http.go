@@ -258,10 +258,14 @@ func saysNothing(response map[string]any, problem error) error {
 	case status == http.StatusBadGateway || status == http.StatusGatewayTimeout:
 		return fmt.Errorf("a gateway answered %d", status)
 	case problem != nil && isWell(response):
-		return fmt.Errorf("it answered %d, and success cannot be told: %w", status, problem)
+		return &answeredWell{fmt.Errorf("it answered %d, and success cannot be told: %w", status, problem)}
 	}
 	return nil
 }
+
+// answeredWell is why it cannot be told how a call ended that the host has answered as if it had done it: that it does not find it yet is no reason to
+// make it again.
+type answeredWell struct{ error }
 
 // isWell tells whether an answer has a status from 200 to 299.
 func isWell(response map[string]any) bool {
@@ -392,11 +396,13 @@ func (t *task) uncertain(ctx context.Context, why error) (Outcome, error) {
 
 // lookedUp judges what a host says about whether a call was made.
 func (t *task) lookedUp(ctx context.Context, response map[string]any, why error) (Outcome, error) {
+	well := &answeredWell{}
+	believed := !errors.As(why, &well)
 	answer, done, why := t.found(ctx, response, why)
 	if answer != nil {
 		return t.began(ctx, answer)
 	}
-	not := !done && t.notDone(ctx, response)
+	not := believed && !done && t.notDone(ctx, response)
 	switch at := t.settledAt(); {
 	case not && t.now.Before(at):
 		t.status.Message = oneLine(fmt.Sprintf("the host does not know %s yet (%v): asking again, and making it once it cannot be under way any more, at %s",

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	jsonpatch "github.com/evanphx/json-patch/v5"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -272,14 +271,14 @@ func (t *task) erase(ctx context.Context, ref v1alpha1.ObjectReference, uid type
 // ownsOthers tells whether objects of a kind have others do their work: these must be gone before it is. What has an effect by itself, such as a
 // RoleBinding, must not stay until the garbage collector has looked at it.
 func ownsOthers(ref v1alpha1.ObjectReference) bool {
-	switch group := schema.FromAPIVersionAndKind(ref.APIVersion, ref.Kind).Group; group {
+	switch schema.FromAPIVersionAndKind(ref.APIVersion, ref.Kind).Group {
 	case "":
 		return ref.Kind == "ReplicationController"
 	case "apps", "batch":
 		return true
-	default:
-		return strings.Contains(group, ".") && !strings.HasSuffix(group, ".k8s.io") // somebody's own kinds, of which nobody knows what they do
 	}
+	// Of somebody's own kinds nobody knows what they do: their controller may make again what is removed while they are still there.
+	return false
 }
 
 // restoreTries is how often an object is read again that somebody writes at the same moment.

@@ -273,7 +273,7 @@ func TestWorkloadsGoWithTheirPods(t *testing.T) {
 func TestOwnsOthers(t *testing.T) {
 	for ref, want := range map[v1alpha1.ObjectReference]bool{
 		{APIVersion: "apps/v1", Kind: "StatefulSet"}: true, {APIVersion: "batch/v1", Kind: "CronJob"}: true, {APIVersion: "v1", Kind: "ReplicationController"}: true,
-		{APIVersion: "example.com/v1", Kind: "Database"}: true, {APIVersion: "v1", Kind: "ConfigMap"}: false, {APIVersion: "v1", Kind: "Secret"}: false,
+		{APIVersion: "example.com/v1", Kind: "Database"}: false, {APIVersion: "v1", Kind: "ConfigMap"}: false, {APIVersion: "v1", Kind: "Secret"}: false,
 		{APIVersion: "rbac.authorization.k8s.io/v1", Kind: "RoleBinding"}: false, {APIVersion: "policy/v1", Kind: "PodDisruptionBudget"}: false,
 	} {
 		if ownsOthers(ref) != want {

@@ -218,18 +218,18 @@ func principalOf(s *snapshot.Snapshot, given *v1alpha1.VoteDelegation) *v1alpha1
 
 // aliases are the other names of who gave a vote and for whom: the person as it was stamped, by an expression that may have been another one, and the
 // login, which is one person whatever an expression says of it. As in SamePerson, any of them is enough to be one.
-func aliases(s *snapshot.Snapshot, vote *v1alpha1.Vote) []string {
-	people := []*v1alpha1.Identity{&vote.Voter}
+func aliases(s *snapshot.Snapshot, vote *v1alpha1.Vote) (voter, principal []string) {
 	if vote.Delegation != nil {
-		people = append(people, principalOf(s, vote.Delegation))
+		principal = namesOf(principalOf(s, vote.Delegation))
 	}
-	var names []string
-	for _, who := range people {
-		// No person has this sign in its name.
-		names = append(names, "\x00login "+who.Username)
-		if who.Person != "" {
-			names = append(names, who.Person)
-		}
+	return namesOf(&vote.Voter), principal
+}
+
+// namesOf are further names of somebody. No person has this sign in its name, so that what is stamped is compared with what is stamped only.
+func namesOf(who *v1alpha1.Identity) []string {
+	names := []string{"\x00login " + who.Username}
+	if who.Person != "" {
+		names = append(names, "\x00stamped "+who.Person)
 	}
 	return names
 }

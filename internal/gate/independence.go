@@ -101,8 +101,8 @@ func (j *Judgement) AskAgain() *Problem {
 		j.Action.Ref(), s.Namespace, s.Name))
 }
 
-// edited tells whether a voter changed the Action while the request was open, or could have. What is reviewed has run: an Action that is made again
-// after that is no reason never to review it, and whoever changed that one is known.
+// edited tells whether a voter changed the Action while the request was open, or could have. What is reviewed has run, and must be reviewed by
+// somebody: it cannot be asked again, so that whoever is not known to have changed it may, also where not all of them are known.
 func (g *Gate) edited(ctx context.Context, j *Judgement, poll *Poll, voter *v1alpha1.Identity) *Problem {
 	asked := j.subject.AskedAt
 	if asked.IsZero() {
@@ -120,7 +120,7 @@ func (g *Gate) edited(ctx context.Context, j *Judgement, poll *Poll, voter *v1al
 			"Its owners must apply it again: kubectl get action -n %[2]s %[3]s -o yaml | kubectl replace -f -. What was asked before must then be asked again.",
 			err, j.Action.Object.Namespace, j.Action.Object.Name))
 	}
-	if since.After(asked) {
+	if since.After(asked) && !poll.Review {
 		return unjudged(fmt.Sprintf("cannot tell who changed the Action %s while this request was open: that is known since %s only.\n  It must be asked again.",
 			j.Action.Ref(), Time(since, j.Now)))
 	}

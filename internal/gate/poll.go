@@ -200,15 +200,16 @@ func (g *Gate) votes(ctx context.Context, j *Judgement, poll *Poll, approval *v1
 		}
 		person, err := g.rules.Person(ctx, &vote.Voter)
 		if err != nil {
-			// Without a person a vote never helps the request, but a denial stands.
-			person = ""
+			// It may be a denial, or take back what somebody else seems to have said.
+			return nil, &Unjudged{vote.Voter.Username, unjudged(fmt.Sprintf("cannot tell which person %s is: %v", vote.Voter.Username, err))}
 		}
 		eligible := g.EligibleAs(ctx, j, poll, vote)
 		if eligible.Problem != nil && eligible.Problem.Transient {
 			return nil, &Unjudged{vote.Voter.Username, eligible.Problem}
 		}
+		own, principals := aliases(j.Snapshot, vote)
 		votes = append(votes, quorum.Vote{
-			Person: person, Principal: g.principal(ctx, j.Snapshot, vote), Aliases: aliases(j.Snapshot, vote), By: vote.By(), Username: vote.Voter.Username, Decision: vote.Decision,
+			Person: person, Principal: g.principal(ctx, j.Snapshot, vote), Aliases: own, PrincipalAliases: principals, By: vote.By(), Username: vote.Voter.Username, Decision: vote.Decision,
 			At: vote.At.Time, Comment: vote.Comment, Meets: eligible.Meets,
 		})
 	}

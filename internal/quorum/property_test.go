@@ -72,6 +72,9 @@ func randomVotes(random *rand.Rand, requirements int) []Vote {
 		if random.IntN(8) == 0 {
 			v.Aliases = []string{fmt.Sprintf("p%d", random.IntN(9))}
 		}
+		if random.IntN(8) == 0 {
+			v.PrincipalAliases = []string{fmt.Sprintf("p%d", random.IntN(9))}
+		}
 		v.Meets = randomMeets(random, requirements)
 		votes = append(votes, v)
 	}
@@ -108,6 +111,15 @@ func standingByForce(votes []Vote, requirements int) []Vote {
 			case accepted:
 				stands = v
 			case stands.Decision == approve && (v.Decision != approve || v.principal() != stands.principal()):
+				stands = Vote{}
+			}
+		}
+		for _, v := range votes {
+			own := append([]string{v.Person}, v.Aliases...)
+			shared := func(name string) bool { return name != "" && slices.Contains(own, name) }
+			one := slices.ContainsFunc(append([]string{stands.Person}, stands.Aliases...), shared)
+			back := v.Decision == withdraw || v.Decision == deny && !slices.Contains(v.Meets[:min(len(v.Meets), requirements)], true)
+			if stands.Decision == approve && one && back && v.Person != stands.Person && !stands.At.After(v.At) {
 				stands = Vote{}
 			}
 		}

@@ -21,9 +21,10 @@ type Vote struct {
 	Person string
 	// Principal is the person for whom the voter votes. Empty: for themself.
 	Principal string
-	// Aliases are other names of either, such as the person as it was stamped when the expression was another one. Votes that have a name in common
-	// are of people who count once; it depends on Person alone whose vote replaces whose.
-	Aliases []string
+	// Aliases are other names of the voter, such as the person as it was stamped when the expression was another one, and PrincipalAliases of the
+	// principal. Votes that have a name in common are of people who count once. It depends on Person alone whose vote replaces whose, but whoever takes
+	// something back takes it back under every name.
+	Aliases, PrincipalAliases []string
 	// By names for people who voted, and for whom. Username is the login.
 	By       string
 	Username string

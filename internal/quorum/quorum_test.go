@@ -429,6 +429,14 @@ func TestVotesForOthers(t *testing.T) {
 			reason: "also where the name of one is the other's now", votes: []Vote{vote("robert", approve, 1, "x"), knownAsRobert(vote("bob", approve, 2, "x"))},
 			want: outcome{State: stateOpen, Missing: []int{1}, By: []string{"a=robert"}},
 		},
+		"OtherNameWithdraws": {
+			reason: "what one name took back stays taken back, also by a vote that would not be accepted now", votes: []Vote{knownAsRobert(vote("bob", approve, 1, "x")), knownAsRobert(vote("bobby", withdraw, 2, ""))},
+			want: outcome{State: stateOpen, Missing: []int{2}},
+		},
+		"OtherNameWithdrewBefore": {
+			reason: "and who agrees after that has agreed", votes: []Vote{knownAsRobert(vote("bobby", withdraw, 1, "x")), knownAsRobert(vote("bob", approve, 2, "x"))},
+			want: outcome{State: stateOpen, Missing: []int{1}, By: []string{"a=bob"}},
+		},
 		"OtherNameDenies": {
 			reason: "and no agreement of one replaces what the other denies", votes: []Vote{knownAsRobert(vote("bob", deny, 1, "x")), knownAsRobert(vote("bobby", approve, 2, "x"))},
 			want: outcome{State: denied, Missing: []int{2}, DeniedBy: "bob"},

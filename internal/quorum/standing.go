@@ -23,7 +23,16 @@ type voice struct {
 func (v *Vote) principal() string { return cmp.Or(v.Principal, v.Person) }
 
 // names are all by which the people of a vote are known.
-func (v *Vote) names() []string { return append([]string{v.Person, v.principal()}, v.Aliases...) }
+func (v *Vote) names() []string {
+	return slices.Concat([]string{v.Person, v.principal()}, v.Aliases, v.PrincipalAliases)
+}
+
+// byOne tells whether two votes are of one voter, by any name.
+func byOne(a, b *Vote) bool {
+	return slices.ContainsFunc(append([]string{a.Person}, a.Aliases...), func(name string) bool {
+		return name != "" && (name == b.Person || slices.Contains(b.Aliases, name))
+	})
+}
 
 // voiceOf is the voice of one vote that agrees or denies.
 func voiceOf(v Vote) *voice {
@@ -129,7 +138,16 @@ func latestVotes(votes []Vote, requirements int) (latest, nameless map[string]Vo
 			delete(latest, v.Person)
 		}
 	}
+	maps.DeleteFunc(latest, func(_ string, stands Vote) bool {
+		return stands.Decision == v1alpha1.DecisionApprove && slices.ContainsFunc(votes, func(v Vote) bool { return takenBackBy(&stands, &v, requirements) })
+	})
 	return latest, nameless
+}
+
+// takenBackBy tells whether a vote takes back, under another name of the same person, what one agreed to before or at the same time.
+func takenBackBy(stands, v *Vote, requirements int) bool {
+	takes := v.Decision == v1alpha1.DecisionWithdraw || v.Decision == v1alpha1.DecisionDeny && !accepted(*v, requirements)
+	return takes && v.Person != stands.Person && !v.At.Before(stands.At) && byOne(v, stands)
 }
 
 // takesBack tells whether a vote that would not be accepted now leaves nothing of what its person agreed to before: it said something else, or the
