@@ -375,7 +375,7 @@ func TestGitOpsGuide(t *testing.T) {
 		t.Errorf("the tool asks, and says for whom: %+v, %+v", r.Spec.Requester, r.Spec.OnBehalfOf)
 	}
 	approval := approvalsOf(t, r, 1)[0]
-	if summary := strings.Join(approval.Spec.Summary, "\n"); !strings.Contains(summary, apps.Name+", as it says on behalf of alice") || !strings.Contains(summary, " Not "+apps.Name+" or alice.") {
+	if summary := strings.Join(approval.Spec.Summary, "\n"); !strings.Contains(summary, ", as it says on behalf of alice.") || !strings.Contains(summary, " Not "+apps.Name+" or alice.") {
 		t.Errorf("it must be shown as a claim:\n%s", summary)
 	}
 	for _, who := range []env.Person{users.Alice, users.AliceAgain} {

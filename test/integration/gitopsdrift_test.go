@@ -1,7 +1,6 @@
 package integration
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -165,7 +164,7 @@ func read(t *testing.T, out string) *unstructured.Unstructured {
 	t.Helper()
 	object := &unstructured.Unstructured{}
 	at := strings.Index(out, "{")
-	if err := json.Unmarshal([]byte(out[max(at, 0):]), &object.Object); err != nil {
+	if err := object.UnmarshalJSON([]byte(out[max(at, 0):])); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
 	return object

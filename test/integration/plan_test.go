@@ -106,12 +106,12 @@ func TestPlanWithoutApproval(t *testing.T) {
 
 // TestPlanExpires asks people again where the plan is another one when it is made again, and only then.
 func TestPlanExpires(t *testing.T) {
-	plans(t, "planned-again", "RequireApproval", "validFor: 2s")
+	plans(t, "planned-again", "RequireApproval", "validFor: 4s")
 	answer("planned-again", "first")
 	r, approval := openStage(t, "planned-again", "{}")
 	eventually(t, "another run of the plan", func() (bool, string) {
 		calls := host.made("/planned-again/plan")
-		return len(calls) >= 4, fmt.Sprint(calls)
+		return len(calls) >= 3, fmt.Sprint(calls)
 	})
 	if live := approvalsOf(t, r, 1)[0]; live.Status.State != v1alpha1.ApprovalOpen || live.UID != approval.UID {
 		t.Errorf("the same plan is agreed to by the same votes: %+v", live.Status)

@@ -107,6 +107,9 @@ func (s *System) install(ctx context.Context) error {
 			files = append(files, "config/rbac/"+part+"/operator.yaml", "config/rbac/"+part+"/role.yaml")
 		}
 	}
+	if err := s.cluster.Apply(ctx, fmt.Appendf(nil, "{apiVersion: v1, kind: Namespace, metadata: {name: %s}}", config.DefaultNamespace)); err != nil {
+		return fmt.Errorf("failed to make the namespace of Signoff: %w", err)
+	}
 	for _, file := range append(files, "config/rbac/user-roles.yaml") {
 		if err := s.cluster.ApplyFile(ctx, file); err != nil {
 			return fmt.Errorf("failed to apply %s: %w", file, err)
