@@ -103,7 +103,7 @@ func (s *scope) stage(ctx context.Context, stage *stageState) (bool, error) {
 }
 
 // denials ends the request where an approver has said no, whether the stage is required at the moment or not, and whatever else
-// keeps the request from going on: a denial is final.
+// keeps the request from going on: a denial is final. Only where no vote can be judged, no denial is either: the request waits then, and says why.
 func (s *scope) denials(ctx context.Context) (bool, error) {
 	if s.judgement.Action == nil || s.judgement.Inputs == nil {
 		// Nobody can be judged as a voter, so the webhook accepts no votes either.
