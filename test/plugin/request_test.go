@@ -3,6 +3,7 @@ package plugin
 import (
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -200,6 +201,9 @@ func TestSameAsKubectl(t *testing.T) {
 	}
 }
 
+// clocks are times of the day. A minute can pass between two answers.
+var clocks = regexp.MustCompile(`\d\d:\d\d UTC`)
+
 // told are the words of a refusal and of warnings, without those that kubectl or the plugin add.
 func told(r result) []string {
 	var lines []string
@@ -208,7 +212,7 @@ func told(r result) []string {
 			`The ActionRequest "same-x" is invalid: `, "refused: ", "* "} {
 			line = strings.TrimPrefix(line, start)
 		}
-		line = strings.TrimSpace(line)
+		line = clocks.ReplaceAllString(strings.TrimSpace(line), "HH:MM UTC")
 		if line != "" && line != "it is not valid" && !strings.HasPrefix(line, "note: ") {
 			lines = append(lines, line)
 		}
