@@ -77,7 +77,9 @@ func (w *actionRequests) seal(req *admission.Request, request *v1alpha1.ActionRe
 	}
 	// The API server has not put it there yet, but will.
 	request.Namespace = req.Namespace
-	if err := w.Evidence.SealRequest(request, evidence.Seen{UID: action.Object.UID, Digest: digest}, nonce, w.Wall.Now()); err != nil {
+	now := w.Wall.Now()
+	seen := evidence.Seen{UID: action.Object.UID, Digest: digest, Ends: gate.Expires(action.Object, &gate.Subject{Spec: &request.Spec}, now)}
+	if err := w.Evidence.SealRequest(request, seen, nonce, now); err != nil {
 		return nil, err
 	}
 	return []jsonpatch.Operation{jsonpatch.NewOperation("add", path, request.Spec.Seal)}, nil

@@ -129,10 +129,15 @@ type RecordSpec struct {
 	// +kubebuilder:pruning:PreserveUnknownFields
 	Variables *runtime.RawExtension `json:"variables,omitempty"`
 
-	// until is when the request would have ended at the latest (expiresAt, or requestTTL of the Action): the Record is kept at least until then, so that a
-	// request that says the same, or was put back, finds it. Unset: an older version wrote it.
+	// until is when neither the request (expiresAt, or requestTTL of the Action) nor its seal counts any more: the Record is kept at least until then, so
+	// that a request that says the same, or was put back, finds it. Unset: an older version wrote it.
 	// +optional
 	Until *metav1.Time `json:"until,omitempty"`
+
+	// verdict is what was decided when the execution began, and on what: the rules that applied, were overridden or could not be judged, why, and the facts
+	// that were read. Rules that did not apply, what would have to be otherwise, and when time changes it are left out. Unset: an older version wrote it.
+	// +optional
+	Verdict *Verdict `json:"verdict,omitempty"`
 
 	// review is what must be reviewed, and by whom, because the request broke the glass. Unset: nothing must.
 	// +optional

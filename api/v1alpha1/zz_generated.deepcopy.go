@@ -2641,6 +2641,11 @@ func (in *RecordSpec) DeepCopyInto(out *RecordSpec) {
 		in, out := &in.Until, &out.Until
 		*out = (*in).DeepCopy()
 	}
+	if in.Verdict != nil {
+		in, out := &in.Verdict, &out.Verdict
+		*out = new(Verdict)
+		(*in).DeepCopyInto(*out)
+	}
 	if in.Review != nil {
 		in, out := &in.Review, &out.Review
 		*out = new(RecordedReview)

@@ -79,7 +79,7 @@ func (s *scope) begin(ctx context.Context, record *v1alpha1.Record) error {
 // createRecord creates the Record, or finds the one that an earlier attempt created. Creating it is the lock: whoever creates it executes,
 // once. Where nobody can tell whether it was created, nobody else whose start depends on it gets a turn before that is known.
 func (s *scope) createRecord(ctx context.Context) (*v1alpha1.Record, error) {
-	record, err := s.newClaim()
+	record, err := s.newClaim(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -120,8 +120,8 @@ func (s *scope) findRecord(ctx context.Context) (*v1alpha1.Record, error) {
 }
 
 // newClaim is the Record, sealed.
-func (s *scope) newClaim() (*v1alpha1.Record, error) {
-	record, err := s.newRecord()
+func (s *scope) newClaim(ctx context.Context) (*v1alpha1.Record, error) {
+	record, err := s.newRecord(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -459,17 +459,35 @@ func (s *scope) duration() v1alpha1.Duration {
 	return gate.Duration(s.judgement.Action.Object, &s.request.Spec)
 }
 
-// until is until when the Record is needed: it is the lock, and as long as a request could run that says the same or was put back, it must be there.
+// until is until when the Record is needed: it is the lock, and as long as a request could run that says the same or was put back, or its seal
+// counts, it must be there.
 func (s *scope) until() *metav1.Time {
-	if end := s.request.Spec.ExpiresAt; end != nil {
-		return end
+	end := s.request.Spec.ExpiresAt
+	if end == nil {
+		end = new(metav1.NewTime(s.expires().Truncate(time.Second)))
 	}
-	end := metav1.NewTime(s.expires().Truncate(time.Second))
-	return &end
+	return new(metav1.NewTime(later(end.Time, &s.request.Spec.Seal.ExpiresAt)))
+}
+
+// restsOn is what was decided, and on what, without what did not count. What was explained when it was shown is not explained again.
+func (s *scope) restsOn(ctx context.Context) *v1alpha1.Verdict {
+	verdict := gate.VerdictStatus(s.judgement)
+	if shown := s.request.Status.Verdict; shown != nil && equal(answers(verdict), answers(shown)) {
+		verdict.Rules = shown.DeepCopy().Rules
+	} else {
+		s.judgement.Explain(ctx)
+		verdict = gate.VerdictStatus(s.judgement)
+	}
+	verdict.EvaluatedAt, verdict.NextChange = metav1.NewTime(verdict.EvaluatedAt.Truncate(time.Second)), nil
+	verdict.Rules = slices.DeleteFunc(verdict.Rules, func(rule v1alpha1.RuleResult) bool { return rule.Answer == v1alpha1.RuleNotApplicable })
+	for i := range verdict.Rules {
+		verdict.Rules[i].Differ = nil
+	}
+	return verdict
 }
 
 // newRecord is the claim: everything that is executed, and who let it.
-func (s *scope) newRecord() (*v1alpha1.Record, error) {
+func (s *scope) newRecord(ctx context.Context) (*v1alpha1.Record, error) {
 	name, err := record.Name(s.request)
 	if err != nil {
 		return nil, err
@@ -484,7 +502,7 @@ func (s *scope) newRecord() (*v1alpha1.Record, error) {
 			Digest:             s.plan.digest, ClaimedAt: evidence.Instant(s.now),
 			Approvals: s.plan.approvedBy, Plan: s.plan.changes, Steps: s.plan.steps,
 			Timeout: action.Spec.Execution.Timeout, Variables: s.plan.variables, Finally: s.plan.finally, Planned: s.plan.planned,
-			Duration: s.duration(), Until: s.until(),
+			Duration: s.duration(), Until: s.until(), Verdict: s.restsOn(ctx),
 		},
 	}
 	claim.Spec.Review = recordedReview(s.emergency, s.request.Spec.Inputs)

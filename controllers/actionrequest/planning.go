@@ -127,7 +127,7 @@ func (s *scope) newPlan(ctx context.Context, round int32) (*v1alpha1.Record, *ga
 			RequestRef: v1alpha1.RecordRequestReference{Namespace: s.request.Namespace, Name: s.request.Name, UID: s.request.UID},
 			ActionRef:  s.request.Spec.ActionRef, Purpose: v1alpha1.PurposePlan, Requester: *s.request.Spec.Requester,
 			ServiceAccountName: account, Digest: sum, ClaimedAt: evidence.Instant(s.now),
-			Steps: rendered, Timeout: action.Spec.Execution.Plan.Timeout, Variables: variables,
+			Steps: rendered, Timeout: action.Spec.Execution.Plan.Timeout, Variables: variables, Verdict: s.restsOn(ctx),
 		},
 	}, nil
 }

@@ -1,13 +1,21 @@
-// Package certificates makes the certificate with which the webhooks are served, where nobody else does: a Job of the installation runs it,
-// with an identity of its own, so that no process that lives on may write webhook configurations.
+// Package certificates makes the authority and the certificate with which the webhooks are served, where nobody else does. A Job of the installation makes both,
+// with an identity of its own, so that no process that lives on may write webhook configurations; a CronJob that may write one Secret only replaces the
+// certificate, which the same authority signs.
 package certificates
 
 import (
 	"bytes"
 	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/pem"
 	"fmt"
+	"math/big"
 	"time"
 
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
@@ -17,6 +25,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	coreapply "k8s.io/client-go/applyconfigurations/core/v1"
 	"k8s.io/client-go/util/cert"
+	"k8s.io/client-go/util/keyutil"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -24,12 +33,17 @@ import (
 )
 
 const (
-	// life is how long a certificate is valid. It serves one address, and only the API server trusts it, for our webhooks only: that it is
-	// replaced often would make nothing safer, and a certificate that ends while nobody looks stops every write.
-	life = 10 * 365 * 24 * time.Hour
-	// renewBefore is how much of its life must be left, or the next upgrade replaces it.
-	renewBefore = 2 * 365 * 24 * time.Hour
-	// authorityKey is the entry of the Secret with who signed the certificate, and who signed the one before it.
+	// authorityLife is how long the authority is valid, and authorityLeft how much of that must be left, or the next upgrade replaces it. Only the API
+	// server trusts it, for our webhooks only.
+	authorityLife = 10 * 365 * 24 * time.Hour
+	authorityLeft = 2 * 365 * 24 * time.Hour
+	// life is how long a certificate is valid, and left how much of that must be left, or it is replaced: early enough for everybody who is warned thirty days
+	// before the end to have been spared.
+	life = 90 * 24 * time.Hour
+	left = 45 * 24 * time.Hour
+	// early is how much clocks may differ.
+	early = 5 * time.Minute
+	// authorityKey is the entry of both Secrets with whom to trust: the authority, and the one before it.
 	authorityKey = "ca.crt"
 	// configurations is the name of both webhook configurations.
 	configurations = "signoff"
@@ -38,92 +52,234 @@ const (
 
 // Options say for which address a certificate is made, and where it is kept.
 type Options struct {
-	// Client reads and writes the Secret and the webhook configurations.
+	// Client reads and writes the Secrets and the webhook configurations.
 	Client client.Client
-	// Namespace is where the Secret and the Service are.
+	// Namespace is where the Secrets and the Service are.
 	Namespace string
-	// Secret is the name of the Secret, of type kubernetes.io/tls.
-	Secret string
+	// Secret is the name of the Secret with the certificate, and Authority that of the one with who signs it, both of type kubernetes.io/tls.
+	Secret, Authority string
 	// Service is the Service in front of the webhooks.
 	Service string
-	// Clock tells whether a certificate ends soon.
+	// Clock tells whether something ends soon.
 	Clock clock.PassiveClock
 }
 
 // host is the name by which the API server asks.
 func (o *Options) host() string { return o.Service + "." + o.Namespace + ".svc" }
 
-// Ensure makes a certificate where there is none that lasts, and lets the API server trust it. The webhook configurations come first: at
+// Ensure makes an authority and a certificate where there is none that lasts, and lets the API server trust it. The webhook configurations come first: at
 // no moment is something served that is not trusted. Where there are none yet, they are left to the next call.
 func Ensure(ctx context.Context, o *Options) error {
-	secret := &corev1.Secret{}
-	err := o.Client.Get(ctx, types.NamespacedName{Namespace: o.Namespace, Name: o.Secret}, secret)
-	absent := apierrors.IsNotFound(err)
-	if err != nil && !absent {
-		return fmt.Errorf("failed to read Secret %s/%s: %w", o.Namespace, o.Secret, err)
+	authority, err := o.read(ctx, o.Authority)
+	if err != nil {
+		return err
 	}
-	lasts := usable(secret.Data, o.host(), o.Clock.Now())
-	if !lasts {
-		if err := o.renew(ctx, secret); err != nil {
-			return err
-		}
+	served, err := o.read(ctx, o.Secret)
+	if err != nil {
+		return err
+	}
+	signs, fresh, err := o.signer(ctx, authority, served)
+	if err != nil {
+		return err
 	}
 	for _, kind := range []string{"MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"} {
-		if err := o.trust(ctx, kind, secret.Data[authorityKey]); err != nil {
+		if err := o.trust(ctx, kind, authority.Data[authorityKey]); err != nil {
 			return err
 		}
 	}
-	switch {
-	case lasts:
-		return nil
-	case absent:
-		err = namedcreate.Create(ctx, o.Client, coreapply.Secret(o.Secret, o.Namespace).
-			WithLabels(map[string]string{"app.kubernetes.io/name": "signoff"}).WithType(corev1.SecretTypeTLS).WithData(secret.Data))
-	default:
-		err = o.Client.Update(ctx, secret)
+	if fresh {
+		if err := o.write(ctx, authority); err != nil {
+			return err
+		}
 	}
+	return o.serve(ctx, signs, authority, served)
+}
+
+// Renew replaces the certificate where it ends soon. It makes no authority: who does must be able to let the API server trust it.
+func Renew(ctx context.Context, o *Options) error {
+	authority, err := o.read(ctx, o.Authority)
 	if err != nil {
-		return fmt.Errorf("failed to write Secret %s/%s: %w", o.Namespace, o.Secret, err)
+		return err
+	}
+	served, err := o.read(ctx, o.Secret)
+	if err != nil {
+		return err
+	}
+	signs := signerIn(authority, o.Clock.Now().Add(life))
+	switch {
+	case signs == nil:
+		return fmt.Errorf("there is no authority in Secret %s/%s that lasts: helm upgrade with the same values makes one", o.Namespace, o.Authority)
+	case served.ResourceVersion == "":
+		return fmt.Errorf("there is no Secret %s/%s: helm upgrade with the same values makes it", o.Namespace, o.Secret)
+	}
+	return o.serve(ctx, signs, authority, served)
+}
+
+// read gives a Secret. One that is not there has no version.
+func (o *Options) read(ctx context.Context, name string) (*corev1.Secret, error) {
+	secret := &corev1.Secret{}
+	err := o.Client.Get(ctx, types.NamespacedName{Namespace: o.Namespace, Name: name}, secret)
+	if client.IgnoreNotFound(err) != nil {
+		return nil, fmt.Errorf("failed to read Secret %s/%s: %w", o.Namespace, name, err)
+	}
+	secret.Namespace, secret.Name = o.Namespace, name
+	return secret, nil
+}
+
+func (o *Options) write(ctx context.Context, secret *corev1.Secret) error {
+	write := func() error { return o.Client.Update(ctx, secret) }
+	if secret.ResourceVersion == "" {
+		write = func() error {
+			return namedcreate.Create(ctx, o.Client, coreapply.Secret(secret.Name, o.Namespace).
+				WithLabels(map[string]string{"app.kubernetes.io/name": "signoff"}).WithType(corev1.SecretTypeTLS).WithData(secret.Data))
+		}
+	}
+	if err := write(); err != nil {
+		return fmt.Errorf("failed to write Secret %s/%s: %w", o.Namespace, secret.Name, err)
 	}
 	return nil
 }
 
-// renew puts a new certificate into the Secret. Where somebody has deleted the one before, the webhook configurations still say who signed
-// it.
-func (o *Options) renew(ctx context.Context, secret *corev1.Secret) error {
-	before := secret.Data[authorityKey]
+// signer is an authority with its key.
+type signer struct {
+	certificate *x509.Certificate
+	key         crypto.Signer
+}
+
+// signer gives the authority of its Secret, or puts a new one there. The one before stays trusted, because each replica goes on serving what it has signed until
+// it sees the new one. Where somebody has deleted the Secrets, the webhook configurations still say which one that was.
+func (o *Options) signer(ctx context.Context, authority, served *corev1.Secret) (signs *signer, fresh bool, err error) {
+	now := o.Clock.Now()
+	if signs := signerIn(authority, now.Add(authorityLeft)); signs != nil {
+		return signs, false, nil
+	}
+	before := authority.Data[authorityKey]
 	if len(before) == 0 {
-		var err error
+		before = served.Data[authorityKey]
+	}
+	if len(before) == 0 {
 		if before, err = o.trusted(ctx); err != nil {
-			return err
+			return nil, false, err
 		}
 	}
-	data, err := renewed(o.host(), before)
-	secret.Data = data
-	return err
-}
-
-// usable tells whether there is a certificate with its key for the host that lasts long enough, and who signed it.
-func usable(data map[string][]byte, host string, now time.Time) bool {
-	pair, err := tls.X509KeyPair(data[corev1.TLSCertKey], data[corev1.TLSPrivateKeyKey])
-	if err != nil {
-		return false
+	if signs, err = newSigner(now); err != nil {
+		return nil, false, err
 	}
-	return pair.Leaf.VerifyHostname(host) == nil && pair.Leaf.NotAfter.After(now.Add(renewBefore)) && len(data[authorityKey]) > 0
-}
-
-// renewed makes a certificate for the host. The authority signs it, and its key is forgotten. The authority of the certificate before is
-// kept, because each replica goes on serving that until it sees the new one.
-func renewed(host string, before []byte) (map[string][]byte, error) {
-	chain, key, err := cert.GenerateSelfSignedCertKeyWithOptions(cert.SelfSignedCertKeyOptions{Host: host, MaxAge: life})
+	key, err := keyutil.MarshalPrivateKeyToPEM(signs.key)
 	if err != nil {
-		return nil, fmt.Errorf("failed to make a certificate for %s: %w", host, err)
+		return nil, false, fmt.Errorf("failed to write the key of the authority: %w", err)
 	}
-	_, authority := pem.Decode(chain)
+	own := encoded(signs.certificate.Raw)
+	authority.Data = map[string][]byte{corev1.TLSCertKey: own, corev1.TLSPrivateKeyKey: key, authorityKey: own}
 	if previous, _ := pem.Decode(before); previous != nil {
-		authority = append(bytes.Clone(authority), pem.EncodeToMemory(previous)...)
+		authority.Data[authorityKey] = append(bytes.Clone(own), pem.EncodeToMemory(previous)...)
 	}
-	return map[string][]byte{corev1.TLSCertKey: chain, corev1.TLSPrivateKeyKey: key, authorityKey: authority}, nil
+	return signs, true, nil
+}
+
+// signerIn gives the authority in a Secret. Nil: there is none, or it ends before.
+func signerIn(secret *corev1.Secret, before time.Time) *signer {
+	pair, err := tls.X509KeyPair(secret.Data[corev1.TLSCertKey], secret.Data[corev1.TLSPrivateKeyKey])
+	if err != nil || !pair.Leaf.IsCA || pair.Leaf.NotAfter.Before(before) || len(secret.Data[authorityKey]) == 0 {
+		return nil
+	}
+	key, ok := pair.PrivateKey.(crypto.Signer)
+	if !ok {
+		return nil
+	}
+	return &signer{pair.Leaf, key}
+}
+
+func newSigner(now time.Time) (*signer, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, fmt.Errorf("failed to make a key: %w", err)
+	}
+	serial, err := serialNumber()
+	if err != nil {
+		return nil, err
+	}
+	made := &x509.Certificate{
+		SerialNumber: serial, Subject: pkix.Name{CommonName: "signoff-webhook-ca"}, NotBefore: now.Add(-early), NotAfter: now.Add(authorityLife),
+		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign, BasicConstraintsValid: true, IsCA: true,
+	}
+	certificate, err := signed(made, made, key.Public(), key)
+	if err != nil {
+		return nil, err
+	}
+	return &signer{certificate, key}, nil
+}
+
+// signed makes a certificate for a public key, by the key of its authority.
+func signed(made, authority *x509.Certificate, public crypto.PublicKey, key crypto.Signer) (*x509.Certificate, error) {
+	raw, err := x509.CreateCertificate(rand.Reader, made, authority, public, key)
+	if err != nil {
+		return nil, fmt.Errorf("failed to sign a certificate: %w", err)
+	}
+	certificate, err := x509.ParseCertificate(raw)
+	if err != nil {
+		return nil, fmt.Errorf("failed to read a certificate: %w", err)
+	}
+	return certificate, nil
+}
+
+func serialNumber() (*big.Int, error) {
+	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 127))
+	if err != nil {
+		return nil, fmt.Errorf("failed to draw a serial number: %w", err)
+	}
+	return serial, nil
+}
+
+func encoded(raw []byte) []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: cert.CertificateBlockType, Bytes: raw})
+}
+
+// serve puts a new certificate into its Secret where the one there is none of this authority for the host that lasts.
+func (o *Options) serve(ctx context.Context, signs *signer, authority, served *corev1.Secret) error {
+	if o.lasts(signs, served) && bytes.Equal(served.Data[authorityKey], authority.Data[authorityKey]) {
+		return nil
+	}
+	if !o.lasts(signs, served) {
+		data, err := signs.issue(o.host(), o.Clock.Now())
+		if err != nil {
+			return err
+		}
+		served.Data = data
+	}
+	served.Data[authorityKey] = authority.Data[authorityKey]
+	return o.write(ctx, served)
+}
+
+func (o *Options) lasts(signs *signer, served *corev1.Secret) bool {
+	pair, err := tls.X509KeyPair(served.Data[corev1.TLSCertKey], served.Data[corev1.TLSPrivateKeyKey])
+	return err == nil && pair.Leaf.VerifyHostname(o.host()) == nil && pair.Leaf.NotAfter.After(o.Clock.Now().Add(left)) && pair.Leaf.CheckSignatureFrom(signs.certificate) == nil
+}
+
+// issue makes a certificate for the host, with its key, which is in no other place.
+func (s *signer) issue(host string, now time.Time) (map[string][]byte, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, fmt.Errorf("failed to make a key: %w", err)
+	}
+	serial, err := serialNumber()
+	if err != nil {
+		return nil, err
+	}
+	leaf, err := signed(&x509.Certificate{
+		SerialNumber: serial, Subject: pkix.Name{CommonName: host}, DNSNames: []string{host}, NotBefore: now.Add(-early), NotAfter: now.Add(life),
+		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}, BasicConstraintsValid: true,
+	}, s.certificate, key.Public(), s.key)
+	if err != nil {
+		return nil, err
+	}
+	text, err := keyutil.MarshalPrivateKeyToPEM(key)
+	if err != nil {
+		return nil, fmt.Errorf("failed to write the key of the certificate: %w", err)
+	}
+	return map[string][]byte{
+		corev1.TLSCertKey: append(encoded(leaf.Raw), encoded(s.certificate.Raw)...), corev1.TLSPrivateKeyKey: text,
+	}, nil
 }
 
 // trusted gives the authority that the API server trusts, or nothing where there is none yet: a configuration has the same in every webhook.

@@ -119,7 +119,7 @@ func newWorld(t *testing.T) *world {
 		ActionRef: v1alpha1.ActionReference{Namespace: "platform", Name: "restart"}, Requester: &alice, Reason: "leak",
 		Inputs: &runtime.RawExtension{Raw: []byte(`{"name":"checkout"}`)},
 	}
-	ok(t, w.book.SealRequest(ar, Seen{UID: "a-1", Digest: digest}, nonce, noon))
+	ok(t, w.book.SealRequest(ar, Seen{UID: "a-1", Digest: digest, Ends: noon.Add(time.Hour)}, nonce, noon))
 	ar.UID, ar.CreationTimestamp = "u-1", metav1.NewTime(noon.Truncate(time.Second))
 	ar.Status.Adoption = &v1alpha1.Adoption{Approvals: []v1alpha1.OpenedApproval{{Name: "restart-1-owners", UID: "p-1"}}}
 	envelope, err := w.book.Request(stored(t, ar))
@@ -333,5 +333,21 @@ func TestWaiting(t *testing.T) {
 	}
 	if other := errors.New("the network is down"); !Of(other).Wait || Is(other) {
 		t.Error("an error of something else is no evidence")
+	}
+}
+
+// TestSealEnds: the seal of a request outlasts the request by a week, and nothing by more than its Record is kept.
+func TestSealEnds(t *testing.T) {
+	for name, tc := range map[string]struct{ ends, want time.Duration }{
+		"Short":   {time.Hour, time.Hour + Grace},
+		"Longest": {MaxAge - Grace, MaxAge},
+		"Bounded": {MaxAge, MaxAge},
+		"Years":   {10 * MaxAge, MaxAge},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := sealEnds(noon, noon.Add(tc.ends)).Sub(noon.Truncate(time.Second)); got != tc.want {
+				t.Errorf("want %s, got %s", tc.want, got)
+			}
+		})
 	}
 }

@@ -11,20 +11,33 @@ import (
 	"github.com/signoff-dev/signoff/internal/seal"
 )
 
-// MaxAge is how long the seal of a request lasts. A request that lives longer by its Action or its own end is not taken up after that.
+// MaxAge is how long the seal of a request lasts at most. A request that lives longer by its Action or its own end is not taken up after that.
 const MaxAge = 400 * 24 * time.Hour
 
-// Seen is the Action that the webhook knew when a request was made.
+// Grace is how long the seal of a request outlasts the request: one that nobody could take up in time still ends as expired, and not as forged.
+const Grace = 7 * 24 * time.Hour
+
+// Seen is the Action that the webhook knew when a request was made, and when the request ends by it.
 type Seen struct {
 	UID    types.UID
 	Digest string
+	Ends   time.Time
+}
+
+// sealEnds is when the seal of a request ends. Its Record is kept at least until then, so that no seal lives longer than the lock of what it asks.
+func sealEnds(at, ends time.Time) metav1.Time {
+	latest, end := at.Add(MaxAge), ends.Add(Grace)
+	if end.After(latest) {
+		end = latest
+	}
+	return metav1.NewTime(end.UTC().Truncate(time.Second))
 }
 
 // SealRequest seals a new request, which must have its name and its requester. Nonce is drawn by seal.NewNonce.
 func (b *Book) SealRequest(ar *v1alpha1.ActionRequest, action Seen, nonce string, at time.Time) error {
 	s := &v1alpha1.RequestSeal{
 		Seal:      v1alpha1.Seal{At: Instant(at)},
-		ExpiresAt: metav1.NewTime(at.UTC().Truncate(time.Second).Add(MaxAge)), Nonce: nonce,
+		ExpiresAt: sealEnds(at, action.Ends), Nonce: nonce,
 		ActionUID: action.UID, ActionDigest: action.Digest,
 	}
 	e, err := b.sign(b.requestPayload(ar, s))

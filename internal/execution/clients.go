@@ -15,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/dynamic"
 	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
+	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/rest"
 	"k8s.io/utils/lru"
 
@@ -64,6 +65,26 @@ func (c *Clients) as(username string) *rest.Config {
 	cfg := rest.CopyConfig(c.base)
 	cfg.Impersonate = rest.ImpersonationConfig{UserName: username}
 	return cfg
+}
+
+// metadata gives the client of a ServiceAccount for the metadata of a kind, in the namespace of an object.
+func (c *Clients) metadata(as account, ref *v1alpha1.ObjectReference) (metadata.ResourceInterface, error) {
+	client, err := metadata.NewForConfig(c.as(identity.ServiceAccountUsername(as.namespace, as.name)))
+	if err != nil {
+		return nil, fmt.Errorf("failed to make a client: %w", err)
+	}
+	gvk := schema.FromAPIVersionAndKind(ref.APIVersion, ref.Kind)
+	mapping, err := c.mapper.RESTMapping(gvk.GroupKind(), gvk.Version)
+	if err != nil {
+		return nil, err
+	}
+	switch namespaced := mapping.Scope.Name() == meta.RESTScopeNameNamespace; {
+	case namespaced && ref.Namespace == "":
+		return nil, apierrors.NewBadRequest(fmt.Sprintf("%s is namespaced, but no namespace is given", ref.Kind))
+	case namespaced:
+		return client.Resource(mapping.Resource).Namespace(ref.Namespace), nil
+	}
+	return client.Resource(mapping.Resource), nil
 }
 
 // LogQuery names the end of a log.

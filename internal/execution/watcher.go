@@ -2,6 +2,7 @@ package execution
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -26,38 +27,67 @@ const (
 	longestPause  = time.Minute
 )
 
-// Watcher wakes requests when the objects that they wait for change. It watches each object by itself, as the ServiceAccount of the
-// execution, so that it sees what that may see. Where that may not watch, where the watch breaks, and where too many are open, the
-// request is woken from time to time instead, ever more slowly: after 2 s, 4 s, and so on, up to a minute. Only open watches have a goroutine;
-// what pauses is a row in a queue. It is safe for concurrent use.
+// Watcher wakes requests when the objects that they wait for change. All that wait for objects of one kind in one namespace as one ServiceAccount, which is
+// that of the execution, share a watch, and with it a goroutine; so their number does not grow with that of the requests. A watch shows metadata only. Where
+// the ServiceAccount may not watch all objects of the kind, each is watched by itself; and where it may not do that either, where a watch breaks, and where
+// too many are open, requests are woken from time to time instead, ever more slowly: after 2 s, 4 s, and so on, up to a minute. What pauses is a
+// row in a queue. It is safe for concurrent use.
 type Watcher struct {
 	clients *Clients
 	clock   clock.WithTicker
 	wake    func(client.Object)
 	// slots holds one entry for each open watch.
 	slots chan struct{}
-	// resting holds those without a watch until they look again.
-	resting workqueue.TypedDelayingInterface[*look]
+	// resting holds what has no watch until it looks again.
+	resting workqueue.TypedDelayingInterface[*stream]
 
 	mu      sync.Mutex
 	running map[types.UID]*watching
-	stopped bool
-	looks   sync.WaitGroup
+	streams map[view]*stream
+	// narrowed counts, for kinds of which not all objects can be watched, those that are watched by themselves.
+	narrowed map[view]int
+	stopped  bool
+	looks    sync.WaitGroup
 }
 
-// watching is what runs for one request.
+// watching is what a request waits for.
 type watching struct {
 	as      account
 	objects []v1alpha1.ObjectReference
-	stop    context.CancelFunc
+}
+
+// view is what one watch shows: the objects of a kind in a namespace, as far as a ServiceAccount may see them. With a name, that one only.
+type view struct {
+	as                                account
+	apiVersion, kind, namespace, name string
+}
+
+// whole is the view of all objects of the kind.
+func (v view) whole() view {
+	v.name = ""
+	return v
+}
+
+// stream is a view, and who waits for something in it.
+type stream struct {
+	view
+	ctx    context.Context //nolint:containedctx // it ends the watch, also one that does not run yet
+	stop   context.CancelFunc
+	pauses wait.Backoff
+	// rested says that something may have been missed.
+	rested bool
+	// open says that changes are seen, and waiting holds the requests by the name of the object. Both are guarded by the Watcher.
+	open    bool
+	waiting map[string]map[types.UID]client.Object
 }
 
 // NewWatcher returns a Watcher that calls wake with a request when one of its objects has changed. Wake may be called from several
 // goroutines at once, and once more after the request was forgotten.
 func NewWatcher(clients *Clients, clk clock.WithTicker, wake func(client.Object)) *Watcher {
 	w := &Watcher{
-		clients: clients, clock: clk, wake: wake, slots: make(chan struct{}, maxWatches), running: map[types.UID]*watching{},
-		resting: workqueue.NewTypedDelayingQueueWithConfig(workqueue.TypedDelayingQueueConfig[*look]{Clock: clk}),
+		clients: clients, clock: clk, wake: wake, slots: make(chan struct{}, maxWatches),
+		running: map[types.UID]*watching{}, streams: map[view]*stream{}, narrowed: map[view]int{},
+		resting: workqueue.NewTypedDelayingQueueWithConfig(workqueue.TypedDelayingQueueConfig[*stream]{Clock: clk}),
 	}
 	w.looks.Go(w.work)
 	return w
@@ -65,22 +95,61 @@ func NewWatcher(clients *Clients, clk clock.WithTicker, wake func(client.Object)
 
 // Watch makes changes of the objects wake the request. It replaces what was watched for the request before.
 func (w *Watcher) Watch(request client.Object, namespace, serviceAccount string, objects []v1alpha1.ObjectReference) {
+	named := &v1alpha1.ActionRequest{ObjectMeta: metav1.ObjectMeta{Namespace: request.GetNamespace(), Name: request.GetName(), UID: request.GetUID()}}
+	if w.replace(named, &watching{account{namespace, serviceAccount}, slices.Clone(objects)}) {
+		// What changed between the last look at the object and now was told to those who waited then.
+		w.wake(named)
+	}
+}
+
+// replace begins to wait for objects. It tells whether some of them were watched already.
+func (w *Watcher) replace(request client.Object, next *watching) (watched bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	as := account{namespace, serviceAccount}
-	if old := w.running[request.GetUID()]; old != nil && old.as == as && slices.Equal(old.objects, objects) {
-		return
+	if old := w.running[request.GetUID()]; old != nil && old.as == next.as && slices.Equal(old.objects, next.objects) {
+		return false
 	}
 	w.forget(request.GetUID())
-	if w.stopped || len(objects) == 0 {
-		return
+	if w.stopped || len(next.objects) == 0 {
+		return false
 	}
+	w.running[request.GetUID()] = next
+	for i := range next.objects {
+		s := w.streamOf(next.as, &next.objects[i])
+		s.add(next.objects[i].Name, request)
+		watched = watched || s.open
+	}
+	return watched
+}
+
+func (s *stream) add(name string, request client.Object) {
+	if s.waiting[name] == nil {
+		s.waiting[name] = map[types.UID]client.Object{}
+	}
+	s.waiting[name][request.GetUID()] = request
+}
+
+// streamOf is what shows an object. One that is new looks soon.
+func (w *Watcher) streamOf(as account, object *v1alpha1.ObjectReference) *stream {
+	at := view{as, object.APIVersion, object.Kind, object.Namespace, ""}
+	if w.narrowed[at] > 0 {
+		at.name = object.Name
+	}
+	if known := w.streams[at]; known != nil {
+		return known
+	}
+	return w.begin(at)
+}
+
+func (w *Watcher) begin(at view) *stream {
 	ctx, stop := context.WithCancel(context.Background())
-	w.running[request.GetUID()] = &watching{as: as, objects: slices.Clone(objects), stop: stop}
-	named := &v1alpha1.ActionRequest{ObjectMeta: metav1.ObjectMeta{Namespace: request.GetNamespace(), Name: request.GetName(), UID: request.GetUID()}}
-	for _, object := range objects {
-		w.resting.Add(&look{Watcher: w, ctx: ctx, request: named, as: as, object: object, pauses: newPauses()})
+	s := &stream{view: at, ctx: ctx, stop: stop, pauses: newPauses(), waiting: map[string]map[types.UID]client.Object{}}
+	w.streams[at] = s
+	if at.name != "" {
+		w.narrowed[at.whole()]++
 	}
+	w.resting.Add(s)
+	return s
 }
 
 // Forget ends what runs for a request.
@@ -91,9 +160,41 @@ func (w *Watcher) Forget(request types.UID) {
 }
 
 func (w *Watcher) forget(request types.UID) {
-	if old := w.running[request]; old != nil {
-		old.stop()
-		delete(w.running, request)
+	old := w.running[request]
+	if old == nil {
+		return
+	}
+	delete(w.running, request)
+	for i := range old.objects {
+		object := &old.objects[i]
+		at := view{old.as, object.APIVersion, object.Kind, object.Namespace, object.Name}
+		for _, s := range []*stream{w.streams[at], w.streams[at.whole()]} {
+			if s != nil {
+				w.remove(s, object.Name, request)
+			}
+		}
+	}
+}
+
+// remove ends a wait, and what nobody waits for any more.
+func (w *Watcher) remove(s *stream, name string, request types.UID) {
+	delete(s.waiting[name], request)
+	if len(s.waiting[name]) == 0 {
+		delete(s.waiting, name)
+	}
+	if len(s.waiting) == 0 {
+		w.end(s)
+	}
+}
+
+func (w *Watcher) end(s *stream) {
+	s.stop()
+	delete(w.streams, s.view)
+	if s.name == "" {
+		return
+	}
+	if w.narrowed[s.whole()]--; w.narrowed[s.whole()] == 0 {
+		delete(w.narrowed, s.whole())
 	}
 }
 
@@ -109,97 +210,147 @@ func (w *Watcher) Stop() {
 	w.looks.Wait()
 }
 
-// work lets everyone look whose time has come.
+// work lets everything look whose time has come.
 func (w *Watcher) work() {
 	for {
-		l, ended := w.resting.Get()
+		s, ended := w.resting.Get()
 		if ended {
 			return
 		}
-		w.resting.Done(l)
-		if l.ctx.Err() == nil {
-			l.begin()
+		w.resting.Done(s)
+		if s.ctx.Err() == nil {
+			w.look(s)
 		}
 	}
-}
-
-// look looks at one object for one request.
-type look struct {
-	*Watcher
-	ctx     context.Context //nolint:containedctx // it ends what runs for the request, also what does not run yet
-	request *v1alpha1.ActionRequest
-	as      account
-	object  v1alpha1.ObjectReference
-	pauses  wait.Backoff
-	// rested says that something may have been missed.
-	rested bool
 }
 
 func newPauses() wait.Backoff {
 	return wait.Backoff{Duration: shortestPause, Factor: 2, Steps: 16, Cap: longestPause}
 }
 
-// begin opens a watch where there is room for one. After a pause the request is woken, since nobody knows what was missed.
-func (l *look) begin() {
-	if l.rested {
-		l.wake(l.request)
+// look opens a watch where there is room for one. After a pause all are woken who wait, since nobody knows what was missed.
+func (w *Watcher) look(s *stream) {
+	if s.rested {
+		w.tell(w.all(s))
 	}
 	select {
-	case l.slots <- struct{}{}:
+	case w.slots <- struct{}{}:
 	default:
-		l.rest(l.pauses.Step())
+		w.unwatched(s)
 		return
 	}
-	l.looks.Go(func() {
-		seen := l.follow(l.ctx)
-		<-l.slots
-		if l.ctx.Err() != nil {
-			return
+	w.looks.Go(func() {
+		seen := w.follow(s)
+		<-w.slots
+		switch {
+		case s.ctx.Err() != nil:
+		case seen > 0:
+			// A watch that has seen something was a good one, so that the pauses begin anew after it.
+			s.pauses = newPauses()
+			w.rest(s, shortestPause)
+		default:
+			w.unwatched(s)
 		}
-		// A watch that has seen something was a good one, so that the pauses begin anew after it.
-		if seen > 0 {
-			l.pauses = newPauses()
-			l.rest(shortestPause)
-			return
-		}
-		l.rest(l.pauses.Step())
 	})
 }
 
-func (l *look) rest(pause time.Duration) {
-	l.rested = true
-	l.resting.AddAfter(l, pause)
+// unwatched goes on without a watch: with one for each object, or, where it was for one, after a pause.
+func (w *Watcher) unwatched(s *stream) {
+	if s.name == "" {
+		w.narrow(s)
+		return
+	}
+	w.rest(s, s.pauses.Step())
 }
 
-// follow wakes the request at every change until the watch ends, and returns how many there were.
-func (l *look) follow(ctx context.Context) int {
-	changes, err := l.open(ctx)
+func (w *Watcher) rest(s *stream, pause time.Duration) {
+	s.rested = true
+	w.resting.AddAfter(s, pause)
+}
+
+// narrow has each object watched by itself that somebody waits for.
+func (w *Watcher) narrow(s *stream) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if s.ctx.Err() != nil {
+		return
+	}
+	w.end(s)
+	for name, waiting := range s.waiting {
+		at := s.view
+		at.name = name
+		w.begin(at).waiting[name] = waiting
+	}
+}
+
+// follow wakes who waits for what changes until the watch ends, and returns how many changes there were.
+func (w *Watcher) follow(s *stream) int {
+	changes, err := w.clients.watch(s.ctx, s.view)
 	if err != nil {
 		return 0
 	}
 	defer changes.Stop()
 	// An object that was deleted before the watch was open is not told of.
-	l.wake(l.request)
+	w.tell(w.opened(s, true))
+	defer w.opened(s, false)
 	seen := 0
 	for {
 		select {
-		case <-ctx.Done():
+		case <-s.ctx.Done():
 			return seen
 		case change, open := <-changes.ResultChan():
 			if !open || change.Type == watch.Error {
 				return seen
 			}
 			seen++
-			l.wake(l.request)
+			if object, ok := change.Object.(metav1.Object); ok {
+				w.tell(w.of(s, object.GetName()))
+			}
 		}
 	}
 }
 
-// open opens a watch. The first change it gives is the object as it now is.
-func (l *look) open(ctx context.Context) (watch.Interface, error) {
-	resource, err := l.clients.Resource(l.as.namespace, l.as.name, &l.object)
+// opened notes whether changes are seen, and returns who waits.
+func (w *Watcher) opened(s *stream, open bool) []client.Object {
+	w.mu.Lock()
+	s.open = open
+	w.mu.Unlock()
+	return w.all(s)
+}
+
+// all are those who wait for something in a stream.
+func (w *Watcher) all(s *stream) []client.Object {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var all []client.Object
+	for _, waiting := range s.waiting {
+		all = slices.AppendSeq(all, maps.Values(waiting))
+	}
+	return all
+}
+
+// of are those who wait for one object.
+func (w *Watcher) of(s *stream, name string) []client.Object {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Collect(maps.Values(s.waiting[name]))
+}
+
+func (w *Watcher) tell(requests []client.Object) {
+	for _, request := range requests {
+		w.wake(request)
+	}
+}
+
+// watch opens a watch. The first changes it gives are the objects as they now are.
+func (c *Clients) watch(ctx context.Context, v view) (watch.Interface, error) {
+	resource, err := c.metadata(v.as, &v1alpha1.ObjectReference{APIVersion: v.apiVersion, Kind: v.kind, Namespace: v.namespace})
 	if err != nil {
 		return nil, err
 	}
-	return resource.Watch(ctx, metav1.ListOptions{FieldSelector: fields.OneTermEqualSelector("metadata.name", l.object.Name).String()})
+	options := metav1.ListOptions{}
+	if v.name != "" {
+		options.FieldSelector = fields.OneTermEqualSelector("metadata.name", v.name).String()
+	}
+	return resource.Watch(ctx, options)
 }

@@ -152,6 +152,67 @@ func TestWatcherHoldsNoGoroutine(t *testing.T) {
 	}
 }
 
+// TestWatcherSharesAWatch lets 200 requests wait for objects of one kind: they share a watch, and who waits for what changes is woken, and nobody else.
+func TestWatcherSharesAWatch(t *testing.T) {
+	p := newPlay(t, `{name: a, `+patchConfigMap+`}`)
+	w, woken := newTestWatcher(t, operator)
+	w.Watch(request("r0"), "platform", "deployer", []v1alpha1.ObjectReference{configMapRef(p.namespace, "c0")})
+	awake(t, woken) // for the watch, which is open now
+	before := runtime.NumGoroutine()
+	for i := 1; i < 200; i++ {
+		w.Watch(request(fmt.Sprint("r", i)), "platform", "deployer", []v1alpha1.ObjectReference{configMapRef(p.namespace, fmt.Sprint("c", i))})
+		// It may have changed since it was looked at, before somebody waited for it.
+		if got := <-woken; got != types.UID(fmt.Sprint("r", i)) {
+			t.Fatalf("woken is %s, want r%d, which has joined an open watch", got, i)
+		}
+	}
+	if more := runtime.NumGoroutine() - before; more > 20 || len(w.slots) != 1 {
+		t.Errorf("199 requests more have %d goroutines and %d watches", more, len(w.slots))
+	}
+	p.apply(`{apiVersion: v1, kind: ConfigMap, metadata: {namespace: NS, name: c7}, data: {x: z}}`)
+	if got := <-woken; got != "r7" {
+		t.Errorf("woken is %s, want r7", got)
+	}
+	for i := range 200 {
+		w.Forget(types.UID(fmt.Sprint("r", i)))
+	}
+	if n := len(woken); n > 0 || len(w.streams) > 0 {
+		t.Errorf("woken %d times more, and %d watches are kept", n, len(w.streams))
+	}
+}
+
+// TestWatcherNarrows is about a ServiceAccount that may watch some objects by name, and not all of the kind: each is watched by itself.
+func TestWatcherNarrows(t *testing.T) {
+	p := newPlay(t, `{name: a, `+patchConfigMap+`}`)
+	p.apply(`{apiVersion: v1, kind: ConfigMap, metadata: {namespace: NS, name: c}, data: {x: v}}`)
+	role := `{apiVersion: rbac.authorization.k8s.io/v1, kind: Role, metadata: {namespace: NS, name: one}, rules: [{apiGroups: [""], resources: [configmaps], resourceNames: [c], verbs: [watch]}]}`
+	binding := `{apiVersion: rbac.authorization.k8s.io/v1, kind: RoleBinding, metadata: {namespace: NS, name: one}, roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: one},
+		subjects: [{kind: ServiceAccount, namespace: platform, name: weak}]}`
+	for _, text := range []string{role, binding} {
+		if err := cluster.Apply(t.Context(), []byte(strings.ReplaceAll(text, "NS", p.namespace))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w, woken := newTestWatcher(t, operator)
+	eventually(t, func(context.Context) error { // RBAC takes a moment to be known.
+		w.Forget("one")
+		w.Watch(request("one"), "platform", "weak", []v1alpha1.ObjectReference{configMapRef(p.namespace, "c")})
+		select {
+		case <-woken:
+			return nil
+		case <-time.After(time.Second):
+			return fmt.Errorf("not woken by a watch")
+		}
+	})
+	awake(t, woken) // for the object as it is
+	p.apply(`{apiVersion: v1, kind: ConfigMap, metadata: {namespace: NS, name: c}, data: {x: z}}`)
+	awake(t, woken)
+	w.Forget("one")
+	if len(w.streams) > 0 || len(w.narrowed) > 0 {
+		t.Errorf("%d watches and %d kinds are kept", len(w.streams), len(w.narrowed))
+	}
+}
+
 // TestWatcherLeavesNothing counts goroutines.
 func TestWatcherLeavesNothing(t *testing.T) {
 	namespace := newNamespace(t)
@@ -172,7 +233,7 @@ func TestWatcherLeavesNothing(t *testing.T) {
 	}
 	eventually(t, func(context.Context) error { // The connections close behind it.
 		buffer := make([]byte, 1<<20)
-		if all := string(buffer[:runtime.Stack(buffer, true)]); strings.Contains(all, "(*look)") || strings.Contains(all, "StreamWatcher") {
+		if all := string(buffer[:runtime.Stack(buffer, true)]); strings.Contains(all, "(*Watcher).follow") || strings.Contains(all, "StreamWatcher") {
 			return fmt.Errorf("goroutines are left:\n%s", all)
 		}
 		return nil

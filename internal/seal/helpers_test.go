@@ -157,6 +157,14 @@ func sampleRecord() *v1alpha1.Record {
 			Summary:      []string{"alice broke the glass"}, Inputs: &runtime.RawExtension{Raw: []byte(`{"name":"checkout"}`)},
 		},
 		Timeout: "30m",
+		Verdict: &v1alpha1.Verdict{
+			Effect: v1alpha1.EffectRequireApproval, EvaluatedAt: begun, Stages: []string{"action/owners"},
+			Rules: []v1alpha1.RuleResult{{
+				Name: "production", Effect: v1alpha1.EffectRequireApproval, Answer: v1alpha1.RuleApplies,
+				Message: "production needs an owner", Because: []string{`limits.data.open is "yes"`},
+			}},
+			Facts: []v1alpha1.Fact{{Name: "limits", Object: "ConfigMap platform/limits", Version: "4711", ReadAs: "platform/deployer-read", Trust: v1alpha1.TrustRequesterWritable}},
+		},
 		Steps: []v1alpha1.RenderedStep{{Name: "restart", WaitFor: &v1alpha1.WaitFor{Status: "Current"}, Writes: []v1alpha1.RenderedWrite{{
 			Operation:    v1alpha1.WriteStrategicPatch,
 			Object:       v1alpha1.ObjectReference{APIVersion: "apps/v1", Kind: "Deployment", Namespace: "payments", Name: "checkout"},

@@ -35,6 +35,8 @@ type Record struct {
 	Planned string `json:"planned,omitempty"`
 	// Variables is the hash of what when reads while the steps run.
 	Variables string `json:"variables,omitempty"`
+	// Verdict is what was decided at the claim, and on what.
+	Verdict *Verdict `json:"verdict,omitempty"`
 	// Revision is how many times the progress was written.
 	Revision int64      `json:"revision,omitempty"`
 	Progress []Progress `json:"progress,omitempty"`
@@ -53,6 +55,36 @@ type Record struct {
 	Outcome    string  `json:"outcome,omitempty"`
 	Message    string  `json:"message,omitempty"`
 	FinishedAt int64   `json:"finishedAt,omitempty"`
+}
+
+// Verdict is what was decided, and on what.
+type Verdict struct {
+	Effect string `json:"effect,omitempty"`
+	// At is when, in milliseconds.
+	At     int64    `json:"at,omitempty"`
+	Stages []string `json:"stages,omitempty"`
+	// Next is when time could change it, in milliseconds.
+	Next  int64  `json:"next,omitempty"`
+	Rules []Rule `json:"rules,omitempty"`
+	Facts []Fact `json:"facts,omitempty"`
+}
+
+// Rule is what a rule answered.
+type Rule struct {
+	Name   string `json:"name,omitempty"`
+	Effect string `json:"effect,omitempty"`
+	Answer string `json:"answer,omitempty"`
+	// Why is the hash of what people read about it. The text itself names values of inputs and facts.
+	Why string `json:"why,omitempty"`
+}
+
+// Fact is what was read.
+type Fact struct {
+	Name    string `json:"name,omitempty"`
+	Object  string `json:"object,omitempty"`
+	Version string `json:"version,omitempty"`
+	ReadAs  string `json:"readAs,omitempty"`
+	Trust   string `json:"trust,omitempty"`
 }
 
 // Ending is how the steps of an execution ended.
@@ -192,6 +224,10 @@ var (
 		under("headers[].secret", secretFields).under("sign", secretFields).under("late[]", lateFields).under("poll.url[]", partFields)
 )
 
+var verdictFields = all("effect", "stages", "evaluatedAt", "nextChange").
+	under("rules[]", all("name", "effect", "answer", "message", "because", "differ")).
+	under("facts[]", all("name", "object", "version", "readAs", "trust"))
+
 var recordFields = knownOf[recordBody](cover{}.
 	under("spec", all("requestRef.namespace", "requestRef.name", "requestRef.uid", "actionRef.namespace", "actionRef.name",
 		"serviceAccountName", "digest", "claimedAt", "timeout", "duration", "variables", "purpose", "until", "onBehalfOf.username").
@@ -199,6 +235,7 @@ var recordFields = knownOf[recordBody](cover{}.
 		under("requester", identityFields).
 		under("approvals[]", all("name", "uid", "stage.name", "stage.policy", "approvedBy", "votes", "head")).
 		under("plan[]", changeFields).
+		under("verdict", verdictFields).
 		under("review", all("name", "uid", "dueAt", "summary", "inputs").under("requirements[]", requirementFields)).
 		but("seal", "it is the stamp and the signature of this payload").
 		under("steps[]", stepFields).under("finally[]", stepFields)).
@@ -269,6 +306,7 @@ func RecordPayload(r *v1alpha1.Record, s Stamp) (*Record, error) {
 		Planned:        hashOf(&m, spec.Planned),
 		Ending:         ending(status.Ending),
 		Variables:      m.json(spec.Variables),
+		Verdict:        m.verdict(spec.Verdict),
 		Revision:       int64(status.Revision),
 		Progress:       m.progress(status.Steps),
 		Duration:       string(spec.Duration),
@@ -296,6 +334,32 @@ func passed(list []v1alpha1.RecordedApproval) []ApprovalPassed {
 	out := make([]ApprovalPassed, 0, len(list))
 	for _, a := range list {
 		out = append(out, ApprovalPassed{a.Name, string(a.UID), Stage{a.Stage.Name, a.Stage.Policy}, a.ApprovedBy, int64(a.Votes), a.Head})
+	}
+	return out
+}
+
+// why is what people read about the answer of a rule.
+type why struct {
+	Message string   `json:"message,omitempty"`
+	Because []string `json:"because,omitempty"`
+	Differ  []string `json:"differ,omitempty"`
+}
+
+func (m *millis) verdict(v *v1alpha1.Verdict) *Verdict {
+	if v == nil {
+		return nil
+	}
+	m.text("verdict.effect", string(v.Effect))
+	out := &Verdict{Effect: string(v.Effect), At: m.of("verdict.evaluatedAt", v.EvaluatedAt.Time), Next: m.at("verdict.nextChange", v.NextChange), Stages: v.Stages}
+	for i := range v.Rules {
+		rule := &v.Rules[i]
+		sum, err := canonical.SumOf(why{rule.Message, rule.Because, rule.Differ})
+		m.add(err)
+		out.Rules = append(out.Rules, Rule{rule.Name, string(rule.Effect), string(rule.Answer), sum})
+	}
+	for i := range v.Facts {
+		fact := &v.Facts[i]
+		out.Facts = append(out.Facts, Fact{fact.Name, fact.Object, fact.Version, fact.ReadAs, string(fact.Trust)})
 	}
 	return out
 }

@@ -391,6 +391,9 @@ func TestObjectVectors(t *testing.T) {
 			must[*Act](t)(ResolvePayload(ar, sampleResolution(), stamp(time.Hour)))),
 		vectorOf(t, "record", "plan and bodies are hashes", sampleRecord(), common(time.Hour), must[*Record](t)(RecordPayload(sampleRecord(), stamp(time.Hour)))),
 	}
+	before := sampleRecord()
+	before.Spec.Verdict = nil
+	got = append(got, vectorOf(t, "record-before", "one that was written before there was a verdict in it", before, common(time.Hour), must[*Record](t)(RecordPayload(before, stamp(time.Hour)))))
 	golden(t, "objects.json", got)
 }
 

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -40,16 +41,16 @@ type made struct {
 	corev1.Secret
 }
 
-func certificate(t *testing.T) *made {
+func secretOf(t *testing.T, name string) *made {
 	t.Helper()
 	m := &made{T: t}
-	if err := admin(t).Get(t.Context(), types.NamespacedName{Namespace: "data", Name: "webhook-cert"}, &m.Secret); err != nil {
+	if err := admin(t).Get(t.Context(), types.NamespacedName{Namespace: "data", Name: name}, &m.Secret); err != nil {
 		t.Fatal(err)
 	}
 	return m
 }
 
-// trustedBy tells whether the API server, trusting the bundle, would talk to whoever serves the certificate as host.
+// trustedBy tells whether the API server, trusting the bundle, would talk to whoever serves the certificate as host, soon after it was made.
 func (m *made) trustedBy(bundle []byte, host string) error {
 	m.Helper()
 	pair, err := tls.X509KeyPair(m.Data["tls.crt"], m.Data["tls.key"])
@@ -58,7 +59,7 @@ func (m *made) trustedBy(bundle []byte, host string) error {
 	}
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(bundle)
-	_, err = pair.Leaf.Verify(x509.VerifyOptions{DNSName: host, Roots: roots, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}})
+	_, err = pair.Leaf.Verify(x509.VerifyOptions{DNSName: host, Roots: roots, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}, CurrentTime: pair.Leaf.NotBefore.Add(time.Hour)})
 	return err
 }
 
@@ -78,19 +79,33 @@ func bundle(t *testing.T) []byte {
 	return text
 }
 
-// TestCertificates makes a certificate before and after there are webhooks, and lives through its end.
+// written is an entry of a Secret.
+func (m *made) written(entry string) string { return string(m.Data[entry]) }
+
+// TestCertificates makes a certificate before and after there are webhooks, and lives through its end and that of its authority.
 func TestCertificates(t *testing.T) {
-	const host = "webhook.data.svc"
+	const host, day = "webhook.data.svc", 24 * time.Hour
 	clock := clocktesting.NewFakeClock(time.Now())
-	options := &certificates.Options{Client: admin(t), Namespace: "data", Secret: "webhook-cert", Service: "webhook", Clock: clock}
-	ensure := func() {
+	options := &certificates.Options{Client: admin(t), Namespace: "data", Secret: "webhook-cert", Authority: "webhook-ca", Service: "webhook", Clock: clock}
+	run := func(do func(context.Context, *certificates.Options) error) {
 		t.Helper()
-		if err := certificates.Ensure(t.Context(), options); err != nil {
+		if err := do(t.Context(), options); err != nil {
 			t.Fatal(err)
 		}
 	}
-	ensure()
-	first := certificate(t)
+	trusts := func(all map[string]*made) {
+		t.Helper()
+		for name, m := range all {
+			if err := m.trustedBy(bundle(t), host); err != nil {
+				t.Errorf("%s is not trusted: %v", name, err)
+			}
+		}
+	}
+	if err := certificates.Renew(t.Context(), options); err == nil || !strings.Contains(err.Error(), "no authority in Secret data/webhook-ca that lasts: helm upgrade") {
+		t.Errorf("there is nothing to be renewed, and it says: %v", err)
+	}
+	run(certificates.Ensure)
+	first := secretOf(t, "webhook-cert")
 	if err := first.trustedBy(first.Data["ca.crt"], host); err != nil || first.Type != corev1.SecretTypeTLS {
 		t.Errorf("it cannot be served: %v, %s", err, first.Type)
 	}
@@ -98,15 +113,25 @@ func TestCertificates(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { forget(t) })
-	ensure()
-	if same := certificate(t); same.ResourceVersion != first.ResourceVersion {
+	run(certificates.Ensure)
+	run(certificates.Renew)
+	if same := secretOf(t, "webhook-cert"); same.ResourceVersion != first.ResourceVersion {
 		t.Error("one that lasts was replaced")
 	}
-	if err := first.trustedBy(bundle(t), host); err != nil {
-		t.Errorf("the API server does not trust it: %v", err)
-	}
+	trusts(map[string]*made{"the first": first})
 
-	clock.Step(8*365*24*time.Hour + 48*time.Hour)
+	// What renews it needs to tell nobody whom to trust.
+	before := bundle(t)
+	clock.Step(46 * day)
+	run(certificates.Renew)
+	second := secretOf(t, "webhook-cert")
+	if second.written("tls.crt") == first.written("tls.crt") || second.written("tls.key") == first.written("tls.key") || string(bundle(t)) != string(before) {
+		t.Error("it was not replaced in the middle of its life, or whom to trust was changed")
+	}
+	trusts(map[string]*made{"the first, which replicas still serve": first, "the second": second})
+	clock.Step(-46 * day)
+
+	clock.Step(8*365*day + 48*time.Hour)
 	// Who dies in between leaves nothing that is served and not trusted.
 	options.Client = interceptor.NewClient(admin(t), interceptor.Funcs{Update: func(context.Context, client.WithWatch, client.Object, ...client.UpdateOption) error {
 		return errors.New("the end")
@@ -114,58 +139,56 @@ func TestCertificates(t *testing.T) {
 	if err := certificates.Ensure(t.Context(), options); err == nil {
 		t.Fatal("the update did not fail")
 	}
-	if err := certificate(t).trustedBy(bundle(t), host); err != nil {
-		t.Errorf("what is still served is not trusted: %v", err)
-	}
+	trusts(map[string]*made{"what is still served": secretOf(t, "webhook-cert")})
 	options.Client = admin(t)
-	ensure()
-	second := certificate(t)
-	if string(second.Data["tls.crt"]) == string(first.Data["tls.crt"]) {
-		t.Error("it was not replaced before its end")
+	authority := secretOf(t, "webhook-ca")
+	run(certificates.Ensure)
+	third := secretOf(t, "webhook-cert")
+	if secretOf(t, "webhook-ca").written("tls.crt") == authority.written("tls.crt") || third.written("tls.crt") == second.written("tls.crt") {
+		t.Error("the authority was not replaced before its end, with what it has signed")
 	}
-	for name, m := range map[string]*made{"the new one": second, "the old one, which replicas still serve": first} {
-		if err := m.trustedBy(bundle(t), host); err != nil {
-			t.Errorf("%s is not trusted: %v", name, err)
+	trusts(map[string]*made{"the new one": third, "the old one, which replicas still serve": second})
+	clock.Step(-8 * 365 * day)
+
+	// As the guide says, to replace both now. Replicas serve the one before until they see the new one.
+	remove := func(m *made) {
+		t.Helper()
+		if err := admin(t).Delete(t.Context(), &m.Secret); err != nil {
+			t.Fatal(err)
 		}
 	}
-	clock.Step(-8 * 365 * 24 * time.Hour)
-
-	// As the guide says, to replace it now. Replicas serve the one before until they see the new one.
-	if err := admin(t).Delete(t.Context(), &second.Secret); err != nil {
-		t.Fatal(err)
-	}
-	ensure()
-	third := certificate(t)
-	if string(third.Data["tls.crt"]) == string(second.Data["tls.crt"]) {
+	remove(third)
+	remove(secretOf(t, "webhook-ca"))
+	run(certificates.Ensure)
+	fourth := secretOf(t, "webhook-cert")
+	if fourth.written("tls.crt") == third.written("tls.crt") {
 		t.Error("it was not replaced when it was deleted")
 	}
-	for name, m := range map[string]*made{"the new one": third, "the deleted one, which replicas still serve": second} {
-		if err := m.trustedBy(bundle(t), host); err != nil {
-			t.Errorf("%s is not trusted: %v", name, err)
-		}
-	}
+	trusts(map[string]*made{"the new one": fourth, "the deleted one, which replicas still serve": third})
 	// The second time it is forgotten, for those who fear that its key is known.
-	if err := admin(t).Delete(t.Context(), &third.Secret); err != nil {
-		t.Fatal(err)
-	}
-	ensure()
-	if second.trustedBy(bundle(t), host) == nil {
+	remove(secretOf(t, "webhook-ca"))
+	run(certificates.Ensure)
+	if third.trustedBy(bundle(t), host) == nil {
 		t.Error("the one before the last is still trusted")
 	}
 
 	options.Service = "another"
-	ensure()
-	if err := certificate(t).trustedBy(bundle(t), "another.data.svc"); err != nil {
+	run(certificates.Renew)
+	if err := secretOf(t, "webhook-cert").trustedBy(bundle(t), "another.data.svc"); err != nil {
 		t.Errorf("one for another address was kept: %v", err)
 	}
-	broken := certificate(t)
+	broken := secretOf(t, "webhook-cert")
 	broken.Data["tls.key"] = []byte("nothing")
 	if err := admin(t).Update(t.Context(), &broken.Secret); err != nil {
 		t.Fatal(err)
 	}
-	ensure()
-	if err := certificate(t).trustedBy(bundle(t), "another.data.svc"); err != nil {
+	run(certificates.Renew)
+	if err := secretOf(t, "webhook-cert").trustedBy(bundle(t), "another.data.svc"); err != nil {
 		t.Errorf("a broken one was kept: %v", err)
+	}
+	remove(secretOf(t, "webhook-cert"))
+	if err := certificates.Renew(t.Context(), options); err == nil || !strings.Contains(err.Error(), "no Secret data/webhook-cert: helm upgrade") {
+		t.Errorf("it may not make the Secret, and says: %v", err)
 	}
 }
 

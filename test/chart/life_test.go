@@ -683,7 +683,7 @@ func (i *installation) checkRemoved() {
 			i.Errorf("%s %s is left: %v", object.GetKind(), object.GetName(), err)
 		}
 	}
-	for _, name := range []string{"signoff-admission-key", "signoff-controller-key", "signoff-webhook-cert"} {
+	for _, name := range []string{"signoff-admission-key", "signoff-controller-key", "signoff-webhook-ca", "signoff-webhook-cert"} {
 		if err := i.get(&corev1.Secret{}, name); err != nil {
 			i.Errorf("a key is lost: %v", err)
 		}

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	batchv1 "k8s.io/api/batch/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 
 	"github.com/signoff-dev/signoff/test/rights"
@@ -258,7 +259,7 @@ func TestBootstrap(t *testing.T) {
 	want := []granted{
 		{"", rbacv1.PolicyRule{APIGroups: []string{"admissionregistration.k8s.io"}, Resources: []string{"mutatingwebhookconfigurations", "validatingwebhookconfigurations"},
 			ResourceNames: []string{"signoff"}, Verbs: []string{"get", "patch"}}},
-		{namespace, rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"secrets"}, ResourceNames: []string{"signoff-webhook-cert"},
+		{namespace, rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"secrets"}, ResourceNames: []string{"signoff-webhook-ca", "signoff-webhook-cert"},
 			Verbs: []string{"get", "create", "patch", "update"}}},
 	}
 	if diff := cmp.Diff(want, grantedTo(t, rendered, "signoff-certificates"), cmp.AllowUnexported(granted{})); diff != "" {
@@ -276,6 +277,28 @@ func TestBootstrap(t *testing.T) {
 	}
 	if hooks != 7 {
 		t.Errorf("%d objects belong to the Job", hooks)
+	}
+}
+
+// TestRenewal looks at what replaces the certificate as long as Signoff is there: it writes one Secret, and cannot make the API server trust anybody else.
+func TestRenewal(t *testing.T) {
+	rendered := render(t)
+	secret := func(name string, verbs ...string) granted {
+		return granted{namespace, rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"secrets"}, ResourceNames: []string{name}, Verbs: verbs}}
+	}
+	want := []granted{secret("signoff-webhook-ca", "get"), secret("signoff-webhook-cert", "get", "update")}
+	if diff := cmp.Diff(want, grantedTo(t, rendered, "signoff-renewal"), cmp.AllowUnexported(granted{})); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	job := into[batchv1.CronJob](t, rendered.named(t, "CronJob", "signoff-renewal")).Spec
+	pod := job.JobTemplate.Spec.Template.Spec
+	if pod.ServiceAccountName != "signoff-renewal" || !slices.Contains(pod.Containers[0].Args, "--renew") || job.ConcurrencyPolicy != batchv1.ForbidConcurrent {
+		t.Errorf("it does something else: %+v", job)
+	}
+	for _, name := range []string{"CertManager", "Secret"} {
+		if n := len(render(t, combinations[name]).of("CronJob")); n != 0 {
+			t.Errorf("%s: there are %d CronJobs, and nothing for them to do", name, n)
+		}
 	}
 }
 

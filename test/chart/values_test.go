@@ -157,7 +157,7 @@ func TestSchemaIsStrict(t *testing.T) {
 	for _, part := range []string{"dashboard", "podMonitors", "rules"} {
 		want = append(want, "monitoring."+part+".labels")
 	}
-	want = append(want, "networkPolicy.admissionEgress[]", "networkPolicy.controllerEgress[]", "networkPolicy.metricsFrom[]")
+	want = append(want, "networkPolicy.admissionEgress[]", "networkPolicy.certificatesEgress[]", "networkPolicy.controllerEgress[]", "networkPolicy.metricsFrom[]")
 	if diff := cmp.Diff(want, open); diff != "" {
 		t.Errorf("-want +accept anything:\n%s", diff)
 	}
@@ -233,6 +233,9 @@ func pods(t *testing.T, all objects) map[string]corev1.PodTemplateSpec {
 	for _, object := range all.of("Job") {
 		found[object.GetName()] = into[batchv1.Job](t, object).Spec.Template
 	}
+	for _, object := range all.of("CronJob") {
+		found[object.GetName()] = into[batchv1.CronJob](t, object).Spec.JobTemplate.Spec.Template
+	}
 	return found
 }
 
@@ -249,7 +252,7 @@ func TestValuesReachThePods(t *testing.T) {
 		if pod.Spec.NodeSelector["disk"] != "ssd" || len(pod.Spec.Tolerations) != 1 {
 			t.Errorf("%s: it runs elsewhere: %+v", name, pod.Spec)
 		}
-		if name == "signoff-certificates" {
+		if name == "signoff-certificates" || name == "signoff-renewal" {
 			continue
 		}
 		got := []any{container.Args[2:], pod.Spec.PriorityClassName, pod.Spec.Affinity != nil, container.Resources.Limits.Memory().String(), len(pod.Spec.TopologySpreadConstraints)}
@@ -352,6 +355,10 @@ func TestNetwork(t *testing.T) {
 		"Hosts":          {"And to the hosts that lookups ask.", combinations["Everything"], "signoff-admission", "egress", []string{"9443"}, nil},
 		"Certificates":   {"It cannot make a certificate elsewhere.", combinations["Everything"], "signoff-certificates", "egress", []string{"6443", "443", "53"}, []string{"8443", "9443"}},
 		"NobodyElse":     {"Nobody asks that Job anything.", combinations["Everything"], "signoff-certificates", "ingress", []string{"null"}, nil},
+		"Renewal":        {"Nor what renews it.", combinations["Everything"], "signoff-renewal", "ingress", []string{"null"}, nil},
+		"Renews":         {"Which asks the API server only.", combinations["Everything"], "signoff-renewal", "egress", []string{"6443", "443", "53"}, []string{"8443", "9443"}},
+		"Behind":         {"Wherever that is.", "networkPolicy: {certificatesEgress: [{ports: [{protocol: TCP, port: 16443}]}]}", "signoff-renewal", "egress", []string{"16443"}, nil},
+		"BehindAtFirst":  {"Also for the Job.", "networkPolicy: {certificatesEgress: [{ports: [{protocol: TCP, port: 16443}]}]}", "signoff-certificates", "egress", []string{"16443"}, nil},
 		"NotAdmission":   {"Which admission does not write.", combinations["Everything"], "signoff-admission", "egress", []string{"6443"}, []string{"8443"}},
 	} {
 		got := ports(tc.values, tc.policy, tc.direction)

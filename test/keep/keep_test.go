@@ -23,6 +23,7 @@ import (
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/config"
+	"github.com/signoff-dev/signoff/internal/evidence"
 	"github.com/signoff-dev/signoff/test/env"
 	"github.com/signoff-dev/signoff/test/play"
 	"github.com/signoff-dev/signoff/test/system"
@@ -232,7 +233,7 @@ func TestKeptUntilItExpires(t *testing.T) {
 	goes(t, other)
 	stays(t, r)
 	book := record(t, r)
-	if book.Name == string(r.UID) || !strings.HasPrefix(book.Name, "content-") || !book.Spec.Until.Equal(&at) {
+	if book.Name == string(r.UID) || !strings.HasPrefix(book.Name, "content-") || !book.Spec.Until.Equal(new(metav1.NewTime(at.Add(evidence.Grace)))) {
 		t.Errorf("its Record is named by what it asks: %s %v", book.Name, book.Spec.Until)
 	}
 	clock.Step(61 * time.Minute)
@@ -246,9 +247,12 @@ func TestRecordsKept(t *testing.T) {
 	book := record(t, r)
 	clock.Step(61 * time.Minute)
 	goes(t, r)
-	clock.Step(190 * time.Hour)
+	clock.Step(192 * time.Hour)
 	stays(t, book)
-	clock.Step(time.Hour)
+	// The seal of its request counts for 168 hours longer than the request, which is 168 hours too.
+	clock.Step(140 * time.Hour)
+	stays(t, book)
+	clock.Step(4 * time.Hour)
 	goes(t, book)
 }
 
@@ -277,7 +281,7 @@ spec:
 	clock.Step(61 * time.Minute)
 	goes(t, long)
 	goes(t, short)
-	clock.Step(192 * time.Hour)
+	clock.Step(194 * time.Hour)
 	goes(t, gone)
 	stays(t, kept)
 	clock.Step(400 * time.Hour)

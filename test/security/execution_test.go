@@ -144,6 +144,7 @@ func secondProcess(t *testing.T) (stop func()) {
 	cfg := config.Default()
 	configure(cfg)
 	cfg.Metrics.BindAddress, cfg.Health.BindAddress, cfg.Audit.Sinks, cfg.LeaderElection.Enabled = "0", "0", []config.AuditSink{}, false
+	cfg.Operator = signoff.Identities()
 	process, err := setup.New(cfg, signoff.Operator, clock.RealClock{}, setup.Parts{Controllers: true})
 	if err != nil {
 		t.Fatal(err)
@@ -195,7 +196,8 @@ func TestCase47EachAsItsOwnAccount(t *testing.T) {
 	}
 }
 
-// TestCase48SameChecksInBothModes plays the cases that matter most again, with admission and controllers as two processes, and catalogs limited.
+// TestCase48SameChecksInBothModes plays the cases that matter most again in one process, and with catalogs limited. All others are played with admission and
+// controllers as two processes, as the chart installs them.
 func TestCase48SameChecksInBothModes(t *testing.T) {
 	again := func(options system.Options) {
 		signoff.Stop()
@@ -209,8 +211,8 @@ func TestCase48SameChecksInBothModes(t *testing.T) {
 		}
 		guarded(t)
 	}
-	defer again(system.Options{Configure: configure})
-	again(system.Options{Split: true, Configure: func(cfg *config.Configuration) {
+	defer again(system.Options{Split: true, Configure: configure})
+	again(system.Options{Configure: func(cfg *config.Configuration) {
 		configure(cfg)
 		cfg.Metrics.BindAddress = "0"
 		cfg.CatalogNamespaces = []string{env.CatalogNamespace}

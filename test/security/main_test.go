@@ -57,7 +57,7 @@ func run(m *testing.M) int {
 	ctx := context.Background()
 	err = world.Start(ctx, &play.Options{
 		Env:      env.Options{CRDs: true, ControllerManager: true, AuditLog: apiLog},
-		System:   system.Options{Configure: configure},
+		System:   system.Options{Configure: configure, Split: true},
 		Accounts: []string{"deployer", "deployer-read", "writer"}, World: play.World,
 	})
 	if err == nil {

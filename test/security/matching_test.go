@@ -2,6 +2,7 @@ package security
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -149,4 +150,16 @@ func TestCase39FactChangedAfterTheDecision(t *testing.T) {
 	neverStarts(t, r, v1alpha1.PhaseHeld)
 	quota("yes")
 	reaches(t, r, v1alpha1.PhaseSucceeded)
+	// And the Record keeps what the start rested on, sealed, when nobody can read it from the request any more.
+	record := recordOf(t, r)
+	kept := record.Spec.Verdict
+	if kept == nil || kept.Effect != v1alpha1.EffectRequireApproval || len(kept.Rules) != 1 || kept.Rules[0].Name != "open" || kept.Rules[0].Answer != v1alpha1.RuleApplies ||
+		!slices.Contains(kept.Rules[0].Because, `gate.data.open is "yes"`) {
+		t.Fatalf("the Record must say by which rule, and why: %+v", kept)
+	}
+	if len(kept.Facts) != 1 || kept.Facts[0].Object != facts[0].Object || kept.Facts[0].Version == "" || kept.Facts[0].Version == facts[0].Version {
+		t.Errorf("the Record must say what was read at the start, which was changed twice since: %+v, then %+v", facts, kept.Facts)
+	}
+	record.Spec.Verdict.Facts[0].Version = facts[0].Version
+	refused(t, admin(t).Update(t.Context(), record), metav1.StatusReasonInvalid, "a claim never changes")
 }

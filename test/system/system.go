@@ -191,6 +191,9 @@ func (s *System) register(ctx context.Context) error {
 	return nil
 }
 
+// Identities are the ServiceAccounts as which Signoff runs.
+func (s *System) Identities() config.Operator { return s.cfg.Operator }
+
 // Restart stops Signoff if it runs, starts it, and returns when it is ready.
 func (s *System) Restart(ctx context.Context) error {
 	s.Stop()
@@ -223,7 +226,8 @@ func (s *System) startHere(ctx context.Context) error {
 	if s.options.Split {
 		parts = setup.Parts{Controllers: true}
 		cfg := *s.cfg
-		cfg.Health.BindAddress = s.second
+		// Both processes count in the registry of this one, which the controllers show.
+		cfg.Health.BindAddress, cfg.Metrics.BindAddress = s.second, "0"
 		admission, err := setup.New(&cfg, s.Admission, clk, setup.Parts{Admission: true})
 		if err != nil {
 			return fmt.Errorf("failed to set admission up: %w", err)
