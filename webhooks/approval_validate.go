@@ -2,6 +2,7 @@ package webhooks
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -56,7 +57,7 @@ func (w *approvals) metadata(ctx context.Context, req *admission.Request, next, 
 	if w.isOperator(req) {
 		return nil
 	}
-	errs := ownMetadata(next, old)
+	errs := append(ownMetadata(next, old), tooManyNotes(next.Annotations, old.Annotations)...)
 	if len(errs) == 0 {
 		return nil
 	}
@@ -91,18 +92,32 @@ func (w *approvals) vote(ctx context.Context, req *admission.Request, next, old 
 	if refused := w.room(ctx, old, vote, &caller); refused != nil {
 		return *refused
 	}
+	if refused := tooLarge(next, vote.Decision); refused != nil {
+		return *refused
+	}
 	judgement, problem := w.judge(ctx, old, now)
 	if problem != nil {
 		return forbidden(problem.Reason, problem.Message)
 	}
-	eligible := w.Gate.EligibleAs(ctx, judgement, gate.PollOf(old), vote)
-	if eligible.Problem != nil {
-		return forbidden(eligible.Problem.Reason, eligible.Problem.Message+w.Gate.NorInstead(ctx, judgement, gate.PollOf(old), vote))
+	if refused := w.eligible(ctx, judgement, old, vote); refused != nil {
+		return *refused
 	}
 	if refused := w.sealed(req, next, vote); refused != nil {
 		return *refused
 	}
 	return admission.Allowed("").WithWarnings(w.recorded(ctx, judgement, next, vote))
+}
+
+// eligible refuses whoever may not vote. A vote that still counts can be taken back by who gave it, whatever has become of their rights since.
+func (w *approvals) eligible(ctx context.Context, judgement *gate.Judgement, old *v1alpha1.Approval, vote *v1alpha1.Vote) *admission.Response {
+	if vote.Decision == v1alpha1.DecisionWithdraw && vote.Delegation == nil {
+		return nil // that there is a vote of theirs has been looked at
+	}
+	eligible := w.Gate.EligibleAs(ctx, judgement, gate.PollOf(old), vote)
+	if eligible.Problem == nil {
+		return nil
+	}
+	return ptr(forbidden(eligible.Problem.Reason, eligible.Problem.Message+w.Gate.NorInstead(ctx, judgement, gate.PollOf(old), vote)))
 }
 
 // sealed tells whether the vote that was added is what was sealed, and continues those before.
@@ -165,6 +180,10 @@ func askAgain(approval *v1alpha1.Approval) string {
 	if approval.Spec.Review {
 		return ""
 	}
+	if approval.Status.State == v1alpha1.ApprovalApproved {
+		return fmt.Sprintf(" To stop the request, cancel it: kubectl patch actionrequest -n %s %s --type merge -p '{\"spec\":{\"cancellation\":{\"reason\":\"…\"}}}'",
+			approval.Namespace, approval.Spec.RequestRef.Name)
+	}
 	return " The requester can ask again."
 }
 
@@ -175,6 +194,45 @@ const (
 	maxVotesInstead  = 2 * maxVotesOfPerson
 	maxDeniedInstead = 2*maxVotesInstead + 2
 )
+
+// Votes name the groups of who gave them, which can be many. So they are bounded by their bytes, too: beside the rest of an Approval, the last denial and its
+// status must fit into what etcd takes.
+const (
+	maxApproving   = 400 << 10
+	maxWithdrawing = 550 << 10
+	// maxNotes is how many bytes of annotations people may hang on an Approval.
+	maxNotes = 64 << 10
+)
+
+// sizes says for each decision how many bytes the votes may have with it. Whatever they have, a denial fits.
+var sizes = map[v1alpha1.Decision]int{v1alpha1.DecisionApprove: maxApproving, v1alpha1.DecisionWithdraw: maxWithdrawing}
+
+// tooLarge refuses a vote that leaves no room for a denial.
+func tooLarge(next *v1alpha1.Approval, decision v1alpha1.Decision) *admission.Response {
+	most, bounded := sizes[decision]
+	if !bounded {
+		return nil
+	}
+	text, err := json.Marshal(next.Spec.Votes)
+	if err == nil && len(text) <= most {
+		return nil
+	}
+	return ptr(forbidden("", fmt.Sprintf("the votes here have %d bytes with this one, with all the groups of who gave them, and may have %d. A denial is still possible.", len(text), most)))
+}
+
+// tooManyNotes refuses annotations that leave votes no room.
+func tooManyNotes(next, old map[string]string) field.ErrorList {
+	size := func(notes map[string]string) (bytes int) {
+		for name, note := range notes {
+			bytes += len(name) + len(note)
+		}
+		return bytes
+	}
+	if size(next) <= maxNotes || size(next) <= size(old) {
+		return nil
+	}
+	return field.ErrorList{field.Forbidden(field.NewPath("metadata", "annotations"), fmt.Sprintf("they have %d bytes, and may have %d on an Approval: votes must fit beside them", size(next), maxNotes))}
+}
 
 // rooms says for each decision how many votes there may be before it: of one person, by others in the name of one person, and in all.
 var rooms = map[v1alpha1.Decision]struct{ own, instead, all int }{
@@ -251,8 +309,10 @@ func (w *approvals) judge(ctx context.Context, approval *v1alpha1.Approval, now 
 	case request.Spec.Cancellation != nil || request.DeletionTimestamp != nil:
 		return nil, &gate.Problem{Reason: v1alpha1.ReasonAlreadyDecided, Message: fmt.Sprintf("the request %s was cancelled or deleted. Nothing more can be decided here.", request.Name)}
 	}
-	judgement, problem := w.Gate.Context(ctx, gate.SubjectOf(request), now)
-	return judgement, problem
+	if approval.Spec.Review {
+		return w.Gate.ReviewContext(ctx, gate.SubjectOf(request), now)
+	}
+	return w.Gate.Context(ctx, gate.SubjectOf(request), now)
 }
 
 // requestOf reads the request of an Approval. A review outlasts its request: that is no longer in the cache when it has finished, and where it is
@@ -358,6 +418,10 @@ func (w *approvals) remove(ctx context.Context, req *admission.Request, old *v1a
 		return admission.Errored(http.StatusInternalServerError, err)
 	case allowed || w.isOperator(req):
 		return admission.Allowed("")
+	}
+	if old.Spec.Review {
+		return forbidden("", fmt.Sprintf("a review is the evidence of who looked at what was done in an emergency: it goes with its request %s once it is decided, never before. To be done with it, approve it or deny it.",
+			old.Spec.RequestRef.Name))
 	}
 	return forbidden("", fmt.Sprintf("an Approval is the evidence of who agreed to what: it goes with its request %s, never before. To stop the request, deny it or cancel it.", old.Spec.RequestRef.Name))
 }

@@ -37,22 +37,35 @@ type passed struct {
 // notSeenFor is how long a request that was let through counts although it is not known: it may never have been stored.
 const notSeenFor = 10 * time.Second
 
+// moreInEmergency is how many emergencies somebody may have beside as many requests as they may: what waits must not keep them from those.
+const moreInEmergency = 10
+
+// most is how many requests of somebody may be open when this one is made.
+func (o *OpenRequests) most(request *v1alpha1.ActionRequest) int {
+	if request.Spec.BreakGlass != nil {
+		return o.Max + moreInEmergency
+	}
+	return o.Max
+}
+
 // count says how many requests of a person are open, and whether there may be one more.
-func (o *OpenRequests) count(person string, now time.Time) (open int, ok bool) {
+func (o *OpenRequests) count(person string, most int, now time.Time) (open int, ok bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.counted(person, now)
+	open = o.counted(person, now)
+	return open, open < most
 }
 
 // admit counts, and counts a request in if there may be one more: of many that come at once only so many are judged at all. What is refused later
 // must leave.
-func (o *OpenRequests) admit(person string, review types.UID, request string, now time.Time) (open int, ok bool) {
+func (o *OpenRequests) admit(person string, most int, review types.UID, request string, now time.Time) (open int, ok bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if open, ok = o.counted(person, now); ok {
-		o.enter(person, review, passed{request, now})
+	if open = o.counted(person, now); open >= most {
+		return open, false
 	}
-	return open, ok
+	o.enter(person, review, passed{request, now})
+	return open, true
 }
 
 // leave takes back that a request was counted in.
@@ -63,12 +76,11 @@ func (o *OpenRequests) leave(person string, review types.UID) {
 }
 
 // counted looks at those that were let through before it counts: one that becomes known in between counts twice, and not never.
-func (o *OpenRequests) counted(person string, now time.Time) (open int, ok bool) {
+func (o *OpenRequests) counted(person string, now time.Time) int {
 	o.forget(now)
 	late := o.admitted[person]
 	maps.DeleteFunc(late, func(_ types.UID, p passed) bool { return o.Known(p.request) })
-	open = len(late) + o.Count(person)
-	return open, open < o.Max
+	return len(late) + o.Count(person)
 }
 
 func (o *OpenRequests) enter(person string, review types.UID, p passed) {
@@ -99,18 +111,18 @@ func (w *actionRequests) crowded(req *admission.Request, request *v1alpha1.Actio
 	var open int
 	var ok bool
 	if isDryRun(req) {
-		open, ok = w.Open.count(requester.Person, w.Wall.Now())
+		open, ok = w.Open.count(requester.Person, w.Open.most(request), w.Wall.Now())
 	} else {
-		open, ok = w.Open.admit(requester.Person, req.UID, keyOf(request), w.Wall.Now())
+		open, ok = w.Open.admit(requester.Person, w.Open.most(request), req.UID, keyOf(request), w.Wall.Now())
 	}
 	if ok {
 		return nil
 	}
 	message := fmt.Sprintf(
 		"%s has %d requests that are not over, and may have %d (requester.maxOpen in the configuration of Signoff). Nothing was stored.\n"+
-			"  See them: kubectl get actionrequests -A --field-selector status.outcome=\n"+
+			"  See them: kubectl get actionrequests -n %s --field-selector status.outcome=, and in your other namespaces.\n"+
 			"  Cancel what is not needed any more, or wait until some are over.",
-		requester.Username, open, w.Open.Max)
+		requester.Username, open, w.Open.Max, request.Namespace)
 	refusal := forbidden(v1alpha1.ReasonTooManyOpen, message)
 	if isDryRun(req) {
 		refusal = coded(refusal, &gate.Explanation{Reason: v1alpha1.ReasonTooManyOpen, Message: message})

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/signoff-dev/signoff/api/v1alpha1"
 )
 
 func TestOpenRequestsAreCounted(t *testing.T) {
@@ -19,14 +21,14 @@ func TestOpenRequestsAreCounted(t *testing.T) {
 	now := time.Date(2026, 11, 27, 12, 0, 0, 0, time.UTC)
 	expect := func(person string, count int, more bool) {
 		t.Helper()
-		if got, ok := open.count(person, now); got != count || ok != more {
+		if got, ok := open.count(person, open.Max, now); got != count || ok != more {
 			t.Errorf("%s has %d open requests and may ask for more: %t; expected %d, %t", person, got, ok, count, more)
 		}
 	}
 	expect("alice", 0, true)
 	admit := func(request string, want bool) {
 		t.Helper()
-		if _, ok := open.admit("alice", types.UID("review of "+request), request, now); ok != want {
+		if _, ok := open.admit("alice", open.Max, types.UID("review of "+request), request, now); ok != want {
 			t.Errorf("%s was let in: %t", request, ok)
 		}
 	}
@@ -43,6 +45,14 @@ func TestOpenRequestsAreCounted(t *testing.T) {
 	admit("payments/c", true)
 	expect("alice", 2, false)
 	expect("bob", 0, true)
+	// What waits keeps nobody from an emergency, and emergencies are bounded too.
+	fire := &v1alpha1.ActionRequest{Spec: v1alpha1.ActionRequestSpec{BreakGlass: &v1alpha1.BreakGlass{Reason: "fire"}}}
+	if _, ok := open.count("alice", open.most(fire), now); !ok || open.most(&v1alpha1.ActionRequest{}) != open.Max {
+		t.Error("an emergency is kept back by requests that wait")
+	}
+	if open.most(fire) != open.Max+moreInEmergency {
+		t.Error("emergencies have no end")
+	}
 
 	// One that was let through and never stored is forgotten in the end, one that is over at once.
 	now = now.Add(notSeenFor + time.Second)
@@ -60,10 +70,10 @@ func TestOneNameTwice(t *testing.T) {
 	now, through := time.Date(2026, 11, 27, 12, 0, 0, 0, time.UTC), 0
 	for n := range 10 {
 		name := fmt.Sprintf("payments/%d", n)
-		if _, ok := open.admit("alice", types.UID(name+" good"), name, now); ok {
+		if _, ok := open.admit("alice", open.Max, types.UID(name+" good"), name, now); ok {
 			through++
 		}
-		if _, ok := open.admit("alice", types.UID(name+" bad"), name, now); ok {
+		if _, ok := open.admit("alice", open.Max, types.UID(name+" bad"), name, now); ok {
 			open.leave("alice", types.UID(name+" bad"))
 		}
 	}

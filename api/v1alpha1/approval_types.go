@@ -125,7 +125,7 @@ type ApprovalSpec struct {
 	// +required
 	Requester Identity `json:"requester"`
 
-	// reason is why, in the requester's words, as written. Unset: the requester gave none.
+	// reason is why, in the requester's words, with what a terminal would obey escaped; as written it is in the request. Unset: the requester gave none.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=4096

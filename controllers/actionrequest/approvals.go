@@ -105,7 +105,7 @@ func (s *scope) stage(ctx context.Context, stage *stageState) (bool, error) {
 // denials ends the request where an approver has said no, whether the stage is required at the moment or not, and whatever else
 // keeps the request from going on: a denial is final. Only where no vote can be judged, no denial is either: the request waits then, and says why.
 func (s *scope) denials(ctx context.Context) (bool, error) {
-	if s.judgement.Action == nil || s.judgement.Inputs == nil {
+	if !s.judgement.Votable() {
 		// Nobody can be judged as a voter, so the webhook accepts no votes either.
 		return false, nil
 	}
@@ -192,20 +192,31 @@ func (s *scope) decide(ctx context.Context, stage *stageState) (again, over bool
 			return false, false, err
 		}
 		return false, true, s.denied(ctx, stage)
-	case !s.now.Before(approval.Spec.ExpiresAt.Time):
-		if err := s.closeAs(ctx, stage, v1alpha1.ApprovalExpired, []string{"Expired: nobody decided in time."}); err != nil {
-			return false, false, err
-		}
-		return false, true, s.stageExpired(ctx, stage)
 	case stage.result.State == v1alpha1.ApprovalApproved:
+		// Every vote was given in time, as its seal proves, also where something kept it from being counted until now.
 		if again, over, err := s.drifted(ctx, stage, decidedLines(stage)); again || over || err != nil {
 			return again, over, err
 		}
 		return false, false, s.closeAs(ctx, stage, v1alpha1.ApprovalApproved, decidedLines(stage))
+	case s.tooLateFor(stage):
+		return false, true, s.expire(ctx, stage)
 	}
 	s.at(approval.Spec.ExpiresAt.Time)
 	s.at(s.Gate.Lapses(s.judgement, approval))
 	return false, false, s.progress(ctx, stage)
+}
+
+// tooLateFor tells that the time of a stage is over in which not everybody agreed.
+func (s *scope) tooLateFor(stage *stageState) bool {
+	return stage.result.State != v1alpha1.ApprovalApproved && !s.now.Before(stage.approval.Spec.ExpiresAt.Time)
+}
+
+// expire ends the request because nobody decided about a stage in time.
+func (s *scope) expire(ctx context.Context, stage *stageState) error {
+	if err := s.closeAs(ctx, stage, v1alpha1.ApprovalExpired, []string{"Expired: nobody decided in time."}); err != nil {
+		return err
+	}
+	return s.stageExpired(ctx, stage)
 }
 
 // votes verifies the Approval of a stage and counts its votes.

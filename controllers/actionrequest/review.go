@@ -214,7 +214,7 @@ func (s *scope) review(ctx context.Context, review *v1alpha1.Approval) (time.Dur
 		return s.unguardedReview(ctx, review, missing)
 	}
 	stage := stageOf(review)
-	judgement, problem := s.Gate.Context(ctx, gate.SubjectOf(s.request), s.now)
+	judgement, problem := s.Gate.ReviewContext(ctx, gate.SubjectOf(s.request), s.now)
 	if problem != nil && problem.Transient {
 		return time.Second, nil
 	}

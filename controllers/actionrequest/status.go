@@ -84,7 +84,7 @@ func (s *scope) hold(ctx context.Context, problem *gate.Problem) error {
 	s.showVerdict(ctx)
 	s.waiting(phase, problem.Reason, problem.Message, s.column(problem))
 	s.condition(v1alpha1.ConditionAuthorized, false, problem.Reason, problem.Message)
-	if err := s.showVotes(ctx); err != nil {
+	if over, err := s.showVotes(ctx); over || err != nil {
 		return err
 	}
 	if problem.Transient || s.judgement.Volatile {

@@ -357,7 +357,7 @@ func decidedLines(stage *stageState) []string {
 }
 
 func votedLine(what string, vote *quorum.Vote) string {
-	line := fmt.Sprintf("%s by %s at %s", what, vote.By, vote.At.UTC().Format("15:04 MST"))
+	line := fmt.Sprintf("%s by %s at %s", what, visible.Inside(vote.By), vote.At.UTC().Format("15:04 MST"))
 	if vote.Comment != "" {
 		line += " (" + quote(vote.Comment, maxReason) + ")"
 	}
@@ -403,7 +403,7 @@ func changes(old *v1alpha1.Approval, now *preparation) []string {
 func deniedText(stage *stageState) string {
 	who, words := make([]string, 0, len(stage.result.Denials)), []string{}
 	for _, denial := range stage.result.Denials {
-		who = append(who, denial.Username)
+		who = append(who, visible.Inside(denial.By))
 		if denial.Comment != "" {
 			words = append(words, quote(denial.Comment, maxReason))
 		}

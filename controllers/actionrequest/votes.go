@@ -10,42 +10,42 @@ import (
 )
 
 // showVotes shows how far the open Approvals have come of a request that something keeps from going on: votes are collected meanwhile.
-// None is closed as approved, because nobody can tell now which stages must approve.
-func (s *scope) showVotes(ctx context.Context) error {
-	if s.judgement.Action == nil || s.judgement.Inputs == nil {
+// None is closed as approved, because nobody can tell now which stages must approve. But time goes on, and whoever did not agree in time
+// cannot any more: it tells whether that has ended the request.
+func (s *scope) showVotes(ctx context.Context) (over bool, err error) {
+	if !s.judgement.Votable() {
 		// Nobody can be judged as a voter.
-		return nil
+		return false, nil
 	}
 	list, err := s.ownApprovals(ctx, s.Client)
 	if err != nil {
-		return err
+		return false, err
 	}
 	var lines []string
 	for i := range list {
-		line, err := s.showVotesOn(ctx, list[i].DeepCopy())
-		if err != nil {
-			return err
+		approval := list[i].DeepCopy()
+		if approval.Status.State != v1alpha1.ApprovalOpen || s.closed[approval.Name] {
+			continue
 		}
-		if line != "" {
-			lines = append(lines, line)
+		stage, err := s.votesOn(ctx, approval)
+		switch {
+		case err != nil:
+			return false, err
+		case stage == nil: // somebody else made it
+			continue
+		case s.tooLateFor(stage):
+			return true, s.expire(ctx, stage)
 		}
+		s.at(approval.Spec.ExpiresAt.Time)
+		if err := s.progress(ctx, stage); err != nil {
+			return false, err
+		}
+		lines = append(lines, s.stageLine(stage))
 	}
 	if len(lines) > 0 {
 		s.condition(v1alpha1.ConditionApproved, false, v1alpha1.ReasonAwaitingApproval, strings.Join(lines, " "))
 	}
-	return nil
-}
-
-// showVotesOn shows how far an Approval has come, and says it. Empty: it is not open, or somebody else made it.
-func (s *scope) showVotesOn(ctx context.Context, approval *v1alpha1.Approval) (string, error) {
-	if approval.Status.State != v1alpha1.ApprovalOpen || s.closed[approval.Name] {
-		return "", nil
-	}
-	stage, err := s.votesOn(ctx, approval)
-	if err != nil || stage == nil {
-		return "", err
-	}
-	return s.stageLine(stage), s.progress(ctx, stage)
+	return false, nil
 }
 
 // stageLine says what a stage still needs.

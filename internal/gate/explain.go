@@ -288,7 +288,7 @@ func sentences(found expression.Reasons) []string {
 	}
 	for _, line := range found.Differ {
 		if plainWords(line) && len(lines) <= maxDiffer {
-			lines = append(lines, strings.ToUpper(line[:1])+line[1:]+".")
+			lines = append(lines, capital(line)+".")
 		}
 	}
 	return lines
@@ -366,3 +366,11 @@ func AuditRules(j *Judgement) string {
 
 // maxAudit bounds an annotation of the audit log.
 const maxAudit = 1024
+
+// capital begins a sentence.
+func capital(text string) string {
+	if text == "" {
+		return ""
+	}
+	return strings.ToUpper(text[:1]) + text[1:]
+}

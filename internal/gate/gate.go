@@ -86,8 +86,9 @@ type Judgement struct {
 	Snapshot *snapshot.Snapshot
 	// Now is when.
 	Now time.Time
-	// Action is the Action that was asked for.
+	// Action is the Action that was asked for. Absent says that it is gone, and that nothing but its name is known.
 	Action *catalog.Action
+	Absent bool
 	// Inputs are the inputs with defaults filled in.
 	Inputs map[string]any
 	// Access says by which permission the requester may ask, or why not.
@@ -187,14 +188,35 @@ func (g *Gate) Judge(ctx context.Context, subject *Subject, now time.Time) *Judg
 	return run.out
 }
 
-// Context finds the Action and the inputs of a request without judging it: what is needed to judge a voter.
+// Context finds the Action and the inputs of a request without judging it: what is needed to judge a voter. Where the Action has other inputs by now, voters
+// are judged without: nothing runs then, but a no must still be possible.
 func (g *Gate) Context(ctx context.Context, subject *Subject, now time.Time) (*Judgement, *Problem) {
 	run := g.run(subject, now)
 	if problem := run.action(ctx); problem != nil {
 		return run.out, problem
 	}
-	return run.out, run.inputs(ctx)
+	if problem := run.inputs(ctx); problem != nil && !run.out.Votable() {
+		return run.out, problem
+	}
+	return run.out, nil
 }
+
+// ReviewContext is Context for what has run in an emergency and must be reviewed: whatever has become of its Action since. One that is gone, or not valid, is known
+// by its name, and Roles that give the verb on it by that name still count.
+func (g *Gate) ReviewContext(ctx context.Context, subject *Subject, now time.Time) (*Judgement, *Problem) {
+	judgement, problem := g.Context(ctx, subject, now)
+	if problem == nil || problem.Transient {
+		return judgement, problem
+	}
+	run, ref := g.run(subject, now), subject.Spec.ActionRef
+	run.out.Absent = true
+	run.out.Action = &catalog.Action{Object: &v1alpha1.Action{ObjectMeta: metav1.ObjectMeta{Namespace: ref.Namespace, Name: ref.Name}}}
+	run.withoutInputs()
+	return run.out, nil
+}
+
+// Votable tells whether enough is known to judge voters.
+func (j *Judgement) Votable() bool { return j.Action != nil && j.Vars.Values != nil }
 
 // run is one judgement in the making.
 type run struct {

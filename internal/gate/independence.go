@@ -111,6 +111,9 @@ func (g *Gate) edited(ctx context.Context, j *Judgement, poll *Poll, voter *v1al
 	if again := j.AskAgain(); again != nil && !poll.Review {
 		return again
 	}
+	if j.Absent {
+		return nil // who had changed it went with it
+	}
 	if j.known == nil {
 		j.known = g.editorsOf(j)
 	}

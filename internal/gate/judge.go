@@ -71,6 +71,7 @@ func (r *run) inputs(ctx context.Context) *Problem {
 		return &Problem{Reason: v1alpha1.ReasonIndeterminate, Transient: true, Message: fmt.Sprintf("cannot tell whether the inputs fit Action %s: %v", r.out.Action.Ref(), err)}
 	}
 	if len(errs) > 0 {
+		r.withoutInputs()
 		return &Problem{
 			Reason: v1alpha1.ReasonActionUnavailable, Fields: errs,
 			Message: fmt.Sprintf("the inputs no longer fit Action %s: %v", r.out.Action.Ref(), errs.ToAggregate()),
@@ -79,6 +80,12 @@ func (r *run) inputs(ctx context.Context) *Problem {
 	r.out.Inputs = resolved
 	r.out.Vars = r.vars(r.out.Action.Object.Namespace)
 	return nil
+}
+
+// withoutInputs leaves the inputs out of what is known, since nobody knows what they mean: an expression that reads them fails, and grants nothing.
+func (r *run) withoutInputs() {
+	r.out.Vars = r.vars(r.out.Action.Object.Namespace)
+	delete(r.out.Vars.Values, "inputs")
 }
 
 // vars are the variables that do not need to be read anywhere, with the Calendars of a namespace.

@@ -26,14 +26,19 @@ func (r *run) mayUse(ctx context.Context, verb v1alpha1.Verb, caller *v1alpha1.I
 		return &Problem{Reason: v1alpha1.ReasonNotAuthorized, Message: fmt.Sprintf(absent, r.subject.Spec.ActionRef)}
 	}
 	r.out.Action = action
-	if problem := r.inputs(ctx); problem != nil {
-		return problem
+	misfit := r.inputs(ctx)
+	if misfit != nil && !r.out.Votable() {
+		return misfit
 	}
 	access := r.gate.access(ctx, &accessRequest{snapshot: snap, action: action, verb: verb, caller: caller, vars: r.out.Vars, budget: r.budget})
 	if access.Permission != nil {
 		return nil
 	}
-	return access.problem(caller)
+	problem := access.problem(caller)
+	if misfit != nil && len(access.Unmet) > 0 {
+		problem.Message += "\n  " + capital(misfit.Message) + "."
+	}
+	return problem
 }
 
 // WhoResolves says who can decide how a step of an Action ended, such as "Who can: role sre (team sre)", without a full stop.

@@ -94,7 +94,7 @@ func TestFlood(t *testing.T) {
 		}
 	}
 	text, _ = refusal.Load().(string)
-	for _, words := range []string{"may have 150 (requester.maxOpen", "Nothing was stored.", "kubectl get actionrequests -A"} {
+	for _, words := range []string{"may have 150 (requester.maxOpen", "Nothing was stored.", "kubectl get actionrequests -n "} {
 		if !strings.Contains(text, words) {
 			t.Errorf("the refusal does not say %q: %s", words, text)
 		}

@@ -186,6 +186,51 @@ func TestStageExpires(t *testing.T) {
 	}
 }
 
+// deniedFor makes a policy that denies an Action, once the request was let in, and gives what takes it back.
+func deniedFor(t *testing.T, action string) (lift func()) {
+	t.Helper()
+	denial := &v1alpha1.ActionPolicy{ObjectMeta: metav1.ObjectMeta{Name: "deny-" + action}}
+	text := fmt.Sprintf(`{apiVersion: signoff.dev/v1alpha1, kind: ActionPolicy, metadata: {name: %s}, spec: {match: {actions: {names: [%s]}}, rules: [{name: closed, effect: Deny}]}}`, denial.Name, action)
+	if err := cluster.Apply(t.Context(), []byte(text)); err != nil {
+		t.Fatal(err)
+	}
+	lift = func() {
+		if err := client.IgnoreNotFound(admin(t).Delete(context.WithoutCancel(t.Context()), denial)); err != nil {
+			t.Error(err)
+		}
+	}
+	t.Cleanup(lift)
+	return lift
+}
+
+// TestAgreedInTime: who agreed in time has agreed, also where something kept their votes from being counted until after the end.
+func TestAgreedInTime(t *testing.T) {
+	r := reaches(t, ask(t, "one-hour", nil), v1alpha1.PhaseAwaitingApproval)
+	open := approval(t, r, v1alpha1.ApprovalOpen)
+	lift := deniedFor(t, "one-hour")
+	reaches(t, r, v1alpha1.PhaseHeld)
+	if err := approve(t, users.Bob, open); err != nil {
+		t.Fatal(err)
+	}
+	step(t, 61*time.Minute)
+	stays(t, r, v1alpha1.PhaseHeld)
+	lift()
+	reaches(t, r, v1alpha1.PhaseSucceeded)
+	approval(t, r, v1alpha1.ApprovalApproved)
+}
+
+// TestStageExpiresWhileHeld: time goes on for approvers while something else keeps a request, since nobody may agree after it.
+func TestStageExpiresWhileHeld(t *testing.T) {
+	r := reaches(t, ask(t, "one-hour", nil), v1alpha1.PhaseAwaitingApproval)
+	deniedFor(t, "one-hour")
+	reaches(t, r, v1alpha1.PhaseHeld)
+	step(t, 59*time.Minute)
+	stays(t, r, v1alpha1.PhaseHeld)
+	step(t, time.Minute)
+	reaches(t, r, v1alpha1.PhaseExpired)
+	approval(t, r, v1alpha1.ApprovalExpired)
+}
+
 func TestRequestExpires(t *testing.T) {
 	// Other tests may have moved the clock, and the time of a request counts from when the API server says that it was made.
 	ttl := time.Until(clock.Now()).Truncate(time.Minute) + 2*time.Hour
