@@ -89,10 +89,11 @@ func (w *approvals) vote(ctx context.Context, req *admission.Request, next, old 
 		return invalid(req, old.Name, field.ErrorList{field.Required(field.NewPath("spec", "vote", "comment"),
 			"say why: the requester will read it")})
 	}
-	if refused := w.room(ctx, old, vote, &caller); refused != nil {
-		return *refused
+	refused = w.room(ctx, old, vote, &caller)
+	if refused == nil {
+		refused = tooLarge(next, vote.Decision)
 	}
-	if refused := tooLarge(next, vote.Decision); refused != nil {
+	if refused != nil {
 		return *refused
 	}
 	judgement, problem := w.judge(ctx, old, now)

@@ -210,16 +210,20 @@ func (s *scope) awaiting(stages []*stageState) {
 		long = append(long, "What will be executed changed; earlier votes no longer count.")
 	}
 	for _, stage := range stages {
-		if stage.approved() || stage.approval == nil {
+		if stage.approved() {
 			continue
 		}
-		requirements := gate.PollOf(stage.approval).Demands(s.now)
+		poll, opened := s.pollOf(stage)
+		requirements := poll.Demands(s.now)
 		needs := gate.Needs(requirements, stage.result.Missing)
-		if s.Gate.Unsatisfiable(s.judgement, gate.PollOf(stage.approval)) {
+		if s.Gate.Unsatisfiable(s.judgement, poll) {
 			reason = v1alpha1.ReasonUnsatisfiable
 			short = append(short, fmt.Sprintf("%s: UNSATISFIABLE, %s needed", stage.Ref.Name, needs))
 			long = append(long, fmt.Sprintf("Stage %s: %s needed, and too few people are able to (%s). Add members, or cancel.",
 				stage.Ref.Name, needs, s.Gate.Who(s.judgement, requirements, s.request.Spec.Requester)))
+			continue
+		}
+		if !opened {
 			continue
 		}
 		short = append(short, fmt.Sprintf("%s: %s (%s)", stage.Ref.Name, needs, s.Gate.People(s.judgement, requirements, s.request.Spec.Requester)))
@@ -231,6 +235,14 @@ func (s *scope) awaiting(stages []*stageState) {
 	message := strings.Join(long, " ")
 	s.condition(v1alpha1.ConditionApproved, false, reason, message)
 	s.waiting(v1alpha1.PhaseAwaitingApproval, reason, message, strings.Join(short, "; "))
+}
+
+// pollOf is what people vote on in a stage, or will once it opens.
+func (s *scope) pollOf(stage *stageState) (poll *gate.Poll, opened bool) {
+	if stage.approval == nil {
+		return s.judgement.Poll(stage.Stage, s.request.Spec.Requester), false
+	}
+	return gate.PollOf(stage.approval), true
 }
 
 // mustBeAskedAgain says in the table that nobody can agree to a request any more.

@@ -11,6 +11,17 @@ import (
 type proof struct {
 	payload  seal.Payload
 	envelope *seal.Envelope
+	// valid says that it proves something: its key had not been revoked.
+	valid bool
+}
+
+// revoked notes a seal that proves nothing, since its key was revoked before. All that follows it is still to be looked at.
+func (v *verifier) revoked(l *line, why error) {
+	if len(v.report.Revoked) == maxRevoked {
+		v.report.MoreRevoked++
+		return
+	}
+	v.report.Revoked = append(v.report.Revoked, v.gap(GapRevoked, l.ID, "%s", why))
 }
 
 // content verifies what a line says: that it is complete, that its seals are valid, and that they prove just this.
@@ -87,18 +98,21 @@ func (v *verifier) prove(l *line, d *Data) ([]proof, *Gap) {
 	var out []proof
 	for _, s := range d.Seals.list() {
 		payload, envelope, err := v.seals.Open(s.of, s.sealed, v.ring)
-		if err != nil {
-			kind := GapSeal
-			if seal.ReasonOf(err) == seal.UnknownKey {
-				kind = GapUnknownKey
-			}
-			return nil, v.gap(kind, l.ID, "%s", err)
+		switch {
+		case seal.ReasonOf(err) == seal.Revoked:
+			v.revoked(l, err)
+		case seal.ReasonOf(err) == seal.UnknownKey:
+			return nil, v.gap(GapUnknownKey, l.ID, "%s", err)
+		case err != nil:
+			return nil, v.gap(GapSeal, l.ID, "%s", err)
 		}
 		if err := bind(payload, l, d); err != nil {
 			return nil, v.gap(GapForeign, l.ID, "its %s is of something else: %s", s.of, err)
 		}
-		v.report.Seals++
-		out = append(out, proof{payload, envelope})
+		if err == nil {
+			v.report.Seals++
+		}
+		out = append(out, proof{payload, envelope, err == nil})
 	}
 	if err := adopted(out); err != nil {
 		return nil, v.gap(GapForeign, l.ID, "%s", err)

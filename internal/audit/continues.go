@@ -39,17 +39,37 @@ func (v *verifier) begins(l *line) *Gap {
 		return v.gap(GapRepeated, l.ID, "it is number 1 of log %s again", l.Chain)
 	}
 	v.begun[l.Chain] = true
+	d, err := parseData(l.Data)
+	if err != nil {
+		return v.gap(GapMalformed, l.ID, "%s", err)
+	}
+	if d.Log != nil && d.Log.Previous != nil {
+		if gap := v.previous(l, *d.Log.Previous); gap != nil {
+			return gap
+		}
+	}
 	if chain := v.chain(); chain != nil {
-		d, err := parseData(l.Data)
-		if err != nil {
-			return v.gap(GapMalformed, l.ID, "%s", err)
-		}
-		if d.Log != nil && d.Log.Previous != nil && d.Log.Previous.Chain == chain.End.Chain && *d.Log.Previous != chain.End {
-			return v.gap(GapRemoved, l.ID, "log %s had %d lines when this one began, and here it has %d", chain.End.Chain, d.Log.Previous.Count, chain.End.Count)
-		}
 		v.unvouched(chain.End.Chain, chain.Signed+1, chain.End.Count)
 	}
 	v.report.Chains = append(v.report.Chains, Chain{FirstLine: v.lines.number, End: Position{Chain: l.Chain}, known: true})
+	return nil
+}
+
+// previous looks for the log that another one continues.
+func (v *verifier) previous(l *line, want Position) *Gap {
+	for i := range v.report.Chains {
+		switch end := v.report.Chains[i].End; {
+		case end.Chain != want.Chain || end == want:
+			continue
+		case end.Count == want.Count:
+			return v.gap(GapRewritten, l.ID, "log %s ended in %.15s… when this one began, and here it ends in %.15s…", want.Chain, want.Head, end.Head)
+		default:
+			return v.gap(GapRemoved, l.ID, "log %s had %d lines when this one began, and here it has %d", want.Chain, want.Count, end.Count)
+		}
+	}
+	if !v.begun[want.Chain] {
+		v.report.Earlier = append(v.report.Earlier, want)
+	}
 	return nil
 }
 

@@ -23,7 +23,12 @@ type opened struct {
 func (v *verifier) follow(l *line, d *Data, p proof) *Gap {
 	switch payload := p.payload.(type) {
 	case *seal.Checkpoint:
+		if !p.valid {
+			return nil // it signs nothing
+		}
 		return v.checkpoint(l, payload)
+	case *seal.Record:
+		return v.rests(l, payload)
 	case *seal.Approval:
 		return v.approval(l, d, payload, p.envelope)
 	case *seal.Vote:
@@ -92,11 +97,49 @@ func (v *verifier) vote(l *line, d *Data, p *seal.Vote, e *seal.Envelope) *Gap {
 	return nil
 }
 
-// close forgets an Approval that gets no more votes.
+// close forgets an Approval that gets no more votes. How it stood is kept until its request has started or ended.
 func (v *verifier) close(l *line, d *Data) {
-	if l.Type == TypeStageClosed || l.Type == TypeReviewDone {
+	switch l.Type {
+	case TypeStageClosed, TypeReviewDone:
+		if o := v.open[d.Approval.UID]; o != nil && len(v.agreed) < maxOpen {
+			if v.agreed[d.Request.UID] == nil {
+				v.agreed[d.Request.UID] = map[string]agreed{}
+			}
+			v.agreed[d.Request.UID][d.Approval.UID] = agreed{int64(len(o.votes)), o.head}
+		}
 		delete(v.open, d.Approval.UID)
+	case TypeStarted, TypeDenied, TypeExpired, TypeCancelled, TypeRejected, TypeRepeated:
+		if d.Request != nil {
+			delete(v.agreed, d.Request.UID)
+		}
 	}
+}
+
+// agreed is how an Approval stood when it was closed: how many votes there were, and the hash of the envelope of the last.
+type agreed struct {
+	votes int64
+	head  string
+}
+
+// rests tells whether an execution began on the votes that are in the log. What was decided in an earlier log is not known.
+func (v *verifier) rests(l *line, p *seal.Record) *Gap {
+	if l.Type != TypeStarted {
+		return nil
+	}
+	for i := range p.Approvals {
+		on := &p.Approvals[i]
+		stood, known := v.agreed[p.Request.UID][on.UID]
+		if o := v.open[on.UID]; o != nil {
+			stood, known = agreed{int64(len(o.votes)), o.head}, true
+		}
+		switch {
+		case !known:
+			v.report.Unlinked += max(on.Votes, 1)
+		case stood.votes != on.Votes || stood.head != on.Head:
+			return v.gap(GapVotes, l.ID, "it began on %d votes in stage %s up to %.15s…, and the log has %d up to %.15s…", on.Votes, on.Stage.Name, on.Head, stood.votes, stood.head)
+		}
+	}
+	return nil
 }
 
 // resumed notes the lines that nobody had signed when another process went on.

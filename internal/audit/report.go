@@ -29,8 +29,12 @@ const (
 	GapSeal GapKind = "Seal"
 	// GapUnknownKey means that a seal was made with a key that was not given.
 	GapUnknownKey GapKind = "UnknownKey"
-	// GapVotes means that the votes on an Approval are no chain.
+	// GapVotes means that the votes on an Approval are no chain, or are not those on which an execution began.
 	GapVotes GapKind = "Votes"
+	// GapRevoked means that a key was revoked before the seal was made. What comes after it is verified all the same.
+	GapRevoked GapKind = "Revoked"
+	// GapUnsigned means that more lines, or lines of a longer time, are signed by nobody than any Signoff leaves so.
+	GapUnsigned GapKind = "Unsigned"
 )
 
 // Gap is the first thing that is wrong with a log.
@@ -64,9 +68,17 @@ type Report struct {
 	Chains []Chain
 	// Unvouched are lines that nobody had signed when the process that wrote them ended.
 	Unvouched []Range
-	// Gap is the first gap. Nil: there is none.
+	// Revoked are seals that were made after their key was revoked, the first of them, and how many more there are: they prove nothing.
+	Revoked     []*Gap
+	MoreRevoked int64
+	// Earlier are logs that others say to continue, and which are not here.
+	Earlier []Position
+	// Gap is the first gap. Nil: there is none, but seals that were revoked.
 	Gap *Gap
 }
+
+// maxRevoked is how many seals are named that were revoked.
+const maxRevoked = 20
 
 // Chain is one log.
 type Chain struct {
@@ -95,10 +107,13 @@ type Range struct {
 
 // Err is the first gap as an error, or nil.
 func (r *Report) Err() error {
-	if r.Gap == nil {
-		return nil
+	switch {
+	case r.Gap != nil:
+		return r.Gap
+	case len(r.Revoked) > 0:
+		return r.Revoked[0]
 	}
-	return r.Gap
+	return nil
 }
 
 // Unsigned is how many lines at the end come after the last checkpoint. In a log that is being written, there are a few.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/signoff-dev/signoff/internal/canonical"
 	"github.com/signoff-dev/signoff/internal/seal"
@@ -16,7 +17,7 @@ type Option func(*verifier)
 func After(end Position) Option {
 	return func(v *verifier) {
 		v.report.Chains = []Chain{{FirstLine: 1, End: end, Signed: end.Count}}
-		v.begun[end.Chain] = true
+		v.begun[end.Chain], v.later = true, true
 	}
 }
 
@@ -33,13 +34,19 @@ type verifier struct {
 	// last is the event on the line before.
 	last string
 	open map[string]*opened
+	// agreed is how the Approvals stood that are closed, by the uid of their request and theirs.
+	agreed map[string]map[string]agreed
+	// later says that an earlier part was verified before.
+	later bool
+	// unsignedSince is the time of the first line that no checkpoint signs yet.
+	unsignedSince time.Time
 	// begun are all logs so far.
 	begun map[string]bool
 }
 
 // Verify reads a log to its end or to its first gap, and says what it found. It needs public keys only. The error is about reading.
 func Verify(in io.Reader, ring *seal.Keyring, options ...Option) (*Report, error) {
-	v := &verifier{ring: ring, seals: seal.NewVerifier(0), report: &Report{}, lines: newLines(in), open: map[string]*opened{}, begun: map[string]bool{}}
+	v := &verifier{ring: ring, seals: seal.NewVerifier(0), report: &Report{}, lines: newLines(in), open: map[string]*opened{}, agreed: map[string]map[string]agreed{}, begun: map[string]bool{}}
 	for _, option := range options {
 		option(v)
 	}
@@ -81,6 +88,9 @@ func (v *verifier) line(raw []byte, whole bool) *Gap {
 	chain.Cluster = l.cluster()
 	v.report.Lines++
 	v.last = l.ID
+	if gap := v.silent(l, chain); gap != nil {
+		return gap
+	}
 	if v.reaches != nil && v.reaches.Chain == l.Chain && v.reaches.Count == l.number() {
 		if v.reaches.Head != sum {
 			return v.gap(GapRewritten, l.ID, "it was known as %.15s…, and is %.15s…", v.reaches.Head, sum)
@@ -90,8 +100,34 @@ func (v *verifier) line(raw []byte, whole bool) *Gap {
 	return nil
 }
 
+// What no Signoff leaves unsigned, whatever its configuration says.
+const (
+	maxUnsigned     = 10_000
+	maxUnsignedTime = 24 * time.Hour
+)
+
+// silent tells whether more is signed by nobody than any Signoff leaves so: somebody has taken the checkpoints out.
+func (v *verifier) silent(l *line, chain *Chain) *Gap {
+	if chain.Unsigned() <= 0 {
+		v.unsignedSince = time.Time{}
+		return nil
+	}
+	if v.unsignedSince.IsZero() {
+		v.unsignedSince = l.at
+	}
+	if lasts := l.at.Sub(v.unsignedSince); chain.Unsigned() > maxUnsigned || lasts > maxUnsignedTime {
+		return v.gap(GapUnsigned, l.ID, "%d lines, of %s, are signed by nobody: a Signoff that can sign leaves at most %d lines, and none for longer than an hour",
+			chain.Unsigned(), lasts.Round(time.Minute), maxUnsigned)
+	}
+	return nil
+}
+
 // end looks at what is missing after the last line.
 func (v *verifier) end() *Gap {
+	if v.report.Lines == 0 && !v.later {
+		v.lines.number++
+		return v.gap(GapTruncated, "", "there is no line in it")
+	}
 	if v.reaches == nil {
 		return nil
 	}

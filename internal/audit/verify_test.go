@@ -37,8 +37,11 @@ func TestVerifyWhole(t *testing.T) {
 	if got.Unsigned() != 2 || l.Unsigned() != 2 {
 		t.Errorf("%d lines are not signed, and the writer says %d", got.Unsigned(), l.Unsigned())
 	}
-	if empty := verify(t, nil, keys.ring); empty.Err() != nil || empty.Lines != 0 || empty.Unsigned() != 0 {
-		t.Errorf("an empty log: %+v", empty)
+	if empty := verify(t, nil, keys.ring); empty.Gap == nil || empty.Gap.Kind != GapTruncated || empty.Lines != 0 || empty.Unsigned() != 0 {
+		t.Errorf("an empty log proves nothing: %+v", empty)
+	}
+	if later := verify(t, nil, keys.ring, After(l.End())); later.Err() != nil {
+		t.Errorf("nothing has come since: %v", later.Err())
 	}
 }
 
@@ -193,10 +196,11 @@ func TestKeys(t *testing.T) {
 		"Others":     {"they are of another cluster", newKeyring(t, "x", "y").ring, 2, GapUnknownKey, "is not known"},
 		"Admission":  {"adoptions need the other key", newKeyring(t, "admission", "y").ring, 2, GapUnknownKey, "adoption.v1"},
 		"Controller": {"requests need the other key", newKeyring(t, "x").ring, 2, GapUnknownKey, "request.v1"},
-		"Revoked":    {"the keys were in wrong hands", must[*seal.Keyring](t)(seal.NewKeyring(revoked...)), 2, GapSeal, "revoked"},
+		"Revoked":    {"the keys were in wrong hands", must[*seal.Keyring](t)(seal.NewKeyring(revoked...)), 2, GapRevoked, "revoked"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got := verify(t, lines, tc.ring).Gap
+			var got *Gap
+			_ = errors.As(verify(t, lines, tc.ring).Err(), &got)
 			if got == nil || got.Kind != tc.kind || got.Line != tc.line || !strings.Contains(got.Message, tc.says) {
 				t.Errorf("%s: got %v, want %s on line %d", tc.reason, got, tc.kind, tc.line)
 			}
@@ -361,5 +365,114 @@ func TestGapError(t *testing.T) {
 		if got := fmt.Sprint(gap.Error()); got != want {
 			t.Errorf("got %q, want %q", got, want)
 		}
+	}
+}
+
+// TestRevokedGoesOn: what a stolen key has sealed is named, and does not hide what comes after it.
+func TestRevokedGoesOn(t *testing.T) {
+	keys := newKeyring(t)
+	l := newFullLog(t, keys)
+	revoked := keys.ring.Keys()
+	for i := range revoked {
+		if revoked[i].Purpose == seal.Admission {
+			revoked[i].RevokedAt = noon.Add(90 * time.Second) // after the first vote, before the second
+		}
+	}
+	ring := must[*seal.Keyring](t)(seal.NewKeyring(revoked...))
+	got := verify(t, l.list(), ring)
+	if got.Gap != nil || got.Lines != 16 || len(got.Revoked) != 2 || got.Revoked[0].Line != 5 || got.Revoked[1].Line != 6 || got.Err() == nil {
+		t.Errorf("got %+v, %v", got, got.Revoked)
+	}
+	broken := rechain(t, slices.Delete(l.list(), 9, 10), 9)
+	if got := verify(t, broken, ring); got.Gap == nil || len(got.Revoked) != 2 {
+		t.Errorf("a gap after them is missed: %+v", got)
+	}
+}
+
+// agreedLog is a log of a request on which two people agreed, and which began by it, without any checkpoint.
+func agreedLog(t *testing.T, keys *keyring) []string {
+	t.Helper()
+	l := newLog(t, keys, chainA, nil) // 1
+	s := newStory(t, keys, "restart-1", false)
+	l.add(s.requested(), Opened(s.ap, s.approval), s.vote("bob", v1alpha1.DecisionApprove), s.vote("carol", v1alpha1.DecisionApprove)) // 2 to 5
+	s.ap.Status.State = v1alpha1.ApprovalApproved
+	l.add(Closed(s.ap, noon.Add(3*time.Minute))) // 6
+	s.record.Spec.Approvals = []v1alpha1.RecordedApproval{{
+		Name: s.ap.Name, UID: s.ap.UID, Stage: s.ap.Spec.Stage, ApprovedBy: []string{"bob", "carol"}, Votes: 2, Head: s.votes[1].Hash(),
+	}}
+	l.add(Started(s.record, s.sealedRecord()), s.finished(v1alpha1.OutcomeSucceeded)) // 7, 8
+	return l.list()
+}
+
+// TestExecutionRestsOnVotes takes votes out of a log that nobody has signed, and makes all hashes anew: the Record of the execution still knows them.
+func TestExecutionRestsOnVotes(t *testing.T) {
+	keys := newKeyring(t)
+	for name, tc := range map[string]struct {
+		reason   string
+		from, to int
+		line     int64
+		unlinked int64
+	}{
+		"Whole":     {"nothing is missing", 0, 0, 0, 0},
+		"Last":      {"the last vote has no successor that names it", 4, 5, 6, 0},
+		"AllVotes":  {"none is left", 3, 5, 5, 0},
+		"Approvals": {"it could be in an earlier log, so it is told and no gap", 2, 6, 0, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			lines := rechain(t, slices.Delete(agreedLog(t, keys), tc.from, tc.to), max(tc.from, 1))
+			got := verify(t, lines, keys.ring)
+			switch {
+			case tc.line == 0 && (got.Gap != nil || got.Unlinked != tc.unlinked):
+				t.Errorf("%s: got %v, %d unlinked", tc.reason, got.Gap, got.Unlinked)
+			case tc.line != 0 && (got.Gap == nil || got.Gap.Kind != GapVotes || got.Gap.Line != tc.line || !strings.Contains(got.Gap.Message, "it began on 2 votes in stage owners")):
+				t.Errorf("%s: got %v", tc.reason, got.Gap)
+			}
+		})
+	}
+}
+
+// TestEarlierLog is about a log that says which one it continues.
+func TestEarlierLog(t *testing.T) {
+	keys := newKeyring(t)
+	first := newFullLog(t, keys)
+	end := first.End()
+	chainC := strings.Repeat("c3", 16)
+	between, after := newLog(t, keys, chainB, nil), newLog(t, keys, chainC, &end)
+	other := end
+	other.Head = testDigest
+	for name, tc := range map[string]struct {
+		lines   []string
+		earlier int
+		kind    GapKind
+		says    string
+	}{
+		"There":     {slices.Concat(first.list(), after.list()), 0, "", ""},
+		"Between":   {slices.Concat(first.list(), between.list(), after.list()), 0, "", ""},
+		"Elsewhere": {after.list(), 1, "", ""},
+		"Missing":   {slices.Concat(between.list(), after.list()), 1, "", ""},
+		"Cut":       {slices.Concat(first.list()[:14], between.list(), after.list()), 0, GapRemoved, "had 16 lines when this one began, and here it has 14"},
+		"Changed":   {slices.Concat(first.list(), newLog(t, keys, chainC, &other).list()), 0, GapRewritten, "here it ends in"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := verify(t, tc.lines, keys.ring)
+			if len(got.Earlier) != tc.earlier || (got.Gap == nil) != (tc.kind == "") || got.Gap != nil && (got.Gap.Kind != tc.kind || !strings.Contains(got.Gap.Message, tc.says)) {
+				t.Errorf("got %v, earlier %v", got.Gap, got.Earlier)
+			}
+		})
+	}
+}
+
+// TestSilence takes all checkpoints out: a Signoff that can sign leaves nothing unsigned for a day.
+func TestSilence(t *testing.T) {
+	keys := newKeyring(t)
+	l := newLog(t, keys, chainA, nil)
+	s := newStory(t, keys, "restart-1", false)
+	l.add(Rejected(s.ar, "NotSealed", "it was written while the webhook was absent", noon), Rejected(s.ar, "Replayed", "it is a copy", noon.Add(23*time.Hour)))
+	if got := verify(t, l.list(), keys.ring); got.Gap != nil {
+		t.Errorf("got %v", got.Gap)
+	}
+	l.add(Rejected(s.ar, "SealInvalid", "it was changed", noon.Add(25*time.Hour)))
+	if got := verify(t, l.list(), keys.ring).Gap; got == nil || got.Kind != GapUnsigned || got.Line != 4 || !strings.Contains(got.Message, "4 lines, of 25h0m0s") {
+		t.Errorf("got %v", got)
 	}
 }

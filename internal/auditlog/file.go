@@ -29,11 +29,13 @@ type handle interface {
 // disk opens files. Tests have one that fails.
 type disk struct {
 	open func(path string) (handle, int64, error)
-	now  func() time.Time
+	// there tells whether an open file is still the one of that name. Nil: nobody can tell.
+	there func(path string, out handle) error
+	now   func() time.Time
 }
 
 func realDisk(now func() time.Time) disk {
-	return disk{now: now, open: func(path string) (handle, int64, error) {
+	return disk{now: now, there: isThere, open: func(path string) (handle, int64, error) {
 		f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 		if err != nil {
 			return nil, 0, err
@@ -44,6 +46,26 @@ func realDisk(now func() time.Time) disk {
 		}
 		return f, info.Size(), nil
 	}}
+}
+
+// isThere tells whether a file was removed, or given another name: what is written to it then is found by nobody.
+func isThere(path string, out handle) error {
+	open, ok := out.(*os.File)
+	if !ok {
+		return nil
+	}
+	mine, err := open.Stat()
+	if err != nil {
+		return fmt.Errorf("failed to look at audit log: %w", err)
+	}
+	named, err := os.Stat(path)
+	if err != nil {
+		return fmt.Errorf("audit log was removed, or given another name, while it was written: %v", err) //nolint:errorlint // people are shown the innermost
+	}
+	if !os.SameFile(mine, named) {
+		return fmt.Errorf("%s is another file than the one that was being written", path)
+	}
+	return nil
 }
 
 // file is a log in a file. It is not opened for appending, because what was written and could not be synced is written again.
@@ -153,8 +175,14 @@ func (f *file) Write(line []byte) (int, error) {
 func (*file) begin(string) {}
 
 func (f *file) sync() (run func() error, done func()) {
-	out, size := f.out, f.size
-	return out.Sync, func() {
+	out, size, path, there := f.out, f.size, f.path, f.disk.there
+	run = func() error {
+		if err := out.Sync(); err != nil || there == nil {
+			return err
+		}
+		return there(path, out)
+	}
+	return run, func() {
 		if f.out == out {
 			f.synced = max(f.synced, size)
 		}

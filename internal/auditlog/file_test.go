@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -157,6 +159,30 @@ func TestSyncFails(t *testing.T) {
 	clk.Step(reopenAfter)
 	mustWrite(t, l, 2, 3)
 	whole(t, keys, mustRead(t, path), 3)
+}
+
+// TestFileIsTaken removes the file, and then gives it another name, while it is written: what comes then is in a file of that name.
+func TestFileIsTaken(t *testing.T) {
+	keys := newTestKeys(t, "controller")
+	clk := testingclock.NewFakeClock(time.Now())
+	_, path := audited(t)
+	o := options(keys, fileSink(path))
+	o.Clock = clk
+	l := newTestLog(t, o)
+	mustWrite(t, l, 1)
+	for n, take := range []func() error{func() error { return os.Remove(path) }, func() error { return os.Rename(path, path+".1") }} {
+		if err := take(); err != nil {
+			t.Fatal(err)
+		}
+		if err := l.Write(fact(n + 2)); err == nil || !strings.Contains(err.Error(), "was removed, or given another name") {
+			t.Fatalf("what is found by nobody counts as written: %v", err)
+		}
+		clk.Step(reopenAfter)
+		mustWrite(t, l, n+2)
+		if got := read(t, keys, mustRead(t, path)); got.report.Gap != nil || !slices.Equal(got.order, []string{fmt.Sprintf("r-%03d", n+2)}) {
+			t.Errorf("got %v, %v", got.report.Gap, got.order)
+		}
+	}
 }
 
 // TestOneWriter is about a process that does not know yet that it leads no more.

@@ -89,8 +89,12 @@ type Verified struct {
 	// Unknown are lines of types that a newer version writes, and Unlinked votes on Approvals that were opened in an earlier log.
 	Unknown  int64 `json:"unknown,omitempty"`
 	Unlinked int64 `json:"unlinked,omitempty"`
-	// Logs are the logs, one after the other.
-	Logs []VerifiedLog `json:"logs"`
+	// Logs are the logs, one after the other, and Earlier those that they say to continue, and which are not here.
+	Logs    []VerifiedLog `json:"logs"`
+	Earlier []string      `json:"earlier,omitempty"`
+	// Revoked are seals that were made after their key was revoked, the first of them, and MoreRevoked how many more there are.
+	Revoked     []VerifiedGap `json:"revoked,omitempty"`
+	MoreRevoked int64         `json:"moreRevoked,omitempty"`
 	// Gap is the first gap.
 	Gap *VerifiedGap `json:"gap,omitempty"`
 }
@@ -142,7 +146,7 @@ func (p *Program) runAuditVerify(ctx context.Context, c *connection, o *auditOpt
 	if err := p.print(o.output, 0, out, func() string { return out.text(names) }); err != nil {
 		return err
 	}
-	if out.Gap != nil {
+	if report.Err() != nil {
 		return errNo
 	}
 	return nil
@@ -292,27 +296,53 @@ func verified(r *audit.Report, files *openFiles) *Verified {
 		}
 		out.Logs = append(out.Logs, log)
 	}
-	if gap := r.Gap; gap != nil {
-		out.Gap = &VerifiedGap{Event: gap.EventID, Kind: string(gap.Kind), Message: gap.Message}
-		out.Gap.File, out.Gap.Line = files.place(gap.Line)
+	for _, earlier := range r.Earlier {
+		out.Earlier = append(out.Earlier, positionText(earlier))
+	}
+	for _, gap := range r.Revoked {
+		out.Revoked = append(out.Revoked, *files.gap(gap))
+	}
+	out.MoreRevoked = r.MoreRevoked
+	if r.Gap != nil {
+		out.Gap = files.gap(r.Gap)
 	}
 	return out
 }
 
+// gap says in which file a gap is.
+func (f *openFiles) gap(gap *audit.Gap) *VerifiedGap {
+	out := &VerifiedGap{Event: gap.EventID, Kind: string(gap.Kind), Message: gap.Message}
+	out.File, out.Line = f.place(gap.Line)
+	return out
+}
+
+func (g *VerifiedGap) text() string {
+	event := ""
+	if g.Event != "" {
+		event = " (" + g.Event + ")"
+	}
+	return fmt.Sprintf("%s, line %d%s: %s: %s", g.File, g.Line, event, g.Kind, g.Message)
+}
+
 func (v *Verified) text(names []string) string {
 	out := &strings.Builder{}
-	if gap := v.Gap; gap != nil {
-		event := ""
-		if gap.Event != "" {
-			event = " (" + gap.Event + ")"
-		}
-		_, _ = fmt.Fprintf(out, "GAP in %s, line %d%s: %s: %s\n", gap.File, gap.Line, event, gap.Kind, gap.Message)
+	for i := range v.Revoked {
+		_, _ = fmt.Fprintf(out, "REVOKED in %s\n", v.Revoked[i].text())
+	}
+	if v.MoreRevoked > 0 {
+		_, _ = fmt.Fprintf(out, "REVOKED: %d seals more.\n", v.MoreRevoked)
+	}
+	if v.Gap != nil {
+		_, _ = fmt.Fprintf(out, "GAP in %s\n", v.Gap.text())
 		_, _ = fmt.Fprintf(out, "Until that was found, %s were verified.\n", v.counted())
 	} else {
 		_, _ = fmt.Fprintf(out, "%s: no gap in %s.\n", strings.Join(names, ", "), v.counted())
 	}
 	for i := range v.Logs {
 		v.Logs[i].text(out)
+	}
+	for _, earlier := range v.Earlier {
+		_, _ = fmt.Fprintf(out, "  One of them continues a log that is not here: %s\n", earlier)
 	}
 	if v.Unlinked > 0 {
 		_, _ = fmt.Fprintf(out, "  Votes on Approvals that were opened in an earlier log: %d.\n", v.Unlinked)

@@ -45,8 +45,10 @@ func (g *Gate) independent(ctx context.Context, j *Judgement, poll *Poll, voter 
 	if g.hands == nil {
 		return nil
 	}
-	if problem := g.edited(ctx, j, poll, voter); problem != nil {
-		return problem
+	if !j.Absent { // who had changed what is gone went with it
+		if problem := g.edited(ctx, j, poll, voter); problem != nil {
+			return problem
+		}
 	}
 	return g.couldActAs(ctx, poll.Requester, voter, "asked for this")
 }
@@ -111,9 +113,6 @@ func (g *Gate) edited(ctx context.Context, j *Judgement, poll *Poll, voter *v1al
 	if again := j.AskAgain(); again != nil && !poll.Review {
 		return again
 	}
-	if j.Absent {
-		return nil // who had changed it went with it
-	}
 	if j.known == nil {
 		j.known = g.editorsOf(j)
 	}
@@ -136,6 +135,30 @@ func (g *Gate) edited(ctx context.Context, j *Judgement, poll *Poll, voter *v1al
 		}
 	}
 	return nil
+}
+
+// changers are the people, as far as they are known, who changed the Action while the request was open. Who could act as a ServiceAccount that did is asked
+// when they vote.
+func (g *Gate) changers(j *Judgement) map[string]bool {
+	if g.hands == nil || j.subject == nil || j.subject.AskedAt.IsZero() || j.Absent {
+		return nil
+	}
+	if j.known == nil {
+		j.known = g.editorsOf(j)
+	}
+	var people map[string]bool
+	for i := range j.known.edits {
+		edit := &j.known.edits[i]
+		person, err := g.rules.Person(context.Background(), &edit.By)
+		if err != nil || !during(edit, j.subject) {
+			continue
+		}
+		if people == nil {
+			people = map[string]bool{}
+		}
+		people[person] = true
+	}
+	return people
 }
 
 // editedBy tells whether a voter made a change, or could have: as a ServiceAccount that they could act as.

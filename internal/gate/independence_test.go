@@ -121,6 +121,40 @@ func TestIndependence(t *testing.T) {
 	}
 }
 
+// TestEditorsAreNotCounted: a stage whose only approver has changed the Action meanwhile can be met by nobody, and they are not named as somebody who could.
+func TestEditorsAreNotCounted(t *testing.T) {
+	for name, tc := range map[string]struct {
+		by    string
+		after time.Duration
+		want  bool
+	}{
+		"Meanwhile": {"bob@laptop", time.Hour, true},
+		"Before":    {"bob", -time.Hour, false},
+		"Another":   {"carol", time.Hour, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cfg := config.Default()
+			cfg.Person.Expression = "user.username.split('@')[0]"
+			hands := &fakeHands{edits: []Edit{{By: v1alpha1.Identity{Username: tc.by}, At: monday.Add(tc.after), Digest: "now"}}}
+			only := strings.Replace(independent, "default: {effect: RequireApproval}", "default: {effect: RequireApproval, stages: [a]}\n  stages: [{name: a, approvers: {users: [bob]}}]", 1)
+			g := gateOver(t, only, cfg, fakeFacts{}, clock.RealClock{}).Asks(hands)
+			subject := asking("alice", "restart", "")
+			subject.AskedAt, subject.AskedFor = monday, "then"
+			j := g.Judge(t.Context(), subject, monday)
+			if j.Problem != nil {
+				t.Fatal(j.Problem.Message)
+			}
+			poll := j.Poll(&j.Stages[0], &subject.Requester)
+			if got := g.Unsatisfiable(j, poll); got != tc.want {
+				t.Errorf("unsatisfiable: %t", got)
+			}
+			if who := g.Who(j, poll.Requirements, &subject.Requester); strings.Contains(who, "bob") == tc.want {
+				t.Errorf("who can: %q", who)
+			}
+		})
+	}
+}
+
 const onBehalf = `
 kind: Action
 metadata: {namespace: platform, name: restart}

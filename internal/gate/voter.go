@@ -271,15 +271,16 @@ func ofWhom(a *v1alpha1.Approvers) string {
 	return strings.Join(parts, ", ")
 }
 
-// without drops the logins of the requester, and of the person for whom they ask, from a list of user names.
+// without drops the logins of the requester, of the person for whom they ask, and of people who changed the Action meanwhile, from a list of user names.
 func (g *Gate) without(users []string, j *Judgement, requester *v1alpha1.Identity) []string {
 	person, err := g.rules.Person(context.Background(), requester)
 	if err != nil {
 		person = requester.Person
 	}
+	changed := g.changers(j)
 	return slices.DeleteFunc(slices.Clone(users), func(user string) bool {
 		other := g.personOf(user)
-		return user == requester.Username || other == person || other == requester.Person || g.names(j.claimed(), user, other)
+		return user == requester.Username || other == person || other == requester.Person || g.names(j.claimed(), user, other) || changed[other]
 	})
 }
 

@@ -28,6 +28,15 @@ func Verify(p Payload, text string, ring *Keyring) (*Envelope, error) {
 
 // Verify tells whether a text is the seal of a payload, as the function Verify does.
 func (v *Verifier) Verify(p Payload, text string, ring *Keyring) (*Envelope, error) {
+	e, err := v.verify(p, text, ring)
+	if err != nil {
+		return nil, err
+	}
+	return e, nil
+}
+
+// verify is Verify, which gives the envelope also where its signature is good and only its key does not count.
+func (v *Verifier) verify(p Payload, text string, ring *Keyring) (*Envelope, error) {
 	s, err := ParseSeal(text)
 	if err != nil {
 		return nil, err
@@ -53,7 +62,7 @@ func (v *Verifier) Verify(p Payload, text string, ring *Keyring) (*Envelope, err
 	}
 	// Only now it is known that the time was not made up by somebody without the key.
 	if err := key.at(p); err != nil {
-		return nil, err
+		return e, err
 	}
 	return e, nil
 }
@@ -103,15 +112,16 @@ func (k *PublicKey) at(p Payload) error {
 	return nil
 }
 
-// Open verifies an envelope that was written down, such as one in an audit log, and gives what it says.
+// Open verifies an envelope that was written down, such as one in an audit log, and gives what it says. With the error Revoked it gives that too: the holder of the
+// key signed it, whoever that was by then.
 func (v *Verifier) Open(t Type, s *Sealed, ring *Keyring) (Payload, *Envelope, error) {
 	p, err := ParsePayload(t, s.Payload)
 	if err != nil {
 		return nil, nil, err
 	}
-	e, err := v.Verify(p, s.Seal, ring)
-	if err != nil {
-		return nil, nil, err
+	e, err := v.verify(p, s.Seal, ring)
+	if err == nil || ReasonOf(err) == Revoked {
+		return p, e, err
 	}
-	return p, e, nil
+	return nil, nil, err
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	eventsv1 "k8s.io/api/events/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
@@ -122,4 +123,17 @@ func TestEscalation(t *testing.T) {
 		t.Fatal(err)
 	}
 	reaches(t, r, v1alpha1.PhaseSucceeded)
+}
+
+// TestUnsatisfiableLater: that nobody can meet a stage is said at once, also where that stage opens after another one only.
+func TestUnsatisfiableLater(t *testing.T) {
+	applied(t, "later.yaml")
+	r := reaches(t, ask(t, "later", nil), v1alpha1.PhaseAwaitingApproval)
+	condition := meta.FindStatusCondition(r.Status.Conditions, v1alpha1.ConditionApproved)
+	if condition == nil || condition.Reason != v1alpha1.ReasonUnsatisfiable || !strings.Contains(condition.Message, "Stage second: 1 of alice needed, and too few people are able to") {
+		t.Errorf("got %+v", condition)
+	}
+	if !strings.Contains(r.Status.WaitingFor, "first: 1 of bob") || !strings.Contains(r.Status.WaitingFor, "second: UNSATISFIABLE") {
+		t.Errorf("got %q", r.Status.WaitingFor)
+	}
 }
