@@ -29,6 +29,7 @@ import (
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/conditions"
 	"github.com/signoff-dev/signoff/internal/execution"
+	"github.com/signoff-dev/signoff/internal/gate"
 	"github.com/signoff-dev/signoff/internal/notify"
 	"github.com/signoff-dev/signoff/internal/snapshot"
 )
@@ -62,6 +63,8 @@ type Reconciler struct {
 	Clients *execution.Clients
 	// Store has Teams, Roles and Actions.
 	Store *snapshot.Store
+	// Gate knows which logins are one person.
+	Gate *gate.Gate
 	// Sender sends messages.
 	Sender *notify.Sender
 	// Clock tells the time.

@@ -21,7 +21,10 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/config"
 	"github.com/signoff-dev/signoff/internal/egress"
+	"github.com/signoff-dev/signoff/internal/gate"
+	"github.com/signoff-dev/signoff/internal/identity"
 	"github.com/signoff-dev/signoff/internal/notify"
 	"github.com/signoff-dev/signoff/internal/snapshot"
 )
@@ -273,11 +276,18 @@ func TestApprovers(t *testing.T) {
 		Principal: &v1alpha1.Identity{Username: "heidi", Groups: []string{"security"}}, To: v1alpha1.Delegates{Users: []string{"zoe"}}, Until: metav1.NewTime(noon.Add(time.Hour)),
 	}, Status: v1alpha1.DelegationStatus{State: v1alpha1.DelegationActive}})
 	store.Rebuild()
-	if users, _ := (people{store.Current(), noon}).Approvers(approval); !slices.Contains(users, "zoe") {
+	cfg := config.Default()
+	cfg.Person.Expression = "user.username.split('@')[0]"
+	rules, err := identity.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	judge, request := gate.New(store, rules, nil, "signoff-system", clocktesting.NewFakeClock(noon)), &v1alpha1.ActionRequest{}
+	if users, _ := (people{store.Current(), judge, noon}).Approvers(request, approval); !slices.Contains(users, "zoe") {
 		t.Errorf("who may vote for an approver is told too: %q", users)
 	}
-	who := people{store.Current(), noon.Add(time.Hour)}
-	users, addresses := who.Approvers(approval)
+	who := people{store.Current(), judge, noon.Add(time.Hour)}
+	users, addresses := who.Approvers(request, approval)
 	if diff := cmp.Diff([]string{"bob", "carol", "dave", "erin", "frank"}, users); diff != "" {
 		t.Errorf("before the escalation (-want +got):\n%s", diff)
 	}
@@ -285,8 +295,26 @@ func TestApprovers(t *testing.T) {
 		t.Errorf("the addresses (-want +got):\n%s", diff)
 	}
 	approval.Status.Escalated = true
-	if users, _ = who.Approvers(approval); len(users) != 6 || users[5] != "grace" {
+	if users, _ = who.Approvers(request, approval); len(users) != 6 || users[5] != "grace" {
 		t.Errorf("after it: %q", users)
+	}
+	for name, tc := range map[string]struct {
+		reason, requester, claim string
+		want                     []string
+	}{
+		"Requester":  {"who asks cannot approve", "bob", "", []string{"carol", "dave", "erin", "frank", "grace"}},
+		"OtherLogin": {"nor can they with another login", "bob@laptop", "", []string{"carol", "dave", "erin", "frank", "grace"}},
+		"OnBehalf":   {"nor can the person for whom it is asked", "sre-bot", "carol", []string{"bob", "dave", "erin", "frank", "grace"}},
+		"Loosely":    {"however they are named", "sre-bot", " CAROL@phone", []string{"bob", "dave", "erin", "frank", "grace"}},
+	} {
+		approval.Spec.Requester, request.Spec.OnBehalfOf = v1alpha1.Identity{Username: tc.requester}, nil
+		if tc.claim != "" {
+			request.Spec.OnBehalfOf = &v1alpha1.OnBehalfOf{Username: tc.claim}
+		}
+		users, _ := who.Approvers(request, approval)
+		if diff := cmp.Diff(tc.want, users); diff != "" {
+			t.Errorf("%s: %s (-want +got):\n%s", name, tc.reason, diff)
+		}
 	}
 	if labels := who.Labels(v1alpha1.ActionReference{Namespace: "platform", Name: "none"}); labels != nil {
 		t.Errorf("an Action that is not there has labels %v", labels)

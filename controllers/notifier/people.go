@@ -13,6 +13,7 @@ import (
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/execution"
+	"github.com/signoff-dev/signoff/internal/gate"
 	"github.com/signoff-dev/signoff/internal/notify"
 	"github.com/signoff-dev/signoff/internal/snapshot"
 	"github.com/signoff-dev/signoff/internal/steps"
@@ -22,7 +23,8 @@ import (
 type people struct {
 	*snapshot.Snapshot
 
-	now time.Time
+	gate *gate.Gate
+	now  time.Time
 }
 
 // Labels implements notify.People.
@@ -34,8 +36,9 @@ func (p people) Labels(ref v1alpha1.ActionReference) map[string]string {
 	return action.Object.Labels
 }
 
-// Approvers implements notify.People. Members of groups are known to nobody but the identity provider. Whoever may vote for one of them is told too.
-func (p people) Approvers(a *v1alpha1.Approval) (users, addresses []string) {
+// Approvers implements notify.People. Members of groups are known to nobody but the identity provider. Whoever may vote for one of them is told too. As in
+// what the Approval says itself, nobody can approve what they ask for, with whichever login, or what is asked for them.
+func (p people) Approvers(request *v1alpha1.ActionRequest, a *v1alpha1.Approval) (users, addresses []string) {
 	asked := []*v1alpha1.Approvers{}
 	for i := range a.Spec.Requirements {
 		asked = append(asked, &a.Spec.Requirements[i].Approvers)
@@ -55,6 +58,11 @@ func (p people) Approvers(a *v1alpha1.Approval) (users, addresses []string) {
 			users = append(users, p.StandIns(a.Spec.ActionRef, subjects, p.now)...)
 		}
 	}
+	claimed := ""
+	if claim := request.Spec.OnBehalfOf; claim != nil {
+		claimed = claim.Username
+	}
+	users = slices.DeleteFunc(users, p.gate.Asking(&a.Spec.Requester, claimed))
 	slices.Sort(users)
 	slices.Sort(addresses)
 	return slices.Compact(users), slices.Compact(addresses)

@@ -113,7 +113,7 @@ func isNews(object *v1alpha1.Notifier, e *notify.Event) bool {
 func (r *Reconciler) handOver(ctx context.Context, n *notify.Notifier, e *notify.Event) {
 	owner := client.ObjectKeyFromObject(n.Object)
 	for _, m := range n.Messages(ctx, e, notify.Telling{
-		People: people{r.Store.Current(), e.Time}, Source: r.Sender.Source, Claim: func(key string) bool { return r.claim(owner.String() + "/" + key) },
+		People: people{r.Store.Current(), r.Gate, e.Time}, Source: r.Sender.Source, Claim: func(key string) bool { return r.claim(owner.String() + "/" + key) },
 	}) {
 		r.outbox.Put(&notify.Delivery{Owner: owner, UID: n.Object.UID, Account: n.Object.Spec.ServiceAccountName, Message: m})
 	}

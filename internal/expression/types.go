@@ -136,7 +136,7 @@ func responseType() *apiservercel.DeclType {
 func toldEventType() *apiservercel.DeclType {
 	return object("signoff.Event", map[string]*apiservercel.DeclType{
 		"type": text(maxName), "id": text(maxName), "time": text(maxName), "title": text(maxReason), "text": text(maxMetadata), "command": text(maxReason),
-		"stage": text(maxName), "approval": text(maxName), "state": text(maxName),
+		"stage": text(maxName), "approval": text(maxName), "digest": text(maxName), "state": text(maxName),
 	})
 }
 
@@ -144,7 +144,7 @@ func toldEventType() *apiservercel.DeclType {
 func toldRequestType() *apiservercel.DeclType {
 	return object("signoff.ToldRequest", map[string]*apiservercel.DeclType{
 		"namespace": text(maxName), "name": text(maxName), "uid": text(maxName), "action": text(2 * maxName), "reason": text(maxReason),
-		"phase": text(maxName), "outcome": text(maxName),
+		"phase": text(maxName), "outcome": text(maxName), "onBehalfOf": text(maxLogin),
 	})
 }
 

@@ -273,15 +273,21 @@ func ofWhom(a *v1alpha1.Approvers) string {
 
 // without drops the logins of the requester, of the person for whom they ask, and of people who changed the Action meanwhile, from a list of user names.
 func (g *Gate) without(users []string, j *Judgement, requester *v1alpha1.Identity) []string {
+	asks, changed := g.Asking(requester, j.claimed()), g.changers(j)
+	return slices.DeleteFunc(slices.Clone(users), func(user string) bool { return asks(user) || changed[g.personOf(user)] })
+}
+
+// Asking tells of user names whether they are logins of the requester, or of the person for whom they claim to ask: none of them can approve. An empty
+// claim is for nobody else.
+func (g *Gate) Asking(requester *v1alpha1.Identity, claimed string) func(user string) bool {
 	person, err := g.rules.Person(context.Background(), requester)
 	if err != nil {
 		person = requester.Person
 	}
-	changed := g.changers(j)
-	return slices.DeleteFunc(slices.Clone(users), func(user string) bool {
+	return func(user string) bool {
 		other := g.personOf(user)
-		return user == requester.Username || other == person || other == requester.Person || g.names(j.claimed(), user, other) || changed[other]
-	})
+		return user == requester.Username || other == person || other == requester.Person || g.names(claimed, user, other)
+	}
 }
 
 // personOf gives the person behind a user name; the name itself where that cannot be told.

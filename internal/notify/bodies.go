@@ -46,10 +46,13 @@ func teamsBody(m *Message) any {
 // cloudEvent is the event in the form of CloudEvents 1.0.
 func cloudEvent(m *Message, e *Event, source string) any {
 	request := e.Request
+	about := map[string]any{"namespace": request.Namespace, "name": request.Name, "uid": request.UID}
+	if claim := claimed(request); claim != "" {
+		about["onBehalfOf"] = claim
+	}
 	data := map[string]any{
-		"event": e.Type, "title": m.Title, "text": m.Text, "command": command(e), "action": request.Spec.ActionRef,
-		"request": map[string]any{"namespace": request.Namespace, "name": request.Name, "uid": request.UID},
-		"phase":   request.Status.Phase,
+		"event": e.Type, "title": m.Title, "text": m.Text, "command": command(e), "action": request.Spec.ActionRef, "request": about,
+		"phase": request.Status.Phase,
 	}
 	if by := request.Spec.Requester; by != nil {
 		data["requester"] = by.Username

@@ -227,10 +227,16 @@ func (b *builder) to(t *v1alpha1.NotifierTarget, path *field.Path) {
 		b.refuse(field.NotSupported(path.Child("channel"), t.Channel, b.names()))
 	case (channel.Slack != nil || channel.Teams != nil) && len(t.Recipients) > 0:
 		b.refuse(field.Forbidden(path.Child("recipients"), fmt.Sprintf("the address of channel %s leads to one place; people are written to one by one by email, webhook and cloudEvents", t.Channel)))
+	case channel.Email != nil && len(t.Recipients) > 0 && channel.Email.Address == "":
+		b.refuse(field.Forbidden(path.Child("recipients"), fmt.Sprintf("channel %[1]s does not say which address a person has, so that nobody would be written to: "+
+			"set address of channel %[1]s, such as %[2]q, or leave recipients out to write to those in to", t.Channel, ownAddress)))
 	case channel.Email != nil && len(t.Recipients) == 0 && len(channel.Email.To) == 0:
 		b.refuse(field.Required(path.Child("recipients"), fmt.Sprintf("channel %s has no addresses in to, so say who is written to", t.Channel)))
 	}
 }
+
+// ownAddress is an address for where user names are addresses, or some of them are.
+const ownAddress = "${recipient.username.contains('@') ? recipient.username : ''}"
 
 func (b *builder) names() []string {
 	var names []string

@@ -40,11 +40,11 @@ type Event struct {
 // happened.
 func Of(request *v1alpha1.ActionRequest, approvals []v1alpha1.Approval) []Event {
 	f := &finder{request: request}
-	if request.Status.Adoption != nil {
+	if f.takenUp(approvals) {
 		f.addLate(Event{Type: v1alpha1.EventRequested, Time: request.CreationTimestamp.Time}, string(request.UID))
 	}
 	for i := range approvals {
-		if a := &approvals[i]; a.Spec.RequestRef.UID == request.UID && a.Spec.Seal != nil {
+		if a := &approvals[i]; f.owns(a) {
 			f.approval(a)
 			f.again(a, approvals)
 		}
@@ -64,6 +64,17 @@ func Of(request *v1alpha1.ActionRequest, approvals []v1alpha1.Approval) []Event 
 type finder struct {
 	request *v1alpha1.ActionRequest
 	found   []Event
+}
+
+// takenUp tells whether Signoff has looked at the request. An Approval is opened a moment before the status of the request says so, and nobody should be
+// asked to decide on what was never told to be requested.
+func (f *finder) takenUp(approvals []v1alpha1.Approval) bool {
+	return f.request.Status.Adoption != nil || slices.ContainsFunc(approvals, func(a v1alpha1.Approval) bool { return f.owns(&a) })
+}
+
+// owns tells whether an Approval is one of the request, and opened by Signoff.
+func (f *finder) owns(a *v1alpha1.Approval) bool {
+	return a.Spec.RequestRef.UID == f.request.UID && a.Spec.Seal != nil
 }
 
 // add keeps an event that is found out when it happens. The parts tell it from others of its type.

@@ -56,6 +56,8 @@ func TestOf(t *testing.T) {
 		want      []string
 	}{
 		"New":        {"what was not taken up yet may be a forgery", func(r *v1alpha1.ActionRequest) { r.Status.Adoption = nil }, nil, nil},
+		"Opened":     {"an Approval can be seen before the status says that it was taken up", func(r *v1alpha1.ActionRequest) { r.Status.Adoption = nil }, []v1alpha1.Approval{*anApproval(nil)}, []string{"0 Requested", "1 ApprovalNeeded owners"}},
+		"NotAsked":   {"but one that nobody opened shows nothing", func(r *v1alpha1.ActionRequest) { r.Status.Adoption = nil }, []v1alpha1.Approval{*anApproval(func(a *v1alpha1.Approval) { a.Spec.Seal = nil })}, nil},
 		"Asked":      {"an Approval is opened after the request", nil, []v1alpha1.Approval{*anApproval(nil)}, []string{"0 Requested", "1 ApprovalNeeded owners"}},
 		"Others":     {"an Approval of another request of that name is no matter", nil, []v1alpha1.Approval{*anApproval(func(a *v1alpha1.Approval) { a.Spec.RequestRef.UID = "other" })}, []string{"0 Requested"}},
 		"Forged":     {"one without a seal was opened by nobody", nil, []v1alpha1.Approval{*anApproval(func(a *v1alpha1.Approval) { a.Spec.Seal = nil })}, []string{"0 Requested"}},

@@ -84,8 +84,8 @@ func (team) Labels(v1alpha1.ActionReference) map[string]string {
 	return map[string]string{"kind": "note"}
 }
 
-func (team) Approvers(*v1alpha1.Approval) (users, addresses []string) {
-	return []string{"alice", "bob", "carol@example.org"}, []string{TeamAddress("payments@example.org")}
+func (team) Approvers(*v1alpha1.ActionRequest, *v1alpha1.Approval) (users, addresses []string) {
+	return []string{"bob", "carol@example.org"}, []string{TeamAddress("payments@example.org")}
 }
 
 // telling writes everything.

@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/mail"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/emersion/go-sasl"
@@ -91,9 +92,9 @@ func (c *call) letter(e *v1alpha1.EmailChannel) (*letter, error) {
 	for _, header := range [][2]string{
 		{"Date", c.now.Format(time.RFC1123Z)},
 		{"Message-ID", "<" + m.ID + "." + m.Channel.Name + "@signoff>"},
-		{"From", from.String()}, {"To", to.String()},
+		{"From", folded(from.String())}, {"To", folded(to.String())},
 		// Whatever is no plain text is encoded, so that no header can follow from it.
-		{"Subject", mime.QEncoding.Encode("utf-8", m.Title)},
+		{"Subject", folded(mime.QEncoding.Encode("utf-8", m.Title))},
 		{"Auto-Submitted", "auto-generated"},
 		{"MIME-Version", "1.0"}, {"Content-Type", "text/plain; charset=utf-8"}, {"Content-Transfer-Encoding", "quoted-printable"},
 	} {
@@ -110,6 +111,10 @@ func (c *call) letter(e *v1alpha1.EmailChannel) (*letter, error) {
 	out.text = text.Bytes()
 	return out, nil
 }
+
+// folded puts each encoded word on a line of its own: a title of 200 letters that are not Latin takes more than the 998 octets that a line may have, and
+// a server refuses it.
+func folded(header string) string { return strings.ReplaceAll(header, "?= =?", "?=\r\n =?") }
 
 // maxMail is how many bytes a mail server may say.
 const maxMail = 256 << 10

@@ -36,8 +36,9 @@ const (
 type People interface {
 	// Labels are those of the Action of a request.
 	Labels(action v1alpha1.ActionReference) map[string]string
-	// Approvers are those whom the stage of an Approval names and who are known by name, and the addresses of Teams that it names.
-	Approvers(a *v1alpha1.Approval) (users, addresses []string)
+	// Approvers are those whom the stage of an Approval names and who are known by name, without those who can never approve it because it is asked by
+	// them or for them, and the addresses of Teams that it names.
+	Approvers(request *v1alpha1.ActionRequest, a *v1alpha1.Approval) (users, addresses []string)
 }
 
 // Telling is what it takes to write messages.
@@ -171,11 +172,8 @@ func (t *teller) approvers() []string {
 	if a == nil {
 		return nil
 	}
-	users, addresses := t.People.Approvers(a)
+	users, addresses := t.People.Approvers(t.event.Request, a)
 	return slices.DeleteFunc(slices.Concat(users, addresses), func(name string) bool {
-		if name == a.Spec.Requester.Username {
-			return true
-		}
 		return isClosed(t.event.Type) && slices.ContainsFunc(a.Spec.Votes, func(v v1alpha1.Vote) bool { return v.Voter.Username == name })
 	})
 }
@@ -186,12 +184,10 @@ func isClosed(e v1alpha1.NotificationEvent) bool {
 
 // address is where e-mail for a recipient goes. Empty: nowhere.
 func (t *teller) address(ctx context.Context, recipient string) (string, error) {
-	if strings.Contains(recipient, "@") && t.channel.address == nil || strings.HasPrefix(recipient, teamPrefix) {
-		return strings.TrimPrefix(recipient, teamPrefix), nil
+	if address, known := strings.CutPrefix(recipient, teamPrefix); known {
+		return address, nil
 	}
-	if t.channel.address == nil {
-		return "", nil
-	}
+	// Where people are written to there is a template: what compiles says so.
 	return t.channel.address.RenderString(ctx, t.vars(recipient, "", "", ""), t.addresses)
 }
 
@@ -279,9 +275,9 @@ func (t *teller) vars(recipient, title, text, command string) expression.Vars {
 	if strings.HasPrefix(recipient, teamPrefix) {
 		recipient = "" // nobody knows who reads it
 	}
-	stage, approval := "", ""
+	stage, approval, plan := "", "", ""
 	if a := e.Approval; a != nil {
-		stage, approval = a.Spec.Stage.Name, a.Name
+		stage, approval, plan = a.Spec.Stage.Name, a.Name, digest.Short(a.Spec.Digest)
 	}
 	requester := map[string]any{"username": "", "uid": "", "person": ""}
 	if by := request.Spec.Requester; by != nil {
@@ -300,11 +296,11 @@ func (t *teller) vars(recipient, title, text, command string) expression.Vars {
 	return expression.Vars{Values: map[string]any{
 		"event": map[string]any{
 			"type": string(e.Type), "id": e.ID, "time": e.Time.UTC().Format(time.RFC3339), "title": title, "text": text, "command": command,
-			"stage": stage, "approval": approval, "state": e.State,
+			"stage": stage, "approval": approval, "digest": plan, "state": e.State,
 		},
 		"request": map[string]any{
 			"namespace": request.Namespace, "name": request.Name, "uid": string(request.UID), "action": ref.String(), "reason": request.Spec.Reason,
-			"phase": string(request.Status.Phase), "outcome": string(request.Status.Outcome),
+			"phase": string(request.Status.Phase), "outcome": string(request.Status.Outcome), "onBehalfOf": claimed(request),
 		},
 		"requester": requester, "inputs": inputs,
 		"action":    map[string]any{"namespace": ref.Namespace, "name": ref.Name, "labels": labels},
@@ -312,12 +308,34 @@ func (t *teller) vars(recipient, title, text, command string) expression.Vars {
 	}}
 }
 
-// command is how to look at what it is about.
+// claimed is for whom somebody asks, as they say. Empty: for themself.
+func claimed(request *v1alpha1.ActionRequest) string {
+	if request.Spec.OnBehalfOf == nil {
+		return ""
+	}
+	return visible.Inside(request.Spec.OnBehalfOf.Username)
+}
+
+// command is what to do next: to decide, where that is asked for, which shows first what it is about, or else to look. It is all that a message with little
+// room has.
 func command(e *Event) string {
+	if a := e.Approval; a != nil && asks(e.Type) {
+		return "kubectl signoff approve " + on(a)
+	}
+	return look(e)
+}
+
+// look is how to look at what it is about.
+func look(e *Event) string {
 	if e.Approval != nil && asks(e.Type) {
 		return fmt.Sprintf("kubectl signoff show -n %s approval/%s", e.Approval.Namespace, e.Approval.Name)
 	}
 	return fmt.Sprintf("kubectl signoff show -n %s %s", e.Request.Namespace, e.Request.Name)
+}
+
+// on names an Approval, and what is agreed to, for the commands that decide.
+func on(a *v1alpha1.Approval) string {
+	return fmt.Sprintf("-n %s %s --digest %s", a.Namespace, a.Name, digest.Short(a.Spec.Digest))
 }
 
 // asks tells whether an event asks people to decide.
@@ -332,10 +350,9 @@ func asks(e v1alpha1.NotificationEvent) bool {
 
 // commands are all that help now.
 func commands(e *Event) string {
-	lines := []string{"Look: " + command(e)}
+	lines := []string{"Look: " + look(e)}
 	if a := e.Approval; a != nil && asks(e.Type) {
-		on := fmt.Sprintf("-n %s %s --digest %s", a.Namespace, a.Name, digest.Short(a.Spec.Digest))
-		lines = append(lines, "Approve: kubectl signoff approve "+on, `Deny: kubectl signoff deny `+on+` --comment "why"`)
+		lines = append(lines, "Approve: "+command(e), `Deny: kubectl signoff deny `+on(a)+` --comment "why"`)
 	}
 	return strings.Join(lines, "\n")
 }
@@ -359,6 +376,9 @@ func defaults(e *Event) (title, text string) {
 	}
 	title = fmt.Sprintf("%s: %s of %s (%s/%s)", headline(e), request.Spec.ActionRef, who, request.Namespace, request.Name)
 	var lines []string
+	if claim := claimed(request); claim != "" {
+		lines = append(lines, fmt.Sprintf("%s asks, as it says on behalf of %s.", who, claim))
+	}
 	if request.Spec.Reason != "" {
 		lines = append(lines, fmt.Sprintf("%s wrote: %q", who, request.Spec.Reason))
 	}
@@ -379,9 +399,35 @@ func headline(e *Event) string {
 	case e.Vote != nil:
 		return fmt.Sprintf("%s by %s in stage %s", votes[e.Vote.Decision], e.Vote.By(), e.Approval.Spec.Stage.Name)
 	case isClosed(e.Type):
-		return fmt.Sprintf("Already decided: stage %s is %s", e.Approval.Spec.Stage.Name, e.State)
+		return closing(e)
 	}
 	return headlines[e.Type]
+}
+
+// closing says why nobody needs to decide any more. What is superseded was not decided.
+func closing(e *Event) string {
+	stage := e.Approval.Spec.Stage.Name
+	switch {
+	case e.State != string(v1alpha1.ApprovalSuperseded):
+		return fmt.Sprintf("Already decided: stage %s is %s", stage, e.State)
+	case endedByCancellation(e):
+		return fmt.Sprintf("Cancelled by %s, so stage %s needs nobody any more", canceller(e.Request.Spec.Cancellation), stage)
+	}
+	return fmt.Sprintf("No longer needed: stage %s", stage)
+}
+
+// endedByCancellation tells whether a stage was closed because the request was cancelled, and not before that because something changed.
+func endedByCancellation(e *Event) bool {
+	c := e.Request.Spec.Cancellation
+	return c != nil && (c.Seal == nil || !e.Time.Before(c.Seal.At.Truncate(time.Second)))
+}
+
+// canceller is who cancelled. Without a seal nobody can tell.
+func canceller(c *v1alpha1.Cancellation) string {
+	if c.By == nil || c.Seal == nil {
+		return "somebody"
+	}
+	return visible.Inside(c.By.Username)
 }
 
 var votes = map[v1alpha1.Decision]string{

@@ -2,8 +2,10 @@ package notify
 
 import (
 	"fmt"
+	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -40,11 +42,29 @@ func closedBy(who string) func(*v1alpha1.Approval) {
 	}
 }
 
-func TestRoutes(t *testing.T) {
-	channels := "channels: [" + hook + ", {name: mail, email: {" + mailHost + "address: \"${recipient.username == 'bob' ? 'bob@corp.example' : recipient.username.contains('@') ? recipient.username : ''}\"}}]\n"
-	route := func(text string) string {
-		return channels + "routes:\n- {events: [Requested, ApprovalNeeded, Voted, ApprovalClosed], to: [{channel: c}], stages: [none]}\n- {events: [Expired], to: [{channel: mail, recipients: [Requester]}]}\n- " + text + "\n"
+// guideAddress is the address that the guide and the example show.
+const guideAddress = "${recipient.username.startsWith('system:') ? '' : recipient.username + '@example.org'}"
+
+// TestShownAddress: what people copy is what TestRoutes has tried.
+func TestShownAddress(t *testing.T) {
+	for _, path := range []string{"../../docs/guides/notifications.md", "../../examples/notify/notifier.yaml"} {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(string(text), "address: \""+guideAddress+"\"\n") {
+			t.Errorf("%s shows another address", path)
+		}
 	}
+}
+
+func TestRoutes(t *testing.T) {
+	channels := "channels: [" + hook + ", {name: mail, email: {" + mailHost + "address: \"${recipient.username == 'bob' ? 'bob@corp.example' : recipient.username.contains('@') ? recipient.username : ''}\"}}, {name: people, email: {" + mailHost + "address: \"" + guideAddress + "\"}}]\n"
+	route := func(text string) string {
+		return channels + "routes:\n- {events: [Requested, ApprovalNeeded, Voted, ApprovalClosed], to: [{channel: c}], stages: [none]}\n- {events: [Expired], to: [{channel: mail, recipients: [Requester]}, {channel: people, recipients: [Requester]}]}\n- " + text + "\n"
+	}
+	byAccount := eventOf(t, v1alpha1.EventRequested, nil)
+	byAccount.Request.Spec.Requester.Username = "system:serviceaccount:ci:pipeline"
 	needed, closed := eventOf(t, v1alpha1.EventApprovalNeeded, nil), eventOf(t, v1alpha1.EventApprovalClosed, closedBy("bob"))
 	cases := map[string]struct {
 		reason, route string
@@ -62,13 +82,17 @@ func TestRoutes(t *testing.T) {
 		"Labels":    {"by labels", "{events: [ApprovalNeeded], actions: {selector: {matchLabels: {kind: note}}}, to: [{channel: c}]}", needed, []string{"c"}},
 		"NoLabels":  {"not with other labels", "{events: [ApprovalNeeded], actions: {selector: {matchLabels: {kind: other}}}, to: [{channel: c}]}", needed, nil},
 		"Approvers": {
-			"who may decide, but not the requester, nor those without an address", "{events: [ApprovalNeeded], to: [{channel: mail, recipients: [Approvers]}]}", needed,
+			"who may decide, but not those without an address", "{events: [ApprovalNeeded], to: [{channel: mail, recipients: [Approvers]}]}", needed,
 			[]string{"mail bob bob@corp.example", "mail carol@example.org carol@example.org", "mail mailto:payments@example.org payments@example.org"},
 		},
 		"Decided": {
 			"those who were asked and took no part learn that it is decided", "{events: [ApprovalClosed], to: [{channel: mail, recipients: [Approvers]}]}", closed,
 			[]string{"mail carol@example.org carol@example.org", "mail mailto:payments@example.org payments@example.org"},
 		},
+		"Account": {
+			"what asked is no person, and has no address", "{events: [Requested], to: [{channel: people, recipients: [Requester]}]}", byAccount, nil,
+		},
+		"Person": {"but who asked is", "{events: [ApprovalNeeded], to: [{channel: people, recipients: [Requester]}]}", needed, []string{"people alice alice@example.org"}},
 		"OneByOne": {
 			"a call for each who is known by name", "{events: [ApprovalNeeded], to: [{channel: c, recipients: [Approvers, Requester]}]}", needed,
 			[]string{"c alice", "c bob", "c carol@example.org"},
@@ -99,6 +123,18 @@ func message(t *testing.T, n *Notifier, e *Event) *Message {
 
 func TestText(t *testing.T) {
 	plain := compiled(t, "channels: ["+hook+"]\nroutes: [{events: [Requested, ApprovalNeeded, Voted, ApprovalClosed], to: [{channel: c}]}]\n")
+	claimed := eventOf(t, v1alpha1.EventRequested, nil)
+	claimed.Request.Spec.OnBehalfOf = &v1alpha1.OnBehalfOf{Username: "carol"}
+	superseding := func(a *v1alpha1.Approval) {
+		a.Status.State, a.Status.ClosedAt, a.Status.Decided = v1alpha1.ApprovalSuperseded, new(at(3)), []string{"because"}
+	}
+	cancelled := func(seal *v1alpha1.Seal) *Event {
+		e := eventOf(t, v1alpha1.EventApprovalClosed, superseding)
+		e.Request.Spec.Cancellation = &v1alpha1.Cancellation{Reason: "not today", By: &v1alpha1.Identity{Username: "carol"}, Seal: seal}
+		return e
+	}
+	const ofAlice = ": platform/note of alice (payments/sale)"
+	const needless = "alice wrote: \"support must know\"\nbecause\nLook: kubectl signoff show -n payments sale"
 	cases := map[string]struct {
 		reason      string
 		event       *Event
@@ -111,6 +147,12 @@ func TestText(t *testing.T) {
 				"Approve: kubectl signoff approve -n payments sale-owners --digest 9f3c1a7e\nDeny: kubectl signoff deny -n payments sale-owners --digest 9f3c1a7e --comment \"why\""},
 		"Voted": {"who, and why", eventOf(t, v1alpha1.EventVoted, closedBy("bob")), "Denied by bob in stage owners: platform/note of alice (payments/sale)",
 			"alice wrote: \"support must know\"\nbob wrote: \"wrong image\"\nLook: kubectl signoff show -n payments sale"},
+		"Claimed": {"for whom it is asked, as it says", claimed, "Requested" + ofAlice,
+			"alice asks, as it says on behalf of carol.\nalice wrote: \"support must know\"\nLook: kubectl signoff show -n payments sale"},
+		"Cancelled": {"who cancelled has decided nothing", cancelled(&v1alpha1.Seal{At: metav1.NewMicroTime(at(3).Add(time.Second / 2))}), "Cancelled by carol, so stage owners needs nobody any more" + ofAlice, needless},
+		"Somebody":  {"nobody has proved who it was", cancelled(nil), "Cancelled by somebody, so stage owners needs nobody any more" + ofAlice, needless},
+		"Before":    {"what was cancelled later had no part in it", cancelled(&v1alpha1.Seal{At: metav1.NewMicroTime(at(9).Time)}), "No longer needed: stage owners" + ofAlice, needless},
+		"Needless":  {"what counts no more is not decided", eventOf(t, v1alpha1.EventApprovalClosed, superseding), "No longer needed: stage owners" + ofAlice, needless},
 		"Closed": {"nobody needs to do anything any more", eventOf(t, v1alpha1.EventApprovalClosed, closedBy("bob")), "Already decided: stage owners is Denied: platform/note of alice (payments/sale)",
 			"alice wrote: \"support must know\"\nDecided: denied by bob at 12:02 (\"wrong image\").\nLook: kubectl signoff show -n payments sale"},
 	}
@@ -160,12 +202,15 @@ routes:
   to: [{channel: c}]
   message:
     title: "${request.reason}"
-    text: "${inputs.text} ${event.stage} ${event.approval} ${action.labels['kind']} ${request.uid} $${x} ${event.command}"
+    text: "${inputs.text} ${event.stage} ${event.approval} ${action.labels['kind']} ${request.uid} $${x} ${event.command} ${event.digest} for ${request.onBehalfOf}"
 `)
 	e := eventOf(t, v1alpha1.EventApprovalNeeded, nil)
-	e.Request = aRequest(func(r *v1alpha1.ActionRequest) { r.Spec.Reason = "first\nBcc: eve@example.org\u202e ${inputs.level}" })
+	e.Request = aRequest(func(r *v1alpha1.ActionRequest) {
+		r.Spec.Reason = "first\nBcc: eve@example.org\u202e ${inputs.level}"
+		r.Spec.OnBehalfOf = &v1alpha1.OnBehalfOf{Username: "carol\n"}
+	})
 	m := message(t, n, e)
-	want := []string{`first\nBcc: eve@example.org\u202e ${inputs.level}`, "the sale owners sale-owners note request-uid ${x} kubectl signoff show -n payments approval/sale-owners"}
+	want := []string{`first\nBcc: eve@example.org\u202e ${inputs.level}`, "the sale owners sale-owners note request-uid ${x} kubectl signoff approve -n payments sale-owners --digest 9f3c1a7e 9f3c1a7e for carol\\n"}
 	if diff := cmp.Diff(want, []string{m.Title, m.Text}); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
@@ -174,7 +219,7 @@ routes:
 // crowd are more people than are written to about one event.
 type crowd struct{ team }
 
-func (crowd) Approvers(*v1alpha1.Approval) (users, addresses []string) {
+func (crowd) Approvers(*v1alpha1.ActionRequest, *v1alpha1.Approval) (users, addresses []string) {
 	for i := range 2 * maxRecipients {
 		users = append(users, fmt.Sprintf("bob-%03d", i))
 	}

@@ -205,21 +205,32 @@ func (c *call) post(ctx context.Context, target *url.URL, authorities, contentTy
 	}
 	defer func() { _ = answer.Body.Close() }()
 	_, _ = io.Copy(io.Discard, io.LimitReader(answer.Body, maxAnswer))
-	return judged(target.Host, answer)
+	return judged(target.Host, answer, c.now)
 }
 
 // judged says what an answer means.
-func judged(host string, answer *http.Response) error {
+func judged(host string, answer *http.Response, now time.Time) error {
 	// Not in its own words, in which it could repeat what it was sent.
 	err := fmt.Errorf("%s answered %d %s", host, answer.StatusCode, http.StatusText(answer.StatusCode))
 	switch code := answer.StatusCode; {
 	case code >= 200 && code < 300:
 		return nil
 	case code == http.StatusTooManyRequests || code == http.StatusServiceUnavailable:
-		seconds, _ := strconv.Atoi(answer.Header.Get("Retry-After"))
-		return &BusyError{err, min(time.Duration(max(seconds, 0))*time.Second, longestPause)}
+		return &BusyError{err, min(max(retryAfter(answer.Header.Get("Retry-After"), now), 0), longestPause)}
 	case code == http.StatusRequestTimeout, code == http.StatusTooEarly, code >= 500:
 		return err
 	}
 	return &FinalError{err}
+}
+
+// retryAfter is for how long a receiver wants to be left alone: it says so in seconds, or until when.
+func retryAfter(header string, now time.Time) time.Duration {
+	if seconds, err := strconv.Atoi(header); err == nil {
+		// Bounded first: as nanoseconds, more would overflow.
+		return time.Duration(max(min(seconds, int(longestPause/time.Second)), 0)) * time.Second
+	}
+	if until, err := http.ParseTime(header); err == nil {
+		return until.Sub(now)
+	}
+	return 0
 }

@@ -12,8 +12,10 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"mime"
 	"net"
 	"net/http"
+	netmail "net/mail"
 	"net/netip"
 	"net/url"
 	"slices"
@@ -146,6 +148,15 @@ func TestCloudEvent(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, event); diff != "" {
 		t.Errorf("the event (-want +got):\n%s", diff)
+	}
+	about, _ := data["request"].(map[string]any)
+	if data["command"] != "kubectl signoff approve -n payments sale-owners --digest 9f3c1a7e" || about["onBehalfOf"] != nil {
+		t.Errorf("it says to %v, on behalf of %v", data["command"], about["onBehalfOf"])
+	}
+	e.Request.Spec.OnBehalfOf = &v1alpha1.OnBehalfOf{Username: "carol"}
+	claimed := cloudEvent(message(t, compiled(t, specOf(channel)), e), e, "/clusters/c").(map[string]any)["data"].(map[string]any)["request"].(map[string]any)
+	if claimed["onBehalfOf"] != "carol" {
+		t.Errorf("it is asked on behalf of %v", claimed["onBehalfOf"])
 	}
 	if data["requester"] != "alice" || data["event"] != "ApprovalNeeded" || strings.Contains(got.Body, "the sale") || strings.Contains(got.Body, hidden) {
 		t.Errorf("its data is %s", got.Body)
@@ -332,6 +343,60 @@ func TestAnswers(t *testing.T) {
 		}
 		if got != want || err != nil && strings.Contains(err.Error(), hidden) {
 			t.Errorf("%d means %s, want %s: %v", code, got, want, err)
+		}
+	}
+}
+
+// TestRetryAfter: a receiver says in seconds, or until when, that it wants to be left alone.
+func TestRetryAfter(t *testing.T) {
+	for name, tc := range map[string]struct {
+		reason, header string
+		want           time.Duration
+	}{
+		"Seconds": {"a number", "7", 7 * time.Second},
+		"Date":    {"a date counts from now", "Mon, 23 Nov 2026 12:01:30 GMT", 90 * time.Second},
+		"OldDate": {"also in an old form", "Monday, 23-Nov-26 12:00:09 GMT", 9 * time.Second},
+		"Past":    {"what is over is no pause", "Mon, 23 Nov 2026 11:00:00 GMT", 0},
+		"Minus":   {"nor is less than nothing", "-7", 0},
+		"Long":    {"nobody is left alone for ever", "9223372036854775807", longestPause},
+		"FarDate": {"not until some date either", "Tue, 23 Nov 2027 12:00:00 GMT", longestPause},
+		"Nothing": {"what says nothing asks for nothing", "", 0},
+		"Words":   {"nor does what nobody can read", "later", 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			busy, ok := errors.AsType[*BusyError](judged("x.example.com", &http.Response{StatusCode: 429, Header: http.Header{"Retry-After": {tc.header}}}, noon))
+			if !ok || busy.After != tc.want {
+				t.Errorf("%s: %+v, want %s", tc.reason, busy, tc.want)
+			}
+		})
+	}
+}
+
+// TestLongSubject: no line of a mail is longer than a server takes, whatever people write, and it is read as it was written.
+func TestLongSubject(t *testing.T) {
+	for name, title := range map[string]string{
+		"Short": "Approval needed: platform/note", "Latin": strings.Repeat("a", maxTitle), "Other": strings.Repeat("承", maxTitle), "Words": strings.Repeat("é ", maxTitle/2),
+	} {
+		c := &call{now: noon, message: &Message{ID: "id", Address: "b@example.org", Title: title, Text: "text", Channel: &Channel{NotifierChannel: &v1alpha1.NotifierChannel{Name: "c"}}}}
+		letter, err := c.letter(&v1alpha1.EmailChannel{From: "\"" + strings.Repeat("承", 100) + "\" <signoff@example.org>"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.SplitSeq(string(letter.text), "\r\n") {
+			if len(line) > 998 {
+				t.Errorf("%s: a line has %d octets: %s", name, len(line), line)
+			}
+		}
+		read, err := netmail.ReadMessage(strings.NewReader(string(letter.text)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		subject, err := new(mime.WordDecoder).DecodeHeader(read.Header.Get("Subject"))
+		if err != nil || subject != title {
+			t.Errorf("%s: it is read as %q: %v", name, subject, err)
+		}
+		if from, err := read.Header.AddressList("From"); err != nil || from[0].Name != strings.Repeat("承", 100) {
+			t.Errorf("%s: it is from %v: %v", name, from, err)
 		}
 	}
 }

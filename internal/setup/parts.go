@@ -240,7 +240,7 @@ func (p *Process) keepers(resources metadata.Interface, facts actionrequest.Audi
 // notifiers tells what happens to requests.
 func (p *Process) notifiers() *notifier.Reconciler {
 	return &notifier.Reconciler{
-		Client: p.Manager.GetClient(), Reader: p.Manager.GetAPIReader(), Clients: p.clients, Store: p.Store, Clock: p.clock,
+		Client: p.Manager.GetClient(), Reader: p.Manager.GetAPIReader(), Clients: p.clients, Store: p.Store, Gate: p.Gate, Clock: p.clock,
 		Sender:            &notify.Sender{Egress: p.cfg.Egress.Policy(), Source: "/clusters/" + p.cluster},
 		OperatorNamespace: p.cfg.Operator.Namespace,
 	}

@@ -6,9 +6,11 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"k8s.io/client-go/tools/clientcmd"
 )
 
@@ -42,6 +44,35 @@ func TestValuesOfTheGuide(t *testing.T) {
 	}
 	for _, match := range found {
 		pods(t, render(t, match[1]))
+	}
+}
+
+// TestHooksOfTheGuide: helm removes nothing that a hook has left, so that the guide must name all of it, in every namespace that it is in and in no other.
+func TestHooksOfTheGuide(t *testing.T) {
+	var want []string
+	for _, object := range render(t) {
+		if isHook(object) {
+			line := "kubectl delete"
+			if object.GetNamespace() != "" {
+				line += " -n signoff-system"
+			}
+			want = append(want, line+" "+strings.ToLower(object.GetKind())+" "+object.GetName())
+		}
+	}
+	var got []string
+	for line := range strings.Lines(block(t, "hooks")) {
+		parts := regexp.MustCompile(`^(kubectl delete.*) (\S+) (\S+) --ignore-not-found\n?$`).FindStringSubmatch(line)
+		if parts == nil {
+			t.Fatalf("the guide says %q", line)
+		}
+		for kind := range strings.SplitSeq(parts[2], ",") {
+			got = append(got, parts[1]+" "+kind+" "+parts[3])
+		}
+	}
+	slices.Sort(want)
+	slices.Sort(got)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("what hooks make (-want +guide):\n%s", diff)
 	}
 }
 

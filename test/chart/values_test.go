@@ -3,6 +3,7 @@ package chart
 import (
 	"encoding/json"
 	"reflect"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -50,6 +51,23 @@ func TestRefused(t *testing.T) {
 		"NothingToShow":    {"Nobody would be asked.", "metrics: {enabled: false}\nmonitoring: {podMonitors: {enabled: true}}", "", []string{"monitoring.podMonitors", "metrics.enabled"}},
 		"Collector":        {"It is a URL.", "tracing: {endpoint: 'collector:4317'}", "", []string{"tracing", "endpoint"}},
 		"Ratio":            {"It is no percentage.", "tracing: {endpoint: 'http://collector:4318', ratio: 50}", "", []string{"tracing", "ratio"}},
+		"TagInside":        {"The tag has a value of its own.", "image: {repository: 'registry.example.org/signoff:1.0'}", "", []string{"/image/repository"}},
+		"DigestInside":     {"The digest too.", "image: {repository: 'registry.example.org/signoff@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef'}", "", []string{"/image/repository"}},
+		"SpaceInside":      {"No registry has such a name.", "image: {repository: 'registry.example.org/sign off'}", "", []string{"/image/repository"}},
+		"SchemeInside":     {"An image is no URL.", "image: {repository: 'https://registry.example.org/signoff'}", "", []string{"/image/repository"}},
+		"NoPort":           {"A rule without ports is about all of them.", "networkPolicy: {apiServerPorts: null}", "", []string{"networkPolicy.apiServerPorts: names no port", "[443, 6443]"}},
+		"NoPorts":          {"An empty list is the same.", "networkPolicy: {apiServerPorts: []}", "", []string{"/networkPolicy/apiServerPorts"}},
+		"NoPolicy":         {"What says whether there is one has no other default than that.", "networkPolicy: {enabled: null}", "", []string{"/networkPolicy", "enabled"}},
+		"Workers":          {"Nothing would work.", "configuration: {workers: -3}", "", []string{"/configuration/workers"}},
+		"ManyWorkers":      {"The process takes 64.", "configuration: {workers: 65}", "", []string{"/configuration/workers"}},
+		"Duration":         {"A time has a unit.", "configuration: {retention: {finished: abc}}", "", []string{"/configuration/retention/finished"}},
+		"Days":             {"A day is no unit.", "configuration: {retention: {records: 90d}}", "", []string{"/configuration/retention/records"}},
+		"NoUnit":           {"Nor is none.", "configuration: {keys: {maxAge: '8760'}}", "", []string{"/configuration/keys/maxAge"}},
+		"Past":             {"What is kept for less than nothing?", "configuration: {retention: {details: -1h}}", "", []string{"/configuration/retention/details"}},
+		"Open":             {"Nobody could ask.", "configuration: {requester: {maxOpen: 0}}", "", []string{"/configuration/requester/maxOpen"}},
+		"DryRuns":          {"Nor try.", "configuration: {requester: {maxDryRuns: 0}}", "", []string{"/configuration/requester/maxDryRuns"}},
+		"Outbox":           {"Little has room in it.", "configuration: {audit: {sinks: [{http: {outboxMiB: 1}}]}}", "", []string{"outboxMiB"}},
+		"Checkpoints":      {"Nothing would be signed.", "configuration: {audit: {checkpoints: {lines: 0, every: soon}}}", "", []string{"checkpoints/lines", "checkpoints/every"}},
 		"TwoSinks":         {"One sink is one place.", "configuration: {audit: {sinks: [{stdout: {}, file: {path: /a}}]}}", "", []string{"sinks"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -67,6 +85,100 @@ func TestRefused(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestTaken are values that look unusual and are right.
+func TestTaken(t *testing.T) {
+	for name, tc := range map[string]struct{ reason, values string }{
+		"Port":      {"A registry has a port.", "image: {repository: 'registry.example.org:5000/team/signoff'}"},
+		"Address":   {"Or only an address.", "image: {repository: '[2001:db8::1]:5000/signoff'}"},
+		"NoHost":    {"Or none.", "image: {repository: library/sign_off--it.x}"},
+		"Durations": {"Go writes times so.", "configuration: {retention: {details: 1h30m, finished: 0s, records: '0'}, keys: {maxAge: 1.5h}}"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			text := into[corev1.ConfigMap](t, render(t, tc.values).named(t, "ConfigMap", "signoff-configuration")).Data["configuration.yaml"]
+			if _, err := config.Load([]byte(text)); err != nil {
+				t.Errorf("%s: %v", tc.reason, err)
+			}
+		})
+	}
+}
+
+// TestOldKubernetes: what an older version does not know bounds nothing there. Without a cluster helm takes a version of its own.
+func TestOldKubernetes(t *testing.T) {
+	template := func(version string) error {
+		_, err := helm(t.Context(), t, "", append([]string{"template", release, "charts/signoff", "--namespace=" + namespace, "--kube-version=" + version},
+			valuesFiles(t, needed, combinations["Constrained"])...)...)
+		return err
+	}
+	for _, version := range []string{"1.36.0", "v1.36.3-gke.100"} {
+		if err := template(version); err != nil {
+			t.Error(err)
+		}
+	}
+	err := template("1.35.4")
+	for _, word := range []string{"constrainedImpersonation.enabled: needs Kubernetes 1.36", "v1.35.4", "--kube-version"} {
+		if err == nil || !strings.Contains(err.Error(), word) {
+			t.Errorf("it does not say %q: %v", word, err)
+		}
+	}
+}
+
+// TestNothingBelow: a section of which everything is commented out is null, and that is no reason to lose what values.yaml says of it.
+func TestNothingBelow(t *testing.T) {
+	want := render(t)
+	for _, values := range []string{
+		"admission:", "catalogNamespaces:", "certificates:", "certificates: {certManager: null, secret: null}", "configuration:", "constrainedImpersonation:", "controller:", "crds:",
+		"imagePullSecrets:", "metrics:", "monitoring:", "networkPolicy:", "tracing:",
+		"{admission: null, certificates: null, configuration: null, constrainedImpersonation: null, controller: null, crds: null, metrics: null, networkPolicy: null}",
+	} {
+		if diff := cmp.Diff(want, render(t, values)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", values, diff)
+		}
+	}
+	for _, values := range []string{"image:", "clientCA:"} {
+		_, err := helm(t.Context(), t, "", append([]string{"template", release, "charts/signoff", "--namespace=" + namespace}, valuesFiles(t, needed, values)...)...)
+		if err == nil || !strings.Contains(err.Error(), "missing property '"+strings.TrimSuffix(values, ":")+"'") {
+			t.Errorf("%s has no default, and that is not said: %v", values, err)
+		}
+	}
+}
+
+// TestNamesStayNames: YAML has numbers and truths that are written as names can be.
+func TestNamesStayNames(t *testing.T) {
+	names := func(release, namespace, catalog, mine string) string {
+		values := strings.NewReplacer("CATALOG", catalog, "MINE", mine).Replace(`
+clientCA: {certificate: "", configMap: "MINE"}
+catalogNamespaces: [{name: "CATALOG", serviceAccounts: ["MINE"], readServiceAccounts: ["MINE"]}]
+certificates: {mode: secret, secret: {name: "MINE", caBundle: "-----BEGIN CERTIFICATE-----\nBBBB\n-----END CERTIFICATE-----\n"}}
+admission: {priorityClassName: "MINE"}`)
+		out := ""
+		for _, mode := range []string{"", "certificates: {mode: generate, secret: {name: '', caBundle: ''}}", "certificates: {mode: certManager, secret: {name: '', caBundle: ''}}"} {
+			text, err := helm(t.Context(), t, "", append([]string{"template", release, "charts/signoff", "--namespace=" + namespace, "--kube-version=1.37.2"},
+				valuesFiles(t, needed, combinations["Monitored"], values, mode)...)...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			// What holds the names is another one, and so is its hash.
+			text = regexp.MustCompile("signoff.dev/configuration: .*").ReplaceAllString(text, "")
+			json, err := json.MarshalIndent(parse(t, []byte(text)), "", " ")
+			if err != nil {
+				t.Fatal(err)
+			}
+			out += string(json)
+		}
+		return out
+	}
+	want := strings.NewReplacer("a-release", "2024", "a-namespace", "1234", "a-catalog", "on", "a-thing", "1e3").Replace(names("a-release", "a-namespace", "a-catalog", "a-thing"))
+	got := names("2024", "1234", "on", "1e3")
+	// The configuration is YAML inside a text, in which the writer puts quotes.
+	unquoted := strings.NewReplacer(`\"1234\"`, "1234", `\"on\"`, "on").Replace(got)
+	if diff := cmp.Diff(strings.Split(want, "\n"), strings.Split(unquoted, "\n")); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	if !strings.Contains(got, `- \"on\"`) {
+		t.Error("the configuration names no catalog, but says that something is so")
 	}
 }
 

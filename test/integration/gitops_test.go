@@ -382,6 +382,30 @@ func TestGitOpsGuide(t *testing.T) {
 		refused(t, vote(t, who, &approval, v1alpha1.DecisionApprove, ""), metav1.StatusReasonForbidden, "it was asked on your behalf, as "+apps.Name+" says")
 	}
 	noDrift(t, &tools[0], apps, behalf, "checkout-1-43")
+	replacesAndPrunes(t, apps, behalf, "checkout-1-43")
+}
+
+// replacesAndPrunes does as the tool what takes more than the ClusterRole gives, before and after it has what the guide shows.
+func replacesAndPrunes(t *testing.T, apps env.Person, manifest, name string) {
+	t.Helper()
+	prune := []string{"delete", "actionrequest", "-n", env.WorkNamespace, name, "--wait=false"}
+	for verb, try := range map[string]func() (string, error){
+		"update": func() (string, error) { return kubectl(t, apps, manifest, "replace") },
+		"delete": func() (string, error) { return kubectl(t, apps, "", prune...) },
+	} {
+		if out, err := try(); err == nil || !strings.Contains(out, "cannot "+verb+" resource") {
+			t.Errorf("the ClusterRole gives %s, so that the guide need not: %v, %s", verb, err, out)
+		}
+	}
+	apply(t, play.Marked(t, gitOpsGuide, "tool"))
+	eventually(t, "that the tool replaces", func() (bool, string) {
+		out, err := kubectl(t, apps, manifest, "replace")
+		return err == nil, out
+	})
+	if out, err := kubectl(t, apps, "", prune...); err != nil {
+		t.Errorf("it prunes nothing: %v, %s", err, out)
+	}
+	pruned(t, name)
 }
 
 // appliesApps is the ServiceAccount of the tool as the guide has it, with no more than the ClusterRole that the guide names.

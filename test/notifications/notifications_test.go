@@ -20,6 +20,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/digest"
 	"github.com/signoff-dev/signoff/test/env"
 	"github.com/signoff-dev/signoff/test/receivers"
 )
@@ -63,7 +64,7 @@ func TestGuide(t *testing.T) {
 	if err := json.Unmarshal([]byte(calls.Calls(chatPath)[0].Body), &chat); err != nil {
 		t.Fatal(err)
 	}
-	want := "A note at level high: support <!channel> must know\nkubectl signoff show -n payments approval/" + approval.Name
+	want := "A note at level high: support <!channel> must know\nkubectl signoff approve -n payments " + approval.Name + " --digest " + digest.Short(approval.Spec.Digest)
 	if chat.Text != "alice needs an owner" || chat.Blocks[1].Text.Text != want || chat.Blocks[1].Text.Type != "plain_text" {
 		t.Errorf("the chat shows %+v", chat)
 	}
@@ -142,6 +143,36 @@ func TestMarkupIsText(t *testing.T) {
 		if kind := read.Header.Get("Content-Type"); kind != "text/plain; charset=utf-8" {
 			t.Errorf("a mail is read as %s", kind)
 		}
+	}
+}
+
+// TestCancelled: who was asked learns that nobody needs them any more, and who said so. Nobody is asked to decide on what was not requested yet.
+func TestCancelled(t *testing.T) {
+	notifier(t, `{apiVersion: signoff.dev/v1alpha1, kind: Notifier, metadata: {namespace: payments, name: cancelled}, spec: {channels: [
+		{name: bus, cloudEvents: {url: "https://events.example.org/cancelled"}}], routes: [{events: [Requested, ApprovalNeeded, ApprovalClosed, Cancelled], to: [{channel: bus}]}]}}`)
+	request := asked(t, "cancelled", "high")
+	tells(t, "/cancelled", request, "requested", "approvalneeded")
+	if got := eventsAt(t, "/cancelled", request); got[0] != "requested" {
+		t.Errorf("it is told as %q", got)
+	}
+	patch := client.RawPatch(types.MergePatchType, []byte(`{"spec":{"cancellation":{"reason":"not today"}}}`))
+	if err := as(t, world.Users.Alice).Patch(t.Context(), request.DeepCopy(), patch); err != nil {
+		t.Fatal(err)
+	}
+	tells(t, "/cancelled", request, "requested", "approvalneeded", "approvalclosed", "cancelled")
+	var told []string
+	for _, call := range calls.Calls("/cancelled") {
+		var event struct{ Data struct{ Event, Title string } }
+		if err := json.Unmarshal([]byte(call.Body), &event); err != nil {
+			t.Fatal(err)
+		}
+		if event.Data.Event == string(v1alpha1.EventApprovalClosed) {
+			told = append(told, event.Data.Title)
+		}
+	}
+	want := []string{"Cancelled by alice, so stage owners needs nobody any more: platform/note of alice (payments/" + request.Name + ")"}
+	if diff := cmp.Diff(want, told); diff != "" {
+		t.Errorf("who was asked (-want +got):\n%s", diff)
 	}
 }
 

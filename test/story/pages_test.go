@@ -34,6 +34,7 @@ var triedBy = map[string]string{
 	"docs/guides/gitops.md argo-cd":                   "test/integration/health_test.go",
 	"docs/guides/gitops.md request":                   "test/integration/gitops_test.go",
 	"docs/guides/gitops.md behalf":                    "test/integration/gitops_test.go",
+	"docs/guides/gitops.md tool":                      "test/integration/gitops_test.go",
 	"docs/guides/gitops.md role":                      "test/integration/gitops_test.go",
 	"docs/guides/install.md file: admission.yaml":     "test/chart/guide_test.go",
 	"docs/guides/install.md values":                   "test/chart/guide_test.go",

@@ -1,7 +1,29 @@
+{{/*
+  A section that is written with nothing below it is null, and takes what values.yaml says of it away. Here are those defaults that must not be missing, once
+  more; a test compares them. Every template begins with it, because nobody knows which one is rendered first.
+*/}}
+{{- define "signoff.defaults" -}}
+{{- $part := dict "replicas" 2 "resources" (dict "requests" (dict "cpu" "50m" "memory" "128Mi") "limits" (dict "memory" "512Mi")) }}
+{{- range $name, $default := dict
+  "certificates" (dict "mode" "generate")
+  "constrainedImpersonation" (dict "enabled" false)
+  "configuration" dict
+  "admission" $part
+  "controller" $part
+  "metrics" (dict "enabled" true)
+  "networkPolicy" (dict "enabled" true "apiServerPorts" (list 443 6443))
+  "crds" (dict "install" true) }}
+{{- if kindIs "invalid" (index $.Values $name) }}{{ $_ := set $.Values $name $default }}{{ end }}
+{{- end }}
+{{- range $name := list "certManager" "secret" }}
+{{- if kindIs "invalid" (index $.Values.certificates $name) }}{{ $_ := set $.Values.certificates $name dict }}{{ end }}
+{{- end }}
+{{- end }}
+
 {{/* The labels of everything. */}}
 {{- define "signoff.labels" -}}
 app.kubernetes.io/name: signoff
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
@@ -10,7 +32,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{/* The labels by which the Pods of a part are found. Takes {root, part}. */}}
 {{- define "signoff.selector" -}}
 app.kubernetes.io/name: signoff
-app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/instance: {{ .root.Release.Name | quote }}
 app.kubernetes.io/component: {{ .part }}
 {{- end }}
 
@@ -19,10 +41,11 @@ app.kubernetes.io/component: {{ .part }}
   objects with these names are left out. In the files Signoff is in signoff-system, and the operator's name is written so too.
 */}}
 {{- define "signoff.generated" -}}
-{{- $text := .root.Files.Get .file | replace "signoff-system" .root.Release.Namespace }}
-{{- range $document := splitList "\n---\n" (print "\n" $text) }}
+{{- range $document := splitList "\n---\n" (print "\n" (.root.Files.Get .file)) }}
 {{- $object := fromYaml $document }}
 {{- with $object.Error }}{{ fail (printf "%s is not YAML: %s" $.file .) }}{{ end }}
+{{- /* In JSON it is always in quotes, so that a namespace whose name is a number stays one. */}}
+{{- $object = toJson $object | replace "signoff-system" $.root.Release.Namespace | fromJson }}
 {{- if $object.kind }}
 {{- $labels := merge (include "signoff.labels" $.root | fromYaml) ($object.metadata.labels | default dict) ($.labels | default dict) }}
 {{- $_ := set $object.metadata "labels" $labels }}
@@ -56,6 +79,9 @@ app.kubernetes.io/component: {{ .part }}
 {{/* What reaches the API server, as egress rules. */}}
 {{- define "signoff.apiServer" -}}
 - ports: [{protocol: UDP, port: 53}, {protocol: TCP, port: 53}]
+{{- if not .Values.networkPolicy.apiServerPorts }}
+{{- fail "networkPolicy.apiServerPorts: names no port, which would let everything out. Say on which ports the API server listens, such as [443, 6443], or leave it out" }}
+{{- end }}
 - ports:
   {{- range .Values.networkPolicy.apiServerPorts }}
   - {protocol: TCP, port: {{ . }}}
@@ -93,7 +119,7 @@ seccompProfile: {type: RuntimeDefault}
 apiVersion: apps/v1
 kind: Deployment
 metadata:
-  namespace: {{ .root.Release.Namespace }}
+  namespace: {{ .root.Release.Namespace | quote }}
   name: signoff-{{ .part }}
   labels:
     {{- include "signoff.labels" .root | nindent 4 }}
@@ -117,9 +143,9 @@ spec:
         app.kubernetes.io/component: {{ .part }}
       annotations:
         # The process reads both only when it starts.
-        signoff.dev/configuration: {{ include "signoff.configuration" .root | sha256sum }}
+        signoff.dev/configuration: {{ include "signoff.configuration" .root | sha256sum | quote }}
         {{- if .root.Values.clientCA.certificate }}
-        signoff.dev/client-ca: {{ .root.Values.clientCA.certificate | sha256sum }}
+        signoff.dev/client-ca: {{ .root.Values.clientCA.certificate | sha256sum | quote }}
         {{- end }}
     spec:
       serviceAccountName: signoff-{{ .part }}
@@ -130,7 +156,7 @@ spec:
       securityContext:
         {{- include "signoff.podSecurity" .root | nindent 8 }}
       {{- with .values.priorityClassName }}
-      priorityClassName: {{ . }}
+      priorityClassName: {{ . | quote }}
       {{- end }}
       {{- with .values.nodeSelector }}
       nodeSelector:
@@ -155,7 +181,7 @@ spec:
       {{- end }}
       containers:
       - name: signoff
-        image: {{ include "signoff.image" .root }}
+        image: {{ include "signoff.image" .root | quote }}
         imagePullPolicy: {{ .root.Values.image.pullPolicy }}
         args:
         - --config=/etc/signoff/configuration/configuration.yaml
@@ -216,7 +242,7 @@ spec:
 apiVersion: policy/v1
 kind: PodDisruptionBudget
 metadata:
-  namespace: {{ .root.Release.Namespace }}
+  namespace: {{ .root.Release.Namespace | quote }}
   name: signoff-{{ .part }}
   labels:
     {{- include "signoff.labels" .root | nindent 4 }}
