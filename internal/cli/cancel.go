@@ -38,7 +38,7 @@ func (p *Program) runCancel(command *cobra.Command, c *connection, words []strin
 		return err
 	}
 	var err error
-	if o.reason, err = p.words(o.reason, "reason: ", "say why with --reason: others will read it"); err != nil {
+	if o.reason, err = p.words(command.Context(), o.reason, "reason: ", "say why with --reason: others will read it"); err != nil {
 		return err
 	}
 	s, err := p.session(command, c)

@@ -309,6 +309,9 @@ func about(answer *agent.Answer, request *v1alpha1.ActionRequest) *agent.Answer 
 		by = spec.Requester.Username
 	}
 	answer.With("reason", by, spec.Reason).With("waitingFor", "", status.WaitingFor)
+	if spec.OnBehalfOf != nil {
+		answer.With("onBehalfOf, as it says", by, spec.OnBehalfOf.Username)
+	}
 	if ready := meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionReady); ready != nil {
 		answer.With("message", "", ready.Message)
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -65,6 +66,8 @@ type session struct {
 	tables  *rest.RESTClient
 	// speaking is held by whoever prints, where several are followed at once.
 	speaking sync.Mutex
+	// away says that the API server did not answer when it was last asked. It is guarded by speaking.
+	away bool
 }
 
 // callsPerSecond is more than the client allows by itself: an inbox takes a call for each Approval.
@@ -93,6 +96,7 @@ func (p *Program) sessionIn(c *connection, namespace string, chosen bool) (*sess
 	config.WarningHandler, config.UserAgent = c, fieldManager
 	config.QPS, config.Burst = callsPerSecond, 2*callsPerSecond
 	s := &session{Program: p, connection: c, namespace: namespace, chosen: chosen}
+	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return &listener{s, next} })
 	if s.objects, err = dynamic.NewForConfig(config); err != nil {
 		return nil, fmt.Errorf("failed to make a client: %w", err)
 	}

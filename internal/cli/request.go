@@ -121,7 +121,7 @@ func (s *session) compose(ctx context.Context, args []string, o *askedFor) (*uns
 	if err := typed.Set(values, words, known.Structural()); err != nil {
 		return nil, err
 	}
-	if err := s.askMissing(values, known); err != nil {
+	if err := s.askMissing(ctx, values, known); err != nil {
 		return nil, err
 	}
 	spec["actionRef"] = map[string]any{"namespace": ref.Namespace, "name": ref.Name}
@@ -154,10 +154,11 @@ func (s *session) newRequest(ref v1alpha1.ActionReference, spec map[string]any, 
 	return request
 }
 
-// repeated is what another request takes over from an earlier one: what was asked, not when, and no emergency.
+// repeated is what another request takes over from an earlier one: what was asked and for whom, not when, and no emergency. Without the person for whom
+// it was asked, that person could approve what they asked for themself.
 func repeated(earlier *unstructured.Unstructured) (spec, values map[string]any) {
 	spec, values = map[string]any{}, map[string]any{}
-	for _, key := range []string{"actionRef", "reason", "duration"} {
+	for _, key := range []string{"actionRef", "reason", "duration", "onBehalfOf"} {
 		if value, ok, _ := unstructured.NestedFieldCopy(earlier.Object, "spec", key); ok {
 			spec[key] = value
 		}
@@ -213,7 +214,7 @@ func schemaOf(action *v1alpha1.Action) *inputs.Schema {
 }
 
 // askMissing asks a person for inputs that must be given and were not.
-func (s *session) askMissing(values map[string]any, schema *inputs.Schema) error {
+func (s *session) askMissing(ctx context.Context, values map[string]any, schema *inputs.Schema) error {
 	if !s.asks() {
 		return nil
 	}
@@ -224,7 +225,7 @@ func (s *session) askMissing(values map[string]any, schema *inputs.Schema) error
 		if input.Description != "" {
 			s.say("%s", input.Description)
 		}
-		if err := s.askFor(&input, values, schema); err != nil {
+		if err := s.askFor(ctx, &input, values, schema); err != nil {
 			return err
 		}
 	}
@@ -235,10 +236,10 @@ func (s *session) askMissing(values map[string]any, schema *inputs.Schema) error
 const attempts = 3
 
 // askFor asks for one input, again where the schema does not take the answer.
-func (s *session) askFor(input *typed.Input, values map[string]any, schema *inputs.Schema) error {
+func (s *session) askFor(ctx context.Context, input *typed.Input, values map[string]any, schema *inputs.Schema) error {
 	for range attempts {
 		delete(values, input.Name)
-		text, err := s.ask(fmt.Sprintf("%s (%s): ", input.Name, input.Kind))
+		text, err := s.ask(ctx, fmt.Sprintf("%s (%s): ", input.Name, input.Kind))
 		if err != nil {
 			return err
 		}

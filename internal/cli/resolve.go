@@ -55,7 +55,7 @@ func (p *Program) runResolve(command *cobra.Command, c *connection, word string,
 	if !known {
 		return fmt.Errorf("--outcome is %q: say succeeded or failed", o.outcome)
 	}
-	comment, err := p.words(o.comment, "how do you know? ", "say with --comment how you know: others will rely on it")
+	comment, err := p.words(command.Context(), o.comment, "how do you know? ", "say with --comment how you know: others will rely on it")
 	if err != nil {
 		return err
 	}

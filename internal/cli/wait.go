@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"sync"
 	"time"
@@ -208,6 +209,31 @@ func (f *following) watch(ctx context.Context, version string) error {
 func (f *following) WatchWithContext(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
 	options.FieldSelector = f.selector()
 	return f.objects.Resource(resourceOf(requests)).Namespace(f.namespace).Watch(ctx, options)
+}
+
+// listener hears whether watches are answered. The client takes some of those that are not for watches on which nothing happens.
+type listener struct {
+	*session
+	next http.RoundTripper
+}
+
+// RoundTrip implements http.RoundTripper.
+func (l *listener) RoundTrip(request *http.Request) (*http.Response, error) {
+	response, err := l.next.RoundTrip(request)
+	if request.URL.Query().Has("watch") && request.Context().Err() == nil {
+		l.heard(err == nil && response.StatusCode < http.StatusInternalServerError)
+	}
+	return response, err
+}
+
+// heard says when nobody answers any more, once: what goes on trying says nothing, and people must not take that for a request that waits.
+func (s *session) heard(answer bool) {
+	s.speaking.Lock()
+	defer s.speaking.Unlock()
+	if !answer && !s.away {
+		s.say("no answer from the API server; still trying")
+	}
+	s.away = !answer
 }
 
 func (f *following) see(event watch.Event) (bool, error) {

@@ -53,7 +53,8 @@ func TestInbox(t *testing.T) {
 	kubectl(t, users.Erin, "", "approve", "-n", "payments", checkers, "--comment", "ok").says(t, 0)
 	asked(t, users.Alice, "inbox-two", "text=a", "level=high")
 	both := approvalOf(t, "inbox-two", "owners").Name
-	kubectl(t, users.Bob, "", "deny", "-n", "payments", both, "--dry-run", "--comment", "no").says(t, 0, "denied (server dry run)")
+	kubectl(t, users.Bob, "", "deny", "-n", "payments", both, "--dry-run", "--comment", "no").says(t, 0, "Warning: your denial would be recorded. The request would be denied; that would be final.", "denied (server dry run)")
+	kubectl(t, users.Bob, "", "approve", "-n", "payments", both, "--dry-run").says(t, 0, "Warning: your approval would be recorded. Stage \"owners\" would be approved.\n", "approved (server dry run)")
 	holds(users.Bob, both, true)
 	answer := kubectl(t, users.Mallory, "", "inbox", "-n", "payments")
 	answer.says(t, 0, "nothing waits for you; open Approvals that wait for others, or on which you voted: ")
