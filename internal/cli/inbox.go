@@ -40,7 +40,7 @@ the namespace as well, as KIND/NAMESPACE/NAME: "show", "approve", "deny" and "wi
   kubectl signoff inbox -n payments -o name`,
 		Args: cobra.NoArgs,
 	}
-	c := connect(command)
+	c := p.connect(command)
 	command.RunE = func(cmd *cobra.Command, _ []string) error { return p.runInbox(cmd, c, o) }
 	command.Flags().BoolVar(&o.all, "all", false, "also open Approvals that wait for others, or on which you voted")
 	o.everywhere = allNamespaces(command)

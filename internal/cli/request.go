@@ -38,6 +38,8 @@ a terminal; elsewhere the cluster says what is missing.
 ACTION is NAMESPACE/NAME, or the name alone where only one Action that you may see has it. --from repeats an earlier request, with the inputs
 that are given anew.
 
+A temporary Action is over when what it did has been taken back, so --wait lasts until then: see "wait --until-active".
+
 The exit code is 0 if the request was admitted, 1 if it was refused, and 2 if there is no answer. With --wait it is that of "wait".`,
 		Example: `  kubectl signoff request deploy-service service=checkout environment=staging --reason "fixes the rounding error"
 
@@ -53,7 +55,7 @@ The exit code is 0 if the request was admitted, 1 if it was refused, and 2 if th
   # In an emergency
   kubectl signoff request restart namespace=web name=frontend --break-glass "the shop is down"`,
 	}
-	c := connect(command)
+	c := p.connect(command)
 	command.RunE = func(cmd *cobra.Command, args []string) error { return p.runRequest(cmd, c, args, o) }
 	command.ValidArgsFunction = p.completes(c, (*session).inputsLeft)
 	o.flags(p, c, command)
@@ -239,11 +241,11 @@ const attempts = 3
 func (s *session) askFor(ctx context.Context, input *typed.Input, values map[string]any, schema *inputs.Schema) error {
 	for range attempts {
 		delete(values, input.Name)
-		text, err := s.ask(ctx, fmt.Sprintf("%s (%s): ", input.Name, input.Kind))
+		text, err := s.ask(ctx, promptFor(input))
 		if err != nil {
 			return err
 		}
-		if err := typed.Set(values, []string{input.Name + "=" + text}, schema.Structural()); err != nil {
+		if err := typed.Set(values, input.Words(text), schema.Structural()); err != nil {
 			return err
 		}
 		raw, err := json.Marshal(values)
@@ -263,6 +265,14 @@ func (s *session) askFor(ctx context.Context, input *typed.Input, values map[str
 		}
 	}
 	return nil
+}
+
+// promptFor says what is asked for, and how a list is typed.
+func promptFor(input *typed.Input) string {
+	if input.List {
+		return fmt.Sprintf("%s (%s; several with commas between, or JSON such as [\"a\"]): ", input.Name, input.Kind)
+	}
+	return fmt.Sprintf("%s (%s): ", input.Name, input.Kind)
 }
 
 // create stores a request, or asks what would be answered.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/cli/agent"
+	"github.com/signoff-dev/signoff/internal/cli/typed"
 )
 
 // TestRepeated takes over what was asked, and for whom.
@@ -26,6 +27,16 @@ func TestRepeated(t *testing.T) {
 	}
 	if diff := cmp.Diff(map[string]any{"text": "a"}, values); diff != "" {
 		t.Errorf("the inputs (-want +got):\n%s", diff)
+	}
+}
+
+// TestPromptFor says how a list is typed.
+func TestPromptFor(t *testing.T) {
+	if got, want := promptFor(&typed.Input{Name: "text", Kind: "string"}), "text (string): "; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if got, want := promptFor(&typed.Input{Name: "tags", Kind: "list of string", List: true}), `tags (list of string; several with commas between, or JSON such as ["a"]): `; got != want {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }
 

@@ -70,8 +70,8 @@ func (p *Program) withdraw() *cobra.Command {
 const voteExit = `The exit code is 0 if every vote was recorded, 1 if one was refused, and 2 if one got no answer.`
 
 func (p *Program) vote(o *voteOptions, command *cobra.Command) *cobra.Command {
-	command.Args = cobra.MinimumNArgs(1)
-	c := connect(command)
+	command.Args = takes(1, many)
+	c := p.connect(command)
 	command.RunE = func(cmd *cobra.Command, args []string) error { return p.runVote(cmd, c, args, o) }
 	command.ValidArgsFunction = p.completes(c, (*session).open)
 	flags := command.Flags()
