@@ -102,7 +102,7 @@ func (w *approvals) vote(ctx context.Context, req *admission.Request, next, old 
 	if refused := w.sealed(req, next, vote); refused != nil {
 		return *refused
 	}
-	return admission.Allowed("").WithWarnings(w.recorded(ctx, judgement, next, vote))
+	return admission.Allowed("").WithWarnings(w.recorded(ctx, tenseOf(req), judgement, next, vote))
 }
 
 // eligible refuses whoever may not vote. A vote that still counts can be taken back by who gave it, whatever has become of their rights since.
@@ -348,26 +348,45 @@ func (w *approvals) outlives(approval *v1alpha1.Approval) bool {
 	return approval.Spec.Review && approval.Namespace == w.OperatorNamespace
 }
 
-// recorded tells a voter what the vote did.
-func (w *approvals) recorded(ctx context.Context, j *gate.Judgement, next *v1alpha1.Approval, vote *v1alpha1.Vote) string {
+// tense are the verbs of what a voter is told.
+type tense struct{ is, will, counts, ends string }
+
+// Of a vote that was only tried nothing is recorded, and whoever tried it must not believe otherwise.
+var (
+	happened = tense{is: "is", will: "will", counts: "does not count", ends: "ends"}
+	tried    = tense{is: "would be", will: "would", counts: "would not count", ends: "would end"}
+)
+
+func tenseOf(req *admission.Request) *tense {
+	if isDryRun(req) {
+		return &tried
+	}
+	return &happened
+}
+
+// recorded tells a voter what the vote did, or would do.
+func (w *approvals) recorded(ctx context.Context, t *tense, j *gate.Judgement, next *v1alpha1.Approval, vote *v1alpha1.Vote) string {
 	if vote.Decision == v1alpha1.DecisionWithdraw {
-		return "your vote is taken back."
+		return fmt.Sprintf("your vote %s taken back.", t.is)
 	}
 	result, err := w.Gate.Count(ctx, j, next)
 	if err != nil {
-		return "your vote is recorded. It will be counted as soon as every voter can be judged."
+		return fmt.Sprintf("your vote %s recorded. It %s be counted as soon as every voter can be judged.", t.is, t.will)
 	}
 	switch result.State {
 	case v1alpha1.ApprovalDenied:
-		return deniedBy(next, vote)
+		return t.denied(next, vote)
 	case v1alpha1.ApprovalApproved:
-		return gate.Cut(fmt.Sprintf("your approval%s is recorded. Stage %q is approved.%s", inTheNameOf(vote), next.Spec.Stage.Name, w.keptBack(ctx, next, j.Now)), maxWarning)
+		return gate.Cut(fmt.Sprintf("your approval%s %s recorded. Stage %q %s approved.%s", inTheNameOf(vote), t.is, next.Spec.Stage.Name, t.is, w.keptBack(ctx, next, j.Now)), maxWarning)
 	case v1alpha1.ApprovalOpen, v1alpha1.ApprovalExpired, v1alpha1.ApprovalSuperseded:
 	}
-	text := "your approval" + inTheNameOf(vote) + " is recorded. Still needed: " + gate.Needs(gate.PollOf(next).Demands(j.Now), result.Missing)
+	text := fmt.Sprintf("your approval%s %s recorded. Still needed: ", inTheNameOf(vote), t.is) + gate.Needs(gate.PollOf(next).Demands(j.Now), result.Missing)
 	if vote.Decision == v1alpha1.DecisionDeny {
 		needed := w.Gate.Denials(j, gate.PollOf(next))
-		text = fmt.Sprintf("your denial%s is recorded (%d of %d). The stage is denied once %d different people deny it", inTheNameOf(vote), len(result.Denials), needed, needed)
+		text = fmt.Sprintf("your denial%s %s recorded (%d of %d). The stage is denied once %d different people deny it", inTheNameOf(vote), t.is, len(result.Denials), needed, needed)
+	}
+	if t == &tried {
+		return gate.Cut(text+".", maxWarning) // there is nothing to take back
 	}
 	return gate.Cut(fmt.Sprintf("%s. Take it back: kubectl patch approval -n %s %s --type merge -p '{\"spec\":{\"vote\":{\"decision\":\"Withdraw\"}}}'",
 		text, next.Namespace, next.Name), maxWarning)
@@ -381,14 +400,14 @@ func inTheNameOf(vote *v1alpha1.Vote) string {
 	return " for " + vote.Delegation.Principal
 }
 
-// deniedBy tells a voter that what they voted on is denied: by them, or by others a moment before.
-func deniedBy(next *v1alpha1.Approval, vote *v1alpha1.Vote) string {
-	yours, end := "your denial"+inTheNameOf(vote)+" is recorded.", "The request is denied; that is final."
+// denied tells a voter that what they voted on is denied: by them, or by others a moment before.
+func (t *tense) denied(next *v1alpha1.Approval, vote *v1alpha1.Vote) string {
+	yours, end := fmt.Sprintf("your denial%s %s recorded.", inTheNameOf(vote), t.is), fmt.Sprintf("The request %s denied; that %s final.", t.is, t.is)
 	if vote.Decision != v1alpha1.DecisionDeny {
-		yours = "your approval is recorded, but does not count any more: it was denied before."
+		yours = fmt.Sprintf("your approval %s recorded, but %s any more: it was denied before.", t.is, t.counts)
 	}
 	if next.Spec.Review {
-		end = "The review ends as denied; what was done stays done."
+		end = fmt.Sprintf("The review %s as denied; what was done stays done.", t.ends)
 	}
 	return yours + " " + end
 }

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -31,12 +32,13 @@ func (p *Program) actions() *cobra.Command {
 whether you may: yes, a condition, or unknown where you may not read the Roles or Teams that say it. --all lists the others too.
 
 With ACTION it shows one: what it is for, every input, and an example. It looks in all namespaces, or where you may not list those, in that
-of your kubeconfig and in those that requests there name. Name one with -n.`,
+of your kubeconfig and in those that requests there name. Name one with -n: where you see no Action in it, those are listed that requests in
+it name.`,
 		Example: `  kubectl signoff actions
   kubectl signoff actions platform/deploy-service`,
-		Args: cobra.MaximumNArgs(1),
+		Args: takes(0, 1),
 	}
-	c := connect(command)
+	c := p.connect(command)
 	command.ValidArgsFunction = p.completes(c, (*session).actionsSeen)
 	command.RunE = func(cmd *cobra.Command, args []string) error { return p.runActions(cmd, c, args, o) }
 	command.Flags().BoolVar(&o.all, "all", false, "also Actions that you may not ask for")
@@ -63,7 +65,7 @@ func (p *Program) runActions(command *cobra.Command, c *connection, args []strin
 func (s *session) listActions(ctx context.Context, o *actionsOptions) error {
 	find := s.catalog
 	if s.chosen {
-		find = func(ctx context.Context) (*table, error) { return s.list(ctx, actions, s.namespace, "") }
+		find = s.catalogHere
 	}
 	found, err := find(ctx)
 	if err != nil {
@@ -88,6 +90,20 @@ func (s *session) listActions(ctx context.Context, o *actionsOptions) error {
 		s.say("you see nothing that you could ask for")
 	}
 	return s.printTable(o.outputs, found, true)
+}
+
+// catalogHere lists the Actions of the namespace that was named. Where one sees none there, those that requests in it name are what "request" finds.
+func (s *session) catalogHere(ctx context.Context) (*table, error) {
+	found, err := s.list(ctx, actions, s.namespace, "")
+	if err != nil && !errors.Is(err, errForbidden) || err == nil && len(found.Rows) > 0 {
+		return found, err
+	}
+	near, readable, failed := s.nearCatalogs(ctx)
+	if failed != nil || !readable || len(near.Rows) == 0 {
+		return found, err
+	}
+	s.say("note: you see no Action in namespace %s; these are where requests in it come from", s.namespace)
+	return near, nil
 }
 
 // requestColumn adds a column that says whether one may ask, and gives its cells.

@@ -68,15 +68,15 @@ The exit code is 0 if there is no gap, 1 if there is one, and 2 if there is no a
   # Only what came since, and that nothing is missing
   kubectl signoff audit verify --after "$END" later.jsonl
   kubectl signoff audit verify --reaches "$END" audit.jsonl`,
-		Args: cobra.MinimumNArgs(1),
+		Args: takes(1, many),
 	}
-	c := connect(command)
+	c := p.connect(command)
 	command.RunE = func(cmd *cobra.Command, args []string) error { return p.runAuditVerify(cmd.Context(), c, o, args) }
 	command.Flags().StringVar(&o.keys, "keys", "", "a file with the public keys (default: those of the cluster)")
 	command.Flags().StringVar(&o.after, "after", "", "where an earlier part, which was verified, ended: LOG/COUNT/HASH")
 	command.Flags().StringVar(&o.reaches, "reaches", "", "a place that the log is known to have reached: LOG/COUNT/HASH")
 	command.Flags().StringVar(&o.namespace, "operator-namespace", config.DefaultNamespace, "the namespace of the operator")
-	command.Flags().StringVarP(&o.output, "output", "o", outputText, "text, json or yaml")
+	answerFlag(command, &o.output, outputText, outputJSON, outputYAML)
 	return command
 }
 
@@ -209,7 +209,7 @@ func (c *connection) publicKeys(ctx context.Context, namespace string) ([]byte, 
 	if err != nil {
 		return nil, err
 	}
-	raw, err := client.Get().AbsPath("/api/v1/namespaces", namespace, "configmaps", keys.DocumentName).Do(ctx).Raw()
+	raw, err := rawOf(client.Get().AbsPath("/api/v1/namespaces", namespace, "configmaps", keys.DocumentName).Do(ctx))
 	if err != nil {
 		return nil, fmt.Errorf("failed to read the public keys from ConfigMap %s/%s (or give them with --keys): %w", namespace, keys.DocumentName, err)
 	}

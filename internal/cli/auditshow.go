@@ -21,11 +21,11 @@ func (p *Program) auditShow() *cobra.Command {
 wrote is in quotes, and escaped. -o json and -o yaml give each fact as a document, with what its line has in "data".`,
 		Example: `  kubectl signoff audit show audit.jsonl
   kubectl signoff audit show --request payments/checkout-1-42 audit.jsonl`,
-		Args: cobra.MinimumNArgs(1),
+		Args: takes(1, many),
 		RunE: func(_ *cobra.Command, args []string) error { return p.runAuditShow(args, subject, output) },
 	}
 	command.Flags().StringVar(&subject, "request", "", "show only facts about this request, as namespace/name")
-	command.Flags().StringVarP(&output, "output", "o", outputText, "text, json or yaml")
+	answerFlag(command, &output, outputText, outputJSON, outputYAML)
 	return command
 }
 
@@ -59,13 +59,17 @@ func (p *Program) runAuditShow(names []string, subject, output string) error {
 	}
 	defer files.close()
 	shown := 0
-	return audit.Read(files, func(f *audit.Fact) error {
+	err = audit.Read(files, func(f *audit.Fact) error {
 		if subject != "" && f.Subject != subject {
 			return nil
 		}
 		shown++
 		return p.printFact(f, shown-1, output)
 	})
+	if err == nil && shown == 0 && subject != "" {
+		p.say("there is no fact about request %s in %s; name it as NAMESPACE/NAME", subject, strings.Join(names, ", "))
+	}
+	return err
 }
 
 // printFact prints a fact: of a text, each in a line.

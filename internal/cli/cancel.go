@@ -10,6 +10,7 @@ import (
 // cancelOptions are the flags of `cancel`.
 type cancelOptions struct {
 	reason  string
+	dryRun  bool
 	outputs *outputs
 }
 
@@ -23,12 +24,13 @@ func (p *Program) cancel() *cobra.Command {
 
 The exit code is 0 if every cancellation was recorded, 1 if one was refused, and 2 if one got no answer.`,
 		Example: `  kubectl signoff cancel -n payments checkout-1-42 --reason "not needed any more"`,
-		Args:    cobra.MinimumNArgs(1),
+		Args:    takes(1, many),
 	}
-	c := connect(command)
+	c := p.connect(command)
 	command.RunE = func(cmd *cobra.Command, args []string) error { return p.runCancel(cmd, c, args, o) }
 	command.ValidArgsFunction = p.completes(c, (*session).openRequests)
 	command.Flags().StringVar(&o.reason, "reason", "", "why")
+	command.Flags().BoolVar(&o.dryRun, "dry-run", false, "only find out what would be answered: nothing is stored")
 	o.outputs = outputFlags(command, "cancelled")
 	return command
 }
@@ -38,7 +40,7 @@ func (p *Program) runCancel(command *cobra.Command, c *connection, words []strin
 		return err
 	}
 	var err error
-	if o.reason, err = p.words(o.reason, "reason: ", "say why with --reason: others will read it"); err != nil {
+	if o.reason, err = p.words(command.Context(), o.reason, "reason: ", "say why with --reason: others will read it"); err != nil {
 		return err
 	}
 	s, err := p.session(command, c)
@@ -57,11 +59,11 @@ func (p *Program) runCancel(command *cobra.Command, c *connection, words []strin
 }
 
 // writeCancellation asks the API server to end a request.
-func (s *session) writeCancellation(ctx context.Context, namespace, name, reason string) (*unstructured.Unstructured, error) {
-	return patchSpec(ctx, s.objects, requests, namespace, name, "cancellation", map[string]any{"reason": reason}, false)
+func (s *session) writeCancellation(ctx context.Context, namespace, name, reason string, try bool) (*unstructured.Unstructured, error) {
+	return patchSpec(ctx, s.objects, requests, namespace, name, "cancellation", map[string]any{"reason": reason}, try)
 }
 
 func (s *session) cancelOne(ctx context.Context, name *named, o *cancelOptions) error {
-	after, err := s.writeCancellation(ctx, name.namespace, name.name, o.reason)
-	return s.printRequest(ctx, name, after, err, o.outputs, false)
+	after, err := s.writeCancellation(ctx, name.namespace, name.name, o.reason, o.dryRun)
+	return s.printRequest(ctx, name, after, err, o.outputs, o.dryRun)
 }

@@ -26,11 +26,12 @@ type canIOptions struct {
 func (p *Program) canI() *cobra.Command {
 	o := &canIOptions{}
 	command := &cobra.Command{
-		Use:   "can-i VERB NAMESPACE/ACTION",
+		Use:   "can-i VERB ACTION",
 		Short: "Find out whether a Role lets you do something with an Action",
 		Long: `Finds out whether a Role lets you do something with an Action, and which one: request, approve, cancel, break-glass, request-on-behalf,
 resolve or delegate. It reads the Action, the Roles beside it and the Teams that they name, with your own rights, also where --as asks about
-somebody else. What rules then say to a request is for "explain" to tell.
+somebody else. What rules then say to a request is for "explain" to tell. ACTION is NAMESPACE/NAME, or the name alone where only one Action
+that you may see has it.
 
 Who counts as an agent, and which ServiceAccounts may approve, says the configuration of Signoff, which lies in no object of the cluster. Without
 --configuration nobody is an agent and no ServiceAccount approves, as where nothing is configured.
@@ -43,23 +44,27 @@ The exit code is 0 for yes, also where a condition must hold, 1 for no, and 2 if
 
   # In a script
   if kubectl signoff can-i -q request platform/restart; then …; fi`,
-		Args: cobra.ExactArgs(2),
+		Args: takes(2, 2),
 	}
-	c := connect(command)
-	command.ValidArgsFunction = c.completeQuestion
+	c := p.connect(command)
+	command.ValidArgsFunction = p.completes(c, (*session).question)
 	command.Flags().Lookup("namespace").Hidden = true // the Action is named with its own
-	command.RunE = func(cmd *cobra.Command, args []string) error { return p.runCanI(cmd.Context(), c, args, o) }
+	command.RunE = func(cmd *cobra.Command, args []string) error { return p.runCanI(cmd, c, args, o) }
 	o.configuration.flag(command)
-	command.Flags().StringVarP(&o.output, "output", "o", outputText, "text, json or yaml")
+	answerFlag(command, &o.output, outputText, outputJSON, outputYAML)
 	command.Flags().BoolVarP(&o.quiet, "quiet", "q", false, "say nothing, and only give the exit code")
 	return command
 }
 
-func (p *Program) runCanI(ctx context.Context, c *connection, args []string, o *canIOptions) error {
+func (p *Program) runCanI(command *cobra.Command, c *connection, args []string, o *canIOptions) error {
 	if err := checkOutput(o.output, outputText, outputJSON, outputYAML); err != nil {
 		return err
 	}
-	q, err := questionOf(args)
+	asking := p
+	if o.quiet {
+		asking = &Program{IO: silent(), Clock: p.Clock} // which Action a name stands for is not said either
+	}
+	q, err := asking.questionOf(command, c, args)
 	if err != nil {
 		return err
 	}
@@ -67,6 +72,7 @@ func (p *Program) runCanI(ctx context.Context, c *connection, args []string, o *
 	if err != nil {
 		return err
 	}
+	ctx := command.Context()
 	who, err := c.whoAmI(ctx)
 	if err != nil {
 		return err

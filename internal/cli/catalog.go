@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/spf13/cobra"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/rest"
 
@@ -28,22 +29,33 @@ type question struct {
 	action v1alpha1.ActionReference
 }
 
-// questionOf reads the arguments VERB NAMESPACE/ACTION.
-func questionOf(args []string) (*question, error) {
-	q := &question{verb: v1alpha1.Verb(args[0])}
-	if !slices.Contains(verbs, q.verb) {
-		names := make([]string, len(verbs))
-		for i, verb := range verbs {
-			names[i] = string(verb)
-		}
-		return nil, fmt.Errorf("there is no verb %q; there are: %s", args[0], strings.Join(names, ", "))
+// questionOf reads the arguments VERB ACTION. The Action is found as "request" finds it, and with the caller's own rights, as all that is read for
+// the answer.
+func (p *Program) questionOf(command *cobra.Command, c *connection, args []string) (*question, error) {
+	verb, err := verbOf(args[0])
+	if err != nil {
+		return nil, err
 	}
-	namespace, name, ok := strings.Cut(actionWord(args[1]), "/")
-	if !ok || namespace == "" || name == "" || strings.Contains(name, "/") {
-		return nil, fmt.Errorf("failed to read %q: name the Action as NAMESPACE/NAME; see what there is: kubectl get actions -A", args[1])
+	s, err := p.session(command, c)
+	if err != nil {
+		return nil, err
 	}
-	q.action = v1alpha1.ActionReference{Namespace: namespace, Name: name}
-	return q, nil
+	if s.tables, err = c.own(); err != nil {
+		return nil, err
+	}
+	ref, err := s.find(command.Context(), args[1])
+	return &question{verb: verb, action: ref}, err
+}
+
+func verbOf(word string) (v1alpha1.Verb, error) {
+	if verb := v1alpha1.Verb(word); slices.Contains(verbs, verb) {
+		return verb, nil
+	}
+	names := make([]string, len(verbs))
+	for i, verb := range verbs {
+		names[i] = string(verb)
+	}
+	return "", fmt.Errorf("there is no verb %q; there are: %s", word, strings.Join(names, ", "))
 }
 
 // view is what the caller may read of who may do what with an Action.

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
@@ -66,8 +67,36 @@ func (p *Program) Run(ctx context.Context, args []string) int {
 		}
 		return known.code
 	}
-	_, _ = fmt.Fprintln(p.IO.ErrOut, "error: "+safe(err.Error()))
+	// The library indents what it suggests by tabs, which would be escaped.
+	_, _ = fmt.Fprintln(p.IO.ErrOut, "error: "+safe(strings.TrimSpace(strings.ReplaceAll(err.Error(), "\n\t", "\n  "))))
 	return exitError
+}
+
+// many says that a command takes as many arguments as one likes.
+const many = -1
+
+// takes checks how many arguments there are, and says which one is missing, with an example.
+func takes(least, most int) cobra.PositionalArgs {
+	return func(command *cobra.Command, args []string) error {
+		switch {
+		case len(args) < least:
+			wanted := strings.Fields(command.Use)[1:]
+			return fmt.Errorf("%s is missing.  Such as: %s", strings.TrimSuffix(wanted[len(args)], "..."), exampleOf(command))
+		case most != many && len(args) > most:
+			return fmt.Errorf("%q is one argument too many.  Such as: %s", args[most], exampleOf(command))
+		}
+		return nil
+	}
+}
+
+// exampleOf is the first command of the examples.
+func exampleOf(command *cobra.Command) string {
+	for line := range strings.Lines(command.Example) {
+		if line = strings.TrimSpace(line); strings.HasPrefix(line, "kubectl signoff "+command.Name()) || strings.HasPrefix(line, "kubectl signoff audit "+command.Name()) {
+			return line
+		}
+	}
+	return command.UseLine()
 }
 
 func (p *Program) root() *cobra.Command {

@@ -50,7 +50,13 @@ func TestTestCommand(t *testing.T) {
 		"Only":       {"some of them", []string{"test", "--run", "^Christmas", testdata + "/shop"}, 0, []string{"2 cases in 1 file: 2 passed, 0 failed\n"}},
 		"OnlyNone":   {"a pattern that matches nothing is a mistake", []string{"test", "--run", "Easter", testdata + "/shop"}, 2, []string{`no case was run: --run "Easter" matches none`}},
 		"OnlyWrong":  {"a pattern that is none", []string{"test", "--run", "(", testdata + "/shop"}, 2, []string{"failed to read --run"}},
-		"NoFolder":   {"nothing to test", []string{"test"}, 2, []string{"error: requires at least 1 arg(s)"}},
+		"NoFolder":   {"nothing to test", []string{"test"}, 2, []string{"error: DIR is missing.  Such as: kubectl signoff test .\n"}},
+		"NoRequest":  {"which argument is missing", []string{"cancel"}, 2, []string{"error: REQUEST is missing.  Such as: kubectl signoff cancel -n payments checkout-1-42 --reason \"not needed any more\"\n"}},
+		"NoFile":     {"of a command below another", []string{"audit", "verify"}, 2, []string{"error: FILE is missing.  Such as: kubectl signoff audit verify audit.jsonl\n"}},
+		"NoAction":   {"the second of two", []string{"can-i", "request"}, 2, []string{"error: ACTION is missing.  Such as: kubectl signoff can-i request platform/deploy-service\n"}},
+		"TooMany":    {"or which one is too many", []string{"show", "a", "b"}, 2, []string{`error: "b" is one argument too many.  Such as: kubectl signoff show -n payments checkout-1-42`}},
+		"NoFact":     {"a request of which the log knows nothing", []string{"audit", "show", "--request", "a/b", sampleLog}, 0, []string{"there is no fact about request a/b in " + sampleLog + "; name it as NAMESPACE/NAME\n"}},
+		"Mistyped":   {"what was meant, without marks of the library", []string{"reqest"}, 2, []string{"Did you mean this?\n  request\n"}},
 		"Unknown":    {"a command that does not exist", []string{"tset"}, 2, []string{`unknown command "tset" for "kubectl signoff"`}},
 		"Version":    {"a version", []string{"version"}, 0, []string{"kubectl-signoff ", "API signoff.dev/v1alpha1"}},
 		"Completion": {"how kubectl completes plugins", []string{"completion", "kubectl"}, 0, []string{`exec kubectl signoff __complete "$@"`}},
@@ -170,17 +176,13 @@ func TestQuestion(t *testing.T) {
 		reason, verb, action, want string
 	}{
 		"Verb":      {"the list of what there is", "eat", "a/b", `there is no verb "eat"; there are: request, approve, cancel, break-glass, request-on-behalf, resolve, delegate`},
-		"NoSlash":   {"an Action without its namespace", "request", "deploy", `failed to read "deploy": name the Action as NAMESPACE/NAME; see what there is: kubectl get actions -A`},
-		"Half":      {"half of a name", "request", "a/", `failed to read "a/": name the Action as NAMESPACE/NAME; see what there is: kubectl get actions -A`},
-		"TwoSlases": {"too much of a name", "request", "a/b/c", `failed to read "a/b/c": name the Action as NAMESPACE/NAME; see what there is: kubectl get actions -A`},
+		"Half":      {"half of a name", "request", "a/", `failed to read "a/": name the Action as NAMESPACE/NAME; see what there is: kubectl signoff actions`},
+		"TwoSlases": {"too much of a name", "request", "a/b/c", `failed to read "a/b/c": name the Action as NAMESPACE/NAME; see what there is: kubectl signoff actions`},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			_, err := questionOf([]string{tc.verb, tc.action})
-			if err == nil {
-				t.Fatalf("%s: it was accepted", tc.reason)
-			}
-			if diff := cmp.Diff(tc.want, err.Error()); diff != "" {
+			got := run(t, "", "can-i", tc.verb, tc.action, "--server", "http://127.0.0.1:1")
+			if diff := cmp.Diff(result{stderr: "error: " + tc.want + "\n", exit: exitError}, got, cmp.AllowUnexported(result{})); diff != "" {
 				t.Errorf("%s (-want +got):\n%s", tc.reason, diff)
 			}
 		})

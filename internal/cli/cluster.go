@@ -44,7 +44,8 @@ type connection struct {
 // shownFlags are those flags of the connection that help shows. The others work as in kubectl.
 var shownFlags = []string{"as", "as-group", "as-uid", "context", "kubeconfig", "namespace"}
 
-func connect(command *cobra.Command) *connection {
+// connect adds those flags to a command.
+func (p *Program) connect(command *cobra.Command) *connection {
 	c := &connection{flags: genericclioptions.NewConfigFlags(true)}
 	flags := pflag.NewFlagSet("connection", pflag.ContinueOnError)
 	c.flags.AddFlags(flags)
@@ -58,6 +59,7 @@ func connect(command *cobra.Command) *connection {
 	flags.Lookup("context").Usage = "the context of the kubeconfig to use"
 	flags.Lookup("kubeconfig").Usage = "the kubeconfig file to use"
 	command.Flags().AddFlagSet(flags)
+	p.completeConnection(command, c)
 	return c
 }
 

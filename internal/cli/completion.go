@@ -2,11 +2,16 @@ package cli
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/cli/typed"
@@ -41,36 +46,76 @@ kubectl_complete-signoff.`,
 	}
 }
 
-// completeQuestion completes VERB NAMESPACE/ACTION. What cannot be read is not offered.
-func (c *connection) completeQuestion(command *cobra.Command, args []string, begun string) ([]string, cobra.ShellCompDirective) {
-	var offers []string
-	switch len(args) {
-	case 0:
-		for _, verb := range verbs {
-			offers = append(offers, string(verb))
-		}
-	case 1:
-		offers = c.actionNames(command.Context())
+// completeConnection completes the flags by which a cluster is found. Without, a shell offers files.
+func (p *Program) completeConnection(command *cobra.Command, c *connection) {
+	for flag, of := range map[string]offers{"namespace": (*session).someNamespaces, "context": (*session).contexts} {
+		// It fails only for a flag that does not exist.
+		_ = command.RegisterFlagCompletionFunc(flag, p.completes(c, of))
 	}
-	offers = slices.DeleteFunc(offers, func(offer string) bool { return !strings.HasPrefix(offer, begun) })
-	return offers, cobra.ShellCompDirectiveNoFileComp
+	for _, flag := range []string{"as", "as-group", "as-uid"} {
+		_ = command.RegisterFlagCompletionFunc(flag, cobra.NoFileCompletions)
+	}
 }
 
-// actionNames are the Actions that the caller may list.
-func (c *connection) actionNames(ctx context.Context) []string {
-	client, err := c.own()
+// someNamespaces are the namespaces that one may list, or else those that the kubeconfig names.
+func (s *session) someNamespaces(ctx context.Context, _ []string, _ string) []string {
+	names := []string{s.namespace}
+	list, err := s.objects.Resource(schema.GroupVersionResource{Version: "v1", Resource: "namespaces"}).List(ctx, metav1.ListOptions{})
 	if err != nil {
-		return nil
+		list = &unstructured.UnstructuredList{}
+		for _, known := range s.kubeconfig().Contexts {
+			names = append(names, known.Namespace)
+		}
 	}
-	actions := &v1alpha1.ActionList{}
-	if err := client.Get().Resource("actions").Do(ctx).Into(actions); err != nil {
-		return nil
+	for i := range list.Items {
+		names = append(names, list.Items[i].GetName())
 	}
-	var names []string
-	for i := range actions.Items {
-		names = append(names, actions.Items[i].Namespace+"/"+actions.Items[i].Name)
+	slices.Sort(names)
+	return without(slices.Compact(names), []string{""})
+}
+
+// contexts are those of the kubeconfig.
+func (s *session) contexts(context.Context, []string, string) []string {
+	return slices.Sorted(maps.Keys(s.kubeconfig().Contexts))
+}
+
+// kubeconfig is what the files say that the connection is made from. What cannot be read is empty.
+func (s *session) kubeconfig() *clientcmdapi.Config {
+	raw, err := s.connection.flags.ToRawKubeConfigLoader().RawConfig()
+	if err != nil {
+		return clientcmdapi.NewConfig()
 	}
-	return names
+	return &raw
+}
+
+// among makes a completion of words that are known.
+func among(words ...string) cobra.CompletionFunc {
+	return func(_ *cobra.Command, _ []string, begun string) ([]string, cobra.ShellCompDirective) {
+		return offered(words, begun)
+	}
+}
+
+// offered gives those words that begin as what was typed. After "=" something follows.
+func offered(words []string, begun string) ([]string, cobra.ShellCompDirective) {
+	found := slices.DeleteFunc(slices.Clone(words), func(word string) bool { return !strings.HasPrefix(word, begun) })
+	if slices.ContainsFunc(found, func(word string) bool { return strings.HasSuffix(word, "=") }) {
+		return found, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
+	}
+	return found, cobra.ShellCompDirectiveNoFileComp
+}
+
+// question is a verb, and then an Action, as "request" offers it.
+func (s *session) question(ctx context.Context, before []string, begun string) []string {
+	var words []string
+	switch len(before) {
+	case 0:
+		for _, verb := range verbs {
+			words = append(words, string(verb))
+		}
+	case 1:
+		words = s.actionsSeen(ctx, nil, begun)
+	}
+	return words
 }
 
 // offers give what a word may become, after the words before it.
@@ -84,11 +129,7 @@ func (p *Program) completes(c *connection, of offers) cobra.CompletionFunc {
 		if err != nil {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
-		found := slices.DeleteFunc(of(s, command.Context(), before, begun), func(offer string) bool { return !strings.HasPrefix(offer, begun) })
-		if slices.ContainsFunc(found, func(offer string) bool { return strings.HasSuffix(offer, "=") }) {
-			return found, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
-		}
-		return found, cobra.ShellCompDirectiveNoFileComp
+		return offered(of(s, command.Context(), before, begun), begun)
 	}
 }
 
@@ -137,6 +178,11 @@ func (s *session) actionsSeen(ctx context.Context, before []string, _ string) []
 		names = append(names, catalog.object(i).GetNamespace()+"/"+catalog.object(i).GetName())
 	}
 	return names
+}
+
+// anyAction are the Actions that one may see, for a flag: the words before it are about something else.
+func (s *session) anyAction(ctx context.Context, _ []string, begun string) []string {
+	return s.actionsSeen(ctx, nil, begun)
 }
 
 // inputsLeft are an Action, then its inputs that are not given yet and, where the Action lists them, their values.

@@ -28,11 +28,11 @@ other authorizers of the cluster are not seen. The exit code is 0 if nothing is 
   kubectl signoff doctor -n payments -o json`,
 		Args: cobra.NoArgs,
 	}
-	c := connect(command)
+	c := p.connect(command)
 	command.RunE = func(cmd *cobra.Command, _ []string) error { return p.runDoctor(cmd, c, options, output) }
 	command.Flags().StringVar(&options.Namespace, "operator-namespace", config.DefaultNamespace, "the namespace of the operator")
 	command.Flags().StringVar(&options.ServiceAccount, "operator-service-account", "", "the ServiceAccount of the operator, or of its controllers (default: signoff-controller or signoff)")
-	command.Flags().StringVarP(&output, "output", "o", outputText, "text, json or yaml")
+	answerFlag(command, &output, outputText, outputJSON, outputYAML)
 	return command
 }
 

@@ -52,7 +52,7 @@ requests it is the highest.`,
   # For programs
   kubectl signoff explain -f - -o json < request.yaml`,
 	}
-	c := connect(command)
+	c := p.connect(command)
 	command.RunE = func(cmd *cobra.Command, args []string) error { return p.runExplain(cmd, c, args, o) }
 	command.ValidArgsFunction = p.completes(c, (*session).inputsLeft)
 	o.flags(p, c, command)
@@ -60,7 +60,7 @@ requests it is the highest.`,
 	_ = command.RegisterFlagCompletionFunc("request", p.completes(c, (*session).allRequests))
 	command.Flags().StringArrayVarP(&o.files, "filename", "f", nil, `a file of ActionRequests, or "-" for standard input; may be given several times`)
 	command.Flags().StringVar(&o.at, "at", "", "the time at which it is judged, such as 2026-12-24T09:00:00Z (default now)")
-	command.Flags().StringVarP(&o.output, "output", "o", outputText, "text, json or yaml")
+	answerFlag(command, &o.output, outputText, outputJSON, outputYAML)
 	return command
 }
 

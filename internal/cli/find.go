@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/gate"
@@ -52,7 +51,7 @@ func (s *session) find(ctx context.Context, word string) (v1alpha1.ActionReferen
 		s.say("Action %s", found[0])
 		return v1alpha1.ActionReference{Namespace: namespace, Name: word}, nil
 	case 0:
-		hint := ""
+		hint := "."
 		if near := suggest.Nearest(word, names); near != "" {
 			hint = fmt.Sprintf("; did you mean %q?", near)
 		}
@@ -68,11 +67,23 @@ func (s *session) catalog(ctx context.Context) (*table, error) {
 	if forbidden == nil || !errors.Is(forbidden, errForbidden) {
 		return all, forbidden
 	}
+	some, readable, err := s.nearCatalogs(ctx)
+	if err == nil && !readable {
+		err = forbidden
+	}
+	return some, err
+}
+
+// nearCatalogs lists the Actions in the namespace that is used, and in those that earlier requests there name, as far as one may. It also says whether
+// one may list any.
+func (s *session) nearCatalogs(ctx context.Context) (*table, bool, error) {
 	namespaces, readable := map[string]bool{s.namespace: true}, false
+	for _, namespace := range s.beside {
+		namespaces[namespace] = true
+	}
 	if earlier, err := s.list(ctx, requests, s.namespace, ""); err == nil {
 		for i := range earlier.Rows {
-			name, _, _ := unstructured.NestedString(earlier.object(i).Object, "spec", "actionRef", "namespace")
-			namespaces[name] = true
+			namespaces[catalogOf(earlier.object(i))] = true
 		}
 	}
 	some := &table{everywhere: true}
@@ -82,14 +93,11 @@ func (s *session) catalog(ctx context.Context) (*table, error) {
 			continue
 		}
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		readable = true
 		some.ColumnDefinitions = one.ColumnDefinitions
 		some.Rows = append(some.Rows, one.Rows...)
 	}
-	if !readable {
-		return nil, forbidden
-	}
-	return some, nil
+	return some, readable, nil
 }

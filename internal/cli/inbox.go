@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/spf13/cobra"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/dynamic"
@@ -38,7 +40,7 @@ the namespace as well, as KIND/NAMESPACE/NAME: "show", "approve", "deny" and "wi
   kubectl signoff inbox -n payments -o name`,
 		Args: cobra.NoArgs,
 	}
-	c := connect(command)
+	c := p.connect(command)
 	command.RunE = func(cmd *cobra.Command, _ []string) error { return p.runInbox(cmd, c, o) }
 	command.Flags().BoolVar(&o.all, "all", false, "also open Approvals that wait for others, or on which you voted")
 	o.everywhere = allNamespaces(command)
@@ -74,8 +76,9 @@ func (p *Program) runInbox(command *cobra.Command, c *connection, o *inboxOption
 func (p *Program) printInbox(o *inboxOptions, open *table, votes *tried) error {
 	count, failed := len(open.Rows), votes.failed
 	open.keep(func(approval *unstructured.Unstructured) bool { return votes.mine[approval.GetUID()] })
-	if others := count - len(open.Rows) - len(failed); len(open.Rows) == 0 && o.outputs.forPeople() {
-		p.say("nothing waits for you; open Approvals that wait for others, or on which you voted: %d", others)
+	// Of what could not be told, something may wait.
+	if len(open.Rows) == 0 && len(failed) == 0 && o.outputs.forPeople() {
+		p.say("nothing waits for you; open Approvals that wait for others, or on which you voted: %d", count)
 	}
 	if err := p.printTable(o.outputs, open, true); err != nil || len(failed) == 0 {
 		return err
@@ -160,11 +163,12 @@ func (t *tried) take(approval *unstructured.Unstructured, waits bool, err error)
 func waitsForMe(ctx context.Context, objects dynamic.Interface, approval *unstructured.Unstructured) (bool, error) {
 	digest, _, _ := unstructured.NestedString(approval.Object, "spec", "digest")
 	answer, err := cast(ctx, objects, approval, &v1alpha1.VoteRequest{Decision: v1alpha1.DecisionApprove, Digest: digest}, true)
-	if err != nil {
-		if err = refused(err); isRefusal(err) {
-			return false, nil
-		}
-		return false, err
+	switch {
+	case err == nil:
+	case mayNotVote(err), isMissing(err):
+		return false, nil
+	default:
+		return false, asUnknown(refused(err))
 	}
 	after, err := typedAs[v1alpha1.Approval](answer)
 	if err != nil {
@@ -180,6 +184,32 @@ func waitsForMe(ctx context.Context, objects dynamic.Interface, approval *unstru
 		return false, nil
 	}
 	return !stands(votes[:len(votes)-1], &votes[len(votes)-1].Voter), nil
+}
+
+// ourRefusal is how the API server names our webhook when it refuses.
+const ourRefusal = `admission webhook "approvals.signoff.dev" denied the request: `
+
+// mayNotVote tells of a no by whoever can say it: our webhook, or RBAC. What else refuses a write, such as the webhook or the policy of somebody else,
+// says nothing about who may vote.
+func mayNotVote(err error) bool {
+	var status apierrors.APIStatus
+	if !errors.As(err, &status) {
+		return false
+	}
+	answer := status.Status()
+	if strings.HasPrefix(answer.Message, ourRefusal) {
+		return isRefusal(refused(err))
+	}
+	// RBAC names what it is about, and no cause; an admission policy gives one, and a webhook names nothing.
+	return apierrors.IsForbidden(err) && answer.Details != nil && answer.Details.Kind == approvals.resource && len(answer.Details.Causes) == 0
+}
+
+// asUnknown keeps the words of a refusal, where it is none of ours.
+func asUnknown(err error) error {
+	if isRefusal(err) {
+		return errors.New(err.Error())
+	}
+	return err
 }
 
 // stands tells whether somebody has a vote that was not taken back. The webhook says who is which person.

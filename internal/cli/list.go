@@ -2,6 +2,8 @@ package cli
 
 import (
 	"context"
+	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -27,18 +29,23 @@ well, and --mine only those that you asked for with this login.`,
   kubectl signoff list -A --mine --all`,
 		Args: cobra.NoArgs,
 	}
-	c := connect(command)
+	c := p.connect(command)
 	command.RunE = func(cmd *cobra.Command, _ []string) error { return p.runList(cmd, c, o) }
 	command.Flags().BoolVarP(&o.everywhere, "all-namespaces", "A", false, "in all namespaces")
 	command.Flags().BoolVar(&o.all, "all", false, "also those that are over")
 	command.Flags().BoolVar(&o.mine, "mine", false, "only those that you asked for")
-	command.Flags().StringVar(&o.action, "action", "", "only those for Actions of this name")
+	command.Flags().StringVar(&o.action, "action", "", "only those for this Action: NAMESPACE/NAME, or a name")
+	_ = command.RegisterFlagCompletionFunc("action", p.completes(c, (*session).anyAction))
 	o.outputs = outputFlags(command, "")
 	return command
 }
 
 func (p *Program) runList(command *cobra.Command, c *connection, o *listOptions) error {
 	if err := o.outputs.check(true); err != nil {
+		return err
+	}
+	catalog, name, err := o.asked()
+	if err != nil {
 		return err
 	}
 	s, err := p.session(command, c)
@@ -49,9 +56,12 @@ func (p *Program) runList(command *cobra.Command, c *connection, o *listOptions)
 	if o.everywhere {
 		namespace = ""
 	}
-	found, err := s.list(ctx, requests, namespace, o.selector())
+	found, err := s.list(ctx, requests, namespace, o.selector(name))
 	if err != nil {
 		return err
+	}
+	if catalog != "" {
+		found.keep(func(request *unstructured.Unstructured) bool { return catalogOf(request) == catalog })
 	}
 	if o.mine {
 		if err := s.keepMine(ctx, found); err != nil {
@@ -64,13 +74,32 @@ func (p *Program) runList(command *cobra.Command, c *connection, o *listOptions)
 	return p.printTable(o.outputs, found, o.everywhere)
 }
 
-func (o *listOptions) selector() string {
+// asked reads which Action is selected. No namespace: that of any.
+func (o *listOptions) asked() (namespace, name string, err error) {
+	word := actionWord(o.action)
+	before, after, full := strings.Cut(word, "/")
+	switch {
+	case !full:
+		return "", word, nil
+	case before == "" || after == "" || strings.Contains(after, "/"):
+		return "", "", fmt.Errorf("failed to read --action %q: name the Action as NAMESPACE/NAME or NAME", o.action)
+	}
+	return before, after, nil
+}
+
+// catalogOf is the namespace of the Action that a request asks for.
+func catalogOf(request *unstructured.Unstructured) string {
+	namespace, _, _ := unstructured.NestedString(request.Object, "spec", "actionRef", "namespace")
+	return namespace
+}
+
+func (o *listOptions) selector(action string) string {
 	selected := fields.Set{}
 	if !o.all {
 		selected["status.outcome"] = ""
 	}
-	if o.action != "" {
-		selected["spec.actionRef.name"] = o.action
+	if action != "" {
+		selected["spec.actionRef.name"] = action
 	}
 	return selected.String()
 }
@@ -82,6 +111,9 @@ func (o *listOptions) nothing(namespace string) string {
 	}
 	if namespace != "" {
 		text += " in namespace " + namespace
+	}
+	if o.action != "" {
+		text += " for Action " + actionWord(o.action)
 	}
 	if o.mine {
 		text += " that you asked for"

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/modelcontextprotocol/go-sdk/mcp"
 	"github.com/spf13/cobra"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
@@ -21,26 +20,30 @@ func (p *Program) mcp() *cobra.Command {
 decided, ask, wait and cancel. It cannot approve: there is no tool for that.
 
 It acts as whoever the kubeconfig says, with nobody's rights but theirs. Give the agent an identity of its own. One that could approve is not
-served: neither at the start nor, should it change meanwhile, when it asks.
+served: neither at the start nor, should it change meanwhile, when it asks or cancels. Nor is one of which nobody can tell, since it may read
+Roles of Signoff nowhere. --catalog says where Actions and Roles are; without, namespaces that requests name are looked at.
 
 The exit code is 0 if the agent ended it, 1 if the identity is not served, and 2 if there is no answer.`,
-		Example: `  kubectl signoff mcp --kubeconfig /etc/agent/kubeconfig -n payments`,
+		Example: `  kubectl signoff mcp --kubeconfig /etc/agent/kubeconfig -n payments --catalog platform`,
 		Args:    cobra.NoArgs,
 	}
-	c := connect(command)
+	c := p.connect(command)
 	for _, name := range []string{"as", "as-group", "as-uid"} {
 		command.Flags().Lookup(name).Hidden = true // an agent asks as itself
 	}
-	command.RunE = func(cmd *cobra.Command, _ []string) error { return p.runMCP(cmd.Context(), c) }
+	var catalogs []string
+	command.Flags().StringSliceVar(&catalogs, "catalog", nil, "a namespace in which Actions are that the agent asks for; may be given several times")
+	_ = command.RegisterFlagCompletionFunc("catalog", p.completes(c, (*session).someNamespaces))
+	command.RunE = func(cmd *cobra.Command, _ []string) error { return p.runMCP(cmd.Context(), c, catalogs) }
 	return command
 }
 
-func (p *Program) runMCP(ctx context.Context, c *connection) error {
+func (p *Program) runMCP(ctx context.Context, c *connection, catalogs []string) error {
 	namespace, err := c.namespace()
 	if err != nil {
 		return err
 	}
-	d := &desk{flags: c.flags, clock: p.Clock, namespace: namespace}
+	d := &desk{flags: c.flags, clock: p.Clock, namespace: namespace, catalogs: catalogs}
 	who, err := d.servable(ctx)
 	if err != nil {
 		return err
@@ -49,7 +52,7 @@ func (p *Program) runMCP(ctx context.Context, c *connection) error {
 	if err != nil {
 		return err
 	}
-	err = server.Run(ctx, &mcp.IOTransport{Reader: io.NopCloser(p.IO.In), Writer: unclosed{p.IO.Out}})
+	err = server.Run(ctx, agent.Lines(p.IO.In, p.IO.Out))
 	if err != nil && !errors.Is(err, io.EOF) && ctx.Err() == nil {
 		return fmt.Errorf("failed to talk to the agent: %w", err)
 	}
@@ -83,12 +86,6 @@ func (d *desk) servable(ctx context.Context) (string, error) {
 	}
 	return who.Username, nil
 }
-
-// unclosed leaves a stream open that others use too.
-type unclosed struct{ io.Writer }
-
-// Close implements io.Closer.
-func (unclosed) Close() error { return nil }
 
 // silent is where nobody reads: the answer is all that an agent is told.
 func silent() genericiooptions.IOStreams {

@@ -28,6 +28,8 @@ type desk struct {
 	flags     *genericclioptions.ConfigFlags
 	clock     clock.PassiveClock
 	namespace string
+	// catalogs are namespaces of Actions that were named.
+	catalogs []string
 }
 
 var _ agent.Cluster = (*desk)(nil)
@@ -38,7 +40,11 @@ func (d *desk) session(namespace string) (*session, error) {
 	if !chosen {
 		namespace = d.namespace
 	}
-	return (&Program{IO: silent(), Clock: d.clock}).sessionIn(&connection{flags: d.flags}, namespace, chosen)
+	s, err := (&Program{IO: silent(), Clock: d.clock}).sessionIn(&connection{flags: d.flags}, namespace, chosen)
+	if s != nil {
+		s.beside = d.catalogs
+	}
+	return s, err
 }
 
 // at runs a call in a namespace.
@@ -309,6 +315,9 @@ func about(answer *agent.Answer, request *v1alpha1.ActionRequest) *agent.Answer 
 		by = spec.Requester.Username
 	}
 	answer.With("reason", by, spec.Reason).With("waitingFor", "", status.WaitingFor)
+	if spec.OnBehalfOf != nil {
+		answer.With("onBehalfOf, as it says", by, spec.OnBehalfOf.Username)
+	}
 	if ready := meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionReady); ready != nil {
 		answer.With("message", "", ready.Message)
 	}
@@ -358,12 +367,12 @@ func (d *desk) Wait(ctx context.Context, args *agent.Wait, tell func(string)) *a
 	}
 	bounded, cancel := context.WithTimeout(ctx, time.Duration(args.TimeoutSeconds)*time.Second)
 	defer cancel()
-	_, err = s.follow(bounded, s.namespace, args.Name, func(f *following) {
+	_, err = s.follow(bounded, &following{session: s, namespace: s.namespace, request: args.Name, tell: func(f *following) {
 		request, err := typedAs[v1alpha1.ActionRequest](f.last)
 		if err == nil {
 			tell(strings.TrimSpace(fmt.Sprintf("%s %s", stateOf(request), request.Status.Approvals)))
 		}
-	})
+	}})
 	if err != nil && bounded.Err() == nil && (errors.Is(err, errForbidden) || gate.Missing(err)) {
 		return unanswered(err)
 	}
@@ -377,7 +386,11 @@ func (d *desk) Cancel(ctx context.Context, args *agent.Cancel) *agent.Answer {
 		if now.Request == nil || now.Request.Over {
 			return now
 		}
-		after, err := s.writeCancellation(ctx, s.namespace, args.Name, args.Reason)
+		catalog, _, _ := strings.Cut(now.Request.Action, "/")
+		if unfit := s.unfit(ctx, catalog, "cancelled"); unfit != nil {
+			return unfit
+		}
+		after, err := s.writeCancellation(ctx, s.namespace, args.Name, args.Reason, false)
 		if err != nil {
 			return uncancelled(err)
 		}

@@ -32,6 +32,9 @@ var (
 	anyPerson = []string{"", "authentication.k8s.io"}
 	// asOthers is how impersonation is granted. Its newer forms have verbs that begin with the first.
 	asOthers = []string{"impersonate", "impersonate:user-info", "impersonate:serviceaccount"}
+	rbac     = []string{"rbac.authorization.k8s.io"}
+	// giving are the verbs by which RBAC lets somebody give rights that they do not hold.
+	giving = []string{"bind", "escalate"}
 )
 
 // powers are all of them. Who can give themself a Role, or act as others, can approve as well.
@@ -42,6 +45,9 @@ var powers = []power{
 	{anyPerson, asOthers, "users", "act as other users"},
 	{anyPerson, asOthers, "groups", "act as a member of groups"},
 	{anyPerson, asOthers, "serviceaccounts", "act as other ServiceAccounts"},
+	{[]string{""}, []string{"create"}, "serviceaccounts/token", "make tokens of ServiceAccounts"},
+	{rbac, giving, "roles", "give itself rights of Kubernetes"},
+	{rbac, giving, "clusterroles", "give itself rights of Kubernetes"},
 }
 
 // maxNamespaces is in how many namespaces is looked before an agent is served.
@@ -58,24 +64,24 @@ func (s *session) mayApprove(ctx context.Context, namespaces []string) (string, 
 	if err != nil {
 		return "", err
 	}
-	if able, err = s.mayApproveByRole(ctx, info, namespaces); able != "" || err != nil {
+	able, blind := s.mayApproveByRole(ctx, info, namespaces)
+	if able != "" || blind != nil && !errors.Is(blind, errForbidden) {
+		return able, blind
+	}
+	if able, err = s.mayApproveForOthers(ctx, info.Username, namespaces); able != "" || err != nil {
 		return able, err
 	}
-	return s.mayApproveForOthers(ctx, info.Username, namespaces)
+	return "", blind
 }
 
-// mayApproveByRole says which Role of Signoff lets whoever asks approve, of those that one may read.
+// mayApproveByRole says which Role of Signoff lets whoever asks approve, of those that one may read. Who may read none cannot know.
 func (s *session) mayApproveByRole(ctx context.Context, info *authenticationv1.UserInfo, namespaces []string) (string, error) {
 	store := snapshot.NewStore(nil)
 	if err := s.putTeams(ctx, store); err != nil && !errors.Is(err, errForbidden) {
 		return "", err
 	}
-	for _, namespace := range append([]string{""}, namespaces...) {
-		if _, err := s.putRoles(ctx, store, namespace); err != nil && !errors.Is(err, errForbidden) {
-			return "", err
-		} else if err == nil && namespace == "" {
-			break // that were all
-		}
+	if err := s.putSomeRoles(ctx, store, namespaces); err != nil {
+		return "", err
 	}
 	store.MarkSynced()
 	store.Rebuild()
@@ -85,6 +91,25 @@ func (s *session) mayApproveByRole(ctx context.Context, info *authenticationv1.U
 		}
 	}
 	return "", nil
+}
+
+// putSomeRoles reads the Roles of all namespaces, or those that one may read of some. To read none at all is an error.
+func (s *session) putSomeRoles(ctx context.Context, store *snapshot.Store, namespaces []string) error {
+	seen := false
+	for _, namespace := range append([]string{""}, namespaces...) {
+		_, err := s.putRoles(ctx, store, namespace)
+		if err != nil && !errors.Is(err, errForbidden) {
+			return err
+		}
+		if seen = seen || err == nil; err == nil && namespace == "" {
+			break // that were all
+		}
+	}
+	if seen {
+		return nil
+	}
+	return fmt.Errorf("it %w list roles.signoff.dev in any of the namespaces that are looked at: %s.\n"+
+		"  Give it the ClusterRole signoff-catalog-reader in the namespace of the Actions, and name that with --catalog", errForbidden, strings.Join(namespaces, ", "))
 }
 
 // mayApproveForOthers says which Delegation lets whoever asks vote for somebody, of those that one may read.
@@ -147,7 +172,7 @@ func allowed(ctx context.Context, client *rest.RESTClient, namespace string) (st
 		for _, group := range p.groups {
 			for _, verb := range p.verbs {
 				review := &authorizationv1.SelfSubjectAccessReview{Spec: authorizationv1.SelfSubjectAccessReviewSpec{
-					ResourceAttributes: &authorizationv1.ResourceAttributes{Namespace: namespace, Verb: verb, Group: group, Version: "*", Resource: p.resource},
+					ResourceAttributes: p.attributes(namespace, group, verb),
 				}}
 				if err := client.Post().Resource("selfsubjectaccessreviews").Body(review).Do(ctx).Into(review); err != nil {
 					return "", fmt.Errorf("failed to find out what one may do: %w", err)
@@ -181,6 +206,11 @@ func listed(ctx context.Context, client *rest.RESTClient, namespace string) (str
 	return "", nil
 }
 
+func (p *power) attributes(namespace, group, verb string) *authorizationv1.ResourceAttributes {
+	resource, subresource, _ := strings.Cut(p.resource, "/")
+	return &authorizationv1.ResourceAttributes{Namespace: namespace, Verb: verb, Group: group, Version: "*", Resource: resource, Subresource: subresource}
+}
+
 // in gives the verb by which a rule has the power. Empty: it does not.
 func (p *power) in(rule *authorizationv1.ResourceRule) string {
 	has := func(list []string, wanted ...string) string {
@@ -190,10 +220,18 @@ func (p *power) in(rule *authorizationv1.ResourceRule) string {
 		}
 		return list[at]
 	}
-	if !slices.ContainsFunc(rule.APIGroups, func(group string) bool { return group == "*" || slices.Contains(p.groups, group) }) || has(rule.Resources, p.resource) == "" {
+	if !slices.ContainsFunc(rule.APIGroups, func(group string) bool { return group == "*" || slices.Contains(p.groups, group) }) || has(rule.Resources, p.resources()...) == "" {
 		return ""
 	}
 	return has(rule.Verbs, p.verbs...)
+}
+
+// resources are the names by which a rule can name the resource, beside "*".
+func (p *power) resources() []string {
+	if _, subresource, ok := strings.Cut(p.resource, "/"); ok {
+		return []string{p.resource, "*/" + subresource}
+	}
+	return []string{p.resource}
 }
 
 func (p *power) text(verb, namespace string) string {
@@ -221,7 +259,7 @@ func (s *session) namespaces(ctx context.Context) []string {
 // nearby are the namespaces in use: that of requests, and those of the catalog.
 func (s *session) nearby(ctx context.Context, more ...string) []string {
 	names := append([]string{s.namespace}, more...)
-	names = append(names, s.catalogs(ctx)...)
+	names = append(append(names, s.beside...), s.catalogs(ctx)...)
 	slices.Sort(names)
 	return slices.Compact(names)
 }

@@ -36,16 +36,24 @@ func (d *desk) Request(ctx context.Context, args *agent.NewRequest) *agent.Answe
 			return unanswered(err)
 		}
 		catalog, _, _ := strings.Cut(args.Action, "/")
-		// Rights change while an agent runs. Only the namespaces in play are looked at again; the start has looked at all.
-		able, err := s.mayApprove(ctx, s.nearby(ctx, catalog))
-		if err != nil {
-			return unanswered(err)
-		}
-		if able != "" {
-			return agent.Fail(agent.CodeMayApprove, "You could approve requests by now, so nothing is asked for in your name.").With("why", "", able)
+		if unfit := s.unfit(ctx, catalog, "asked for"); unfit != nil {
+			return unfit
 		}
 		return s.requestOnce(ctx, who, s.wanted(&args.Ask, NameOfToken(who.Username, args.Token)))
 	})
+}
+
+// unfit is the answer to who could approve by now. Nil: they could not. Rights change while an agent runs. Only the namespaces in play are looked at
+// again; the start has looked at all.
+func (s *session) unfit(ctx context.Context, catalog, what string) *agent.Answer {
+	able, err := s.mayApprove(ctx, s.nearby(ctx, catalog))
+	if err != nil {
+		return unanswered(err)
+	}
+	if able != "" {
+		return agent.Fail(agent.CodeMayApprove, "You could approve requests by now, so nothing is %s in your name.", what).With("why", "", able)
+	}
+	return nil
 }
 
 // requestOnce makes a request that may have been made before. It is looked for first: rules may by now refuse what was admitted once.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -60,11 +61,17 @@ type session struct {
 	connection *connection
 	namespace  string
 	// chosen says that a namespace was named on the command line.
-	chosen  bool
+	chosen bool
+	// byHand says that a person typed the command, who can give it other flags.
+	byHand bool
+	// beside are further namespaces in which Actions are looked for.
+	beside  []string
 	objects dynamic.Interface
 	tables  *rest.RESTClient
 	// speaking is held by whoever prints, where several are followed at once.
 	speaking sync.Mutex
+	// away says that the API server did not answer when it was last asked. It is guarded by speaking.
+	away bool
 }
 
 // callsPerSecond is more than the client allows by itself: an inbox takes a call for each Approval.
@@ -75,7 +82,11 @@ func (p *Program) session(command *cobra.Command, c *connection) (*session, erro
 	if err != nil {
 		return nil, err
 	}
-	return p.sessionIn(c, namespace, command.Flags().Changed("namespace"))
+	s, err := p.sessionIn(c, namespace, command.Flags().Changed("namespace"))
+	if s != nil {
+		s.byHand = true
+	}
+	return s, err
 }
 
 // allNamespaces adds -A to what looks everywhere by itself, since people are used to it.
@@ -93,6 +104,7 @@ func (p *Program) sessionIn(c *connection, namespace string, chosen bool) (*sess
 	config.WarningHandler, config.UserAgent = c, fieldManager
 	config.QPS, config.Burst = callsPerSecond, 2*callsPerSecond
 	s := &session{Program: p, connection: c, namespace: namespace, chosen: chosen}
+	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return &listener{s, next} })
 	if s.objects, err = dynamic.NewForConfig(config); err != nil {
 		return nil, fmt.Errorf("failed to make a client: %w", err)
 	}
@@ -128,8 +140,12 @@ func (s *session) unread(ctx context.Context, err error, k kind, namespace, name
 	}
 	switch {
 	case apierrors.IsForbidden(err):
-		return fmt.Errorf("you (%s) %w %s %s %s.\n  Ask for the ClusterRole %s there.  Check: kubectl auth can-i %s %s %s",
-			s.caller(ctx), errForbidden, verb, resource, where, k.role, verb, resource, flag)
+		hint := ""
+		if name == "" && s.byHand && !s.chosen {
+			hint = "Name a namespace in which you may with -n.  Or: "
+		}
+		return fmt.Errorf("you (%s) %w %s %s %s.\n  %sAsk for the ClusterRole %s there.  Check: kubectl auth can-i %s %s %s",
+			s.caller(ctx), errForbidden, verb, resource, where, hint, k.role, verb, resource, flag)
 	case gate.Missing(err) && name != "":
 		return fmt.Errorf("there is no %s %s/%s; see what there is: %s -n %s", k.name, namespace, name, k.list, namespace)
 	case apierrors.IsNotFound(err):
@@ -162,12 +178,20 @@ type table struct {
 	everywhere bool
 }
 
+// rawOf gives the body of an answer. Of a refusal, the body says why, and the error that comes with it only that it is one.
+func rawOf(result rest.Result) ([]byte, error) {
+	if err := result.Error(); err != nil {
+		return nil, err
+	}
+	return result.Raw()
+}
+
 // list reads all objects that a field selector selects, with the columns of kubectl get. An empty namespace stands for all.
 func (s *session) list(ctx context.Context, k kind, namespace, selector string) (*table, error) {
 	out := &table{everywhere: namespace == ""}
-	raw, err := s.tables.Get().NamespaceIfScoped(namespace, namespace != "").Resource(k.resource).
+	raw, err := rawOf(s.tables.Get().NamespaceIfScoped(namespace, namespace != "").Resource(k.resource).
 		SetHeader("Accept", "application/json;as=Table;v=v1;g=meta.k8s.io").
-		Param("includeObject", string(metav1.IncludeObject)).Param("fieldSelector", selector).Do(ctx).Raw()
+		Param("includeObject", string(metav1.IncludeObject)).Param("fieldSelector", selector).Do(ctx))
 	if err != nil {
 		return nil, s.unread(ctx, err, k, namespace, "")
 	}
@@ -209,7 +233,13 @@ type outputs struct {
 func outputFlags(command *cobra.Command, done string) *outputs {
 	o := &outputs{flags: genericclioptions.NewPrintFlags(done)}
 	o.flags.AddFlags(command)
-	command.Flags().Lookup("output").Usage = "json, yaml, name, wide, jsonpath=…, or another format of kubectl get"
+	formats, usage := []string{outputJSON, outputYAML, outputName}, "json, yaml, name"
+	// Who says that something was done prints no table.
+	if done == "" {
+		formats, usage = append(formats, outputWide), usage+", wide"
+	}
+	command.Flags().Lookup("output").Usage = usage + ", jsonpath=…, jsonpath-as-json=…, jsonpath-file=…, go-template=… or go-template-file=…"
+	_ = command.RegisterFlagCompletionFunc("output", among(append(formats, "jsonpath=", "jsonpath-as-json=", "jsonpath-file=", "go-template=", "go-template-file=")...))
 	return o
 }
 

@@ -46,10 +46,10 @@ func (s *session) printRequest(ctx context.Context, name *named, after *unstruct
 }
 
 // words are those that a flag gives, or somebody at a terminal. Without any, missing says what to do.
-func (p *Program) words(given, question, missing string) (string, error) {
+func (p *Program) words(ctx context.Context, given, question, missing string) (string, error) {
 	if given == "" && p.asks() {
 		var err error
-		if given, err = p.ask(question); err != nil {
+		if given, err = p.ask(ctx, question); err != nil {
 			return "", err
 		}
 	}

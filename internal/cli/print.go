@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/spf13/cobra"
 	"sigs.k8s.io/yaml"
 
 	"github.com/signoff-dev/signoff/internal/visible"
@@ -26,6 +27,17 @@ func checkOutput(output string, accepted ...string) error {
 		return nil
 	}
 	return fmt.Errorf("failed to read -o %q: it is one of %s", output, strings.Join(slices.DeleteFunc(accepted, func(s string) bool { return s == "" }), ", "))
+}
+
+// answerFlag adds -o to a command that prints an answer of its own. The first format is that for people.
+func answerFlag(command *cobra.Command, output *string, first string, others ...string) {
+	formats := others
+	if first != "" {
+		formats = append([]string{first}, others...)
+	}
+	last := len(formats) - 1
+	command.Flags().StringVarP(output, "output", "o", first, strings.Join(formats[:last], ", ")+" or "+formats[last])
+	_ = command.RegisterFlagCompletionFunc("output", among(formats...))
 }
 
 // safe escapes what a terminal would act on: names and messages are somebody else's.

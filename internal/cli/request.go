@@ -38,6 +38,8 @@ a terminal; elsewhere the cluster says what is missing.
 ACTION is NAMESPACE/NAME, or the name alone where only one Action that you may see has it. --from repeats an earlier request, with the inputs
 that are given anew.
 
+A temporary Action is over when what it did has been taken back, so --wait lasts until then: see "wait --until-active".
+
 The exit code is 0 if the request was admitted, 1 if it was refused, and 2 if there is no answer. With --wait it is that of "wait".`,
 		Example: `  kubectl signoff request deploy-service service=checkout environment=staging --reason "fixes the rounding error"
 
@@ -53,7 +55,7 @@ The exit code is 0 if the request was admitted, 1 if it was refused, and 2 if th
   # In an emergency
   kubectl signoff request restart namespace=web name=frontend --break-glass "the shop is down"`,
 	}
-	c := connect(command)
+	c := p.connect(command)
 	command.RunE = func(cmd *cobra.Command, args []string) error { return p.runRequest(cmd, c, args, o) }
 	command.ValidArgsFunction = p.completes(c, (*session).inputsLeft)
 	o.flags(p, c, command)
@@ -121,7 +123,7 @@ func (s *session) compose(ctx context.Context, args []string, o *askedFor) (*uns
 	if err := typed.Set(values, words, known.Structural()); err != nil {
 		return nil, err
 	}
-	if err := s.askMissing(values, known); err != nil {
+	if err := s.askMissing(ctx, values, known); err != nil {
 		return nil, err
 	}
 	spec["actionRef"] = map[string]any{"namespace": ref.Namespace, "name": ref.Name}
@@ -154,10 +156,11 @@ func (s *session) newRequest(ref v1alpha1.ActionReference, spec map[string]any, 
 	return request
 }
 
-// repeated is what another request takes over from an earlier one: what was asked, not when, and no emergency.
+// repeated is what another request takes over from an earlier one: what was asked and for whom, not when, and no emergency. Without the person for whom
+// it was asked, that person could approve what they asked for themself.
 func repeated(earlier *unstructured.Unstructured) (spec, values map[string]any) {
 	spec, values = map[string]any{}, map[string]any{}
-	for _, key := range []string{"actionRef", "reason", "duration"} {
+	for _, key := range []string{"actionRef", "reason", "duration", "onBehalfOf"} {
 		if value, ok, _ := unstructured.NestedFieldCopy(earlier.Object, "spec", key); ok {
 			spec[key] = value
 		}
@@ -213,7 +216,7 @@ func schemaOf(action *v1alpha1.Action) *inputs.Schema {
 }
 
 // askMissing asks a person for inputs that must be given and were not.
-func (s *session) askMissing(values map[string]any, schema *inputs.Schema) error {
+func (s *session) askMissing(ctx context.Context, values map[string]any, schema *inputs.Schema) error {
 	if !s.asks() {
 		return nil
 	}
@@ -224,7 +227,7 @@ func (s *session) askMissing(values map[string]any, schema *inputs.Schema) error
 		if input.Description != "" {
 			s.say("%s", input.Description)
 		}
-		if err := s.askFor(&input, values, schema); err != nil {
+		if err := s.askFor(ctx, &input, values, schema); err != nil {
 			return err
 		}
 	}
@@ -235,14 +238,14 @@ func (s *session) askMissing(values map[string]any, schema *inputs.Schema) error
 const attempts = 3
 
 // askFor asks for one input, again where the schema does not take the answer.
-func (s *session) askFor(input *typed.Input, values map[string]any, schema *inputs.Schema) error {
+func (s *session) askFor(ctx context.Context, input *typed.Input, values map[string]any, schema *inputs.Schema) error {
 	for range attempts {
 		delete(values, input.Name)
-		text, err := s.ask(fmt.Sprintf("%s (%s): ", input.Name, input.Kind))
+		text, err := s.ask(ctx, promptFor(input))
 		if err != nil {
 			return err
 		}
-		if err := typed.Set(values, []string{input.Name + "=" + text}, schema.Structural()); err != nil {
+		if err := typed.Set(values, input.Words(text), schema.Structural()); err != nil {
 			return err
 		}
 		raw, err := json.Marshal(values)
@@ -262,6 +265,14 @@ func (s *session) askFor(input *typed.Input, values map[string]any, schema *inpu
 		}
 	}
 	return nil
+}
+
+// promptFor says what is asked for, and how a list is typed.
+func promptFor(input *typed.Input) string {
+	if input.List {
+		return fmt.Sprintf("%s (%s; several with commas between, or JSON such as [\"a\"]): ", input.Name, input.Kind)
+	}
+	return fmt.Sprintf("%s (%s): ", input.Name, input.Kind)
 }
 
 // create stores a request, or asks what would be answered.

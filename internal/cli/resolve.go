@@ -30,14 +30,15 @@ Say with --comment how you know; on a terminal you are asked.
 
 The exit code is 0 if the decision was recorded, 1 if it was refused, and 2 if there is no answer.`,
 		Example: `  kubectl signoff resolve -n payments checkout-1-42 --outcome succeeded --comment "CHG0042 is there"`,
-		Args:    cobra.ExactArgs(1),
+		Args:    takes(1, 1),
 	}
-	c := connect(command)
+	c := p.connect(command)
 	command.RunE = func(cmd *cobra.Command, args []string) error { return p.runResolve(cmd, c, args[0], o) }
 	command.ValidArgsFunction = p.completes(c, (*session).openRequests)
 	flags := command.Flags()
 	flags.StringVar(&o.step, "step", "", "the step (default: the one of which nobody knows how it ended)")
 	flags.StringVar(&o.outcome, "outcome", "", "succeeded or failed")
+	_ = command.RegisterFlagCompletionFunc("outcome", among("succeeded", "failed"))
 	flags.StringVarP(&o.comment, "comment", "m", "", "how you know")
 	flags.BoolVar(&o.dryRun, "dry-run", false, "only find out what would be answered: nothing is stored")
 	o.outputs = outputFlags(command, "resolved")
@@ -55,7 +56,7 @@ func (p *Program) runResolve(command *cobra.Command, c *connection, word string,
 	if !known {
 		return fmt.Errorf("--outcome is %q: say succeeded or failed", o.outcome)
 	}
-	comment, err := p.words(o.comment, "how do you know? ", "say with --comment how you know: others will rely on it")
+	comment, err := p.words(command.Context(), o.comment, "how do you know? ", "say with --comment how you know: others will rely on it")
 	if err != nil {
 		return err
 	}

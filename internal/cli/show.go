@@ -31,9 +31,9 @@ With approval/NAME it is the story of the request that the Approval belongs to. 
 list; what was found out about the plan is its field "check".`,
 		Example: `  kubectl signoff show -n payments checkout-1-42
   kubectl signoff show -n payments approval/checkout-1-42-a81f`,
-		Args: cobra.ExactArgs(1),
+		Args: takes(1, 1),
 	}
-	c := connect(command)
+	c := p.connect(command)
 	command.ValidArgsFunction = p.completes(c, (*session).showable)
 	command.RunE = func(cmd *cobra.Command, args []string) error { return p.runShow(cmd, c, args[0], o) }
 	command.Flags().BoolVar(&o.check, "check", true, "put the plan together anew, with your own rights, and compare it with what the request shows")

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -20,19 +21,36 @@ func isTerminal(stream any) bool {
 // asks tells whether somebody can be asked.
 func (p *Program) asks() bool { return isTerminal(p.IO.In) && isTerminal(p.IO.ErrOut) }
 
-// ask asks a person for one line.
-func (p *Program) ask(question string) (string, error) {
+// ask asks a person for one line, until they interrupt.
+func (p *Program) ask(ctx context.Context, question string) (string, error) {
 	if _, err := fmt.Fprint(p.IO.ErrOut, safe(question)); err != nil {
 		return "", fmt.Errorf("failed to ask: %w", err)
 	}
 	if p.lines == nil {
 		p.lines = bufio.NewReader(p.IO.In)
 	}
-	line, err := p.lines.ReadString('\n')
-	if err != nil && (!errors.Is(err, io.EOF) || line == "") {
-		return "", fmt.Errorf("failed to read an answer: %w", err)
+	typed := make(chan lineRead, 1)
+	// A read cannot be ended. One that nobody waits for any more ends with the program.
+	go func() {
+		line, err := p.lines.ReadString('\n')
+		typed <- lineRead{line, err}
+	}()
+	select {
+	case <-ctx.Done():
+		_, _ = fmt.Fprintln(p.IO.ErrOut) // the cursor stands behind the question
+		return "", errors.New("interrupted: nothing was sent")
+	case got := <-typed:
+		if got.err != nil && (!errors.Is(got.err, io.EOF) || got.line == "") {
+			return "", fmt.Errorf("failed to read an answer: %w", got.err)
+		}
+		return strings.TrimRight(got.line, "\r\n"), nil
 	}
-	return strings.TrimRight(line, "\r\n"), nil
+}
+
+// lineRead is what came of reading a line.
+type lineRead struct {
+	line string
+	err  error
 }
 
 // Colours of a terminal.

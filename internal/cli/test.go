@@ -40,12 +40,12 @@ could not be read.`,
 
   # In CI
   kubectl signoff test --junit report.xml policies`,
-		Args: cobra.MinimumNArgs(1),
+		Args: takes(1, many),
 		RunE: func(cmd *cobra.Command, args []string) error { return p.runTests(cmd.Context(), o, args) },
 	}
 	command.Flags().BoolVarP(&o.verbose, "verbose", "v", false, "show every case, with an explanation of the verdict")
 	command.Flags().StringVar(&o.junit, "junit", "", "the file to which a report is written as JUnit XML")
-	command.Flags().StringVarP(&o.output, "output", "o", outputText, "text, json or yaml")
+	answerFlag(command, &o.output, outputText, outputJSON, outputYAML)
 	command.Flags().StringVar(&o.only, "run", "", "run only cases whose name matches this regular expression")
 	return command
 }

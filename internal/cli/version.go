@@ -26,7 +26,7 @@ func (p *Program) version() *cobra.Command {
 			return p.print(output, 0, is, is.text)
 		},
 	}
-	command.Flags().StringVarP(&output, "output", "o", outputText, "text, json or yaml")
+	answerFlag(command, &output, outputText, outputJSON, outputYAML)
 	return command
 }
 

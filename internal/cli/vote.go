@@ -70,8 +70,8 @@ func (p *Program) withdraw() *cobra.Command {
 const voteExit = `The exit code is 0 if every vote was recorded, 1 if one was refused, and 2 if one got no answer.`
 
 func (p *Program) vote(o *voteOptions, command *cobra.Command) *cobra.Command {
-	command.Args = cobra.MinimumNArgs(1)
-	c := connect(command)
+	command.Args = takes(1, many)
+	c := p.connect(command)
 	command.RunE = func(cmd *cobra.Command, args []string) error { return p.runVote(cmd, c, args, o) }
 	command.ValidArgsFunction = p.completes(c, (*session).open)
 	flags := command.Flags()
@@ -98,7 +98,9 @@ func (p *Program) runVote(command *cobra.Command, c *connection, words []string,
 	}
 	all := &worst{}
 	for _, name := range names {
-		all.of(p, name.String(), s.voteOn(command.Context(), name, o))
+		if all.of(p, name.String(), s.voteOn(command.Context(), name, o)); command.Context().Err() != nil {
+			break // whoever interrupts one means all
+		}
 	}
 	return all.end()
 }
@@ -121,7 +123,7 @@ func (s *session) voteOn(ctx context.Context, name *named, o *voteOptions) error
 	if o.principal != "" {
 		s.say("  In the name of %s.", visible.Escaped(o.principal))
 	}
-	if err := s.confirm(o); err != nil {
+	if err := s.confirm(ctx, o); err != nil {
 		return err
 	}
 	after, err := cast(ctx, s.objects, object, vote, o.dryRun)
@@ -144,11 +146,11 @@ func whatIsAgreedTo(approval *v1alpha1.Approval) []string {
 }
 
 // confirm asks a person whether that is what they meant. Who names a digest has looked before.
-func (s *session) confirm(o *voteOptions) error {
+func (s *session) confirm(ctx context.Context, o *voteOptions) error {
 	if o.yes || o.dryRun || o.digest != "" || o.decision == v1alpha1.DecisionWithdraw || !s.asks() {
 		return nil
 	}
-	answer, err := s.ask(fmt.Sprintf("%s this? [y/N] ", o.decision))
+	answer, err := s.ask(ctx, fmt.Sprintf("%s this? [y/N] ", o.decision))
 	if err != nil {
 		return err
 	}

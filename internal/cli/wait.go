@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"sync"
 	"time"
@@ -22,8 +23,9 @@ import (
 
 // waitOptions are the flags of `wait`.
 type waitOptions struct {
-	timeout time.Duration
-	outputs *outputs
+	timeout     time.Duration
+	untilActive bool
+	outputs     *outputs
 }
 
 func (p *Program) wait() *cobra.Command {
@@ -34,16 +36,19 @@ func (p *Program) wait() *cobra.Command {
 		Long: `Waits until requests are over, however they end, and says on the way what they wait for. The answer goes to the standard output, all else to
 the standard error.
 
+A temporary Action is over when what it did has been taken back. With --until-active the wait ends as soon as it is in force, with exit code 0.
+
 The exit code is 0 if all succeeded, or were taken back as planned; 3 if one was denied; 4 if one ended otherwise: it failed, expired or was
 cancelled; 5 if one is not over after --timeout; 2 if there is no answer. With several requests it is the highest.`,
 		Example: `  kubectl signoff wait -n payments checkout-1-42
   kubectl signoff wait -n payments checkout-1-42 checkout-1-43 --timeout 24h`,
-		Args: cobra.MinimumNArgs(1),
+		Args: takes(1, many),
 	}
-	c := connect(command)
+	c := p.connect(command)
 	command.RunE = func(cmd *cobra.Command, args []string) error { return p.runWait(cmd, c, args, o) }
 	command.ValidArgsFunction = p.completes(c, (*session).openRequests)
 	command.Flags().DurationVar(&o.timeout, "timeout", 0, "how long to wait at most for all of them (default: for ever)")
+	command.Flags().BoolVar(&o.untilActive, "until-active", false, "also end when what a temporary Action does is in force")
 	o.outputs = outputFlags(command, "")
 	return command
 }
@@ -66,7 +71,7 @@ func (p *Program) runWait(command *cobra.Command, c *connection, words []string,
 	all, watching := &worst{}, sync.WaitGroup{}
 	for _, name := range names {
 		watching.Go(func() {
-			object, err := s.followAloud(ctx, name.namespace, name.name)
+			object, err := s.followAloud(ctx, name.namespace, name.name, o)
 			s.speaking.Lock()
 			defer s.speaking.Unlock()
 			if err == nil {
@@ -90,7 +95,7 @@ func bounded(ctx context.Context, timeout time.Duration) (context.Context, conte
 func (s *session) await(ctx context.Context, namespace, name string, o *waitOptions) error {
 	ctx, cancel := bounded(ctx, o.timeout)
 	defer cancel()
-	object, err := s.followAloud(ctx, namespace, name)
+	object, err := s.followAloud(ctx, namespace, name, o)
 	if err != nil {
 		return err
 	}
@@ -98,12 +103,12 @@ func (s *session) await(ctx context.Context, namespace, name string, o *waitOpti
 }
 
 // followAloud watches a request until it is over, and says on the way what it waits for.
-func (s *session) followAloud(ctx context.Context, namespace, name string) (*unstructured.Unstructured, error) {
-	return s.follow(ctx, namespace, name, func(f *following) {
+func (s *session) followAloud(ctx context.Context, namespace, name string, o *waitOptions) (*unstructured.Unstructured, error) {
+	return s.follow(ctx, &following{session: s, namespace: namespace, request: name, untilActive: o.untilActive, tell: func(f *following) {
 		s.speaking.Lock()
 		defer s.speaking.Unlock()
 		s.say("%s/%s %s", namespace, name, f.state())
-	})
+	}})
 }
 
 // tellEnd prints how a request ended, and gives the exit code that belongs to it.
@@ -125,6 +130,9 @@ func (s *session) tellEnd(object *unstructured.Unstructured, o *outputs) error {
 
 // endText says how a request ended.
 func endText(request *v1alpha1.ActionRequest) string {
+	if request.Status.Outcome == "" {
+		return strings.TrimSuffix(fmt.Sprintf("%s/%s %s: %s", request.Namespace, request.Name, request.Status.Phase, request.Status.WaitingFor), ": ")
+	}
 	text := fmt.Sprintf("%s/%s %s", request.Namespace, request.Name, request.Status.Outcome)
 	if finished := meta.FindStatusCondition(request.Status.Conditions, v1alpha1.ConditionFinished); finished != nil && finished.Message != "" {
 		text += ": " + finished.Message
@@ -136,7 +144,7 @@ func endText(request *v1alpha1.ActionRequest) string {
 func outcomeOf(request *v1alpha1.ActionRequest) error {
 	see := fmt.Sprintf("see: kubectl signoff show -n %s %s", request.Namespace, request.Name)
 	switch request.Status.Outcome {
-	case v1alpha1.OutcomeSucceeded, v1alpha1.OutcomeReverted:
+	case v1alpha1.OutcomeSucceeded, v1alpha1.OutcomeReverted, "": // one that is active, if that was waited for
 		return nil
 	case v1alpha1.OutcomeDenied:
 		return &ending{exitDenied, see}
@@ -147,8 +155,7 @@ func outcomeOf(request *v1alpha1.ActionRequest) error {
 }
 
 // follow watches a request until it is over, and tells on the way whenever its state is news.
-func (s *session) follow(ctx context.Context, namespace, name string, tell func(*following)) (*unstructured.Unstructured, error) {
-	f := &following{session: s, namespace: namespace, request: name, tell: tell}
+func (s *session) follow(ctx context.Context, f *following) (*unstructured.Unstructured, error) {
 	for {
 		version, err := f.look(ctx)
 		if err == nil && !f.over {
@@ -171,6 +178,8 @@ type following struct {
 	namespace, request string
 	last               *unstructured.Unstructured
 	over               bool
+	// untilActive says that what a temporary Action does need not be taken back.
+	untilActive bool
 	// told is the state that was told last.
 	told string
 	tell func(*following)
@@ -210,6 +219,31 @@ func (f *following) WatchWithContext(ctx context.Context, options metav1.ListOpt
 	return f.objects.Resource(resourceOf(requests)).Namespace(f.namespace).Watch(ctx, options)
 }
 
+// listener hears whether watches are answered. The client takes some of those that are not for watches on which nothing happens.
+type listener struct {
+	*session
+	next http.RoundTripper
+}
+
+// RoundTrip implements http.RoundTripper.
+func (l *listener) RoundTrip(request *http.Request) (*http.Response, error) {
+	response, err := l.next.RoundTrip(request)
+	if request.URL.Query().Has("watch") && request.Context().Err() == nil {
+		l.heard(err == nil && response.StatusCode < http.StatusInternalServerError)
+	}
+	return response, err
+}
+
+// heard says when nobody answers any more, once: what goes on trying says nothing, and people must not take that for a request that waits.
+func (s *session) heard(answer bool) {
+	s.speaking.Lock()
+	defer s.speaking.Unlock()
+	if !answer && !s.away {
+		s.say("no answer from the API server; still trying")
+	}
+	s.away = !answer
+}
+
 func (f *following) see(event watch.Event) (bool, error) {
 	object, ok := event.Object.(*unstructured.Unstructured)
 	switch {
@@ -228,7 +262,7 @@ func (f *following) see(event watch.Event) (bool, error) {
 func (f *following) take(object *unstructured.Unstructured) {
 	f.last = object
 	outcome, _, _ := unstructured.NestedString(object.Object, "status", "outcome")
-	f.over = outcome != ""
+	f.over = outcome != "" || f.untilActive && f.phase() == string(v1alpha1.PhaseActive)
 	if text := f.state(); !f.over && text != f.told {
 		f.told = text
 		f.tell(f)
@@ -237,12 +271,16 @@ func (f *following) take(object *unstructured.Unstructured) {
 
 // state says in a few words how far the request is.
 func (f *following) state() string {
-	phase, _, _ := unstructured.NestedString(f.last.Object, "status", "phase")
 	waiting, _, _ := unstructured.NestedString(f.last.Object, "status", "waitingFor")
+	return strings.TrimSuffix(f.phase()+": "+waiting, ": ")
+}
+
+func (f *following) phase() string {
+	phase, _, _ := unstructured.NestedString(f.last.Object, "status", "phase")
 	if phase == "" {
-		phase = string(v1alpha1.PhasePending)
+		return string(v1alpha1.PhasePending)
 	}
-	return strings.TrimSuffix(phase+": "+waiting, ": ")
+	return phase
 }
 
 // late says that time ran out, where it did.

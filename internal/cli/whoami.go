@@ -58,7 +58,7 @@ file. What you may not read is named.`,
   kubectl signoff whoami --configuration configuration.yaml --as alice@laptop`,
 		Args: cobra.NoArgs,
 	}
-	c := connect(command)
+	c := p.connect(command)
 	command.RunE = func(cmd *cobra.Command, _ []string) error {
 		if err := checkOutput(output, outputText, outputJSON, outputYAML); err != nil {
 			return err
@@ -73,7 +73,7 @@ file. What you may not read is named.`,
 		}
 		return p.print(output, 0, me, me.text)
 	}
-	command.Flags().StringVarP(&output, "output", "o", outputText, "text, json or yaml")
+	answerFlag(command, &output, outputText, outputJSON, outputYAML)
 	file.flag(command)
 	return command
 }

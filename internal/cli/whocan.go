@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -17,22 +16,22 @@ import (
 func (p *Program) whoCan() *cobra.Command {
 	output := ""
 	command := &cobra.Command{
-		Use:   "who-can VERB NAMESPACE/ACTION",
+		Use:   "who-can VERB ACTION",
 		Short: "List the Roles that let people do something with an Action",
 		Long: `Lists the Roles that let people do something with an Action: request, approve, cancel, break-glass, request-on-behalf, resolve or delegate. It
 reads the Action, the Roles beside it and the Teams that they name, with your own rights. Members of groups are known to the identity provider
-only.`,
+only. ACTION is NAMESPACE/NAME, or the name alone where only one Action that you may see has it.`,
 		Example: `  kubectl signoff who-can approve platform/deploy-service
 
   # With the people in the Teams
   kubectl signoff who-can request platform/deploy-service -o wide`,
-		Args: cobra.ExactArgs(2),
+		Args: takes(2, 2),
 	}
-	c := connect(command)
-	command.ValidArgsFunction = c.completeQuestion
+	c := p.connect(command)
+	command.ValidArgsFunction = p.completes(c, (*session).question)
 	command.Flags().Lookup("namespace").Hidden = true // the Action is named with its own
-	command.RunE = func(cmd *cobra.Command, args []string) error { return p.runWhoCan(cmd.Context(), c, args, output) }
-	command.Flags().StringVarP(&output, "output", "o", "", "wide, json or yaml")
+	command.RunE = func(cmd *cobra.Command, args []string) error { return p.runWhoCan(cmd, c, args, output) }
+	answerFlag(command, &output, "", outputWide, outputJSON, outputYAML)
 	return command
 }
 
@@ -69,14 +68,15 @@ type HeldPermission struct {
 	Message string `json:"message,omitempty"`
 }
 
-func (p *Program) runWhoCan(ctx context.Context, c *connection, args []string, output string) error {
+func (p *Program) runWhoCan(command *cobra.Command, c *connection, args []string, output string) error {
 	if err := checkOutput(output, "", outputWide, outputJSON, outputYAML); err != nil {
 		return err
 	}
-	q, err := questionOf(args)
+	q, err := p.questionOf(command, c, args)
 	if err != nil {
 		return err
 	}
+	ctx := command.Context()
 	v, err := c.look(ctx, q.action)
 	if err != nil {
 		return err

@@ -39,6 +39,9 @@ type Protected struct {
 
 func (p *Protected) String() string { return p.kind + " " + p.name }
 
+// Resource is what rights to it are granted on, such as "customresourcedefinitions.apiextensions.k8s.io".
+func (p *Protected) Resource() string { return resources[p.kind].GroupResource().String() }
+
 // Expect says how objects must be: webhook configurations, admission policies and their bindings.
 func Expect(objects ...client.Object) ([]*Protected, error) {
 	all := make([]*Protected, 0, len(objects))

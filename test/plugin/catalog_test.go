@@ -152,7 +152,12 @@ func TestMissingRights(t *testing.T) {
 			"an Action that does not exist", users.Audrey, []string{"can-i", "request", "platform/deplyo"},
 			[]string{"error: there is no Action platform/deplyo; see what there is: kubectl get actions -n platform"},
 		},
-		"Form": {"a name without its namespace", users.Audrey, []string{"can-i", "request", "deploy"}, []string{`failed to read "deploy": name the Action as NAMESPACE/NAME`}},
+		"Form":    {"a name that is none", users.Audrey, []string{"can-i", "request", "a/b/c"}, []string{`failed to read "a/b/c": name the Action as NAMESPACE/NAME`}},
+		"Several": {"a name that several have", users.Audrey, []string{"can-i", "request", "note"}, []string{`there are several Actions "note": name one of library/note, platform/note`}},
+		"Keys": {
+			"who may not read the public keys is told that, and not that something unknown happened", users.Grace, []string{"audit", "verify", "main_test.go"},
+			[]string{`failed to read the public keys from ConfigMap signoff-system/signoff-keys (or give them with --keys): configmaps "signoff-keys" is forbidden: User "grace" cannot get resource`},
+		},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -174,6 +179,24 @@ func TestCompletion(t *testing.T) {
 	answer.says(t, 0)
 	if want := "platform/scale\n:4\n"; answer.stdout != want {
 		t.Errorf("Actions: got %q, want %q", answer.stdout, want)
+	}
+}
+
+// TestNameAlone is an Action for can-i and who-can as it is for request, also for who may list Actions in one catalog only.
+func TestNameAlone(t *testing.T) {
+	catalogReaders(t)
+	asked(t, users.Alice, "names-the-action", "text=a")
+	kubectl(t, users.Alice, "", "can-i", "request", "lend-note", "-n", "payments").says(t, 0, "Action platform/lend-note\n", "yes (Role platform/developer)\n")
+	answer := kubectl(t, users.Alice, "", "can-i", "request", "lend-note", "-n", "payments", "-q")
+	if answer != (result{}) {
+		t.Errorf("with -q it says %+v", answer)
+	}
+	kubectl(t, users.Ada, "", "who-can", "request", "lend-note").says(t, 0, "Action platform/lend-note\n", "developer")
+	// Mallory may not read the catalog, and is asked about by who may.
+	kubectl(t, users.Ada, "", "can-i", "request", "lend-note", "--as", "mallory").says(t, 1, "Action platform/lend-note\n", "no: no Role in namespace platform")
+	answer = kubectl(t, users.Alice, "", "__complete", "can-i", "request", "-n", "payments", "platform/lend")
+	if want := "platform/lend-note\n:4\n"; answer.stdout != want {
+		t.Errorf("can-i offers %q, want %q", answer.stdout, want)
 	}
 }
 

@@ -53,12 +53,13 @@ func TestInbox(t *testing.T) {
 	kubectl(t, users.Erin, "", "approve", "-n", "payments", checkers, "--comment", "ok").says(t, 0)
 	asked(t, users.Alice, "inbox-two", "text=a", "level=high")
 	both := approvalOf(t, "inbox-two", "owners").Name
-	kubectl(t, users.Bob, "", "deny", "-n", "payments", both, "--dry-run", "--comment", "no").says(t, 0, "denied (server dry run)")
+	kubectl(t, users.Bob, "", "deny", "-n", "payments", both, "--dry-run", "--comment", "no").says(t, 0, "Warning: your denial would be recorded. The request would be denied; that would be final.", "denied (server dry run)")
+	kubectl(t, users.Bob, "", "approve", "-n", "payments", both, "--dry-run").says(t, 0, "Warning: your approval would be recorded. Stage \"owners\" would be approved.\n", "approved (server dry run)")
 	holds(users.Bob, both, true)
 	answer := kubectl(t, users.Mallory, "", "inbox", "-n", "payments")
 	answer.says(t, 0, "nothing waits for you; open Approvals that wait for others, or on which you voted: ")
 	// Bob may not list Approvals everywhere, and in the namespace of his kubeconfig only once it is another.
-	kubectl(t, users.Bob, "", "inbox").says(t, 2, "you (bob) may not list approvals.signoff.dev in namespace default.")
+	kubectl(t, users.Bob, "", "inbox").says(t, 2, "you (bob) may not list approvals.signoff.dev in namespace default.\n  Name a namespace in which you may with -n.  Or: Ask for the ClusterRole")
 	plain(t, users.Bob, "", "config", "set-context", "--current", "--namespace=payments")
 	typed(t, "", "inbox").says(t, 0, "note: only namespace payments is looked at, since you may not list Approvals in all; name another with -n", owners)
 }
@@ -114,7 +115,11 @@ func TestList(t *testing.T) {
 		"Open":   {"what is not over, with the columns of kubectl get", users.Alice, []string{"-n", "payments"}, 0, []string{"NAME ", "WAITING FOR", "list-alice ", "owners: 1 of payments (alice"}, []string{"list-over", "APPROVALS"}},
 		"Wide":   {"with the further columns", users.Alice, []string{"-n", "payments", "-o", "wide"}, 0, []string{"APPROVALS", "0/1"}, nil},
 		"Mine":   {"what I asked for", users.Alice, []string{"-n", "payments", "--mine", "--all"}, 0, []string{"list-alice", "list-over"}, []string{"list-bob"}},
-		"Action": {"of one Action", users.Alice, []string{"-n", "payments", "--all", "--action", "nothing"}, 0, []string{"there is no request in namespace payments"}, []string{"list-"}},
+		"Action": {"of one Action", users.Alice, []string{"-n", "payments", "--all", "--action", "nothing"}, 0, []string{"there is no request in namespace payments for Action nothing\n"}, []string{"list-"}},
+		"Full":   {"of one Action of one catalog", users.Alice, []string{"-n", "payments", "--action", "platform/note"}, 0, []string{"list-alice "}, nil},
+		"Other":  {"of the Action of that name of another catalog", users.Alice, []string{"-n", "payments", "--action", "library/note"}, 0, []string{"no request is open in namespace payments for Action library/note"}, []string{"list-"}},
+		"Half":   {"a name that is none", users.Alice, []string{"--action", "library/"}, 2, []string{`failed to read --action "library/"`}, nil},
+		"Where":  {"who may list elsewhere", users.Alice, nil, 2, []string{"may not list actionrequests.signoff.dev in namespace default.\n  Name a namespace in which you may with -n."}, nil},
 		"Name":   {"for scripts", users.Alice, []string{"-n", "payments", "-o", "name"}, 0, []string{"actionrequest.signoff.dev/list-alice\n"}, []string{"NAME"}},
 		"Path":   {"for programs", users.Alice, []string{"-n", "payments", "-o", "jsonpath={.items[*].spec.requester.username}"}, 0, []string{"alice", "bob"}, nil},
 		"All":    {"everywhere", users.Audrey, []string{"-A"}, 0, []string{"NAMESPACE ", "payments  "}, nil},
@@ -237,6 +242,11 @@ func TestCancel(t *testing.T) {
 	answer.says(t, 2, "error: say why with --reason: others will read it")
 	answer = kubectl(t, users.Erin, "", "cancel", "-n", "payments", "cancel-one", "--reason", "mine now")
 	answer.says(t, 1, "payments/cancel-one: refused: you (erin) may not cancel")
+	answer = kubectl(t, users.Alice, "", "cancel", "-n", "payments", "cancel-one", "--reason", "not needed", "--dry-run")
+	answer.says(t, 0, "actionrequest.signoff.dev/cancel-one cancelled (server dry run)\n")
+	if stored(t, "cancel-one").Spec.Cancellation != nil {
+		t.Error("a dry run stored something")
+	}
 	answer = kubectl(t, users.Alice, "", "cancel", "-n", "payments", "actionrequest/cancel-one", "nothing", "--reason", "not needed")
 	answer.says(t, 2, "actionrequest.signoff.dev/cancel-one cancelled\n", "payments/nothing: there is no ActionRequest payments/nothing")
 	kubectl(t, users.Alice, "", "wait", "-n", "payments", "cancel-one", "--timeout", "20s").says(t, 4, "payments/cancel-one Cancelled")

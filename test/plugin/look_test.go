@@ -14,6 +14,7 @@ import (
 // TestActions lists what one may ask for, as far as one may look.
 func TestActions(t *testing.T) {
 	catalogReaders(t)
+	asked(t, users.Alice, "names-a-catalog", "text=a")
 	eventually(t, "the status of the Action", func() (bool, string) {
 		answer := kubectl(t, users.Alice, "", "actions", "-n", "platform")
 		return strings.Contains(answer.stdout, "sometimes"), answer.stdout
@@ -31,6 +32,7 @@ func TestActions(t *testing.T) {
 		"When":    {"a condition", users.Ada, []string{"-n", "platform", "--as", users.Agent.Name}, 0, []string{"when: machines change staging only"}, []string{"scale"}},
 		"Where":   {"everywhere, where one may look", users.Ada, []string{"--all"}, 0, []string{"library ", "platform "}, nil},
 		"Unknown": {"who may not read Roles reads that", users.Nadia, []string{"-n", "payments"}, 2, []string{"you (nadia) may not list actions.signoff.dev in namespace payments."}, nil},
+		"Near":    {"what requests in a namespace name, as request finds it", users.Alice, []string{"-n", "payments"}, 0, []string{"note: you see no Action in namespace payments; these are where requests in it come from\n", "platform ", "note "}, nil},
 		"Name":    {"for scripts", users.Alice, []string{"-n", "platform", "-o", "name"}, 0, []string{"action.signoff.dev/note\n"}, nil},
 		"One": {"one Action, with all that one must know", users.Alice, []string{"platform/note"}, 0, []string{
 			"platform/note: Write a note\nFor what others must know.\nYou may ask for it: yes\nApproval is needed: sometimes\nInputs:\n  text (string), required: what others must know\n" +
@@ -112,16 +114,23 @@ func TestCompletions(t *testing.T) {
 		args   []string
 		want   string
 	}{
-		"Action":   {"Actions in the catalogs that one sees", users.Alice, []string{"request", "-n", "payments", "platform/n"}, "platform/note\n:4\n"},
-		"Inputs":   {"inputs that are not given yet", users.Alice, []string{"request", "-n", "payments", "platform/note", "text=a", ""}, "count=\nlevel=\ntags=\n:6\n"},
-		"Values":   {"values that the Action lists", users.Alice, []string{"request", "-n", "payments", "platform/note", "level=h"}, "level=high\n:4\n"},
-		"Short":    {"the name alone", users.Alice, []string{"request", "-n", "payments", "lend-note", ""}, ":4\n"},
-		"From":     {"earlier requests", users.Alice, []string{"request", "-n", "payments", "--from", "complete-"}, "complete-open\ncomplete-over\n:4\n"},
-		"Open":     {"requests that are not over", users.Alice, []string{"wait", "-n", "payments", "complete-"}, "complete-open\n:4\n"},
-		"Used":     {"not those that were given", users.Alice, []string{"cancel", "-n", "payments", "complete-open", "complete-"}, ":4\n"},
-		"Approval": {"open Approvals", users.Bob, []string{"approve", "-n", "payments", "complete-"}, approval + "\n:4\n"},
-		"Show":     {"both", users.Bob, []string{"show", "-n", "payments", "approval/complete-"}, "approval/" + approval + "\n:4\n"},
-		"Nothing":  {"what one may not see is not offered", users.Grace, []string{"show", "-n", "payments", ""}, ":4\n"},
+		"Action":     {"Actions in the catalogs that one sees", users.Alice, []string{"request", "-n", "payments", "platform/n"}, "platform/note\n:4\n"},
+		"Inputs":     {"inputs that are not given yet", users.Alice, []string{"request", "-n", "payments", "platform/note", "text=a", ""}, "count=\nlevel=\ntags=\n:6\n"},
+		"Values":     {"values that the Action lists", users.Alice, []string{"request", "-n", "payments", "platform/note", "level=h"}, "level=high\n:4\n"},
+		"Short":      {"the name alone", users.Alice, []string{"request", "-n", "payments", "lend-note", ""}, ":4\n"},
+		"From":       {"earlier requests", users.Alice, []string{"request", "-n", "payments", "--from", "complete-"}, "complete-open\ncomplete-over\n:4\n"},
+		"Open":       {"requests that are not over", users.Alice, []string{"wait", "-n", "payments", "complete-"}, "complete-open\n:4\n"},
+		"Used":       {"not those that were given", users.Alice, []string{"cancel", "-n", "payments", "complete-open", "complete-"}, ":4\n"},
+		"Approval":   {"open Approvals", users.Bob, []string{"approve", "-n", "payments", "complete-"}, approval + "\n:4\n"},
+		"Show":       {"both", users.Bob, []string{"show", "-n", "payments", "approval/complete-"}, "approval/" + approval + "\n:4\n"},
+		"Namespace":  {"namespaces, where one may list them", users.Ada, []string{"request", "-n", "paym"}, "payments\n:4\n"},
+		"Namespaces": {"or that which the kubeconfig names", users.Grace, []string{"list", "-n", "d"}, "default\n:4\n"},
+		"Context":    {"contexts, and no files", users.Alice, []string{"list", "--context", "none"}, ":4\n"},
+		"Format":     {"formats", users.Alice, []string{"list", "-o", "j"}, "json\njsonpath=\njsonpath-as-json=\njsonpath-file=\n:6\n"},
+		"Answer":     {"formats of an answer", users.Alice, []string{"doctor", "-o", "y"}, "yaml\n:4\n"},
+		"Select":     {"Actions", users.Alice, []string{"list", "-n", "payments", "--action", "platform/lend"}, "platform/lend-note\n:4\n"},
+		"Outcome":    {"how a step can have ended", users.Alice, []string{"resolve", "x", "--outcome", ""}, "succeeded\nfailed\n:4\n"},
+		"Nothing":    {"what one may not see is not offered", users.Grace, []string{"show", "-n", "payments", ""}, ":4\n"},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {

@@ -73,7 +73,7 @@ func served(t *testing.T, who env.Person, options *mcp.ClientOptions) *mcp.Clien
 	fromServer, out := io.Pipe()
 	program := &cli.Program{IO: genericiooptions.IOStreams{In: in, Out: out, ErrOut: t.Output()}, Clock: clock.RealClock{}}
 	ended := make(chan int, 1)
-	args := []string{"mcp", "--kubeconfig", kubeconfigOf(t, who), "-n", env.WorkNamespace}
+	args := []string{"mcp", "--kubeconfig", kubeconfigOf(t, who), "-n", env.WorkNamespace, "--catalog", env.CatalogNamespace}
 	go func() {
 		ended <- program.Run(context.WithoutCancel(t.Context()), args)
 		_ = out.Close()
@@ -507,6 +507,24 @@ func TestNoApproverIsServed(t *testing.T) {
 	run(users.Ada, "--as", "system:serviceaccount:agents:sre-agent").says(t, 2, "error: an agent asks as itself: leave out --as, also in the kubeconfig")
 }
 
+// TestNobodyBlindIsServed: of who may read no Role, nobody can tell whether they could approve.
+func TestNobodyBlindIsServed(t *testing.T) {
+	who := theAgent(t)
+	config, err := cluster.ServiceAccount(t.Context(), env.AgentNamespace, "blind")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cluster.Grant(t.Context(), env.RoleRequester, env.WorkNamespace, env.ToServiceAccount(env.AgentNamespace, "blind")); err != nil {
+		t.Fatal(err)
+	}
+	blind := env.Person{Name: "system:serviceaccount:agents:blind", Config: config}
+	kubectl(t, blind, "", "mcp", "-n", env.WorkNamespace).says(t, 2, "failed to find out whether system:serviceaccount:agents:blind could approve, so it is not served: "+
+		"it may not list roles.signoff.dev in any of the namespaces that are looked at: payments.\n  Give it the ClusterRole signoff-catalog-reader")
+	// Where no request names a catalog, somebody must.
+	kubectl(t, who, "", "mcp", "-n", "staging").says(t, 2, "in any of the namespaces that are looked at: staging.", "name that with --catalog")
+	kubectl(t, who, "", "mcp", "-n", "staging", "--catalog", env.CatalogNamespace).says(t, 0)
+}
+
 // standsIn has bob let somebody vote for him, who may read it.
 func standsIn(t *testing.T, name string) {
 	t.Helper()
@@ -529,6 +547,14 @@ func standsIn(t *testing.T, name string) {
 	})
 }
 
+// A Role of Kubernetes for one account, before its rules, and what binds it.
+const (
+	roleInPayments  = `{apiVersion: rbac.authorization.k8s.io/v1, kind: Role, metadata: {namespace: payments, name: promoted-NAME}, `
+	boundInPayments = `
+---
+{apiVersion: rbac.authorization.k8s.io/v1, kind: RoleBinding, metadata: {namespace: payments, name: promoted-NAME}, roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: promoted-NAME}, subjects: [{kind: ServiceAccount, namespace: agents, name: NAME}]}`
+)
+
 // TestAgentBecomesApprover: who is served and then gets a right to approve asks for nothing any more.
 func TestAgentBecomesApprover(t *testing.T) {
 	theAgent(t)
@@ -541,6 +567,10 @@ func TestAgentBecomesApprover(t *testing.T) {
 ---
 {apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRoleBinding, metadata: {name: promoted-NAME}, roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: promoted-NAME}, subjects: [{kind: ServiceAccount, namespace: agents, name: NAME}]}`,
 			"RBAC lets it act as other users (impersonate users in namespace "},
+		"token": {roleInPayments + `rules: [{apiGroups: [""], resources: [serviceaccounts/token], verbs: [create]}]}` + boundInPayments,
+			"RBAC lets it make tokens of ServiceAccounts (create serviceaccounts/token in namespace payments)"},
+		"binder": {roleInPayments + `rules: [{apiGroups: [rbac.authorization.k8s.io], resources: [roles], verbs: [bind]}]}` + boundInPayments,
+			"RBAC lets it give itself rights of Kubernetes (bind roles.rbac.authorization.k8s.io in namespace payments)"},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -558,6 +588,8 @@ func TestAgentBecomesApprover(t *testing.T) {
 				answer := ask("before-it-climbs")
 				return answer.Code == agent.CodeRequested || answer.Code == agent.CodeAlreadyRequested, string(answer.Code) + " " + written(answer, "refusal").Text
 			})
+			open := tool(t, session, "request_action", map[string]any{"action": "platform/note", "inputs": map[string]any{"text": "a", "level": "high"}, "token": "left-open"})
+			is(t, open, agent.CodeRequested)
 			apply(t, strings.ReplaceAll(tc.grant, "NAME", account))
 			t.Cleanup(func() { takenBack(t, strings.ReplaceAll(tc.grant, "NAME", account)) })
 			eventually(t, "the new right of "+account, func() (bool, string) {
@@ -566,6 +598,7 @@ func TestAgentBecomesApprover(t *testing.T) {
 				return answer.Code == agent.CodeMayApprove && strings.HasPrefix(written(answer, "why").Text, strings.ReplaceAll(tc.why, "NAME", account)), fmt.Sprintf("%s %+v", answer.Code, answer.Data)
 			})
 			is(t, ask("after-it-has-climbed"), agent.CodeMayApprove)
+			is(t, tool(t, session, "cancel_request", map[string]any{"name": open.Request.Name, "reason": "no more"}), agent.CodeMayApprove)
 		})
 	}
 }

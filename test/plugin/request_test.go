@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -138,6 +139,8 @@ func TestRequestFindsTheAction(t *testing.T) {
 	answer.says(t, 2, `error: there are several Actions "note": name one of library/note, platform/note`)
 	answer = kubectl(t, users.Ada, "", "request", "break-not", "-n", "payments")
 	answer.says(t, 2, `error: you may see no Action "break-not"; did you mean "break-note"?`)
+	answer = kubectl(t, users.Ada, "", "request", "zzzzzzzz", "-n", "payments")
+	answer.says(t, 2, `error: you may see no Action "zzzzzzzz".  See what there is: kubectl signoff actions.`)
 	answer = kubectl(t, users.Ada, "", "request", "lend-note", "-n", "payments")
 	answer.says(t, 1, "Action platform/lend-note\n", "refused: you (ada) may not request platform/lend-note.")
 	asked(t, users.Alice, "names-the-catalog", "text=a")
@@ -237,6 +240,24 @@ func TestWait(t *testing.T) {
 	answer.says(t, 5, "payments/wait-ok Succeeded", "payments/wait-open AwaitingApproval: owners: 1 of payments", "payments/wait-open: not over yet: AwaitingApproval: owners",
 		"there is no ActionRequest payments/wait-gone",
 		"Go on: kubectl signoff wait -n payments wait-open\n")
+	// Something that is lent is in force long before it is over.
+	kubectl(t, users.Alice, "", "request", "platform/lend-note", "-n", "payments", "--name", "wait-lent").says(t, 0)
+	lent := ""
+	eventually(t, "that something to lend waits for Bob", func() (bool, string) {
+		mine := inboxOf(t, users.Bob, "-n", "payments")
+		at := slices.IndexFunc(mine, func(name string) bool { return strings.HasPrefix(name, "wait-lent-") })
+		if at >= 0 {
+			lent = mine[at]
+		}
+		return at >= 0, strings.Join(mine, " ")
+	})
+	kubectl(t, users.Bob, "", "approve", "-n", "payments", lent).says(t, 0)
+	answer = kubectl(t, users.Alice, "", "wait", "-n", "payments", "wait-lent", "--until-active", "--timeout", "20s")
+	answer.says(t, 0)
+	if !strings.HasPrefix(answer.stdout, "payments/wait-lent Active: ") {
+		t.Errorf("it prints %q", answer.stdout)
+	}
+	kubectl(t, users.Alice, "", "wait", "-n", "payments", "wait-lent", "--timeout", "1s").says(t, 5, "not over yet: Active")
 	answer = kubectl(t, users.Alice, "", "wait", "-n", "payments", "nothing")
 	answer.says(t, 2, "there is no ActionRequest payments/nothing")
 	answer = kubectl(t, users.Grace, "", "wait", "-n", "payments", "wait-open")

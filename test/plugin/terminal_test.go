@@ -2,6 +2,7 @@ package plugin
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"os"
@@ -111,5 +112,41 @@ func TestColours(t *testing.T) {
 	piped := kubectl(t, users.Alice, "", show...)
 	if strings.Contains(plainly.stdout+piped.stdout, "\x1b") {
 		t.Error("there are colours with NO_COLOR, or in a pipe")
+	}
+}
+
+// TestInterruptedOnATerminal: whoever interrupts at a question sends nothing.
+func TestInterruptedOnATerminal(t *testing.T) {
+	asked(t, users.Alice, "not-cancelled", "text=a", "level=high")
+	login(t, users.Alice)
+	person, program := terminal(t)
+	ctx, interrupt := context.WithCancel(t.Context())
+	defer interrupt()
+	seen := make(chan string)
+	go func() {
+		var screen strings.Builder
+		part := make([]byte, 256)
+		for {
+			n, err := person.Read(part)
+			if screen.Write(part[:n]); strings.HasSuffix(screen.String(), "reason: ") {
+				interrupt()
+			}
+			if err != nil || strings.HasSuffix(screen.String(), "sent\r\n") {
+				seen <- strings.ReplaceAll(screen.String(), "\r\n", "\n")
+				return
+			}
+		}
+	}()
+	command := &cli.Program{IO: genericiooptions.IOStreams{In: program, Out: program, ErrOut: program}, Clock: clock.RealClock{}}
+	ended := make(chan int, 1)
+	go func() { ended <- command.Run(ctx, []string{"cancel", "-n", "payments", "not-cancelled"}) }()
+	select {
+	case exit := <-ended:
+		result{stdout: <-seen, exit: exit}.says(t, 2, "reason: \nerror: interrupted: nothing was sent\n")
+	case <-time.After(20 * time.Second):
+		t.Fatal("it still asks")
+	}
+	if stored(t, "not-cancelled").Spec.Cancellation != nil {
+		t.Error("it was cancelled")
 	}
 }

@@ -117,6 +117,10 @@ func (s *story) asked() {
 	} else {
 		s.line("Asked by: %s, %s", spec.Requester.Username, gate.Time(s.request.CreationTimestamp.Time, s.now))
 	}
+	if spec.OnBehalfOf != nil {
+		// Nobody has proved it.
+		s.line("  as it says on behalf of %q", spec.OnBehalfOf.Username)
+	}
 	s.words("Reason", spec.Reason)
 	if spec.BreakGlass != nil {
 		s.words("Emergency", spec.BreakGlass.Reason)

@@ -109,8 +109,9 @@ func TestParts(t *testing.T) {
 			until := metav1.NewTime(now.Add(time.Hour))
 			x.Status.ActiveUntil, x.Spec.Duration = &until, "1h"
 		}, nil, []string{"Stays until: Mon 23 Nov 13:00 UTC", "For: 1h"}, nil},
-		"Times": {"bounds of time", func(x r) { at := metav1.NewTime(now); x.Spec.NotBefore, x.Spec.ExpiresAt = &at, &at }, nil, []string{"Not before: Mon 23 Nov 12:00 UTC", "Expires: Mon 23 Nov 12:00 UTC"}, nil},
-		"Glass": {"an emergency", func(x r) { x.Spec.BreakGlass = &v1alpha1.BreakGlass{Reason: "down"} }, func(x a) { x.Spec.Review = true }, []string{`Emergency: "down"`, "needs 1 of payments, a review"}, nil},
+		"Times":  {"bounds of time", func(x r) { at := metav1.NewTime(now); x.Spec.NotBefore, x.Spec.ExpiresAt = &at, &at }, nil, []string{"Not before: Mon 23 Nov 12:00 UTC", "Expires: Mon 23 Nov 12:00 UTC"}, nil},
+		"Glass":  {"an emergency", func(x r) { x.Spec.BreakGlass = &v1alpha1.BreakGlass{Reason: "down"} }, func(x a) { x.Spec.Review = true }, []string{`Emergency: "down"`, "needs 1 of payments, a review"}, nil},
+		"Behalf": {"for whom it was asked is a claim", func(x r) { x.Spec.OnBehalfOf = &v1alpha1.OnBehalfOf{Username: "dave\x1b"} }, nil, []string{"Asked by: alice, Mon 23 Nov 12:00 UTC\n  as it says on behalf of \"dave\\x1b\"\nReason:"}, nil},
 		"Cancelled": {"a cancellation", func(x r) {
 			x.Spec.Cancellation = &v1alpha1.Cancellation{Reason: "no", By: &v1alpha1.Identity{Username: "carol"}}
 		}, nil, []string{`Cancelled by carol: "no"`}, nil},

@@ -185,6 +185,18 @@ func plain(text string) any {
 	return text
 }
 
+// Words are the words by which Set takes what somebody typed as a whole: of a list, JSON or several values with commas between them.
+func (i *Input) Words(text string) []string {
+	if _, isJSON := fromJSON(text).([]any); !i.List || isJSON {
+		return []string{i.Name + "=" + text}
+	}
+	var words []string
+	for part := range strings.SplitSeq(text, ",") {
+		words = append(words, i.Name+"="+strings.TrimSpace(part))
+	}
+	return words
+}
+
 // Missing names the inputs that must be given, have no default, and were not given, in alphabetical order.
 func Missing(values map[string]any, schema *structuralschema.Structural) []string {
 	if schema == nil || schema.ValueValidation == nil {
@@ -268,6 +280,8 @@ func Kind(name string, schema *structuralschema.Structural) string {
 type Input struct {
 	Name, Kind, Description string
 	Required                bool
+	// List says that it takes several values.
+	List bool
 	// Default is the default as one would write it; empty where there is none.
 	Default string
 }
@@ -282,7 +296,7 @@ func Inputs(schema *structuralschema.Structural) []Input {
 			first = append(first, Input{Name: name, Kind: Kind(name, schema), Required: true})
 			continue
 		}
-		input := Input{Name: name, Kind: Kind(name, schema), Description: found.Description, Required: slices.Contains(missing, name)}
+		input := Input{Name: name, Kind: Kind(name, schema), Description: found.Description, Required: slices.Contains(missing, name), List: found.Type == typeArray}
 		if value := found.Default.Object; value != nil {
 			input.Default = Text(value)
 		}

@@ -135,8 +135,8 @@ func TestWhatIsKnown(t *testing.T) {
 func TestInputs(t *testing.T) {
 	got := Inputs(schema(t))
 	want := []Input{
-		{Name: "service", Kind: "string", Description: "which one", Required: true}, {Name: "tags", Kind: "list of string", Required: true},
-		{Name: "counts", Kind: "list of integer"}, {Name: "labels", Kind: "object"}, {Name: "level", Kind: "string: low, high", Default: "low"},
+		{Name: "service", Kind: "string", Description: "which one", Required: true}, {Name: "tags", Kind: "list of string", Required: true, List: true},
+		{Name: "counts", Kind: "list of integer", List: true}, {Name: "labels", Kind: "object"}, {Name: "level", Kind: "string: low, high", Default: "low"},
 	}
 	if diff := cmp.Diff(want, got[:len(want)]); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
@@ -178,5 +178,28 @@ func checked(t *testing.T, value any) {
 	case nil, string, bool, int64, float64:
 	default:
 		t.Errorf("a value is a %T", value)
+	}
+}
+
+// TestWords takes a list as people type it at a prompt.
+func TestWords(t *testing.T) {
+	cases := map[string]struct {
+		reason string
+		list   bool
+		text   string
+		want   []string
+	}{
+		"Text":   {"a comma in a text is a comma", false, "a,b", []string{"x=a,b"}},
+		"List":   {"several values", true, "a, b", []string{"x=a", "x=b"}},
+		"One":    {"one value", true, "a", []string{"x=a"}},
+		"JSON":   {"values that have commas themselves", true, `["a,b"]`, []string{`x=["a,b"]`}},
+		"Broken": {"what is no JSON is text", true, "[a", []string{"x=[a"}},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			if diff := cmp.Diff(tc.want, (&Input{Name: "x", List: tc.list}).Words(tc.text)); diff != "" {
+				t.Errorf("%s (-want +got):\n%s", tc.reason, diff)
+			}
+		})
 	}
 }
