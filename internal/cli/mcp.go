@@ -20,8 +20,8 @@ func (p *Program) mcp() *cobra.Command {
 decided, ask, wait and cancel. It cannot approve: there is no tool for that.
 
 It acts as whoever the kubeconfig says, with nobody's rights but theirs. Give the agent an identity of its own. One that could approve is not
-served: neither at the start nor, should it change meanwhile, when it asks or cancels. Nor is one of which nobody can tell, since it may read
-Roles of Signoff nowhere. --catalog says where Actions and Roles are; without, namespaces that requests name are looked at.
+served: neither at the start nor, should it change meanwhile, when it asks or cancels. --catalog says where Actions and Roles are, to be looked
+at; without, the namespaces that requests name are. Where no Role can be read, a note says so.
 
 The exit code is 0 if the agent ended it, 1 if the identity is not served, and 2 if there is no answer.`,
 		Example: `  kubectl signoff mcp --kubeconfig /etc/agent/kubeconfig -n payments --catalog platform`,
@@ -43,7 +43,7 @@ func (p *Program) runMCP(ctx context.Context, c *connection, catalogs []string) 
 	if err != nil {
 		return err
 	}
-	d := &desk{flags: c.flags, clock: p.Clock, namespace: namespace, catalogs: catalogs}
+	d := &desk{flags: c.flags, clock: p.Clock, namespace: namespace, catalogs: catalogs, notes: p.IO.ErrOut}
 	who, err := d.servable(ctx)
 	if err != nil {
 		return err
@@ -78,6 +78,9 @@ func (d *desk) servable(ctx context.Context) (string, error) {
 	}
 	able, err := s.mayApprove(ctx, s.namespaces(ctx))
 	switch {
+	case errors.Is(err, errForbidden):
+		// No tool decides, and Signoff itself lets no agent approve: whoever starts it is told what could not be looked at.
+		_, _ = fmt.Fprintf(d.notes, "note: it cannot be told whether %s could approve: %v.\n", who.Username, err)
 	case err != nil:
 		return "", fmt.Errorf("failed to find out whether %s could approve, so it is not served: %w", who.Username, err)
 	case able != "":

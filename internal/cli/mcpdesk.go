@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"time"
@@ -30,6 +31,8 @@ type desk struct {
 	namespace string
 	// catalogs are namespaces of Actions that were named.
 	catalogs []string
+	// notes is for whoever starts the server; the agent reads none of it.
+	notes io.Writer
 }
 
 var _ agent.Cluster = (*desk)(nil)

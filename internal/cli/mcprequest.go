@@ -3,6 +3,7 @@ package cli
 import (
 	"bytes"
 	"context"
+	"errors"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -47,7 +48,7 @@ func (d *desk) Request(ctx context.Context, args *agent.NewRequest) *agent.Answe
 // again; the start has looked at all.
 func (s *session) unfit(ctx context.Context, catalog, what string) *agent.Answer {
 	able, err := s.mayApprove(ctx, s.nearby(ctx, catalog))
-	if err != nil {
+	if err != nil && !errors.Is(err, errForbidden) {
 		return unanswered(err)
 	}
 	if able != "" {
