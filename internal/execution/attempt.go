@@ -30,8 +30,13 @@ func (t *task) giveUp(format string, args ...any) Outcome {
 	if !t.repeat || t.status.Attempts >= t.step.Retries || t.expired() {
 		return t.fail(format, args...)
 	}
-	pause := min(firstPause<<t.status.Attempts, lastPause)
-	at := t.now.Add(pause).Truncate(time.Second)
+	at := t.now.Add(min(firstPause<<t.status.Attempts, lastPause)).Truncate(time.Second)
+	if t.notBefore.After(at) {
+		at = t.notBefore.Add(time.Second - 1).Truncate(time.Second)
+	}
+	if !at.Before(t.limit.end) {
+		return t.fail("%s. Another attempt would come at %s, when %s is over", fmt.Sprintf(format, args...), at.UTC().Format("15:04:05 MST"), t.limit.name)
+	}
 	t.status.Attempts++
 	t.status.RetryAt, t.status.Basis = &metav1.Time{Time: at}, ""
 	t.status.Message = oneLine(fmt.Sprintf("attempt %d of %d comes at %s, since the last one failed: %s",

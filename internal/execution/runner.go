@@ -152,6 +152,8 @@ type task struct {
 	// repeat says that the step may be tried again where it fails: nothing was done, what was done can be done again, or it is known how it
 	// ended.
 	repeat bool
+	// notBefore is when a host wants to be called again. Zero: it does not say.
+	notBefore time.Time
 	// earlier is what the steps before gave, once something asked.
 	earlier *steps.Earlier
 	// later says that an expression had no turn: what it says is to be asked again in a while, although nothing changes.
