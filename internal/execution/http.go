@@ -203,7 +203,7 @@ func (t *task) callOnce(ctx context.Context) (Outcome, error) {
 	case state == callWaits && t.expired() && t.calls.withdraw(t.uid(), t.thisCall()):
 		return t.fail("nothing was sent: %s is over, and %v", t.limit.name, errNoRoom), nil
 	case state != callUnknown:
-		return t.underWay(t.thisCall(), "waiting for the answer to " + t.callName()), nil
+		return t.underWay(t.thisCall(), "waiting for the answer to "+t.callName()), nil
 	}
 	if _, unsent := t.unsent.Get(t.announcement()); !unsent && !t.step.HTTP.Idempotent {
 		return t.interrupted(ctx)
@@ -217,7 +217,7 @@ func (t *task) callOnce(ctx context.Context) (Outcome, error) {
 	}
 	t.unsent.Remove(t.announcement())
 	t.begin(t.thisCall(), t.step.HTTP.Method, t.step.HTTP.URL, last)
-	return t.underWay(t.thisCall(), "waiting for the answer to " + t.callName()), nil
+	return t.underWay(t.thisCall(), "waiting for the answer to "+t.callName()), nil
 }
 
 // interrupted is about a call that another process has announced. That one may still be at it.

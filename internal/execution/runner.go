@@ -3,8 +3,12 @@ package execution
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
@@ -17,6 +21,7 @@ import (
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/egress"
 	"github.com/signoff-dev/signoff/internal/expression"
+	"github.com/signoff-dev/signoff/internal/kinds"
 	"github.com/signoff-dev/signoff/internal/steps"
 )
 
@@ -221,7 +226,7 @@ func (t *task) failed(doing string, err error) (Outcome, error) {
 	if steps.OnSecret(t.step) {
 		err = discreet(err)
 	}
-	if !isTransient(err) {
+	if !isTransient(err) && !t.kindComes(err) {
 		return t.giveUp("%s", explain(doing, err)), nil
 	}
 	if t.expired() {
@@ -229,6 +234,18 @@ func (t *task) failed(doing string, err error) (Outcome, error) {
 	}
 	return t.again(doing, err)
 }
+
+// kindComes tells whether an error says no more than that the API server does not serve a kind yet that an earlier step has defined.
+func (t *task) kindComes(err error) bool {
+	if !meta.IsNoMatchError(err) && (!apierrors.IsNotFound(err) || !strings.Contains(err.Error(), unserved)) {
+		return false
+	}
+	coming := kinds.Coming(slices.Concat(t.record.Spec.Steps, t.record.Spec.Finally))
+	return slices.ContainsFunc(t.step.Writes, func(w v1alpha1.RenderedWrite) bool { return coming[w.Object] != "" })
+}
+
+// unserved is what the API server says where it does not serve a kind, and not that an object is missing.
+const unserved = "could not find the requested resource"
 
 // again is about an error after which it is tried again, whatever the time.
 func (t *task) again(doing string, err error) (Outcome, error) {
