@@ -381,10 +381,7 @@ func (s *scope) end(ctx context.Context, outcome v1alpha1.Outcome, end ending) e
 	} else {
 		s.condition(v1alpha1.ConditionStalled, true, end.reason, end.message)
 	}
-	agreed := meta.IsStatusConditionTrue(status.Conditions, v1alpha1.ConditionApproved)
-	if outcome == v1alpha1.OutcomeDenied || outcome == v1alpha1.OutcomeExpired || outcome == v1alpha1.OutcomeCancelled && !agreed {
-		s.condition(v1alpha1.ConditionApproved, false, end.reason, end.message)
-	}
+	s.notApproved(outcome, end)
 	status.Summary = bounded(append(s.endSummary(end), status.Summary...), maxRequestSummary)
 	if err := s.closeRest(ctx, end); err != nil {
 		return err
@@ -403,6 +400,14 @@ func (s *scope) end(ctx context.Context, outcome v1alpha1.Outcome, end ending) e
 	// Not the message, which can quote people.
 	logr.FromContextOrDiscard(ctx).Info("the request is over", "action", s.request.Spec.ActionRef.String(), "outcome", outcome, "reason", end.reason)
 	return s.release(ctx)
+}
+
+// notApproved shows of a request that ended without them that the approvals will not come. That one was cancelled later does not take back what was agreed.
+func (s *scope) notApproved(outcome v1alpha1.Outcome, end ending) {
+	agreed := meta.IsStatusConditionTrue(s.request.Status.Conditions, v1alpha1.ConditionApproved)
+	if outcome == v1alpha1.OutcomeDenied || outcome == v1alpha1.OutcomeExpired || outcome == v1alpha1.OutcomeCancelled && !agreed {
+		s.condition(v1alpha1.ConditionApproved, false, end.reason, end.message)
+	}
 }
 
 // closeRest closes the Approvals that are still open when a request ends without them.

@@ -104,7 +104,7 @@ func TestSecondWriteFails(t *testing.T) {
 				return
 			}
 			w.WriteHeader(code)
-			_ = json.NewEncoder(w).Encode(metav1.Status{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Status"}, Status: metav1.StatusFailure, Code: int32(code), Message: "no"}) //nolint:gosec // it is small
+			_ = json.NewEncoder(w).Encode(metav1.Status{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Status"}, Status: metav1.StatusFailure, Code: int32(code), Message: "no"})
 		}))
 		t.Cleanup(server.Close)
 		p := newFaultyPlay(t, v1alpha1.WriteApply, down)

@@ -147,7 +147,7 @@ func (t *task) retryAfter(response map[string]any) time.Time {
 	headers, _ := response["headers"].(map[string]any)
 	text, _ := headers["retry-after"].(string)
 	if seconds, err := strconv.ParseUint(strings.TrimSpace(text), 10, 31); err == nil {
-		return t.now.Add(time.Duration(seconds) * time.Second) //nolint:gosec // 31 bits of seconds fit
+		return t.now.Add(time.Duration(seconds) * time.Second)
 	}
 	at, err := http.ParseTime(text)
 	if err != nil {
@@ -168,16 +168,8 @@ func (t *task) ask(purpose purpose, target string) (*hostcall.Result, time.Time)
 	name := t.asking(purpose)
 	state, result := t.calls.look(t.uid(), name, t.now)
 	switch state {
-	case callRests:
-		if result.Err == nil {
-			return nil, t.calls.until(t.uid(), name)
-		}
-		return &result, time.Time{}
-	case callDone:
-		if result.Err == nil {
-			t.calls.drop(t.uid(), name)
-		}
-		return &result, time.Time{}
+	case callRests, callDone:
+		return t.heard(name, state, &result)
 	case callUnknown:
 		if result.Err != nil && t.expired() {
 			return &result, time.Time{}
@@ -190,6 +182,18 @@ func (t *task) ask(purpose purpose, target string) (*hostcall.Result, time.Time)
 	case callRuns:
 	}
 	return nil, time.Time{}
+}
+
+// heard gives what came of a call that changes nothing. Nil: its host has answered, and is left alone until the time that is given.
+func (t *task) heard(name callName, state callState, result *hostcall.Result) (*hostcall.Result, time.Time) {
+	switch {
+	case result.Err != nil:
+		return result, time.Time{}
+	case state == callRests:
+		return nil, t.calls.until(t.uid(), name)
+	}
+	t.calls.drop(t.uid(), name)
+	return result, time.Time{}
 }
 
 // callOnce makes a call that was announced, unless it may have been made already.

@@ -127,14 +127,8 @@ func (t *task) observe(ctx context.Context, uid string) (Outcome, error) {
 	w := &t.step.Writes[0]
 	live, err := t.get(ctx, w.Object)
 	switch {
-	case apierrors.IsNotFound(err) && t.jobEnded():
-		return t.fail("%s has ended, and was deleted before what the step waits for was seen", describe(w.Object)), nil
-	case apierrors.IsNotFound(err):
-		return t.fail("%s was deleted before its end was seen; it is not created again. Look at what it has done, and make a new request if needed", describe(w.Object)), nil
-	case err != nil && isTransient(err):
-		return t.again("read "+describe(w.Object), err) // it may run: that it cannot be seen at the moment ends nothing, also once its time is over
 	case err != nil:
-		return t.failed("read "+describe(w.Object), err)
+		return t.unobserved(err)
 	case string(live.GetUID()) != uid:
 		return t.fail("%s was replaced by another one; it is not created again", describe(w.Object)), nil
 	}
@@ -152,6 +146,20 @@ func (t *task) observe(ctx context.Context, uid string) (Outcome, error) {
 		return t.fail("%s did not end within %s; it may still be running: kubectl delete -n %s job/%s", describe(w.Object), t.limit.name, w.Object.Namespace, w.Object.Name), nil
 	}
 	return t.waiting(fmt.Sprintf("waiting for %s to end", describe(w.Object))), nil
+}
+
+// unobserved is about a Job that could not be read. It may run: that it cannot be seen at the moment ends nothing, also once its time is over.
+func (t *task) unobserved(err error) (Outcome, error) {
+	object := describe(t.step.Writes[0].Object)
+	switch {
+	case apierrors.IsNotFound(err) && t.jobEnded():
+		return t.fail("%s has ended, and was deleted before what the step waits for was seen", object), nil
+	case apierrors.IsNotFound(err):
+		return t.fail("%s was deleted before its end was seen; it is not created again. Look at what it has done, and make a new request if needed", object), nil
+	case isTransient(err):
+		return t.again("read "+object, err)
+	}
+	return t.failed("read "+object, err)
 }
 
 // ended goes on once a Job has ended. Failed is nil where it is complete.

@@ -72,17 +72,22 @@ func inStep(step *v1alpha1.Step, defined map[schema.GroupKind]bool) []name {
 		return []name{{step.Delete.Target.APIVersion, step.Delete.Target.Kind, field + ".delete.target"}}
 	case step.Job != nil && step.Job.PodFrom != nil:
 		return []name{{step.Job.PodFrom.APIVersion, step.Job.PodFrom.Kind, field + ".job.podFrom"}}
-	case step.Apply == nil:
-		return nil
+	case step.Apply != nil:
+		return inManifests(step.Apply.Manifests, defined, field)
 	}
+	return nil
+}
+
+// inManifests names the kinds of what a step applies, and notes those that it defines.
+func inManifests(manifests []v1alpha1.Manifest, defined map[schema.GroupKind]bool, field string) []name {
 	var names []name
-	for i := range step.Apply.Manifests {
+	for i := range manifests {
 		of := metav1.TypeMeta{}
 		// What is no object was refused when the Action was compiled.
-		if err := json.Unmarshal(step.Apply.Manifests[i].Raw, &of); err == nil && of.Kind != "" {
+		if err := json.Unmarshal(manifests[i].Raw, &of); err == nil && of.Kind != "" {
 			names = append(names, unless(defined, name{of.APIVersion, of.Kind, fmt.Sprintf("%s.apply.manifests[%d]", field, i)})...)
 		}
-		if kind, is := Defined(step.Apply.Manifests[i].Raw); is {
+		if kind, is := Defined(manifests[i].Raw); is {
 			defined[kind] = true
 		}
 	}
