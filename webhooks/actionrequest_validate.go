@@ -1,6 +1,7 @@
 package webhooks
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -209,6 +210,10 @@ func (w *actionRequests) remove(ctx context.Context, old *v1alpha1.ActionRequest
 	if old.Status.Phase == v1alpha1.PhaseOutcomeUnknown {
 		return forbidden(v1alpha1.ReasonOutcomeUnknown, fmt.Sprintf("%s/%s cannot be deleted before somebody has decided how its step ended: %s.\n  See: kubectl describe actionrequest -n %s %s",
 			old.Namespace, old.Name, old.Status.WaitingFor, old.Namespace, old.Name))
+	}
+	if c := old.Spec.Cancellation; c != nil {
+		return forbidden("", fmt.Sprintf("%s/%s was cancelled by %s and has not come to its end, so it cannot be deleted yet: %s. It ends by itself.\n  See: kubectl describe actionrequest -n %s %s",
+			old.Namespace, old.Name, visible.Inside(c.By.Username), cmp.Or(strings.TrimPrefix(old.Status.WaitingFor, "cancelled; "), "that is not seen yet"), old.Namespace, old.Name))
 	}
 	return forbidden("", fmt.Sprintf("%s/%s is executing and cannot be deleted. Cancel it first: kubectl patch actionrequest -n %s %s --type merge -p '{\"spec\":{\"cancellation\":{\"reason\":\"why\"}}}'",
 		old.Namespace, old.Name, old.Namespace, old.Name))

@@ -5,10 +5,12 @@ import (
 	"fmt"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/gate"
+	"github.com/signoff-dev/signoff/internal/kinds"
 	"github.com/signoff-dev/signoff/internal/plan"
 )
 
@@ -20,11 +22,13 @@ type comparison struct {
 	err error
 	// unread are the objects that the ServiceAccount may not read.
 	unread []string
+	// coming are the objects of kinds that an earlier step defines, with that step.
+	coming map[v1alpha1.ObjectReference]string
 }
 
 // compare describes what the steps will do, and names the objects that nobody could look at. An error means that it cannot be told at the moment.
 func (s *scope) compare(ctx context.Context, rendered []v1alpha1.RenderedStep, sources []v1alpha1.ObjectReference) (changes []v1alpha1.PlannedChange, unread []string, err error) {
-	c := &comparison{scope: s, ctx: ctx}
+	c := &comparison{scope: s, ctx: ctx, coming: kinds.Coming(rendered)}
 	hidden := false
 	for i := range sources {
 		may, err := c.requesterMayRead(&sources[i])
@@ -47,7 +51,10 @@ func (s *scope) compare(ctx context.Context, rendered []v1alpha1.RenderedStep, s
 // live reads one object. It is not there only where the API server serves the kind and says so.
 func (c *comparison) live(ref v1alpha1.ObjectReference) plan.Found {
 	object, err := c.read(c.ctx, ref)
+	_, comes := c.coming[ref]
 	switch {
+	case comes && (meta.IsNoMatchError(err) || apierrors.IsNotFound(err)):
+		return plan.Found{} // the kind comes with an earlier step, so none of its objects can be there
 	case gate.Missing(err):
 		return plan.Found{}
 	case apierrors.IsForbidden(err):

@@ -307,12 +307,15 @@ func (s *scope) stopsAt(ctx context.Context, record *v1alpha1.Record, index int)
 }
 
 // safePoint tells whether an execution may stop here: before a step, while a step has written everything and only waits, or while a call waits to
-// be sent. A Job that runs is not such a point, and neither is one that was created before the Record could say so.
+// be sent, or where a step could not be done so far. A Job that runs is not such a point, and neither is one that was created before the Record could say so.
 func (s *scope) safePoint(ctx context.Context, record *v1alpha1.Record, index int) (bool, error) {
 	step, status := &record.Spec.Steps[index], statusAt(record, index)
 	if index == len(record.Status.Steps) || execution.OnlyWaits(&status) {
 		adrift, err := s.Runner.Adrift(ctx, record, step, status)
 		return !adrift && err == nil, err
+	}
+	if s.Runner.Stoppable(record, step, status) {
+		return true, nil
 	}
 	return s.Runner.Withdraw(record, step, &status), nil
 }
@@ -326,15 +329,37 @@ func statusAt(record *v1alpha1.Record, index int) v1alpha1.StepStatus {
 }
 
 func (s *scope) doneSoFar(record *v1alpha1.Record, index int) string {
-	switch step := &record.Spec.Steps[index]; {
-	case s.Runner.Doubtful(record, step, statusAt(record, index)):
-		return fmt.Sprintf("It stopped at step %s, and it cannot be told whether that was done: sending it was interrupted. Look at what it writes; earlier steps stay.", step.Name)
-	case index == 0 && len(record.Status.Steps) == 0:
+	step, status := &record.Spec.Steps[index], statusAt(record, index)
+	switch {
+	case s.Runner.Doubtful(record, step, status):
+		return fmt.Sprintf("It stopped at step %s, and it cannot be told whether that was done: sending it was interrupted. Look at what it writes%s", step.Name, stays(record, "; earlier steps stay"))
+	case execution.Written(&status):
+		return hadDone(record, step)
+	case index == 0 && status.Basis == "" && status.Attempts == 0:
 		return "Nothing was executed."
-	case index < len(record.Status.Steps) && !execution.OnlyAnnounced(&record.Status.Steps[index]):
-		return fmt.Sprintf("Step %s had written its objects and was waiting; what it wrote stays.", record.Spec.Steps[index].Name)
+	case status.Attempts > 0:
+		return fmt.Sprintf("It stopped before another attempt of step %s; what was done stays.", step.Name)
 	}
-	return fmt.Sprintf("It stopped before step %s; earlier steps stay.", record.Spec.Steps[index].Name)
+	return fmt.Sprintf("It stopped before step %s%s", step.Name, stays(record, "; earlier steps stay"))
+}
+
+// hadDone says what a step had done that only waited.
+func hadDone(record *v1alpha1.Record, step *v1alpha1.RenderedStep) string {
+	switch {
+	case step.HTTP != nil:
+		return fmt.Sprintf("Step %s had made its call and was waiting for what that began; what the call did stays, and goes on there.", step.Name)
+	case step.Writes[0].Operation == v1alpha1.WriteDelete:
+		return fmt.Sprintf("Step %s had deleted its object and was waiting until that is gone; the deletion goes on.", step.Name)
+	}
+	return fmt.Sprintf("Step %s had written its objects and was waiting%s", step.Name, stays(record, "; what it wrote stays"))
+}
+
+// stays ends a sentence with what is left of an execution that was stopped. What a temporary one has done is taken back, which is said once that is done.
+func stays(record *v1alpha1.Record, what string) string {
+	if record.Spec.Duration != "" {
+		return "."
+	}
+	return what + "."
 }
 
 // step does the next thing for one step, whose status is at the index. It tells whether more can be done now. That it failed is for the caller
@@ -355,10 +380,28 @@ func (s *scope) step(ctx context.Context, record *v1alpha1.Record, step *v1alpha
 		return s.onwards(ctx, record, step, index, &outcome, changed)
 	}
 	err = fmt.Errorf("failed to run step %s of request %s/%s: %w", step.Name, s.request.Namespace, s.request.Name, err)
+	return false, errors.Join(err, s.hindered(ctx, record, step, changed))
+}
+
+// hindered shows that a step cannot be done at the moment, and what keeps it from that: it is tried again without anybody, and people see why it takes so
+// long.
+func (s *scope) hindered(ctx context.Context, record *v1alpha1.Record, step *v1alpha1.RenderedStep, changed bool) error {
 	if changed {
-		err = errors.Join(err, s.storeRecord(ctx, record))
+		if err := s.storeRecord(ctx, record); err != nil {
+			return err
+		}
 	}
-	return false, err
+	s.showStep(record, step, nil)
+	return s.store(ctx)
+}
+
+// showStep shows which step runs, of the plan or of the execution.
+func (s *scope) showStep(record *v1alpha1.Record, step *v1alpha1.RenderedStep, objects []v1alpha1.ObjectReference) {
+	if record.Spec.Purpose == v1alpha1.PurposePlan {
+		s.showPlanning(record, step)
+	} else {
+		s.showExecuting(record, step, objects)
+	}
 }
 
 // onwards does what comes after a step was looked at, and tells whether more can be done now.
@@ -396,11 +439,7 @@ func (s *scope) await(ctx context.Context, record *v1alpha1.Record, step *v1alph
 	}
 	s.Watcher.Watch(s.request, record.Spec.ActionRef.Namespace, record.Spec.ServiceAccountName, objects)
 	s.at(s.Runner.Deadline(record, step))
-	if record.Spec.Purpose == v1alpha1.PurposePlan {
-		s.showPlanning(record, step)
-	} else {
-		s.showExecuting(record, step)
-	}
+	s.showStep(record, step, objects)
 	return s.store(ctx)
 }
 

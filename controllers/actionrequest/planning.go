@@ -241,6 +241,27 @@ func capital(text string) string {
 	return strings.ToUpper(text[:1]) + text[1:]
 }
 
+// planRuns names the Job of a plan step that still runs when its request ends, and how to end it. Empty: there is none, or it cannot be told.
+func (s *scope) planRuns(ctx context.Context) string {
+	record, err := s.planRecord(ctx)
+	if err != nil || record == nil || record.Status.Outcome != "" {
+		return ""
+	}
+	if _, err := s.Evidence.Record(record); err != nil {
+		return ""
+	}
+	index := current(record)
+	if index >= len(record.Status.Steps) || index >= len(record.Spec.Steps) {
+		return ""
+	}
+	job := execution.RunningJob(&record.Spec.Steps[index], &record.Status.Steps[index])
+	if job == nil {
+		return ""
+	}
+	return fmt.Sprintf(" Job %s/%s of plan step %s still runs, and what it gives is not used: kubectl delete -n %s job/%s",
+		job.Namespace, job.Name, record.Spec.Steps[index].Name, job.Namespace, job.Name)
+}
+
 // dropPlan ends a run that nobody needs any more. A Job of it that runs is not stopped.
 func (s *scope) dropPlan(ctx context.Context) error {
 	record, err := s.planRecord(ctx)

@@ -249,7 +249,7 @@ func (s *scope) deleted(ctx context.Context) error {
 		s.claimed = true
 		return s.proceed(ctx, record)
 	}
-	return s.finish(ctx, v1alpha1.OutcomeCancelled, ending{reason: v1alpha1.ReasonCancelled, message: "Deleted before it started. Nothing was executed."})
+	return s.finish(ctx, v1alpha1.OutcomeCancelled, ending{reason: v1alpha1.ReasonCancelled, message: "Deleted before it started. Nothing was executed." + s.planRuns(ctx)})
 }
 
 // release removes our finalizer from a request that is being deleted and has nothing left to do.
@@ -264,7 +264,7 @@ func (s *scope) release(ctx context.Context) error {
 
 // cancelled ends a request that has not started, or brings one that has to its safe point.
 func (s *scope) cancelled(ctx context.Context) error {
-	return s.finish(ctx, v1alpha1.OutcomeCancelled, ending{reason: v1alpha1.ReasonCancelled, message: s.stopText() + " Nothing was executed."})
+	return s.finish(ctx, v1alpha1.OutcomeCancelled, ending{reason: v1alpha1.ReasonCancelled, message: s.stopText() + " Nothing was executed." + s.planRuns(ctx)})
 }
 
 // executing tells whether steps of the request run, or may, or what they did is still to be taken back.

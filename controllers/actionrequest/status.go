@@ -18,6 +18,7 @@ import (
 	"github.com/signoff-dev/signoff/internal/audit"
 	"github.com/signoff-dev/signoff/internal/gate"
 	"github.com/signoff-dev/signoff/internal/metrics"
+	"github.com/signoff-dev/signoff/internal/plan"
 )
 
 // The API bounds what these may hold.
@@ -310,11 +311,31 @@ func verdictNote(verdict *v1alpha1.Verdict) string {
 	return fmt.Sprintf("The verdict is now %s. %s", verdict.Effect, strings.Join(lines, ". "))
 }
 
-// showExecuting shows that steps are running and what is waited for.
-func (s *scope) showExecuting(record *v1alpha1.Record, step *v1alpha1.RenderedStep) {
+// showExecuting shows that steps are running and what is waited for: also that it was cancelled, where something must come to its end first.
+func (s *scope) showExecuting(record *v1alpha1.Record, step *v1alpha1.RenderedStep, objects []v1alpha1.ObjectReference) {
 	s.showExecution(record)
-	message := runningText(record, step)
-	s.waiting(v1alpha1.PhaseExecuting, v1alpha1.ReasonExecuting, message, "step "+step.Name)
+	message, column := runningText(record, step), "step "+step.Name
+	if s.stopped() && !isLast(record, step.Name) {
+		awaited := "step " + step.Name
+		if len(objects) == 1 && objects[0].Kind == "Job" {
+			awaited = plan.Name(objects[0])
+		}
+		column = gate.Cut(strings.ToLower(s.stopWord())+"; waits for "+awaited+" to end", maxWaitingFor)
+		told := fmt.Sprintf("%s It waits for %s to end, and begins nothing after that.", s.stopText(), awaited)
+		message = told + " " + message
+		if s.before.WaitingFor != column {
+			s.event(s.request, v1alpha1.ReasonExecuting, told)
+		}
+	}
+	s.waiting(v1alpha1.PhaseExecuting, v1alpha1.ReasonExecuting, message, column)
+}
+
+// stopWord says in a word how a request was stopped.
+func (s *scope) stopWord() string {
+	if s.request.Spec.Cancellation == nil {
+		return "Deleted"
+	}
+	return "Cancelled"
 }
 
 // runningText says which step runs, and what it waits for.
@@ -372,9 +393,7 @@ func (s *scope) end(ctx context.Context, outcome v1alpha1.Outcome, end ending) e
 	} else {
 		s.condition(v1alpha1.ConditionStalled, true, end.reason, end.message)
 	}
-	if outcome == v1alpha1.OutcomeDenied || outcome == v1alpha1.OutcomeExpired || outcome == v1alpha1.OutcomeCancelled {
-		s.condition(v1alpha1.ConditionApproved, false, end.reason, end.message)
-	}
+	s.notApproved(outcome, end)
 	status.Summary = bounded(append(s.endSummary(end), status.Summary...), maxRequestSummary)
 	if err := s.closeRest(ctx, end); err != nil {
 		return err
@@ -393,6 +412,14 @@ func (s *scope) end(ctx context.Context, outcome v1alpha1.Outcome, end ending) e
 	// Not the message, which can quote people.
 	logr.FromContextOrDiscard(ctx).Info("the request is over", "action", s.request.Spec.ActionRef.String(), "outcome", outcome, "reason", end.reason)
 	return s.release(ctx)
+}
+
+// notApproved shows of a request that ended without them that the approvals will not come. That one was cancelled later does not take back what was agreed.
+func (s *scope) notApproved(outcome v1alpha1.Outcome, end ending) {
+	agreed := meta.IsStatusConditionTrue(s.request.Status.Conditions, v1alpha1.ConditionApproved)
+	if outcome == v1alpha1.OutcomeDenied || outcome == v1alpha1.OutcomeExpired || outcome == v1alpha1.OutcomeCancelled && !agreed {
+		s.condition(v1alpha1.ConditionApproved, false, end.reason, end.message)
+	}
 }
 
 // closeRest closes the Approvals that are still open when a request ends without them.

@@ -30,8 +30,13 @@ func (t *task) giveUp(format string, args ...any) Outcome {
 	if !t.repeat || t.status.Attempts >= t.step.Retries || t.expired() {
 		return t.fail(format, args...)
 	}
-	pause := min(firstPause<<t.status.Attempts, lastPause)
-	at := t.now.Add(pause).Truncate(time.Second)
+	at := t.now.Add(min(firstPause<<t.status.Attempts, lastPause)).Truncate(time.Second)
+	if t.notBefore.After(at) {
+		at = t.notBefore.Add(time.Second - 1).Truncate(time.Second)
+	}
+	if !at.Before(t.limit.end) {
+		return t.fail("%s. Another attempt would come at %s, when %s is over", fmt.Sprintf(format, args...), at.UTC().Format("15:04:05 MST"), t.limit.name)
+	}
 	t.status.Attempts++
 	t.status.RetryAt, t.status.Basis = &metav1.Time{Time: at}, ""
 	t.status.Message = oneLine(fmt.Sprintf("attempt %d of %d comes at %s, since the last one failed: %s",
@@ -198,13 +203,18 @@ func (t *task) fillIn(ctx context.Context) (*Outcome, error) {
 	return nil, nil //nolint:nilnil // no outcome yet
 }
 
+// nameOf is the name of the Job of a further attempt.
+func nameOf(w *v1alpha1.RenderedWrite, failed int32) string {
+	return fmt.Sprintf("%s-%d", w.Object.Name, failed+1)
+}
+
 // number gives the Job of a further attempt a name of its own: the Job before stays, for its log.
 func number(w *v1alpha1.RenderedWrite, failed int32) error {
 	job := &unstructured.Unstructured{}
 	if err := job.UnmarshalJSON(w.Body.Raw); err != nil {
 		return fmt.Errorf("failed to read the Job: %w", err)
 	}
-	w.Object.Name = fmt.Sprintf("%s-%d", w.Object.Name, failed+1)
+	w.Object.Name = nameOf(w, failed)
 	job.SetName(w.Object.Name)
 	raw, err := json.Marshal(job.Object)
 	if err != nil {
@@ -235,8 +245,16 @@ func (t *task) gives(ctx context.Context, of map[string]any) (Outcome, error) {
 	case expression.Later(err):
 		return t.failed("tell what the step gives", err)
 	case err != nil:
-		return t.fail("the step did what it had to, but what it gives is not as declared: %v", err), nil
+		return t.fail("the step did what it had to, but what it gives is not as declared: %v", errors.Join(err, t.notSeen())), nil
 	}
 	t.status.Outputs = outputs
 	return t.done(), nil
+}
+
+// notSeen is what could not be looked at of how a Job ended, as an error. Nil: everything was.
+func (t *task) notSeen() error {
+	if t.unseen == "" {
+		return nil
+	}
+	return final(t.unseen)
 }

@@ -46,6 +46,9 @@ func (t *task) await(ctx context.Context) (Outcome, error) {
 
 // judge says what is still to come, or nothing if the object is as it should be. An error is final for the attempt.
 func (t *task) judge(ctx context.Context, live *unstructured.Unstructured) (string, error) {
+	if state := notObserved(live); state != "" {
+		return state, nil
+	}
 	if err := t.failing(ctx, live); err != nil {
 		return "", err
 	}
@@ -60,6 +63,16 @@ func (t *task) judge(ctx context.Context, live *unstructured.Unstructured) (stri
 		return t.pending(ctx, program, live), nil
 	}
 	return "", errors.New("this version of Signoff does not know what to wait for")
+}
+
+// notObserved says that the status of an object is about what was there before the last write to it, where the object tells. Then nothing is judged by it:
+// the old one may say that all is well, or that what has been mended is broken.
+func notObserved(live *unstructured.Unstructured) string {
+	observed, found, err := unstructured.NestedInt64(live.Object, "status", "observedGeneration")
+	if err != nil || !found || observed >= live.GetGeneration() {
+		return ""
+	}
+	return fmt.Sprintf("its status is not about this version of it yet (generation is %d, observed %d)", live.GetGeneration(), observed)
 }
 
 // failing is an error where failWhen holds. One that cannot be evaluated does not hold: fields of a status are often missing at first.

@@ -42,7 +42,7 @@ const (
 	callRuns
 	// callDone has come to an end.
 	callDone
-	// callRests did not happen, and is not to be made again for a while.
+	// callRests did not happen, or the host had nothing to say yet, and is not to be made again for a while.
 	callRests
 )
 
@@ -66,6 +66,8 @@ type running struct {
 	// failures are how often it did not happen, and until is how long it rests.
 	failures int
 	until    time.Time
+	// message is what its step said when it came to nothing last: the Record does not hold it.
+	message string
 }
 
 // calls holds the calls of this process. It is safe for concurrent use.
@@ -94,7 +96,7 @@ func (c *calls) begin(r *running) {
 		c.known[r.request] = map[callName]*running{}
 	}
 	if before := c.known[r.request][r.name]; before != nil {
-		r.failures = before.failures
+		r.failures, r.message = before.failures, before.message
 	}
 	c.known[r.request][r.name] = r
 	c.waiting = append(c.waiting, r)
@@ -160,6 +162,48 @@ func (c *calls) rest(request types.UID, name callName, now time.Time) time.Time 
 		r.failures++
 	}
 	return r.until
+}
+
+// pause leaves a host alone until a time that has answered, and not what is waited for.
+func (c *calls) pause(request types.UID, name callName, until time.Time, message string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.stopped {
+		return
+	}
+	if c.known[request] == nil {
+		c.known[request] = map[callName]*running{}
+	}
+	c.known[request][name] = &running{request: request, name: name, state: callRests, until: until, message: message}
+}
+
+// until is how long a call rests.
+func (c *calls) until(request types.UID, name callName) time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if r := c.known[request][name]; r != nil {
+		return r.until
+	}
+	return time.Time{}
+}
+
+// say keeps what is shown about a call, so that it is still shown while it is made again.
+func (c *calls) say(request types.UID, name callName, message string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if r := c.known[request][name]; r != nil {
+		r.message = message
+	}
+}
+
+// said is what was shown about a call last. Empty: nothing.
+func (c *calls) said(request types.UID, name callName) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if r := c.known[request][name]; r != nil {
+		return r.message
+	}
+	return ""
 }
 
 // maxDoublings is how often the shortest rest is doubled before it is the longest.

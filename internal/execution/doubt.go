@@ -37,7 +37,41 @@ func (r *Runner) Claimed(record *v1alpha1.Record) { r.doubts.Add(keyOf(record), 
 
 // Doubtful tells whether a step may have done something of which the Record says nothing.
 func (r *Runner) Doubtful(record *v1alpha1.Record, step *v1alpha1.RenderedStep, status v1alpha1.StepStatus) bool {
-	return r.newTask(record, step, status).doubtful()
+	t := r.newTask(record, step, status)
+	return t.doubtful() || t.patchInDoubt()
+}
+
+// Stoppable tells whether a step may end here that has begun, and of which the Record says nothing that it has done: it could not be done so far. Whether it
+// may have been done all the same, Doubtful says. A Job that may run is looked for first, and a call that may have been made is asked about.
+func (r *Runner) Stoppable(record *v1alpha1.Record, step *v1alpha1.RenderedStep, status v1alpha1.StepStatus) bool {
+	t := r.newTask(record, step, status)
+	switch {
+	case !began(&status) && (step.HTTP != nil || !t.doubtful()):
+		return true
+	case step.HTTP != nil || len(step.Writes) == 0 || Written(&status):
+		return false
+	case step.Writes[0].Operation == v1alpha1.WriteJSONPatch:
+		return t.isHindered() // else it is found out whether it was applied
+	}
+	return step.Writes[0].Operation != v1alpha1.WriteCreateJob
+}
+
+// began tells whether a step has said that it does something, or did.
+func began(status *v1alpha1.StepStatus) bool {
+	return status.Basis != "" && !strings.HasPrefix(status.Basis, basisReached)
+}
+
+// isHindered tells whether this attempt could not be done when it was tried last.
+func (t *task) isHindered() bool {
+	_, known := t.hindrances.Get(hindranceKey{keyOf(t.record), t.attempt()})
+	return known
+}
+
+// patchInDoubt tells whether a JSON patch was announced, and may have been sent.
+func (t *task) patchInDoubt() bool {
+	_, intended := t.basis(basisIntent)
+	_, unsent := t.unsent.Get(t.announcement())
+	return intended && !unsent
 }
 
 // Adrift tells whether a Job of the step is there of which the Record says nothing. Then the step must go on, so that the Job is taken over.

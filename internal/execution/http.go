@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -103,9 +104,12 @@ func (t *task) begin(name callName, method v1alpha1.HTTPMethod, target string, l
 	})
 }
 
-// underWay waits for a call. What is shown while something is asked again and again does not change each time.
-func (t *task) underWay(message string) Outcome {
-	if t.status.Message == "" {
+// underWay waits for a call. What is shown while something is asked again and again does not change each time: what it came to last is still shown, so
+// that the status is not written for every question.
+func (t *task) underWay(name callName, message string) Outcome {
+	if last := t.calls.said(t.uid(), name); last != "" {
+		t.status.Message = last
+	} else if t.status.Message == "" {
 		t.status.Message = oneLine(message)
 	}
 	return Outcome{Status: t.status}
@@ -116,7 +120,40 @@ func (t *task) underWay(message string) Outcome {
 func (t *task) resting(name callName, err error) Outcome {
 	at := t.calls.rest(t.uid(), name, t.now)
 	t.status.Message = oneLine(fmt.Sprintf("tried again at %s: %s", at.UTC().Format("15:04:05 MST"), explain("call "+t.callName(), egress.WithoutURL(err))))
+	t.calls.say(t.uid(), name, t.status.Message)
 	return Outcome{Status: t.status, At: at}
+}
+
+// askLater leaves a host alone that has answered, and not what is waited for: for as long as the step says, and for as long as the host asks for. At the
+// end of its time it is asked once more, since what holds then holds. However often somebody looks meanwhile, it is not asked.
+func (t *task) askLater(name callName, pause time.Duration, response map[string]any, message string) Outcome {
+	at := t.now.Add(pause)
+	if wish := t.retryAfter(response); wish.After(at) {
+		at = wish
+	}
+	if t.now.Before(t.limit.end) {
+		at = decision.Earlier(at, t.limit.end)
+	}
+	t.status.Message = oneLine(message)
+	t.calls.pause(t.uid(), name, at, t.status.Message)
+	return Outcome{Status: t.status, At: at}
+}
+
+// retryAfter is when a host wants to be called again that is too busy, by its header Retry-After: in so many seconds, or at a time. Zero: it does not say.
+func (t *task) retryAfter(response map[string]any) time.Time {
+	if status := response["status"]; status != int64(http.StatusTooManyRequests) && status != int64(http.StatusServiceUnavailable) {
+		return time.Time{}
+	}
+	headers, _ := response["headers"].(map[string]any)
+	text, _ := headers["retry-after"].(string)
+	if seconds, err := strconv.ParseUint(strings.TrimSpace(text), 10, 31); err == nil {
+		return t.now.Add(time.Duration(seconds) * time.Second)
+	}
+	at, err := http.ParseTime(text)
+	if err != nil {
+		return time.Time{}
+	}
+	return at
 }
 
 var (
@@ -126,28 +163,37 @@ var (
 	errLate = errors.New("it has waited too long for its turn")
 )
 
-// ask makes a call that changes nothing, or gives what came of it. Nil: it is under way.
-func (t *task) ask(purpose purpose, target string) *hostcall.Result {
+// ask makes a call that changes nothing, or gives what came of it. Nil: it is under way, or it is not to be made before the time that is given.
+func (t *task) ask(purpose purpose, target string) (*hostcall.Result, time.Time) {
 	name := t.asking(purpose)
 	state, result := t.calls.look(t.uid(), name, t.now)
 	switch state {
-	case callDone, callRests:
-		if result.Err == nil {
-			t.calls.drop(t.uid(), name)
-		}
-		return &result
+	case callRests, callDone:
+		return t.heard(name, state, &result)
 	case callUnknown:
 		if result.Err != nil && t.expired() {
-			return &result
+			return &result, time.Time{}
 		}
 		t.begin(name, http.MethodGet, target, time.Time{})
 	case callWaits:
 		if t.expired() && t.calls.withdraw(t.uid(), name) {
-			return &hostcall.Result{Err: errNoRoom}
+			return &hostcall.Result{Err: errNoRoom}, time.Time{}
 		}
 	case callRuns:
 	}
-	return nil
+	return nil, time.Time{}
+}
+
+// heard gives what came of a call that changes nothing. Nil: its host has answered, and is left alone until the time that is given.
+func (t *task) heard(name callName, state callState, result *hostcall.Result) (*hostcall.Result, time.Time) {
+	switch {
+	case result.Err != nil:
+		return result, time.Time{}
+	case state == callRests:
+		return nil, t.calls.until(t.uid(), name)
+	}
+	t.calls.drop(t.uid(), name)
+	return result, time.Time{}
 }
 
 // callOnce makes a call that was announced, unless it may have been made already.
@@ -161,7 +207,7 @@ func (t *task) callOnce(ctx context.Context) (Outcome, error) {
 	case state == callWaits && t.expired() && t.calls.withdraw(t.uid(), t.thisCall()):
 		return t.fail("nothing was sent: %s is over, and %v", t.limit.name, errNoRoom), nil
 	case state != callUnknown:
-		return t.underWay("waiting for the answer to " + t.callName()), nil
+		return t.underWay(t.thisCall(), "waiting for the answer to "+t.callName()), nil
 	}
 	if _, unsent := t.unsent.Get(t.announcement()); !unsent && !t.step.HTTP.Idempotent {
 		return t.interrupted(ctx)
@@ -175,13 +221,13 @@ func (t *task) callOnce(ctx context.Context) (Outcome, error) {
 	}
 	t.unsent.Remove(t.announcement())
 	t.begin(t.thisCall(), t.step.HTTP.Method, t.step.HTTP.URL, last)
-	return t.underWay("waiting for the answer to " + t.callName()), nil
+	return t.underWay(t.thisCall(), "waiting for the answer to "+t.callName()), nil
 }
 
 // interrupted is about a call that another process has announced. That one may still be at it.
 func (t *task) interrupted(ctx context.Context) (Outcome, error) {
 	if at := t.settledAt(); t.step.HTTP.Lookup == nil && t.now.Before(at) {
-		out := t.underWay(fmt.Sprintf("%s was interrupted, and may be under way until %s", t.callName(), at.UTC().Format("15:04:05 MST")))
+		out := t.underWay(t.thisCall(), fmt.Sprintf("%s was interrupted, and may be under way until %s", t.callName(), at.UTC().Format("15:04:05 MST")))
 		out.At = at
 		return out, nil
 	}
@@ -244,7 +290,7 @@ func (t *task) answered(ctx context.Context, response map[string]any) (Outcome, 
 	if why := saysNothing(response, err); why != nil && !h.Idempotent {
 		return t.uncertain(ctx, why)
 	}
-	t.repeat = true // it is known how it ended
+	t.repeat, t.notBefore = true, t.retryAfter(response) // it is known how it ended
 	if err != nil {
 		return t.giveUp("%s answered %d, and success cannot be told: %v", t.callName(), status, err), nil
 	}
@@ -336,10 +382,12 @@ func (t *task) poll(ctx context.Context) (Outcome, error) {
 	if p == nil {
 		return t.fail("this version of Signoff does not know what the step waits for"), nil
 	}
-	result := t.ask(toPoll, t.status.URL)
+	result, at := t.ask(toPoll, t.status.URL)
 	switch {
 	case result == nil:
-		return t.underWay("asking " + cutName(t.status.URL) + " whether it is done"), nil
+		out := t.underWay(t.asking(toPoll), "asking "+cutName(t.status.URL)+" whether it is done")
+		out.At = at
+		return out, nil
 	case result.Err != nil:
 		return t.callFailed(t.asking(toPoll), result.Err)
 	}
@@ -369,8 +417,7 @@ func (t *task) polled(ctx context.Context, p *v1alpha1.RenderedPoll, response ma
 	if err != nil || every < time.Second {
 		every = lookAgain
 	}
-	t.status.Message = oneLine("waiting for " + cutName(t.status.URL) + ": " + state)
-	return Outcome{Status: t.status, At: t.now.Add(every)}, nil
+	return t.askLater(t.asking(toPoll), every, response, "waiting for "+cutName(t.status.URL)+": "+state), nil
 }
 
 // uncertain is about a call of which nobody knows whether it was made.
@@ -378,10 +425,12 @@ func (t *task) uncertain(ctx context.Context, why error) (Outcome, error) {
 	if t.step.HTTP.Lookup == nil {
 		return t.lost(why), nil
 	}
-	result := t.ask(toLookUp, t.step.HTTP.Lookup.URL)
+	result, at := t.ask(toLookUp, t.step.HTTP.Lookup.URL)
 	switch {
 	case result == nil:
-		return t.underWay("asking whether " + t.callName() + " was made"), nil
+		out := t.underWay(t.asking(toLookUp), "asking whether "+t.callName()+" was made")
+		out.At = at
+		return out, nil
 	case result.Err == nil:
 		return t.lookedUp(ctx, result.Response, why)
 	case errors.Is(result.Err, egress.ErrRefused) || errors.Is(result.Err, hostcall.ErrUnfit):
@@ -405,17 +454,16 @@ func (t *task) lookedUp(ctx context.Context, response map[string]any, why error)
 	not := believed && !done && t.notDone(ctx, response)
 	switch at := t.settledAt(); {
 	case not && t.now.Before(at):
-		t.status.Message = oneLine(fmt.Sprintf("the host does not know %s yet (%v): asking again, and making it once it cannot be under way any more, at %s",
-			t.callName(), why, at.UTC().Format("15:04:05 MST")))
-		return Outcome{Status: t.status, At: decision.Earlier(at, t.now.Add(lookAgain))}, nil
+		return t.askLater(t.asking(toLookUp), min(lookAgain, at.Sub(t.now)), response,
+			fmt.Sprintf("the host does not know %s yet (%v): asking again, and making it once it cannot be under way any more, at %s",
+				t.callName(), why, at.UTC().Format("15:04:05 MST"))), nil
 	case not:
 		t.calls.drop(t.uid(), t.thisCall())
 		return t.notMade(), nil
 	case t.expired():
 		return t.lost(why), nil
 	}
-	t.status.Message = oneLine(fmt.Sprintf("it is not clear whether %s was made (%v): asking again", t.callName(), why))
-	return Outcome{Status: t.status, At: t.now.Add(lookAgain)}, nil
+	return t.askLater(t.asking(toLookUp), lookAgain, response, fmt.Sprintf("it is not clear whether %s was made (%v): asking again", t.callName(), why)), nil
 }
 
 // notMade is about a call that was certainly not made: it is announced anew, while there is time.

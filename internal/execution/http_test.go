@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -420,6 +421,7 @@ func TestCallPolls(t *testing.T) {
 			if out := p.want(v1alpha1.StepStarted, "does not hold yet"); out.At.Sub(p.clock.Now()) != 20*time.Second || !OnlyWaits(&p.status) {
 				t.Errorf("it pauses: %+v", out)
 			}
+			p.later(20 * time.Second)
 			p.want(tc.state, tc.words)
 			calls := host.made()
 			if len(calls) != 3 || calls[2].method != "GET" || calls[2].url != "/jobs/7%2F8" || calls[2].body != "" || calls[2].header.Get("X-Who") != "alice" {
@@ -502,6 +504,90 @@ func TestCallSecretsRefused(t *testing.T) {
 			p.want(v1alpha1.StepFailed, tc.words)
 			if len(host.made()) > 0 || strings.Contains(p.status.Message, "hunter2") {
 				t.Errorf("%s: %q", tc.reason, p.status.Message)
+			}
+		})
+	}
+}
+
+// TestAskedInItsTime looks at a step far more often than it is to ask: the host is asked as often as the step says, and what is shown does not change, or each
+// look would bring the next one.
+func TestAskedInItsTime(t *testing.T) {
+	const looks, length = 40, 400 * time.Millisecond
+	for name, tc := range map[string]struct {
+		reason, more string
+		code         int
+		header       string
+		asked        int
+		words        string
+	}{
+		"Poll":    {"every 3s", `, poll: {url: [{text: HOST/job}], every: 3s, until: response.body.done}`, 200, "", 5, "does not hold yet"},
+		"LookUp":  {"every 10s", `, lookup: {url: HOST/find, done: response.body.done}`, 200, "", 2, "asking again"},
+		"Seconds": {"as the host asks for", `, poll: {url: [{text: HOST/job}], every: 1s, until: response.body.done}`, 429, "7", 3, ""},
+		"Date":    {"the same, in the other form", `, poll: {url: [{text: HOST/job}], every: 1s, until: response.body.done}`, 503, "Mon, 23 Nov 2026 12:00:12 GMT", 5, ""},
+		"Beyond":  {"not after the end of the step", `, poll: {url: [{text: HOST/job}], every: 1s, until: response.body.done}`, 429, "86400", 1, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			host := newCallee(t, func(w http.ResponseWriter, c call) {
+				if c.method == http.MethodPost {
+					return
+				}
+				w.Header().Set("Retry-After", tc.header)
+				w.WriteHeader(tc.code)
+				_, _ = io.WriteString(w, `{"done":false}`)
+			})
+			p := newCall(t, host, `{method: POST, url: HOST/a`+tc.more+`}`)
+			p.clock.SetTime(time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC))
+			p.record.Spec.ClaimedAt = metav1.NewMicroTime(p.clock.Now())
+			p.announced()
+			if p.step.HTTP.Poll == nil {
+				p.restart()
+			} else if out := p.want(v1alpha1.StepStarted); !out.Intent {
+				t.Fatalf("where to ask must be stored: %+v", out)
+			}
+			shown := map[string]bool{}
+			for range looks {
+				// What is shown is not in the Record.
+				out, err := p.call()
+				if err != nil || out.Status.State != v1alpha1.StepStarted || !strings.Contains(out.Status.Message, tc.words) {
+					t.Fatalf("%+v, %v", out, err)
+				}
+				if shown[out.Status.Message] = true; !out.At.After(p.clock.Now()) || out.At.After(p.status.StartedAt.Add(10*time.Minute)) {
+					t.Fatalf("it is to be looked at again at %s, and it is %s", out.At, p.clock.Now())
+				}
+				p.later(length)
+			}
+			asked := slices.DeleteFunc(host.made(), func(c call) bool { return c.method != http.MethodGet })
+			if len(asked) != tc.asked || len(shown) != 1 {
+				t.Errorf("%s: asked %d times in %s, want %d; it said %v", tc.reason, len(asked), looks*length, tc.asked, shown)
+			}
+		})
+	}
+}
+
+// TestRetryWhenTheHostWants makes a call again that a host was too busy for: not before it wants that, and not at all where that is too late.
+func TestRetryWhenTheHostWants(t *testing.T) {
+	for name, tc := range map[string]struct {
+		reason, header string
+		state          v1alpha1.StepState
+		pause          time.Duration
+		words          string
+	}{
+		"Longer":  {"it asks for more than we would wait", "45", v1alpha1.StepStarted, 45 * time.Second, "attempt 2 of 2"},
+		"Shorter": {"our own pause is longer", "1", v1alpha1.StepStarted, firstPause, "attempt 2 of 2"},
+		"Garbage": {"it says nothing that anybody could read", "soon", v1alpha1.StepStarted, firstPause, "attempt 2 of 2"},
+		"TooLate": {"there is no time left then", "3600", v1alpha1.StepFailed, 0, "when the timeout of the step (10m0s) is over"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			host := newCallee(t, func(w http.ResponseWriter, _ call) {
+				w.Header().Set("Retry-After", tc.header)
+				w.WriteHeader(http.StatusTooManyRequests)
+			})
+			p := newCall(t, host, `{method: POST, url: HOST/a}`)
+			p.step.Retries = 1
+			p.announced()
+			out := p.want(tc.state, "answered 429", tc.words)
+			if pause := out.At.Sub(p.clock.Now()); tc.state == v1alpha1.StepStarted && (pause < tc.pause-time.Second || pause > tc.pause+time.Second) {
+				t.Errorf("%s: it pauses for %s", tc.reason, pause)
 			}
 		})
 	}

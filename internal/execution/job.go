@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
+	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -102,6 +104,18 @@ func adds(got, wanted map[string]any) bool {
 	})
 }
 
+// RunningJob names the Job of a step that has begun and is not known to have ended. Nil: there is none.
+func RunningJob(step *v1alpha1.RenderedStep, status *v1alpha1.StepStatus) *v1alpha1.ObjectReference {
+	if status.State != v1alpha1.StepStarted || !strings.HasPrefix(status.Basis, basisJob) || len(step.Writes) == 0 {
+		return nil
+	}
+	w := step.Writes[0].DeepCopy()
+	if status.Attempts > 0 {
+		w.Object.Name = nameOf(w, status.Attempts)
+	}
+	return &w.Object
+}
+
 // jobEnded tells whether it is known how the Job ended.
 func (t *task) jobEnded() bool {
 	_, seen := t.basis(basisWritten)
@@ -113,12 +127,8 @@ func (t *task) observe(ctx context.Context, uid string) (Outcome, error) {
 	w := &t.step.Writes[0]
 	live, err := t.get(ctx, w.Object)
 	switch {
-	case apierrors.IsNotFound(err) && t.jobEnded():
-		return t.fail("%s has ended, and was deleted before what the step waits for was seen", describe(w.Object)), nil
-	case apierrors.IsNotFound(err):
-		return t.fail("%s was deleted before its end was seen; it is not created again. Look at what it has done, and make a new request if needed", describe(w.Object)), nil
 	case err != nil:
-		return t.failed("read "+describe(w.Object), err)
+		return t.unobserved(err)
 	case string(live.GetUID()) != uid:
 		return t.fail("%s was replaced by another one; it is not created again", describe(w.Object)), nil
 	}
@@ -138,6 +148,20 @@ func (t *task) observe(ctx context.Context, uid string) (Outcome, error) {
 	return t.waiting(fmt.Sprintf("waiting for %s to end", describe(w.Object))), nil
 }
 
+// unobserved is about a Job that could not be read. It may run: that it cannot be seen at the moment ends nothing, also once its time is over.
+func (t *task) unobserved(err error) (Outcome, error) {
+	object := describe(t.step.Writes[0].Object)
+	switch {
+	case apierrors.IsNotFound(err) && t.jobEnded():
+		return t.fail("%s has ended, and was deleted before what the step waits for was seen", object), nil
+	case apierrors.IsNotFound(err):
+		return t.fail("%s was deleted before its end was seen; it is not created again. Look at what it has done, and make a new request if needed", object), nil
+	case isTransient(err):
+		return t.again("read "+object, err)
+	}
+	return t.failed("read "+object, err)
+}
+
 // ended goes on once a Job has ended. Failed is nil where it is complete.
 func (t *task) ended(ctx context.Context, job *batchv1.Job, failed *batchv1.JobCondition) (Outcome, error) {
 	w := &t.step.Writes[0]
@@ -145,7 +169,10 @@ func (t *task) ended(ctx context.Context, job *batchv1.Job, failed *batchv1.JobC
 		return t.await(ctx) // how it ended is known, and its pod may be gone by now
 	}
 	if err := t.look(ctx, job); err != nil {
-		return t.failed("look how "+describe(w.Object)+" ended", err)
+		if !t.expired() && t.now.Before(endOf(job).Add(lookFor)) {
+			return t.failed("look how "+describe(w.Object)+" ended", err)
+		}
+		t.goOnUnseen(err)
 	}
 	if failed == nil {
 		t.status.Basis = basisWritten + string(job.UID)
@@ -153,6 +180,20 @@ func (t *task) ended(ctx context.Context, job *batchv1.Job, failed *batchv1.JobC
 	}
 	t.repeat = true // it is over, and another one can begin
 	return t.giveUp("%s failed: %s: %s%s. See: kubectl logs -n %s job/%s", describe(w.Object), failed.Reason, failed.Message, t.ending(), w.Object.Namespace, w.Object.Name), nil
+}
+
+// lookFor is how long it is tried, after a Job has ended, to look how: that nobody can see its log is no reason to fail what is done.
+const lookFor = 30 * time.Second
+
+// endOf is when a Job ended, as it says itself.
+func endOf(job *batchv1.Job) time.Time {
+	var last time.Time
+	for _, kind := range []batchv1.JobConditionType{batchv1.JobFailed, batchv1.JobComplete} {
+		if c := conditionOf(job, kind); c != nil && c.LastTransitionTime.After(last) {
+			last = c.LastTransitionTime.Time
+		}
+	}
+	return last
 }
 
 func typed(live *unstructured.Unstructured) (*batchv1.Job, error) {

@@ -32,7 +32,7 @@ func (t *task) look(ctx context.Context, job *batchv1.Job) error {
 	if ended == nil {
 		return nil
 	}
-	result := &v1alpha1.JobResult{ExitCode: ended.State.Terminated.ExitCode, Message: lastOf(ended.State.Terminated.Message)}
+	t.status.Job = &v1alpha1.JobResult{ExitCode: ended.State.Terminated.ExitCode, Message: lastOf(ended.State.Terminated.Message)}
 	if lines := t.step.LogLines; lines > 0 {
 		log, err := t.clients.Log(ctx, t.record.Spec.ActionRef.Namespace, t.record.Spec.ServiceAccountName, &LogQuery{
 			Namespace: pod.Namespace, Pod: pod.Name, Container: ended.Name, Lines: int64(lines),
@@ -40,11 +40,23 @@ func (t *task) look(ctx context.Context, job *batchv1.Job) error {
 		if err := onlyTransient(err); err != nil {
 			return err
 		}
-		result.Log = lastOf(log)
+		t.status.Job.Log = lastOf(log)
 	}
-	t.status.Job = result
 	return nil
 }
+
+// goOnUnseen goes on without what could not be looked at of how a Job ended, and says so where people look for it.
+func (t *task) goOnUnseen(why error) {
+	if t.status.Job == nil {
+		t.unseen = oneLine(fmt.Sprintf("(how it ended could not be looked at: %v)", why))
+		return
+	}
+	t.unseen = oneLine(fmt.Sprintf("%s%v)", noLog, why))
+	t.status.Job.Log = t.unseen
+}
+
+// noLog begins what stands in the place of a log that could not be read.
+const noLog = "(log could not be read: "
 
 // onlyTransient drops errors that will not go away: that nobody can look is no reason to fail what is done.
 func onlyTransient(err error) error {
@@ -113,7 +125,7 @@ func lastOf(text string) string {
 func (t *task) ending() string {
 	result := t.status.Job
 	if result == nil {
-		return ""
+		return strings.TrimRight("; "+t.unseen, "; ")
 	}
 	if result.Message == "" {
 		return fmt.Sprintf("; it exited with %d", result.ExitCode)
@@ -126,5 +138,9 @@ func (t *task) jobVar() any {
 	if t.status.Job == nil {
 		return expression.Said("nobody could look how the Job ended: the ServiceAccount needs the right to list pods where the Job runs, and the pod must still be there")
 	}
-	return map[string]any{"exitCode": int64(t.status.Job.ExitCode), "message": t.status.Job.Message, "log": t.status.Job.Log}
+	out := map[string]any{"exitCode": int64(t.status.Job.ExitCode), "message": t.status.Job.Message, "log": t.status.Job.Log}
+	if strings.HasPrefix(t.status.Job.Log, noLog) {
+		delete(out, "log") // no output is made of what stands in its place
+	}
+	return out
 }

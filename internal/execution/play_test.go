@@ -82,7 +82,7 @@ func (p *play) call() (Outcome, error) {
 	for {
 		before := p.runner.calls.of(requestUID)
 		out, err := p.runner.Step(p.t.Context(), p.record, p.step, p.status)
-		if err != nil || !slices.ContainsFunc(p.runner.calls.of(requestUID), func(r *running) bool { return !slices.Contains(before, r) }) {
+		if err != nil || !slices.ContainsFunc(p.runner.calls.of(requestUID), func(r *running) bool { return r.do != nil && !slices.Contains(before, r) }) {
 			return out, err
 		}
 		select {

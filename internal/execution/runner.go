@@ -3,8 +3,12 @@ package execution
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
@@ -17,6 +21,7 @@ import (
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/egress"
 	"github.com/signoff-dev/signoff/internal/expression"
+	"github.com/signoff-dev/signoff/internal/kinds"
 	"github.com/signoff-dev/signoff/internal/steps"
 )
 
@@ -36,6 +41,8 @@ type Runner struct {
 	noted *lru.Cache
 	// doubts are, by Record, the attempt of which nobody here can tell whether it has sent something, as long as the Record says nothing of it.
 	doubts *lru.Cache
+	// hindrances are what kept attempts from being done when they were tried last.
+	hindrances *lru.Cache
 	// calls are those that are made beside the workers, and wake tells that one has come to an end.
 	calls *calls
 	wake  func(client.Object)
@@ -49,7 +56,7 @@ type Runner struct {
 func NewRunner(clients *Clients, policy *egress.Policy, clk clock.PassiveClock, wake func(client.Object), budget func(namespace string) *expression.Budget) *Runner {
 	return &Runner{
 		clients: clients, egress: policy, clock: clk, programs: lru.New(remembered), unsent: lru.New(remembered), noted: lru.New(remembered),
-		doubts: lru.New(remembered), calls: newCalls(), wake: wake, budget: budget,
+		doubts: lru.New(remembered), hindrances: lru.New(remembered), calls: newCalls(), wake: wake, budget: budget,
 	}
 }
 
@@ -152,8 +159,12 @@ type task struct {
 	// repeat says that the step may be tried again where it fails: nothing was done, what was done can be done again, or it is known how it
 	// ended.
 	repeat bool
+	// notBefore is when a host wants to be called again. Zero: it does not say.
+	notBefore time.Time
 	// earlier is what the steps before gave, once something asked.
 	earlier *steps.Earlier
+	// unseen says what could not be looked at of how a Job ended.
+	unseen string
 	// later says that an expression had no turn: what it says is to be asked again in a while, although nothing changes.
 	later bool
 }
@@ -196,8 +207,8 @@ func (t *task) fail(format string, args ...any) Outcome {
 	return t.end(v1alpha1.StepFailed, oneLine(fmt.Sprintf(format, args...)))
 }
 
-// done ends the step well.
-func (t *task) done() Outcome { return t.end(v1alpha1.StepDone, "") }
+// done ends the step well, with what could not be looked at.
+func (t *task) done() Outcome { return t.end(v1alpha1.StepDone, t.unseen) }
 
 // doneAs ends the step well, with a word about how.
 func (t *task) doneAs(format string, args ...any) Outcome {
@@ -215,13 +226,59 @@ func (t *task) failed(doing string, err error) (Outcome, error) {
 	if steps.OnSecret(t.step) {
 		err = discreet(err)
 	}
-	if !isTransient(err) {
+	if !isTransient(err) && !t.kindComes(err) {
 		return t.giveUp("%s", explain(doing, err)), nil
 	}
 	if t.expired() {
 		return t.fail("%s; %s is over", explain(doing, err), t.limit.name), nil
 	}
+	return t.again(doing, err)
+}
+
+// kindComes tells whether an error says no more than that the API server does not serve a kind yet that an earlier step has defined.
+func (t *task) kindComes(err error) bool {
+	if !meta.IsNoMatchError(err) && (!apierrors.IsNotFound(err) || !strings.Contains(err.Error(), unserved)) {
+		return false
+	}
+	coming := kinds.Coming(slices.Concat(t.record.Spec.Steps, t.record.Spec.Finally))
+	return slices.ContainsFunc(t.step.Writes, func(w v1alpha1.RenderedWrite) bool { return coming[w.Object] != "" })
+}
+
+// unserved is what the API server says where it does not serve a kind, and not that an object is missing.
+const unserved = "could not find the requested resource"
+
+// again is about an error after which it is tried again, whatever the time.
+func (t *task) again(doing string, err error) (Outcome, error) {
+	t.status.Message = t.hindered(explain(doing, err))
 	return Outcome{Status: t.status}, fmt.Errorf("failed to %s: %w", doing, err)
+}
+
+// hindered says what keeps a step from being done at the moment. Others word that anew each time, so that it changes now and then only: what is shown is
+// written, and each write would bring the next try.
+func (t *task) hindered(why string) string {
+	key := hindranceKey{keyOf(t.record), t.attempt()}
+	if found, known := t.hindrances.Get(key); known {
+		if last := found.(hindrance); t.now.Before(last.until) { //nolint:forcetypeassert // nothing else is stored
+			return last.message
+		}
+	}
+	message := oneLine(fmt.Sprintf("cannot be done at the moment: %s; tried until %s", why, t.limit.end.UTC().Format("2 Jan 15:04:05 MST")))
+	t.hindrances.Add(key, hindrance{message, t.now.Add(sameWords)})
+	return message
+}
+
+// sameWords is how long a hindrance is shown in the same words.
+const sameWords = 30 * time.Second
+
+type hindranceKey struct {
+	doubtKey
+	attempt
+}
+
+// hindrance is what kept an attempt from being done, and until when it is shown so.
+type hindrance struct {
+	message string
+	until   time.Time
 }
 
 // waiting says what the step waits for.

@@ -3,6 +3,7 @@ package execution
 import (
 	"context"
 	"testing"
+	"time"
 
 	"k8s.io/apimachinery/pkg/runtime"
 
@@ -85,6 +86,7 @@ func TestAnswersTakeFromTheShare(t *testing.T) {
 			share.free = true
 			for range 5 {
 				p.next()
+				p.later(time.Second) // it polls every second
 			}
 			made := 0
 			for _, call := range host.made() {

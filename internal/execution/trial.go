@@ -3,6 +3,7 @@ package execution
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -133,6 +134,9 @@ func (t *task) tryJob(ctx context.Context, w *v1alpha1.RenderedWrite) error {
 // untold says why an error does not tell whether a write would be refused. Empty: it would be.
 func (t *task) untold(w *v1alpha1.RenderedWrite, err error, earlier []comes) string {
 	if isTransient(err) {
+		if answeredWithError(err) {
+			return "" // a webhook that is down now says in its words why nothing could be written now
+		}
 		return "the API server gave no answer in time"
 	}
 	i := slices.IndexFunc(earlier, func(e comes) bool {
@@ -144,6 +148,12 @@ func (t *task) untold(w *v1alpha1.RenderedWrite, err error, earlier []comes) str
 	return ""
 }
 
+// answeredWithError tells whether the API server has said in words what keeps it from doing something at the moment.
+func answeredWithError(err error) bool {
+	status, ok := statusOf(err)
+	return ok && status.Code >= http.StatusInternalServerError && status.Message != ""
+}
+
 func (t *task) refusal(w *v1alpha1.RenderedWrite, err error) Refusal {
 	reason, account := string(apierrors.ReasonForError(err)), identity.ServiceAccountUsername(t.record.Spec.ActionRef.Namespace, t.record.Spec.ServiceAccountName)
 	if reason == "" {
@@ -153,5 +163,9 @@ func (t *task) refusal(w *v1alpha1.RenderedWrite, err error) Refusal {
 	if steps.OnSecret(t.step) {
 		err = discreet(err)
 	}
-	return Refusal{Object: w.Object, Step: t.step.Name, Doing: doing(w), Reason: reason, Message: explain(doing(w), err), Right: right}
+	message := explain(doing(w), err)
+	if isTransient(err) {
+		message = oneLine("at the moment: " + message + ". When it runs, it is tried again until its time is over")
+	}
+	return Refusal{Object: w.Object, Step: t.step.Name, Doing: doing(w), Reason: reason, Message: message, Right: right}
 }

@@ -78,11 +78,25 @@ func (t *task) repeatable(ctx context.Context) (Outcome, error) {
 		w := &t.step.Writes[i]
 		var err error
 		if object, err = t.sending(func() (*unstructured.Unstructured, error) { return send(ctx, w) }); err != nil {
-			return t.failed(doing(w), err)
+			out, err := t.failed(doing(w), err)
+			out.Status.Message = t.withWritten(out.Status.Message, i)
+			return out, err
 		}
 	}
 	t.status.Basis = basisWritten + object.GetResourceVersion()
 	return t.await(ctx)
+}
+
+// withWritten adds to what a step says about one of its writes that those before it were done.
+func (t *task) withWritten(message string, count int) string {
+	if count == 0 {
+		return message
+	}
+	names := make([]string, count)
+	for i := range names {
+		names[i] = describe(t.step.Writes[i].Object)
+	}
+	return oneLine(message + ". Written before that, and left as it is: " + strings.Join(names, ", "))
 }
 
 // send sends one write. Unknown and duplicate fields are refused rather than dropped: what was agreed to is what is stored.

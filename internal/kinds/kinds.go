@@ -45,32 +45,50 @@ func named(spec *v1alpha1.ActionSpec) []name {
 			names = append(names, name{lookup.List.APIVersion, lookup.List.Kind, field + ".list"})
 		}
 	}
-	for _, list := range map[string][]v1alpha1.Step{"steps": spec.Execution.Steps, "finally": spec.Execution.Finally} {
+	defined := map[schema.GroupKind]bool{}
+	for _, list := range [][]v1alpha1.Step{spec.Execution.Steps, spec.Execution.Finally} {
 		for i := range list {
-			names = append(names, inStep(&list[i])...)
+			names = append(names, inStep(&list[i], defined)...)
 		}
 	}
 	return names
 }
 
-func inStep(step *v1alpha1.Step) []name {
+// unless leaves out a kind that an earlier step defines: it comes when that runs.
+func unless(defined map[schema.GroupKind]bool, n name) []name {
+	if defined[schema.FromAPIVersionAndKind(n.apiVersion, n.kind).GroupKind()] {
+		return nil
+	}
+	return []name{n}
+}
+
+// inStep names the kinds of a step, and notes those that it defines.
+func inStep(step *v1alpha1.Step, defined map[schema.GroupKind]bool) []name {
 	field := "spec.execution.steps[" + step.Name + "]"
 	switch {
 	case step.Patch != nil && step.Patch.Target != nil:
-		return []name{{step.Patch.Target.APIVersion, step.Patch.Target.Kind, field + ".patch.target"}}
+		return unless(defined, name{step.Patch.Target.APIVersion, step.Patch.Target.Kind, field + ".patch.target"})
 	case step.Delete != nil && step.Delete.Target != nil:
 		return []name{{step.Delete.Target.APIVersion, step.Delete.Target.Kind, field + ".delete.target"}}
 	case step.Job != nil && step.Job.PodFrom != nil:
 		return []name{{step.Job.PodFrom.APIVersion, step.Job.PodFrom.Kind, field + ".job.podFrom"}}
-	case step.Apply == nil:
-		return nil
+	case step.Apply != nil:
+		return inManifests(step.Apply.Manifests, defined, field)
 	}
+	return nil
+}
+
+// inManifests names the kinds of what a step applies, and notes those that it defines.
+func inManifests(manifests []v1alpha1.Manifest, defined map[schema.GroupKind]bool, field string) []name {
 	var names []name
-	for i := range step.Apply.Manifests {
+	for i := range manifests {
 		of := metav1.TypeMeta{}
 		// What is no object was refused when the Action was compiled.
-		if err := json.Unmarshal(step.Apply.Manifests[i].Raw, &of); err == nil && of.Kind != "" {
-			names = append(names, name{of.APIVersion, of.Kind, fmt.Sprintf("%s.apply.manifests[%d]", field, i)})
+		if err := json.Unmarshal(manifests[i].Raw, &of); err == nil && of.Kind != "" {
+			names = append(names, unless(defined, name{of.APIVersion, of.Kind, fmt.Sprintf("%s.apply.manifests[%d]", field, i)})...)
+		}
+		if kind, is := Defined(manifests[i].Raw); is {
+			defined[kind] = true
 		}
 	}
 	return names

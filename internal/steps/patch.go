@@ -86,7 +86,7 @@ func (b *builder) patchBody(raw *runtime.RawExtension, path *field.Path) *body {
 		return &body{}
 	}
 	if len(object) == 0 {
-		b.refuse(field.Required(path, "the patch is empty: write what is to change"))
+		b.refuse(field.Required(path, "the patch is empty: write what is to change. "+droppedNull))
 	}
 	if value, set := object["metadata"]; set {
 		metadata, ok := value.(map[string]any)
@@ -95,8 +95,30 @@ func (b *builder) patchBody(raw *runtime.RawExtension, path *field.Path) *body {
 		}
 		b.serverFields(metadata, path.Child("metadata"))
 	}
+	for _, at := range empties(object, nil) {
+		b.warn(path, "%s is empty, which changes nothing. %s", at, droppedNull)
+	}
 	out := b.body(object, path)
 	b.notLate(out, path, identity...)
+	return out
+}
+
+// droppedNull says why a patch that was to remove a field can hold nothing: kubectl takes null for its own, and nobody can see afterwards that it was there.
+const droppedNull = "kubectl apply drops null: to remove a field use patch.json remove, or kubectl apply --server-side"
+
+// empties gives the paths of the objects that hold nothing, sorted. In lists they mean something, such as emptyDir.
+func empties(value map[string]any, at []string) []string {
+	var out []string
+	for key, child := range value {
+		object, ok := child.(map[string]any)
+		switch {
+		case ok && len(object) == 0:
+			out = append(out, strings.Join(extend(at, key), "."))
+		case ok:
+			out = append(out, empties(object, extend(at, key))...)
+		}
+	}
+	slices.Sort(out)
 	return out
 }
 

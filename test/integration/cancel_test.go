@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	batchv1 "k8s.io/api/batch/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
@@ -87,6 +88,10 @@ func runsOn(t *testing.T, r *v1alpha1.ActionRequest) {
 		return err == nil && r.Spec.Cancellation != nil && r.Status.ObservedGeneration == r.Generation, fmt.Sprintf("%v %+v", err, r.Status)
 	})
 	job := lastJob(t, r, "run")
+	if want := "cancelled; waits for Job staging/" + job.Name + " to end"; r.Status.WaitingFor != want || !strings.Contains(fmt.Sprint(r.Status.Conditions), "It waits for Job staging/"+job.Name+" to end") {
+		t.Errorf("it does not say what it waits for: %q, %+v", r.Status.WaitingFor, r.Status.Conditions)
+	}
+	refused(t, as(t, users.Ada).Delete(t.Context(), r.DeepCopy()), metav1.StatusReasonForbidden, "was cancelled by alice and has not come to its end", "waits for Job staging/"+job.Name)
 	if r.Status.Phase != v1alpha1.PhaseExecuting || job.DeletionTimestamp != nil || job.Status.Active != 1 || job.Spec.Suspend != nil && *job.Spec.Suspend {
 		t.Errorf("a Job that runs is not stopped: %s, %+v", r.Status.Phase, job.Status)
 	}

@@ -166,6 +166,30 @@ func TestPlanCancelled(t *testing.T) {
 	}
 }
 
+// TestPlanCancelledDuringJob ends a request while the Job of its plan step runs: it names that Job, which nobody stops.
+func TestPlanCancelledDuringJob(t *testing.T) {
+	const action = "planned-by-a-job"
+	apply(t, strings.ReplaceAll(`{apiVersion: rbac.authorization.k8s.io/v1, kind: Role, metadata: {namespace: staging, name: NAME}, rules: [{apiGroups: [batch], resources: [jobs], verbs: [get, watch, list, create]}, {apiGroups: [""], resources: [pods], verbs: [get, list]}]}
+---
+{apiVersion: rbac.authorization.k8s.io/v1, kind: RoleBinding, metadata: {namespace: staging, name: NAME}, roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: NAME}, subjects: [{kind: ServiceAccount, namespace: platform, name: planner}]}
+---
+{apiVersion: signoff.dev/v1alpha1, kind: Action, metadata: {namespace: platform, name: NAME}, spec: {title: Plan by a Job, default: {effect: RequireApproval}, execution: {serviceAccountName: deployer,
+		plan: {serviceAccountName: planner, steps: [{name: look, `+runs+`}]}, steps: [{name: write, `+applies+`}]}}}`, "NAME", action))
+	r := ask(t, users.Alice, request(action, "{}"))
+	eventually(t, "the Job of the plan", func() (bool, string) {
+		err := admin(t).Get(t.Context(), client.ObjectKeyFromObject(r), r)
+		return err == nil && r.Status.Planning != nil && strings.Contains(fmt.Sprintf("%+v", r.Status.Planning.Steps), "waiting for Job"), fmt.Sprintf("%v: %+v", err, r.Status)
+	})
+	if err := patch(t, users.Alice, r, `{"spec":{"cancellation":{"reason":"too slow"}}}`); err != nil {
+		t.Fatal(err)
+	}
+	done := reaches(t, r, v1alpha1.PhaseCancelled)
+	job := lastJob(t, r, "look")
+	if text, want := fmt.Sprint(done.Status.Conditions), fmt.Sprintf("Nothing was executed. Job staging/%s of plan step look still runs, and what it gives is not used: kubectl delete -n staging job/%s", job.Name, job.Name); !strings.Contains(text, want) {
+		t.Errorf("it does not say %q: %s", want, text)
+	}
+}
+
 // TestPlanRefusals refuses what would write before anybody has agreed.
 func TestPlanRefusals(t *testing.T) {
 	for name, tc := range map[string]struct{ plan, want string }{

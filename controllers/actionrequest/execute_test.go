@@ -1,0 +1,52 @@
+package actionrequest
+
+import (
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	clocktesting "k8s.io/utils/clock/testing"
+
+	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/execution"
+)
+
+// TestDoneSoFar is about what people read where an execution was stopped.
+func TestDoneSoFar(t *testing.T) {
+	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	writes := func(operation v1alpha1.WriteOperation) v1alpha1.RenderedStep {
+		return v1alpha1.RenderedStep{Name: "a", Writes: []v1alpha1.RenderedWrite{{Operation: operation}}}
+	}
+	calls := v1alpha1.RenderedStep{Name: "a", HTTP: &v1alpha1.RenderedHTTP{}}
+	const written = "written:5"
+	for name, tc := range map[string]struct {
+		step     v1alpha1.RenderedStep
+		duration v1alpha1.Duration
+		status   []v1alpha1.StepStatus
+		want     string
+	}{
+		"nothing has begun":         {step: writes(v1alpha1.WriteApply), want: "Nothing was executed."},
+		"it could not be done":      {step: writes(v1alpha1.WriteApply), status: []v1alpha1.StepStatus{{}}, want: "Nothing was executed."},
+		"a write waits":             {step: writes(v1alpha1.WriteApply), status: []v1alpha1.StepStatus{{Basis: written}}, want: "Step a had written its objects and was waiting; what it wrote stays."},
+		"a write that is lent":      {step: writes(v1alpha1.WriteApply), duration: "1h", status: []v1alpha1.StepStatus{{Basis: written}}, want: "Step a had written its objects and was waiting."},
+		"a call waits":              {step: calls, status: []v1alpha1.StepStatus{{Basis: written}}, want: "Step a had made its call and was waiting for what that began; what the call did stays, and goes on there."},
+		"a call was not sent":       {step: calls, status: []v1alpha1.StepStatus{{Basis: "call:x"}}, want: "It stopped before step a; earlier steps stay."},
+		"a deletion waits":          {step: writes(v1alpha1.WriteDelete), status: []v1alpha1.StepStatus{{Basis: written}}, want: "Step a had deleted its object and was waiting until that is gone; the deletion goes on."},
+		"a patch that was sent":     {step: writes(v1alpha1.WriteJSONPatch), status: []v1alpha1.StepStatus{{Basis: "intent:5/x"}}, want: "It stopped at step a, and it cannot be told whether that was done: sending it was interrupted. Look at what it writes; earlier steps stay."},
+		"it waited for another try": {step: writes(v1alpha1.WriteApply), status: []v1alpha1.StepStatus{{Attempts: 1}}, want: "It stopped before another attempt of step a; what was done stays."},
+	} {
+		t.Run(name, func(t *testing.T) {
+			runner := execution.NewRunner(nil, nil, clocktesting.NewFakePassiveClock(now), nil, nil)
+			s := &scope{Reconciler: &Reconciler{Runner: runner}}
+			record := &v1alpha1.Record{Spec: v1alpha1.RecordSpec{Duration: tc.duration, ClaimedAt: metav1.NewMicroTime(now), Steps: []v1alpha1.RenderedStep{tc.step}}}
+			for i := range tc.status {
+				tc.status[i].Name, tc.status[i].State = "a", v1alpha1.StepStarted
+			}
+			record.Status.Steps = tc.status
+			runner.Claimed(record)
+			if got := s.doneSoFar(record, 0); got != tc.want {
+				t.Errorf("got  %q\nwant %q", got, tc.want)
+			}
+		})
+	}
+}
