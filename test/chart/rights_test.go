@@ -302,6 +302,22 @@ func TestRenewal(t *testing.T) {
 	}
 }
 
+// TestReviewers: reviews of requests that are gone are in the namespace of the release, where whoever is named may vote, and nobody else.
+func TestReviewers(t *testing.T) {
+	binding := into[rbacv1.RoleBinding](t, render(t, `reviewers: {users: [erin], groups: ["oidc:security"]}`).named(t, "RoleBinding", "signoff-reviewers"))
+	want := []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: "User", Name: "erin"}, {APIGroup: rbacv1.GroupName, Kind: "Group", Name: "oidc:security"}}
+	if diff := cmp.Diff(want, binding.Subjects); diff != "" || binding.RoleRef.Name != "signoff-approver" || binding.Namespace != namespace {
+		t.Errorf("%+v\n%s", binding.RoleRef, diff)
+	}
+	for _, values := range []string{"", "reviewers:", "reviewers: {users: [], groups: null}"} {
+		for _, found := range render(t, values).of("RoleBinding") {
+			if found.GetName() == "signoff-reviewers" {
+				t.Errorf("%q: somebody is bound", values)
+			}
+		}
+	}
+}
+
 // TestUserRoles looks at the roles of people: bound to nobody, and in no other role.
 func TestUserRoles(t *testing.T) {
 	rendered := render(t, combinations["Everything"])
