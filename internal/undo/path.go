@@ -5,6 +5,9 @@ import (
 	"slices"
 	"strings"
 
+	utiljson "k8s.io/apimachinery/pkg/util/json"
+	"k8s.io/apimachinery/pkg/util/sets"
+
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/compare"
 )
@@ -15,6 +18,8 @@ const (
 	// maxName and maxOrder are the bounds of the API.
 	maxName  = 1024
 	maxOrder = 512
+	// maxWords is how many elements that have no field for a name are noted one by one. A write can change more fields than that beside them.
+	maxWords = 256
 )
 
 // naming tells by what the elements of both lists are told apart. False: they are not, and the list is one value.
@@ -26,8 +31,12 @@ func naming(before, after []any) (by string, ok bool) {
 		return "", false
 	}
 	old, now := namesIn(before, itself), namesIn(after, itself)
+	removed, added := len(without(old, now)), len(without(now, old))
+	if removed+added > maxWords {
+		return "", false
+	}
 	// An object that was replaced by another one is changed, and nobody can tell which has become which.
-	return itself, allScalars(before) && allScalars(after) || len(without(old, now)) == 0 || len(without(now, old)) == 0
+	return itself, allScalars(before) && allScalars(after) || removed == 0 || added == 0
 }
 
 // isNamed tells whether every element has a name, and no two the same.
@@ -71,9 +80,21 @@ func namesIn(list []any, by string) []string {
 	return out
 }
 
+// byName gives the elements that have a name by it.
+func byName(list []any, by string) map[string]any {
+	out := make(map[string]any, len(list))
+	for _, item := range list {
+		if name, ok := nameOf(item, by); ok {
+			out[name] = item
+		}
+	}
+	return out
+}
+
 // without gives the names of a list that another one has not, in their order.
 func without(list, other []string) []string {
-	return slices.DeleteFunc(slices.Clone(list), func(name string) bool { return slices.Contains(other, name) })
+	known := sets.New(other...)
+	return slices.DeleteFunc(slices.Clone(list), known.Has)
 }
 
 // find gives the value at a path. Where several elements of a list have the last name, it is the one that is like what is looked for.
@@ -105,11 +126,10 @@ func likeLast(path []v1alpha1.PathElement, at int, like any) any {
 
 // index finds an element of a list by its name. Others can have come by the same one since: an account and a group can.
 func index(list []any, element v1alpha1.PathElement, like any) int {
-	first := -1
+	first, named := -1, named(element)
 	for i, item := range list {
-		name, ok := nameOf(item, element.Field)
 		switch {
-		case !ok || element.Value == nil || name != *element.Value:
+		case !named(item):
 		case compare.Same(item, like):
 			return i
 		case first < 0:
@@ -117,6 +137,27 @@ func index(list []any, element v1alpha1.PathElement, like any) int {
 		}
 	}
 	return first
+}
+
+// named gives the test whether an item is the element of a list to which a path leads. Lists can be long, so it reads the name once.
+func named(element v1alpha1.PathElement) func(item any) bool {
+	if element.Value == nil {
+		return func(any) bool { return false }
+	}
+	if element.Field != itself {
+		return func(item any) bool {
+			name, ok := compare.NameBy(item, element.Field)
+			return ok && name == *element.Value
+		}
+	}
+	var value any
+	err := utiljson.Unmarshal([]byte(*element.Value), &value)
+	return func(item any) bool {
+		if text, ok := item.(string); ok {
+			return text == *element.Value
+		}
+		return err == nil && compare.Same(item, value)
+	}
 }
 
 // Text writes a path as people do: spec.containers[app].image.

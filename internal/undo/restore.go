@@ -1,6 +1,7 @@
 package undo
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 
@@ -110,13 +111,21 @@ func stillLent(path []v1alpha1.PathElement, now, before, after any) bool {
 	if list, ok := after.([]any); ok {
 		current, _ := now.([]any)
 		earlier, _ := before.([]any)
-		return slices.ContainsFunc(list, func(item any) bool { return !isIn(earlier, item) && isIn(current, item) })
+		lent := without(texts(list), texts(earlier))
+		return len(without(lent, texts(current))) < len(lent)
 	}
 	return isElement(path) && absent(before) && includes(now, after)
 }
 
-func isIn(list []any, value any) bool {
-	return slices.ContainsFunc(list, func(item any) bool { return compare.Same(item, value) })
+// texts are elements as text, each the same for what means the same. One that cannot be written is like no other.
+func texts(list []any) []string {
+	out := make([]string, 0, len(list))
+	for _, item := range list {
+		if raw, err := json.Marshal(item); err == nil {
+			out = append(out, string(raw))
+		}
+	}
+	return out
 }
 
 // includes tells whether a value has everything that another one has.

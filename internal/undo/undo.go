@@ -108,9 +108,9 @@ func (d *differ) maps(path []v1alpha1.PathElement, before, after map[string]any)
 
 func (d *differ) lists(path []v1alpha1.PathElement, by string, before, after []any) {
 	old, now := namesIn(before, by), namesIn(after, by)
+	was, has := byName(before, by), byName(after, by)
 	for _, name := range slices.Concat(now, without(old, now)) {
-		at := below(path, v1alpha1.PathElement{Field: by, Value: &name})
-		d.compare(at, find(before, at[len(path):], missing{}), find(after, at[len(path):], missing{}))
+		d.compare(below(path, v1alpha1.PathElement{Field: by, Value: &name}), field(was, name), field(has, name))
 	}
 	// What is removed would come back at the end.
 	if back := slices.Concat(without(now, without(now, old)), without(old, now)); !slices.Equal(back, old) && len(old) <= maxOrder {

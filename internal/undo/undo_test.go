@@ -1,6 +1,7 @@
 package undo
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -202,6 +203,14 @@ metadata: {managedFields: [{manager: gitops, operation: Apply, fieldsType: Field
 			want:   `rules: [{verbs: [get]}, {verbs: [list]}]`,
 			kept:   []string{"rules"},
 		},
+		"NumbersInAList": {
+			reason: "numbers are told apart like words",
+			before: `ports: [80]`,
+			after:  `ports: [80, 81]`,
+			live:   `ports: [80, 81, 82]`,
+			fields: []string{"ports[81]"},
+			want:   `ports: [80, 82]`,
+		},
 		"ReplacedObjectsWithoutNames": {
 			reason: "nobody can tell which has become which, so that the old one does not come back beside the new one",
 			before: `rules: [{verbs: [get]}]`,
@@ -351,10 +360,10 @@ metadata:
 			if want := written(object(t, tc.want)); !compare.Same(want, written(got.Object)) {
 				t.Errorf("%s (-want +got):\n%s", tc.reason, cmp.Diff(want, written(got.Object)))
 			}
-			if kept := texts(got.Kept); !slices.Equal(kept, tc.kept) {
+			if kept := textsOf(got.Kept); !slices.Equal(kept, tc.kept) {
 				t.Errorf("%s: kept %q, expected %q", tc.reason, kept, tc.kept)
 			}
-			if left := texts(got.Left); !slices.Equal(left, tc.left) {
+			if left := textsOf(got.Left); !slices.Equal(left, tc.left) {
 				t.Errorf("%s: left %q, expected %q", tc.reason, left, tc.left)
 			}
 			if got.Changed == compare.Same(live, got.Object) {
@@ -364,10 +373,27 @@ metadata:
 	}
 }
 
-func texts(list []Kept) []string {
+func textsOf(list []Kept) []string {
 	var out []string
 	for _, field := range list {
 		out = append(out, strings.TrimSpace(field.Path+" "+field.By))
 	}
 	return out
+}
+
+// TestManyWords: a list of which more changes than can be noted word by word is one value, and does not keep a write from being lent.
+func TestManyWords(t *testing.T) {
+	var words []any
+	for i := range 5000 {
+		words = append(words, fmt.Sprint(i))
+	}
+	before, after := map[string]any{"l": []any{"a"}}, map[string]any{"l": words}
+	fields, err := Fields(before, after)
+	if err != nil || len(fields) != 1 {
+		t.Fatalf("got %d fields, %v", len(fields), err)
+	}
+	got, err := Restore(map[string]any{"l": append(words[:4000:4000], "theirs")}, fields, nil)
+	if err != nil || got.Changed || len(got.Left) != 1 {
+		t.Errorf("got %+v, %v", got, err)
+	}
 }
