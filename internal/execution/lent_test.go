@@ -69,7 +69,7 @@ func newLender(t *testing.T, there, operation, body string) *lender {
 		t.Fatal(err)
 	}
 	l := &lender{p, client.Resource(lentKinds[object.GetKind()]).Namespace(p.namespace)}
-	l.owns("owner", there)
+	l.owns(there)
 	return l
 }
 
@@ -89,26 +89,27 @@ func (l *lender) lends() {
 }
 
 // patches changes the object as somebody else.
-func (l *lender) patches(kind types.PatchType, patch, manager string) {
+func (l *lender) patches(kind types.PatchType, patch string) {
 	l.t.Helper()
-	if _, err := l.resource.Patch(l.t.Context(), "l", kind, []byte(patch), metav1.PatchOptions{FieldManager: manager}); err != nil {
+	if _, err := l.resource.Patch(l.t.Context(), "l", kind, []byte(patch), metav1.PatchOptions{FieldManager: "kubectl-edit"}); err != nil {
 		l.t.Fatal(err)
 	}
 }
 
-// owns applies the object as somebody else, who wants no conflict overridden.
-func (l *lender) owns(manager, manifest string) {
+// owns applies the object as who had it before, and wants no conflict overridden.
+func (l *lender) owns(manifest string) {
 	l.t.Helper()
 	raw := strings.ReplaceAll(manifest, "NS", l.namespace)
-	if _, err := l.resource.Patch(l.t.Context(), "l", types.ApplyPatchType, []byte(raw), metav1.PatchOptions{FieldManager: manager}); err != nil {
+	if _, err := l.resource.Patch(l.t.Context(), "l", types.ApplyPatchType, []byte(raw), metav1.PatchOptions{FieldManager: "owner"}); err != nil {
 		l.t.Fatal(err)
 	}
 }
 
-func (l *lender) takes(manager, manifest string) {
+// takes applies the object as a tool that overrides every conflict.
+func (l *lender) takes(manifest string) {
 	l.t.Helper()
 	raw, force := strings.ReplaceAll(manifest, "NS", l.namespace), true
-	if _, err := l.resource.Patch(l.t.Context(), "l", types.ApplyPatchType, []byte(raw), metav1.PatchOptions{FieldManager: manager, Force: &force}); err != nil {
+	if _, err := l.resource.Patch(l.t.Context(), "l", types.ApplyPatchType, []byte(raw), metav1.PatchOptions{FieldManager: "gitops", Force: &force}); err != nil {
 		l.t.Fatal(err)
 	}
 }
@@ -152,7 +153,7 @@ func (l *lender) names(path ...string) []string {
 		if object, ok := item.(map[string]any); ok {
 			item = object["name"]
 		}
-		out = append(out, item.(string)) //nolint:forcetypeassert,errcheck // a name is text
+		out = append(out, item.(string))
 	}
 	return out
 }
@@ -173,14 +174,14 @@ func TestUndoOfShared(t *testing.T) {
 	}{
 		"NewListOfSubjects": {bindingOf(), "StrategicPatch", lendsAlice, func(l *lender) {
 			l.lends()
-			l.patches(types.JSONPatchType, `[{"op":"add","path":"/subjects/-","value":{"apiGroup":"rbac.authorization.k8s.io","kind":"User","name":"bob"}}]`, "kubectl-edit")
+			l.patches(types.JSONPatchType, `[{"op":"add","path":"/subjects/-","value":{"apiGroup":"rbac.authorization.k8s.io","kind":"User","name":"bob"}}]`)
 			l.has([]string{"alice", "bob"}, "subjects")
 			l.gone()
 			l.has([]string{"bob"}, "subjects")
 		}},
 		"SubjectsAppliedSince": {bindingOf("owner"), "MergePatch", `{subjects: [` + subject("owner") + `, ` + subject("alice") + `]}`, func(l *lender) {
 			l.lends()
-			l.takes("gitops", bindingOf("owner", "alice"))
+			l.takes(bindingOf("owner", "alice"))
 			if out := l.back(); len(out.Left) > 0 || !strings.Contains(strings.Join(out.Kept, ""), "written by gitops") {
 				t.Errorf("who applies the list means all of it: kept %q, left %q", out.Kept, out.Left)
 			}
@@ -188,7 +189,7 @@ func TestUndoOfShared(t *testing.T) {
 		}},
 		"PortAppliedSince": {service, "StrategicPatch", `{spec: {ports: [{name: debug, port: 81}]}}`, func(l *lender) {
 			l.lends()
-			l.takes("gitops", strings.Replace(service, "{name: web, port: 80}", "{name: web, port: 80}, {name: debug, port: 81}", 1))
+			l.takes(strings.Replace(service, "{name: web, port: 80}", "{name: web, port: 80}, {name: debug, port: 81}", 1))
 			if out := l.back(); len(out.Left) > 0 || !strings.Contains(strings.Join(out.Kept, ""), "written by gitops") {
 				t.Errorf("who applies the port means it: kept %q, left %q", out.Kept, out.Left)
 			}
@@ -222,31 +223,31 @@ func TestUndoOfShared(t *testing.T) {
 			}},
 		"LentAndAddedTo": {workers, "StrategicPatch", `{spec: {template: {spec: {containers: [{name: shell, image: "sh:1"}]}}}}`, func(l *lender) {
 			l.lends()
-			l.patches(types.StrategicMergePatchType, `{"spec":{"template":{"spec":{"containers":[{"name":"shell","stdin":true}]}}}}`, "kubectl-edit")
+			l.patches(types.StrategicMergePatchType, `{"spec":{"template":{"spec":{"containers":[{"name":"shell","stdin":true}]}}}}`)
 			out := l.back()
 			want := "/l is left: what was lent is still in spec.template.spec.containers[shell], and somebody has changed that since. Take it out by hand"
 			if len(out.Kept) > 0 || !strings.HasSuffix(strings.Join(out.Left, ""), want) {
 				t.Errorf("a person must look: kept %q, left %q", out.Kept, out.Left)
 			}
-			l.patches(types.StrategicMergePatchType, `{"spec":{"template":{"spec":{"containers":[{"name":"shell","$patch":"delete"}]}}}}`, "kubectl-edit")
+			l.patches(types.StrategicMergePatchType, `{"spec":{"template":{"spec":{"containers":[{"name":"shell","$patch":"delete"}]}}}}`)
 			l.gone()
 		}},
 		"ConflictOfNobody": {strings.ReplaceAll(normal, "name: c", "name: l"), "MergePatch", `{data: {mode: lent}}`, func(l *lender) {
 			l.lends()
 			l.gone()
-			l.owns("owner", strings.NewReplacer("name: c", "name: l", "mode: normal", "mode: newer").Replace(normal))
+			l.owns(strings.NewReplacer("name: c", "name: l", "mode: normal", "mode: newer").Replace(normal))
 		}},
 		"ApplyOfTheSame": {strings.ReplaceAll(normal, "name: c", "name: l"), "Apply", `{apiVersion: v1, kind: ConfigMap, metadata: {namespace: NS, name: l}, data: {mode: normal}}`, func(l *lender) {
 			l.lends()
 			l.gone()
-			l.owns("owner", strings.NewReplacer("name: c", "name: l", "mode: normal", "mode: newer").Replace(normal))
+			l.owns(strings.NewReplacer("name: c", "name: l", "mode: normal", "mode: newer").Replace(normal))
 		}},
 		"AnotherOne": {strings.ReplaceAll(normal, "name: c", "name: l"), "MergePatch", `{data: {mode: lent}}`, func(l *lender) {
 			l.lends()
 			if err := l.resource.Delete(t.Context(), "l", metav1.DeleteOptions{}); err != nil {
 				t.Fatal(err)
 			}
-			l.owns("owner", strings.ReplaceAll(normal, "name: c", "name: l"))
+			l.owns(strings.ReplaceAll(normal, "name: c", "name: l"))
 			if out := l.back(); len(out.Left) > 0 || !strings.HasSuffix(strings.Join(out.Kept, ""), "is another one now") {
 				t.Errorf("kept %q, left %q", out.Kept, out.Left)
 			}
@@ -324,7 +325,7 @@ func TestUndoOfKinds(t *testing.T) {
 	}
 	t.Run("Words", func(t *testing.T) {
 		l := lend(t)
-		l.patches(types.JSONPatchType, `[{"op":"add","path":"/spec/members/-","value":"bob"}]`, "kubectl-edit")
+		l.patches(types.JSONPatchType, `[{"op":"add","path":"/spec/members/-","value":"bob"}]`)
 		l.gone()
 		l.has([]string{"owner", "bob"}, "spec", "members")
 	})

@@ -92,12 +92,19 @@ func (r *restorer) field(f *v1alpha1.UndoField) error {
 		r.Changed = true
 	case absent(before) && isEmpty(after):
 		// Somebody has added to what the write made, and it stays for them.
-	case !applied && stillLent(f.Path, now, before, after):
-		r.Left = append(r.Left, Kept{Path: Text(f.Path)})
 	default:
-		r.Kept = append(r.Kept, Kept{Path: Text(f.Path)})
+		into := r.theirs(applied, stillLent(f.Path, now, before, after))
+		*into = append(*into, Kept{Path: Text(f.Path)})
 	}
 	return nil
+}
+
+// theirs is where a field is told that somebody has changed. What was lent and is still in it must go, unless they have applied that, too.
+func (r *restorer) theirs(applied, stillLent bool) *[]Kept {
+	if stillLent && !applied {
+		return &r.Left
+	}
+	return &r.Kept
 }
 
 // isEmpty tells whether a value is a map or a list in which nothing is.
