@@ -8,6 +8,7 @@ import (
 
 	"gomodules.xyz/jsonpatch/v2"
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
@@ -109,6 +110,9 @@ func (w *actionRequests) resolve(ctx context.Context, req *admission.Request, re
 
 // nothingToResolve refuses a decision about a step of which it is known how far it is.
 func (w *actionRequests) nothingToResolve(ctx context.Context, entry *v1alpha1.Resolution, old *v1alpha1.ActionRequest) *admission.Response {
+	if entry.Step == v1alpha1.StepRevert && reverting(old) {
+		return w.nothingToLeave(ctx, entry, old)
+	}
 	open := "none"
 	for i := range old.Status.Steps {
 		switch step := &old.Status.Steps[i]; {
@@ -121,6 +125,21 @@ func (w *actionRequests) nothingToResolve(ctx context.Context, entry *v1alpha1.R
 	}
 	return ptr(forbidden(v1alpha1.ReasonNothingToResolve, fmt.Sprintf("there is nothing to decide about step %q of %s/%s. Steps of which nobody knows how they ended: %s.\n  See: kubectl describe actionrequest -n %s %s",
 		entry.Step, old.Namespace, old.Name, open, old.Namespace, old.Name)))
+}
+
+// reverting tells whether what a request has done is being taken back, and something of it is left. That of another one before it is not its own.
+func reverting(request *v1alpha1.ActionRequest) bool {
+	ready := meta.FindStatusCondition(request.Status.Conditions, v1alpha1.ConditionReady)
+	return request.Status.Phase == v1alpha1.PhaseReverting && ready != nil && ready.Reason != v1alpha1.ReasonAlreadyExecuted
+}
+
+// nothingToLeave refuses a decision about what is left that would change nothing.
+func (w *actionRequests) nothingToLeave(ctx context.Context, entry *v1alpha1.Resolution, old *v1alpha1.ActionRequest) *admission.Response {
+	if entry.Outcome != v1alpha1.StepSucceeded {
+		return ptr(forbidden(v1alpha1.ReasonNothingToResolve, fmt.Sprintf("what is left of %s/%s is tried again anyway. Only %s ends that: it is taken back by hand, or may stay",
+			old.Namespace, old.Name, v1alpha1.StepSucceeded)))
+	}
+	return w.alreadyResolved(ctx, entry, old)
 }
 
 // alreadyResolved refuses a second decision about a step, which would not count. One by who may not, written past this webhook, does not count.

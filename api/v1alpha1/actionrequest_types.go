@@ -193,13 +193,14 @@ type Cancellation struct {
 
 // NewResolution decides how a step ended whose outcome nobody knows.
 type NewResolution struct {
-	// step is the name of the step.
+	// step is the name of the step. Of a temporary request that is Reverting: revert, which stands for all that is left.
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=63
 	Step string `json:"step"`
 
-	// outcome is how the step ended: after Succeeded the next steps run, and after Failed the request fails.
+	// outcome is how the step ended: after Succeeded the next steps run, and after Failed the request fails. For revert it is Succeeded: what is left
+	// is taken back by hand, or may stay.
 	// +required
 	Outcome StepOutcome `json:"outcome"`
 
@@ -221,6 +222,20 @@ type Resolution struct {
 	// seal proves it. Unset: it was stored without the webhook, and does not count.
 	// +optional
 	Seal *Seal `json:"seal,omitempty"`
+}
+
+// StepRevert stands, in a resolution, for what could not be taken back of a temporary request. Such a request has no step of which nobody knows how it
+// ended.
+const StepRevert = "revert"
+
+// EndsRevert tells whether a decision is about what could not be taken back, and not about a step that happens to have that name.
+func (r *ActionRequest) EndsRevert(given *NewResolution) bool {
+	for i := range r.Status.Steps {
+		if step := &r.Status.Steps[i]; step.Name == given.Step && step.UnknownSince != nil {
+			return false
+		}
+	}
+	return given.Step == StepRevert
 }
 
 // StepOutcome is how a step ended, as somebody decided.

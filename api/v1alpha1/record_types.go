@@ -710,11 +710,19 @@ type UndoField struct {
 	// +kubebuilder:validation:Schemaless
 	// +kubebuilder:pruning:PreserveUnknownFields
 	After *runtime.RawExtension `json:"after,omitempty"`
+
+	// order are the names that the elements of a list had before, in their order, where the write has changed it. The path leads to the list, and then
+	// to the field that names its elements.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=512
+	// +kubebuilder:validation:items:MaxLength=1024
+	Order []string `json:"order,omitempty"`
 }
 
 // PathElement is one step into an object: a field of a map, or the element of a list that has a value in a field.
 type PathElement struct {
-	// field is the name of the field. With value, that of the field by which elements of a list are told apart.
+	// field is the name of the field. With value, that of the field by which elements of a list are told apart. Empty: by all that they are.
 	// +required
 	// +kubebuilder:validation:MaxLength=1024
 	Field string `json:"field"`

@@ -16,6 +16,7 @@ import (
 	"github.com/signoff-dev/signoff/internal/execution"
 	"github.com/signoff-dev/signoff/internal/gate"
 	"github.com/signoff-dev/signoff/internal/metrics"
+	"github.com/signoff-dev/signoff/internal/visible"
 )
 
 // What a temporary request has done stays until its time is over, or it is cancelled or deleted; then it is taken back from the Record alone.
@@ -82,30 +83,62 @@ func (s *scope) takeBack(ctx context.Context, record *v1alpha1.Record, outcome v
 
 // revert takes back what was done, as far as it can be at the moment.
 func (s *scope) revert(ctx context.Context, record *v1alpha1.Record) error {
-	reverted, revert := s.Runner.Revert(ctx, record), record.Status.Revert
-	s.left.note(s.request.UID, len(reverted.Left) > 0)
-	if len(reverted.Left) == 0 {
-		message := sentence(revert.Message)
-		switch {
-		case wrote(record):
-			message += " What was done is taken back."
-		case len(record.Status.Undo) > 0:
-			message += " Nothing that it wrote is left."
-		default:
-			message += " Nothing was written."
-		}
-		if len(reverted.Kept) > 0 {
-			message += " Not touched: " + strings.Join(reverted.Kept, "; ") + "."
-		}
-		if err := s.finished(ctx, record, revert.Outcome, message); err != nil {
-			return err
-		}
-		return s.concluded(ctx, record)
+	reverted := s.Runner.Revert(ctx, record)
+	decision, err := s.mayStay(ctx, record, reverted)
+	if err != nil {
+		return err
 	}
+	s.left.note(s.request.UID, len(reverted.Left) > 0 && decision == "")
+	if len(reverted.Left) > 0 && decision == "" {
+		return s.notYet(ctx, record, reverted)
+	}
+	if err := s.finished(ctx, record, record.Status.Revert.Outcome, strings.TrimSpace(decision+" "+backText(record, reverted))); err != nil {
+		return err
+	}
+	return s.concluded(ctx, record)
+}
+
+// notYet shows what is left, and waits for the next attempt.
+func (s *scope) notYet(ctx context.Context, record *v1alpha1.Record, reverted *execution.Reverted) error {
 	s.showReverting(record, reverted)
 	s.Watcher.Watch(s.request, record.Spec.ActionRef.Namespace, record.Spec.ServiceAccountName, reverted.Waiting)
-	s.at(s.now.Add(pause(s.now.Sub(revert.StartedAt.Time))))
+	s.at(s.now.Add(pause(s.now.Sub(record.Status.Revert.StartedAt.Time))))
 	return s.store(ctx)
+}
+
+// mayStay says who decided that what is left is taken back by hand or may stay, and what that is. Empty: nobody.
+func (s *scope) mayStay(ctx context.Context, record *v1alpha1.Record, reverted *execution.Reverted) (string, error) {
+	if len(reverted.Left) == 0 || record.Spec.RequestRef.UID != s.request.UID {
+		return "", nil
+	}
+	given, err := s.resolution(ctx, v1alpha1.StepRevert)
+	if given == nil || err != nil || given.Outcome != v1alpha1.StepSucceeded {
+		return "", err
+	}
+	text := fmt.Sprintf("%s decided that what is left is taken back by hand or may stay: %s. Left: %s.",
+		visible.Inside(given.By.Username), quote(given.Comment, 200), strings.Join(reverted.Left, "; "))
+	s.event(s.request, v1alpha1.ReasonResolved, text)
+	// Why it was taken back, and what was not touched, is to be read as well.
+	return gate.Cut(text, maxMessage/2), nil
+}
+
+// backText says why something was taken back, and what of it was not.
+func backText(record *v1alpha1.Record, reverted *execution.Reverted) string {
+	message := sentence(record.Status.Revert.Message)
+	switch {
+	case len(reverted.Left) > 0:
+		message += " The rest is taken back."
+	case wrote(record):
+		message += " What was done is taken back."
+	case len(record.Status.Undo) > 0:
+		message += " Nothing that it wrote is left."
+	default:
+		message += " Nothing was written."
+	}
+	if len(reverted.Kept) > 0 {
+		message += " Not touched: " + strings.Join(reverted.Kept, "; ") + "."
+	}
+	return message
 }
 
 // wrote tells whether a step has written anything, as far as its status says: that it has begun to is not enough.
@@ -132,6 +165,10 @@ func (s *scope) showReverting(record *v1alpha1.Record, reverted *execution.Rever
 		reason = v1alpha1.ReasonRevertFailed
 	}
 	message := strings.Join(reverted.Left, "; ") + ". It is tried again until nothing is left."
+	if reason == v1alpha1.ReasonRevertFailed {
+		message = gate.Cut(message, maxMessage/2) + fmt.Sprintf(" Where it cannot be, whoever holds resolve ends that (%s): kubectl signoff resolve -n %s %s --outcome=succeeded --comment=\"…\"",
+			s.Gate.WhoResolves(record.Spec.ActionRef), s.request.Namespace, s.request.Name)
+	}
 	s.waiting(v1alpha1.PhaseReverting, reason, message, gate.Cut(reverted.Left[0], gate.ColumnWidth))
 }
 

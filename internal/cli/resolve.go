@@ -23,9 +23,12 @@ func (p *Program) resolve() *cobra.Command {
 	o := &resolveOptions{}
 	command := &cobra.Command{
 		Use:   "resolve REQUEST --outcome succeeded|failed",
-		Short: "Decide how a step ended of which nobody knows it",
+		Short: "Decide how a step ended of which nobody knows it, or end what cannot be taken back",
 		Long: `Decides how a step ended of which nobody knows it: a call was made, and its answer was lost. Look at the host first; the request says by
 which Idempotency-Key. After "succeeded" the next steps run; after "failed" the request fails, as after any step that failed. That is final.
+
+Of a temporary request that is Reverting, "succeeded" says that what is left is taken back by hand or may stay: the request ends.
+
 Say with --comment how you know; on a terminal you are asked.
 
 The exit code is 0 if the decision was recorded, 1 if it was refused, and 2 if there is no answer.`,
@@ -36,7 +39,7 @@ The exit code is 0 if the decision was recorded, 1 if it was refused, and 2 if t
 	command.RunE = func(cmd *cobra.Command, args []string) error { return p.runResolve(cmd, c, args[0], o) }
 	command.ValidArgsFunction = p.completes(c, (*session).openRequests)
 	flags := command.Flags()
-	flags.StringVar(&o.step, "step", "", "the step (default: the one of which nobody knows how it ended)")
+	flags.StringVar(&o.step, "step", "", "the step (default: the one of which nobody knows how it ended; revert for what could not be taken back)")
 	flags.StringVar(&o.outcome, "outcome", "", "succeeded or failed")
 	_ = command.RegisterFlagCompletionFunc("outcome", among("succeeded", "failed"))
 	flags.StringVarP(&o.comment, "comment", "m", "", "how you know")
@@ -77,7 +80,7 @@ func (s *session) resolveOne(ctx context.Context, name *named, given v1alpha1.Ne
 		if err != nil {
 			return err
 		}
-		if given.Step, err = s.unknownStep(object); err != nil {
+		if given.Step, err = s.undecided(object); err != nil {
 			return err
 		}
 	}
@@ -85,14 +88,18 @@ func (s *session) resolveOne(ctx context.Context, name *named, given v1alpha1.Ne
 	return s.printRequest(ctx, name, after, err, o.outputs, o.dryRun)
 }
 
-// unknownStep is the step of which nobody knows how it ended, shown to who decides.
-func (s *session) unknownStep(object *unstructured.Unstructured) (string, error) {
+// undecided is the step of which nobody knows how it ended, or what stands for all that could not be taken back, shown to who decides.
+func (s *session) undecided(object *unstructured.Unstructured) (string, error) {
 	request, err := typedAs[v1alpha1.ActionRequest](object)
 	if err != nil {
 		return "", err
 	}
 	step := story.Unknown(request)
-	if step == nil {
+	switch {
+	case step == nil && story.Reverting(request):
+		s.say("%s", request.Status.WaitingFor)
+		return v1alpha1.StepRevert, nil
+	case step == nil:
 		return "", &ending{exitNo, fmt.Sprintf("there is nothing to decide about %s/%s: it is %s", request.Namespace, request.Name, story.Phase(request))}
 	}
 	s.say("step %s: %s", step.Name, step.Message)

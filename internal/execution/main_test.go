@@ -61,6 +61,10 @@ rules:
 - {apiGroups: [""], resources: [pods, pods/log], verbs: [get, list]}
 - {apiGroups: [""], resources: [configmaps], verbs: [get, watch, create, patch, delete]}
 - {apiGroups: [""], resources: [secrets], verbs: [get, patch]}
+- {apiGroups: [""], resources: [services], verbs: [get, patch]}
+- {apiGroups: [rbac.authorization.k8s.io], resources: [rolebindings], verbs: [get, patch]}
+- {apiGroups: [rbac.authorization.k8s.io], resources: [clusterroles], resourceNames: [test-read], verbs: [bind]}
+- {apiGroups: [lent.example.com], resources: ["*"], verbs: [get, create, patch, delete]}
 ---
 # What calls carry is kept beside the Actions.
 apiVersion: rbac.authorization.k8s.io/v1

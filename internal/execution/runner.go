@@ -4,11 +4,8 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
@@ -237,15 +234,12 @@ func (t *task) failed(doing string, err error) (Outcome, error) {
 
 // kindComes tells whether an error says no more than that the API server does not serve a kind yet that an earlier step has defined.
 func (t *task) kindComes(err error) bool {
-	if !meta.IsNoMatchError(err) && (!apierrors.IsNotFound(err) || !strings.Contains(err.Error(), unserved)) {
+	if !unserved(err) {
 		return false
 	}
 	coming := kinds.Coming(slices.Concat(t.record.Spec.Steps, t.record.Spec.Finally))
 	return slices.ContainsFunc(t.step.Writes, func(w v1alpha1.RenderedWrite) bool { return coming[w.Object] != "" })
 }
-
-// unserved is what the API server says where it does not serve a kind, and not that an object is missing.
-const unserved = "could not find the requested resource"
 
 // again is about an error after which it is tried again, whatever the time.
 func (t *task) again(doing string, err error) (Outcome, error) {

@@ -9,11 +9,13 @@ import (
 
 	jsonpatch "github.com/evanphx/json-patch/v5"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	utiljson "k8s.io/apimachinery/pkg/util/json"
+	"k8s.io/client-go/dynamic"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/undo"
@@ -44,12 +46,21 @@ func versionOf(object *unstructured.Unstructured) version {
 	return version{object.GetUID(), object.GetResourceVersion()}
 }
 
-// lending are the versions that objects had when it was noted how writes to them are taken back.
-type lending map[v1alpha1.ObjectReference]version
+// lent is an object to which something is written for a time.
+type lent struct {
+	// version is the one that it had when it was noted how the write is taken back.
+	version
+
+	// told are the fields that the write changes, as the dry run told.
+	told []v1alpha1.UndoField
+}
+
+// lending are the objects to which a step writes.
+type lending map[v1alpha1.ObjectReference]lent
 
 // noteUndo notes how every write of the step is taken back, before it is sent.
 func (t *task) noteUndo(ctx context.Context) (Outcome, error) {
-	versions := lending{}
+	objects := lending{}
 	for i := range t.step.Writes {
 		w := &t.step.Writes[i]
 		seen, err := t.note(ctx, w)
@@ -59,46 +70,52 @@ func (t *task) noteUndo(ctx context.Context) (Outcome, error) {
 		if err != nil {
 			return t.failed("find out how to take back what it writes to "+describe(w.Object), err)
 		}
-		versions[w.Object] = seen
+		objects[w.Object] = seen
 	}
 	t.announces(basisUndo)
-	t.noted.Add(t.announcement(), versions)
+	t.noted.Add(t.announcement(), objects)
 	return Outcome{Status: t.status, Intent: true}, nil
 }
 
 // note notes how one write is taken back from the object as it is now, and gives the version of that. What was noted before an earlier attempt
 // holds as far as that attempt has written.
-func (t *task) note(ctx context.Context, w *v1alpha1.RenderedWrite) (version, error) {
+func (t *task) note(ctx context.Context, w *v1alpha1.RenderedWrite) (lent, error) {
 	live, err := t.get(ctx, w.Object)
 	switch {
 	case apierrors.IsNotFound(err) && w.Operation == v1alpha1.WriteApply:
 		t.noteAs(&v1alpha1.Undo{Step: t.step.Name, Object: w.Object, FieldManager: w.FieldManager, Created: true})
-		return version{}, nil
+		return lent{}, nil
 	case err != nil:
-		return version{}, err
+		return lent{}, err
 	case t.made(live, w):
-		return versionOf(live), nil
+		return lent{version: versionOf(live)}, nil
 	}
-	return versionOf(live), t.noteChanges(ctx, live, w)
+	told, err := t.noteChanges(ctx, live, w)
+	return lent{versionOf(live), told}, err
 }
 
-// noteChanges notes how a write to an object that is there is taken back.
-func (t *task) noteChanges(ctx context.Context, live *unstructured.Unstructured, w *v1alpha1.RenderedWrite) error {
+// noteChanges notes how a write to an object that is there is taken back, and gives what it changes.
+func (t *task) noteChanges(ctx context.Context, live *unstructured.Unstructured, w *v1alpha1.RenderedWrite) ([]v1alpha1.UndoField, error) {
 	if w.Object.Kind == "Secret" && w.Object.APIVersion == "v1" {
-		return final("it exists already, and the values that a Secret had are not stored: create a Secret of its own")
+		return nil, final("it exists already, and the values that a Secret had are not stored: create a Secret of its own")
 	}
-	fields, err := t.changes(ctx, live, w)
+	told, err := t.changes(ctx, live, w)
 	if err != nil {
-		return err
+		return nil, err
 	}
+	fields := told
 	if before := t.undo(w); before != nil && before.UID == live.GetUID() && managed(live, w.FieldManager) {
-		fields = undo.Overlay(before.Fields, fields)
+		// An earlier attempt has written, and the process may have ended before it could note what came of it.
+		if err := undo.Found(before.Fields, live.Object, w.FieldManager); err != nil {
+			return nil, final(err.Error())
+		}
+		fields = undo.Overlay(before.Fields, told)
 	}
 	if len(fields) > maxUndoFields {
-		return final(fmt.Sprintf("it changes %d fields, and at most %d can be taken back", len(fields), maxUndoFields))
+		return nil, final(fmt.Sprintf("it changes %d fields, and at most %d can be taken back", len(fields), maxUndoFields))
 	}
 	t.noteAs(&v1alpha1.Undo{Step: t.step.Name, Object: w.Object, FieldManager: w.FieldManager, UID: live.GetUID(), Fields: fields})
-	return nil
+	return told, nil
 }
 
 // changes are the fields that a write changes, with all that the API server and webhooks add: a dry run tells.
@@ -145,17 +162,31 @@ func (t *task) noteAs(entry *v1alpha1.Undo) {
 // sender sends writes to the versions that were noted, and to no others. After a refusal it is noted again.
 func (l lending) sender(t *task) func(context.Context, *v1alpha1.RenderedWrite) (*unstructured.Unstructured, error) {
 	return func(ctx context.Context, w *v1alpha1.RenderedWrite) (*unstructured.Unstructured, error) {
-		object, err := t.sendTo(ctx, w, l[w.Object])
+		before := l[w.Object]
+		object, err := t.sendTo(ctx, w, before.version)
 		if err != nil {
 			t.noted.Remove(t.announcement())
 			return nil, err
 		}
-		l[w.Object] = versionOf(object)
-		if entry := t.undo(w); entry != nil && entry.Created {
-			entry.UID = object.GetUID()
-		}
-		return object, nil
+		l[w.Object] = lent{versionOf(object), before.told}
+		return object, t.wrote(w, object, before.told)
 	}
+}
+
+// wrote notes what came of a write. Where that is lost, what was noted before is taken back, and what the API server chose itself may be told as
+// changed by somebody.
+func (t *task) wrote(w *v1alpha1.RenderedWrite, object *unstructured.Unstructured, told []v1alpha1.UndoField) error {
+	entry := t.undo(w)
+	switch {
+	case entry == nil:
+	case entry.Created:
+		entry.UID = object.GetUID()
+	default:
+		if err := undo.Wrote(entry.Fields, told, object.Object); err != nil {
+			return final(err.Error())
+		}
+	}
+	return nil
 }
 
 // sendTo sends a write to one version of an object, or creates it where there was none. A conflict says that it is another one meanwhile.
@@ -226,30 +257,60 @@ func (t *task) unable(entry *v1alpha1.Undo, err error) string {
 
 // uncreate deletes an object that a step has created, and nothing else that has its name.
 func (t *task) uncreate(ctx context.Context, entry *v1alpha1.Undo, out *Reverted) error {
-	live, err := t.get(ctx, entry.Object)
+	live, ref, err := t.served(ctx, entry.Object)
 	switch {
 	case apierrors.IsNotFound(err):
 		return nil
 	case err != nil:
 		return err
 	case entry.UID != "" && live.GetUID() != entry.UID, entry.UID == "" && !managed(live, entry.FieldManager):
-		out.Kept = append(out.Kept, describe(entry.Object)+" is another one now")
+		out.Kept = append(out.Kept, describe(ref)+" is another one now")
 		return nil
 	}
 	if live.GetDeletionTimestamp() == nil {
-		if err := t.erase(ctx, entry.Object, live.GetUID()); err != nil {
+		if err := t.erase(ctx, ref, live.GetUID()); err != nil {
 			return err
 		}
-		if live, err = t.get(ctx, entry.Object); apierrors.IsNotFound(err) {
+		if live, err = t.get(ctx, ref); apierrors.IsNotFound(err) {
 			return nil
 		}
 		if err != nil {
 			return err
 		}
 	}
-	out.Waiting = append(out.Waiting, entry.Object)
-	out.Left = append(out.Left, describe(entry.Object)+" is left: "+heldBy(live))
+	out.Waiting = append(out.Waiting, ref)
+	out.Left = append(out.Left, describe(ref)+" is left: "+heldBy(live))
 	return nil
+}
+
+// served reads an object that is to be taken back, in the version in which it was written, or in another one where that is not served any more. The
+// reference says in which. Not found: it is gone, or its whole kind is.
+func (t *task) served(ctx context.Context, ref v1alpha1.ObjectReference) (*unstructured.Unstructured, v1alpha1.ObjectReference, error) {
+	live, err := t.get(ctx, ref)
+	if !unserved(err) {
+		return live, ref, err
+	}
+	kind := schema.FromAPIVersionAndKind(ref.APIVersion, ref.Kind)
+	version, failed := t.clients.served(ctx, kind.GroupKind())
+	switch {
+	case failed != nil:
+		return nil, ref, failed
+	case version == "":
+		return nil, ref, apierrors.NewNotFound(schema.GroupResource{Group: kind.Group, Resource: kind.Kind}, ref.Name)
+	case version == ref.APIVersion:
+		return nil, ref, fmt.Errorf("it is not known yet how %s is served: %w", ref.Kind, errors.New(err.Error())) // it is not gone
+	}
+	ref.APIVersion = version
+	live, err = t.get(ctx, ref)
+	return live, ref, err
+}
+
+// unserved tells whether an answer is about the kind rather than the object: it is not served in this version. A process that knew it before asks for
+// it, and is told that there is no such path.
+func unserved(err error) bool {
+	status, ok := statusOf(err)
+	return meta.IsNoMatchError(err) || ok && apierrors.IsNotFound(err) && status.Details != nil &&
+		slices.ContainsFunc(status.Details.Causes, func(c metav1.StatusCause) bool { return c.Type == metav1.CauseTypeUnexpectedServerResponse })
 }
 
 func (t *task) erase(ctx context.Context, ref v1alpha1.ObjectReference, uid types.UID) error {
@@ -288,44 +349,81 @@ const restoreTries = 3
 func (t *task) restore(ctx context.Context, entry *v1alpha1.Undo, out *Reverted) error {
 	var err error
 	for range restoreTries {
-		var live *unstructured.Unstructured
-		live, err = t.get(ctx, entry.Object)
-		if apierrors.IsNotFound(err) || err == nil && live.GetUID() != entry.UID {
-			out.Kept = append(out.Kept, describe(entry.Object)+" is gone")
+		live, ref, failed := t.served(ctx, entry.Object)
+		switch {
+		case apierrors.IsNotFound(failed):
+			out.Kept = append(out.Kept, describe(ref)+" is gone")
+			return nil
+		case failed != nil:
+			return failed
+		case live.GetUID() != entry.UID:
+			out.Kept = append(out.Kept, describe(ref)+" is another one now")
 			return nil
 		}
-		if err != nil {
-			return err
+		var restored *undo.Restored
+		if restored, err = t.restoreOnce(ctx, entry, ref, live); err == nil {
+			out.add(ref, restored)
 		}
-		var kept []undo.Kept
-		if kept, err = t.restoreOnce(ctx, entry, live); !apierrors.IsConflict(err) {
-			for _, field := range kept {
-				out.Kept = append(out.Kept, field.Text(describe(entry.Object)))
-			}
+		if !apierrors.IsConflict(err) {
 			return err
 		}
 	}
 	return err
 }
 
-func (t *task) restoreOnce(ctx context.Context, entry *v1alpha1.Undo, live *unstructured.Unstructured) (kept []undo.Kept, err error) {
+// add tells what of an object is not restored.
+func (r *Reverted) add(ref v1alpha1.ObjectReference, restored *undo.Restored) {
+	for _, field := range restored.Kept {
+		r.Kept = append(r.Kept, field.Text(describe(ref)))
+	}
+	for _, field := range restored.Left {
+		r.Left = append(r.Left, oneLine(fmt.Sprintf("%s is left: what was lent is still in %s, and somebody has changed that since. Take it out by hand", describe(ref), field.Path)))
+	}
+}
+
+// restoreOnce restores one version of an object. Once nothing of it is left, the field manager of the write goes, too.
+func (t *task) restoreOnce(ctx context.Context, entry *v1alpha1.Undo, ref v1alpha1.ObjectReference, live *unstructured.Unstructured) (*undo.Restored, error) {
 	restored, err := undo.Restore(live.Object, entry.Fields, t.managers())
-	if err != nil || !restored.Changed {
-		if err == nil {
-			kept = restored.Kept
+	if err != nil {
+		return nil, err
+	}
+	resource, err := t.resource(ref)
+	if err != nil {
+		return nil, err
+	}
+	if restored.Changed {
+		patch, err := mergePatch(live, restored.Object)
+		if err != nil {
+			return nil, err
 		}
-		return kept, err
+		if live, err = resource.Patch(ctx, ref.Name, types.MergePatchType, patch, metav1.PatchOptions{FieldManager: entry.FieldManager}); err != nil {
+			return nil, err
+		}
 	}
-	patch, err := mergePatch(live, restored.Object)
+	if len(restored.Left) > 0 {
+		return restored, nil
+	}
+	return restored, disown(ctx, resource, live, entry.FieldManager)
+}
+
+// disown removes a field manager from an object, so that nobody who applies it later has a conflict with a request that is over. It changes nothing
+// else: where that is refused, nothing that was lent is left.
+func disown(ctx context.Context, resource dynamic.ResourceInterface, live *unstructured.Unstructured, manager string) error {
+	all := live.GetManagedFields()
+	rest := slices.DeleteFunc(slices.Clone(all), func(e metav1.ManagedFieldsEntry) bool { return e.Manager == manager })
+	if len(rest) == len(all) || len(rest) == 0 {
+		// The API server takes an object without any entry for one that was never written, and gives all of it to nobody's name.
+		return nil
+	}
+	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"resourceVersion": live.GetResourceVersion(), "managedFields": rest}})
 	if err != nil {
-		return nil, err
+		return fmt.Errorf("failed to encode who has written it: %w", err)
 	}
-	resource, err := t.resource(entry.Object)
-	if err != nil {
-		return nil, err
+	_, err = resource.Patch(ctx, live.GetName(), types.MergePatchType, patch, metav1.PatchOptions{FieldManager: manager})
+	if apierrors.IsConflict(err) || err != nil && isTransient(err) {
+		return err
 	}
-	_, err = resource.Patch(ctx, entry.Object.Name, types.MergePatchType, patch, metav1.PatchOptions{FieldManager: entry.FieldManager})
-	return restored.Kept, err
+	return nil
 }
 
 // managers are the field managers of what is taken back.

@@ -169,6 +169,9 @@ func (f *finder) resolutions() {
 			continue
 		}
 		words := fmt.Sprintf("%s decided that step %s ended as %s, and wrote: %q", r.By.Username, r.Step, r.Outcome, r.Comment)
+		if f.request.EndsRevert(&r.NewResolution) {
+			words = fmt.Sprintf("%s decided that what is left of it is taken back by hand or may stay, and wrote: %q", r.By.Username, r.Comment)
+		}
 		f.add(Event{Type: v1alpha1.EventResolved, Time: r.Seal.At.Time, State: string(r.Outcome), Words: words}, string(f.request.UID), strconv.Itoa(i))
 	}
 }

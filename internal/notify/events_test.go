@@ -196,6 +196,17 @@ func TestOf(t *testing.T) {
 	}
 }
 
+// TestLeft: who lets stay what cannot be taken back has not decided about a step.
+func TestLeft(t *testing.T) {
+	given := aResolution(&v1alpha1.Seal{At: metav1.NewMicroTime(at(9).Time)})
+	given.Step = v1alpha1.StepRevert
+	events := Of(aRequest(func(r *v1alpha1.ActionRequest) { r.Spec.Resolutions = []v1alpha1.Resolution{given} }), nil)
+	want := `dave decided that what is left of it is taken back by hand or may stay, and wrote: "it is there"`
+	if last := events[len(events)-1]; last.Type != v1alpha1.EventResolved || last.Words != want {
+		t.Errorf("got %s %q", last.Type, last.Words)
+	}
+}
+
 // TestLate: what may be found out long after it happened says so.
 func TestLate(t *testing.T) {
 	impatient := anApproval(func(a *v1alpha1.Approval) {

@@ -242,7 +242,7 @@ var recordFields = knownOf[recordBody](cover{}.
 	under("status", all("revision", "outcome", "message", "finishedAt", "ending.outcome", "ending.message", "review.state", "review.decided", "review.at", "activeUntil",
 		"revert.startedAt", "revert.outcome", "revert.message").
 		under("undo[]", all("step", "fieldManager", "created", "uid", "object.apiVersion", "object.kind", "object.namespace", "object.name").
-			under("fields[]", all("before", "after").under("path[]", all("field", "value")))).
+			under("fields[]", all("before", "after", "order").under("path[]", all("field", "value")))).
 		under("steps[]", all("name", "state", "message", "startedAt", "finishedAt", "basis", "url", "attempts", "retryAt", "unknownSince", "resolvedAt",
 			"job.exitCode", "job.message", "job.log", "outputs")).
 		but("seal", "it is the stamp and the signature of this payload").

@@ -7,10 +7,8 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	"k8s.io/apimachinery/pkg/runtime"
-	utiljson "k8s.io/apimachinery/pkg/util/json"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/compare"
@@ -50,31 +48,44 @@ type differ struct {
 	err    error
 }
 
-// compare notes what differs. A map that is new is noted field by field, as somebody else may add to it, and then as an empty one, so that it
-// goes where nothing is left in it.
+// compare notes what differs. A map or a list that is new is noted part by part, as somebody else may add to it, and then as an empty one, so that
+// it goes where nothing is left in it.
 func (d *differ) compare(path []v1alpha1.PathElement, before, after any) {
 	if compare.Same(before, after) {
 		return
 	}
 	switch a := after.(type) {
 	case map[string]any:
-		if b, both := before.(map[string]any); both {
+		if b, ok := partsOf[map[string]any](path, before); ok {
 			d.maps(path, b, a)
+			d.empty(path, before, map[string]any{})
 			return
 		}
-		if before == (missing{}) && !isElement(path) {
-			d.maps(path, nil, a)
-			after = map[string]any{}
-		}
 	case []any:
-		if b, both := before.([]any); both {
-			if key := compare.CommonKey(b, a); key != "" {
-				d.lists(path, key, b, a)
-				return
-			}
+		b, ok := partsOf[[]any](path, before)
+		if by, named := naming(b, a); ok && named {
+			d.lists(path, by, b, a)
+			d.empty(path, before, []any{})
+			return
 		}
 	}
 	d.note(path, before, after)
+}
+
+// partsOf tells whether a write is noted part by part, and gives what was there before of the same type: none where it is new.
+func partsOf[T any](path []v1alpha1.PathElement, before any) (T, bool) {
+	parts, both := before.(T)
+	return parts, both || absent(before) && !isElement(path)
+}
+
+// absent tells whether there was nothing. The API server stores null where it is told nothing, and a Record cannot tell them apart.
+func absent(value any) bool { return value == nil || value == (missing{}) }
+
+// empty notes a map or a list that is new as if nothing were in it.
+func (d *differ) empty(path []v1alpha1.PathElement, before, after any) {
+	if absent(before) {
+		d.note(path, before, after)
+	}
 }
 
 // isElement tells whether a path leads to an element of a list. One that is new comes and goes as a whole.
@@ -95,10 +106,15 @@ func (d *differ) maps(path []v1alpha1.PathElement, before, after map[string]any)
 	}
 }
 
-func (d *differ) lists(path []v1alpha1.PathElement, key string, before, after []any) {
-	old, now := compare.ByKey(before, key), compare.ByKey(after, key)
-	for _, name := range compare.NamesOf(before, after, key) {
-		d.compare(below(path, v1alpha1.PathElement{Field: key, Value: &name}), field(old, name), field(now, name))
+func (d *differ) lists(path []v1alpha1.PathElement, by string, before, after []any) {
+	old, now := namesIn(before, by), namesIn(after, by)
+	was, has := byName(before, by), byName(after, by)
+	for _, name := range slices.Concat(now, without(old, now)) {
+		d.compare(below(path, v1alpha1.PathElement{Field: by, Value: &name}), field(was, name), field(has, name))
+	}
+	// What is removed would come back at the end.
+	if back := slices.Concat(without(now, without(now, old)), without(old, now)); !slices.Equal(back, old) && len(old) <= maxOrder {
+		d.fields = append(d.fields, v1alpha1.UndoField{Path: below(path, v1alpha1.PathElement{Field: by}), Order: old})
 	}
 }
 
@@ -146,150 +162,42 @@ func Overlay(before, again []v1alpha1.UndoField) []v1alpha1.UndoField {
 	return out
 }
 
-// Restored is what taking back a write makes of an object.
-type Restored struct {
-	// Object is the object with the fields restored. It shares nothing with the one that was given.
-	Object map[string]any
-	// Changed says that something of it differs.
-	Changed bool
-	// Kept are the fields that are no longer ours.
-	Kept []Kept
-}
-
-// Kept is a field that is not restored.
-type Kept struct {
-	// Path names the field as people do.
-	Path string
-	// By is the field manager who wrote the same value since. Empty: somebody has changed it.
-	By string
-}
-
-// Text says in a sentence without its end why the field of an object is not restored.
-func (k Kept) Text(object string) string {
-	if k.By != "" {
-		return fmt.Sprintf("%s of %s was since written by %s, too", k.Path, object, k.By)
-	}
-	return fmt.Sprintf("%s of %s was changed since by somebody else", k.Path, object)
-}
-
-// Restore gives the fields of an object what they had before a write, where they still have what was written and nobody else but the field
-// managers of the write has written them.
-func Restore(live map[string]any, fields []v1alpha1.UndoField, managers []string) (*Restored, error) {
-	out, owned := &Restored{Object: runtime.DeepCopyJSON(live)}, ownersOf(live, managers)
-	for i := range fields {
-		f := &fields[i]
-		before, after, err := values(f)
-		if err != nil {
-			return nil, fmt.Errorf("failed to read what %s had and got: %w", Text(f.Path), err)
-		}
-		now := find(out.Object, f.Path)
-		switch by := owned.of(f); {
-		case compare.Same(now, before):
-		case by != "" && compare.Same(now, after):
-			out.Kept = append(out.Kept, Kept{Path: Text(f.Path), By: by})
-		case compare.Same(now, after) && put(out.Object, f.Path, before):
-			out.Changed = true
-		case before == (missing{}) && compare.Same(after, map[string]any{}):
-			// Somebody has added to a map that the write made, and it stays for them.
-		default:
-			out.Kept = append(out.Kept, Kept{Path: Text(f.Path)})
-		}
-	}
-	return out, nil
-}
-
-// values are what a field had before a write, and what it got.
-func values(f *v1alpha1.UndoField) (before, after any, err error) {
-	before, err = value(f.Before)
-	if err != nil {
-		return nil, nil, err
-	}
-	after, err = value(f.After)
-	return before, after, err
-}
-
-func value(raw *runtime.RawExtension) (any, error) {
-	if raw == nil {
-		return missing{}, nil
-	}
-	var out any
-	err := utiljson.Unmarshal(raw.Raw, &out)
-	return out, err //nolint:wrapcheck // the caller says what could not be read
-}
-
-// find gives the value at a path.
-func find(from any, path []v1alpha1.PathElement) any {
-	for _, element := range path {
-		switch v := from.(type) {
-		case map[string]any:
-			from = field(v, element.Field)
-		case []any:
-			i := index(v, element)
-			if i < 0 {
-				return missing{}
-			}
-			from = v[i]
-		default:
-			return missing{}
-		}
-	}
-	return from
-}
-
-func index(list []any, element v1alpha1.PathElement) int {
-	return slices.IndexFunc(list, func(item any) bool {
-		name, ok := compare.NameBy(item, element.Field)
-		return ok && element.Value != nil && name == *element.Value
+// Wrote puts what a write has really made in the place of what a dry run of it had told: the API server draws ports and the like anew each time.
+// Only what that dry run told is looked at. What was noted before an earlier attempt may have been changed by somebody since.
+func Wrote(fields, told []v1alpha1.UndoField, object map[string]any) error {
+	return observe(fields, object, func(f *v1alpha1.UndoField, _ any) bool {
+		return slices.ContainsFunc(told, func(t v1alpha1.UndoField) bool { return Text(t.Path) == Text(f.Path) })
 	})
 }
 
-// put writes a value at a path, or removes what is there. It tells whether the place could be found.
-func put(object map[string]any, path []v1alpha1.PathElement, value any) bool {
-	above, last := path[:len(path)-1], path[len(path)-1]
-	switch parent := find(object, above).(type) {
-	case map[string]any:
-		if value == (missing{}) {
-			delete(parent, last.Field)
-		} else {
-			parent[last.Field] = value
-		}
-		return true
-	case []any:
-		// A list is a value: what holds it must be told of the new one. Every list is in a map or in an element of another list.
-		return len(above) > 0 && put(object, above, replaced(parent, last, value))
-	}
-	return false
+// Found does the same where nobody was told what a write has made, for elements of lists that the field manager of the write has added, and in which
+// nobody else has written since.
+func Found(fields []v1alpha1.UndoField, object map[string]any, manager string) error {
+	ours, others := ownersOf(object, nil).only(manager), ownersOf(object, []string{manager})
+	return observe(fields, object, func(f *v1alpha1.UndoField, after any) bool {
+		us, _ := ours.of(object, f, after)
+		them, _ := others.of(object, f, after)
+		return isElement(f.Path) && f.Before == nil && us != "" && them == ""
+	})
 }
 
-// replaced is a list with one element replaced, added or removed.
-func replaced(list []any, element v1alpha1.PathElement, value any) []any {
-	i := index(list, element)
-	switch {
-	case value == (missing{}):
-		return slices.Delete(slices.Clone(list), i, i+1)
-	case i < 0:
-		return append(slices.Clone(list), value)
-	}
-	out := slices.Clone(list)
-	out[i] = value
-	return out
-}
-
-// Text writes a path as people do: spec.containers[app].image.
-func Text(path []v1alpha1.PathElement) string {
-	var out strings.Builder
-	for _, element := range path {
-		switch {
-		case element.Value != nil:
-			out.WriteString("[" + *element.Value + "]")
-		case strings.ContainsAny(element.Field, "./[]"):
-			out.WriteString("[" + element.Field + "]")
-		default:
-			if out.Len() > 0 {
-				out.WriteByte('.')
-			}
-			out.WriteString(element.Field)
+// observe notes the values that fields of an object have, where the write has not removed them and the test holds.
+func observe(fields []v1alpha1.UndoField, object map[string]any, test func(f *v1alpha1.UndoField, after any) bool) error {
+	for i := range fields {
+		f := &fields[i]
+		after, err := value(f.After)
+		if err != nil {
+			return fmt.Errorf("failed to read what %s got: %w", Text(f.Path), err)
 		}
+		now := find(object, f.Path, after)
+		if absent(now) || absent(after) || isEmpty(after) || !test(f, after) {
+			continue
+		}
+		raw, err := json.Marshal(now)
+		if err != nil {
+			return fmt.Errorf("failed to note %s: %w", Text(f.Path), err)
+		}
+		f.After = &runtime.RawExtension{Raw: raw}
 	}
-	return out.String()
+	return nil
 }

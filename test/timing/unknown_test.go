@@ -102,7 +102,12 @@ spec:
 
 func resolve(t *testing.T, who env.Person, r *v1alpha1.ActionRequest, outcome, comment string) error {
 	t.Helper()
-	body := fmt.Appendf(nil, `{"spec":{"resolution":{"step":"call","outcome":%q,"comment":%q}}}`, outcome, comment)
+	return resolveStep(t, who, r, "call", outcome, comment)
+}
+
+func resolveStep(t *testing.T, who env.Person, r *v1alpha1.ActionRequest, step, outcome, comment string) error {
+	t.Helper()
+	body := fmt.Appendf(nil, `{"spec":{"resolution":{"step":%q,"outcome":%q,"comment":%q}}}`, step, outcome, comment)
 	return as(t, who).Patch(t.Context(), r.DeepCopy(), client.RawPatch(types.MergePatchType, body))
 }
 

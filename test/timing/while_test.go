@@ -8,6 +8,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
@@ -196,6 +197,52 @@ func TestTemporaryStays(t *testing.T) {
 	step(t, 2*time.Second) // the ServiceAccount may not watch, so it is looked at again after a while
 	reaches(t, r, v1alpha1.PhaseReverted)
 	returned(t, "stuck")
+	revertsFail(t, 0)
+}
+
+// TestTemporaryEndedByHand: what can never be taken back does not hold a request up for ever, nor does it end without a person who answers for it.
+func TestTemporaryEndedByHand(t *testing.T) {
+	shared(t, "good")
+	r := reaches(t, ask(t, "lend-for-good", func(s *v1alpha1.ActionRequestSpec) { s.Duration = "30m" }), v1alpha1.PhaseActive)
+	if err := resolveStep(t, users.Carol, r, "revert", "Succeeded", "let it stay"); err == nil || !strings.Contains(err.Error(), "there is nothing to decide about step \"revert\"") {
+		t.Errorf("nothing is being taken back yet: %v", err)
+	}
+	step(t, 31*time.Minute)
+	reverting := reaches(t, r, v1alpha1.PhaseReverting)
+	ready := meta.FindStatusCondition(reverting.Status.Conditions, v1alpha1.ConditionReady)
+	for _, words := range []string{"ConfigMap target/shared-good is left", "immutable", "role revert-resolver (carol)", "kubectl signoff resolve -n payments " + r.Name} {
+		if !strings.Contains(ready.Message, words) {
+			t.Errorf("it must say %q: %q", words, ready.Message)
+		}
+	}
+	for name, tc := range map[string]struct {
+		who                     env.Person
+		outcome, comment, words string
+	}{
+		"Nobody": {users.Alice, "Succeeded", "let it stay", "you (alice) may not resolve platform/lend-for-good"},
+		"NoWord": {users.Carol, "Succeeded", " ", "say how you know"},
+		"Failed": {users.Carol, "Failed", "no", "is tried again anyway"},
+	} {
+		if err := resolveStep(t, tc.who, r, "revert", tc.outcome, tc.comment); err == nil || !strings.Contains(err.Error(), tc.words) {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+	stays(t, r, v1alpha1.PhaseReverting)
+	if err := resolveStep(t, users.Carol, r, "revert", "Succeeded", "it is made anew tomorrow"); err != nil {
+		t.Fatal(err)
+	}
+	done, record := reaches(t, r, v1alpha1.PhaseReverted), recordOf(t, r)
+	text := strings.Join(done.Status.Summary, "\n")
+	for _, words := range []string{
+		`carol decided that what is left is taken back by hand or may stay: "it is made anew tomorrow". Left: ConfigMap target/shared-good is left`, "Its time of 30m was over. The rest is taken back.",
+	} {
+		if !strings.Contains(text, words) || !strings.Contains(record.Status.Message, words) {
+			t.Errorf("it must say %q:\n%s\n%s", words, text, record.Status.Message)
+		}
+	}
+	if done.Status.Outcome != v1alpha1.OutcomeReverted || configMap(t, "lent-good") != nil || len(done.Spec.Resolutions) != 1 || done.Spec.Resolutions[0].Seal == nil {
+		t.Errorf("the rest must be gone, and who decided must be sealed: %+v", done.Spec.Resolutions)
+	}
 	revertsFail(t, 0)
 }
 

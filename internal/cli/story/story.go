@@ -96,6 +96,20 @@ func Unknown(request *v1alpha1.ActionRequest) *v1alpha1.StepStatus {
 	return nil
 }
 
+// Reverting tells whether what a request has done is being taken back, and something of it is left. That of another one before it is not its own.
+func Reverting(request *v1alpha1.ActionRequest) bool {
+	ready := meta.FindStatusCondition(request.Status.Conditions, v1alpha1.ConditionReady)
+	return Phase(request) == v1alpha1.PhaseReverting && ready != nil && ready.Reason != v1alpha1.ReasonAlreadyExecuted
+}
+
+// decided says in a sentence what somebody has decided.
+func (s *story) decided(given *v1alpha1.NewResolution) string {
+	if s.request.EndsRevert(given) {
+		return "what is left is taken back by hand or may stay"
+	}
+	return fmt.Sprintf("step %s %s", given.Step, strings.ToLower(string(given.Outcome)))
+}
+
 func (s *story) head() {
 	s.line("%s/%s: %s", s.request.Namespace, s.request.Name, Phase(s.request))
 	if s.request.Status.WaitingFor != "" {
@@ -104,7 +118,7 @@ func (s *story) head() {
 	if finished := meta.FindStatusCondition(s.request.Status.Conditions, v1alpha1.ConditionFinished); s.request.Status.Outcome != "" && finished != nil {
 		s.line("Ended: %s, %s", gate.Time(finished.LastTransitionTime.Time, s.now), finished.Message)
 	}
-	if s.request.Status.Outcome == "" {
+	if s.request.Status.Outcome == "" && Phase(s.request) != v1alpha1.PhaseReverting {
 		s.time("Stays until", s.request.Status.ActiveUntil)
 	}
 }
@@ -140,7 +154,7 @@ func (s *story) asked() {
 	}
 	for i := range spec.Resolutions {
 		r := &spec.Resolutions[i]
-		s.words(fmt.Sprintf("%s decided that step %s %s", r.By.Username, r.Step, strings.ToLower(string(r.Outcome))), r.Comment)
+		s.words(r.By.Username+" decided that "+s.decided(&r.NewResolution), r.Comment)
 	}
 }
 
@@ -332,6 +346,9 @@ func (s *story) next() {
 	}
 	if Unknown(s.request) != nil {
 		lines = append(lines, `kubectl signoff resolve `+of+` --outcome succeeded|failed --comment "…"`)
+	}
+	if Reverting(s.request) {
+		lines = append(lines, `kubectl signoff resolve `+of+` --outcome succeeded --comment "…"`)
 	}
 	if s.request.Status.Outcome == "" {
 		lines = append(lines, "kubectl signoff wait "+of, `kubectl signoff cancel `+of+` --reason "…"`)

@@ -112,6 +112,21 @@ func TestParts(t *testing.T) {
 		"Times":  {"bounds of time", func(x r) { at := metav1.NewTime(now); x.Spec.NotBefore, x.Spec.ExpiresAt = &at, &at }, nil, []string{"Not before: Mon 23 Nov 12:00 UTC", "Expires: Mon 23 Nov 12:00 UTC"}, nil},
 		"Glass":  {"an emergency", func(x r) { x.Spec.BreakGlass = &v1alpha1.BreakGlass{Reason: "down"} }, func(x a) { x.Spec.Review = true }, []string{`Emergency: "down"`, "needs 1 of payments, a review"}, nil},
 		"Behalf": {"for whom it was asked is a claim", func(x r) { x.Spec.OnBehalfOf = &v1alpha1.OnBehalfOf{Username: "dave\x1b"} }, nil, []string{"Asked by: alice, Mon 23 Nov 12:00 UTC\n  as it says on behalf of \"dave\\x1b\"\nReason:"}, nil},
+		"Reverting": {"what is over does not stay, and how a person ends what cannot be taken back", func(x r) {
+			until := metav1.NewTime(now.Add(-time.Hour))
+			x.Status.ActiveUntil, x.Status.Phase, x.Status.WaitingFor = &until, v1alpha1.PhaseReverting, "ConfigMap a/b is left: no"
+			x.Status.Conditions = []metav1.Condition{{Type: v1alpha1.ConditionReady, Reason: v1alpha1.ReasonRevertFailed}}
+		}, nil, []string{"Waiting for: ConfigMap a/b is left: no", `kubectl signoff resolve -n payments checkout --outcome succeeded --comment "…"`}, []string{"Stays until"}},
+		"RevertingAnother": {"nobody decides here about the request before it", func(x r) {
+			x.Status.Phase, x.Status.Conditions = v1alpha1.PhaseReverting, []metav1.Condition{{Type: v1alpha1.ConditionReady, Reason: v1alpha1.ReasonAlreadyExecuted}}
+		}, nil, nil, []string{"signoff resolve"}},
+		"Left": {"who let stay what is left", func(x r) {
+			x.Spec.Resolutions = []v1alpha1.Resolution{{NewResolution: v1alpha1.NewResolution{Step: "revert", Outcome: v1alpha1.StepSucceeded, Comment: "ok"}, By: v1alpha1.Identity{Username: "carol"}}}
+		}, nil, []string{`carol decided that what is left is taken back by hand or may stay: "ok"`}, nil},
+		"StepOfThatName": {"a step can be called so", func(x r) {
+			x.Status.Steps = []v1alpha1.StepStatus{{Name: "revert", State: v1alpha1.StepFailed, UnknownSince: new(metav1.NewTime(now))}}
+			x.Spec.Resolutions = []v1alpha1.Resolution{{NewResolution: v1alpha1.NewResolution{Step: "revert", Outcome: v1alpha1.StepDidFail, Comment: "ok"}, By: v1alpha1.Identity{Username: "carol"}}}
+		}, nil, []string{`carol decided that step revert failed: "ok"`}, nil},
 		"Cancelled": {"a cancellation", func(x r) {
 			x.Spec.Cancellation = &v1alpha1.Cancellation{Reason: "no", By: &v1alpha1.Identity{Username: "carol"}}
 		}, nil, []string{`Cancelled by carol: "no"`}, nil},
