@@ -522,7 +522,7 @@ func TestBlindIsServed(t *testing.T) {
 		"it may not list roles.signoff.dev in any of the namespaces that are looked at: payments.\n  Give it the ClusterRole signoff-catalog-reader")
 	// Where no request names a catalog, somebody can.
 	kubectl(t, who, "", "mcp", "-n", "staging").says(t, 0, "in any of the namespaces that are looked at: staging.", "name that with --catalog")
-	if answer := kubectl(t, who, "", "mcp", "-n", "staging", "--catalog", env.CatalogNamespace); answer.code != 0 || strings.Contains(answer.stderr, "note:") {
+	if answer := kubectl(t, who, "", "mcp", "-n", "staging", "--catalog", env.CatalogNamespace); answer.exit != 0 || strings.Contains(answer.stderr, "note:") {
 		t.Errorf("got %+v", answer)
 	}
 }
