@@ -89,7 +89,7 @@ func (w *approvals) vote(ctx context.Context, req *admission.Request, next, old 
 		return invalid(req, old.Name, field.ErrorList{field.Required(field.NewPath("spec", "vote", "comment"),
 			"say why: the requester will read it")})
 	}
-	if refused := w.room(ctx, next, old, vote, &caller); refused != nil {
+	if refused := w.fits(ctx, next, old, vote, &caller); refused != nil {
 		return *refused
 	}
 	judgement, problem := w.judge(ctx, old, now)
@@ -204,6 +204,14 @@ const (
 // sizes says for each decision how many bytes the votes may have with it. Whatever they have, a denial fits.
 var sizes = map[v1alpha1.Decision]int{v1alpha1.DecisionApprove: maxApproving, v1alpha1.DecisionWithdraw: maxWithdrawing}
 
+// fits refuses a vote for which there is no room, by how many there are or by how large they are.
+func (w *approvals) fits(ctx context.Context, next, old *v1alpha1.Approval, vote *v1alpha1.Vote, caller *v1alpha1.Identity) *admission.Response {
+	if refused := w.room(ctx, old, vote, caller); refused != nil {
+		return refused
+	}
+	return tooLarge(next, vote.Decision)
+}
+
 // tooLarge refuses a vote that leaves no room for a denial.
 func tooLarge(next *v1alpha1.Approval, decision v1alpha1.Decision) *admission.Response {
 	most, bounded := sizes[decision]
@@ -240,10 +248,7 @@ var rooms = map[v1alpha1.Decision]struct{ own, instead, all int }{
 
 // room bounds the votes of one person, and those of all who vote for one, and keeps room for denials: after as many votes as anybody has, the last can
 // be taken back, and whoever did can still deny. Where everybody's approvals fill the list, withdrawals and then denials still fit.
-func (w *approvals) room(ctx context.Context, next, old *v1alpha1.Approval, vote *v1alpha1.Vote, caller *v1alpha1.Identity) *admission.Response {
-	if refused := tooLarge(next, vote.Decision); refused != nil {
-		return refused
-	}
+func (w *approvals) room(ctx context.Context, old *v1alpha1.Approval, vote *v1alpha1.Vote, caller *v1alpha1.Identity) *admission.Response {
 	own, instead, all := w.votesOf(ctx, old, caller, vote.Decision == v1alpha1.DecisionApprove), w.votesInstead(ctx, old, vote.Delegation), len(old.Spec.Votes)
 	if vote.Decision == v1alpha1.DecisionWithdraw && own == 0 {
 		return ptr(forbidden("", "you have no vote here to take back."))

@@ -52,7 +52,7 @@ func TestRoom(t *testing.T) {
 				approval.Spec.Votes = append(approval.Spec.Votes, v1alpha1.Vote{Voter: v1alpha1.Identity{Username: fmt.Sprint("other-", i)}})
 			}
 			said := ""
-			if refused := w.room(t.Context(), approval, approval, &v1alpha1.Vote{Decision: tc.decision}, &v1alpha1.Identity{Username: "bob"}); refused != nil {
+			if refused := w.room(t.Context(), approval, &v1alpha1.Vote{Decision: tc.decision}, &v1alpha1.Identity{Username: "bob"}); refused != nil {
 				said = refused.Result.Message
 			}
 			if (said == "") != (tc.want == nil) || tc.not != "" && strings.Contains(said, tc.not) {
@@ -82,7 +82,7 @@ func TestRoomOfNobodyKnown(t *testing.T) {
 		approval.Spec.Votes = append(approval.Spec.Votes, v1alpha1.Vote{Voter: v1alpha1.Identity{Username: fmt.Sprint("unknown-", i)}})
 	}
 	for decision, refused := range map[v1alpha1.Decision]bool{v1alpha1.DecisionApprove: true, v1alpha1.DecisionDeny: false, v1alpha1.DecisionWithdraw: false} {
-		if got := w.room(t.Context(), approval, approval, &v1alpha1.Vote{Decision: decision}, bob); (got != nil) != refused {
+		if got := w.room(t.Context(), approval, &v1alpha1.Vote{Decision: decision}, bob); (got != nil) != refused {
 			t.Errorf("%s: refused is %v, want %v", decision, got, refused)
 		}
 	}
@@ -122,7 +122,7 @@ func TestRoomInstead(t *testing.T) {
 				approval.Spec.Votes = append(approval.Spec.Votes, cast)
 			}
 			said := ""
-			if refused := w.room(t.Context(), approval, approval, &tc.vote, &v1alpha1.Identity{Username: "bob"}); refused != nil {
+			if refused := w.room(t.Context(), approval, &tc.vote, &v1alpha1.Identity{Username: "bob"}); refused != nil {
 				said = refused.Result.Message
 			}
 			if (said == "") != (tc.want == nil) {
