@@ -107,14 +107,23 @@ func (w *approvals) vote(ctx context.Context, req *admission.Request, next, old 
 
 // eligible refuses whoever may not vote. A vote that still counts can be taken back by who gave it, whatever has become of their rights since.
 func (w *approvals) eligible(ctx context.Context, judgement *gate.Judgement, old *v1alpha1.Approval, vote *v1alpha1.Vote) *admission.Response {
-	if vote.Decision == v1alpha1.DecisionWithdraw && vote.Delegation == nil {
-		return nil // that there is a vote of theirs has been looked at
+	if w.takesBack(ctx, old, vote) {
+		return nil
 	}
 	eligible := w.Gate.EligibleAs(ctx, judgement, gate.PollOf(old), vote)
 	if eligible.Problem == nil {
 		return nil
 	}
 	return ptr(forbidden(eligible.Problem.Reason, eligible.Problem.Message+w.Gate.NorInstead(ctx, judgement, gate.PollOf(old), vote)))
+}
+
+// takesBack tells of a vote by which the same login takes back what it agreed to. A denial is taken back by who could still give it.
+func (w *approvals) takesBack(ctx context.Context, old *v1alpha1.Approval, vote *v1alpha1.Vote) bool {
+	if vote.Decision != v1alpha1.DecisionWithdraw || vote.Delegation != nil {
+		return false
+	}
+	given := w.standing(ctx, old, &vote.Voter)
+	return given != nil && given.Decision == v1alpha1.DecisionApprove && given.Delegation == nil && given.Voter.Username == vote.Voter.Username
 }
 
 // sealed tells whether the vote that was added is what was sealed, and continues those before.
@@ -177,7 +186,8 @@ func askAgain(approval *v1alpha1.Approval) string {
 	if approval.Spec.Review {
 		return ""
 	}
-	if approval.Status.State == v1alpha1.ApprovalApproved {
+	if state := approval.Status.State; state == v1alpha1.ApprovalApproved || state == v1alpha1.ApprovalOpen || state == "" {
+		// Whoever agreed in time has agreed, also where it has not been counted yet.
 		return fmt.Sprintf(" To stop the request, cancel it: kubectl patch actionrequest -n %s %s --type merge -p '{\"spec\":{\"cancellation\":{\"reason\":\"…\"}}}'",
 			approval.Namespace, approval.Spec.RequestRef.Name)
 	}

@@ -122,7 +122,7 @@ func (w *actionRequests) crowded(req *admission.Request, request *v1alpha1.Actio
 		"%s has %d requests that are not over, and may have %d (requester.maxOpen in the configuration of Signoff). Nothing was stored.\n"+
 			"  See them: kubectl get actionrequests -n %s --field-selector status.outcome=, and in your other namespaces.\n"+
 			"  Cancel what is not needed any more, or wait until some are over.",
-		requester.Username, open, w.Open.Max, request.Namespace)
+		requester.Username, open, w.Open.most(request), request.Namespace)
 	refusal := forbidden(v1alpha1.ReasonTooManyOpen, message)
 	if isDryRun(req) {
 		refusal = coded(refusal, &gate.Explanation{Reason: v1alpha1.ReasonTooManyOpen, Message: message})

@@ -192,6 +192,9 @@ func (s *scope) decide(ctx context.Context, stage *stageState) (again, over bool
 			return false, false, err
 		}
 		return false, true, s.denied(ctx, stage)
+	case stage.result.State == v1alpha1.ApprovalApproved && s.lapsed(stage):
+		return true, false, s.closeAs(ctx, stage, v1alpha1.ApprovalSuperseded,
+			append(decidedLines(stage), fmt.Sprintf("No longer counts: it was valid for %s, and nothing could be started meanwhile.", stage.ValidFor)))
 	case stage.result.State == v1alpha1.ApprovalApproved:
 		// Every vote was given in time, as its seal proves, also where something kept it from being counted until now.
 		if again, over, err := s.drifted(ctx, stage, decidedLines(stage)); again || over || err != nil {
@@ -264,17 +267,35 @@ func (s *scope) stillApproved(ctx context.Context, stage *stageState) (again, ov
 		return again, over, err
 	}
 	s.at(s.Gate.Lapses(s.judgement, approval))
-	validFor, err := stage.ValidFor.Value(0)
-	if err != nil || validFor == 0 || approval.Status.ClosedAt == nil {
-		return false, false, err
-	}
-	end := approval.Status.ClosedAt.Add(validFor)
-	if s.now.Before(end) {
+	if end := s.lapses(stage); end.IsZero() || s.now.Before(end) {
 		s.at(end)
 		return false, false, nil
 	}
 	return true, false, s.closeAs(ctx, stage, v1alpha1.ApprovalSuperseded,
 		append(approval.Status.Decided, fmt.Sprintf("No longer counts: it was valid for %s.", stage.ValidFor)))
+}
+
+// lapses is when an agreement no longer counts, from the last vote on that was needed: what keeps votes from being counted does not make them younger. Zero: never.
+func (s *scope) lapses(stage *stageState) time.Time {
+	validFor, err := stage.ValidFor.Value(0)
+	if err != nil || validFor == 0 {
+		return time.Time{}
+	}
+	var last time.Time
+	for i := range stage.result.By {
+		if at := stage.result.By[i].At; at.After(last) {
+			last = at
+		}
+	}
+	if last.IsZero() {
+		return time.Time{}
+	}
+	return last.Add(validFor)
+}
+
+func (s *scope) lapsed(stage *stageState) bool {
+	end := s.lapses(stage)
+	return !end.IsZero() && !s.now.Before(end)
 }
 
 // closeAs closes an Approval. The resource version is that of the votes that were counted: any vote in between conflicts, and

@@ -508,15 +508,10 @@ func (s *scope) until() *metav1.Time {
 	return new(metav1.NewTime(later(end.Time, &s.request.Spec.Seal.ExpiresAt)))
 }
 
-// restsOn is what was decided, and on what, without what did not count. What was explained when it was shown is not explained again.
+// restsOn is what was decided, and on what, without what did not count. It is explained anew: the status, which shows it too, could be written by somebody else.
 func (s *scope) restsOn(ctx context.Context) *v1alpha1.Verdict {
+	s.judgement.Explain(ctx)
 	verdict := gate.VerdictStatus(s.judgement)
-	if shown := s.request.Status.Verdict; shown != nil && equal(answers(verdict), answers(shown)) {
-		verdict.Rules = shown.DeepCopy().Rules
-	} else {
-		s.judgement.Explain(ctx)
-		verdict = gate.VerdictStatus(s.judgement)
-	}
 	verdict.EvaluatedAt, verdict.NextChange = metav1.NewTime(verdict.EvaluatedAt.Truncate(time.Second)), nil
 	verdict.Rules = slices.DeleteFunc(verdict.Rules, func(rule v1alpha1.RuleResult) bool { return rule.Answer == v1alpha1.RuleNotApplicable })
 	for i := range verdict.Rules {

@@ -3,6 +3,7 @@ package actionrequest
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
@@ -33,7 +34,7 @@ func (s *scope) showVotes(ctx context.Context) (over bool, err error) {
 			return false, err
 		case stage == nil: // somebody else made it
 			continue
-		case s.tooLateFor(stage):
+		case s.tooLateFor(stage) && s.demanded(approval):
 			return true, s.expire(ctx, stage)
 		}
 		s.at(approval.Spec.ExpiresAt.Time)
@@ -46,6 +47,11 @@ func (s *scope) showVotes(ctx context.Context) (over bool, err error) {
 		s.condition(v1alpha1.ConditionApproved, false, v1alpha1.ReasonAwaitingApproval, strings.Join(lines, " "))
 	}
 	return false, nil
+}
+
+// demanded tells whether rules are known to ask for a stage now. One that nobody asks for at the moment ends no request.
+func (s *scope) demanded(approval *v1alpha1.Approval) bool {
+	return !approval.Spec.Review && slices.ContainsFunc(s.judgement.Stages, func(stage gate.Stage) bool { return stage.Ref == approval.Spec.Stage })
 }
 
 // stageLine says what a stage still needs.

@@ -24,7 +24,8 @@ func (v *verifier) follow(l *line, d *Data, p proof) *Gap {
 	switch payload := p.payload.(type) {
 	case *seal.Checkpoint:
 		if !p.valid {
-			return nil // it signs nothing
+			v.chain().claimed = l.number()
+			return nil
 		}
 		return v.checkpoint(l, payload)
 	case *seal.Record:
@@ -66,6 +67,10 @@ func (v *verifier) approval(l *line, d *Data, p *seal.Approval, e *seal.Envelope
 	if _, again := v.open[d.Approval.UID]; again {
 		return nil
 	}
+	if told := v.agreed[d.Request.UID][d.Approval.UID]; told != nil { // told again, after it was closed
+		v.open[d.Approval.UID] = told
+		return nil
+	}
 	if len(v.open) >= maxOpen {
 		return v.gap(GapMalformed, l.ID, "more than %d Approvals are open at the same time", maxOpen)
 	}
@@ -100,25 +105,21 @@ func (v *verifier) vote(l *line, d *Data, p *seal.Vote, e *seal.Envelope) *Gap {
 // close forgets an Approval that gets no more votes. How it stood is kept until its request has started or ended.
 func (v *verifier) close(l *line, d *Data) {
 	switch l.Type {
-	case TypeStageClosed, TypeReviewDone:
+	case TypeStageClosed:
 		if o := v.open[d.Approval.UID]; o != nil && len(v.agreed) < maxOpen {
 			if v.agreed[d.Request.UID] == nil {
-				v.agreed[d.Request.UID] = map[string]agreed{}
+				v.agreed[d.Request.UID] = map[string]*opened{}
 			}
-			v.agreed[d.Request.UID][d.Approval.UID] = agreed{int64(len(o.votes)), o.head}
+			v.agreed[d.Request.UID][d.Approval.UID] = o
 		}
+		delete(v.open, d.Approval.UID)
+	case TypeReviewDone:
 		delete(v.open, d.Approval.UID)
 	case TypeStarted, TypeDenied, TypeExpired, TypeCancelled, TypeRejected, TypeRepeated:
 		if d.Request != nil {
 			delete(v.agreed, d.Request.UID)
 		}
 	}
-}
-
-// agreed is how an Approval stood when it was closed: how many votes there were, and the hash of the envelope of the last.
-type agreed struct {
-	votes int64
-	head  string
 }
 
 // rests tells whether an execution began on the votes that are in the log. What was decided in an earlier log is not known.
@@ -128,15 +129,15 @@ func (v *verifier) rests(l *line, p *seal.Record) *Gap {
 	}
 	for i := range p.Approvals {
 		on := &p.Approvals[i]
-		stood, known := v.agreed[p.Request.UID][on.UID]
-		if o := v.open[on.UID]; o != nil {
-			stood, known = agreed{int64(len(o.votes)), o.head}, true
+		stood := v.open[on.UID]
+		if stood == nil {
+			stood = v.agreed[p.Request.UID][on.UID]
 		}
 		switch {
-		case !known:
+		case stood == nil:
 			v.report.Unlinked += max(on.Votes, 1)
-		case stood.votes != on.Votes || stood.head != on.Head:
-			return v.gap(GapVotes, l.ID, "it began on %d votes in stage %s up to %.15s…, and the log has %d up to %.15s…", on.Votes, on.Stage.Name, on.Head, stood.votes, stood.head)
+		case int64(len(stood.votes)) != on.Votes || stood.head != on.Head:
+			return v.gap(GapVotes, l.ID, "it began on %d votes in stage %s up to %.15s…, and the log has %d up to %.15s…", on.Votes, on.Stage.Name, on.Head, len(stood.votes), stood.head)
 		}
 	}
 	return nil
@@ -148,9 +149,13 @@ func (v *verifier) resumed(l *line, d *Data) *Gap {
 		return nil
 	}
 	chain := v.chain()
-	if chain.known && (d.Log.Signed != chain.Signed || d.Log.Unsigned != l.number()-1-chain.Signed) {
-		return v.gap(GapForeign, l.ID, "it says that %d lines were signed and %d were not, which are %d and %d", d.Log.Signed, d.Log.Unsigned, chain.Signed, l.number()-1-chain.Signed)
+	if signed := chain.counts(); chain.known && (d.Log.Signed != signed || d.Log.Unsigned != l.number()-1-signed) {
+		return v.gap(GapForeign, l.ID, "it says that %d lines were signed and %d were not, which are %d and %d", d.Log.Signed, d.Log.Unsigned, signed, l.number()-1-signed)
 	}
-	v.unvouched(l.Chain, d.Log.Signed+1, l.number()-1)
+	from := d.Log.Signed
+	if chain.claimed > chain.Signed {
+		from = chain.Signed // what a revoked key has signed, nobody vouches for
+	}
+	v.unvouched(l.Chain, from+1, l.number()-1)
 	return nil
 }

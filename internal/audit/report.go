@@ -94,7 +94,12 @@ type Chain struct {
 	SignedAt time.Time
 	// known tells whether where Signed comes from was seen.
 	known bool
+	// claimed is how many of its lines a checkpoint signs whose key had been revoked: it proves nothing, and whoever wrote the log counts from it.
+	claimed int64
 }
+
+// counts is how many of its lines the log itself takes for signed.
+func (c *Chain) counts() int64 { return max(c.Signed, c.claimed) }
 
 // Unsigned is how many lines come after the last checkpoint.
 func (c *Chain) Unsigned() int64 { return c.End.Count - c.Signed }

@@ -48,8 +48,9 @@ func ReadTail(in io.ReaderAt, size int64, ring *seal.Keyring) (*Tail, error) {
 		return nil, err
 	}
 	report, err := Verify(bytes.NewReader(raw[start:]), ring, options...)
-	if err == nil {
-		err = report.Err()
+	if err == nil && report.Gap != nil {
+		// What a revoked key has sealed is no reason to leave a log that is whole.
+		err = report.Gap
 	}
 	if err != nil {
 		return nil, fmt.Errorf("failed to go on with the audit log: %w: after its last checkpoint, %w", ErrUnfit, err)

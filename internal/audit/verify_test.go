@@ -462,17 +462,51 @@ func TestEarlierLog(t *testing.T) {
 	}
 }
 
-// TestSilence takes all checkpoints out: a Signoff that can sign leaves nothing unsigned for a day.
+// TestSilence takes all checkpoints out of a long log: a Signoff that can sign leaves fewer lines unsigned. That facts are told late says nothing.
 func TestSilence(t *testing.T) {
 	keys := newKeyring(t)
 	l := newLog(t, keys, chainA, nil)
 	s := newStory(t, keys, "restart-1", false)
-	l.add(Rejected(s.ar, "NotSealed", "it was written while the webhook was absent", noon), Rejected(s.ar, "Replayed", "it is a copy", noon.Add(23*time.Hour)))
+	for i := range maxUnsigned - 1 {
+		l.add(Rejected(s.ar, "NotSealed", "it was written while the webhook was absent", noon.Add(time.Duration(i)*time.Hour)))
+	}
 	if got := verify(t, l.list(), keys.ring); got.Gap != nil {
 		t.Errorf("got %v", got.Gap)
 	}
-	l.add(Rejected(s.ar, "SealInvalid", "it was changed", noon.Add(25*time.Hour)))
-	if got := verify(t, l.list(), keys.ring).Gap; got == nil || got.Kind != GapUnsigned || got.Line != 4 || !strings.Contains(got.Message, "4 lines, of 25h0m0s") {
+	l.add(Rejected(s.ar, "SealInvalid", "it was changed", noon))
+	if got := verify(t, l.list(), keys.ring).Gap; got == nil || got.Kind != GapUnsigned || got.Line != maxUnsigned+1 {
 		t.Errorf("got %v", got)
+	}
+}
+
+// TestRevokedCheckpoints: a log whose own key was revoked is read to its end, also where another process has gone on with it meanwhile.
+func TestRevokedCheckpoints(t *testing.T) {
+	keys := newKeyring(t)
+	l := newFullLog(t, keys)
+	revoked := keys.ring.Keys()
+	for i := range revoked {
+		if revoked[i].Purpose == seal.Controller {
+			revoked[i].RevokedAt = noon.Add(5*time.Minute + 30*time.Second) // before the checkpoints, after all that they sign
+		}
+	}
+	ring := must[*seal.Keyring](t)(seal.NewKeyring(revoked...))
+	got := verify(t, l.list(), ring)
+	if got.Gap != nil || got.Lines != 16 || len(got.Revoked) != 2 || got.Chains[0].Signed != 0 || got.Unsigned() != 16 {
+		t.Errorf("got %+v", got)
+	}
+}
+
+// TestOpenedAgain: that an Approval was opened is told again after it was closed, where a process has forgotten that it was told, and its votes are not.
+func TestOpenedAgain(t *testing.T) {
+	keys := newKeyring(t)
+	l := newLog(t, keys, chainA, nil)
+	s := newStory(t, keys, "restart-1", false)
+	l.add(s.requested(), Opened(s.ap, s.approval), s.vote("bob", v1alpha1.DecisionApprove))
+	s.ap.Status.State = v1alpha1.ApprovalApproved
+	l.add(Closed(s.ap, noon.Add(3*time.Minute)), Opened(s.ap, s.approval))
+	s.record.Spec.Approvals = []v1alpha1.RecordedApproval{{Name: s.ap.Name, UID: s.ap.UID, Stage: s.ap.Spec.Stage, ApprovedBy: []string{"bob"}, Votes: 1, Head: s.votes[0].Hash()}}
+	l.add(Started(s.record, s.sealedRecord()))
+	if got := verify(t, l.list(), keys.ring); got.Gap != nil {
+		t.Errorf("got %v", got.Gap)
 	}
 }

@@ -57,7 +57,7 @@ it are missing then: keep earlier versions of it.
 What comes after the last checkpoint is signed by nobody yet, and the answer says how much that is. That the end was cut off, back to a
 checkpoint, is found only with --reaches and the end that an earlier answer named.
 
-The exit code is 0 if there is no gap, 1 if there is one, and 2 if there is no answer.`,
+The exit code is 0 if there is no gap, 1 if there is one, or a seal was made after its key was revoked, and 2 if there is no answer.`,
 		Example: `  # With the keys of the cluster
   kubectl signoff audit verify audit.jsonl
 
@@ -336,7 +336,11 @@ func (v *Verified) text(names []string) string {
 		_, _ = fmt.Fprintf(out, "GAP in %s\n", v.Gap.text())
 		_, _ = fmt.Fprintf(out, "Until that was found, %s were verified.\n", v.counted())
 	} else {
-		_, _ = fmt.Fprintf(out, "%s: no gap in %s.\n", strings.Join(names, ", "), v.counted())
+		what := "no gap"
+		if len(v.Revoked) > 0 {
+			what = "no other gap"
+		}
+		_, _ = fmt.Fprintf(out, "%s: %s in %s.\n", strings.Join(names, ", "), what, v.counted())
 	}
 	for i := range v.Logs {
 		v.Logs[i].text(out)
@@ -345,7 +349,7 @@ func (v *Verified) text(names []string) string {
 		_, _ = fmt.Fprintf(out, "  One of them continues a log that is not here: %s\n", earlier)
 	}
 	if v.Unlinked > 0 {
-		_, _ = fmt.Fprintf(out, "  Votes on Approvals that were opened in an earlier log: %d.\n", v.Unlinked)
+		_, _ = fmt.Fprintf(out, "  Votes on Approvals that were opened in an earlier log, or on which an execution began: %d.\n", v.Unlinked)
 	}
 	if v.Unknown > 0 {
 		_, _ = fmt.Fprintf(out, "  Lines of types that this version does not know: %d. They are in the chain, and nothing is known about what they say.\n", v.Unknown)

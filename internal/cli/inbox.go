@@ -198,7 +198,8 @@ func mayNotVote(err error) bool {
 	}
 	answer := status.Status()
 	if strings.HasPrefix(answer.Message, ourRefusal) {
-		return isRefusal(refused(err))
+		// What it cannot tell at the moment, it says to try again.
+		return isRefusal(refused(err)) && !strings.Contains(answer.Message, "Try again")
 	}
 	// RBAC names what it is about, and no cause; an admission policy gives one, and a webhook names nothing.
 	return apierrors.IsForbidden(err) && answer.Details != nil && answer.Details.Kind == approvals.resource && len(answer.Details.Causes) == 0

@@ -48,7 +48,7 @@ func (g *Gate) access(ctx context.Context, req *accessRequest) *Access {
 	out := &Access{request: req}
 	vars := req.vars
 	if req.permissions == nil {
-		req.permissions = req.snapshot.Permissions(req.action.Object, req.verb, req.caller)
+		req.permissions = permissionsOn(req.snapshot, req.action, req.verb, req.caller)
 	}
 	for _, permission := range req.permissions {
 		if permission.When == nil {
@@ -71,6 +71,15 @@ func (g *Gate) access(ctx context.Context, req *accessRequest) *Access {
 	}
 	out.explain(ctx)
 	return out
+}
+
+// permissionsOn are those of somebody on an Action. Which labels one had that is gone nobody knows, so that none of those counts that select by labels.
+func permissionsOn(s *snapshot.Snapshot, action *catalog.Action, verb v1alpha1.Verb, who *v1alpha1.Identity) []*catalog.Permission {
+	found := s.Permissions(action.Object, verb, who)
+	if action.Object.UID != "" {
+		return found
+	}
+	return slices.DeleteFunc(found, func(p *catalog.Permission) bool { return p.Selector != nil })
 }
 
 // problem says who could, and what the caller lacks.

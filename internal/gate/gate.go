@@ -174,6 +174,7 @@ func (g *Gate) Judge(ctx context.Context, subject *Subject, now time.Time) *Judg
 	for _, part := range []func(context.Context) *Problem{run.action, run.admitted, run.inputs, run.duration, run.access, run.emergency, run.gather, run.fit, run.touch, run.decide, run.gatherRest, run.resolve, run.review} {
 		if problem := part(ctx); problem != nil {
 			run.out.Problem = problem
+			run.voters(ctx)
 			break
 		}
 	}
@@ -186,6 +187,13 @@ func (g *Gate) Judge(ctx context.Context, subject *Subject, now time.Time) *Judg
 		run.out.Guessed = run.out.Guessed || run.out.Verdict.Guessed
 	}
 	return run.out
+}
+
+// voters brings a judgement that goes no further as far as voters can be judged, as the webhook does: what is stored can still be denied.
+func (r *run) voters(ctx context.Context) {
+	if r.out.Action != nil && !r.out.Votable() && r.subject.UID != "" {
+		_ = r.inputs(ctx)
+	}
 }
 
 // Context finds the Action and the inputs of a request without judging it: what is needed to judge a voter. Where the Action has other inputs by now, voters

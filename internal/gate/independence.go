@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
@@ -56,6 +57,9 @@ func (g *Gate) independent(ctx context.Context, j *Judgement, poll *Poll, voter 
 // actsAs tells whether an Action acts as a login.
 func actsAs(j *Judgement, username string) bool {
 	account, isAccount := identity.ServiceAccount(username)
+	if j.Absent { // as which of its namespace is not known any more
+		return isAccount && strings.HasPrefix(account, j.Action.Object.Namespace+"/")
+	}
 	return isAccount && slices.ContainsFunc(j.Action.Object.Spec.Execution.Accounts(), func(name string) bool { return account == j.Action.Object.Namespace+"/"+name })
 }
 
