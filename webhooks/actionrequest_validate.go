@@ -213,7 +213,7 @@ func (w *actionRequests) remove(ctx context.Context, old *v1alpha1.ActionRequest
 	}
 	if c := old.Spec.Cancellation; c != nil {
 		return forbidden("", fmt.Sprintf("%s/%s was cancelled by %s and has not come to its end, so it cannot be deleted yet: %s. It ends by itself.\n  See: kubectl describe actionrequest -n %s %s",
-			old.Namespace, old.Name, visible.Inside(c.By.Username), cmp.Or(strings.TrimPrefix(old.Status.WaitingFor, "cancelled; "), "that is not seen yet"), old.Namespace, old.Name))
+			old.Namespace, old.Name, cancelledBy(c), cmp.Or(strings.TrimPrefix(old.Status.WaitingFor, "cancelled; "), "that is not seen yet"), old.Namespace, old.Name))
 	}
 	return forbidden("", fmt.Sprintf("%s/%s is executing and cannot be deleted. Cancel it first: kubectl patch actionrequest -n %s %s --type merge -p '{\"spec\":{\"cancellation\":{\"reason\":\"why\"}}}'",
 		old.Namespace, old.Name, old.Namespace, old.Name))
@@ -248,4 +248,12 @@ func (d *Deps) terminating(ctx context.Context, name string) (bool, error) {
 		return false, fmt.Errorf("failed to get namespace %s: %w", name, err)
 	}
 	return namespace.DeletionTimestamp != nil, nil
+}
+
+// cancelledBy names who cancelled. What was written past the webhooks names nobody.
+func cancelledBy(c *v1alpha1.Cancellation) string {
+	if c.By == nil {
+		return "somebody"
+	}
+	return visible.Inside(c.By.Username)
 }

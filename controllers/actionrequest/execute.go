@@ -310,7 +310,7 @@ func (s *scope) stopsAt(ctx context.Context, record *v1alpha1.Record, index int)
 // be sent, or where a step could not be done so far. A Job that runs is not such a point, and neither is one that was created before the Record could say so.
 func (s *scope) safePoint(ctx context.Context, record *v1alpha1.Record, index int) (bool, error) {
 	step, status := &record.Spec.Steps[index], statusAt(record, index)
-	if index == len(record.Status.Steps) || execution.OnlyWaits(&status) {
+	if index == len(record.Status.Steps) || execution.OnlyWaits(&status) || execution.Uncreated(step, &status) {
 		adrift, err := s.Runner.Adrift(ctx, record, step, status)
 		return !adrift && err == nil, err
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/catalog"
 	"github.com/signoff-dev/signoff/internal/gate"
 )
 
@@ -51,7 +52,12 @@ func (s *scope) showVotes(ctx context.Context) (over bool, err error) {
 
 // demanded tells whether rules are known to ask for a stage now. One that nobody asks for at the moment ends no request.
 func (s *scope) demanded(approval *v1alpha1.Approval) bool {
-	return !approval.Spec.Review && slices.ContainsFunc(s.judgement.Stages, func(stage gate.Stage) bool { return stage.Ref == approval.Spec.Stage })
+	if approval.Spec.Review || s.judgement.Verdict == nil {
+		return false
+	}
+	return slices.ContainsFunc(s.judgement.Verdict.By(v1alpha1.EffectRequireApproval), func(rule catalog.Rule) bool {
+		return slices.ContainsFunc(rule.Stages, func(stage *catalog.Stage) bool { return stage.Ref == approval.Spec.Stage })
+	})
 }
 
 // stageLine says what a stage still needs.

@@ -56,6 +56,11 @@ func (r *Runner) Stoppable(record *v1alpha1.Record, step *v1alpha1.RenderedStep,
 	return step.Writes[0].Operation != v1alpha1.WriteCreateJob
 }
 
+// Uncreated tells whether a step creates a Job of which the Record says nothing yet: whether there is one can be looked for.
+func Uncreated(step *v1alpha1.RenderedStep, status *v1alpha1.StepStatus) bool {
+	return step.HTTP == nil && len(step.Writes) > 0 && step.Writes[0].Operation == v1alpha1.WriteCreateJob && !began(status)
+}
+
 // began tells whether a step has said that it does something, or did.
 func began(status *v1alpha1.StepStatus) bool {
 	return status.Basis != "" && !strings.HasPrefix(status.Basis, basisReached)

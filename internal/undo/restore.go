@@ -85,7 +85,7 @@ func (r *restorer) field(f *v1alpha1.UndoField) error {
 	}
 	now := find(r.Object, f.Path, after)
 	switch by, applied := r.owned.of(r.live, f, after); {
-	case compare.Same(now, before):
+	case compare.Same(now, before), absent(now) && absent(before):
 	case by != "" && compare.Same(now, after):
 		r.Kept = append(r.Kept, Kept{Path: Text(f.Path), By: by})
 	case compare.Same(now, after) && r.put(f.Path, before, after):

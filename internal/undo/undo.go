@@ -124,7 +124,7 @@ func (d *differ) note(path []v1alpha1.PathElement, before, after any) {
 		value any
 		into  **runtime.RawExtension
 	}{{before, &out.Before}, {after, &out.After}} {
-		if side.value == (missing{}) {
+		if absent(side.value) { // a Record holds no null: it would not be what was sealed
 			continue
 		}
 		raw, err := json.Marshal(side.value)

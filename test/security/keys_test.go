@@ -429,21 +429,22 @@ func distrusted(t *testing.T, own *play.Play, log string, stolen seal.Purpose, a
 	}
 	raw = raw[:bytes.LastIndexByte(raw, '\n')+1]
 	report, err := audit.Verify(bytes.NewReader(raw), ring)
-	if err != nil || report.Gap == nil || report.Gap.Kind != audit.GapSeal || !strings.Contains(report.Gap.Message, "was revoked") {
-		t.Fatalf("what the stolen key has sealed must be a gap: %v, %+v", err, report)
+	if err != nil || len(report.Revoked) == 0 || report.Gap != nil || !strings.Contains(report.Revoked[0].Message, "was revoked") {
+		t.Fatalf("what the stolen key has sealed must be named: %v, %+v", err, report)
 	}
+	first := report.Revoked[0]
 	line, last := int64(0), int64(0)
 	err = audit.Read(bytes.NewReader(raw), func(f *audit.Fact) error {
-		if line++; line == report.Gap.Line && f.Time.Before(at) {
-			t.Errorf("what was sealed before the theft counts: %v", report.Gap)
+		if line++; line == first.Line && f.Time.Before(at) {
+			t.Errorf("what was sealed before the theft counts: %v", first)
 		}
 		if f.Data.Request != nil && f.Data.Request.UID == string(late.UID) {
 			last = line
 		}
 		return nil
 	})
-	if err != nil || report.Gap.Line > last {
-		t.Errorf("the gap comes after line %d, the last about what was asked after the theft: %v, %v", last, report.Gap, err)
+	if err != nil || first.Line > last {
+		t.Errorf("the gap comes after line %d, the last about what was asked after the theft: %v, %v", last, first, err)
 	}
 }
 
