@@ -35,7 +35,7 @@ func (s *scope) showVotes(ctx context.Context) (over bool, err error) {
 			return false, err
 		case stage == nil: // somebody else made it
 			continue
-		case s.tooLateFor(stage) && s.demanded(approval):
+		case s.missed(stage):
 			return true, s.expire(ctx, stage)
 		}
 		s.at(approval.Spec.ExpiresAt.Time)
@@ -48,6 +48,11 @@ func (s *scope) showVotes(ctx context.Context) (over bool, err error) {
 		s.condition(v1alpha1.ConditionApproved, false, v1alpha1.ReasonAwaitingApproval, strings.Join(lines, " "))
 	}
 	return false, nil
+}
+
+// missed tells that the time of a stage is over that rules demand, and not everybody agreed.
+func (s *scope) missed(stage *stageState) bool {
+	return s.tooLateFor(stage) && s.demanded(stage.approval)
 }
 
 // demanded tells whether rules are known to ask for a stage now. One that nobody asks for at the moment ends no request.
