@@ -110,10 +110,11 @@ func keyOf(request *v1alpha1.ActionRequest) string { return request.Namespace + 
 func (w *actionRequests) crowded(req *admission.Request, request *v1alpha1.ActionRequest, requester *v1alpha1.Identity) *admission.Response {
 	var open int
 	var ok bool
+	most := w.Open.most(request)
 	if isDryRun(req) {
-		open, ok = w.Open.count(requester.Person, w.Open.most(request), w.Wall.Now())
+		open, ok = w.Open.count(requester.Person, most, w.Wall.Now())
 	} else {
-		open, ok = w.Open.admit(requester.Person, w.Open.most(request), req.UID, keyOf(request), w.Wall.Now())
+		open, ok = w.Open.admit(requester.Person, most, req.UID, keyOf(request), w.Wall.Now())
 	}
 	if ok {
 		return nil
@@ -122,7 +123,7 @@ func (w *actionRequests) crowded(req *admission.Request, request *v1alpha1.Actio
 		"%s has %d requests that are not over, and may have %d (requester.maxOpen in the configuration of Signoff). Nothing was stored.\n"+
 			"  See them: kubectl get actionrequests -n %s --field-selector status.outcome=, and in your other namespaces.\n"+
 			"  Cancel what is not needed any more, or wait until some are over.",
-		requester.Username, open, w.Open.most(request), request.Namespace)
+		requester.Username, open, most, request.Namespace)
 	refusal := forbidden(v1alpha1.ReasonTooManyOpen, message)
 	if isDryRun(req) {
 		refusal = coded(refusal, &gate.Explanation{Reason: v1alpha1.ReasonTooManyOpen, Message: message})

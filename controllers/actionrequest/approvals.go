@@ -74,11 +74,20 @@ func (st *stageState) approved() bool {
 
 // agreed notes when the last of those agreed whose votes were needed.
 func (s *scope) agreed(stage *stageState) {
-	for i := range stage.result.By {
-		if at := stage.result.By[i].At; at.After(s.agreedAt) {
-			s.agreedAt = at
+	if at := stage.lastVote(); at.After(s.agreedAt) {
+		s.agreedAt = at
+	}
+}
+
+// lastVote is when the last of those agreed whose votes were needed. Zero: none was.
+func (st *stageState) lastVote() time.Time {
+	var last time.Time
+	for i := range st.result.By {
+		if at := st.result.By[i].At; at.After(last) {
+			last = at
 		}
 	}
+	return last
 }
 
 // stage finds or opens the Approval of one stage, counts its votes and closes it. It tells whether the request is over.
@@ -267,8 +276,8 @@ func (s *scope) stillApproved(ctx context.Context, stage *stageState) (again, ov
 		return again, over, err
 	}
 	s.at(s.Gate.Lapses(s.judgement, approval))
-	if end := s.lapses(stage); end.IsZero() || s.now.Before(end) {
-		s.at(end)
+	if !s.lapsed(stage) {
+		s.at(stage.lapses())
 		return false, false, nil
 	}
 	return true, false, s.closeAs(ctx, stage, v1alpha1.ApprovalSuperseded,
@@ -276,25 +285,17 @@ func (s *scope) stillApproved(ctx context.Context, stage *stageState) (again, ov
 }
 
 // lapses is when an agreement no longer counts, from the last vote on that was needed: what keeps votes from being counted does not make them younger. Zero: never.
-func (s *scope) lapses(stage *stageState) time.Time {
-	validFor, err := stage.ValidFor.Value(0)
-	if err != nil || validFor == 0 {
-		return time.Time{}
-	}
-	var last time.Time
-	for i := range stage.result.By {
-		if at := stage.result.By[i].At; at.After(last) {
-			last = at
-		}
-	}
-	if last.IsZero() {
+func (st *stageState) lapses() time.Time {
+	validFor, err := st.ValidFor.Value(0)
+	last := st.lastVote()
+	if err != nil || validFor == 0 || last.IsZero() {
 		return time.Time{}
 	}
 	return last.Add(validFor)
 }
 
 func (s *scope) lapsed(stage *stageState) bool {
-	end := s.lapses(stage)
+	end := stage.lapses()
 	return !end.IsZero() && !s.now.Before(end)
 }
 

@@ -33,7 +33,7 @@ const (
 	GapVotes GapKind = "Votes"
 	// GapRevoked means that a key was revoked before the seal was made. What comes after it is verified all the same.
 	GapRevoked GapKind = "Revoked"
-	// GapUnsigned means that more lines, or lines of a longer time, are signed by nobody than any Signoff leaves so.
+	// GapUnsigned means that more lines are signed by nobody than any Signoff leaves so.
 	GapUnsigned GapKind = "Unsigned"
 )
 

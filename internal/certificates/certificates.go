@@ -70,11 +70,7 @@ func (o *Options) host() string { return o.Service + "." + o.Namespace + ".svc" 
 // Ensure makes an authority and a certificate where there is none that lasts, and lets the API server trust it. The webhook configurations come first: at
 // no moment is something served that is not trusted. Where there are none yet, they are left to the next call.
 func Ensure(ctx context.Context, o *Options) error {
-	authority, err := o.read(ctx, o.Authority)
-	if err != nil {
-		return err
-	}
-	served, err := o.read(ctx, o.Secret)
+	authority, served, err := o.secrets(ctx)
 	if err != nil {
 		return err
 	}
@@ -97,11 +93,7 @@ func Ensure(ctx context.Context, o *Options) error {
 
 // Renew replaces the certificate where it ends soon. It makes no authority: who does must be able to let the API server trust it.
 func Renew(ctx context.Context, o *Options) error {
-	authority, err := o.read(ctx, o.Authority)
-	if err != nil {
-		return err
-	}
-	served, err := o.read(ctx, o.Secret)
+	authority, served, err := o.secrets(ctx)
 	if err != nil {
 		return err
 	}
@@ -113,6 +105,15 @@ func Renew(ctx context.Context, o *Options) error {
 		return fmt.Errorf("there is no Secret %s/%s: helm upgrade with the same values makes it", o.Namespace, o.Secret)
 	}
 	return o.serve(ctx, signs, authority, served)
+}
+
+// secrets gives both Secrets: the one with who signs, and the one with what is served.
+func (o *Options) secrets(ctx context.Context) (authority, served *corev1.Secret, err error) {
+	if authority, err = o.read(ctx, o.Authority); err != nil {
+		return nil, nil, err
+	}
+	served, err = o.read(ctx, o.Secret)
+	return authority, served, err
 }
 
 // read gives a Secret. One that is not there has no version.

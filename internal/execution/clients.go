@@ -73,8 +73,7 @@ func (c *Clients) metadata(as account, ref *v1alpha1.ObjectReference) (metadata.
 	if err != nil {
 		return nil, fmt.Errorf("failed to make a client: %w", err)
 	}
-	gvk := schema.FromAPIVersionAndKind(ref.APIVersion, ref.Kind)
-	mapping, err := c.mapper.RESTMapping(gvk.GroupKind(), gvk.Version)
+	mapping, err := mappingOf(c.mapper, ref)
 	if err != nil {
 		return nil, err
 	}
@@ -124,10 +123,15 @@ func (c *Clients) Get(ctx context.Context, namespace, serviceAccount string, ref
 	return object, nil
 }
 
+// mappingOf finds under which resource the kind of an object is served.
+func mappingOf(mapper meta.RESTMapper, ref *v1alpha1.ObjectReference) (*meta.RESTMapping, error) {
+	gvk := schema.FromAPIVersionAndKind(ref.APIVersion, ref.Kind)
+	return mapper.RESTMapping(gvk.GroupKind(), gvk.Version)
+}
+
 // ResourceOf gives the resource under which a kind is served, and tells whether its objects are in namespaces.
 func (c *Clients) ResourceOf(ref *v1alpha1.ObjectReference) (resource schema.GroupResource, namespaced bool, err error) {
-	gvk := schema.FromAPIVersionAndKind(ref.APIVersion, ref.Kind)
-	mapping, err := c.mapper.RESTMapping(gvk.GroupKind(), gvk.Version)
+	mapping, err := mappingOf(c.mapper, ref)
 	if err != nil {
 		return schema.GroupResource{}, false, err
 	}
@@ -146,8 +150,7 @@ func (c *Clients) Resource(namespace, serviceAccount string, ref *v1alpha1.Objec
 // Resource gives a client for the kind of an object, in its namespace; without a name and a namespace for all of the kind. Whether the kind has
 // namespaces is the API server's to say: an object that seems to be in one when it is not, or the reverse, is refused as a bad request.
 func Resource(client dynamic.Interface, mapper meta.RESTMapper, ref *v1alpha1.ObjectReference) (dynamic.ResourceInterface, error) {
-	gvk := schema.FromAPIVersionAndKind(ref.APIVersion, ref.Kind)
-	mapping, err := mapper.RESTMapping(gvk.GroupKind(), gvk.Version)
+	mapping, err := mappingOf(mapper, ref)
 	if err != nil {
 		return nil, err
 	}
