@@ -34,6 +34,7 @@ type Unmet struct {
 type accessRequest struct {
 	snapshot *snapshot.Snapshot
 	action   *catalog.Action
+	absent   bool // the Action is gone, as Judgement.Absent says
 	verb     v1alpha1.Verb
 	caller   *v1alpha1.Identity
 	vars     expression.Vars
@@ -48,7 +49,7 @@ func (g *Gate) access(ctx context.Context, req *accessRequest) *Access {
 	out := &Access{request: req}
 	vars := req.vars
 	if req.permissions == nil {
-		req.permissions = permissionsOn(req.snapshot, req.action, req.verb, req.caller)
+		req.permissions = req.held()
 	}
 	for _, permission := range req.permissions {
 		if permission.When == nil {
@@ -73,13 +74,13 @@ func (g *Gate) access(ctx context.Context, req *accessRequest) *Access {
 	return out
 }
 
-// permissionsOn are those of somebody on an Action. Which labels one had that is gone nobody knows, so that none of those counts that select by labels.
-func permissionsOn(s *snapshot.Snapshot, action *catalog.Action, verb v1alpha1.Verb, who *v1alpha1.Identity) []*catalog.Permission {
-	found := s.Permissions(action.Object, verb, who)
-	if action.Object.UID != "" {
-		return found
+// held are the permissions of the caller. Which labels an Action had that is gone nobody knows, so that none of those counts that select by labels.
+func (r *accessRequest) held() []*catalog.Permission {
+	held := r.snapshot.Permissions(r.action.Object, r.verb, r.caller)
+	if !r.absent {
+		return held
 	}
-	return slices.DeleteFunc(found, func(p *catalog.Permission) bool { return p.Selector != nil })
+	return slices.DeleteFunc(held, func(p *catalog.Permission) bool { return p.Selector != nil })
 }
 
 // problem says who could, and what the caller lacks.

@@ -191,7 +191,7 @@ func (g *Gate) Judge(ctx context.Context, subject *Subject, now time.Time) *Judg
 
 // voters brings a judgement that goes no further as far as voters can be judged, as the webhook does: what is stored can still be denied.
 func (r *run) voters(ctx context.Context) {
-	if r.out.Action != nil && !r.out.Votable() && r.subject.UID != "" {
+	if r.out.Action != nil && !r.out.Votable() && !r.subject.AskedAt.IsZero() {
 		_ = r.inputs(ctx)
 	}
 }

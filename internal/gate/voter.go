@@ -43,7 +43,7 @@ func (g *Gate) Eligible(ctx context.Context, j *Judgement, poll *Poll, voter *v1
 	}
 	login, voter := voter, InPerson(voter)
 	access := g.access(ctx, &accessRequest{
-		snapshot: j.Snapshot, action: j.Action, verb: v1alpha1.VerbApprove, caller: voter, vars: j.Vars, budget: g.Budget(j.Action.Object.Namespace),
+		snapshot: j.Snapshot, action: j.Action, absent: j.Absent, verb: v1alpha1.VerbApprove, caller: voter, vars: j.Vars, budget: g.Budget(j.Action.Object.Namespace),
 	})
 	if access.Permission == nil {
 		refuse(v1alpha1.ReasonNotAnApprover, access.problem(voter).Message)
