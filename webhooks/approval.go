@@ -95,7 +95,7 @@ func says(vote *v1alpha1.Vote) [3]string {
 // counts tells whether a vote would be accepted now. Where nothing can be decided any more, none needs to.
 func (w *approvals) counts(ctx context.Context, old *v1alpha1.Approval, vote *v1alpha1.Vote) bool {
 	now := w.Clock.Now()
-	if decided(old, now) != nil {
+	if over(old, now) {
 		return true
 	}
 	judgement, problem := w.judge(ctx, old, now)
@@ -120,7 +120,7 @@ func (w *approvals) standsFor(ctx context.Context, old *v1alpha1.Approval, calle
 // instead gives what lets the caller vote for a principal, or for somebody where none is named.
 func (w *approvals) instead(ctx context.Context, old *v1alpha1.Approval, caller *v1alpha1.Identity, principal string, standing *v1alpha1.Vote) (*v1alpha1.VoteDelegation, *admission.Response) {
 	now := w.Clock.Now()
-	if decided(old, now) != nil {
+	if over(old, now) {
 		// That nobody can vote any more is said when the vote is judged.
 		return nil, nil
 	}

@@ -82,7 +82,7 @@ func (w *approvals) vote(ctx context.Context, req *admission.Request, next, old 
 	if err != nil {
 		return invalid(req, old.Name, field.ErrorList{err})
 	}
-	if refused := decided(old, now); refused != nil {
+	if refused := w.decided(ctx, old, now); refused != nil {
 		return *refused
 	}
 	if vote.Decision == v1alpha1.DecisionDeny && old.Spec.CommentOnDeny != v1alpha1.CommentOptional && strings.TrimSpace(vote.Comment) == "" {
@@ -160,22 +160,45 @@ func addedVote(next, old *v1alpha1.Approval, caller *v1alpha1.Identity, now time
 	return vote, nil
 }
 
+// over tells whether nothing more can be decided on an Approval. A review that is overdue must still be done.
+func over(approval *v1alpha1.Approval, now time.Time) bool {
+	if isOpen(approval) {
+		return !approval.Spec.Review && !now.Before(approval.Spec.ExpiresAt.Time)
+	}
+	return true
+}
+
+func isOpen(approval *v1alpha1.Approval) bool {
+	return approval.Status.State == v1alpha1.ApprovalOpen || approval.Status.State == ""
+}
+
 // decided refuses votes on what is over.
-func decided(old *v1alpha1.Approval, now time.Time) *admission.Response {
-	state := old.Status.State
-	if state == v1alpha1.ApprovalOpen || state == "" {
-		// A review that is overdue must still be done.
-		if old.Spec.Review || now.Before(old.Spec.ExpiresAt.Time) {
-			return nil
-		}
+func (w *approvals) decided(ctx context.Context, old *v1alpha1.Approval, now time.Time) *admission.Response {
+	switch {
+	case !over(old, now):
+		return nil
+	case isOpen(old):
 		return ptr(forbidden(v1alpha1.ReasonAlreadyDecided, fmt.Sprintf("stage %q expired %s. Nothing more can be decided here.%s",
 			old.Spec.Stage.Name, gate.Time(old.Spec.ExpiresAt.Time, now), askAgain(old))))
+	case w.replaced(ctx, old):
+		return ptr(forbidden(v1alpha1.ReasonStaleVote, fmt.Sprintf("this changed since you looked, and is closed. %s\n  Look again:%s",
+			strings.Join(old.Status.Decided, "\n  "), strings.TrimPrefix(askAgain(old), " See what is to be decided now:"))))
 	}
-	what := strings.ToLower(string(state))
+	what := strings.ToLower(string(old.Status.State))
 	if len(old.Status.Decided) > 0 {
 		what = old.Status.Decided[len(old.Status.Decided)-1]
 	}
 	return ptr(forbidden(v1alpha1.ReasonAlreadyDecided, fmt.Sprintf("stage %q is closed: %s. Nothing more can be decided here.%s", old.Spec.Stage.Name, strings.TrimSuffix(what, "."), askAgain(old))))
+}
+
+// replaced tells whether something else is to be agreed to by now: the request waits still, and would execute something else.
+func (w *approvals) replaced(ctx context.Context, old *v1alpha1.Approval) bool {
+	request := &v1alpha1.ActionRequest{}
+	key := types.NamespacedName{Namespace: old.Namespace, Name: old.Spec.RequestRef.Name}
+	if old.Status.State != v1alpha1.ApprovalSuperseded || w.Requests.Get(ctx, key, request) != nil || request.UID != old.Spec.RequestRef.UID {
+		return false
+	}
+	return request.Status.Digest != "" && request.Status.Digest != old.Spec.Digest
 }
 
 // askAgain is what can be done about something that was not approved. What is reviewed has run; what was replaced has a successor, or needs none.
@@ -364,12 +387,12 @@ func (w *approvals) outlives(approval *v1alpha1.Approval) bool {
 }
 
 // tense are the verbs of what a voter is told.
-type tense struct{ is, will, counts, ends string }
+type tense struct{ is, will, counts, ends, begins string }
 
 // Of a vote that was only tried nothing is recorded, and whoever tried it must not believe otherwise.
 var (
-	happened = tense{is: "is", will: "will", counts: "does not count", ends: "ends"}
-	tried    = tense{is: "would be", will: "would", counts: "would not count", ends: "would end"}
+	happened = tense{is: "is", will: "will", counts: "does not count", ends: "ends", begins: "starts"}
+	tried    = tense{is: "would be", will: "would", counts: "would not count", ends: "would end", begins: "would start"}
 )
 
 func tenseOf(req *admission.Request) *tense {
@@ -392,10 +415,11 @@ func (w *approvals) recorded(ctx context.Context, t *tense, j *gate.Judgement, n
 	case v1alpha1.ApprovalDenied:
 		return t.denied(next, vote)
 	case v1alpha1.ApprovalApproved:
-		return gate.Cut(fmt.Sprintf("your approval%s %s recorded. Stage %q %s approved.%s", inTheNameOf(vote), t.is, next.Spec.Stage.Name, t.is, w.keptBack(ctx, next, j.Now)), maxWarning)
+		return gate.Cut(fmt.Sprintf("your approval%s %s recorded. Stage %q %s approved%s.", inTheNameOf(vote), t.is, next.Spec.Stage.Name, t.is, w.comesNext(ctx, t, next, j.Now)), maxWarning)
 	case v1alpha1.ApprovalOpen, v1alpha1.ApprovalExpired, v1alpha1.ApprovalSuperseded:
 	}
-	text := fmt.Sprintf("your approval%s %s recorded. Still needed: ", inTheNameOf(vote), t.is) + gate.Needs(gate.PollOf(next).Demands(j.Now), result.Missing)
+	demands := gate.PollOf(next).Demands(j.Now)
+	text := fmt.Sprintf("your approval%s %s recorded%s. Still needed: ", inTheNameOf(vote), t.is, progress(demands, result.Missing)) + gate.Needs(demands, result.Missing)
 	if vote.Decision == v1alpha1.DecisionDeny {
 		needed := w.Gate.Denials(j, gate.PollOf(next))
 		text = fmt.Sprintf("your denial%s %s recorded (%d of %d). The stage is denied once %d different people deny it", inTheNameOf(vote), t.is, len(result.Denials), needed, needed)
@@ -405,6 +429,15 @@ func (w *approvals) recorded(ctx context.Context, t *tense, j *gate.Judgement, n
 	}
 	return gate.Cut(fmt.Sprintf("%s. Take it back: kubectl patch approval -n %s %s --type merge -p '{\"spec\":{\"vote\":{\"decision\":\"Withdraw\"}}}'",
 		text, next.Namespace, next.Name), maxWarning)
+}
+
+// progress says how many of those agreed who must, such as " (1 of 2)".
+func progress(demands []v1alpha1.Requirement, missing []int) string {
+	needed, left := 0, 0
+	for i := range demands {
+		needed, left = needed+int(demands[i].Count), left+missing[i]
+	}
+	return fmt.Sprintf(" (%d of %d)", needed-left, needed)
 }
 
 // inTheNameOf says for whom a vote is, with a space before it. Empty: the voter's own.
@@ -427,8 +460,8 @@ func (t *tense) denied(next *v1alpha1.Approval, vote *v1alpha1.Vote) string {
 	return yours + " " + end
 }
 
-// keptBack says what keeps a request from starting although a stage has approved it. Empty: nothing that rules say.
-func (w *approvals) keptBack(ctx context.Context, approval *v1alpha1.Approval, now time.Time) string {
+// comesNext says what becomes of a request that a stage has approved, to be put before a full stop. Empty: it is a review, or nobody can tell.
+func (w *approvals) comesNext(ctx context.Context, t *tense, approval *v1alpha1.Approval, now time.Time) string {
 	request := &v1alpha1.ActionRequest{}
 	key := types.NamespacedName{Namespace: approval.Namespace, Name: approval.Spec.RequestRef.Name}
 	if approval.Spec.Review || w.Requests.Get(ctx, key, request) != nil {
@@ -437,11 +470,28 @@ func (w *approvals) keptBack(ctx context.Context, approval *v1alpha1.Approval, n
 	judgement := w.Gate.Judge(ctx, gate.SubjectOf(request), now)
 	switch {
 	case judgement.Problem != nil:
-		return " The request stays held: " + judgement.Problem.Short() + "."
+		return ". The request stays held: " + judgement.Problem.Short()
 	case len(judgement.Verdict.By(v1alpha1.EffectHold)) > 0:
-		return " The request stays held by " + gate.HeldBy(judgement, true) + "; it starts by itself."
+		return ". The request stays held by " + gate.HeldBy(judgement, true) + "; it starts by itself"
+	case len(judgement.Stages) > 1:
+		names := make([]string, len(judgement.Stages))
+		for i := range judgement.Stages {
+			names[i] = judgement.Stages[i].Ref.Name
+		}
+		return fmt.Sprintf("; the request %s start once all of its stages are (%s)", t.will, strings.Join(names, ", "))
 	}
-	return ""
+	return t.starts(judgement, request, now)
+}
+
+// starts says when a request starts that everybody agreed to and nothing holds, to be put before a full stop.
+func (t *tense) starts(judgement *gate.Judgement, request *v1alpha1.ActionRequest, now time.Time) string {
+	if from := request.Spec.NotBefore; from != nil && now.Before(from.Time) {
+		return fmt.Sprintf("; the request %s start %s", t.will, gate.Time(from.Time, now))
+	}
+	if delay, err := judgement.Action.Object.Spec.Execution.Delay.Value(0); err == nil && delay > 0 {
+		return fmt.Sprintf("; the request %s start in %s, and can be cancelled until then", t.will, delay)
+	}
+	return fmt.Sprintf("; the request %s now", t.begins)
 }
 
 // remove lets an Approval go with its request, and never before: it is the evidence of who agreed.

@@ -434,8 +434,12 @@ func (s *scope) supersede(ctx context.Context, current []*stageState) error {
 // outdated says why an Approval of a stage that is not required at the moment is about something else by now. Nil: it is not.
 func (s *scope) outdated(old *v1alpha1.Approval, current []*stageState) []string {
 	switch {
-	case old.Spec.Digest != s.plan.digest || replaced(old, current):
-		return changes(old, s.plan)
+	case old.Spec.Digest != s.plan.digest:
+		lines := s.changes(old)
+		s.voids(old, lines[1:])
+		return lines
+	case replaced(old, current):
+		return s.changes(old)
 	case !old.Spec.Review && !s.judgement.Defines(old.Spec.Stage):
 		return []string{fmt.Sprintf("Nothing defines stage %s any more.", old.Spec.Stage.ID())}
 	}

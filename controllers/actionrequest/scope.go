@@ -8,6 +8,7 @@ import (
 
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -48,6 +49,8 @@ type scope struct {
 	orphan bool
 	// closed are the Approvals that this reconciliation has closed; the cache may not know yet.
 	closed map[string]bool
+	// voided are the votes that this reconciliation found to be about something else by now, and differs is how that differs.
+	voided, differs []string
 	// wake is the next instant at which something must be done. Zero: an event will come.
 	wake time.Time
 }
@@ -224,6 +227,7 @@ func (s *scope) store(ctx context.Context) error {
 		return nil // nobody can see the status of what is gone
 	}
 	s.request.Status.ObservedGeneration = s.request.Generation
+	s.keepTransitions()
 	if apiequality.Semantic.DeepEqual(s.before, s.request.Status) {
 		return nil
 	}
@@ -237,6 +241,16 @@ func (s *scope) store(ctx context.Context) error {
 	s.remember(s.request.UID, s.request.ResourceVersion)
 	s.stored()
 	return nil
+}
+
+// keepTransitions leaves a condition the time at which it became what it is, also where it was set to something else in between: what is written is what changed.
+func (s *scope) keepTransitions() {
+	for i := range s.request.Status.Conditions {
+		is := &s.request.Status.Conditions[i]
+		if was := meta.FindStatusCondition(s.before.Conditions, is.Type); was != nil && was.Status == is.Status {
+			is.LastTransitionTime = was.LastTransitionTime
+		}
+	}
 }
 
 // deleted lets a request go that has not started. If it has, it is brought to its end first.

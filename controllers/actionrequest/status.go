@@ -3,6 +3,7 @@ package actionrequest
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -19,6 +20,7 @@ import (
 	"github.com/signoff-dev/signoff/internal/gate"
 	"github.com/signoff-dev/signoff/internal/metrics"
 	"github.com/signoff-dev/signoff/internal/plan"
+	"github.com/signoff-dev/signoff/internal/visible"
 )
 
 // The API bounds what these may hold.
@@ -206,9 +208,9 @@ func (s *scope) awaiting(stages []*stageState) {
 	}
 	var short, long []string
 	reason := v1alpha1.ReasonAwaitingApproval
-	if s.before.Digest != "" && s.before.Digest != s.plan.digest {
+	if changed := s.changed(stages); changed != "" {
 		reason = v1alpha1.ReasonPlanChanged
-		long = append(long, "What will be executed changed; earlier votes no longer count.")
+		long = append(long, changed)
 	}
 	for _, stage := range stages {
 		if stage.approved() {
@@ -220,8 +222,8 @@ func (s *scope) awaiting(stages []*stageState) {
 		if s.Gate.Unsatisfiable(s.judgement, poll) {
 			reason = v1alpha1.ReasonUnsatisfiable
 			short = append(short, fmt.Sprintf("%s: UNSATISFIABLE, %s needed", stage.Ref.Name, needs))
-			long = append(long, fmt.Sprintf("Stage %s: %s needed, and too few people are able to (%s). Add members, or cancel.",
-				stage.Ref.Name, needs, s.Gate.Who(s.judgement, requirements, s.request.Spec.Requester)))
+			long = append(long, fmt.Sprintf("Stage %s: %s needed, and %s. Add members, or cancel: kubectl patch actionrequest -n %s %s --type merge -p '{\"spec\":{\"cancellation\":{\"reason\":\"…\"}}}'",
+				stage.Ref.Name, needs, s.tooFew(requirements), s.request.Namespace, s.request.Name))
 			continue
 		}
 		if !opened {
@@ -236,6 +238,47 @@ func (s *scope) awaiting(stages []*stageState) {
 	message := strings.Join(long, " ")
 	s.condition(v1alpha1.ConditionApproved, false, reason, message)
 	s.waiting(v1alpha1.PhaseAwaitingApproval, reason, message, strings.Join(short, "; "))
+}
+
+// tooFew says who could meet requirements that too few can.
+func (s *scope) tooFew(requirements []v1alpha1.Requirement) string {
+	requester := s.request.Spec.Requester
+	able, asks := s.Gate.Who(s.judgement, requirements, requester), s.Gate.Named(s.judgement, requirements, requester)
+	switch {
+	case able == "" && asks:
+		return "nobody is able to but " + visible.Inside(requester.Username) + ", who asked for it"
+	case able == "":
+		return "nobody is able to"
+	case asks:
+		return fmt.Sprintf("too few people are able to (%s; not %s, who asked for it)", able, visible.Inside(requester.Username))
+	}
+	return fmt.Sprintf("too few people are able to (%s)", able)
+}
+
+// agreeAgain ends the sentences that say what changed, so that they are found again: they are told until somebody agrees to what is new.
+const agreeAgain = "It must be agreed to again."
+
+// changed says that votes of before do not count, since what will be executed changed. Empty: it did not, or somebody has looked at it since.
+func (s *scope) changed(stages []*stageState) string {
+	if s.before.Digest == "" {
+		return ""
+	}
+	if s.before.Digest != s.plan.digest {
+		lead := "What will be executed changed."
+		if len(s.voided) > 0 {
+			lead += " Votes of " + strings.Join(s.voided, ", ") + " no longer count."
+		}
+		return gate.Cut(strings.Join(append([]string{lead}, s.differs...), " "), maxMessage/2) + " " + agreeAgain
+	}
+	told := meta.FindStatusCondition(s.before.Conditions, v1alpha1.ConditionApproved)
+	if told == nil || told.Reason != v1alpha1.ReasonPlanChanged || slices.ContainsFunc(stages, func(st *stageState) bool { return st.ballot != nil && len(st.ballot.Votes) > 0 }) {
+		return ""
+	}
+	lead, _, found := strings.Cut(told.Message, agreeAgain)
+	if !found {
+		return ""
+	}
+	return lead + agreeAgain
 }
 
 // pollOf is what people vote on in a stage, or will once it opens.

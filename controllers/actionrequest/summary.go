@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -125,7 +126,7 @@ func (s *scope) approvalSummary(a *v1alpha1.Approval) []string {
 	if duration := gate.Duration(action, &s.request.Spec); duration != "" {
 		lines = append(lines, fmt.Sprintf("It is temporary: what it does is taken back %s after it is done.", duration))
 	}
-	last := []string{fmt.Sprintf("Who can approve: %s. Not %s.", s.Gate.Who(s.judgement, a.Spec.Requirements, &a.Spec.Requester), s.dependent(a))}
+	last := []string{fmt.Sprintf("Who can approve: %s. Not %s.", cmp.Or(s.Gate.Who(s.judgement, a.Spec.Requirements, &a.Spec.Requester), "nobody, as things are"), s.dependent(a))}
 	if e := a.Spec.Escalation; e != nil {
 		further := []v1alpha1.Requirement{{Approvers: e.Approvers}}
 		last = append(last, fmt.Sprintf("If nobody has decided by %s, these can approve too: %s.", gate.Time(e.At.Time, s.now), s.Gate.Who(s.judgement, further, &a.Spec.Requester)))
@@ -384,10 +385,14 @@ func recorded(stage *stageState) v1alpha1.RecordedApproval {
 	return out
 }
 
-// changes says what is different between what an Approval was about and what will be executed now.
-func changes(old *v1alpha1.Approval, now *preparation) []string {
-	lines := []string{fmt.Sprintf("This is no longer what will be executed: %s is now %s.", short(old.Spec.Digest), short(now.digest))}
-	before, after := planLines(old.Spec.Plan), planLines(now.changes)
+// changes says what is different between what an Approval was about and what will be executed now: the digests first, and then how it differs.
+func (s *scope) changes(old *v1alpha1.Approval) []string {
+	by := ""
+	if edited := s.Gate.Edited(s.judgement, old.CreationTimestamp.Time); edited != "" {
+		by = " (" + edited + ")"
+	}
+	lines := []string{fmt.Sprintf("This is no longer what will be executed: %s is now %s%s.", short(old.Spec.Digest), short(s.plan.digest), by)}
+	before, after := planLines(old.Spec.Plan), planLines(s.plan.changes)
 	for _, line := range after {
 		if !slices.Contains(before, line) {
 			lines = append(lines, "Changed: "+strings.TrimSpace(line))
@@ -397,6 +402,27 @@ func changes(old *v1alpha1.Approval, now *preparation) []string {
 		lines = append(lines, "Changed: the Action, the requirements of the stage, or fields that the plan does not show.")
 	}
 	return lines[:min(len(lines), maxPlanLines)]
+}
+
+// voids notes whose agreement no longer counts, and why.
+func (s *scope) voids(old *v1alpha1.Approval, why []string) {
+	agreed := map[string]time.Time{}
+	for i := range old.Spec.Votes {
+		vote := &old.Spec.Votes[i]
+		delete(agreed, vote.Voter.Username)
+		if vote.Decision == v1alpha1.DecisionApprove {
+			agreed[vote.Voter.Username] = vote.At.Time
+		}
+	}
+	for _, who := range slices.Sorted(maps.Keys(agreed)) {
+		s.voided = append(s.voided, fmt.Sprintf("%s (%s)", visible.Inside(who), agreed[who].UTC().Format("15:04 MST")))
+	}
+	if s.differs == nil {
+		s.differs = why
+		if edited := s.Gate.Edited(s.judgement, old.CreationTimestamp.Time); edited != "" {
+			s.differs = append([]string{capital(edited) + "."}, why...)
+		}
+	}
 }
 
 // deniedText names those who denied, with their words.

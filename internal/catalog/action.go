@@ -26,7 +26,7 @@ type actionBuilder struct {
 
 // CompileAction compiles an Action. Where the list is not empty, the Action cannot be used and the result is nil.
 func CompileAction(object *v1alpha1.Action) (*Action, field.ErrorList) {
-	b := &actionBuilder{object: object, out: &Action{Object: object}}
+	b := &actionBuilder{object: object, out: Uncompiled(object)}
 	if !b.inputs() || !b.facts() {
 		return nil, b.errs
 	}
@@ -40,8 +40,12 @@ func CompileAction(object *v1alpha1.Action) (*Action, field.ErrorList) {
 	if len(b.errs) > 0 {
 		return nil, b.errs
 	}
-	b.out.Digest = sync.OnceValues(func() (string, error) { return digest.OfAction(object) })
 	return b.out, nil
+}
+
+// Uncompiled gives an Action of which only counts what is stored, whether it is valid or not.
+func Uncompiled(object *v1alpha1.Action) *Action {
+	return &Action{Object: object, Digest: sync.OnceValues(func() (string, error) { return digest.OfAction(object) })}
 }
 
 // inputs compiles the schema and, with it, the typed environment that everything else needs.

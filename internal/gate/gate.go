@@ -209,16 +209,20 @@ func (g *Gate) Context(ctx context.Context, subject *Subject, now time.Time) (*J
 	return run.out, nil
 }
 
-// ReviewContext is Context for what has run in an emergency and must be reviewed: whatever has become of its Action since. One that is gone, or not valid, is known
-// by its name, and Roles that give the verb on it by that name still count.
+// ReviewContext is Context for what has run in an emergency and must be reviewed: whatever has become of its Action since. One that is gone is known by its name,
+// and Roles that give the verb on it by that name still count. One that is not valid any more is what it is stored as: who changed it reviews nothing.
 func (g *Gate) ReviewContext(ctx context.Context, subject *Subject, now time.Time) (*Judgement, *Problem) {
 	judgement, problem := g.Context(ctx, subject, now)
 	if problem == nil || problem.Transient {
 		return judgement, problem
 	}
 	run, ref := g.run(subject, now), subject.Spec.ActionRef
-	run.out.Absent = true
-	run.out.Action = &catalog.Action{Object: &v1alpha1.Action{ObjectMeta: metav1.ObjectMeta{Namespace: ref.Namespace, Name: ref.Name}}}
+	object := run.out.Snapshot.ActionObject(ref)
+	if object == nil {
+		run.out.Absent = true
+		object = &v1alpha1.Action{ObjectMeta: metav1.ObjectMeta{Namespace: ref.Namespace, Name: ref.Name}}
+	}
+	run.out.Action = catalog.Uncompiled(object)
 	run.withoutInputs()
 	return run.out, nil
 }

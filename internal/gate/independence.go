@@ -9,6 +9,7 @@ import (
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/identity"
+	"github.com/signoff-dev/signoff/internal/visible"
 )
 
 // Hands tells who had a hand in a request beside its requester.
@@ -194,6 +195,23 @@ func (g *Gate) editorsOf(j *Judgement) *editors {
 	}
 	out.err = err
 	return out
+}
+
+// Edited says who changed the Action last since a time, as far as it is known, such as "Action platform/deploy was edited by carol at 14:02 UTC". Empty: nobody, or
+// nobody knows.
+func (g *Gate) Edited(j *Judgement, since time.Time) string {
+	if g.hands == nil || j.Action == nil || j.Absent {
+		return ""
+	}
+	if j.known == nil {
+		j.known = g.editorsOf(j)
+	}
+	edits := j.known.edits
+	if len(edits) == 0 || edits[len(edits)-1].At.Before(since.Truncate(time.Second)) {
+		return ""
+	}
+	last := &edits[len(edits)-1]
+	return fmt.Sprintf("Action %s was edited by %s at %s", j.Action.Ref(), visible.Inside(last.By.Username), last.At.UTC().Format("15:04 MST"))
 }
 
 // skew is how far the clocks of two replicas can be apart.

@@ -121,6 +121,43 @@ func TestIndependence(t *testing.T) {
 	}
 }
 
+// TestReviewOfWhatIsNotValid reviews what an Action did that is not valid any more, as after an upgrade: who changed it while the request was open still
+// reviews nothing, and only who approves it may.
+func TestReviewOfWhatIsNotValid(t *testing.T) {
+	for name, tc := range map[string]struct{ action, voter, refusal string }{
+		"Editor":   {"restart", "bob", v1alpha1.ReasonNotIndependent},
+		"Another":  {"restart", "carol", ""},
+		"NoRole":   {"restart", "zoe", v1alpha1.ReasonNotAnApprover},
+		"Executor": {"restart", "system:serviceaccount:platform:restarter", v1alpha1.ReasonNotIndependent},
+		"Gone":     {"gone", "bob", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cfg := config.Default()
+			cfg.Approvers.ServiceAccounts = []string{"platform/restarter"}
+			hands := &fakeHands{edits: []Edit{{By: v1alpha1.Identity{Username: "bob"}, At: monday.Add(time.Hour), Digest: "now"}}}
+			objects := strings.NewReplacer("steps: [", "steps: [{name: Not A Name, delete: {}}, ", "users: [", "users: [carol, ").Replace(independent)
+			g := gateOver(t, objects, cfg, fakeFacts{}, clock.RealClock{}).Asks(hands)
+			subject := asking("alice", tc.action, "")
+			subject.AskedAt, subject.AskedFor = monday, "then"
+			if _, problem := g.Context(t.Context(), subject, monday); problem == nil {
+				t.Fatal("the Action must not be valid, or be gone")
+			}
+			j, problem := g.ReviewContext(t.Context(), subject, monday)
+			if problem != nil {
+				t.Fatal(problem.Message)
+			}
+			poll := &Poll{Requirements: []v1alpha1.Requirement{{Count: 1, Approvers: v1alpha1.Approvers{Roles: []string{AnyRole}}}}, Requester: &subject.Requester, Review: true}
+			got := ""
+			if problem := g.Eligible(t.Context(), j, poll, &v1alpha1.Identity{Username: tc.voter}).Problem; problem != nil {
+				got = problem.Reason
+			}
+			if got != tc.refusal {
+				t.Errorf("got %q, want %q", got, tc.refusal)
+			}
+		})
+	}
+}
+
 // TestEditorsAreNotCounted: a stage whose only approver has changed the Action meanwhile can be met by nobody, and they are not named as somebody who could.
 func TestEditorsAreNotCounted(t *testing.T) {
 	for name, tc := range map[string]struct {

@@ -212,6 +212,11 @@ func (g *Gate) Who(j *Judgement, requirements []v1alpha1.Requirement, requester 
 	return strings.Join(parts, "; ")
 }
 
+// Named tells whether one of some requirements names somebody, whether they are independent or not.
+func (g *Gate) Named(j *Judgement, requirements []v1alpha1.Requirement, who *v1alpha1.Identity) bool {
+	return slices.ContainsFunc(requirements, func(r v1alpha1.Requirement) bool { return g.matches(j, &r.Approvers, InPerson(who)) })
+}
+
 // People names a few people who could meet requirements, for a narrow column.
 func (g *Gate) People(j *Judgement, requirements []v1alpha1.Requirement, requester *v1alpha1.Identity) string {
 	var all, groups []string

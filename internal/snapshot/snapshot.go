@@ -30,6 +30,7 @@ type Snapshot struct {
 }
 
 type actionEntry struct {
+	object *v1alpha1.Action
 	action *catalog.Action
 	errs   field.ErrorList
 }
@@ -68,6 +69,11 @@ func (s *Snapshot) Synced() bool { return s.synced }
 func (s *Snapshot) Action(ref v1alpha1.ActionReference) (*catalog.Action, field.ErrorList) {
 	entry := s.actions[types.NamespacedName{Namespace: ref.Namespace, Name: ref.Name}]
 	return entry.action, entry.errs
+}
+
+// ActionObject finds an Action as it is stored, whether it is valid or not. Nil: there is none.
+func (s *Snapshot) ActionObject(ref v1alpha1.ActionReference) *v1alpha1.Action {
+	return s.actions[types.NamespacedName{Namespace: ref.Namespace, Name: ref.Name}].object
 }
 
 // ActionNames lists the Actions of a namespace, sorted.

@@ -71,7 +71,7 @@ func (s *Store) Put(object any) {
 	switch o := object.(type) {
 	case *v1alpha1.Action:
 		compiled, errs := catalog.CompileAction(o)
-		s.change(&s.stale.actions, func() { s.actions[key(o)] = actionEntry{compiled, errs} })
+		s.change(&s.stale.actions, func() { s.actions[key(o)] = actionEntry{o, compiled, errs} })
 	case *v1alpha1.Role:
 		compiled, errs := catalog.CompileRole(o)
 		s.change(&s.stale.roles, func() { s.roles[key(o)] = roleEntry{compiled, errs} })

@@ -2,6 +2,8 @@ package integration
 
 import (
 	"context"
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -257,7 +259,6 @@ func TestActionChangedWhileWaiting(t *testing.T) {
 		t.Fatal(err)
 	}
 	action.ObjectMeta = metav1.ObjectMeta{Namespace: env.CatalogNamespace, Name: "changing"}
-	action.Spec.Stages[0].Requirements[0].Count = 1
 	if err := as(t, users.Frank).Create(ctx, action); err != nil {
 		t.Fatal(err)
 	}
@@ -265,7 +266,9 @@ func TestActionChangedWhileWaiting(t *testing.T) {
 	r := ask(t, users.Alice, request("changing", `{}`))
 	reaches(t, r, v1alpha1.PhaseAwaitingApproval)
 	old := approvalsOf(t, r, 1)[0]
-
+	if err := vote(t, users.Bob, &old, "Approve", ""); err != nil {
+		t.Fatal(err)
+	}
 	body := `[{"op":"replace","path":"/spec/execution/steps/0/apply/manifests/0","value":{"apiVersion":"v1","kind":"ConfigMap","metadata":{"namespace":"staging","name":"two-stages"},"data":{"more":"changed"}}}]`
 	if err := as(t, users.Frank).Patch(ctx, action, client.RawPatch(types.JSONPatchType, []byte(body))); err != nil {
 		t.Fatal(err)
@@ -277,12 +280,38 @@ func TestActionChangedWhileWaiting(t *testing.T) {
 		text := strings.Join(live.Status.Decided, "\n")
 		return err == nil && live.Status.State == v1alpha1.ApprovalSuperseded && strings.Contains(text, "Changed:") && strings.Contains(text, "changed"), text
 	})
-	refused(t, vote(t, users.Bob, &old, "Approve", ""), metav1.StatusReasonForbidden, "is closed")
+	refused(t, vote(t, users.Bob, &old, "Approve", ""), metav1.StatusReasonForbidden,
+		"this changed since you looked, and is closed. This is no longer what will be executed: ", "Action platform/changing was edited by frank at ", "Changed: ", "Look again: kubectl get approvals -n payments")
+	stillChanged(t, r)
 	for i := range approvals {
 		if approvals[i].Name == old.Name {
 			continue
 		}
 		refused(t, patch(t, users.Bob, &approvals[i], `{"spec":{"vote":{"decision":"Approve","digest":"`+strings.TrimPrefix(old.Spec.Digest, "sha256:")[:8]+`"}}}`),
 			metav1.StatusReasonForbidden, "this is not what you looked at")
+	}
+}
+
+// stillChanged checks that a request tells whose agreement no longer counts, and goes on telling it.
+func stillChanged(t *testing.T, r *v1alpha1.ActionRequest) {
+	t.Helper()
+	for i := range 2 {
+		eventually(t, "it says what changed", func() (bool, string) {
+			live := &v1alpha1.ActionRequest{}
+			if err := admin(t).Get(t.Context(), client.ObjectKeyFromObject(r), live); err != nil {
+				return false, err.Error()
+			}
+			approved := meta.FindStatusCondition(live.Status.Conditions, v1alpha1.ConditionApproved)
+			if approved == nil || approved.Reason != v1alpha1.ReasonPlanChanged {
+				return false, fmt.Sprintf("%+v", approved)
+			}
+			words := []string{"What will be executed changed. Votes of bob (", " no longer count. Action platform/changing was edited by frank at ", "It must be agreed to again. Stage owners: 2 of payments more"}
+			return !slices.ContainsFunc(words, func(w string) bool { return !strings.Contains(approved.Message, w) }), approved.Message
+		})
+		// What has settled is looked at once more.
+		if err := admin(t).Patch(t.Context(), r.DeepCopy(), client.RawPatch(types.MergePatchType, fmt.Appendf(nil, `{"metadata":{"labels":{"looked":"%d"}}}`, i))); err != nil {
+			t.Fatal(err)
+		}
+		reaches(t, ask(t, users.Alice, request("deploy", `{"service":"checkout","environment":"staging","image":"registry/checkout:looked"}`)), v1alpha1.PhaseSucceeded)
 	}
 }

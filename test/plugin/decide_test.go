@@ -54,7 +54,7 @@ func TestInbox(t *testing.T) {
 	asked(t, users.Alice, "inbox-two", "text=a", "level=high")
 	both := approvalOf(t, "inbox-two", "owners").Name
 	kubectl(t, users.Bob, "", "deny", "-n", "payments", both, "--dry-run", "--comment", "no").says(t, 0, "Warning: your denial would be recorded. The request would be denied; that would be final.", "denied (server dry run)")
-	kubectl(t, users.Bob, "", "approve", "-n", "payments", both, "--dry-run").says(t, 0, "Warning: your approval would be recorded. Stage \"owners\" would be approved.\n", "approved (server dry run)")
+	kubectl(t, users.Bob, "", "approve", "-n", "payments", both, "--dry-run").says(t, 0, "Warning: your approval would be recorded. Stage \"owners\" would be approved; the request would start now.\n", "approved (server dry run)")
 	holds(users.Bob, both, true)
 	answer := kubectl(t, users.Mallory, "", "inbox", "-n", "payments")
 	answer.says(t, 0, "nothing waits for you; open Approvals that wait for others, or on which you voted: ")
@@ -169,7 +169,7 @@ func TestStory(t *testing.T) {
 	answer = kubectl(t, users.Bob, "", "deny", "-n", "payments", approval.Name)
 	answer.says(t, 1, "refused: it is not valid\n  spec.vote.comment: Required value: say why")
 	answer = kubectl(t, users.Bob, "", "approve", "-n", "payments", "approval/"+approval.Name, "--digest", digest, "--comment", "ok\x1b[1m")
-	answer.says(t, 0, "payments/"+approval.Name+" (digest "+approval.Spec.Digest+")\n  alice asks to run \"Write a note\"", "Warning: your approval is recorded. Stage \"owners\" is approved.",
+	answer.says(t, 0, "payments/"+approval.Name+" (digest "+approval.Spec.Digest+")\n  alice asks to run \"Write a note\"", "Warning: your approval is recorded. Stage \"owners\" is approved; the request starts now.",
 		"approval.signoff.dev/"+approval.Name+" approved\n")
 	kubectl(t, users.Alice, "", "wait", "-n", "payments", "story", "--timeout", "20s").says(t, 0, "payments/story Succeeded")
 	answer = kubectl(t, users.Alice, "", "show", "-n", "payments", "story")

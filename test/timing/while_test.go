@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -83,8 +84,18 @@ func TestTemporary(t *testing.T) {
 		t.Errorf("it must say when it is taken back: %v, %q", until, r.Status.WaitingFor)
 	}
 	step(t, 119*time.Minute)
+	if err := admin(t).Patch(t.Context(), r.DeepCopy(), client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"labels":{"looked":"at"}}}`))); err != nil {
+		t.Fatal(err)
+	}
 	stays(t, r, v1alpha1.PhaseActive)
 	lent(t, "time")
+	live := &v1alpha1.ActionRequest{}
+	if err := admin(t).Get(t.Context(), client.ObjectKeyFromObject(r), live); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(r.Status.Conditions, live.Status.Conditions); diff != "" {
+		t.Errorf("nothing has changed, so nothing is written (-before +after):\n%s", diff)
+	}
 	step(t, 61*time.Second)
 	done := reaches(t, r, v1alpha1.PhaseReverted)
 	returned(t, "time")
