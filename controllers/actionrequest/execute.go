@@ -338,7 +338,7 @@ func (s *scope) doneSoFar(record *v1alpha1.Record, index int) string {
 	case index == 0 && status.Basis == "" && status.Attempts == 0:
 		return "Nothing was executed."
 	case status.Attempts > 0:
-		return fmt.Sprintf("It stopped before another attempt of step %s; what was done stays.", step.Name)
+		return fmt.Sprintf("It stopped before another attempt of step %s%s", step.Name, stays(record, "; what was done stays"))
 	}
 	return fmt.Sprintf("It stopped before step %s%s", step.Name, stays(record, "; earlier steps stay"))
 }

@@ -34,6 +34,7 @@ func TestDoneSoFar(t *testing.T) {
 		"a deletion waits":          {step: writes(v1alpha1.WriteDelete), status: []v1alpha1.StepStatus{{Basis: written}}, want: "Step a had deleted its object and was waiting until that is gone; the deletion goes on."},
 		"a patch that was sent":     {step: writes(v1alpha1.WriteJSONPatch), status: []v1alpha1.StepStatus{{Basis: "intent:5/x"}}, want: "It stopped at step a, and it cannot be told whether that was done: sending it was interrupted. Look at what it writes; earlier steps stay."},
 		"it waited for another try": {step: writes(v1alpha1.WriteApply), status: []v1alpha1.StepStatus{{Attempts: 1}}, want: "It stopped before another attempt of step a; what was done stays."},
+		"a lent one waited for it":  {step: writes(v1alpha1.WriteApply), duration: "1h", status: []v1alpha1.StepStatus{{Attempts: 1}}, want: "It stopped before another attempt of step a."},
 	} {
 		t.Run(name, func(t *testing.T) {
 			runner := execution.NewRunner(nil, nil, clocktesting.NewFakePassiveClock(now), nil, nil)

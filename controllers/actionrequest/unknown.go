@@ -134,7 +134,7 @@ func (s *scope) showUnknown(record *v1alpha1.Record, status *v1alpha1.StepStatus
 	message := fmt.Sprintf("Step %s: %s. Whoever holds resolve decides (%s): kubectl signoff resolve -n %s %s --outcome=succeeded|failed --comment=\"…\"",
 		status.Name, status.Message, who, s.request.Namespace, s.request.Name)
 	if s.stopped() {
-		message += ". Cancelled: no further step begins after that"
+		message += ". Cancelled: no further step begins after that" + butLast(record)
 	}
 	s.waiting(v1alpha1.PhaseOutcomeUnknown, v1alpha1.ReasonOutcomeUnknown, message, gate.Cut("resolve step "+status.Name+": "+strings.TrimPrefix(who, "Who can: "), maxWaitingFor))
 	s.condition(v1alpha1.ConditionStalled, true, v1alpha1.ReasonOutcomeUnknown, message)
