@@ -479,6 +479,7 @@ func (s *scope) finished(ctx context.Context, record *v1alpha1.Record, outcome v
 // concluded brings the outcome from the Record to the request.
 func (s *scope) concluded(ctx context.Context, record *v1alpha1.Record) error {
 	s.showExecution(record)
+	s.showStayed(record)
 	end := ending{message: record.Status.Message, record: record}
 	switch record.Status.Outcome {
 	case v1alpha1.OutcomeSucceeded:
