@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"gomodules.xyz/jsonpatch/v2"
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
@@ -102,10 +103,18 @@ func (w *actionRequests) resolve(ctx context.Context, req *admission.Request, re
 	if refused := w.nothingToResolve(ctx, entry, old); refused != nil {
 		return *refused
 	}
-	if problem := w.Gate.MayResolve(ctx, gate.SubjectOf(old), &caller, w.Clock.Now()); problem != nil {
+	if problem := w.mayDecide(ctx, entry, old, &caller, w.Clock.Now()); problem != nil {
 		return forbidden(problem.Reason, problem.Message)
 	}
 	return admission.Allowed("")
+}
+
+// mayDecide tells whether somebody may, or could then, decide what an entry says.
+func (w *actionRequests) mayDecide(ctx context.Context, entry *v1alpha1.Resolution, old *v1alpha1.ActionRequest, caller *v1alpha1.Identity, at time.Time) *gate.Problem {
+	if old.EndsRevert(&entry.NewResolution) {
+		return w.Gate.MayLeave(ctx, gate.SubjectOf(old), caller, at)
+	}
+	return w.Gate.MayResolve(ctx, gate.SubjectOf(old), caller, at)
 }
 
 // nothingToResolve refuses a decision about a step of which it is known how far it is.
@@ -142,6 +151,11 @@ func (w *actionRequests) nothingToLeave(ctx context.Context, entry *v1alpha1.Res
 	return w.alreadyResolved(ctx, entry, old)
 }
 
+// inVain tells whether a decision about what is left has ended nothing in the time in which one does: it was given before anybody could know what is.
+func (w *actionRequests) inVain(earlier *v1alpha1.Resolution, old *v1alpha1.ActionRequest) bool {
+	return old.EndsRevert(&earlier.NewResolution) && w.Clock.Now().After(earlier.Seal.At.Add(gate.LeavePatience))
+}
+
 // alreadyResolved refuses a second decision about a step, which would not count. One by who may not, written past this webhook, does not count.
 func (w *actionRequests) alreadyResolved(ctx context.Context, entry *v1alpha1.Resolution, old *v1alpha1.ActionRequest) *admission.Response {
 	if len(old.Spec.Resolutions) >= maxResolutions {
@@ -152,8 +166,8 @@ func (w *actionRequests) alreadyResolved(ctx context.Context, entry *v1alpha1.Re
 		if earlier.Step != entry.Step {
 			continue
 		}
-		if _, err := w.Evidence.Resolution(old, earlier); err == nil &&
-			w.Gate.MayResolve(ctx, gate.SubjectOf(old), &earlier.By, earlier.Seal.At.Time) == nil {
+		if _, err := w.Evidence.Resolution(old, earlier); err == nil && !w.inVain(earlier, old) &&
+			w.mayDecide(ctx, earlier, old, &earlier.By, earlier.Seal.At.Time) == nil {
 			return ptr(forbidden(v1alpha1.ReasonAlreadyDecided, fmt.Sprintf("%s has decided at %s that step %s %s. That is final.",
 				earlier.By.Username, earlier.Seal.At.UTC().Format("2 Jan 15:04 MST"), earlier.Step, strings.ToLower(string(earlier.Outcome)))))
 		}

@@ -338,7 +338,7 @@ func (s *scope) doneSoFar(record *v1alpha1.Record, index int) string {
 	case index == 0 && status.Basis == "" && status.Attempts == 0:
 		return "Nothing was executed."
 	case status.Attempts > 0:
-		return fmt.Sprintf("It stopped before another attempt of step %s; what was done stays.", step.Name)
+		return fmt.Sprintf("It stopped before another attempt of step %s%s", step.Name, stays(record, "; what was done stays"))
 	}
 	return fmt.Sprintf("It stopped before step %s%s", step.Name, stays(record, "; earlier steps stay"))
 }
@@ -479,6 +479,7 @@ func (s *scope) finished(ctx context.Context, record *v1alpha1.Record, outcome v
 // concluded brings the outcome from the Record to the request.
 func (s *scope) concluded(ctx context.Context, record *v1alpha1.Record) error {
 	s.showExecution(record)
+	s.showStayed(record)
 	end := ending{message: record.Status.Message, record: record}
 	switch record.Status.Outcome {
 	case v1alpha1.OutcomeSucceeded:

@@ -4,7 +4,9 @@ import (
 	"testing"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/tools/events"
 	clocktesting "k8s.io/utils/clock/testing"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
@@ -34,6 +36,7 @@ func TestDoneSoFar(t *testing.T) {
 		"a deletion waits":          {step: writes(v1alpha1.WriteDelete), status: []v1alpha1.StepStatus{{Basis: written}}, want: "Step a had deleted its object and was waiting until that is gone; the deletion goes on."},
 		"a patch that was sent":     {step: writes(v1alpha1.WriteJSONPatch), status: []v1alpha1.StepStatus{{Basis: "intent:5/x"}}, want: "It stopped at step a, and it cannot be told whether that was done: sending it was interrupted. Look at what it writes; earlier steps stay."},
 		"it waited for another try": {step: writes(v1alpha1.WriteApply), status: []v1alpha1.StepStatus{{Attempts: 1}}, want: "It stopped before another attempt of step a; what was done stays."},
+		"a lent one waited for it":  {step: writes(v1alpha1.WriteApply), duration: "1h", status: []v1alpha1.StepStatus{{Attempts: 1}}, want: "It stopped before another attempt of step a."},
 	} {
 		t.Run(name, func(t *testing.T) {
 			runner := execution.NewRunner(nil, nil, clocktesting.NewFakePassiveClock(now), nil, nil)
@@ -46,6 +49,27 @@ func TestDoneSoFar(t *testing.T) {
 			runner.Claimed(record)
 			if got := s.doneSoFar(record, 0); got != tc.want {
 				t.Errorf("got  %q\nwant %q", got, tc.want)
+			}
+		})
+	}
+}
+
+// TestStoppedTellsOfLastSteps: nobody stops the steps of finally, and nobody is told that nothing follows where they do.
+func TestStoppedTellsOfLastSteps(t *testing.T) {
+	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	for name, tc := range map[string]struct {
+		last []v1alpha1.RenderedStep
+		want string
+	}{
+		"none": {nil, "Deleted. It waits for step a to end, and begins nothing after that. Running step a."},
+		"some": {[]v1alpha1.RenderedStep{{Name: "z"}}, "Deleted. It waits for step a to end, and begins nothing after that but the steps of finally. Running step a."},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := &scope{Reconciler: &Reconciler{Events: events.NewFakeRecorder(8)}, request: &v1alpha1.ActionRequest{}, now: now}
+			s.request.DeletionTimestamp = &metav1.Time{Time: now}
+			s.showExecuting(&v1alpha1.Record{Spec: v1alpha1.RecordSpec{Finally: tc.last}}, &v1alpha1.RenderedStep{Name: "a"}, nil)
+			if got := meta.FindStatusCondition(s.request.Status.Conditions, v1alpha1.ConditionReady); got == nil || got.Message != tc.want {
+				t.Errorf("got %+v, want %q", got, tc.want)
 			}
 		})
 	}

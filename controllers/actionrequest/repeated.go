@@ -79,6 +79,7 @@ func (s *scope) repeats(ctx context.Context, earlier *v1alpha1.Record) error {
 	}
 	message += " Nothing was executed now. To run it again before " + gate.Time(s.request.Spec.ExpiresAt.Time, s.now) + ", change its reason, its inputs or its name."
 	s.showExecution(earlier)
+	s.showStayed(earlier)
 	fact := audit.Repeated(s.request, v1alpha1.ReasonAlreadyExecuted, message, s.now)
 	return s.end(ctx, earlier.Status.Outcome, ending{reason: v1alpha1.ReasonAlreadyExecuted, message: gate.Cut(message, maxMessage), fact: &fact})
 }

@@ -364,13 +364,21 @@ func (s *scope) showExecuting(record *v1alpha1.Record, step *v1alpha1.RenderedSt
 			awaited = plan.Name(objects[0])
 		}
 		column = gate.Cut(strings.ToLower(s.stopWord())+"; waits for "+awaited+" to end", maxWaitingFor)
-		told := fmt.Sprintf("%s It waits for %s to end, and begins nothing after that.", s.stopText(), awaited)
+		told := fmt.Sprintf("%s It waits for %s to end, and begins nothing after that%s.", s.stopText(), awaited, butLast(record))
 		message = told + " " + message
 		if s.before.WaitingFor != column {
 			s.event(s.request, v1alpha1.ReasonExecuting, told)
 		}
 	}
 	s.waiting(v1alpha1.PhaseExecuting, v1alpha1.ReasonExecuting, message, column)
+}
+
+// butLast completes that no further step begins: nobody stops those of finally.
+func butLast(record *v1alpha1.Record) string {
+	if len(record.Spec.Finally) == 0 {
+		return ""
+	}
+	return " but the steps of finally"
 }
 
 // stopWord says in a word how a request was stopped.

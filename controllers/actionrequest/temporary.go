@@ -84,42 +84,78 @@ func (s *scope) takeBack(ctx context.Context, record *v1alpha1.Record, outcome v
 // revert takes back what was done, as far as it can be at the moment.
 func (s *scope) revert(ctx context.Context, record *v1alpha1.Record) error {
 	reverted := s.Runner.Revert(ctx, record)
-	decision, err := s.mayStay(ctx, record, reverted)
+	given, err := s.mayStay(ctx, record, reverted)
 	if err != nil {
 		return err
 	}
-	s.left.note(s.request.UID, len(reverted.Left) > 0 && decision == "")
-	if len(reverted.Left) > 0 && decision == "" {
-		return s.notYet(ctx, record, reverted)
+	over := len(reverted.Left) == 0 || given != nil && !s.now.Before(countsFrom(given, reverted))
+	s.left.note(s.request.UID, !over)
+	if !over {
+		return s.notYet(ctx, record, reverted, given)
 	}
-	if err := s.finished(ctx, record, record.Status.Revert.Outcome, strings.TrimSpace(decision+" "+backText(record, reverted))); err != nil {
+	message, decision := backText(record, reverted), ""
+	if given != nil {
+		decision = leftText(given, reverted)
+		// Why it was taken back, and what was not touched, is to be read as well.
+		message = gate.Cut(decision, maxMessage/2) + " " + message
+	}
+	if err := s.finished(ctx, record, record.Status.Revert.Outcome, message); err != nil {
 		return err
+	}
+	if given != nil {
+		s.event(s.request, v1alpha1.ReasonResolved, decision)
 	}
 	return s.concluded(ctx, record)
 }
 
 // notYet shows what is left, and waits for the next attempt.
-func (s *scope) notYet(ctx context.Context, record *v1alpha1.Record, reverted *execution.Reverted) error {
-	s.showReverting(record, reverted)
+func (s *scope) notYet(ctx context.Context, record *v1alpha1.Record, reverted *execution.Reverted, given *v1alpha1.Resolution) error {
+	s.showReverting(record, reverted, given)
 	s.Watcher.Watch(s.request, record.Spec.ActionRef.Namespace, record.Spec.ServiceAccountName, reverted.Waiting)
 	s.at(s.now.Add(pause(s.now.Sub(record.Status.Revert.StartedAt.Time))))
+	if given != nil {
+		s.at(countsFrom(given, reverted))
+	}
 	return s.store(ctx)
 }
 
-// mayStay says who decided that what is left is taken back by hand or may stay, and what that is. Empty: nobody.
-func (s *scope) mayStay(ctx context.Context, record *v1alpha1.Record, reverted *execution.Reverted) (string, error) {
+// mayStay is what somebody decided who may: that what is left is taken back by hand or may stay. Nil: nobody has.
+func (s *scope) mayStay(ctx context.Context, record *v1alpha1.Record, reverted *execution.Reverted) (*v1alpha1.Resolution, error) {
 	if len(reverted.Left) == 0 || record.Spec.RequestRef.UID != s.request.UID {
-		return "", nil
+		return nil, nil //nolint:nilnil // that nobody has decided is an answer, not an error
 	}
-	given, err := s.resolution(ctx, v1alpha1.StepRevert)
+	given, err := s.resolution(ctx, v1alpha1.StepRevert, record.Status.Revert)
 	if given == nil || err != nil || given.Outcome != v1alpha1.StepSucceeded {
-		return "", err
+		return nil, err
 	}
-	text := fmt.Sprintf("%s decided that what is left is taken back by hand or may stay: %s. Left: %s.",
+	return given, nil
+}
+
+// countsFrom is from when on it counts that somebody decided that what is left may stay. They saw what was left then: what an API server that does not
+// answer leaves now is something else, and may be gone with the next attempt. Zero: at once, whatever the clocks say.
+func countsFrom(given *v1alpha1.Resolution, reverted *execution.Reverted) time.Time {
+	if reverted.Transient == 0 {
+		return time.Time{}
+	}
+	return given.Seal.At.Add(gate.LeavePatience)
+}
+
+// leftText says who decided that what is left may stay, and what that is.
+func leftText(given *v1alpha1.Resolution, reverted *execution.Reverted) string {
+	return fmt.Sprintf("%s decided that what is left is taken back by hand or may stay: %s. Left: %s.",
 		visible.Inside(given.By.Username), quote(given.Comment, 200), strings.Join(reverted.Left, "; "))
-	s.event(s.request, v1alpha1.ReasonResolved, text)
-	// Why it was taken back, and what was not touched, is to be read as well.
-	return gate.Cut(text, maxMessage/2), nil
+}
+
+// showStayed shows, of a temporary request that has ended, that something is left, and who let it stay. Every other end begins with why what was done is
+// taken back, so that the Record alone tells, whenever it is found.
+func (s *scope) showStayed(record *v1alpha1.Record) {
+	if record.Status.Revert == nil {
+		return
+	}
+	why := sentence(record.Status.Revert.Message)
+	if !strings.HasPrefix(record.Status.Message, why[:min(len(why), maxMessage/2)]) { // the end of a long one is cut off
+		s.condition(v1alpha1.ConditionReverted, false, v1alpha1.ReasonRevertFailed, record.Status.Message)
+	}
 }
 
 // backText says why something was taken back, and what of it was not.
@@ -157,16 +193,20 @@ func (s *scope) showActive(record *v1alpha1.Record, until time.Time) {
 	s.condition(v1alpha1.ConditionReady, true, v1alpha1.ReasonActive, message)
 }
 
-// showReverting shows what is left.
-func (s *scope) showReverting(record *v1alpha1.Record, reverted *execution.Reverted) {
+// showReverting shows what is left, and who can end that, or has decided to.
+func (s *scope) showReverting(record *v1alpha1.Record, reverted *execution.Reverted, given *v1alpha1.Resolution) {
 	s.showExecution(record)
 	reason := v1alpha1.ReasonReverting
 	if len(reverted.Left) > len(reverted.Waiting) {
 		reason = v1alpha1.ReasonRevertFailed
 	}
 	message := strings.Join(reverted.Left, "; ") + ". It is tried again until nothing is left."
-	if reason == v1alpha1.ReasonRevertFailed {
-		message = gate.Cut(message, maxMessage/2) + fmt.Sprintf(" Where it cannot be, whoever holds resolve ends that (%s): kubectl signoff resolve -n %s %s --outcome=succeeded --comment=\"…\"",
+	switch {
+	case given != nil:
+		message = gate.Cut(strings.Join(reverted.Left, "; "), maxMessage/2) + fmt.Sprintf(". %s decided that it may stay. It is tried again before that counts, %s at the latest, as it may be left for a moment only.",
+			visible.Inside(given.By.Username), gate.Time(countsFrom(given, reverted), s.now))
+	case reason == v1alpha1.ReasonRevertFailed:
+		message = gate.Cut(message, maxMessage/2) + fmt.Sprintf(" Where it cannot be, whoever holds resolve, and has not asked for it, ends that (%s): kubectl signoff resolve -n %s %s --outcome=succeeded --comment=\"…\"",
 			s.Gate.WhoResolves(record.Spec.ActionRef), s.request.Namespace, s.request.Name)
 	}
 	s.waiting(v1alpha1.PhaseReverting, reason, message, gate.Cut(reverted.Left[0], gate.ColumnWidth))

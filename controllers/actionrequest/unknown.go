@@ -44,7 +44,7 @@ func (s *scope) undecided(ctx context.Context, record *v1alpha1.Record, index in
 		execution.Resolve(status, v1alpha1.StepDidFail, status.Message+". The request was deleted before anybody decided", s.Clock.Now())
 		return s.decided(ctx, record, index)
 	}
-	given, err := s.resolution(ctx, status.Name)
+	given, err := s.resolution(ctx, status.Name, nil)
 	switch {
 	case err != nil:
 		return false, err
@@ -76,16 +76,16 @@ func (s *scope) decided(ctx context.Context, record *v1alpha1.Record, index int)
 	return true, s.refresh(ctx)
 }
 
-// resolution is what somebody decided about a step who may, and what can be proved of it. Nil: nothing.
-func (s *scope) resolution(ctx context.Context, step string) (*v1alpha1.Resolution, error) {
+// resolution is what somebody decided about a step, or about what is left of what is being taken back, who may, and what can be proved of it. Nil: nothing.
+func (s *scope) resolution(ctx context.Context, step string, revert *v1alpha1.Revert) (*v1alpha1.Resolution, error) {
 	for i := range s.request.Spec.Resolutions {
 		given := &s.request.Spec.Resolutions[i]
-		if given.Step != step {
+		if given.Step != step || revert != nil && foresees(given, revert) {
 			continue
 		}
 		envelope, err := s.Evidence.Resolution(s.request, given)
 		if err == nil {
-			err = s.mayResolve(ctx, given)
+			err = s.mayResolve(ctx, given, revert != nil)
 		}
 		switch {
 		case err == nil:
@@ -101,10 +101,19 @@ func (s *scope) resolution(ctx context.Context, step string) (*v1alpha1.Resoluti
 	return nil, nil //nolint:nilnil // that nobody has decided is an answer, not an error
 }
 
+// foresees tells whether a decision about what is left was given before anything was taken back: nobody could know then what would be left.
+func foresees(given *v1alpha1.Resolution, revert *v1alpha1.Revert) bool {
+	return given.Seal != nil && given.Seal.At.Time.Before(revert.StartedAt.Time)
+}
+
 // mayResolve tells whether who has decided was one who may, when they did. The seal says only that the first webhook was asked: where the one
 // that judges was away, it holds for anybody.
-func (s *scope) mayResolve(ctx context.Context, given *v1alpha1.Resolution) error {
-	switch problem := s.Gate.MayResolve(ctx, gate.SubjectOf(s.request), &given.By, given.Seal.At.Time); {
+func (s *scope) mayResolve(ctx context.Context, given *v1alpha1.Resolution, ofRevert bool) error {
+	may := s.Gate.MayResolve
+	if ofRevert {
+		may = s.Gate.MayLeave
+	}
+	switch problem := may(ctx, gate.SubjectOf(s.request), &given.By, given.Seal.At.Time); {
 	case problem == nil:
 		return nil
 	case problem.Transient:
@@ -120,7 +129,7 @@ func (s *scope) resolved(ctx context.Context) []audit.Event {
 	var facts []audit.Event
 	for i := range s.request.Spec.Resolutions {
 		given := &s.request.Spec.Resolutions[i]
-		if envelope, err := s.Evidence.Resolution(s.request, given); err == nil && s.mayResolve(ctx, given) == nil {
+		if envelope, err := s.Evidence.Resolution(s.request, given); err == nil && s.mayResolve(ctx, given, s.request.EndsRevert(&given.NewResolution)) == nil {
 			facts = append(facts, audit.Resolved(s.request, given, envelope))
 		}
 	}
@@ -134,7 +143,7 @@ func (s *scope) showUnknown(record *v1alpha1.Record, status *v1alpha1.StepStatus
 	message := fmt.Sprintf("Step %s: %s. Whoever holds resolve decides (%s): kubectl signoff resolve -n %s %s --outcome=succeeded|failed --comment=\"…\"",
 		status.Name, status.Message, who, s.request.Namespace, s.request.Name)
 	if s.stopped() {
-		message += ". Cancelled: no further step begins after that"
+		message += ". Cancelled: no further step begins after that" + butLast(record)
 	}
 	s.waiting(v1alpha1.PhaseOutcomeUnknown, v1alpha1.ReasonOutcomeUnknown, message, gate.Cut("resolve step "+status.Name+": "+strings.TrimPrefix(who, "Who can: "), maxWaitingFor))
 	s.condition(v1alpha1.ConditionStalled, true, v1alpha1.ReasonOutcomeUnknown, message)

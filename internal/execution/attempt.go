@@ -35,14 +35,17 @@ func (t *task) giveUp(format string, args ...any) Outcome {
 		at = t.notBefore.Add(time.Second - 1).Truncate(time.Second)
 	}
 	if !at.Before(t.limit.end) {
-		return t.fail("%s. Another attempt would come at %s, when %s is over", fmt.Sprintf(format, args...), at.UTC().Format("15:04:05 MST"), t.limit.name)
+		return t.fail("%s. Another attempt would come at %s, when %s is over", fmt.Sprintf(format, args...), moment(at), t.limit.name)
 	}
 	t.status.Attempts++
 	t.status.RetryAt, t.status.Basis = &metav1.Time{Time: at}, ""
 	t.status.Message = oneLine(fmt.Sprintf("attempt %d of %d comes at %s, since the last one failed: %s",
-		t.status.Attempts+1, t.step.Retries+1, at.UTC().Format("15:04:05 MST"), fmt.Sprintf(format, args...)))
+		t.status.Attempts+1, t.step.Retries+1, moment(at), fmt.Sprintf(format, args...)))
 	return Outcome{Status: t.status, At: at}
 }
+
+// moment writes a time as people need it: an attempt can come on another day.
+func moment(at time.Time) string { return at.UTC().Format("2 Jan 15:04:05 MST") }
 
 // orStatus gives what came of an attempt; nothing came of one that met an error.
 func (t *task) orStatus(out *Outcome) Outcome {

@@ -9,8 +9,10 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/cli-utils/pkg/kstatus/status"
+	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/compare"
 	"github.com/signoff-dev/signoff/internal/expression"
 )
 
@@ -47,7 +49,7 @@ func (t *task) await(ctx context.Context) (Outcome, error) {
 // judge says what is still to come, or nothing if the object is as it should be. An error is final for the attempt.
 func (t *task) judge(ctx context.Context, live *unstructured.Unstructured) (string, error) {
 	if state := notObserved(live); state != "" {
-		return state, nil
+		return t.unjudged(live, state)
 	}
 	if err := t.failing(ctx, live); err != nil {
 		return "", err
@@ -69,11 +71,40 @@ func (t *task) judge(ctx context.Context, live *unstructured.Unstructured) (stri
 // the old one may say that all is well, or that what has been mended is broken.
 func notObserved(live *unstructured.Unstructured) string {
 	observed, found, err := unstructured.NestedInt64(live.Object, "status", "observedGeneration")
-	if err != nil || !found || observed >= live.GetGeneration() {
+	if err != nil || !found || observed >= live.GetGeneration() || countsStatus(live) {
 		return ""
 	}
 	return fmt.Sprintf("its status is not about this version of it yet (generation is %d, observed %d)", live.GetGeneration(), observed)
 }
+
+// unjudged is about an object by whose status nothing is judged. One that is being deleted has a new generation as well, and nobody may ever observe that.
+func (t *task) unjudged(live *unstructured.Unstructured, state string) (string, error) {
+	if live.GetDeletionTimestamp() == nil {
+		return state, nil
+	}
+	if t.step.WaitFor.Status == v1alpha1.WaitStatusCurrent {
+		return "", errDeleting
+	}
+	return "it is being deleted, and " + state, nil
+}
+
+// errDeleting says that an object will never be as it should.
+var errDeleting = errors.New("is being deleted")
+
+// countsStatus tells whether the generation of an object also counts what is written to its status: a kind without the subresource has its status written
+// with all the rest. Then it is always ahead of the one that was observed, and says nothing.
+func countsStatus(live *unstructured.Unstructured) bool {
+	counts := false
+	for _, m := range compare.Managers(live.Object) {
+		if m.Subresource != "" {
+			return false
+		}
+		counts = counts || m.Fields.Has(observedGeneration)
+	}
+	return counts
+}
+
+var observedGeneration = fieldpath.MakePathOrDie("status", "observedGeneration")
 
 // failing is an error where failWhen holds. One that cannot be evaluated does not hold: fields of a status are often missing at first.
 func (t *task) failing(ctx context.Context, live *unstructured.Unstructured) error {
@@ -91,6 +122,10 @@ func (t *task) failing(ctx context.Context, live *unstructured.Unstructured) err
 }
 
 func current(live *unstructured.Unstructured) (string, error) {
+	if countsStatus(live) {
+		live = live.DeepCopy()
+		unstructured.RemoveNestedField(live.Object, "status", "observedGeneration")
+	}
 	result, err := status.Compute(live)
 	if err != nil {
 		return fmt.Sprintf("its status cannot be read: %v", err), nil
@@ -101,7 +136,7 @@ func current(live *unstructured.Unstructured) (string, error) {
 	case status.FailedStatus:
 		return "", fmt.Errorf("failed: %s", result.Message)
 	case status.TerminatingStatus:
-		return "", errors.New("is being deleted")
+		return "", errDeleting
 	}
 	return result.Message, nil
 }

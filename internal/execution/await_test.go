@@ -1,6 +1,7 @@
 package execution
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -100,6 +101,51 @@ func TestCurrent(t *testing.T) {
 			state, err := current(u)
 			if !strings.Contains(state, tc.state) || (state == "") != (tc.state == "") || (err == nil) != (tc.err == "") || (err != nil && !strings.Contains(err.Error(), tc.err)) {
 				t.Errorf("%s: got %q, error %v", tc.reason, state, err)
+			}
+		})
+	}
+}
+
+// TestJudge is about objects whose status is about what was before, as far as it tells.
+func TestJudge(t *testing.T) {
+	const (
+		status   = `generation: 3}, status: {observedGeneration: 2, conditions: [{type: Ready, status: "True"}]}}`
+		deleting = `{apiVersion: example.com/v1, kind: A, metadata: {name: a, deletionTimestamp: "2026-11-23T10:00:00Z", finalizers: [x], ` + status
+		whole    = `{manager: c, operation: Update, fieldsType: FieldsV1, fieldsV1: {"f:status": {"f:observedGeneration": {}}}}`
+		part     = `{manager: d, operation: Update, subresource: status, fieldsType: FieldsV1, fieldsV1: {"f:status": {"f:conditions": {}}}}`
+	)
+	managed := func(by string) string {
+		return `{apiVersion: example.com/v1, kind: A, metadata: {name: a, managedFields: [` + by + `], ` + status
+	}
+	for name, tc := range map[string]struct {
+		reason, object string
+		// current and holds are what is said where the step waits for Current, and for an expression.
+		current, holds, err string
+	}{
+		"Before":        {"the status is about what was before", managed(part), "not about this version", "not about this version", ""},
+		"Deleting":      {"it is never going to be ready", deleting, "", "it is being deleted", "is being deleted"},
+		"NoSubresource": {"what is written to the status counts as well, so that it is never reached", managed(whole), "", "", ""},
+		"Subresource":   {"somebody wrote it before there was one", managed(whole + ", " + part), "not about this version", "not about this version", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			live := &unstructured.Unstructured{}
+			if err := yaml.Unmarshal([]byte(tc.object), &live.Object); err != nil {
+				t.Fatal(err)
+			}
+			live.SetGeneration(3)
+			if err := unstructured.SetNestedField(live.Object, int64(2), "status", "observedGeneration"); err != nil {
+				t.Fatal(err)
+			}
+			p := newFaultyPlay(t, v1alpha1.WriteApply, down)
+			p.step.WaitFor = &v1alpha1.WaitFor{Status: v1alpha1.WaitStatusCurrent}
+			state, err := p.runner.newTask(p.record, p.step, p.status).judge(t.Context(), live)
+			if !strings.Contains(state, tc.current) || (state == "") != (tc.current == "") || fmt.Sprint(err) != cmp.Or(tc.err, "<nil>") {
+				t.Errorf("%s: got %q, error %v", tc.reason, state, err)
+			}
+			p.step.WaitFor = &v1alpha1.WaitFor{Expression: "object.metadata.name == 'a'"}
+			state, err = p.runner.newTask(p.record, p.step, p.status).judge(t.Context(), live)
+			if !strings.Contains(state, tc.holds) || (state == "") != (tc.holds == "") || err != nil {
+				t.Errorf("%s: for an expression got %q, error %v", tc.reason, state, err)
 			}
 		})
 	}

@@ -45,6 +45,30 @@ func TestHindered(t *testing.T) {
 	}
 }
 
+// TestHinderedLate: what may run is looked for also once its time is over, which is not said to be to come.
+func TestHinderedLate(t *testing.T) {
+	p := newFaultyPlay(t, v1alpha1.WriteCreateJob, down)
+	p.runner.Claimed(p.record)
+	p.status = v1alpha1.StepStatus{Name: "s", State: v1alpha1.StepStarted, Basis: basisJob + "u"}
+	p.later(31 * time.Minute)
+	out, err := p.call()
+	if message := out.Status.Message; err == nil || strings.Contains(message, "tried until 2") || !strings.Contains(message, "execution.timeout (30m0s) is over, and it is tried until that is known") {
+		t.Errorf("%v, %+v", err, out.Status)
+	}
+}
+
+// TestNextAttemptNamesItsDay: an attempt can come after midnight.
+func TestNextAttemptNamesItsDay(t *testing.T) {
+	refused := metav1.Status{Code: 422, Reason: metav1.StatusReasonInvalid}
+	p := newFaultyPlay(t, v1alpha1.WriteApply, refused)
+	p.step.Retries = 1
+	p.clock.SetTime(time.Date(2026, 11, 23, 23, 59, 55, 0, time.UTC))
+	p.record.Spec.ClaimedAt = metav1.NewMicroTime(p.clock.Now())
+	if out, err := p.call(); err != nil || !strings.Contains(out.Status.Message, "attempt 2 of 2 comes at 24 Nov 00:00:05 UTC") {
+		t.Errorf("%v, %+v", err, out.Status)
+	}
+}
+
 // TestStoppable is about steps that have begun, and of which the Record says nothing that they have done.
 func TestStoppable(t *testing.T) {
 	refused := metav1.Status{Code: 429, Reason: metav1.StatusReasonTooManyRequests}
@@ -115,6 +139,10 @@ func TestSecondWriteFails(t *testing.T) {
 		out, err := p.call()
 		if (err == nil) != ends || !strings.Contains(out.Status.Message, "Written before that, and left as it is: ConfigMap a/c") {
 			t.Errorf("%d: %v, %+v", code, err, out.Status)
+		}
+		temporary := p.runner.newTask(&v1alpha1.Record{Spec: v1alpha1.RecordSpec{Duration: "1h"}}, p.step, v1alpha1.StepStatus{})
+		if got := temporary.withWritten("no", 1); got != "no. Written before that, and taken back at the end: ConfigMap a/c" {
+			t.Errorf("what is lent does not stay: %q", got)
 		}
 	}
 }

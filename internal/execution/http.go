@@ -119,7 +119,7 @@ func (t *task) underWay(name callName, message string) Outcome {
 // a call is under way.
 func (t *task) resting(name callName, err error) Outcome {
 	at := t.calls.rest(t.uid(), name, t.now)
-	t.status.Message = oneLine(fmt.Sprintf("tried again at %s: %s", at.UTC().Format("15:04:05 MST"), explain("call "+t.callName(), egress.WithoutURL(err))))
+	t.status.Message = oneLine(fmt.Sprintf("tried again at %s: %s", moment(at), explain("call "+t.callName(), egress.WithoutURL(err))))
 	t.calls.say(t.uid(), name, t.status.Message)
 	return Outcome{Status: t.status, At: at}
 }
@@ -227,7 +227,7 @@ func (t *task) callOnce(ctx context.Context) (Outcome, error) {
 // interrupted is about a call that another process has announced. That one may still be at it.
 func (t *task) interrupted(ctx context.Context) (Outcome, error) {
 	if at := t.settledAt(); t.step.HTTP.Lookup == nil && t.now.Before(at) {
-		out := t.underWay(t.thisCall(), fmt.Sprintf("%s was interrupted, and may be under way until %s", t.callName(), at.UTC().Format("15:04:05 MST")))
+		out := t.underWay(t.thisCall(), fmt.Sprintf("%s was interrupted, and may be under way until %s", t.callName(), moment(at)))
 		out.At = at
 		return out, nil
 	}
@@ -456,7 +456,7 @@ func (t *task) lookedUp(ctx context.Context, response map[string]any, why error)
 	case not && t.now.Before(at):
 		return t.askLater(t.asking(toLookUp), min(lookAgain, at.Sub(t.now)), response,
 			fmt.Sprintf("the host does not know %s yet (%v): asking again, and making it once it cannot be under way any more, at %s",
-				t.callName(), why, at.UTC().Format("15:04:05 MST"))), nil
+				t.callName(), why, moment(at))), nil
 	case not:
 		t.calls.drop(t.uid(), t.thisCall())
 		return t.notMade(), nil

@@ -256,7 +256,11 @@ func (t *task) hindered(why string) string {
 			return last.message
 		}
 	}
-	message := oneLine(fmt.Sprintf("cannot be done at the moment: %s; tried until %s", why, t.limit.end.UTC().Format("2 Jan 15:04:05 MST")))
+	until := "tried until " + moment(t.limit.end)
+	if t.expired() {
+		until = t.limit.name + " is over, and it is tried until that is known" // of what may run
+	}
+	message := oneLine(fmt.Sprintf("cannot be done at the moment: %s; %s", why, until))
 	t.hindrances.Add(key, hindrance{message, t.now.Add(sameWords)})
 	return message
 }

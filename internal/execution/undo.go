@@ -217,6 +217,8 @@ func (t *task) sendTo(ctx context.Context, w *v1alpha1.RenderedWrite, to version
 type Reverted struct {
 	// Left says what is still there, and why. Empty: it is gone.
 	Left []string
+	// Transient is how many of these are left only because of an error that the next attempt may not meet.
+	Transient int
 	// Kept says what is not taken back, because it is no longer what was written.
 	Kept []string
 	// Waiting are the objects that are still being deleted.
@@ -238,6 +240,9 @@ func (r *Runner) Revert(ctx context.Context, record *v1alpha1.Record) *Reverted 
 		}
 		if err != nil {
 			out.Left = append(out.Left, t.unable(entry, err))
+			if isTransient(err) {
+				out.Transient++
+			}
 		}
 	}
 	return out

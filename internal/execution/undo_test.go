@@ -281,3 +281,24 @@ func TestOwnsOthers(t *testing.T) {
 		}
 	}
 }
+
+// TestTransientlyLeft tells what the next attempt may take back from what it will not.
+func TestTransientlyLeft(t *testing.T) {
+	for name, tc := range map[string]struct {
+		answer metav1.Status
+		want   int
+	}{
+		"Unavailable": {metav1.Status{Code: 503, Reason: metav1.StatusReasonServiceUnavailable}, 1},
+		"Conflict":    {metav1.Status{Code: 409, Reason: metav1.StatusReasonConflict}, 1},
+		"Forbidden":   {metav1.Status{Code: 403, Reason: metav1.StatusReasonForbidden}, 0},
+		"Invalid":     {metav1.Status{Code: 422, Reason: metav1.StatusReasonInvalid}, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newFaultyPlay(t, v1alpha1.WriteApply, tc.answer)
+			p.record.Status.Undo = []v1alpha1.Undo{{Step: "s", Object: configMapRef("a", "c"), FieldManager: "m", Created: true, UID: "u"}}
+			if got := p.runner.Revert(t.Context(), p.record); len(got.Left) != 1 || got.Transient != tc.want {
+				t.Errorf("got %+v, want %d left for a moment only", got, tc.want)
+			}
+		})
+	}
+}

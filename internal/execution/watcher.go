@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/types"
@@ -29,9 +30,9 @@ const (
 
 // Watcher wakes requests when the objects that they wait for change. All that wait for objects of one kind in one namespace as one ServiceAccount, which is
 // that of the execution, share a watch, and with it a goroutine; so their number does not grow with that of the requests. A watch shows metadata only. Where
-// the ServiceAccount may not watch all objects of the kind, each is watched by itself; and where it may not do that either, where a watch breaks, and where
-// too many are open, requests are woken from time to time instead, ever more slowly: after 2 s, 4 s, and so on, up to a minute. What pauses is a
-// row in a queue. It is safe for concurrent use.
+// the ServiceAccount may not watch all objects of the kind, each is watched by itself; and where it may not do that either, where a watch breaks or cannot
+// be opened, and where too many are open, requests are woken from time to time instead, ever more slowly: after 2 s, 4 s, and so on, up to a minute. What
+// pauses is a row in a queue. It is safe for concurrent use.
 type Watcher struct {
 	clients *Clients
 	clock   clock.WithTicker
@@ -71,14 +72,17 @@ func (v view) whole() view {
 // stream is a view, and who waits for something in it.
 type stream struct {
 	view
-	ctx    context.Context //nolint:containedctx // it ends the watch, also one that does not run yet
-	stop   context.CancelFunc
-	pauses wait.Backoff
-	// rested says that something may have been missed.
-	rested bool
-	// open says that changes are seen, and waiting holds the requests by the name of the object. Both are guarded by the Watcher.
-	open    bool
+	ctx  context.Context //nolint:containedctx // it ends the watch, also one that does not run yet
+	stop context.CancelFunc
+
+	// The Watcher guards all that follows. Open says that changes are seen, and resting that it waits for its next look.
+	open, resting bool
+	pauses        wait.Backoff
+	// due is when all are woken who wait, since something may have been missed. Zero: it has not looked yet.
+	due time.Time
+	// waiting holds the requests by the name of the object, and fresh those who wait since the last look.
 	waiting map[string]map[types.UID]client.Object
+	fresh   map[types.UID]client.Object
 }
 
 // NewWatcher returns a Watcher that calls wake with a request when one of its objects has changed. Wake may be called from several
@@ -116,17 +120,25 @@ func (w *Watcher) replace(request client.Object, next *watching) (watched bool) 
 	w.running[request.GetUID()] = next
 	for i := range next.objects {
 		s := w.streamOf(next.as, &next.objects[i])
-		s.add(next.objects[i].Name, request)
+		w.join(s, next.objects[i].Name, request)
 		watched = watched || s.open
 	}
 	return watched
 }
 
-func (s *stream) add(name string, request client.Object) {
+// join makes a request wait in a stream. Where that rests, it looks soon for this one: the pauses of the others may have grown.
+func (w *Watcher) join(s *stream, name string, request client.Object) {
 	if s.waiting[name] == nil {
 		s.waiting[name] = map[types.UID]client.Object{}
 	}
 	s.waiting[name][request.GetUID()] = request
+	if s.open {
+		return
+	}
+	s.fresh[request.GetUID()] = request
+	if s.resting && !s.due.IsZero() {
+		w.resting.AddAfter(s, shortestPause)
+	}
 }
 
 // streamOf is what shows an object. One that is new looks soon.
@@ -143,7 +155,10 @@ func (w *Watcher) streamOf(as account, object *v1alpha1.ObjectReference) *stream
 
 func (w *Watcher) begin(at view) *stream {
 	ctx, stop := context.WithCancel(context.Background())
-	s := &stream{view: at, ctx: ctx, stop: stop, pauses: newPauses(), waiting: map[string]map[types.UID]client.Object{}}
+	s := &stream{
+		view: at, ctx: ctx, stop: stop, resting: true, pauses: newPauses(),
+		waiting: map[string]map[types.UID]client.Object{}, fresh: map[types.UID]client.Object{},
+	}
 	w.streams[at] = s
 	if at.name != "" {
 		w.narrowed[at.whole()]++
@@ -179,6 +194,7 @@ func (w *Watcher) forget(request types.UID) {
 // remove ends a wait, and what nobody waits for any more.
 func (w *Watcher) remove(s *stream, name string, request types.UID) {
 	delete(s.waiting[name], request)
+	delete(s.fresh, request)
 	if len(s.waiting[name]) == 0 {
 		delete(s.waiting, name)
 	}
@@ -228,43 +244,68 @@ func newPauses() wait.Backoff {
 	return wait.Backoff{Duration: shortestPause, Factor: 2, Steps: 16, Cap: longestPause}
 }
 
-// look opens a watch where there is room for one. After a pause all are woken who wait, since nobody knows what was missed.
+// look opens a watch where there is room for one.
 func (w *Watcher) look(s *stream) {
-	if s.rested {
-		w.tell(w.all(s))
+	missed, resting := w.awaken(s)
+	if !resting {
+		return // it was put into the queue twice
 	}
+	w.tell(missed)
 	select {
 	case w.slots <- struct{}{}:
 	default:
-		w.unwatched(s)
+		w.rest(s, false)
 		return
 	}
 	w.looks.Go(func() {
-		seen := w.follow(s)
+		seen, err := w.follow(s)
 		<-w.slots
 		switch {
 		case s.ctx.Err() != nil:
-		case seen > 0:
-			// A watch that has seen something was a good one, so that the pauses begin anew after it.
-			s.pauses = newPauses()
-			w.rest(s, shortestPause)
+		case s.name == "" && apierrors.IsForbidden(err):
+			w.narrow(s)
 		default:
-			w.unwatched(s)
+			// A watch that has seen something was a good one, so that the pauses begin anew after it.
+			w.rest(s, seen > 0)
 		}
 	})
 }
 
-// unwatched goes on without a watch: with one for each object, or, where it was for one, after a pause.
-func (w *Watcher) unwatched(s *stream) {
-	if s.name == "" {
-		w.narrow(s)
-		return
+// awaken ends the rest of a stream, and gives whom to wake before it looks: after a pause all who wait, since nobody knows what was missed, and before it
+// is over those who have joined since. False: it does not rest.
+func (w *Watcher) awaken(s *stream) (missed []client.Object, resting bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	resting, s.resting = s.resting, false
+	switch {
+	case !resting, s.due.IsZero():
+	case w.clock.Now().Before(s.due):
+		missed = slices.Collect(maps.Values(s.fresh))
+	default:
+		missed = s.all()
 	}
-	w.rest(s, s.pauses.Step())
+	if resting {
+		clear(s.fresh)
+	}
+	return missed, resting
 }
 
-func (w *Watcher) rest(s *stream, pause time.Duration) {
-	s.rested = true
+// rest lets a stream look again after a pause. That somebody joins it does not put off when the others are woken.
+func (w *Watcher) rest(s *stream, anew bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if anew {
+		s.pauses = newPauses()
+	}
+	now := w.clock.Now()
+	if anew || !s.due.After(now) {
+		s.due = now.Add(s.pauses.Step())
+	}
+	pause := s.due.Sub(now)
+	if len(s.fresh) > 0 {
+		pause = min(pause, shortestPause)
+	}
+	s.resting = true
 	w.resting.AddAfter(s, pause)
 }
 
@@ -283,24 +324,24 @@ func (w *Watcher) narrow(s *stream) {
 	}
 }
 
-// follow wakes who waits for what changes until the watch ends, and returns how many changes there were.
-func (w *Watcher) follow(s *stream) int {
+// follow wakes who waits for what changes until the watch ends, and returns how many changes there were. An error says why there is no watch.
+func (w *Watcher) follow(s *stream) (int, error) {
 	changes, err := w.clients.watch(s.ctx, s.view)
 	if err != nil {
-		return 0
+		return 0, err
 	}
 	defer changes.Stop()
 	// An object that was deleted before the watch was open is not told of.
-	w.tell(w.opened(s, true))
-	defer w.opened(s, false)
+	w.tell(w.opened(s))
+	defer w.closed(s)
 	seen := 0
 	for {
 		select {
 		case <-s.ctx.Done():
-			return seen
+			return seen, nil
 		case change, open := <-changes.ResultChan():
 			if !open || change.Type == watch.Error {
-				return seen
+				return seen, nil
 			}
 			seen++
 			if object, ok := change.Object.(metav1.Object); ok {
@@ -310,18 +351,23 @@ func (w *Watcher) follow(s *stream) int {
 	}
 }
 
-// opened notes whether changes are seen, and returns who waits.
-func (w *Watcher) opened(s *stream, open bool) []client.Object {
+// opened notes that changes are seen, and returns who waits.
+func (w *Watcher) opened(s *stream) []client.Object {
 	w.mu.Lock()
-	s.open = open
-	w.mu.Unlock()
-	return w.all(s)
+	defer w.mu.Unlock()
+	s.open = true
+	clear(s.fresh)
+	return s.all()
+}
+
+func (w *Watcher) closed(s *stream) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	s.open = false
 }
 
 // all are those who wait for something in a stream.
-func (w *Watcher) all(s *stream) []client.Object {
-	w.mu.Lock()
-	defer w.mu.Unlock()
+func (s *stream) all() []client.Object {
 	var all []client.Object
 	for _, waiting := range s.waiting {
 		all = slices.AppendSeq(all, maps.Values(waiting))

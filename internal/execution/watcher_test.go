@@ -2,13 +2,19 @@ package execution
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
 	"k8s.io/utils/clock"
@@ -210,6 +216,70 @@ func TestWatcherNarrows(t *testing.T) {
 	w.Forget("one")
 	if len(w.streams) > 0 || len(w.narrowed) > 0 {
 		t.Errorf("%d watches and %d kinds are kept", len(w.streams), len(w.narrowed))
+	}
+}
+
+// TestWatcherSharesAgain: a watch that an API server refuses for a while stays one for all, and who begins to wait meanwhile is not as late as the others.
+func TestWatcherSharesAgain(t *testing.T) {
+	var up atomic.Bool
+	var narrow atomic.Int32
+	server := httptest.NewServer(http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
+		if r.URL.Query().Get("fieldSelector") != "" {
+			narrow.Add(1)
+		}
+		out.Header().Set("Content-Type", "application/json")
+		if !up.Load() {
+			out.WriteHeader(http.StatusServiceUnavailable)
+			_ = json.NewEncoder(out).Encode(metav1.Status{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Status"}, Status: metav1.StatusFailure, Code: 503, Reason: metav1.StatusReasonServiceUnavailable})
+			return
+		}
+		_ = http.NewResponseController(out).Flush()
+		<-r.Context().Done()
+	}))
+	t.Cleanup(server.Close)
+	mapper := meta.NewDefaultRESTMapper(nil)
+	mapper.Add(schema.GroupVersionKind{Version: "v1", Kind: "ConfigMap"}, meta.RESTScopeNamespace)
+	clk, woken := clocktesting.NewFakeClock(time.Now()), make(chan types.UID, 1024)
+	w := NewWatcher(NewClients(&rest.Config{Host: server.URL}, mapper), clk, func(o client.Object) { woken <- o.GetUID() })
+	t.Cleanup(w.Stop)
+	is := func(state func(*stream) bool) {
+		t.Helper()
+		eventually(t, func(context.Context) error {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			for _, s := range w.streams {
+				if len(w.streams) == 1 && state(s) {
+					return nil
+				}
+			}
+			return fmt.Errorf("%d streams", len(w.streams))
+		})
+	}
+	rests := func(s *stream) bool { return s.resting && !s.due.IsZero() }
+	w.Watch(request("one"), "platform", "deployer", []v1alpha1.ObjectReference{configMapRef("a", "c1")})
+	for _, pause := range []time.Duration{2 * time.Second, 4 * time.Second, 8 * time.Second} {
+		is(rests)
+		clk.Step(pause)
+		awake(t, woken)
+	}
+	is(rests) // for 16 seconds
+	w.Watch(request("two"), "platform", "deployer", []v1alpha1.ObjectReference{configMapRef("a", "c2")})
+	clk.Step(2 * time.Second)
+	if got := <-woken; got != "two" {
+		t.Errorf("woken is %s, want two, which has just begun to wait", got)
+	}
+	is(rests)
+	if n := len(woken); n > 0 {
+		t.Errorf("woken %d times more: that somebody joins must not wake the others", n)
+	}
+	up.Store(true)
+	clk.Step(14 * time.Second)
+	for range 4 { // both after the pause, and both for the watch
+		awake(t, woken)
+	}
+	is(func(s *stream) bool { return s.open })
+	if narrow.Load() > 0 || len(w.narrowed) > 0 {
+		t.Errorf("objects were watched by themselves %d times", narrow.Load())
 	}
 }
 

@@ -96,7 +96,11 @@ func (t *task) withWritten(message string, count int) string {
 	for i := range names {
 		names[i] = describe(t.step.Writes[i].Object)
 	}
-	return oneLine(message + ". Written before that, and left as it is: " + strings.Join(names, ", "))
+	left := "left as it is"
+	if t.temporary() {
+		left = "taken back at the end"
+	}
+	return oneLine(message + ". Written before that, and " + left + ": " + strings.Join(names, ", "))
 }
 
 // send sends one write. Unknown and duplicate fields are refused rather than dropped: what was agreed to is what is stored.

@@ -138,9 +138,14 @@ func (f fakeFacts) Namespace(_ context.Context, name string) (map[string]any, er
 // newGate makes a gate over the world.
 func newGate(t testing.TB, facts Facts) *Gate {
 	t.Helper()
+	return gateOver(t, world, byLogin(), facts, clock.RealClock{})
+}
+
+// byLogin is a configuration by which people have several logins, such as alice and alice@laptop.
+func byLogin() *config.Configuration {
 	cfg := config.Default()
 	cfg.Person.Expression = "user.username.split('@')[0]"
-	return gateOver(t, world, cfg, facts, clock.RealClock{})
+	return cfg
 }
 
 // gateOver makes a gate over governing objects, written as YAML.

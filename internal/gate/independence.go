@@ -79,17 +79,25 @@ func (g *Gate) names(claimed, username, person string) bool {
 	return claimed != "" && (claimed == username || folded == person || g.personOf(claimed) == person || g.personOf(folded) == person)
 }
 
+// isNamed tells whether a claim can mean somebody, as they are now or as they were stamped.
+func (g *Gate) isNamed(ctx context.Context, claimed string, who *v1alpha1.Identity) (bool, error) {
+	person, err := g.rules.Person(ctx, who)
+	if err != nil {
+		return false, err
+	}
+	return g.names(claimed, who.Username, person) || g.names(claimed, who.Username, who.Person), nil
+}
+
 // onTheirBehalf refuses the person for whom it was asked. Nobody has proved that they wanted it, and they are not independent of it either.
 func (g *Gate) onTheirBehalf(ctx context.Context, j *Judgement, voter *v1alpha1.Identity) *Problem {
 	claimed := j.claimed()
 	if claimed == "" {
 		return nil
 	}
-	person, err := g.rules.Person(ctx, voter)
-	if err != nil {
+	switch theirs, err := g.isNamed(ctx, claimed, voter); {
+	case err != nil:
 		return unjudged(fmt.Sprintf("cannot tell whether it was asked on your behalf: %v", err))
-	}
-	if !g.names(claimed, voter.Username, person) && !g.names(claimed, voter.Username, voter.Person) {
+	case !theirs:
 		return nil
 	}
 	return &Problem{Reason: v1alpha1.ReasonNotIndependent, Message: fmt.Sprintf("you (%s) cannot approve this: it was asked on your behalf, as %s says.",

@@ -81,11 +81,7 @@ func InPerson(voter *v1alpha1.Identity) *v1alpha1.Identity {
 }
 
 func (g *Gate) selfApproval(j *Judgement, requirements []v1alpha1.Requirement, requester, voter *v1alpha1.Identity) string {
-	text := "you cannot approve this: you asked for it."
-	if requester.Username != voter.Username {
-		text += fmt.Sprintf(" You are %s (as %s); it was requested by %s (as %s).", voter.Person, voter.Username, requester.Person, requester.Username)
-	}
-	return text + "\n  " + g.eligibleNow(j, requirements, requester)
+	return "you cannot approve this: " + askedFor(requester, voter) + "\n  " + g.eligibleNow(j, requirements, requester)
 }
 
 func (g *Gate) eligibleNow(j *Judgement, requirements []v1alpha1.Requirement, requester *v1alpha1.Identity) string {

@@ -37,8 +37,8 @@ func (o owners) of(object map[string]any, f *v1alpha1.UndoField, after any) (man
 			continue
 		}
 		applied := m.Operation == metav1.ManagedFieldsOperationApply
-		// Whoever adds to a list that has one owner as a whole gets all of it. Only who applies it says of each element that it is to be there.
-		if owns(m.Fields, object, f, after) || applied && o.ownsList(m.Fields, object, f.Path) {
+		// Whoever adds to a list or a map that has one owner as a whole gets all of it. Only who applies it says of each part that it is to be there.
+		if owns(m.Fields, object, f, after) || applied && o.ownsWhole(m.Fields, object, f.Path) {
 			return m.Manager, applied
 		}
 	}
@@ -52,11 +52,11 @@ func owns(set *fieldpath.Set, object map[string]any, f *v1alpha1.UndoField, afte
 	return member(set, last, item) || f.Before == nil && !under(set, last, item).Empty()
 }
 
-// ownsList tells whether a list that leads to a field is owned as a whole.
-func (o owners) ownsList(set *fieldpath.Set, object map[string]any, path []v1alpha1.PathElement) bool {
+// ownsWhole tells whether a list or a map that leads to a field is owned as a whole.
+func (o owners) ownsWhole(set *fieldpath.Set, object map[string]any, path []v1alpha1.PathElement) bool {
 	for i := 1; i < len(path); i++ {
 		above, last := path[:i-1], path[i-1]
-		if _, isList := find(object, path[:i], missing{}).([]any); !isList || o.inParts(object, path[:i]) {
+		if o.inParts(object, path[:i]) {
 			continue
 		}
 		at, parent := down(set, object, above)

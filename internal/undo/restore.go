@@ -31,12 +31,17 @@ type Kept struct {
 	Path string
 	// By is the field manager who wrote the same value since. Empty: somebody has changed it.
 	By string
+	// Like says that it is an element of a list that has no name, and is gone, and that one like it is there: somebody may have changed it.
+	Like bool
 }
 
 // Text says in a sentence without its end why the field of an object is not restored.
 func (k Kept) Text(object string) string {
 	if k.By != "" {
 		return fmt.Sprintf("%s of %s was since written by %s, too", k.Path, object, k.By)
+	}
+	if k.Like {
+		return fmt.Sprintf("%s of %s is not there any more as it was lent, and one like it is", k.Path, object)
 	}
 	return fmt.Sprintf("%s of %s was changed since by somebody else", k.Path, object)
 }
@@ -66,6 +71,7 @@ func Restore(live map[string]any, fields []v1alpha1.UndoField, managers []string
 			r.sort(f)
 		}
 	}
+	r.tellLike()
 	return r.Restored, nil
 }
 
@@ -75,6 +81,51 @@ type restorer struct {
 	owned owners
 	// orders are the orders that lists had, by the text of their paths.
 	orders map[string][]string
+	// gone are elements of lists that were lent, and are not there any more.
+	gone []lentElement
+}
+
+// lentElement is an element of a list, and where it was.
+type lentElement struct {
+	path  []v1alpha1.PathElement
+	value any
+}
+
+// missed notes what was lent and is gone, where it is an element without a name: it may only have become another one.
+func (r *restorer) missed(path []v1alpha1.PathElement, lent any) {
+	if _, isObject := lent.(map[string]any); isObject && isElement(path) && path[len(path)-1].Field == itself {
+		r.gone = append(r.gone, lentElement{path, lent})
+	}
+}
+
+// tellLike tells of elements that are gone where one like them is still there. One without a name is known by all that it is, so that whoever changes it
+// makes another one, in which most of what was lent may be; and nobody can tell it from one that was always there.
+func (r *restorer) tellLike() {
+	for _, e := range r.gone {
+		list, _ := find(r.Object, e.path[:len(e.path)-1], missing{}).([]any)
+		if slices.ContainsFunc(list, func(item any) bool { return resembles(item, e.value) }) {
+			r.Kept = append(r.Kept, Kept{Path: Text(e.path), Like: true})
+		}
+	}
+}
+
+// resembles tells whether an object has the fields of another one with the same values, or with lists of which something is the same.
+func resembles(item, lent any) bool {
+	switch l := lent.(type) {
+	case map[string]any:
+		i, both := item.(map[string]any)
+		for key, value := range l {
+			if !both || !resembles(field(i, key), value) {
+				return false
+			}
+		}
+		return both
+	case []any:
+		i, both := item.([]any)
+		other := without(texts(l), texts(i))
+		return both && (len(l) == 0 || len(other) < len(l))
+	}
+	return compare.Same(item, lent)
 }
 
 // field restores one field, or says why not.
@@ -85,7 +136,9 @@ func (r *restorer) field(f *v1alpha1.UndoField) error {
 	}
 	now := find(r.Object, f.Path, after)
 	switch by, applied := r.owned.of(r.live, f, after); {
-	case compare.Same(now, before), absent(now) && absent(before):
+	case absent(now) && absent(before):
+		r.missed(f.Path, after)
+	case compare.Same(now, before):
 	case by != "" && compare.Same(now, after):
 		r.Kept = append(r.Kept, Kept{Path: Text(f.Path), By: by})
 	case compare.Same(now, after) && r.put(f.Path, before, after):

@@ -203,6 +203,74 @@ metadata: {managedFields: [{manager: gitops, operation: Apply, fieldsType: Field
 			want:   `rules: [{verbs: [get]}, {verbs: [list]}]`,
 			kept:   []string{"rules"},
 		},
+		"RuleThatSomebodyHasChanged": {
+			reason: "it is known by all that it is, and what it has become holds what was lent still: people must hear of it",
+			before: `rules: [{resources: [pods], verbs: [get]}]`,
+			after:  `rules: [{resources: [pods], verbs: [get]}, {resources: [secrets], verbs: [get]}]`,
+			live:   `rules: [{resources: [pods], verbs: [get]}, {resources: [secrets], verbs: [get, delete]}]`,
+			fields: []string{`rules[{"resources":["secrets"],"verbs":["get"]}]`},
+			want:   `rules: [{resources: [pods], verbs: [get]}, {resources: [secrets], verbs: [get, delete]}]`,
+			kept:   []string{`rules[{"resources":["secrets"],"verbs":["get"]}] like`},
+		},
+		"RuleThatSomebodyHasTakenOut": {
+			reason: "nothing of it is left",
+			before: `rules: [{resources: [pods], verbs: [get]}]`,
+			after:  `rules: [{resources: [pods], verbs: [get]}, {resources: [secrets], verbs: [get]}]`,
+			live:   `rules: [{resources: [pods], verbs: [get]}]`,
+			want:   `rules: [{resources: [pods], verbs: [get]}]`,
+		},
+		"RulesOfWhichOneIsTakenOut": {
+			reason: "the one like it goes, too",
+			before: `rules: [{resources: [pods], verbs: [get]}]`,
+			after:  `rules: [{resources: [pods], verbs: [get]}, {resources: [secrets], verbs: [get]}, {resources: [secrets], verbs: [get, list]}]`,
+			live:   `rules: [{resources: [pods], verbs: [get]}, {resources: [secrets], verbs: [get, list]}]`,
+			want:   `rules: [{resources: [pods], verbs: [get]}]`,
+		},
+		"AppliedMapSince": {
+			reason: "a map that has one owner is owned by who applied it, with all its keys",
+			before: `spec: {nodeSelector: {disk: ssd}}`,
+			after:  `spec: {nodeSelector: {disk: hdd, zone: a}}`,
+			live: `
+spec: {nodeSelector: {disk: hdd, zone: a}}
+metadata: {managedFields: [{manager: gitops, operation: Apply, fieldsType: FieldsV1, fieldsV1: {"f:spec": {"f:nodeSelector": {}}}}]}
+`,
+			want: `{metadata: {}, spec: {nodeSelector: {disk: hdd, zone: a}}}`,
+			kept: []string{"spec.nodeSelector.disk gitops", "spec.nodeSelector.zone gitops"},
+		},
+		"NewMapAppliedSince": {
+			reason: "it was made by the write, and somebody has applied it with all that is in it",
+			before: `spec: {}`,
+			after:  `spec: {nodeSelector: {zone: a}}`,
+			live: `
+spec: {nodeSelector: {zone: a}}
+metadata: {managedFields: [{manager: gitops, operation: Apply, fieldsType: FieldsV1, fieldsV1: {"f:spec": {"f:nodeSelector": {}}}}]}
+`,
+			want: `{metadata: {}, spec: {nodeSelector: {zone: a}}}`,
+			kept: []string{"spec.nodeSelector.zone gitops"},
+		},
+		"UpdatedMapSince": {
+			reason: "who adds to such a map gets all of it, and did not ask for what was lent",
+			before: `spec: {nodeSelector: {disk: ssd}}`,
+			after:  `spec: {nodeSelector: {disk: ssd, zone: a}}`,
+			live: `
+spec: {nodeSelector: {disk: ssd, zone: a, theirs: b}}
+metadata: {managedFields: [{manager: kubectl-edit, operation: Update, fieldsType: FieldsV1, fieldsV1: {"f:spec": {"f:nodeSelector": {}}}}]}
+`,
+			want: `{metadata: {}, spec: {nodeSelector: {disk: ssd, theirs: b}}}`,
+		},
+		"EmptyMapAppliedSince": {
+			reason: "who applies an empty map of which each key has owners owns none of them",
+			before: `metadata: {labels: {a: b}}`,
+			after:  `metadata: {labels: {a: b, ours: c}}`,
+			live: `
+metadata:
+  labels: {a: b, ours: c}
+  managedFields:
+  - {manager: signoff, operation: Update, fieldsType: FieldsV1, fieldsV1: {"f:metadata": {"f:labels": {"f:ours": {}}}}}
+  - {manager: gitops, operation: Apply, fieldsType: FieldsV1, fieldsV1: {"f:metadata": {"f:labels": {}}}}
+`,
+			want: `metadata: {labels: {a: b}}`,
+		},
 		"NumbersInAList": {
 			reason: "numbers are told apart like words",
 			before: `ports: [80]`,
@@ -376,7 +444,11 @@ metadata:
 func textsOf(list []Kept) []string {
 	var out []string
 	for _, field := range list {
-		out = append(out, strings.TrimSpace(field.Path+" "+field.By))
+		text := strings.TrimSpace(field.Path + " " + field.By)
+		if field.Like {
+			text += " like"
+		}
+		out = append(out, text)
 	}
 	return out
 }

@@ -224,7 +224,7 @@ func TestOutcomeUnknownCancelled(t *testing.T) {
 	eventually(t, "that it says so", func() (bool, string) {
 		live := reaches(t, r, v1alpha1.PhaseOutcomeUnknown)
 		ready := meta.FindStatusCondition(live.Status.Conditions, v1alpha1.ConditionReady)
-		return strings.HasSuffix(ready.Message, "Cancelled: no further step begins after that"), ready.Message
+		return strings.HasSuffix(ready.Message, "Cancelled: no further step begins after that but the steps of finally"), ready.Message
 	})
 	if err := resolve(t, users.Carol, r, "Succeeded", "it is there"); err != nil {
 		t.Fatal(err)

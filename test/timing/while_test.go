@@ -221,7 +221,7 @@ func TestTemporaryEndedByHand(t *testing.T) {
 	step(t, 31*time.Minute)
 	reverting := reaches(t, r, v1alpha1.PhaseReverting)
 	ready := meta.FindStatusCondition(reverting.Status.Conditions, v1alpha1.ConditionReady)
-	for _, words := range []string{"ConfigMap target/shared-good is left", "immutable", "role revert-resolver (carol)", "kubectl signoff resolve -n payments " + r.Name} {
+	for _, words := range []string{"ConfigMap target/shared-good is left", "immutable", "role revert-resolver (alice, carol)", "kubectl signoff resolve -n payments " + r.Name} {
 		if !strings.Contains(ready.Message, words) {
 			t.Errorf("it must say %q: %q", words, ready.Message)
 		}
@@ -230,9 +230,10 @@ func TestTemporaryEndedByHand(t *testing.T) {
 		who                     env.Person
 		outcome, comment, words string
 	}{
-		"Nobody": {users.Alice, "Succeeded", "let it stay", "you (alice) may not resolve platform/lend-for-good"},
-		"NoWord": {users.Carol, "Succeeded", " ", "say how you know"},
-		"Failed": {users.Carol, "Failed", "no", "is tried again anyway"},
+		"Nobody":    {users.Bob, "Succeeded", "let it stay", "you (bob) may not resolve platform/lend-for-good"},
+		"Requester": {users.Alice, "Succeeded", "let it stay", "you cannot decide that what was lent stays: you asked for it"},
+		"NoWord":    {users.Carol, "Succeeded", " ", "say how you know"},
+		"Failed":    {users.Carol, "Failed", "no", "is tried again anyway"},
 	} {
 		if err := resolveStep(t, tc.who, r, "revert", tc.outcome, tc.comment); err == nil || !strings.Contains(err.Error(), tc.words) {
 			t.Errorf("%s: got %v", name, err)
@@ -253,6 +254,10 @@ func TestTemporaryEndedByHand(t *testing.T) {
 	}
 	if done.Status.Outcome != v1alpha1.OutcomeReverted || configMap(t, "lent-good") != nil || len(done.Spec.Resolutions) != 1 || done.Spec.Resolutions[0].Seal == nil {
 		t.Errorf("the rest must be gone, and who decided must be sealed: %+v", done.Spec.Resolutions)
+	}
+	left := meta.FindStatusCondition(done.Status.Conditions, v1alpha1.ConditionReverted)
+	if left == nil || left.Status != metav1.ConditionFalse || !strings.Contains(left.Message, "ConfigMap target/shared-good is left") {
+		t.Errorf("that something is left must be a condition: %+v", left)
 	}
 	revertsFail(t, 0)
 }
