@@ -39,7 +39,7 @@ func (w *actionRequests) mutate(ctx context.Context, req admission.Request, requ
 	if canary.Is(request) {
 		return w.stampCanary(&req, request, caller)
 	}
-	if refused := w.exhausted(&req, &caller); refused != nil {
+	if refused := w.exhausted(&req, asking, &caller); refused != nil {
 		return *refused
 	}
 	if errs := unstampable(&request.Spec, &caller); len(errs) > 0 {
@@ -124,6 +124,11 @@ func (w *actionRequests) restore(req *admission.Request, request, old *v1alpha1.
 	if verdict := request.Annotations[v1alpha1.AnnotationVerdict]; verdict != "" && !w.isOperator(req) {
 		ops = append(ops, jsonpatch.NewOperation("remove", "/metadata/annotations/signoff.dev~1verdict", nil))
 	}
+	if saysNew(request, old) {
+		if refused := w.exhausted(req, changing, &caller); refused != nil {
+			return *refused
+		}
+	}
 	if errs := wordless(request.Spec.Resolution); len(errs) > 0 {
 		return invalid(req, request.Name, errs)
 	}
@@ -132,6 +137,11 @@ func (w *actionRequests) restore(req *admission.Request, request, old *v1alpha1.
 		return unsealed(err)
 	}
 	return patched(append(ops, said...))
+}
+
+// saysNew tells whether an update of a request cancels it, or decides about a step. What it only sends again costs nothing.
+func saysNew(request, old *v1alpha1.ActionRequest) bool {
+	return request.Spec.Cancellation != nil && old.Spec.Cancellation == nil || request.Spec.Resolution != nil
 }
 
 // said stamps and seals what somebody says about a request that is there.

@@ -68,6 +68,9 @@ func (w *approvals) mutate(ctx context.Context, req admission.Request, next, old
 func (w *approvals) cast(ctx context.Context, req *admission.Request, next, old *v1alpha1.Approval) (*v1alpha1.Vote, *admission.Response) {
 	caller, refused := w.stamp(ctx, &req.UserInfo)
 	if refused == nil {
+		refused = w.exhausted(req, voting, &caller)
+	}
+	if refused == nil {
 		refused = w.onlyVote(req, next, old)
 	}
 	if refused != nil {

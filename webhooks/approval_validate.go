@@ -2,7 +2,6 @@ package webhooks
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -19,18 +18,10 @@ import (
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/gate"
 	"github.com/signoff-dev/signoff/internal/record"
-	"github.com/signoff-dev/signoff/internal/visible"
 )
 
 // clockSkew bounds how far the time of a vote may be from the time of its validation.
 const clockSkew = time.Minute
-
-// The votes of an Approval are bounded. Approvals stop early, so that a denial or a withdrawal always fits. See room.
-const (
-	maxVotesOfPerson = 8
-	maxVotes         = 256
-	reservedVotes    = 64
-)
 
 // validate judges the final object, whatever other webhooks made of it.
 func (w *approvals) validate(ctx context.Context, req admission.Request, next, old *v1alpha1.Approval) admission.Response {
@@ -215,122 +206,6 @@ func askAgain(approval *v1alpha1.Approval) string {
 			approval.Namespace, approval.Spec.RequestRef.Name)
 	}
 	return " The requester can ask again."
-}
-
-// maxDenied is how many votes a person may have before even a denial is refused. All who vote for one person agree
-// together as often as two people may, so that nobody's stand-ins fill the list; each such vote can be taken back, and then there is room for a denial.
-const (
-	maxDenied        = maxVotesOfPerson + 2
-	maxVotesInstead  = 2 * maxVotesOfPerson
-	maxDeniedInstead = 2*maxVotesInstead + 2
-)
-
-// Votes name the groups of who gave them, which can be many. So they are bounded by their bytes, too: beside the rest of an Approval, the last denial and its
-// status must fit into what etcd takes.
-const (
-	maxApproving   = 400 << 10
-	maxWithdrawing = 550 << 10
-	// maxNotes is how many bytes of annotations people may hang on an Approval.
-	maxNotes = 64 << 10
-)
-
-// sizes says for each decision how many bytes the votes may have with it. Whatever they have, a denial fits.
-var sizes = map[v1alpha1.Decision]int{v1alpha1.DecisionApprove: maxApproving, v1alpha1.DecisionWithdraw: maxWithdrawing}
-
-// fits refuses a vote for which there is no room, by how many there are or by how large they are.
-func (w *approvals) fits(ctx context.Context, next, old *v1alpha1.Approval, vote *v1alpha1.Vote, caller *v1alpha1.Identity) *admission.Response {
-	if refused := w.room(ctx, old, vote, caller); refused != nil {
-		return refused
-	}
-	return tooLarge(next, vote.Decision)
-}
-
-// tooLarge refuses a vote that leaves no room for a denial.
-func tooLarge(next *v1alpha1.Approval, decision v1alpha1.Decision) *admission.Response {
-	most, bounded := sizes[decision]
-	if !bounded {
-		return nil
-	}
-	text, err := json.Marshal(next.Spec.Votes)
-	if err == nil && len(text) <= most {
-		return nil
-	}
-	return ptr(forbidden("", fmt.Sprintf("the votes here have %d bytes with this one, with all the groups of who gave them, and may have %d. A denial is still possible.", len(text), most)))
-}
-
-// tooManyNotes refuses annotations that leave votes no room.
-func tooManyNotes(next, old map[string]string) field.ErrorList {
-	size := func(notes map[string]string) (bytes int) {
-		for name, note := range notes {
-			bytes += len(name) + len(note)
-		}
-		return bytes
-	}
-	if size(next) <= maxNotes || size(next) <= size(old) {
-		return nil
-	}
-	return field.ErrorList{field.Forbidden(field.NewPath("metadata", "annotations"), fmt.Sprintf("they have %d bytes, and may have %d on an Approval: votes must fit beside them", size(next), maxNotes))}
-}
-
-// rooms says for each decision how many votes there may be before it: of one person, by others in the name of one person, and in all.
-var rooms = map[v1alpha1.Decision]struct{ own, instead, all int }{
-	v1alpha1.DecisionApprove:  {maxVotesOfPerson, maxVotesInstead, maxVotes - reservedVotes},
-	v1alpha1.DecisionWithdraw: {maxVotesOfPerson + 1, 2 * maxVotesInstead, maxVotes - reservedVotes/2},
-	v1alpha1.DecisionDeny:     {maxDenied, maxDeniedInstead, maxVotes},
-}
-
-// room bounds the votes of one person, and those of all who vote for one, and keeps room for denials: after as many votes as anybody has, the last can
-// be taken back, and whoever did can still deny. Where everybody's approvals fill the list, withdrawals and then denials still fit.
-func (w *approvals) room(ctx context.Context, old *v1alpha1.Approval, vote *v1alpha1.Vote, caller *v1alpha1.Identity) *admission.Response {
-	own, instead, all := w.votesOf(ctx, old, caller, vote.Decision == v1alpha1.DecisionApprove), w.votesInstead(ctx, old, vote.Delegation), len(old.Spec.Votes)
-	if vote.Decision == v1alpha1.DecisionWithdraw && own == 0 {
-		return ptr(forbidden("", "you have no vote here to take back."))
-	}
-	most := rooms[vote.Decision]
-	if own < most.own && instead < most.instead && all < most.all {
-		return nil
-	}
-	text := fmt.Sprintf("too many votes: a person may change their mind %d times.", maxVotesOfPerson)
-	if instead >= most.instead {
-		text = fmt.Sprintf("too many votes: others have voted %d times for %s.", instead, visible.Inside(vote.Delegation.Principal))
-	}
-	switch {
-	case all >= maxVotes:
-	case own < maxDenied && instead < maxDeniedInstead:
-		text += " A denial is still possible."
-	default:
-		text += " Somebody else can still deny."
-	}
-	return ptr(forbidden("", text))
-}
-
-// votesInstead counts the votes of all who vote for the person for whom a vote is. Nobody's: 0.
-func (w *approvals) votesInstead(ctx context.Context, old *v1alpha1.Approval, given *v1alpha1.VoteDelegation) int {
-	instead := 0
-	for i := range old.Spec.Votes {
-		if other := old.Spec.Votes[i].Delegation; given != nil && other != nil && w.onePrincipal(ctx, given.Principal, other.Principal) {
-			instead++
-		}
-	}
-	return instead
-}
-
-// onePrincipal tells whether two logins for which others vote are one person, as far as a login tells.
-func (w *approvals) onePrincipal(ctx context.Context, a, b string) bool {
-	same, err := w.Identity.SamePerson(ctx, &v1alpha1.Identity{Username: a}, &v1alpha1.Identity{Username: b})
-	return same && err == nil
-}
-
-// votesOf counts the votes of a person, under whichever login, and on a wish those of which nobody can tell whose they are. These could be anybody's,
-// and must keep nobody from saying no.
-func (w *approvals) votesOf(ctx context.Context, old *v1alpha1.Approval, caller *v1alpha1.Identity, unsure bool) int {
-	own := 0
-	for i := range old.Spec.Votes {
-		if same, err := w.Identity.SamePerson(ctx, &old.Spec.Votes[i].Voter, caller); same || err != nil && unsure {
-			own++
-		}
-	}
-	return own
 }
 
 // judge judges the request of an Approval as it is now, which gives the facts that conditions of Roles read.

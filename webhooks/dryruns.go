@@ -21,9 +21,10 @@ const (
 	maxDryRunners = 4096
 )
 
-// DryRuns bounds how many dry runs of new requests of one person are judged. They are never stored, so that nothing else bounds them, and each is
-// judged as dearly as a request. Those of votes are not counted: by one for each Approval that is open, an inbox is filled. Nor are those of requests
-// that are there: a repository is tried as a whole before it is applied.
+// DryRuns bounds how many dry runs of one person are judged: of new requests, of votes, and of cancellations and decisions about steps, each by itself,
+// since by trying a vote on each Approval an inbox is filled, which must leave room to ask. They are never stored, so that nothing else bounds them, and
+// each is judged as dearly as what it tries. Those of requests that are there, and of which nobody says anything new, are not counted: a repository is
+// tried as a whole before it is applied.
 type DryRuns struct {
 	most int
 
@@ -31,7 +32,16 @@ type DryRuns struct {
 	left *lru.Cache
 }
 
-// NewDryRuns makes DryRuns of which one person may have so many at once.
+// trial is what is tried.
+type trial string
+
+const (
+	asking   trial = "ask"
+	voting   trial = "vote"
+	changing trial = "change"
+)
+
+// NewDryRuns makes DryRuns of which one person may have so many of each kind at once.
 func NewDryRuns(most int) *DryRuns {
 	return &DryRuns{most: most, left: lru.New(maxDryRunners)}
 }
@@ -40,22 +50,23 @@ func NewDryRuns(most int) *DryRuns {
 func (d *DryRuns) perSecond() float64 { return float64(d.most) / dryRunsBack.Seconds() }
 
 // take takes one of those that a person has left, and tells whether there was one.
-func (d *DryRuns) take(person string, now time.Time) bool {
+func (d *DryRuns) take(of trial, person string, now time.Time) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	known, _ := d.left.Get(person)
+	who := string(of) + " " + person
+	known, _ := d.left.Get(who)
 	left, ok := known.(*rate.Limiter)
 	if !ok {
 		left = rate.NewLimiter(rate.Limit(d.perSecond()), d.most)
-		d.left.Add(person, left)
+		d.left.Add(who, left)
 	}
 	return left.AllowN(now, 1)
 }
 
 // exhausted refuses a dry run of somebody who has none left. Nothing was judged, so it is no verdict, and has the code of a server that is asked too
 // much: programs must not take it for an answer.
-func (d *Deps) exhausted(req *admission.Request, who *v1alpha1.Identity) *admission.Response {
-	if !isDryRun(req) || d.DryRuns.take(who.Person, d.Wall.Now()) {
+func (d *Deps) exhausted(req *admission.Request, of trial, who *v1alpha1.Identity) *admission.Response {
+	if !isDryRun(req) || d.DryRuns.take(of, who.Person, d.Wall.Now()) {
 		return nil
 	}
 	refusal := forbidden(v1alpha1.ReasonTooManyDryRuns, fmt.Sprintf(

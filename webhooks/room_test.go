@@ -10,51 +10,50 @@ import (
 	"github.com/signoff-dev/signoff/internal/identity"
 )
 
-// TestRoom: whoever votes often, and however many do, there is room for a denial.
+// TestRoom: whoever votes often, and however many do, what stands can be taken back, and there is room for a denial.
 func TestRoom(t *testing.T) {
-	rules, err := identity.New(config.Default())
-	if err != nil {
-		t.Fatal(err)
-	}
-	w := &approvals{&Deps{Identity: rules}}
+	w := roomOf(t)
 	const approve, withdraw, deny = v1alpha1.DecisionApprove, v1alpha1.DecisionWithdraw, v1alpha1.DecisionDeny
 	const tooMany, stillDeny, others = "too many votes", "A denial is still possible", "Somebody else can still deny"
 	for name, tc := range map[string]struct {
 		reason      string
 		own, others int
+		last        v1alpha1.Decision
 		decision    v1alpha1.Decision
 		want        []string
 		not         string
 	}{
-		"First":            {"there is room", 0, 0, approve, nil, ""},
-		"Last":             {"as often as anybody", maxVotesOfPerson - 1, 0, approve, nil, ""},
-		"OneMore":          {"no more often", maxVotesOfPerson, 0, approve, []string{tooMany, stillDeny}, ""},
-		"TakeBackNothing":  {"there is nothing to take back", 0, 9, withdraw, []string{"no vote here"}, ""},
-		"TakeBackLast":     {"the last can be taken back", maxVotesOfPerson, 0, withdraw, nil, ""},
-		"TakeBackAgain":    {"once", maxVotesOfPerson + 1, 0, withdraw, []string{tooMany, stillDeny}, ""},
-		"DenyAfterAll":     {"and then denied", maxVotesOfPerson + 1, 0, deny, nil, ""},
-		"DenyAgain":        {"once", maxVotesOfPerson + 2, 0, deny, []string{tooMany, others}, stillDeny},
-		"ApproveAfterAll":  {"nothing is left for this one", maxVotesOfPerson + 2, 0, approve, []string{tooMany, others}, stillDeny},
-		"WithdrawAfterAll": {"nor to take back", maxVotesOfPerson + 2, 0, withdraw, []string{tooMany, others}, stillDeny},
-		"FullApprove":      {"nobody can vote any more", 1, maxVotes - 1, approve, []string{tooMany}, "still"},
-		"Full":             {"everybody's approvals stop early", 0, maxVotes - reservedVotes, approve, []string{tooMany, stillDeny}, ""},
-		"FullWithdraw":     {"so that others take theirs back", 1, maxVotes - reservedVotes, withdraw, nil, ""},
-		"FullOfWithdrawal": {"which stop early as well", 1, maxVotes - reservedVotes/2 - 1, withdraw, []string{tooMany, stillDeny}, ""},
-		"FullDeny":         {"so that somebody can still deny", 0, maxVotes - 1, deny, nil, ""},
-		"Brim":             {"until there is no room at all", 0, maxVotes, deny, []string{tooMany}, stillDeny},
+		"First":            {"there is room", 0, 0, approve, approve, nil, ""},
+		"Last":             {"as often as anybody", maxVotesOfPerson - 1, 0, approve, approve, nil, ""},
+		"OneMore":          {"no more often", maxVotesOfPerson, 0, approve, approve, []string{tooMany, stillDeny}, ""},
+		"TakeBackNothing":  {"there is nothing to take back", 0, 9, approve, withdraw, []string{"no vote here"}, ""},
+		"TakeBackLast":     {"the last can be taken back", maxVotesOfPerson, 0, approve, withdraw, nil, ""},
+		"TakeBackAgain":    {"it is taken back already", maxVotesOfPerson + 1, 0, withdraw, withdraw, []string{tooMany, stillDeny}, ""},
+		"DenyAfterAll":     {"and then denied", maxVotesOfPerson + 1, 0, withdraw, deny, nil, ""},
+		"TakeBackDenial":   {"no denial stands against the will of who gave it", maxDenied, 0, deny, withdraw, nil, ""},
+		"DenyAgain":        {"once", maxDenied, 0, withdraw, deny, []string{tooMany, others}, stillDeny},
+		"ApproveAfterAll":  {"nothing is left for this one", maxDenied, 0, deny, approve, []string{tooMany, others}, stillDeny},
+		"WithdrawAfterAll": {"nor to say again that it is taken back", maxDenied + 1, 0, withdraw, withdraw, []string{tooMany, others}, stillDeny},
+		"Full":             {"everybody's approvals stop early", 0, (maxVotes - 2*minDenials) / 2, approve, approve, []string{tooMany, stillDeny}, ""},
+		"NotFull":          {"but not earlier", 0, (maxVotes-2*minDenials)/2 - 1, approve, approve, nil, ""},
+		"FullWithdraw":     {"so that others take theirs back", 1, (maxVotes - 2*minDenials) / 2, approve, withdraw, nil, ""},
+		"FullDeny":         {"so that somebody can still deny", 0, (maxVotes - 2*minDenials) / 2, approve, deny, nil, ""},
+		"BrimWithdraw":     {"to the last", 1, maxVotes - 2, approve, withdraw, nil, ""},
+		"Brim":             {"until there is no room at all", 0, maxVotes, approve, deny, []string{tooMany}, "still"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			approval := &v1alpha1.Approval{}
-			for range tc.own {
-				approval.Spec.Votes = append(approval.Spec.Votes, v1alpha1.Vote{Voter: v1alpha1.Identity{Username: "bob"}})
+			for i := range tc.own {
+				given := v1alpha1.Vote{Voter: v1alpha1.Identity{Username: "bob"}, Decision: approve}
+				if i == tc.own-1 {
+					given.Decision = tc.last
+				}
+				approval.Spec.Votes = append(approval.Spec.Votes, given)
 			}
 			for i := range tc.others {
-				approval.Spec.Votes = append(approval.Spec.Votes, v1alpha1.Vote{Voter: v1alpha1.Identity{Username: fmt.Sprint("other-", i)}})
+				approval.Spec.Votes = append(approval.Spec.Votes, v1alpha1.Vote{Voter: v1alpha1.Identity{Username: fmt.Sprint("other-", i)}, Decision: approve})
 			}
-			said := ""
-			if refused := w.room(t.Context(), approval, &v1alpha1.Vote{Decision: tc.decision}, &v1alpha1.Identity{Username: "bob"}); refused != nil {
-				said = refused.Result.Message
-			}
+			said := w.told(t, approval, &v1alpha1.Vote{Decision: tc.decision}, "bob")
 			if (said == "") != (tc.want == nil) || tc.not != "" && strings.Contains(said, tc.not) {
 				t.Errorf("%s: it says %q", tc.reason, said)
 			}
@@ -62,6 +61,90 @@ func TestRoom(t *testing.T) {
 				if !strings.Contains(said, want) {
 					t.Errorf("%s: it says %q, want %q", tc.reason, said, want)
 				}
+			}
+		})
+	}
+}
+
+// roomed are approvals that tell of room only.
+type roomed struct{ approvals }
+
+func roomOf(t *testing.T) *roomed {
+	t.Helper()
+	rules, err := identity.New(config.Default())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &roomed{approvals{&Deps{Identity: rules}}}
+}
+
+// told is why there is no room for a vote. Empty: there is.
+func (r *roomed) told(t *testing.T, approval *v1alpha1.Approval, vote *v1alpha1.Vote, who string) string {
+	t.Helper()
+	given := *vote
+	given.Voter.Username = who
+	next := approval.DeepCopy()
+	next.Spec.Votes = append(next.Spec.Votes, given)
+	if refused := r.fits(t.Context(), next, approval, &given, &given.Voter); refused != nil {
+		return refused.Result.Message
+	}
+	return ""
+}
+
+// TestRoomIsKept: a crowd that votes to the brim, in any way, can take back what stands, and as many as it takes can still deny.
+func TestRoomIsKept(t *testing.T) {
+	const approve, withdraw, deny = v1alpha1.DecisionApprove, v1alpha1.DecisionWithdraw, v1alpha1.DecisionDeny
+	w := roomOf(t)
+	large := strings.Repeat("g", 100<<10)
+	for name, tc := range map[string]struct {
+		voters  int
+		pattern []v1alpha1.Decision
+		denials int32
+		groups  []string
+	}{
+		"Approving":   {130, []v1alpha1.Decision{approve}, 64, nil},
+		"ToAndFro":    {30, []v1alpha1.Decision{approve, withdraw}, 64, nil},
+		"DenyingOnce": {30, []v1alpha1.Decision{deny, withdraw}, 64, nil},
+		"Mixed":       {40, []v1alpha1.Decision{approve, deny, withdraw}, 2, nil},
+		"Large":       {4, []v1alpha1.Decision{approve, withdraw, approve}, 1, []string{large}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			approval := &v1alpha1.Approval{Spec: v1alpha1.ApprovalSpec{Denials: tc.denials}}
+			says := func(who string, decision v1alpha1.Decision) string {
+				vote := &v1alpha1.Vote{Decision: decision, Voter: v1alpha1.Identity{Groups: tc.groups}}
+				said := w.told(t, approval, vote, who)
+				if said == "" {
+					vote.Voter.Username = who
+					approval.Spec.Votes = append(approval.Spec.Votes, *vote)
+				}
+				return said
+			}
+			for round, before := 0, -1; round < 12 && before < len(approval.Spec.Votes); round++ {
+				before = len(approval.Spec.Votes)
+				for i := range tc.voters {
+					says(fmt.Sprint("voter-", i), tc.pattern[round%len(tc.pattern)])
+				}
+			}
+			denied := int32(0)
+			for i := range tc.denials {
+				if said := says(fmt.Sprint("denier-", i), deny); said == "" {
+					denied++
+				}
+			}
+			if name != "DenyingOnce" && denied < tc.denials { // who denied once and took it back has used up room of denials
+				t.Errorf("%d denied, of %d that it takes", denied, tc.denials)
+			}
+			last := map[string]v1alpha1.Decision{}
+			for _, vote := range approval.Spec.Votes {
+				last[vote.Voter.Username] = vote.Decision
+			}
+			for who, decision := range last {
+				if said := says(who, withdraw); decision != withdraw && said != "" {
+					t.Fatalf("%s cannot take back %s: %s", who, decision, said)
+				}
+			}
+			if len(approval.Spec.Votes) > maxVotes {
+				t.Errorf("%d votes", len(approval.Spec.Votes))
 			}
 		})
 	}
@@ -82,7 +165,8 @@ func TestRoomOfNobodyKnown(t *testing.T) {
 		approval.Spec.Votes = append(approval.Spec.Votes, v1alpha1.Vote{Voter: v1alpha1.Identity{Username: fmt.Sprint("unknown-", i)}})
 	}
 	for decision, refused := range map[v1alpha1.Decision]bool{v1alpha1.DecisionApprove: true, v1alpha1.DecisionDeny: false, v1alpha1.DecisionWithdraw: false} {
-		if got := w.room(t.Context(), approval, &v1alpha1.Vote{Decision: decision}, bob); (got != nil) != refused {
+		vote := &v1alpha1.Vote{Decision: decision, Voter: *bob}
+		if got := w.fits(t.Context(), approval, approval, vote, bob); (got != nil) != refused {
 			t.Errorf("%s: refused is %v, want %v", decision, got, refused)
 		}
 	}
@@ -90,11 +174,7 @@ func TestRoomOfNobodyKnown(t *testing.T) {
 
 // TestRoomInstead: however many stand in for one person, they do not fill the list, and it keeps nobody else from voting.
 func TestRoomInstead(t *testing.T) {
-	rules, err := identity.New(config.Default())
-	if err != nil {
-		t.Fatal(err)
-	}
-	w := &approvals{&Deps{Identity: rules}}
+	w := roomOf(t)
 	const approve, withdraw, deny = v1alpha1.DecisionApprove, v1alpha1.DecisionWithdraw, v1alpha1.DecisionDeny
 	const tooMany, stillDeny, others = "others have voted", "A denial is still possible", "Somebody else can still deny"
 	for name, tc := range map[string]struct {
@@ -109,8 +189,7 @@ func TestRoomInstead(t *testing.T) {
 		"OtherLogins": {"nor for another login of one person", maxVotesInstead, []string{"dave", "DAVE"}, insteadOf("Dave", approve), []string{tooMany, stillDeny}},
 		"ForOthers":   {"it is nobody else's room", maxVotesInstead, []string{"dave"}, insteadOf("erin", approve), nil},
 		"Oneself":     {"nor that of who votes for themself", maxVotesInstead, []string{"dave"}, v1alpha1.Vote{Decision: approve}, nil},
-		"TakeBack":    {"each can be taken back", 2*maxVotesInstead - 1, []string{"dave"}, insteadOf("dave", withdraw), nil},
-		"TakenBack":   {"but not for ever", 2 * maxVotesInstead, []string{"dave"}, insteadOf("dave", withdraw), []string{tooMany, stillDeny}},
+		"TakeBack":    {"each can be taken back", maxDeniedInstead, []string{"dave"}, insteadOf("dave", withdraw), nil},
 		"Deny":        {"and then denied", 2 * maxVotesInstead, []string{"dave"}, insteadOf("dave", deny), nil},
 		"Denied":      {"twice", maxDeniedInstead, []string{"dave"}, insteadOf("dave", deny), []string{tooMany, others}},
 	} {
@@ -121,10 +200,7 @@ func TestRoomInstead(t *testing.T) {
 				cast.Voter.Username = fmt.Sprint("other-", i)
 				approval.Spec.Votes = append(approval.Spec.Votes, cast)
 			}
-			said := ""
-			if refused := w.room(t.Context(), approval, &tc.vote, &v1alpha1.Identity{Username: "bob"}); refused != nil {
-				said = refused.Result.Message
-			}
+			said := w.told(t, approval, &tc.vote, "bob")
 			if (said == "") != (tc.want == nil) {
 				t.Errorf("%s: it says %q", tc.reason, said)
 			}

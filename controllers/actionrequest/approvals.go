@@ -90,7 +90,8 @@ func (st *stageState) lastVote() time.Time {
 	return last
 }
 
-// stage finds or opens the Approval of one stage, counts its votes and closes it. It tells whether the request is over.
+// stage finds or opens the Approval of one stage, counts its votes and closes it. It tells whether that is all that can be done, because the request is
+// over, or nobody is asked again.
 func (s *scope) stage(ctx context.Context, stage *stageState) (bool, error) {
 	for round := range maxRounds {
 		approval, err := s.findOrOpen(ctx, stage, round)
@@ -107,8 +108,18 @@ func (s *scope) stage(ctx context.Context, stage *stageState) (bool, error) {
 		}
 		return over, err
 	}
-	return true, s.finish(ctx, v1alpha1.OutcomeFailed, ending{reason: v1alpha1.ReasonUnsatisfiable,
-		message: fmt.Sprintf("Stage %s was approved %d times, and each time the approval no longer counted before the start was possible. Nothing was executed.", stage.Ref.Name, maxRounds)})
+	return true, s.askedTooOften(ctx, stage)
+}
+
+// askedTooOften keeps a request whose people have agreed again and again to the same. That ends no request: people and time do. Where what would be
+// executed changes, they are asked about that.
+func (s *scope) askedTooOften(ctx context.Context, stage *stageState) error {
+	message := fmt.Sprintf("Stage %s was approved %d times, and each time the approval no longer counted before the start was possible. Nobody is asked again for the same. "+
+		"It expires %s; to end it now: kubectl patch actionrequest -n %s %s --type merge -p '{\"spec\":{\"cancellation\":{\"reason\":\"…\"}}}'",
+		stage.Ref.Name, maxRounds, gate.Time(s.expires(), s.now), s.request.Namespace, s.request.Name)
+	s.waiting(v1alpha1.PhaseAwaitingApproval, v1alpha1.ReasonUnsatisfiable, message, fmt.Sprintf("%s: approved %d times in vain", stage.Ref.Name, maxRounds))
+	s.condition(v1alpha1.ConditionApproved, false, v1alpha1.ReasonUnsatisfiable, message)
+	return s.store(ctx)
 }
 
 // denials ends the request where an approver has said no, whether the stage is required at the moment or not, and whatever else

@@ -225,10 +225,21 @@ func (s *scope) started(ctx context.Context, record *v1alpha1.Record) error {
 	if err := s.asWritten(ctx, record); err != nil {
 		return err
 	}
-	if record.Status.Outcome != "" || len(record.Status.Steps) > 0 {
+	if record.Status.Outcome == "" && len(record.Status.Steps) == 0 {
+		if err := s.tell(audit.Started(record, envelope)); err != nil {
+			return err
+		}
+	}
+	s.mention(s.stopFacts()...)
+	return nil
+}
+
+// stopFacts are who wanted an execution stopped, or what was lent given back. The Record says only how that ended.
+func (s *scope) stopFacts() []audit.Event {
+	if s.Audit == nil || s.request.Spec.Cancellation == nil {
 		return nil
 	}
-	return s.tell(audit.Started(record, envelope))
+	return []audit.Event{audit.Stopping(s.cancelFact("Cancelled by somebody while it was executed."))}
 }
 
 // beginsStep mentions that a step begins, before it does anything.
@@ -264,7 +275,7 @@ func (s *scope) executed(ctx context.Context, record *v1alpha1.Record) error {
 	if err != nil {
 		return fmt.Errorf("failed to verify Record %s: %w", record.Name, err)
 	}
-	facts := s.resolved(ctx)
+	facts := append(s.stopFacts(), s.resolved(ctx)...)
 	for i := range record.Status.Steps {
 		facts = append(facts, stepFact(record, &record.Status.Steps[i]))
 	}
@@ -289,25 +300,31 @@ func (s *scope) ended(ctx context.Context, outcome v1alpha1.Outcome, end ending)
 	if end.record != nil {
 		return s.executed(ctx, end.record)
 	}
-	switch outcome {
-	case v1alpha1.OutcomeDenied:
-		return s.tell(audit.Denied(s.request, end.message, s.now))
-	case v1alpha1.OutcomeExpired:
-		return s.tell(audit.Expired(s.request, end.message, s.now))
-	case v1alpha1.OutcomeCancelled:
-		return s.tell(s.cancelFact(end))
-	default:
-		return s.tell(audit.Rejected(s.request, end.reason, end.message, s.now))
-	}
+	return s.tell(s.endFact(outcome, end))
 }
 
-func (s *scope) cancelFact(end ending) audit.Event {
-	if s.request.Spec.Cancellation == nil {
+// endFact is how a request ends of which nothing was executed, or nothing that could be proved.
+func (s *scope) endFact(outcome v1alpha1.Outcome, end ending) audit.Event {
+	switch {
+	case outcome == v1alpha1.OutcomeDenied:
+		return audit.Denied(s.request, end.message, s.now)
+	case outcome == v1alpha1.OutcomeExpired:
+		return audit.Expired(s.request, end.message, s.now)
+	case outcome == v1alpha1.OutcomeCancelled && s.request.Spec.Cancellation == nil:
 		return audit.Withdrawn(s.request, codeDeleted, end.message, s.now)
+	case outcome == v1alpha1.OutcomeCancelled:
+		return s.cancelFact("Cancelled by somebody. Nothing was executed.")
+	case end.rejected:
+		return audit.Rejected(s.request, end.reason, end.message, s.now)
 	}
+	return audit.RequestFailed(s.request, end.reason, end.message, s.now)
+}
+
+// cancelFact is who cancelled, or what stands in their place where nobody can tell.
+func (s *scope) cancelFact(otherwise string) audit.Event {
 	envelope, err := s.Evidence.Cancellation(s.request)
 	if err != nil {
-		return audit.Withdrawn(s.request, evidence.Of(err).Reason, "Cancelled by somebody. Nothing was executed.", s.now)
+		return audit.Withdrawn(s.request, evidence.Of(err).Reason, otherwise, s.now)
 	}
 	return audit.Cancelled(s.request, envelope, s.request.Spec.Cancellation.Seal.At.Time)
 }

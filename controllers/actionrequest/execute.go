@@ -147,7 +147,7 @@ func (s *scope) resume(ctx context.Context) error {
 		if s.temporaryRequest() {
 			left = "It was temporary, and what it did may be left: look at what its plan names, and take it back by hand."
 		}
-		return s.endWith(ctx, ending{reason: v1alpha1.ReasonFailed,
+		return s.endWith(ctx, ending{reason: v1alpha1.ReasonFailed, rejected: true,
 			message: "The Record of this execution is gone, so nobody can tell what was done. Nothing more is executed."}, left)
 	}
 	return s.proceed(ctx, record)

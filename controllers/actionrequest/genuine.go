@@ -139,7 +139,7 @@ func (s *scope) unproven(ctx context.Context, err error) error {
 		if problem.Reason != v1alpha1.ReasonEvidenceLost || !s.goes(ctx) {
 			s.suspect(s.key(), s.request.UID, problem)
 		}
-		return s.finish(ctx, v1alpha1.OutcomeFailed, ending{reason: problem.Reason, message: fmt.Sprintf("This request will never run: %s. Ask again.", problem.Message)})
+		return s.finish(ctx, v1alpha1.OutcomeFailed, ending{reason: problem.Reason, rejected: true, message: fmt.Sprintf("This request will never run: %s. Ask again.", problem.Message)})
 	}
 	phase := v1alpha1.PhasePending
 	if s.request.Status.Execution != nil {

@@ -34,7 +34,7 @@ func (s *scope) unbelievable(ctx context.Context, record *v1alpha1.Record, err e
 	}
 	s.told.Add(record.UID, true)
 	s.suspect(s.key(), s.request.UID, problem)
-	return s.endWith(ctx, ending{reason: problem.Reason, message: "Nothing more is executed: " + problem.Message + "."}, s.lentText(record))
+	return s.endWith(ctx, ending{reason: problem.Reason, rejected: true, message: "Nothing more is executed: " + problem.Message + "."}, s.lentText(record))
 }
 
 // endWith ends an execution of which something may be left. Empty: nothing is.

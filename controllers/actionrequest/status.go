@@ -38,6 +38,8 @@ type ending struct {
 	record  *v1alpha1.Record
 	// fact is what the audit log says of it. Nil: what the outcome says.
 	fact *audit.Event
+	// rejected says that there is no evidence for what it says, or none any more.
+	rejected bool
 }
 
 func setCondition(conditions *[]metav1.Condition, generation int64, now time.Time, kind string, is bool, reason, message string) {

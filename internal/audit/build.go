@@ -41,7 +41,7 @@ func Expired(ar *v1alpha1.ActionRequest, message string, at time.Time) Event {
 	return e
 }
 
-// Cancelled says that somebody cancelled before anything was executed.
+// Cancelled says that somebody cancelled.
 func Cancelled(ar *v1alpha1.ActionRequest, cancel *seal.Envelope, at time.Time) Event {
 	e := ofRequest(ar, TypeCancelled, "cancelled", at)
 	if ar.Spec.Cancellation != nil {
@@ -55,6 +55,21 @@ func Cancelled(ar *v1alpha1.ActionRequest, cancel *seal.Envelope, at time.Time) 
 // the webhooks were away. Code says which. Whose words stand in the request is not known, so they are not repeated.
 func Withdrawn(ar *v1alpha1.ActionRequest, code, message string, at time.Time) Event {
 	e := ofRequest(ar, TypeCancelled, "cancelled", at)
+	e.Data.Code, e.Data.Message = code, message
+	return e
+}
+
+// Stopping says of a cancellation that it came while something was executed, or lent. How that ended is another fact, so that this one has an id of
+// its own.
+func Stopping(cancelled Event) Event {
+	cancelled.ID += "/while-executing"
+	return cancelled
+}
+
+// RequestFailed says that a request ended before it started although its evidence holds and nobody said no: what it was about to do is no longer what
+// people agreed to, or it could not be planned. Code is the reason of the condition.
+func RequestFailed(ar *v1alpha1.ActionRequest, code, message string, at time.Time) Event {
+	e := ofRequest(ar, TypeRequestFailed, "ended/"+code, at)
 	e.Data.Code, e.Data.Message = code, message
 	return e
 }

@@ -115,7 +115,7 @@ func (v *verifier) close(l *line, d *Data) {
 		delete(v.open, d.Approval.UID)
 	case TypeReviewDone:
 		delete(v.open, d.Approval.UID)
-	case TypeStarted, TypeDenied, TypeExpired, TypeCancelled, TypeRejected, TypeRepeated:
+	case TypeStarted, TypeDenied, TypeExpired, TypeCancelled, TypeRejected, TypeRepeated, TypeRequestFailed:
 		if d.Request != nil {
 			delete(v.agreed, d.Request.UID)
 		}

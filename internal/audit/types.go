@@ -20,6 +20,8 @@ const (
 	TypeCancelled = "dev.signoff.request.cancelled.v1"
 	// TypeRepeated says that the same request was executed before, so that this one was not.
 	TypeRepeated = "dev.signoff.request.repeated.v1"
+	// TypeRequestFailed says that a request ended before it started, for a reason that is nobody's decision and no want of evidence.
+	TypeRequestFailed = "dev.signoff.request.failed.v1"
 	// TypeStageOpened says that somebody is asked to agree.
 	TypeStageOpened = "dev.signoff.stage.opened.v1"
 	// TypeStageVoted says that somebody voted.
@@ -104,6 +106,7 @@ var needs = map[string][]member{
 	TypeExpired:       {hasRequest, hasAction},
 	TypeCancelled:     {hasRequest, hasAction, endedBy},
 	TypeRepeated:      {hasRequest, hasAction, hasCode},
+	TypeRequestFailed: {hasRequest, hasAction, hasCode},
 	TypeStageOpened:   {hasRequest, hasAction, hasApproval, hasStage, hasDigest, hasUntil, sealedApproval},
 	TypeStageVoted:    {hasRequest, hasAction, hasApproval, hasStage, hasDigest, sealedVote},
 	TypeStageClosed:   {hasRequest, hasAction, hasApproval, hasStage, hasDigest, hasState},

@@ -312,15 +312,19 @@ func TestFacts(t *testing.T) {
 	cancelled.ar.Spec.Cancellation = &v1alpha1.Cancellation{Reason: "not needed", By: cancelled.ar.Spec.Requester}
 	cancel := cancelled.sign(must[*seal.Act](t)(seal.CancelPayload(cancelled.ar, stampAt(time.Minute))))
 	l.add(cancelled.requested(), Cancelled(cancelled.ar, cancel, noon), Denied(cancelled.ar, "denied by bob", noon))
-	l.add(cancelled.finished(v1alpha1.OutcomeCancelled))
+	stopping := Stopping(Cancelled(cancelled.ar, cancel, noon))
+	l.add(stopping, cancelled.finished(v1alpha1.OutcomeCancelled), RequestFailed(cancelled.ar, "Drifted", "it was changed", noon))
+	if stopping.ID == Cancelled(cancelled.ar, cancel, noon).ID || stopping.ID == cancelled.finished(v1alpha1.OutcomeCancelled).ID {
+		t.Errorf("who stopped an execution and how it ended are two facts: %s", stopping.ID)
+	}
 	l.add(newStory(t, keys, "elsewhere", false).vote("bob", v1alpha1.DecisionDeny))
 	l.checkpoint()
 	got := verify(t, l.list(), keys.ring)
-	if got.Err() != nil || got.Lines != 15 || got.Unlinked != 1 {
+	if got.Err() != nil || got.Lines != 17 || got.Unlinked != 1 {
 		t.Errorf("got %+v, %v", got, got.Err())
 	}
 	for _, want := range []string{
-		TypeReviewOpened, TypeReviewOverdue, TypeReviewDone, TypeStageVoted, TypeCancelled, TypeDenied, TypeFailed, TypeStarted,
+		TypeReviewOpened, TypeReviewOverdue, TypeReviewDone, TypeStageVoted, TypeCancelled, TypeDenied, TypeFailed, TypeStarted, TypeRequestFailed,
 	} {
 		if !strings.Contains(l.String(), `"type":"`+want+`"`) {
 			t.Errorf("there is no %s", want)

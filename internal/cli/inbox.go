@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/spf13/cobra"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -140,7 +141,7 @@ func (s *session) tryVotes(ctx context.Context, open *table) (*tried, error) {
 		slots <- struct{}{}
 		all.Go(func() {
 			defer func() { <-slots }()
-			waits, err := waitsForMe(ctx, quiet, approval)
+			waits, err := waitsForMe(ctx, quiet, approval, patience(ctx))
 			out.take(approval, waits, err)
 		})
 	}
@@ -159,10 +160,29 @@ func (t *tried) take(approval *unstructured.Unstructured, waits bool, err error)
 	t.mine[approval.GetUID()] = waits
 }
 
-// waitsForMe tells whether whoever asks could vote on an Approval, and has not.
-func waitsForMe(ctx context.Context, objects dynamic.Interface, approval *unstructured.Unstructured) (bool, error) {
+// patience waits a second where no dry run is left, up to a minute for each Approval, and tells whether to try again.
+func patience(ctx context.Context) func() bool {
+	tries := 0
+	return func() bool {
+		tries++
+		select {
+		case <-ctx.Done():
+			return false
+		case <-time.After(time.Second):
+			return tries <= 60
+		}
+	}
+}
+
+// waitsForMe tells whether whoever asks could vote on an Approval, and has not. Of one person so many dry runs are judged; again tells whether to go on where
+// none is left.
+func waitsForMe(ctx context.Context, objects dynamic.Interface, approval *unstructured.Unstructured, again func() bool) (bool, error) {
 	digest, _, _ := unstructured.NestedString(approval.Object, "spec", "digest")
-	answer, err := cast(ctx, objects, approval, &v1alpha1.VoteRequest{Decision: v1alpha1.DecisionApprove, Digest: digest}, true)
+	vote := &v1alpha1.VoteRequest{Decision: v1alpha1.DecisionApprove, Digest: digest}
+	answer, err := cast(ctx, objects, approval, vote, true)
+	for apierrors.IsTooManyRequests(err) && again() {
+		answer, err = cast(ctx, objects, approval, vote, true)
+	}
 	switch {
 	case err == nil:
 	case mayNotVote(err), isMissing(err):

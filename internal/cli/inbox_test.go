@@ -47,11 +47,32 @@ func TestMayNotVote(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			objects := fake.NewSimpleDynamicClient(runtime.NewScheme())
 			objects.PrependReactor("patch", "approvals", func(clienttesting.Action) (bool, runtime.Object, error) { return true, nil, tc.answer })
-			mine, err := waitsForMe(t.Context(), objects, approval)
+			mine, err := waitsForMe(t.Context(), objects, approval, func() bool { return false })
 			if mine || (err != nil) != tc.unknown || isRefusal(err) {
 				t.Errorf("%s: it waits: %t, and the error is %v", tc.reason, mine, err)
 			}
 		})
+	}
+}
+
+// TestInboxIsPatient: where somebody has no dry run left, their inbox waits until there is one.
+func TestInboxIsPatient(t *testing.T) {
+	approval := &unstructured.Unstructured{Object: map[string]any{
+		"apiVersion": "signoff.dev/v1alpha1", "kind": "Approval", "metadata": map[string]any{"namespace": "payments", "name": "one"},
+	}}
+	answers := []error{
+		denial(429, metav1.StatusReasonTooManyRequests, ourRefusal+"too many dry runs", nil), denial(429, metav1.StatusReasonTooManyRequests, ourRefusal+"too many dry runs", nil),
+		denial(403, metav1.StatusReasonForbidden, ourRefusal+"you cannot approve this: you asked for it.", nil),
+	}
+	tries, waits := 0, 0
+	objects := fake.NewSimpleDynamicClient(runtime.NewScheme())
+	objects.PrependReactor("patch", "approvals", func(clienttesting.Action) (bool, runtime.Object, error) {
+		tries++
+		return true, nil, answers[tries-1]
+	})
+	mine, err := waitsForMe(t.Context(), objects, approval, func() bool { waits++; return true })
+	if mine || err != nil || tries != 3 || waits != 2 {
+		t.Errorf("it waits for them: %t, %v, after %d tries and %d pauses", mine, err, tries, waits)
 	}
 }
 

@@ -70,8 +70,8 @@ type Requester struct {
 	Agents Subjects `json:"agents"`
 	// MaxOpen is how many requests of one person may wait or run at once, from 1 to 100000. Default 100.
 	MaxOpen int `json:"maxOpen"`
-	// MaxDryRuns is how many dry runs of new requests of one person are judged at once, from 1 to 100000; a tenth of them comes
-	// back each second. Default 120.
+	// MaxDryRuns is how many dry runs of one person are judged at once, from 1 to 100000: so many of new requests, of votes, and of cancellations and
+	// decisions about steps. A tenth of them comes back each second. Default 120.
 	MaxDryRuns int `json:"maxDryRuns"`
 }
 

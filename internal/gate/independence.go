@@ -52,7 +52,10 @@ func (g *Gate) independent(ctx context.Context, j *Judgement, poll *Poll, voter 
 			return problem
 		}
 	}
-	return g.couldActAs(ctx, poll.Requester, voter, "asked for this")
+	if problem := g.couldActAs(ctx, poll.Requester, voter, "asked for this"); problem != nil {
+		return problem
+	}
+	return g.puppet(ctx, j, poll, voter)
 }
 
 // actsAs tells whether an Action acts as a login.
@@ -174,7 +177,8 @@ func (g *Gate) changers(j *Judgement) map[string]bool {
 	return people
 }
 
-// editedBy tells whether a voter made a change, or could have: as a ServiceAccount that they could act as.
+// editedBy tells whether a voter made a change, or could have: as a ServiceAccount that they could act as. Nor may they be one as which whoever made it
+// could act.
 func (g *Gate) editedBy(ctx context.Context, j *Judgement, edit *Edit, voter *v1alpha1.Identity) *Problem {
 	same, err := g.rules.SamePerson(ctx, &edit.By, voter)
 	if err != nil {
@@ -185,7 +189,14 @@ func (g *Gate) editedBy(ctx context.Context, j *Judgement, edit *Edit, voter *v1
 		return &Problem{Reason: v1alpha1.ReasonNotIndependent, Message: fmt.Sprintf("you cannot approve this: you changed the Action %s at %s while this request was open.",
 			j.Action.Ref(), at)}
 	}
-	return g.couldActAs(ctx, &edit.By, voter, fmt.Sprintf("changed the Action %s at %s while this request was open", j.Action.Ref(), at))
+	did := fmt.Sprintf("changed the Action %s at %s while this request was open", j.Action.Ref(), at)
+	if problem := g.couldActAs(ctx, &edit.By, voter, did); problem != nil {
+		return problem
+	}
+	if a := accountOf(voter); a != nil {
+		return g.puppetOf(ctx, a, &edit.By, did)
+	}
+	return nil
 }
 
 // editors is who has changed the Action of a judgement, asked once for all voters.

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/clock"
 
@@ -49,12 +50,12 @@ kind: Role
 metadata: {namespace: platform, name: all}
 spec:
   members: {users: [alice, bob, bob@laptop], serviceAccounts: [ci/agent, platform/restarter, platform/reader, ci/checker]}
-  permissions: [{verbs: [request, approve], actions: {names: ["*"]}}]
+  permissions: [{verbs: [request, approve, request-on-behalf], actions: {names: ["*"]}}]
 `
 
 // TestIndependence judges voters who had a hand in what is asked for.
 func TestIndependence(t *testing.T) {
-	const agent, then, now = "system:serviceaccount:ci:agent", "then", "now"
+	const agent, checker, then, now = "system:serviceaccount:ci:agent", "system:serviceaccount:ci:checker", "then", "now"
 	edit := func(who string, after time.Duration, digest string) []Edit {
 		return []Edit{{By: v1alpha1.Identity{Username: who, Person: strings.Split(who, "@")[0]}, At: monday.Add(after), Digest: digest}}
 	}
@@ -67,32 +68,40 @@ func TestIndependence(t *testing.T) {
 		// action is the uid of the Action that was asked for, and review says that it has run.
 		action types.UID
 		review bool
+		// behalf is for whom it is asked.
+		behalf string
 	}{
-		"MadeAgain":  {reason: "Who changed the Action before it was made again is forgotten.", voter: "bob", action: "before", refusal: v1alpha1.ReasonIndeterminate, words: "deleted and made again meanwhile.\n  It must be asked again", again: true},
-		"Same":       {reason: "The Action that was asked for tells.", voter: "bob", action: "now"},
-		"Reviewed":   {reason: "What has run must be reviewed, whatever became of its Action.", voter: "bob", action: "before", review: true},
-		"ReviewedBy": {reason: "But not by who has changed the Action since.", voter: "bob", action: "before", review: true, hands: fakeHands{edits: edit("bob", time.Hour, now)}, refusal: v1alpha1.ReasonNotIndependent, words: "you changed the Action"},
-		"Nobody":     {reason: "Who had no hand in it may vote.", voter: "bob"},
-		"Edited":     {reason: "Who changed what runs would approve their own change.", voter: "bob", hands: fakeHands{edits: edit("bob", time.Hour, now)}, refusal: v1alpha1.ReasonNotIndependent, words: "you changed the Action platform/restart at 13:00 UTC while this request was open."},
-		"OtherLogin": {reason: "Also with another login.", voter: "bob@laptop", hands: fakeHands{edits: edit("bob", time.Hour, now)}, refusal: v1alpha1.ReasonNotIndependent, words: "you changed the Action"},
-		"Somebody":   {reason: "Another editor is no reason.", voter: "bob", hands: fakeHands{edits: edit("carol", time.Hour, now)}},
-		"Before":     {reason: "Who made the Action that was then asked for may vote.", voter: "bob", hands: fakeHands{edits: edit("bob", -time.Second, then)}},
-		"Clocks":     {reason: "Where clocks could disagree, what was asked for decides.", voter: "bob", hands: fakeHands{edits: edit("bob", -time.Second, now)}, refusal: v1alpha1.ReasonNotIndependent, words: "you changed the Action"},
-		"LongBefore": {reason: "An edit of last week was before, whatever came after.", voter: "bob", hands: fakeHands{edits: edit("bob", -time.Hour, "other")}},
-		"Unknown":    {reason: "Nobody knows whose edit it is, so it could be anybody's.", voter: "bob", hands: fakeHands{err: errors.New("Action platform/restart was changed without it")}, refusal: v1alpha1.ReasonIndeterminate, words: "kubectl get action -n platform restart -o yaml | kubectl replace -f -", again: true},
-		"TooOld":     {reason: "What was before is not known.", voter: "bob", hands: fakeHands{since: monday.Add(time.Minute)}, refusal: v1alpha1.ReasonIndeterminate, words: "It must be asked again", again: true},
-		"Since":      {reason: "All since the request is known.", voter: "bob", hands: fakeHands{since: monday.Add(-time.Minute)}},
-		"ActsAs":     {reason: "Who could have asked as the ServiceAccount may have.", requester: agent, voter: "bob", hands: fakeHands{acts: "bob as ci/agent"}, refusal: v1alpha1.ReasonNotIndependent, words: "ServiceAccount ci/agent asked for this, and you could act as that"},
-		"NotAs":      {reason: "Who could not is independent of it.", requester: agent, voter: "bob", hands: fakeHands{acts: "carol as ci/agent"}},
-		"NoReply":    {reason: "An unanswered question is no answer.", requester: agent, voter: "bob", hands: fakeHands{noReply: errors.New("timeout")}, refusal: v1alpha1.ReasonIndeterminate, words: "cannot tell whether bob could act as ServiceAccount ci/agent", again: true},
-		"ByAPerson":  {reason: "A person is nobody's to act as, so nobody is asked.", voter: "bob", hands: fakeHands{noReply: errors.New("timeout")}},
-		"EditedAs":   {reason: "Who could have changed it as a ServiceAccount may have.", voter: "bob", hands: fakeHands{edits: edit(agent, time.Hour, now), acts: "bob as ci/agent"}, refusal: v1alpha1.ReasonNotIndependent, words: "ServiceAccount ci/agent changed the Action platform/restart at 13:00 UTC while this request was open, and you could act as that"},
-		"EditedNot":  {reason: "Who could not is independent of it.", voter: "bob", hands: fakeHands{edits: edit(agent, time.Hour, now), acts: "carol as ci/agent"}},
-		"EditBefore": {reason: "A change of before is no matter, whoever could have made it.", voter: "bob", hands: fakeHands{edits: edit(agent, -time.Hour, then), acts: "bob as ci/agent"}},
-		"EditReply":  {reason: "An unanswered question is no answer.", voter: "bob", hands: fakeHands{edits: edit(agent, time.Hour, now), noReply: errors.New("timeout")}, refusal: v1alpha1.ReasonIndeterminate, words: "cannot tell whether bob could act as ServiceAccount ci/agent, which changed the Action", again: true},
-		"Executor":   {reason: "What acts does not approve.", voter: "system:serviceaccount:platform:restarter", refusal: v1alpha1.ReasonNotIndependent, words: "the Action platform/restart acts as you"},
-		"Reader":     {reason: "Nor what reads its facts.", voter: "system:serviceaccount:platform:reader", refusal: v1alpha1.ReasonNotIndependent, words: "the Action platform/restart acts as you"},
-		"Checker":    {reason: "A ServiceAccount that is named and has no part in it may.", voter: "system:serviceaccount:ci:checker"},
+		"MadeAgain":   {reason: "Who changed the Action before it was made again is forgotten.", voter: "bob", action: "before", refusal: v1alpha1.ReasonIndeterminate, words: "deleted and made again meanwhile.\n  It must be asked again", again: true},
+		"Same":        {reason: "The Action that was asked for tells.", voter: "bob", action: "now"},
+		"Reviewed":    {reason: "What has run must be reviewed, whatever became of its Action.", voter: "bob", action: "before", review: true},
+		"ReviewedBy":  {reason: "But not by who has changed the Action since.", voter: "bob", action: "before", review: true, hands: fakeHands{edits: edit("bob", time.Hour, now)}, refusal: v1alpha1.ReasonNotIndependent, words: "you changed the Action"},
+		"Nobody":      {reason: "Who had no hand in it may vote.", voter: "bob"},
+		"Edited":      {reason: "Who changed what runs would approve their own change.", voter: "bob", hands: fakeHands{edits: edit("bob", time.Hour, now)}, refusal: v1alpha1.ReasonNotIndependent, words: "you changed the Action platform/restart at 13:00 UTC while this request was open."},
+		"OtherLogin":  {reason: "Also with another login.", voter: "bob@laptop", hands: fakeHands{edits: edit("bob", time.Hour, now)}, refusal: v1alpha1.ReasonNotIndependent, words: "you changed the Action"},
+		"Somebody":    {reason: "Another editor is no reason.", voter: "bob", hands: fakeHands{edits: edit("carol", time.Hour, now)}},
+		"Before":      {reason: "Who made the Action that was then asked for may vote.", voter: "bob", hands: fakeHands{edits: edit("bob", -time.Second, then)}},
+		"Clocks":      {reason: "Where clocks could disagree, what was asked for decides.", voter: "bob", hands: fakeHands{edits: edit("bob", -time.Second, now)}, refusal: v1alpha1.ReasonNotIndependent, words: "you changed the Action"},
+		"LongBefore":  {reason: "An edit of last week was before, whatever came after.", voter: "bob", hands: fakeHands{edits: edit("bob", -time.Hour, "other")}},
+		"Unknown":     {reason: "Nobody knows whose edit it is, so it could be anybody's.", voter: "bob", hands: fakeHands{err: errors.New("Action platform/restart was changed without it")}, refusal: v1alpha1.ReasonIndeterminate, words: "kubectl get action -n platform restart -o yaml | kubectl replace -f -", again: true},
+		"TooOld":      {reason: "What was before is not known.", voter: "bob", hands: fakeHands{since: monday.Add(time.Minute)}, refusal: v1alpha1.ReasonIndeterminate, words: "It must be asked again", again: true},
+		"Since":       {reason: "All since the request is known.", voter: "bob", hands: fakeHands{since: monday.Add(-time.Minute)}},
+		"ActsAs":      {reason: "Who could have asked as the ServiceAccount may have.", requester: agent, voter: "bob", hands: fakeHands{acts: "bob as ci/agent"}, refusal: v1alpha1.ReasonNotIndependent, words: "ServiceAccount ci/agent asked for this, and you could act as that"},
+		"NotAs":       {reason: "Who could not is independent of it.", requester: agent, voter: "bob", hands: fakeHands{acts: "carol as ci/agent"}},
+		"NoReply":     {reason: "An unanswered question is no answer.", requester: agent, voter: "bob", hands: fakeHands{noReply: errors.New("timeout")}, refusal: v1alpha1.ReasonIndeterminate, words: "cannot tell whether bob could act as ServiceAccount ci/agent", again: true},
+		"ByAPerson":   {reason: "A person is nobody's to act as, so nobody is asked.", voter: "bob", hands: fakeHands{noReply: errors.New("timeout")}},
+		"EditedAs":    {reason: "Who could have changed it as a ServiceAccount may have.", voter: "bob", hands: fakeHands{edits: edit(agent, time.Hour, now), acts: "bob as ci/agent"}, refusal: v1alpha1.ReasonNotIndependent, words: "ServiceAccount ci/agent changed the Action platform/restart at 13:00 UTC while this request was open, and you could act as that"},
+		"EditedNot":   {reason: "Who could not is independent of it.", voter: "bob", hands: fakeHands{edits: edit(agent, time.Hour, now), acts: "carol as ci/agent"}},
+		"EditBefore":  {reason: "A change of before is no matter, whoever could have made it.", voter: "bob", hands: fakeHands{edits: edit(agent, -time.Hour, then), acts: "bob as ci/agent"}},
+		"EditReply":   {reason: "An unanswered question is no answer.", voter: "bob", hands: fakeHands{edits: edit(agent, time.Hour, now), noReply: errors.New("timeout")}, refusal: v1alpha1.ReasonIndeterminate, words: "cannot tell whether bob could act as ServiceAccount ci/agent, which changed the Action", again: true},
+		"Executor":    {reason: "What acts does not approve.", voter: "system:serviceaccount:platform:restarter", refusal: v1alpha1.ReasonNotIndependent, words: "the Action platform/restart acts as you"},
+		"Reader":      {reason: "Nor what reads its facts.", voter: "system:serviceaccount:platform:reader", refusal: v1alpha1.ReasonNotIndependent, words: "the Action platform/restart acts as you"},
+		"Puppet":      {reason: "Who asked could have minted a token of the ServiceAccount that votes.", voter: checker, hands: fakeHands{acts: "alice as ci/checker"}, refusal: v1alpha1.ReasonNotIndependent, words: "alice asked for this, and could act as you"},
+		"PuppetOfBot": {reason: "So could an agent that asked.", requester: agent, voter: checker, hands: fakeHands{acts: agent + " as ci/checker"}, refusal: v1alpha1.ReasonNotIndependent, words: agent + " asked for this, and could act as you"},
+		"PuppetReply": {reason: "An unanswered question is no answer.", voter: checker, hands: fakeHands{noReply: errors.New("timeout")}, refusal: v1alpha1.ReasonIndeterminate, words: "cannot tell whether alice, who asked for this, could act as ServiceAccount ci/checker", again: true},
+		"PuppetEdit":  {reason: "Who changed what runs could be the ServiceAccount that votes.", voter: checker, hands: fakeHands{edits: edit("carol", time.Hour, now), acts: "carol as ci/checker"}, refusal: v1alpha1.ReasonNotIndependent, words: "carol changed the Action platform/restart at 13:00 UTC while this request was open, and could act as you"},
+		"PuppetOld":   {reason: "Who changed it before had no hand in this.", voter: checker, hands: fakeHands{edits: edit("carol", -time.Hour, then), acts: "carol as ci/checker"}},
+		"PuppetFor":   {reason: "For whom it was asked wanted it, too.", behalf: "carol", voter: checker, hands: fakeHands{acts: "carol as ci/checker"}, refusal: v1alpha1.ReasonNotIndependent, words: "carol had this asked on their behalf, and could act as you"},
+		"Checker":     {reason: "A ServiceAccount that is named and has no part in it may.", voter: checker},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cfg := config.Default()
@@ -104,6 +113,9 @@ func TestIndependence(t *testing.T) {
 				subject.Requester = v1alpha1.Identity{Username: tc.requester, Person: tc.requester}
 			}
 			subject.AskedAt, subject.AskedFor, subject.ActionUID = monday, then, tc.action
+			if tc.behalf != "" {
+				subject.Spec.OnBehalfOf = &v1alpha1.OnBehalfOf{Username: tc.behalf}
+			}
 			j := g.Judge(t.Context(), subject, monday)
 			if j.Problem != nil {
 				t.Fatal(j.Problem.Message)
@@ -153,6 +165,48 @@ func TestReviewOfWhatIsNotValid(t *testing.T) {
 			}
 			if got != tc.refusal {
 				t.Errorf("got %q, want %q", got, tc.refusal)
+			}
+		})
+	}
+}
+
+// TestOneBehindAnAccount: who could act as a ServiceAccount that voted, too, is one with it, whoever of them came first, and nobody else is.
+func TestOneBehindAnAccount(t *testing.T) {
+	const checker = "system:serviceaccount:ci:checker"
+	for name, tc := range map[string]struct {
+		reason string
+		voters []string
+		acts   string
+		want   v1alpha1.ApprovalState
+		fails  error
+	}{
+		"Two":      {reason: "A ServiceAccount nobody else here could act as is one more.", voters: []string{"bob", checker}, want: v1alpha1.ApprovalApproved},
+		"One":      {reason: "Who could act as it is one with it.", voters: []string{"bob", checker}, acts: "bob as ci/checker", want: v1alpha1.ApprovalOpen},
+		"Earlier":  {reason: "Also where it was there first.", voters: []string{checker, "bob"}, acts: "bob as ci/checker", want: v1alpha1.ApprovalOpen},
+		"Others":   {reason: "People do not become one because of it.", voters: []string{checker, "bob", "carol"}, acts: "bob as ci/checker", want: v1alpha1.ApprovalApproved},
+		"NotAsked": {reason: "Where nobody answers, nothing is counted.", voters: []string{checker, "bob"}, want: v1alpha1.ApprovalOpen, fails: errors.New("timeout")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cfg := config.Default()
+			cfg.Approvers.ServiceAccounts = []string{"ci/checker"}
+			hands := &fakeHands{acts: tc.acts}
+			objects := strings.Replace(independent, "default: {effect: RequireApproval}", "default: {effect: RequireApproval, stages: [a]}\n  stages: [{name: a, count: 2, approvers: {roles: [all]}}]", 1)
+			g := gateOver(t, strings.Replace(objects, "bob@laptop]", "carol]", 1), cfg, fakeFacts{}, clock.RealClock{}).Asks(hands)
+			subject := asking("alice", "restart", "")
+			subject.AskedAt, subject.AskedFor = monday, "then"
+			j := g.Judge(t.Context(), subject, monday)
+			if j.Problem != nil {
+				t.Fatal(j.Problem.Message)
+			}
+			poll := j.Poll(&j.Stages[0], &subject.Requester)
+			approval := &v1alpha1.Approval{Spec: v1alpha1.ApprovalSpec{Stage: j.Stages[0].Ref, Requirements: poll.Requirements, Requester: *poll.Requester}}
+			for i, voter := range tc.voters {
+				approval.Spec.Votes = append(approval.Spec.Votes, v1alpha1.Vote{Voter: v1alpha1.Identity{Username: voter}, Decision: v1alpha1.DecisionApprove, At: metav1.MicroTime{Time: monday.Add(time.Duration(i) * time.Minute)}})
+			}
+			hands.noReply = tc.fails
+			got, err := g.Count(t.Context(), j, approval)
+			if got.State != tc.want || (err != nil) != (tc.fails != nil) {
+				t.Errorf("%s\ngot %s, %v", tc.reason, got.State, err)
 			}
 		})
 	}

@@ -193,6 +193,7 @@ func (g *Gate) Count(ctx context.Context, j *Judgement, approval *v1alpha1.Appro
 // votes brings the votes of an Approval to the form that the quorum counts.
 func (g *Gate) votes(ctx context.Context, j *Judgement, poll *Poll, approval *v1alpha1.Approval) ([]quorum.Vote, error) {
 	var votes []quorum.Vote
+	var given []*v1alpha1.Vote
 	for i := range approval.Spec.Votes {
 		vote := &approval.Spec.Votes[i]
 		if vote.Digest != approval.Spec.Digest {
@@ -208,10 +209,14 @@ func (g *Gate) votes(ctx context.Context, j *Judgement, poll *Poll, approval *v1
 			return nil, &Unjudged{vote.Voter.Username, eligible.Problem}
 		}
 		own, principals := aliases(j.Snapshot, vote)
+		given = append(given, vote)
 		votes = append(votes, quorum.Vote{
 			Person: person, Principal: g.principal(ctx, j.Snapshot, vote), Aliases: own, PrincipalAliases: principals, By: vote.By(), Username: vote.Voter.Username, Decision: vote.Decision,
 			At: vote.At.Time, Comment: vote.Comment, Meets: eligible.Meets,
 		})
+	}
+	if err := g.behind(ctx, j, poll, given, votes); err != nil {
+		return nil, err
 	}
 	return votes, nil
 }

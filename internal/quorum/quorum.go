@@ -25,6 +25,9 @@ type Vote struct {
 	// principal. Votes that have a name in common are of people who count once. It depends on Person alone whose vote replaces whose, but whoever takes
 	// something back takes it back under every name.
 	Aliases, PrincipalAliases []string
+	// Behind are the persons of other votes who could have given this one, because it is of a ServiceAccount as which they could act. Where one of them
+	// says the same, it is theirs.
+	Behind []string
 	// By names for people who voted, and for whom. Username is the login.
 	By       string
 	Username string

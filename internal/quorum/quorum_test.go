@@ -453,3 +453,30 @@ func TestVotesForOthers(t *testing.T) {
 		})
 	}
 }
+
+// TestBehind counts votes of ServiceAccounts of which others could have given the vote.
+func TestBehind(t *testing.T) {
+	behind := func(v Vote, who ...string) Vote { v.Behind = who; return v }
+	for name, tc := range map[string]struct {
+		reason string
+		votes  []Vote
+		want   int
+		denied int
+	}{
+		"Alone":     {"Who did not vote took nothing.", []Vote{behind(vote("gate", approve, 0, "x"), "ann")}, 1, 0},
+		"Theirs":    {"Who agreed, too, is one with it.", []Vote{vote("ann", approve, 0, "x"), behind(vote("gate", approve, 1, "x"), "ann")}, 1, 0},
+		"OneOfTwo":  {"It is of one of them only, and both count.", []Vote{vote("ann", approve, 0, "x"), behind(vote("gate", approve, 1, "x"), "ann", "ben"), vote("ben", approve, 2, "x")}, 2, 0},
+		"Both":      {"Two ServiceAccounts of one person are that person.", []Vote{behind(vote("a", approve, 0, "x"), "b", "ann"), behind(vote("b", approve, 1, "x"), "a", "ann"), vote("ann", approve, 2, "x")}, 1, 0},
+		"Through":   {"So is one behind which there is another one.", []Vote{behind(vote("a", approve, 0, "x"), "b"), behind(vote("b", approve, 1, "x"), "ann"), vote("ann", approve, 2, "x")}, 1, 0},
+		"Differ":    {"Who says something else has not said it twice.", []Vote{behind(vote("gate", approve, 0, "x"), "ann"), vote("ann", deny, 1, "x")}, 1, 1},
+		"TakenBack": {"What was taken back leaves the other one.", []Vote{vote("ann", approve, 0, "x"), behind(vote("gate", approve, 1, "x"), "ann"), vote("ann", withdraw, 2, "x")}, 1, 0},
+		"Denials":   {"Nor does anybody deny twice.", []Vote{vote("ann", deny, 0, "x"), behind(vote("gate", deny, 1, "x"), "ann")}, 0, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := Count(needs(3), 3, tc.votes)
+			if len(got.By) != tc.want || len(got.Denials) != tc.denied {
+				t.Errorf("%s\ngot %d agreeing, %d denying", tc.reason, len(got.By), len(got.Denials))
+			}
+		})
+	}
+}

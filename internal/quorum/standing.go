@@ -95,6 +95,7 @@ func (o *voice) of(requirement int) Vote {
 // standing gives the voices that agree, and the denials that count, each in order of time. No person is in two of them.
 func standing(votes []Vote, requirements int) (agreed []voice, denials []Vote) {
 	latest, nameless := latestVotes(votes, requirements)
+	latest = attributed(latest)
 	denials = slices.Collect(maps.Values(nameless))
 	for _, one := range voices(latest) {
 		if one.denial != nil {
@@ -107,6 +108,32 @@ func standing(votes []Vote, requirements int) (agreed []voice, denials []Vote) {
 	slices.SortFunc(agreed, func(a, b voice) int { return earlier(a.approvals[0], b.approvals[0]) })
 	slices.SortFunc(denials, earlier)
 	return agreed, denials
+}
+
+// attributed gives each vote that others could have given a name of who may have: of the first of them who says the same, because any one of them is
+// enough, and nobody else shall count for less. Of those of whom others could have given the vote, too, each is one: they may all be one person's.
+func attributed(latest map[string]Vote) map[string]Vote {
+	out := make(map[string]Vote, len(latest))
+	for person, v := range latest {
+		var first *Vote
+		aliases := slices.Clone(v.Aliases)
+		for _, name := range v.Behind {
+			other, ok := latest[name]
+			switch {
+			case !ok || other.Decision != v.Decision:
+			case len(other.Behind) > 0:
+				aliases = append(aliases, name)
+			case first == nil || earlier(other, *first) < 0:
+				first = &other
+			}
+		}
+		if first != nil {
+			aliases = append(aliases, first.Person)
+		}
+		v.Aliases = aliases
+		out[person] = v
+	}
+	return out
 }
 
 func ownFirst(a, b Vote) int {

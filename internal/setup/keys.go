@@ -2,7 +2,6 @@ package setup
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -16,7 +15,6 @@ import (
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/evidence"
 	"github.com/signoff-dev/signoff/internal/keyholder"
 	"github.com/signoff-dev/signoff/internal/seal"
@@ -48,7 +46,7 @@ func (p *Process) seals() error {
 		return fmt.Errorf("failed to create the client of the keys: %w", err)
 	}
 	options := keyholder.Options{
-		Client: live, Config: p.Manager.GetConfig(), Namespace: p.cfg.Operator.Namespace, Sealed: p.anythingSealed,
+		Client: live, Config: p.Manager.GetConfig(), Namespace: p.cfg.Operator.Namespace, Sealed: (&sealed{p.Manager.GetAPIReader(), p.cfg.Operator.Namespace}).anything,
 		Changed: p.wakeAll,
 		Files:   map[seal.Purpose]string{}, Clock: clock.RealClock{}, Replica: replica(),
 		MaxKeyAge: p.cfg.Keys.MaxAge.Duration, KeepFor: evidence.MaxAge,
@@ -105,51 +103,4 @@ func replica() string {
 		return '-'
 	}, strings.ToLower(host))
 	return strings.Trim(plain, "-") + "-" + strconv.Itoa(os.Getpid())
-}
-
-// page is how many objects are read at once in search of a seal.
-const page = 100
-
-// anythingSealed tells whether anything in the cluster has a seal of a purpose. It reads live, page by page until there is one.
-func (p *Process) anythingSealed(ctx context.Context, purpose seal.Purpose) (bool, error) {
-	if purpose == seal.Admission {
-		return search(ctx, p.Manager.GetAPIReader(), &v1alpha1.ActionRequestList{}, func(list *v1alpha1.ActionRequestList) bool {
-			return has(list.Items, func(r *v1alpha1.ActionRequest) bool { return r.Spec.Seal != nil })
-		})
-	}
-	found, err := search(ctx, p.Manager.GetAPIReader(), &v1alpha1.ApprovalList{}, func(list *v1alpha1.ApprovalList) bool {
-		return has(list.Items, func(a *v1alpha1.Approval) bool { return a.Spec.Seal != nil })
-	})
-	if found || err != nil {
-		return found, err
-	}
-	if !p.parts.Controllers {
-		return false, errors.New("only the controllers may look at Records")
-	}
-	return search(ctx, p.Manager.GetAPIReader(), &v1alpha1.RecordList{}, func(list *v1alpha1.RecordList) bool {
-		return has(list.Items, func(r *v1alpha1.Record) bool { return r.Spec.Seal != nil })
-	}, client.InNamespace(p.cfg.Operator.Namespace))
-}
-
-func search[T client.ObjectList](ctx context.Context, reader client.Reader, list T, found func(T) bool, where ...client.ListOption) (bool, error) {
-	for next := ""; ; {
-		if err := reader.List(ctx, list, append(where, client.Limit(page), client.Continue(next))...); err != nil {
-			return false, fmt.Errorf("failed to look for seals: %w", err)
-		}
-		if found(list) {
-			return true, nil
-		}
-		if next = list.GetContinue(); next == "" {
-			return false, nil
-		}
-	}
-}
-
-func has[T any](items []T, is func(*T) bool) bool {
-	for i := range items {
-		if is(&items[i]) {
-			return true
-		}
-	}
-	return false
 }

@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/audit"
 	"github.com/signoff-dev/signoff/test/play"
 )
 
@@ -76,10 +77,25 @@ func TestCase49CancelWhileAStepWaits(t *testing.T) {
 	if finished == nil || !strings.Contains(finished.Message, "Step wait had written its objects and was waiting; what it wrote stays.") {
 		t.Errorf("it does not say what stays: %+v", finished)
 	}
+	tellsWhoStopped(t, r, "stop", "alice")
 	err := admin(t).Get(t.Context(), types.NamespacedName{Namespace: "staging", Name: "slow-more"}, &corev1.ConfigMap{})
 	if !apierrors.IsNotFound(err) {
 		t.Errorf("the step after the cancellation ran: %v", err)
 	}
+}
+
+// tellsWhoStopped expects one line about a request that was executing, with the seal of who cancelled it, beside the one that says how it ended.
+func tellsWhoStopped(t *testing.T, r *v1alpha1.ActionRequest, reason, who string) {
+	t.Helper()
+	eventually(t, "who stopped it is in the audit log", func() (bool, string) {
+		var found []string
+		for _, fact := range told(t, audit.TypeCancelled, r.Namespace+"/"+r.Name) {
+			if fact.Data.Seals.Cancel != nil && fact.Data.Reason == reason {
+				found = append(found, string(fact.Data.Seals.Cancel.Payload))
+			}
+		}
+		return len(found) == 1 && strings.Contains(found[0], `"username":"`+who+`"`), strings.Join(found, "\n")
+	})
 }
 
 // TestCase51OldValuesAreHidden asks as an agent that may not read the target: the plan must not read it to the agent.

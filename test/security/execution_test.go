@@ -267,6 +267,7 @@ func TestCase49TakenBackIsGone(t *testing.T) {
 	if err := admin(t).Get(t.Context(), client.ObjectKeyFromObject(lent), lent); !apierrors.IsNotFound(err) {
 		t.Errorf("it is still there: %v", err)
 	}
+	tellsWhoStopped(t, r, "done with it", "alice")
 }
 
 // TestCase50StepThatCallsOut publishes steps and lookups that would call an address that nobody allowed: what a cluster of its own cannot reach, nobody does.

@@ -126,6 +126,55 @@ func TestCase04ServiceAccountApproves(t *testing.T) {
 	}
 }
 
+// TestCase04AccountOfTheRequester plays rita, who asks, and edits the namespace of a ServiceAccount that may approve: she mints a token of it, so that it is
+// she who would approve. For what others asked it may; and beside sam, who edits that namespace as well, it is no second vote.
+func TestCase04AccountOfTheRequester(t *testing.T) {
+	const checks = "checks"
+	namespace(t, checks)
+	checker, err := cluster.ServiceAccount(t.Context(), checks, "checker")
+	if err != nil {
+		t.Fatal(err)
+	}
+	machine := env.Person{Name: "system:serviceaccount:checks:checker", Config: checker}
+	rita, sam := login(t, "rita", env.GroupEngineering, "check-editors"), login(t, "sam", env.GroupEngineering, "check-editors")
+	for _, err := range []error{
+		cluster.Grant(t.Context(), "edit", checks, env.ToGroup("check-editors")),
+		cluster.Grant(t.Context(), env.RoleApprover, env.WorkNamespace, env.ToServiceAccount(checks, "checker")),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	apply(t, staged("checked", `{name: a, approvers: {serviceAccounts: [checks/checker]}}`))
+	apply(t, staged("checked-twice", `{name: a, count: 2, approvers: {serviceAccounts: [checks/checker], users: [sam, carol]}}`))
+	apply(t, `{apiVersion: signoff.dev/v1alpha1, kind: Role, metadata: {namespace: platform, name: checkers}, spec: {members: {users: [rita, sam], serviceAccounts: [checks/checker]},
+		permissions: [{verbs: [request, approve], actions: {names: [checked, checked-twice]}}]}}`)
+
+	own := request("checked", `{}`)
+	eventually(t, "rita may ask", func() (bool, string) {
+		err := as(t, rita).Create(t.Context(), own)
+		return err == nil, errText(err)
+	})
+	own = reaches(t, own, v1alpha1.PhaseAwaitingApproval)
+	refused(t, vote(t, machine, &approvalsOf(t, own, 1)[0], v1alpha1.DecisionApprove, ""), metav1.StatusReasonForbidden,
+		"rita asked for this, and could act as you", "ServiceAccount checks/checker", "Somebody else must decide")
+	neverStarts(t, own, v1alpha1.PhaseAwaitingApproval)
+	_, others := opened(t, users.Alice, request("checked", `{}`))
+	votes(t, machine, others, v1alpha1.DecisionApprove)
+	closes(t, others, v1alpha1.ApprovalApproved)
+
+	r, both := opened(t, users.Alice, request("checked-twice", `{}`))
+	votes(t, sam, both, v1alpha1.DecisionApprove)
+	votes(t, machine, both, v1alpha1.DecisionApprove)
+	eventually(t, "both votes are counted as one", func() (bool, string) {
+		now := live(t, both)
+		return now.Status.Seal != nil && now.Status.Seal.Votes == 2 && strings.HasPrefix(now.Status.WaitingFor, "1 of "), fmt.Sprintf("%+v", now.Status)
+	})
+	neverStarts(t, r, v1alpha1.PhaseAwaitingApproval)
+	votes(t, users.Carol, both, v1alpha1.DecisionApprove)
+	closes(t, both, v1alpha1.ApprovalApproved)
+}
+
 // someMap is a manifest that a step may write.
 const someMap = `{apiVersion: v1, kind: ConfigMap, metadata: {namespace: staging, name: some}}`
 

@@ -76,6 +76,7 @@ func run(m *testing.M) int {
 func configure(cfg *config.Configuration) {
 	cfg.Person.Expression = "user.username.split('@')[0]"
 	cfg.Requester.Agents.Users = []string{assistant}
+	cfg.Approvers.ServiceAccounts = []string{"checks/checker"}
 	// A flood shall meet the limit that a test is about.
 	cfg.Requester.MaxOpen = 10_000
 	cfg.Audit.Sinks = []config.AuditSink{{File: &config.AuditFile{Path: evidence}}}
