@@ -66,11 +66,8 @@ func (r *Runner) Withdraw(record *v1alpha1.Record, step *v1alpha1.RenderedStep, 
 		return false
 	}
 	t := r.newTask(record, step, *status)
-	if r.calls.withdraw(t.uid(), t.thisCall()) {
-		r.unsent.Add(t.announcement(), true)
-	}
-	_, unsent := r.unsent.Get(t.announcement())
-	return unsent
+	t.takeBack()
+	return t.isUnsent()
 }
 
 // Stop ends everything, and returns when nothing runs any more.
