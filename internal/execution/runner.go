@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
@@ -241,19 +242,26 @@ func (t *task) kindComes(err error) bool {
 // again is about an error after which it is tried again, whatever the time.
 func (t *task) again(doing string, err error) (Outcome, error) {
 	t.status.Message = t.hindered(explain(doing, err))
+	if apierrors.IsConflict(err) {
+		err = raced{err}
+	}
 	return Outcome{Status: t.status}, fmt.Errorf("failed to %s: %w", doing, err)
 }
 
 // hindered says what keeps a step from being done at the moment. Others word that anew each time, so that it changes now and then only: what is shown is
 // written, and each write would bring the next try.
 func (t *task) hindered(why string) string {
-	key := hindranceKey{keyOf(t.record), t.attempt()}
+	return t.steady(t.attempt(), oneLine(fmt.Sprintf("cannot be done at the moment: %s; tried until %s", why, t.limit.end.UTC().Format("2 Jan 15:04:05 MST"))))
+}
+
+// steady gives what is shown of a hindrance: the words of the first try, for a while.
+func (t *task) steady(of attempt, message string) string {
+	key := hindranceKey{keyOf(t.record), of}
 	if found, known := t.hindrances.Get(key); known {
 		if last := found.(hindrance); t.now.Before(last.until) { //nolint:forcetypeassert // nothing else is stored
 			return last.message
 		}
 	}
-	message := oneLine(fmt.Sprintf("cannot be done at the moment: %s; tried until %s", why, t.limit.end.UTC().Format("2 Jan 15:04:05 MST")))
 	t.hindrances.Add(key, hindrance{message, t.now.Add(sameWords)})
 	return message
 }
