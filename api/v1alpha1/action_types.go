@@ -403,7 +403,7 @@ type Execution struct {
 	ReadServiceAccountName string `json:"readServiceAccountName,omitempty"`
 
 	// onDrift says what happens when something has changed, since people agreed, that they saw would be changed: Reapprove asks them
-	// again, Proceed goes on, Fail ends the request. Defaults to Reapprove.
+	// again, Proceed goes on, Fail ends the request. Where nobody had to agree nothing is compared, and it goes on. Defaults to Reapprove.
 	// +optional
 	// +default="Reapprove"
 	OnDrift DriftPolicy `json:"onDrift,omitempty"`
@@ -854,8 +854,9 @@ type HTTPStep struct {
 	// +kubebuilder:validation:MaxLength=65536
 	CABundle string `json:"caBundle,omitempty"`
 
-	// idempotent says that the host does a call with the same Idempotency-Key once, however often it is sent. Then it is sent again after a
-	// crash. Defaults to false; GET and HEAD always are.
+	// idempotent says that the host does a call with the same Idempotency-Key once, however often it is sent. Then it is sent again, while there is
+	// time, where nobody knows whether it was made: after a crash, a lost connection, or a 502 or 504 of a gateway. What is still not known at the
+	// end of that time is looked up, or somebody decides. Defaults to false; GET and HEAD, which change nothing, are always sent again.
 	// +optional
 	Idempotent bool `json:"idempotent,omitempty"`
 

@@ -2,9 +2,11 @@ package actionrequest
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
@@ -87,5 +89,36 @@ func TestRekeyedBeyondThePlan(t *testing.T) {
 	}
 	if got := drift(many("a", "x"), &preparation{changes: many("a", "y")}); len(got.drifted) != 1 || len(got.rekeyed) != 0 {
 		t.Errorf("%d have drifted, and of %d nobody can tell", len(got.drifted), len(got.rekeyed))
+	}
+}
+
+// TestUnmergeableDrifts: where nobody can tell what a write makes of an object, the whole object is what people saw.
+func TestUnmergeableDrifts(t *testing.T) {
+	write := v1alpha1.RenderedWrite{Operation: v1alpha1.WriteStrategicPatch, Object: v1alpha1.ObjectReference{APIVersion: "example.com/v1", Kind: "Thing", Namespace: "b", Name: "c"}}
+	write.Body.Raw = []byte(`{"spec":{"size":2}}`)
+	shown := func(version string, generation int64, keyed func([]byte) string) []v1alpha1.PlannedChange {
+		object := &unstructured.Unstructured{Object: map[string]any{"spec": map[string]any{"size": int64(1)}}}
+		object.SetUID("u")
+		object.SetResourceVersion(version)
+		object.SetGeneration(generation)
+		return plan.Describe([]v1alpha1.RenderedStep{{Name: "s", Writes: []v1alpha1.RenderedWrite{write}}},
+			plan.View{Keyed: keyed, Live: func(v1alpha1.ObjectReference) plan.Found { return plan.Found{Object: object} }})
+	}
+	for name, keyed := range map[string]func([]byte) string{"Keyed": func(what []byte) string { return "keyed-a:" + string(what) }, "Unkeyed": nil} {
+		t.Run(name, func(t *testing.T) {
+			before := shown("5", 1, keyed)
+			if text := strings.Join(before[0].Fields, "\n"); !strings.Contains(text, "cannot be shown") {
+				t.Fatalf("it can be merged: %q", text)
+			}
+			if got := drift(before, &preparation{changes: shown("6", 1, keyed)}); len(got.drifted)+len(got.rekeyed)+len(got.unread) > 0 {
+				t.Errorf("its status does not count: %+v", got)
+			}
+			if got := drift(before, &preparation{changes: shown("7", 2, keyed)}); len(got.drifted) != 1 || !strings.HasPrefix(got.drifted[0], "Thing b/c is no longer as it was") {
+				t.Errorf("somebody has changed it: %+v", got)
+			}
+			if got := drift(shown("5", 0, keyed), &preparation{changes: shown("6", 0, keyed)}); len(got.drifted) != 1 {
+				t.Errorf("it has no generation, so its version counts: %+v", got)
+			}
+		})
 	}
 }

@@ -63,6 +63,8 @@ type running struct {
 	state  callState
 	result hostcall.Result
 	stop   context.CancelFunc
+	// again says that it may have been sent before.
+	again bool
 	// failures are how often it did not happen, and until is how long it rests.
 	failures int
 	until    time.Time
@@ -146,8 +148,8 @@ func (c *calls) look(request types.UID, name callName, now time.Time) (callState
 	return r.state, r.result
 }
 
-// rest leaves the host of a call alone that did not happen, longer each time, and tells until when.
-func (c *calls) rest(request types.UID, name callName, now time.Time) time.Time {
+// rest leaves the host of a call alone that did not happen, longer each time and for as long as the host asks for, and tells until when.
+func (c *calls) rest(request types.UID, name callName, now, notBefore time.Time) time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	r := c.known[request][name]
@@ -158,6 +160,9 @@ func (c *calls) rest(request types.UID, name callName, now time.Time) time.Time 
 		r.state, r.until = callRests, now.Add(longestRest)
 		if r.failures < maxDoublings {
 			r.until = now.Add(shortestRest << r.failures)
+		}
+		if notBefore.After(r.until) {
+			r.until = notBefore
 		}
 		r.failures++
 	}
@@ -185,6 +190,14 @@ func (c *calls) until(request types.UID, name callName) time.Time {
 		return r.until
 	}
 	return time.Time{}
+}
+
+// again tells whether a call may have been sent before it was begun last.
+func (c *calls) again(request types.UID, name callName) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	r := c.known[request][name]
+	return r != nil && r.again
 }
 
 // say keeps what is shown about a call, so that it is still shown while it is made again.

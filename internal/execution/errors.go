@@ -25,6 +25,10 @@ type final string
 // Error says what is wrong.
 func (e final) Error() string { return string(e) }
 
+// raced is a conflict about an object that a step writes. It does not show the answer of the API server to a caller, who would take it for a race about an
+// object of its own, and try again at once.
+type raced struct{ error }
+
 // untyped is how the API server calls what is applied and does not fit its schema. It answers 500 to that, although it will never be another answer.
 const untyped = "failed to create typed patch object"
 

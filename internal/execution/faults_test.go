@@ -9,6 +9,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -47,6 +48,9 @@ func TestFaults(t *testing.T) {
 				}
 				if message := out.Status.Message; !tc.transient && (!strings.Contains(message, "failed to ") || utf8.RuneCountInString(message) > maxMessage) {
 					t.Errorf("the message is %q", message)
+				}
+				if apierrors.IsConflict(err) {
+					t.Error("the caller would take it for a race that it has lost itself, and try again at once")
 				}
 				if err != nil && out.Status.StartedAt == nil {
 					t.Error("nothing to store from which the timeout could count")

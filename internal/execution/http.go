@@ -22,7 +22,8 @@ import (
 )
 
 // A call may have another effect each time it is made. So that it is about to be made is stored first, and afterwards it is made once. Where
-// nobody knows whether it was made, its Action may say how to find out; else it is never made again.
+// nobody knows whether it was made, its Action may say how to find out; else it is never made again. One that its host does once, however often it is sent,
+// is sent again while there is time; what is not known at the end of it is not known either. GET and HEAD change nothing, so nothing is in doubt after them.
 
 // basisCall says that a call is about to be made, or was.
 const basisCall = "call:"
@@ -69,7 +70,17 @@ func (t *task) announcedAt() time.Time {
 
 // settledAt is when no call can be under way any more that was announced, whoever sends it: also a process that does not know that another one has
 // taken over. Before, that it was not made says nothing.
-func (t *task) settledAt() time.Time { return t.announcedAt().Add(sendWithin + hostcall.Timeout) }
+func (t *task) settledAt() time.Time {
+	if t.step.HTTP.Idempotent {
+		return t.limit.end.Add(hostcall.Timeout) // it is sent again until then
+	}
+	return t.announcedAt().Add(sendWithin + hostcall.Timeout)
+}
+
+// isSafe tells whether the call changes nothing, so that it does not matter whether it was made.
+func (t *task) isSafe() bool {
+	return t.step.HTTP.Method == v1alpha1.HTTPGet || t.step.HTTP.Method == v1alpha1.HTTPHead
+}
 
 func (t *task) uid() types.UID { return t.record.Spec.RequestRef.UID }
 
@@ -79,8 +90,9 @@ func (t *task) thisCall() callName { return callName{t.step.Name, toDo, t.status
 // asking names a call that changes nothing.
 func (t *task) asking(purpose purpose) callName { return callName{step: t.step.Name, purpose: purpose} }
 
-// begin makes a call beside the workers, and wakes the request once it has come to an end. It is not sent after last. Zero: it may always be.
-func (t *task) begin(name callName, method v1alpha1.HTTPMethod, target string, last time.Time) {
+// begin makes a call beside the workers, and wakes the request once it has come to an end. It is not sent after last. Zero: it may always be. Again says
+// that it may have been sent before.
+func (t *task) begin(name callName, method v1alpha1.HTTPMethod, target string, last time.Time, again bool) {
 	c := &hostcall.Caller{
 		Egress: t.egress, Secrets: t.clients, Namespace: t.record.Spec.ActionRef.Namespace, Account: t.record.Spec.ServiceAccountName,
 		HTTP: t.step.HTTP, Clock: t.clock,
@@ -93,7 +105,7 @@ func (t *task) begin(name callName, method v1alpha1.HTTPMethod, target string, l
 		place = hostcall.Place{} // an emergency waits for nobody
 	}
 	t.calls.begin(&running{
-		request: t.uid(), name: name, place: place,
+		request: t.uid(), name: name, place: place, again: again,
 		do: func(ctx context.Context) hostcall.Result {
 			if !last.IsZero() && !t.clock.Now().Before(last) {
 				return hostcall.Result{Err: errLate}
@@ -118,7 +130,7 @@ func (t *task) underWay(name callName, message string) Outcome {
 // resting leaves a host alone that could not be reached. How often that was, the call knows: the queue of the reconciler would forget it each time that
 // a call is under way.
 func (t *task) resting(name callName, err error) Outcome {
-	at := t.calls.rest(t.uid(), name, t.now)
+	at := t.calls.rest(t.uid(), name, t.now, t.notBefore)
 	t.status.Message = oneLine(fmt.Sprintf("tried again at %s: %s", moment(at), explain("call "+t.callName(), egress.WithoutURL(err))))
 	t.calls.say(t.uid(), name, t.status.Message)
 	return Outcome{Status: t.status, At: at}
@@ -174,7 +186,7 @@ func (t *task) ask(purpose purpose, target string) (*hostcall.Result, time.Time)
 		if result.Err != nil && t.expired() {
 			return &result, time.Time{}
 		}
-		t.begin(name, http.MethodGet, target, time.Time{})
+		t.begin(name, http.MethodGet, target, time.Time{}, false)
 	case callWaits:
 		if t.expired() && t.calls.withdraw(t.uid(), name) {
 			return &hostcall.Result{Err: errNoRoom}, time.Time{}
@@ -200,28 +212,45 @@ func (t *task) heard(name callName, state callState, result *hostcall.Result) (*
 func (t *task) callOnce(ctx context.Context) (Outcome, error) {
 	state, result := t.calls.look(t.uid(), t.thisCall(), t.now)
 	switch {
-	case state == callDone:
+	case state == callDone || state == callRests:
 		return t.called(ctx, result)
-	case state == callRests:
-		return t.callFailed(t.thisCall(), result.Err)
-	case state == callWaits && t.expired() && t.calls.withdraw(t.uid(), t.thisCall()):
-		return t.fail("nothing was sent: %s is over, and %v", t.limit.name, errNoRoom), nil
+	case state == callWaits && t.expired() && t.takeBack():
+		return t.unanswered(ctx, errNoRoom)
 	case state != callUnknown:
 		return t.underWay(t.thisCall(), "waiting for the answer to "+t.callName()), nil
 	}
-	if _, unsent := t.unsent.Get(t.announcement()); !unsent && !t.step.HTTP.Idempotent {
+	unsent := t.isUnsent()
+	if !unsent && !t.step.HTTP.Idempotent {
 		return t.interrupted(ctx)
 	}
 	if t.expired() {
-		return t.unanswered(ctx)
+		return t.unanswered(ctx, result.Err)
 	}
 	last := t.announcedAt().Add(sendWithin)
 	if t.step.HTTP.Idempotent {
-		last = time.Time{} // the host does it once, whoever sends it and when
+		last = t.limit.end // the host does it once, whoever sends it and when
 	}
 	t.unsent.Remove(t.announcement())
-	t.begin(t.thisCall(), t.step.HTTP.Method, t.step.HTTP.URL, last)
+	t.begin(t.thisCall(), t.step.HTTP.Method, t.step.HTTP.URL, last, !unsent)
 	return t.underWay(t.thisCall(), "waiting for the answer to "+t.callName()), nil
+}
+
+// isUnsent tells whether this process has announced what the Record says, and certainly not sent it.
+func (t *task) isUnsent() bool {
+	_, unsent := t.unsent.Get(t.announcement())
+	return unsent
+}
+
+// takeBack takes the call back that waits for its turn, and tells whether it could. What was sent before stays in doubt.
+func (t *task) takeBack() bool {
+	again := t.calls.again(t.uid(), t.thisCall())
+	if !t.calls.withdraw(t.uid(), t.thisCall()) {
+		return false
+	}
+	if !again {
+		t.unsent.Add(t.announcement(), true)
+	}
+	return true
 }
 
 // interrupted is about a call that another process has announced. That one may still be at it.
@@ -236,24 +265,40 @@ func (t *task) interrupted(ctx context.Context) (Outcome, error) {
 
 // called goes on with what came of the call. That stays known until it is stored, so that nothing is lost where it cannot be.
 func (t *task) called(ctx context.Context, result hostcall.Result) (Outcome, error) {
-	switch {
+	switch again := t.calls.again(t.uid(), t.thisCall()); {
 	case result.Err == nil:
 		return t.answered(ctx, result.Response)
-	case errors.Is(result.Err, errLate):
+	case errors.Is(result.Err, errLate) && !t.step.HTTP.Idempotent:
 		t.calls.drop(t.uid(), t.thisCall())
 		return t.announceCall(), nil
 	case result.Sent && !t.step.HTTP.Idempotent:
 		return t.uncertain(ctx, result.Err)
-	case !result.Sent:
+	case !result.Sent && !again:
 		t.unsent.Add(t.announcement(), true)
 		t.repeat = true
+	case !t.isSafe():
+		return t.inDoubt(ctx, egress.WithoutURL(result.Err))
 	}
 	return t.callFailed(t.thisCall(), result.Err)
 }
 
+// inDoubt is about a call that may have been made, and that its host does once however often it is sent: it is sent again while that can help. Then it is as
+// with any other of which nobody knows whether it was made.
+func (t *task) inDoubt(ctx context.Context, why error) (Outcome, error) {
+	if t.expired() || isRefusedHere(why) || !isTransient(why) {
+		return t.uncertain(ctx, why)
+	}
+	return t.resting(t.thisCall(), why), nil
+}
+
+// isRefusedHere tells whether a call was not sent because it may not be.
+func isRefusedHere(err error) bool {
+	return errors.Is(err, egress.ErrRefused) || errors.Is(err, hostcall.ErrUnfit)
+}
+
 // callFailed is about a call that did not happen: what is not allowed is final, and a host that cannot be reached may be back soon.
 func (t *task) callFailed(name callName, err error) (Outcome, error) {
-	if errors.Is(err, egress.ErrRefused) || errors.Is(err, hostcall.ErrUnfit) {
+	if isRefusedHere(err) {
 		t.calls.drop(t.uid(), name)
 		return t.fail("failed to call %s: %v", t.callName(), err), nil
 	}
@@ -287,14 +332,39 @@ func (t *task) answered(ctx context.Context, response map[string]any) (Outcome, 
 	case good:
 		return t.began(ctx, response)
 	}
-	if why := saysNothing(response, err); why != nil && !h.Idempotent {
+	t.notBefore = t.retryAfter(response)
+	if why := t.unclear(response, err); why != nil {
+		if h.Idempotent {
+			return t.inDoubt(ctx, why)
+		}
 		return t.uncertain(ctx, why)
 	}
-	t.repeat, t.notBefore = true, t.retryAfter(response) // it is known how it ended
+	t.repeat = true // it is known how it ended
 	if err != nil {
 		return t.giveUp("%s answered %d, and success cannot be told: %v", t.callName(), status, err), nil
 	}
 	return t.giveUp("%s answered %d%s", t.callName(), status, hostcall.Excerpt(response)), nil
+}
+
+// unclear says why it cannot be told from an answer that is no success whether the call was made. Nil: it was not, or it changes nothing.
+func (t *task) unclear(response map[string]any, problem error) error {
+	if t.isSafe() {
+		return nil
+	}
+	if why := saysNothing(response, problem); why != nil {
+		return why
+	}
+	if t.calls.again(t.uid(), t.thisCall()) && !isJudgement(response) {
+		return fmt.Errorf("it may have been made before, and when it was sent again it was answered %d%s", response["status"], hostcall.Excerpt(response))
+	}
+	return nil
+}
+
+// isJudgement tells whether an answer is about what a call asks for, so that it would have been the same the first time. One that is about something else,
+// such as a host that is too busy, or a thing that is there already or gone, says nothing about an earlier call.
+func isJudgement(response map[string]any) bool {
+	status := response["status"]
+	return isWell(response) || status == int64(http.StatusBadRequest) || status == int64(http.StatusUnprocessableEntity)
 }
 
 // saysNothing says why it cannot be told from an answer whether the call was made: a gateway does not know what is behind it, whatever the step
@@ -433,7 +503,7 @@ func (t *task) uncertain(ctx context.Context, why error) (Outcome, error) {
 		return out, nil
 	case result.Err == nil:
 		return t.lookedUp(ctx, result.Response, why)
-	case errors.Is(result.Err, egress.ErrRefused) || errors.Is(result.Err, hostcall.ErrUnfit):
+	case isRefusedHere(result.Err):
 		t.calls.drop(t.uid(), t.asking(toLookUp))
 		return t.lost(result.Err), nil
 	case t.expired():

@@ -93,8 +93,14 @@ func (t *task) lastPod(ctx context.Context, job *batchv1.Job) (*corev1.Pod, erro
 // maxPods is more than a Job of ours can have: it starts no second pod for a failed one.
 const maxPods = 16
 
-// endedContainer is the container that failed, or else the first one that ended.
+// endedContainer is the container that failed, or else the first one that ended. After an init container that failed none of the others has begun.
 func endedContainer(pod *corev1.Pod) *corev1.ContainerStatus {
+	for i := range pod.Status.InitContainerStatuses {
+		status := &pod.Status.InitContainerStatuses[i]
+		if status.State.Terminated != nil && status.State.Terminated.ExitCode != 0 && !isSidecar(pod, status.Name) {
+			return status
+		}
+	}
 	var ended *corev1.ContainerStatus
 	for i := range pod.Status.ContainerStatuses {
 		status := &pod.Status.ContainerStatuses[i]
@@ -107,6 +113,13 @@ func endedContainer(pod *corev1.Pod) *corev1.ContainerStatus {
 		}
 	}
 	return ended
+}
+
+// isSidecar tells whether an init container runs beside the others: it is killed once they have ended, which is no failure.
+func isSidecar(pod *corev1.Pod, name string) bool {
+	return slices.ContainsFunc(pod.Spec.InitContainers, func(c corev1.Container) bool {
+		return c.Name == name && c.RestartPolicy != nil && *c.RestartPolicy == corev1.ContainerRestartPolicyAlways
+	})
 }
 
 // lastOf keeps the end of a text, without what does not show: a terminal would obey it.

@@ -78,7 +78,7 @@ func (l *lender) lends() {
 	l.t.Helper()
 	for l.status.State != v1alpha1.StepDone {
 		out, err := l.call()
-		if apierrors.IsConflict(err) {
+		if isRaced(err) {
 			continue
 		}
 		if err != nil || out.Status.State == v1alpha1.StepFailed {

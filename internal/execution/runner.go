@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
@@ -66,11 +67,8 @@ func (r *Runner) Withdraw(record *v1alpha1.Record, step *v1alpha1.RenderedStep, 
 		return false
 	}
 	t := r.newTask(record, step, *status)
-	if r.calls.withdraw(t.uid(), t.thisCall()) {
-		r.unsent.Add(t.announcement(), true)
-	}
-	_, unsent := r.unsent.Get(t.announcement())
-	return unsent
+	t.takeBack()
+	return t.isUnsent()
 }
 
 // Stop ends everything, and returns when nothing runs any more.
@@ -244,23 +242,30 @@ func (t *task) kindComes(err error) bool {
 // again is about an error after which it is tried again, whatever the time.
 func (t *task) again(doing string, err error) (Outcome, error) {
 	t.status.Message = t.hindered(explain(doing, err))
+	if apierrors.IsConflict(err) {
+		err = raced{err}
+	}
 	return Outcome{Status: t.status}, fmt.Errorf("failed to %s: %w", doing, err)
 }
 
 // hindered says what keeps a step from being done at the moment. Others word that anew each time, so that it changes now and then only: what is shown is
 // written, and each write would bring the next try.
 func (t *task) hindered(why string) string {
-	key := hindranceKey{keyOf(t.record), t.attempt()}
+	until := "tried until " + moment(t.limit.end)
+	if t.expired() {
+		until = t.limit.name + " is over, and it is tried until that is known" // of what may run
+	}
+	return t.steady(t.attempt(), oneLine(fmt.Sprintf("cannot be done at the moment: %s; %s", why, until)))
+}
+
+// steady gives what is shown of a hindrance: the words of the first try, for a while.
+func (t *task) steady(of attempt, message string) string {
+	key := hindranceKey{keyOf(t.record), of}
 	if found, known := t.hindrances.Get(key); known {
 		if last := found.(hindrance); t.now.Before(last.until) { //nolint:forcetypeassert // nothing else is stored
 			return last.message
 		}
 	}
-	until := "tried until " + moment(t.limit.end)
-	if t.expired() {
-		until = t.limit.name + " is over, and it is tried until that is known" // of what may run
-	}
-	message := oneLine(fmt.Sprintf("cannot be done at the moment: %s; %s", why, until))
 	t.hindrances.Add(key, hindrance{message, t.now.Add(sameWords)})
 	return message
 }

@@ -225,6 +225,9 @@ type Reverted struct {
 	Waiting []v1alpha1.ObjectReference
 }
 
+// takenBack stands for the step where something is taken back. No step has that name.
+const takenBack = "/revert"
+
 // Revert takes back what the steps of a Record have written, the last write first. It goes on where something cannot be taken back, and can
 // be called again until nothing is left. It never waits.
 func (r *Runner) Revert(ctx context.Context, record *v1alpha1.Record) *Reverted {
@@ -239,7 +242,8 @@ func (r *Runner) Revert(ctx context.Context, record *v1alpha1.Record) *Reverted 
 			err = t.restore(ctx, entry, out)
 		}
 		if err != nil {
-			out.Left = append(out.Left, t.unable(entry, err))
+			// Each change of what is shown would bring the next attempt at once.
+			out.Left = append(out.Left, t.steady(attempt{takenBack, int32(i)}, t.unable(entry, err))) //nolint:gosec // there are few writes
 			if isTransient(err) {
 				out.Transient++
 			}

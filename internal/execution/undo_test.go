@@ -42,9 +42,14 @@ func (p *play) noted() {
 // collides lets the step find another object than the one of which it has noted something.
 func (p *play) collides() {
 	p.t.Helper()
-	if out, err := p.call(); !apierrors.IsConflict(err) && !apierrors.IsAlreadyExists(err) {
+	if out, err := p.call(); !isRaced(err) && !apierrors.IsAlreadyExists(err) {
 		p.t.Fatalf("what is not noted must not be overwritten: %+v, %v", out, err)
 	}
+}
+
+func isRaced(err error) bool {
+	_, is := errors.AsType[raced](err)
+	return is
 }
 
 // crashes does the next thing and forgets it.

@@ -2,6 +2,7 @@ package execution
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -22,21 +23,35 @@ func (t *task) lost(why error) Outcome {
 	return Outcome{Status: t.status}
 }
 
-// unanswered is about a call that had no answer when its time was over.
-func (t *task) unanswered(ctx context.Context) (Outcome, error) {
-	if _, unsent := t.unsent.Get(t.announcement()); unsent {
-		return t.neverMade(), nil
+// unanswered is about a call that had no answer when its time was over. Last is what kept it from being made when that was tried last. Nil: nothing, as far
+// as is known here.
+func (t *task) unanswered(ctx context.Context, last error) (Outcome, error) {
+	state, result := t.calls.look(t.uid(), t.thisCall(), t.now)
+	switch {
+	case t.isUnsent():
+		return t.neverMade(last), nil
+	case state == callUnknown && result.Sent:
+		return t.called(ctx, result) // it has rested since
+	case t.isSafe():
+		return t.fail("%s is over, and %s had no answer%s", t.limit.name, t.callName(), because(last)), nil
 	}
-	return t.uncertain(ctx, fmt.Errorf("%s is over, and it had no answer", t.limit.name))
+	return t.uncertain(ctx, fmt.Errorf("%s is over, and it had no answer%s", t.limit.name, because(last)))
 }
 
-// neverMade ends a step whose call was never sent, and says what kept it from that where it is known.
-func (t *task) neverMade() Outcome {
-	why := ""
-	if _, last := t.calls.look(t.uid(), t.thisCall(), t.now); last.Err != nil {
-		why = fmt.Sprintf(": %v", egress.WithoutURL(last.Err))
+// neverMade ends a step whose call was never sent.
+func (t *task) neverMade(last error) Outcome {
+	if errors.Is(last, errNoRoom) {
+		return t.fail("nothing was sent: %s is over, and %v", t.limit.name, last)
 	}
-	return t.fail("%s is over, and %s could not be made%s", t.limit.name, t.callName(), why)
+	return t.fail("%s is over, and %s could not be made%s", t.limit.name, t.callName(), because(last))
+}
+
+// because adds a reason to a sentence, where there is one.
+func because(err error) string {
+	if err == nil {
+		return ""
+	}
+	return fmt.Sprintf(": %v", egress.WithoutURL(err))
 }
 
 // Resolve gives a step of which nobody knew how it ended the end that somebody has decided. Message says who, for people.

@@ -45,12 +45,26 @@ func (d *describer) basisOf(before Found, after map[string]any) string {
 }
 
 // versionOf stands for an object as a whole.
-func versionOf(object *unstructured.Unstructured) string {
+func versionOf(object *unstructured.Unstructured) string { return sum(wholeOf(object)) }
+
+func wholeOf(object *unstructured.Unstructured) found {
 	is := found{UID: string(object.GetUID()), Generation: object.GetGeneration()}
 	if is.Generation == 0 {
 		is.Version = object.GetResourceVersion()
 	}
-	return sum(is)
+	return is
+}
+
+// wholeBasisOf stands for an object as a whole of which nobody can tell what the write changes. It takes the key, so that it can be compared with what
+// stands for the fields where these could be told.
+func (d *describer) wholeBasisOf(object *unstructured.Unstructured) string {
+	is := wholeOf(object)
+	is.Entry = d.entry
+	text, err := canonical.Encode(is)
+	if d.view.Keyed == nil || err != nil {
+		return versionOf(object)
+	}
+	return d.view.Keyed(text)
 }
 
 // BasisOf stands for what several changes find. It names the key of theirs, so that nobody takes another key for another object.

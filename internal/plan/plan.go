@@ -150,6 +150,7 @@ func (d *describer) fields(w *v1alpha1.RenderedWrite, body any) []string {
 	object, _ := body.(map[string]any)
 	after, err := result(w, found.Object.Object, object)
 	if err != nil {
+		d.basis = d.wholeBasisOf(found.Object) // else nobody would be asked again, whatever becomes of it
 		return []string{d.misfit(w.Object, found, err)}
 	}
 	d.written[w.Object], d.basis = after, d.basisOf(found, after)

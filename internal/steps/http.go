@@ -95,8 +95,8 @@ func (b *builder) asking(s *v1alpha1.HTTPStep, out *httpWriter, path *field.Path
 	b.aboutResponse(s.Lookup.Done, at.Child("done"))
 	b.aboutResponse(s.Lookup.NotDone, at.Child("notDone"))
 	b.ofResponse(s.Lookup.Response, at.Child("response"))
-	if s.Idempotent || slices.Contains(safe, s.Method) {
-		b.refuse(field.Forbidden(at, "the call is sent again after a crash, so that nothing has to be looked up: leave lookup out, or idempotent"))
+	if slices.Contains(safe, s.Method) {
+		b.refuse(field.Forbidden(at, "the call changes nothing and is sent again after a crash, so that nothing has to be looked up: leave lookup out"))
 	}
 }
 

@@ -54,6 +54,11 @@ func TestHTTPRefused(t *testing.T) {
 	}
 }
 
+// TestIdempotentLookup: a call that the host does once can be looked up, since its time can be over before it is known whether it was made.
+func TestIdempotentLookup(t *testing.T) {
+	mustCompile(t, `[{name: a, http: {method: POST, url: "https://a/", idempotent: true, lookup: {url: "https://a/", done: "true"}}}]`)
+}
+
 func httpInput(inputs map[string]any) Input {
 	in := input(inputs)
 	in.Objects = map[v1alpha1.ObjectReference]*unstructured.Unstructured{

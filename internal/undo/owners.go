@@ -33,7 +33,7 @@ func (o owners) only(manager string) owners {
 func (o owners) of(object map[string]any, f *v1alpha1.UndoField, after any) (manager string, applied bool) {
 	for i := range o.all {
 		m := &o.all[i]
-		if slices.Contains(o.but, m.Manager) || m.Subresource != "" {
+		if slices.Contains(o.but, m.Manager) || m.Subresource != "" || m.Manager == ancient && !o.exempt(object, f, after) {
 			continue
 		}
 		applied := m.Operation == metav1.ManagedFieldsOperationApply
@@ -43,6 +43,17 @@ func (o owners) of(object map[string]any, f *v1alpha1.UndoField, after any) (man
 		}
 	}
 	return "", false
+}
+
+// ancient is the manager to which the API server adds up those who updated an object first, once there are more than ten. What it has of what was written, and
+// none of those has any more who wrote it, was theirs.
+const ancient = "ancient-changes"
+
+// exempt tells whether one of those who do not count has a field in their own name.
+func (o owners) exempt(object map[string]any, f *v1alpha1.UndoField, after any) bool {
+	return slices.ContainsFunc(o.all, func(m compare.Manager) bool {
+		return slices.Contains(o.but, m.Manager) && m.Subresource == "" && owns(m.Fields, object, f, after)
+	})
 }
 
 func owns(set *fieldpath.Set, object map[string]any, f *v1alpha1.UndoField, after any) bool {
