@@ -396,6 +396,19 @@ metadata:
 			want: `{metadata: {}, spec: {replicas: 2, l: [{name: a, v: 2, w: 1}, {name: b, v: 3}]}}`,
 			kept: []string{"spec.l[a].v owner", "spec.l[b] owner"},
 		},
+		"OldestWriters": {
+			reason: "what the API server has of those who wrote first is ours where none of us has it, and theirs where one has",
+			before: `spec: {a: 1, b: 1}`, after: `spec: {a: 2, b: 2}`,
+			live: `
+spec: {a: 2, b: 2}
+metadata:
+  managedFields:
+  - {manager: ancient-changes, operation: Update, fieldsType: FieldsV1, fieldsV1: {"f:spec": {"f:a": {}, "f:b": {}}}}
+  - {manager: signoff, operation: Update, fieldsType: FieldsV1, fieldsV1: {"f:spec": {"f:b": {}}}}
+`,
+			want: `{metadata: {}, spec: {a: 1, b: 2}}`,
+			kept: []string{"spec.b ancient-changes"},
+		},
 		"Numbers": {
 			reason: "1 and 1.0 are one number",
 			before: `v: 1`, after: `v: 1.0`,
