@@ -46,14 +46,16 @@ func configMapRef(namespace, name string) v1alpha1.ObjectReference {
 	return v1alpha1.ObjectReference{APIVersion: "v1", Kind: "ConfigMap", Namespace: namespace, Name: name}
 }
 
-// awake waits until somebody is woken.
-func awake(t testing.TB, woken <-chan types.UID) {
+// awake waits until somebody is woken, and gives who.
+func awake(t testing.TB, woken <-chan types.UID) types.UID {
 	t.Helper()
 	select {
-	case <-woken:
+	case uid := <-woken:
+		return uid
 	case <-time.After(patience):
 		t.Fatal("nobody was woken")
 	}
+	return ""
 }
 
 func TestWatcherWakes(t *testing.T) {
@@ -265,7 +267,7 @@ func TestWatcherSharesAgain(t *testing.T) {
 	is(rests) // for 16 seconds
 	w.Watch(request("two"), "platform", "deployer", []v1alpha1.ObjectReference{configMapRef("a", "c2")})
 	clk.Step(2 * time.Second)
-	if got := <-woken; got != "two" {
+	if got := awake(t, woken); got != "two" {
 		t.Errorf("woken is %s, want two, which has just begun to wait", got)
 	}
 	is(rests)
