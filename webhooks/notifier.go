@@ -12,9 +12,12 @@ import (
 
 // notifier compiles a Notifier, and demands of its writer the right to use the ServiceAccount as which it reads Secrets.
 func (w *governing) notifier(ctx context.Context, req *admission.Request) admission.Response {
-	account := ""
+	account, warnings := "", []string(nil)
 	response := check(req, func(o, _ *v1alpha1.Notifier) field.ErrorList {
-		_, errs := notify.Compile(o)
+		compiled, errs := notify.Compile(o)
+		if compiled != nil {
+			warnings = compiled.Warnings()
+		}
 		account = o.Spec.ServiceAccountName
 		return errs
 	}, func(o *v1alpha1.Notifier) any { return o.Spec })
@@ -24,5 +27,5 @@ func (w *governing) notifier(ctx context.Context, req *admission.Request) admiss
 	if refused := w.mayUse(ctx, req, account); refused != nil {
 		return *refused
 	}
-	return response
+	return response.WithWarnings(bounded(warnings, "more channels without an address")...)
 }

@@ -241,8 +241,8 @@ type EmailChannel struct {
 	// +kubebuilder:validation:items:Pattern=`^[^@\s]+@[^@\s]+$`
 	To []string `json:"to,omitempty"`
 
-	// address makes the address of a person of recipient.username, as a ${…} template. Who gets an empty one is not written to. Unset: routes
-	// name no recipients for this channel, and what goes by it goes to those in to.
+	// address makes the address of a person of recipient.username, as a ${…} template. Who gets an empty one is not written to. Unset: it is
+	// the user name, where that has an @.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=1024

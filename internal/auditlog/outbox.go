@@ -55,8 +55,10 @@ type outbox struct {
 	count int64
 
 	// mu guards what the sender reads: the file below, and how far it has been synced and acknowledged.
-	mu      sync.Mutex
-	in      handle
+	mu sync.Mutex
+	in handle
+	// opened is how often the outbox was opened: within one time, only compact puts another file in the place of this one.
+	opened  int
 	visible int64
 	ack     acknowledged
 	acked   int64
@@ -81,6 +83,7 @@ func (o *outbox) open(ring *seal.Keyring, each func(*audit.Fact)) (*audit.Tail, 
 	if err != nil {
 		return nil, err
 	}
+	o.opened++
 	o.in, o.visible, o.acked, o.last, o.count, o.marks = o.out, o.size, 0, 0, 0, nil
 	o.lastCheckpoint, o.compactAt = 0, o.compactFrom
 	o.ack = o.readAck()
@@ -150,7 +153,17 @@ func (o *outbox) begin(chain string) {
 func (o *outbox) sync() (run func() error, done func()) {
 	sync, synced := o.file.sync()
 	out, size, count := o.out, o.size, o.count
-	return sync, func() {
+	o.mu.Lock()
+	opened := o.opened
+	o.mu.Unlock()
+	run = func() error {
+		// What compact has put in the place of the file was synced, with all that was in it.
+		if err := sync(); err != nil && !o.compacted(out, opened) {
+			return err
+		}
+		return nil
+	}
+	return run, func() {
 		synced()
 		o.mu.Lock()
 		defer o.mu.Unlock()
@@ -161,6 +174,13 @@ func (o *outbox) sync() (run func() error, done func()) {
 		o.marks = append(o.marks, mark{count, o.disk.now()})
 		o.rouse()
 	}
+}
+
+// compacted tells whether the outbox was made smaller since it was opened for the so-many-th time and had this file, and is whole.
+func (o *outbox) compacted(out handle, opened int) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.opened == opened && o.in != nil && o.in != out
 }
 
 func (o *outbox) rouse() {
@@ -220,7 +240,11 @@ func (o *outbox) compact() error {
 		o.rouse()
 	}
 	// Until the name outlives a crash, nothing may be written: the old file would come back without it.
-	return syncDir(o.dir)
+	if err := syncDir(o.dir); err != nil {
+		o.in = nil
+		return err
+	}
+	return nil
 }
 
 // rewritten makes a file of what remains, in the place of the outbox.

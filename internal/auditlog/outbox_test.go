@@ -18,6 +18,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/signoff-dev/signoff/internal/audit"
 	"github.com/signoff-dev/signoff/internal/config"
 )
 
@@ -284,6 +285,80 @@ func TestCompact(t *testing.T) {
 	if total := int64(len(r.log())); most > total/3 {
 		t.Errorf("the outbox had up to %d bytes, and %d were delivered", most, total)
 	}
+}
+
+// TestCompactWhileSynced is about an outbox that is made smaller while what was written before is synced: the file that was synced is closed then, and not the
+// one of that name, and nothing is wrong for that.
+func TestCompactWhileSynced(t *testing.T) {
+	keys := newTestKeys(t, "controller")
+	r := newReceiver(t)
+	l := newTestLog(t, options(keys, httpSink(r.URL, t.TempDir())))
+	s, box := l.sinks[0], l.senders[0].outbox
+	box.compactFrom = 1
+	slow := &slowDisk{}
+	box.disk.open = slow.opens(box.disk.open)
+	mustWrite(t, l, 1, 2, 3, 4, 5, 6, 7, 8, 9)
+	for sent := true; sent; {
+		var err error
+		if sent, err = l.senders[0].next(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	before := box.out
+	box.compactAt = box.size // not before what is written now is synced
+	slow.during = func() {
+		slow.during = nil
+		box.compactAt = 1
+		if _, err := s.append([]audit.Event{fact(11)}); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := l.Write(fact(10)); err != nil {
+		t.Errorf("what was written is there, and it says: %v", err)
+	}
+	if box.out == before {
+		t.Fatal("the outbox was not made smaller")
+	}
+	if err := l.Ready(); err != nil {
+		t.Errorf("nothing is wrong, and it says: %v", err)
+	}
+	mustWrite(t, l, 10, 11, 12)
+	stop := deliver(t, l)
+	r.has(t, keys, 12)
+	stop()
+	// What is wrong with the disk still is.
+	slow.fails = errDisk
+	if err := l.Write(fact(13)); !errors.Is(err, errDisk) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// slowDisk lets something happen while a file is synced.
+type slowDisk struct {
+	during func()
+	fails  error
+}
+
+type slowFile struct {
+	handle
+	disk *slowDisk
+}
+
+func (d *slowDisk) opens(open func(string) (handle, int64, error)) func(string) (handle, int64, error) {
+	return func(path string) (handle, int64, error) {
+		h, size, err := open(path)
+		return &slowFile{h, d}, size, err
+	}
+}
+
+func (f *slowFile) Sync() error {
+	if f.disk.during != nil {
+		f.disk.during()
+	}
+	if f.disk.fails != nil {
+		return f.disk.fails
+	}
+	return f.handle.Sync()
 }
 
 // TestOutboxFull is about a receiver that is down for too long: nothing starts before nothing can be written at all, and when the receiver is

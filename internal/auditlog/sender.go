@@ -13,7 +13,6 @@ import (
 	"net/http"
 	"os"
 	"regexp"
-	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -22,6 +21,7 @@ import (
 	"k8s.io/utils/clock"
 
 	"github.com/signoff-dev/signoff/internal/config"
+	"github.com/signoff-dev/signoff/internal/retryafter"
 )
 
 const (
@@ -103,7 +103,7 @@ func (s *sender) run(ctx context.Context) {
 func (s *sender) pause(pause time.Duration, err error) time.Duration {
 	var answer *answerError
 	if errors.As(err, &answer) && answer.after > 0 {
-		pause = min(answer.after, longestPause)
+		pause = answer.after
 	}
 	return pause/2 + rand.N(pause/2+1) //nolint:gosec // nothing secret hangs on it
 }
@@ -155,8 +155,7 @@ func (s *sender) send(ctx context.Context, body []byte) error {
 	_, _ = io.Copy(io.Discard, io.LimitReader(response.Body, maxAnswer))
 	_ = response.Body.Close()
 	if response.StatusCode < 200 || response.StatusCode > 299 {
-		seconds, _ := strconv.Atoi(response.Header.Get("Retry-After"))
-		return &answerError{status: response.StatusCode, after: time.Duration(min(max(seconds, 0), 3600)) * time.Second}
+		return &answerError{status: response.StatusCode, after: retryafter.Pause(response.Header.Get("Retry-After"), s.clock.Now(), longestPause)}
 	}
 	return nil
 }

@@ -96,6 +96,14 @@ func TestCompileAction(t *testing.T) {
 			"A rule names stages that exist; and a stage that no rule uses is a mistake.", func(s *v1alpha1.ActionSpec) { s.Rules[1].Stages = []string{"owner"} },
 			map[string]string{"spec.rules[1].stages[0]": `supported values: "owners"`, "spec.stages[0].name": "no rule uses this stage"},
 		},
+		"TheirTeams": {
+			"Who tries to ask the leads of the requester learns how that is done.", func(s *v1alpha1.ActionSpec) {
+				s.Stages[0].Approvers = &v1alpha1.Approvers{LeadsOf: []string{"${requester.teams[0]}"}, Expression: "requester.leads"}
+			},
+			map[string]string{
+				"spec.stages[0].approvers.leadsOf[0]": "A stage cannot name the Teams of whoever asks. Let a rule choose the stage", "spec.stages[0].approvers.expression": "caller.leads.exists(t, t in requester.teams)",
+			},
+		},
 		"NoStageNamed": {
 			"Where the Action has stages, a rule says which.", func(s *v1alpha1.ActionSpec) { s.Rules[1].Stages = nil },
 			map[string]string{"spec.rules[1].stages": "name those that must approve", "spec.stages[0].name": "no rule uses this stage"},

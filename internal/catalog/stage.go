@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -100,7 +101,7 @@ func compileRequirement(r v1alpha1.Requirement, c *expression.Compiler, path *fi
 	if source := r.Approvers.Expression; source != "" {
 		var err error
 		if out.Expression, err = c.Strings(source); err != nil {
-			errs = append(errs, field.Invalid(path.Child("expression"), source, err.Error()))
+			errs = append(errs, field.Invalid(path.Child("expression"), source, err.Error()+instead(source)))
 		}
 	}
 	for _, list := range ApproverLists(&r.Approvers) {
@@ -109,7 +110,7 @@ func compileRequirement(r v1alpha1.Requirement, c *expression.Compiler, path *fi
 			at := path.Child(string(list.Kind)).Index(i)
 			text, err := template.Parse(name, c)
 			if err != nil {
-				errs = append(errs, field.Invalid(at, name, err.Error()))
+				errs = append(errs, field.Invalid(at, name, err.Error()+instead(name)))
 				continue
 			}
 			if text.IsLiteral() {
@@ -123,6 +124,18 @@ func compileRequirement(r v1alpha1.Requirement, c *expression.Compiler, path *fi
 		errs = append(errs, field.Required(path, "names nobody: at least one of users, groups, teams, serviceAccounts, roles, leadsOf, expression is needed"))
 	}
 	return out, needs{target: out.Uses("target"), namespace: out.Uses("namespaceObject")}, errs
+}
+
+// ofRequester is how people try to ask the Teams of whoever asks.
+var ofRequester = regexp.MustCompile(`\brequester\.(teams|leads)\b`)
+
+// instead says how a stage asks by the Teams of the requester, where somebody tried to name them: they are no fact that names approvers. Empty: nobody did.
+func instead(source string) string {
+	if !ofRequester.MatchString(source) {
+		return ""
+	}
+	return "\nA stage cannot name the Teams of whoever asks. Let a rule choose the stage, with when: \"'payments' in requester.teams\"; or name a Team by a fact, such as " +
+		"\"${target.metadata.labels['team']}\"; or name nobody, and give approve by a Role with when: \"caller.leads.exists(t, t in requester.teams)\""
 }
 
 // NamedList is one list of Approvers with its field name.

@@ -15,7 +15,9 @@ import (
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"fmt"
+	"maps"
 	"math/big"
+	"strings"
 	"time"
 
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
@@ -45,6 +47,8 @@ const (
 	early = 5 * time.Minute
 	// authorityKey is the entry of both Secrets with whom to trust: the authority, and the one before it.
 	authorityKey = "ca.crt"
+	// coming begins the entries of an authority that the API server is not known to trust, so that nothing is signed by it yet.
+	coming = "next-"
 	// configurations is the name of both webhook configurations.
 	configurations = "signoff"
 	owner          = "signoff-certificates"
@@ -67,16 +71,18 @@ type Options struct {
 // host is the name by which the API server asks.
 func (o *Options) host() string { return o.Service + "." + o.Namespace + ".svc" }
 
-// Ensure makes an authority and a certificate where there is none that lasts, and lets the API server trust it. The webhook configurations come first: at
-// no moment is something served that is not trusted. Where there are none yet, they are left to the next call.
+// Ensure makes an authority and a certificate where there is none that lasts, and lets the API server trust it. The webhook configurations come before
+// anything is signed: at no moment is something served that is not trusted. Where there are none yet, they are left to the next call.
 func Ensure(ctx context.Context, o *Options) error {
 	authority, served, err := o.secrets(ctx)
 	if err != nil {
 		return err
 	}
-	signs, fresh, err := o.signer(ctx, authority, served)
-	if err != nil {
-		return err
+	fresh := signerIn(authority.Data, o.Clock.Now().Add(authorityLeft)) == nil
+	if fresh {
+		if authority, err = o.prepared(ctx, authority, served); err != nil {
+			return err
+		}
 	}
 	for _, kind := range []string{"MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"} {
 		if err := o.trust(ctx, kind, authority.Data[authorityKey]); err != nil {
@@ -88,7 +94,7 @@ func Ensure(ctx context.Context, o *Options) error {
 			return err
 		}
 	}
-	return o.serve(ctx, signs, authority, served)
+	return o.serve(ctx, signerIn(authority.Data, o.Clock.Now()), authority, served)
 }
 
 // Renew replaces the certificate where it ends soon. It makes no authority: who does must be able to let the API server trust it.
@@ -97,7 +103,7 @@ func Renew(ctx context.Context, o *Options) error {
 	if err != nil {
 		return err
 	}
-	signs := signerIn(authority, o.Clock.Now().Add(life))
+	signs := signerIn(authority.Data, o.Clock.Now().Add(life))
 	switch {
 	case signs == nil:
 		return fmt.Errorf("there is no authority in Secret %s/%s that lasts: helm upgrade with the same values makes one", o.Namespace, o.Authority)
@@ -147,41 +153,77 @@ type signer struct {
 	key         crypto.Signer
 }
 
-// signer gives the authority of its Secret, or puts a new one there. The one before stays trusted, because each replica goes on serving what it has signed until
-// it sees the new one. Where somebody has deleted the Secrets, the webhook configurations still say which one that was.
-func (o *Options) signer(ctx context.Context, authority, served *corev1.Secret) (signs *signer, fresh bool, err error) {
-	now := o.Clock.Now()
-	if signs := signerIn(authority, now.Add(authorityLeft)); signs != nil {
-		return signs, false, nil
+// prepared gives the Secret of a new authority as it is to be once the API server trusts that, and notes it there as one that is coming. Who dies before that
+// goes on with the same one: another one would be told to the API server with the one before it, which nothing was signed by, in place of the one that is
+// served.
+func (o *Options) prepared(ctx context.Context, authority, served *corev1.Secret) (*corev1.Secret, error) {
+	if signerIn(next(authority), o.Clock.Now().Add(authorityLeft)) == nil {
+		made, err := o.newAuthority(ctx, authority, served)
+		if err != nil {
+			return nil, err
+		}
+		// Kubernetes demands both entries of a Secret of this type. Empty, they sign nothing.
+		noted := map[string][]byte{corev1.TLSCertKey: {}, corev1.TLSPrivateKeyKey: {}}
+		maps.Copy(noted, authority.Data)
+		for entry, value := range made {
+			noted[coming+entry] = value
+		}
+		authority.Data = noted
+		if err := o.write(ctx, authority); err != nil {
+			return nil, err
+		}
+		if authority, err = o.read(ctx, o.Authority); err != nil {
+			return nil, err
+		}
 	}
+	authority.Data = next(authority)
+	return authority, nil
+}
+
+// next are the entries of the authority that is coming.
+func next(authority *corev1.Secret) map[string][]byte {
+	data := map[string][]byte{}
+	for entry, value := range authority.Data {
+		if name, ok := strings.CutPrefix(entry, coming); ok {
+			data[name] = value
+		}
+	}
+	return data
+}
+
+// newAuthority makes an authority. The one before stays trusted, because each replica goes on serving what it has signed until it sees the new one. Where
+// somebody has deleted the Secrets, the webhook configurations still say which one that was.
+func (o *Options) newAuthority(ctx context.Context, authority, served *corev1.Secret) (map[string][]byte, error) {
 	before := authority.Data[authorityKey]
 	if len(before) == 0 {
 		before = served.Data[authorityKey]
 	}
 	if len(before) == 0 {
+		var err error
 		if before, err = o.trusted(ctx); err != nil {
-			return nil, false, err
+			return nil, err
 		}
 	}
-	if signs, err = newSigner(now); err != nil {
-		return nil, false, err
+	signs, err := newSigner(o.Clock.Now())
+	if err != nil {
+		return nil, err
 	}
 	key, err := keyutil.MarshalPrivateKeyToPEM(signs.key)
 	if err != nil {
-		return nil, false, fmt.Errorf("failed to write the key of the authority: %w", err)
+		return nil, fmt.Errorf("failed to write the key of the authority: %w", err)
 	}
 	own := encoded(signs.certificate.Raw)
-	authority.Data = map[string][]byte{corev1.TLSCertKey: own, corev1.TLSPrivateKeyKey: key, authorityKey: own}
+	data := map[string][]byte{corev1.TLSCertKey: own, corev1.TLSPrivateKeyKey: key, authorityKey: own}
 	if previous, _ := pem.Decode(before); previous != nil {
-		authority.Data[authorityKey] = append(bytes.Clone(own), pem.EncodeToMemory(previous)...)
+		data[authorityKey] = append(bytes.Clone(own), pem.EncodeToMemory(previous)...)
 	}
-	return signs, true, nil
+	return data, nil
 }
 
-// signerIn gives the authority in a Secret. Nil: there is none, or it ends before.
-func signerIn(secret *corev1.Secret, before time.Time) *signer {
-	pair, err := tls.X509KeyPair(secret.Data[corev1.TLSCertKey], secret.Data[corev1.TLSPrivateKeyKey])
-	if err != nil || !pair.Leaf.IsCA || pair.Leaf.NotAfter.Before(before) || len(secret.Data[authorityKey]) == 0 {
+// signerIn gives the authority in the entries of a Secret. Nil: there is none, or it ends before.
+func signerIn(data map[string][]byte, before time.Time) *signer {
+	pair, err := tls.X509KeyPair(data[corev1.TLSCertKey], data[corev1.TLSPrivateKeyKey])
+	if err != nil || !pair.Leaf.IsCA || pair.Leaf.NotAfter.Before(before) || len(data[authorityKey]) == 0 {
 		return nil
 	}
 	key, ok := pair.PrivateKey.(crypto.Signer)

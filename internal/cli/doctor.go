@@ -18,9 +18,9 @@ func (p *Program) doctor() *cobra.Command {
 		Use:   "doctor",
 		Short: "Examine what Signoff relies on in this cluster",
 		Long: `Examines what Signoff relies on: its definitions, webhook configurations and admission policies, as this version of the plugin has them;
-whether the API server asks the webhooks, and until when it trusts their certificate; whether replicas report; who can read its keys, run
-something beside it, or act as any user; whether
-Approvals and votes are sealed; and whether clocks agree. It looks with your own rights, and says plainly what you may not read.
+whether the API server asks the webhooks, and which of others could change what people write; until when it trusts their certificate; whether
+replicas report; who can read its keys, run something beside it, or act as any user; whether Approvals and votes are sealed; and whether clocks
+agree. It looks with your own rights, and says plainly what you may not read.
 
 "ok" is as it must be, "WRONG" is not, "judge" is for you to judge, and "unknown" could not be looked at. Rights are those that RBAC gives;
 other authorizers of the cluster are not seen. The exit code is 0 if nothing is wrong, 1 if something is, and 2 if there is no answer.`,

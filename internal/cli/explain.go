@@ -157,7 +157,7 @@ func (s *session) toExplain(ctx context.Context, args []string, o *explainOption
 		return nil, err
 	}
 	for _, word := range o.stored {
-		request, err := s.asked(ctx, word)
+		request, err := s.asked(ctx, word, o.moment(s.Clock.Now()))
 		if err != nil {
 			return nil, err
 		}
@@ -173,11 +173,26 @@ func (s *session) toExplain(ctx context.Context, args []string, o *explainOption
 	return all, nil
 }
 
+// moment is the time at which it is judged.
+func (o *explainOptions) moment(now time.Time) time.Time {
+	if at, err := time.Parse(time.RFC3339, o.at); err == nil {
+		return at
+	}
+	return now
+}
+
 // asked is what a request that is there asks for, without what Signoff wrote into it, and what was decided about it.
-func (s *session) asked(ctx context.Context, word string) (*unstructured.Unstructured, error) {
-	stored, err := s.earlier(ctx, word)
+func (s *session) asked(ctx context.Context, word string, at time.Time) (*unstructured.Unstructured, error) {
+	name, err := s.named(word, requests)
 	if err != nil {
 		return nil, err
+	}
+	stored, err := s.get(ctx, requests, name.namespace, name.name)
+	if err != nil {
+		return nil, err
+	}
+	for _, key := range withoutPast(stored, at) {
+		s.say("note: spec.%s of %s is past, so it is judged without it", key, name)
 	}
 	request := &unstructured.Unstructured{Object: map[string]any{}}
 	request.SetGroupVersionKind(stored.GroupVersionKind())
@@ -191,6 +206,20 @@ func (s *session) asked(ctx context.Context, word string) (*unstructured.Unstruc
 		}
 	}
 	return request, nil
+}
+
+// withoutPast leaves out the times of a request that are over: who asked now would name others, and is told nothing of interest by a refusal for these. It
+// names them.
+func withoutPast(request *unstructured.Unstructured, at time.Time) []string {
+	var past []string
+	for _, key := range []string{"notBefore", "expiresAt"} {
+		text, _, _ := unstructured.NestedString(request.Object, "spec", key)
+		if when, err := time.Parse(time.RFC3339, text); err == nil && !when.After(at) {
+			unstructured.RemoveNestedField(request.Object, "spec", key)
+			past = append(past, key)
+		}
+	}
+	return past
 }
 
 // inFiles reads the requests of files.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/gate"
@@ -152,5 +153,28 @@ Warnings:
 `
 	if diff := cmp.Diff(want, explained.text()); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
+// TestWithoutPast: what a request names that is over would only have it refused, and is not what is asked about.
+func TestWithoutPast(t *testing.T) {
+	for name, tc := range map[string]struct {
+		reason, at string
+		spec, want map[string]any
+		past       []string
+	}{
+		"Over":    {"both are past", "2026-11-24T12:00:00Z", map[string]any{"reason": "x", "notBefore": "2026-11-23T12:00:00Z", "expiresAt": "2026-11-24T12:00:00Z"}, map[string]any{"reason": "x"}, []string{"notBefore", "expiresAt"}},
+		"Open":    {"it may still run", "2026-11-23T13:00:00Z", map[string]any{"notBefore": "2026-11-23T12:00:00Z", "expiresAt": "2026-11-24T12:00:00Z"}, map[string]any{"expiresAt": "2026-11-24T12:00:00Z"}, []string{"notBefore"}},
+		"Coming":  {"asked as if it was before", "2026-11-23T11:00:00Z", map[string]any{"notBefore": "2026-11-23T12:00:00Z"}, map[string]any{"notBefore": "2026-11-23T12:00:00Z"}, nil},
+		"Nothing": {"it names no times", "2026-11-23T11:00:00Z", map[string]any{"reason": "x"}, map[string]any{"reason": "x"}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := &explainOptions{at: tc.at}
+			request := &unstructured.Unstructured{Object: map[string]any{"spec": tc.spec}}
+			past := withoutPast(request, o.moment(time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)))
+			if diff := cmp.Diff(tc.past, past) + cmp.Diff(tc.want, request.Object["spec"]); diff != "" {
+				t.Errorf("%s (-want +got):\n%s", tc.reason, diff)
+			}
+		})
 	}
 }

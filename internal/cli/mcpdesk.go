@@ -82,7 +82,7 @@ func (d *desk) Actions(ctx context.Context, args *agent.ListActions) *agent.Answ
 	return d.at(ctx, args.Namespace, func(ctx context.Context, s *session) *agent.Answer {
 		find := s.catalog
 		if s.chosen {
-			find = func(ctx context.Context) (*table, error) { return s.list(ctx, actions, s.namespace, "") }
+			find = s.catalogHere
 		}
 		found, err := find(ctx)
 		if err != nil {
@@ -98,10 +98,18 @@ func (d *desk) Actions(ctx context.Context, args *agent.ListActions) *agent.Answ
 		for i := range all {
 			all[i].Data.InputSchema, all[i].Data.Example = nil, ""
 		}
-		answer := agent.Say(agent.CodeOK, "Actions: %d.", len(all))
+		answer := agent.Say(agent.CodeOK, "Actions: %d.%s", len(all), s.elsewhereNote(all))
 		answer.Actions = all
 		return answer
 	})
+}
+
+// elsewhereNote tells an agent that it sees other Actions than those of the namespace that it named. Empty: it does not.
+func (s *session) elsewhereNote(all []agent.Action) string {
+	if !s.chosen || !slices.ContainsFunc(all, func(a agent.Action) bool { return !strings.HasPrefix(a.Name, s.namespace+"/") }) {
+		return ""
+	}
+	return fmt.Sprintf(" You see none in namespace %s; these are of the catalogs that were named to you, and that requests in it come from.", s.namespace)
 }
 
 // Action implements agent.Cluster.

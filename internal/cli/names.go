@@ -34,7 +34,17 @@ func cutKind(word string) (rest string, of kind, ok bool) {
 
 // named reads a word as what it names: NAME, NAMESPACE/NAME, and each with a kind before it, as -o name prints it. What names no namespace is in the
 // one that is used. Without a kind, the first of those that are taken is meant. A namespace that is called as a kind is read as the kind.
+// Who also says another namespace with -n is asked which of the two is meant, before anything is decided in the wrong one.
 func (s *session) named(word string, taken ...kind) (*named, error) {
+	out, err := s.elsewhere(word, taken...)
+	if err == nil && s.chosen && out.namespace != s.namespace {
+		return nil, fmt.Errorf("failed to read %q: it names namespace %s, and -n names %s: leave one of them out", word, out.namespace, s.namespace)
+	}
+	return out, err
+}
+
+// elsewhere reads a word as named does, where -n is about something else.
+func (s *session) elsewhere(word string, taken ...kind) (*named, error) {
 	rest, of, ok := cutKind(word)
 	if !ok {
 		of = taken[0]

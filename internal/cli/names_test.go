@@ -55,6 +55,32 @@ func TestNamed(t *testing.T) {
 	}
 }
 
+// TestNamespaceTwice: nothing is decided in a namespace where somebody may have meant another one.
+func TestNamespaceTwice(t *testing.T) {
+	cases := map[string]struct {
+		reason, word string
+		chosen       bool
+		wrong        string
+	}{
+		"Differ":    {"two are named", "approval.signoff.dev/there/x", true, `failed to read "approval.signoff.dev/there/x": it names namespace there, and -n names here: leave one of them out`},
+		"Same":      {"one is named twice", "here/x", true, ""},
+		"OnlyN":     {"a name alone is where -n says", "x", true, ""},
+		"NotChosen": {"the namespace of the kubeconfig was not named here", "there/x", false, ""},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			s := &session{namespace: "here", chosen: tc.chosen}
+			_, err := s.named(tc.word, approvals)
+			if tc.wrong == "" && err != nil || tc.wrong != "" && (err == nil || err.Error() != tc.wrong) {
+				t.Errorf("%s: got %v, want %q", tc.reason, err, tc.wrong)
+			}
+			if _, err := s.elsewhere(tc.word, approvals); err != nil {
+				t.Errorf("%s, where -n is about something else: %v", tc.reason, err)
+			}
+		})
+	}
+}
+
 // TestActionWord: a namespace of Actions may be called "actions".
 func TestActionWord(t *testing.T) {
 	for word, want := range map[string]string{

@@ -138,7 +138,7 @@ func (s *session) compose(ctx context.Context, args []string, o *askedFor) (*uns
 
 // earlier reads a request that was made before.
 func (s *session) earlier(ctx context.Context, word string) (*unstructured.Unstructured, error) {
-	name, err := s.named(word, requests)
+	name, err := s.elsewhere(word, requests) // -n says where the new one is made
 	if err != nil {
 		return nil, err
 	}

@@ -68,7 +68,8 @@ type Requester struct {
 	// Agents are logins that count as agents: they may ask and never approve. Default: none but ServiceAccounts, which never
 	// approve unless approvers.serviceAccounts names them. Users are compared loosely, also by person.expression.
 	Agents Subjects `json:"agents"`
-	// MaxOpen is how many requests of one person may wait or run at once, from 1 to 100000. Default 100.
+	// MaxOpen is how many requests of one person may wait or run at once, from 1 to 100000. Default 100. Ten
+	// emergencies (breakGlass) of a person fit beside as many.
 	MaxOpen int `json:"maxOpen"`
 	// MaxDryRuns is how many dry runs of one person are judged at once, from 1 to 100000: so many of new requests, of votes, and of cancellations and
 	// decisions about steps. A tenth of them comes back each second. Default 120.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
 
@@ -18,6 +17,7 @@ import (
 	"github.com/signoff-dev/signoff/internal/egress"
 	"github.com/signoff-dev/signoff/internal/expression"
 	"github.com/signoff-dev/signoff/internal/hostcall"
+	"github.com/signoff-dev/signoff/internal/retryafter"
 	"github.com/signoff-dev/signoff/internal/steps"
 )
 
@@ -151,6 +151,9 @@ func (t *task) askLater(name callName, pause time.Duration, response map[string]
 	return Outcome{Status: t.status, At: at}
 }
 
+// longestWish is how long a host may ask to be left alone. A step ends before.
+const longestWish = 365 * 24 * time.Hour
+
 // retryAfter is when a host wants to be called again that is too busy, by its header Retry-After: in so many seconds, or at a time. Zero: it does not say.
 func (t *task) retryAfter(response map[string]any) time.Time {
 	if status := response["status"]; status != int64(http.StatusTooManyRequests) && status != int64(http.StatusServiceUnavailable) {
@@ -158,14 +161,10 @@ func (t *task) retryAfter(response map[string]any) time.Time {
 	}
 	headers, _ := response["headers"].(map[string]any)
 	text, _ := headers["retry-after"].(string)
-	if seconds, err := strconv.ParseUint(strings.TrimSpace(text), 10, 31); err == nil {
-		return t.now.Add(time.Duration(seconds) * time.Second)
+	if pause := retryafter.Pause(text, t.now, longestWish); pause > 0 {
+		return t.now.Add(pause)
 	}
-	at, err := http.ParseTime(text)
-	if err != nil {
-		return time.Time{}
-	}
-	return at
+	return time.Time{}
 }
 
 var (

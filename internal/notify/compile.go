@@ -1,6 +1,7 @@
 package notify
 
 import (
+	"cmp"
 	"crypto/x509"
 	"encoding/json"
 	"fmt"
@@ -127,9 +128,7 @@ func (b *builder) email(out *Channel, path *field.Path) {
 			b.refuse(field.Forbidden(path.Child("passwordSecret"), "a password is never sent without TLS: set security to StartTLS or TLS"))
 		}
 	}
-	if e.Address != "" {
-		out.address = b.text(e.Address, path.Child("address"))
-	}
+	out.address = b.text(cmp.Or(e.Address, ownAddress), path.Child("address"))
 }
 
 func (b *builder) http(c *v1alpha1.HTTPChannel, path *field.Path) *url.URL {
@@ -227,16 +226,35 @@ func (b *builder) to(t *v1alpha1.NotifierTarget, path *field.Path) {
 		b.refuse(field.NotSupported(path.Child("channel"), t.Channel, b.names()))
 	case (channel.Slack != nil || channel.Teams != nil) && len(t.Recipients) > 0:
 		b.refuse(field.Forbidden(path.Child("recipients"), fmt.Sprintf("the address of channel %s leads to one place; people are written to one by one by email, webhook and cloudEvents", t.Channel)))
-	case channel.Email != nil && len(t.Recipients) > 0 && channel.Email.Address == "":
-		b.refuse(field.Forbidden(path.Child("recipients"), fmt.Sprintf("channel %[1]s does not say which address a person has, so that nobody would be written to: "+
-			"set address of channel %[1]s, such as %[2]q, or leave recipients out to write to those in to", t.Channel, ownAddress)))
 	case channel.Email != nil && len(t.Recipients) == 0 && len(channel.Email.To) == 0:
 		b.refuse(field.Required(path.Child("recipients"), fmt.Sprintf("channel %s has no addresses in to, so say who is written to", t.Channel)))
 	}
 }
 
-// ownAddress is an address for where user names are addresses, or some of them are.
+// ownAddress is the address of a person where the channel does not say how it is made: the user name, where that is one. It is what such a channel has
+// always meant, so that what is stored goes on.
 const ownAddress = "${recipient.username.contains('@') ? recipient.username : ''}"
+
+// Warnings say what compiles and may not be meant: whoever writes to people by their user names reaches nobody where those are no addresses.
+func (n *Notifier) Warnings() []string {
+	var out []string
+	for i := range n.Object.Spec.Channels {
+		c := &n.Object.Spec.Channels[i]
+		if c.Email == nil || c.Email.Address != "" || !n.toPeople(c.Name) {
+			continue
+		}
+		out = append(out, fmt.Sprintf("channel %s has no address: of its recipients, only Teams with contact.email and people whose user name is an e-mail address get mail. "+
+			"For others write address, such as ${recipient.username}@example.org.", c.Name))
+	}
+	return out
+}
+
+// toPeople tells whether a route writes to people one by one by a channel.
+func (n *Notifier) toPeople(channel string) bool {
+	return slices.ContainsFunc(n.routes, func(r route) bool {
+		return slices.ContainsFunc(r.To, func(t v1alpha1.NotifierTarget) bool { return t.Channel == channel && len(t.Recipients) > 0 })
+	})
+}
 
 func (b *builder) names() []string {
 	var names []string

@@ -187,7 +187,6 @@ func (t *teller) address(ctx context.Context, recipient string) (string, error) 
 	if address, known := strings.CutPrefix(recipient, teamPrefix); known {
 		return address, nil
 	}
-	// Where people are written to there is a template: what compiles says so.
 	return t.channel.address.RenderString(ctx, t.vars(recipient, "", "", ""), t.addresses)
 }
 

@@ -59,9 +59,9 @@ func TestShownAddress(t *testing.T) {
 }
 
 func TestRoutes(t *testing.T) {
-	channels := "channels: [" + hook + ", {name: mail, email: {" + mailHost + "address: \"${recipient.username == 'bob' ? 'bob@corp.example' : recipient.username.contains('@') ? recipient.username : ''}\"}}, {name: people, email: {" + mailHost + "address: \"" + guideAddress + "\"}}]\n"
+	channels := "channels: [" + hook + ", {name: mail, email: {" + mailHost + "address: \"${recipient.username == 'bob' ? 'bob@corp.example' : recipient.username.contains('@') ? recipient.username : ''}\"}}, {name: people, email: {" + mailHost + "address: \"" + guideAddress + "\"}}, {name: names, email: {" + mailHost + "to: [all@example.org]}}]\n"
 	route := func(text string) string {
-		return channels + "routes:\n- {events: [Requested, ApprovalNeeded, Voted, ApprovalClosed], to: [{channel: c}], stages: [none]}\n- {events: [Expired], to: [{channel: mail, recipients: [Requester]}, {channel: people, recipients: [Requester]}]}\n- " + text + "\n"
+		return channels + "routes:\n- {events: [Requested, ApprovalNeeded, Voted, ApprovalClosed], to: [{channel: c}], stages: [none]}\n- {events: [Expired], to: [{channel: mail, recipients: [Requester]}, {channel: people, recipients: [Requester]}, {channel: names}]}\n- " + text + "\n"
 	}
 	byAccount := eventOf(t, v1alpha1.EventRequested, nil)
 	byAccount.Request.Spec.Requester.Username = "system:serviceaccount:ci:pipeline"
@@ -84,6 +84,10 @@ func TestRoutes(t *testing.T) {
 		"Approvers": {
 			"who may decide, but not those without an address", "{events: [ApprovalNeeded], to: [{channel: mail, recipients: [Approvers]}]}", needed,
 			[]string{"mail bob bob@corp.example", "mail carol@example.org carol@example.org", "mail mailto:payments@example.org payments@example.org"},
+		},
+		"Names": {
+			"where a channel does not say how, user names that are addresses are", "{events: [ApprovalNeeded], to: [{channel: names, recipients: [Approvers, Requester]}]}", needed,
+			[]string{"names carol@example.org carol@example.org", "names mailto:payments@example.org payments@example.org"},
 		},
 		"Decided": {
 			"those who were asked and took no part learn that it is decided", "{events: [ApprovalClosed], to: [{channel: mail, recipients: [Approvers]}]}", closed,

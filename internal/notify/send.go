@@ -8,7 +8,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -16,6 +15,7 @@ import (
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/egress"
 	"github.com/signoff-dev/signoff/internal/hostcall"
+	"github.com/signoff-dev/signoff/internal/retryafter"
 	"github.com/signoff-dev/signoff/internal/steps"
 )
 
@@ -216,21 +216,9 @@ func judged(host string, answer *http.Response, now time.Time) error {
 	case code >= 200 && code < 300:
 		return nil
 	case code == http.StatusTooManyRequests || code == http.StatusServiceUnavailable:
-		return &BusyError{err, min(max(retryAfter(answer.Header.Get("Retry-After"), now), 0), longestPause)}
+		return &BusyError{err, retryafter.Pause(answer.Header.Get("Retry-After"), now, longestPause)}
 	case code == http.StatusRequestTimeout, code == http.StatusTooEarly, code >= 500:
 		return err
 	}
 	return &FinalError{err}
-}
-
-// retryAfter is for how long a receiver wants to be left alone: it says so in seconds, or until when.
-func retryAfter(header string, now time.Time) time.Duration {
-	if seconds, err := strconv.Atoi(header); err == nil {
-		// Bounded first: as nanoseconds, more would overflow.
-		return time.Duration(max(min(seconds, int(longestPause/time.Second)), 0)) * time.Second
-	}
-	if until, err := http.ParseTime(header); err == nil {
-		return until.Sub(now)
-	}
-	return 0
 }

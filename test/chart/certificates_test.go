@@ -6,12 +6,14 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	clocktesting "k8s.io/utils/clock/testing"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -172,6 +174,8 @@ func TestCertificates(t *testing.T) {
 		t.Error("the one before the last is still trusted")
 	}
 
+	dies(t, options, remove, trusts)
+
 	options.Service = "another"
 	run(certificates.Renew)
 	if err := secretOf(t, "webhook-cert").trustedBy(bundle(t), "another.data.svc"); err != nil {
@@ -190,6 +194,46 @@ func TestCertificates(t *testing.T) {
 	if err := certificates.Renew(t.Context(), options); err == nil || !strings.Contains(err.Error(), "no Secret data/webhook-cert: helm upgrade") {
 		t.Errorf("it may not make the Secret, and says: %v", err)
 	}
+}
+
+// dies is about who dies at any write of a replacement where both Secrets were deleted: what replicas still serve is trusted until something else is served,
+// and not forgotten in favour of what nobody has ever served.
+func dies(t *testing.T, options *certificates.Options, remove func(*made), trusts func(map[string]*made)) {
+	t.Helper()
+	for last := range 10 {
+		served := secretOf(t, "webhook-cert")
+		remove(served)
+		remove(secretOf(t, "webhook-ca"))
+		writes := 0
+		count := func() error {
+			if writes++; writes > last {
+				return errors.New("the end")
+			}
+			return nil
+		}
+		options.Client = interceptor.NewClient(admin(t), interceptor.Funcs{
+			Update: func(ctx context.Context, c client.WithWatch, o client.Object, opts ...client.UpdateOption) error {
+				return errors.Join(count(), c.Update(ctx, o, opts...))
+			},
+			Apply: func(ctx context.Context, c client.WithWatch, o runtime.ApplyConfiguration, opts ...client.ApplyOption) error {
+				return errors.Join(count(), c.Apply(ctx, o, opts...))
+			},
+		})
+		died := certificates.Ensure(t.Context(), options) != nil
+		trusts(map[string]*made{"what is served when somebody dies": served})
+		options.Client = admin(t)
+		if err := certificates.Ensure(t.Context(), options); err != nil {
+			t.Fatal(err)
+		}
+		trusts(map[string]*made{fmt.Sprintf("what is served when somebody died after %d writes", last+1): served, "the new one": secretOf(t, "webhook-cert")})
+		if _, left := secretOf(t, "webhook-ca").Data["next-tls.key"]; left {
+			t.Error("the authority stays there twice")
+		}
+		if !died {
+			return
+		}
+	}
+	t.Error("nobody lives through it")
 }
 
 // forget removes what would be in the way of an installation.

@@ -20,14 +20,14 @@ func TestDoctor(t *testing.T) {
 	approvalOf(t, "examined", "owners")
 	answer := kubectl(t, users.Ada, "", "doctor", "-n", "payments")
 	answer.says(t, 0, "ok      definitions   10 CustomResourceDefinitions are as this version has them\n", "ok      protection    14 webhook configurations and admission policies are",
-		"ok      webhooks      the API server asks them, and they answer\n", "ok      certificate   the API server trusts the authority ", "ok      readiness     replicas of Signoff that have reported within 2m0s: 1\n",
+		"ok      webhooks      the API server asks them, and they answer\n", "ok      mutation      no mutating webhook of others is asked ", "ok      certificate   the API server trusts the authority ", "ok      readiness     replicas of Signoff that have reported within 2m0s: 1\n",
 		"judge   secrets       who can read the keys of Signoff, and so seal in its name, by RBAC: group cluster-administrators, group system:masters, ", "serviceaccount signoff-system/signoff",
 		"judge   pods          ", "judge   impersonate   ", " votes in all namespaces are sealed.", "ok      clock         this machine and the API server agree about the time\n")
 	answer = kubectl(t, users.Bob, "", "doctor", "-n", "payments")
 	answer.says(t, 0, "unknown   definitions   you may not read 10 of 10 CustomResourceDefinitions: ask for the right to get customresourcedefinitions.apiextensions.k8s.io\n",
-		"unknown   protection    you may not read 14 of 14 webhook configurations and admission policies: ask for the right to get mutatingwebhookconfigurations.admissionregistration.k8s.io, ", "ok        webhooks      the API server asks them", "unknown   certificate   you may not read the webhook configurations", "unknown   readiness     you may not read Leases in namespace signoff-system",
+		"unknown   protection    you may not read 14 of 14 webhook configurations and admission policies: ask for the right to get mutatingwebhookconfigurations.admissionregistration.k8s.io, ", "ok        webhooks      the API server asks them", "unknown   mutation      you may not read mutating webhook configurations: ask for the right to list mutatingwebhookconfigurations.admissionregistration.k8s.io\n", "unknown   certificate   you may not read the webhook configurations", "unknown   readiness     you may not read Leases in namespace signoff-system",
 		"unknown   rights        you may not read who holds which rights: ask for the right to list roles", " votes in namespace payments are sealed.", "ok        clock")
-	if lines := strings.Count(answer.stdout, "unknown "); lines != 5 {
+	if lines := strings.Count(answer.stdout, "unknown "); lines != 6 {
 		t.Errorf("%d lines say what may not be read, want one for each group", lines)
 	}
 	answer = kubectl(t, users.Grace, "", "doctor", "-n", "payments")

@@ -152,6 +152,13 @@ func TestAgentLooks(t *testing.T) {
 	}
 	forbidden := tool(t, session, "list_actions", map[string]any{"namespace": "library"})
 	is(t, forbidden, agent.CodeForbidden)
+	// A namespace of requests has no Actions: those that requests in it name are what it can ask for there.
+	asked(t, users.Alice, "for-agents", "text=a", "level=high")
+	near := tool(t, session, "list_actions", map[string]any{"namespace": "payments"})
+	is(t, near, agent.CodeOK)
+	if len(near.Actions) == 0 || near.Actions[0].Name != "platform/note" || !strings.Contains(near.Message, "You see none in namespace payments") {
+		t.Errorf("in payments the agent may ask for %+v: %s", near.Actions, near.Message)
+	}
 	note := tool(t, session, "describe_action", map[string]any{"action": "platform/note"})
 	is(t, note, agent.CodeOK)
 	data := note.Actions[0].Data

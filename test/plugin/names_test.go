@@ -144,7 +144,7 @@ func TestInboxOfManyNamespaces(t *testing.T) {
 	}
 	plain(t, users.Carol, "", append([]string{"get", "-n", "payments"}, one...)...).says(t, 0, here)
 	kubectl(t, users.Carol, "", "show", all[0]).says(t, 0, "harbour/many-harbour: AwaitingApproval\n")
-	kubectl(t, users.Carol, "", "show", "harbour/many-harbour", "-n", "payments").says(t, 0, "harbour/many-harbour: AwaitingApproval\n")
+	kubectl(t, users.Carol, "", "show", "harbour/many-harbour", "-n", "payments").says(t, 2, `"harbour/many-harbour": it names namespace harbour, and -n names payments: leave one of them out`)
 	kubectl(t, users.Carol, "", "withdraw", "harbour/"+there).says(t, 1, "harbour/"+there+": refused: ")
 
 	answer := kubectl(t, users.Carol, "", append([]string{"approve", "-o", "yaml"}, all...)...)

@@ -77,7 +77,7 @@ func New(config *rest.Config, options Options) (*Doctor, error) {
 // Examine looks at everything.
 func (d *Doctor) Examine(ctx context.Context) ([]Finding, error) {
 	var all []Finding
-	for _, look := range []func(context.Context) ([]Finding, error){d.definitions, d.protection, d.webhooks, d.certificate, d.replicas, d.rights, d.seals} {
+	for _, look := range []func(context.Context) ([]Finding, error){d.definitions, d.protection, d.webhooks, d.mutation, d.certificate, d.replicas, d.rights, d.seals} {
 		found, err := look(ctx)
 		if err != nil {
 			return nil, err

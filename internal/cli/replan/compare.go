@@ -3,8 +3,12 @@ package replan
 import (
 	"slices"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/gate"
+	"github.com/signoff-dev/signoff/internal/kinds"
 	"github.com/signoff-dev/signoff/internal/plan"
 )
 
@@ -13,9 +17,12 @@ const you = "you"
 
 // compare describes in full what the steps would change, and says where the request shows something else.
 func (c *check) compare(rendered []v1alpha1.RenderedStep) {
-	unread := map[v1alpha1.ObjectReference]bool{}
+	unread, coming := map[v1alpha1.ObjectReference]bool{}, kinds.Coming(rendered)
 	live := func(ref v1alpha1.ObjectReference) plan.Found {
 		found, err := c.live(ref)
+		if _, comes := coming[ref]; comes && (meta.IsNoMatchError(err) || apierrors.IsNotFound(err)) {
+			return plan.Found{} // the kind comes with an earlier step, so none of its objects can be there
+		}
 		if err != nil && !unread[ref] {
 			unread[ref] = true
 			c.miss("Cannot tell what %s is now: %v", plan.Name(ref), err)

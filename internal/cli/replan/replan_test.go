@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -272,6 +274,42 @@ func set(object *unstructured.Unstructured, value any, path ...string) {
 
 // patched is how a patch is sent, but for the name of its step.
 const patched = "sent to API v1 as field manager signoff/platform/deploy/"
+
+// defining is a world without a kind that an Action defines before it makes an object of it.
+type defining struct{ *world }
+
+func (defining) Action(context.Context, v1alpha1.ActionReference) (*v1alpha1.Action, error) {
+	out := &v1alpha1.Action{}
+	return out, yaml.UnmarshalStrict([]byte(`
+metadata: {namespace: platform, name: deploy, uid: a}
+spec:
+  title: Define
+  execution:
+    serviceAccountName: deployer
+    steps:
+    - name: define
+      apply: {manifests: [{apiVersion: apiextensions.k8s.io/v1, kind: CustomResourceDefinition, metadata: {name: things.example.com}, spec: {group: example.com, names: {kind: Thing}}}]}
+    - name: use
+      apply: {manifests: [{apiVersion: example.com/v1, kind: Thing, metadata: {namespace: production, name: one}}]}
+`), out)
+}
+
+func (d defining) Read(ctx context.Context, ref v1alpha1.ObjectReference) (*unstructured.Unstructured, error) {
+	if ref.Kind == "Thing" {
+		return nil, fmt.Errorf("failed to find the resource: %w", &meta.NoKindMatchError{GroupKind: schema.GroupKind{Group: "example.com", Kind: "Thing"}})
+	}
+	return d.world.Read(ctx, ref)
+}
+
+// TestKindThatComes: nobody misses an object of a kind that the request itself defines, as the controllers do not.
+func TestKindThatComes(t *testing.T) {
+	r := decode[v1alpha1.ActionRequest](t, request)
+	r.Status.Planning = nil
+	found := checked(t, &r, defining{newWorld(t)})
+	if len(found.Missing) > 0 || len(found.Changes) != 2 || found.Changes[1].Object != "Thing production/one" || found.Changes[1].Plan != Differs {
+		t.Errorf("got %+v", found)
+	}
+}
 
 // TestChanges shows all of it, and never what is in a Secret.
 func TestChanges(t *testing.T) {
