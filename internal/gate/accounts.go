@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/identity"
@@ -57,12 +58,8 @@ func (g *Gate) puppetOf(ctx context.Context, a *account, who *v1alpha1.Identity,
 }
 
 func namespaceOfAccount(account string) string {
-	for i := range account {
-		if account[i] == '/' {
-			return account[:i]
-		}
-	}
-	return account
+	namespace, _, _ := strings.Cut(account, "/")
+	return namespace
 }
 
 // inGroups gives somebody of whom the name alone is known the groups that everybody of such a name is in.
@@ -81,7 +78,7 @@ func inGroups(who *v1alpha1.Identity) *v1alpha1.Identity {
 // behind says for each vote that a ServiceAccount gave which other voters could have given it: together they are one. Where one has to agree, two
 // who are one change nothing, and nobody is asked.
 func (g *Gate) behind(ctx context.Context, j *Judgement, poll *Poll, given []*v1alpha1.Vote, votes []quorum.Vote) error {
-	if g.hands == nil || len(poll.Requirements) == 1 && poll.Requirements[0].Count <= 1 && poll.Denials <= 1 {
+	if alone := len(poll.Requirements) == 1 && poll.Requirements[0].Count <= 1 && poll.Denials <= 1; g.hands == nil || alone {
 		return nil
 	}
 	for i := range votes {
@@ -89,18 +86,27 @@ func (g *Gate) behind(ctx context.Context, j *Judgement, poll *Poll, given []*v1
 		if a == nil || !slices.Contains(votes[i].Meets, true) {
 			continue
 		}
-		for other := range votes {
-			if votes[other].Person == votes[i].Person || slices.Contains(votes[i].Behind, votes[other].Person) || !slices.Contains(votes[other].Meets, true) {
-				continue
-			}
-			may, err := g.couldHaveGiven(ctx, j, a, given[other])
-			if err != nil {
-				return &Unjudged{a.voter.Username, unjudged(fmt.Sprintf("cannot tell whether %s, who voted too, could act as ServiceAccount %s: %v. It is tried again.",
-					given[other].Voter.Username, a.name, err))}
-			}
-			if may {
-				votes[i].Behind = append(votes[i].Behind, votes[other].Person)
-			}
+		if err := g.behindOne(ctx, j, a, given, votes, &votes[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// behindOne says it for one vote of a ServiceAccount.
+func (g *Gate) behindOne(ctx context.Context, j *Judgement, a *account, given []*v1alpha1.Vote, votes []quorum.Vote, of *quorum.Vote) error {
+	for i := range votes {
+		other := &votes[i]
+		if other.Person == of.Person || slices.Contains(of.Behind, other.Person) || !slices.Contains(other.Meets, true) {
+			continue
+		}
+		may, err := g.couldHaveGiven(ctx, j, a, given[i])
+		if err != nil {
+			return &Unjudged{a.voter.Username, unjudged(fmt.Sprintf("cannot tell whether %s, who voted too, could act as ServiceAccount %s: %v. It is tried again.",
+				given[i].Voter.Username, a.name, err))}
+		}
+		if may {
+			of.Behind = append(of.Behind, other.Person)
 		}
 	}
 	return nil
