@@ -47,12 +47,20 @@ func Collectors() []prometheus.Collector {
 	return []prometheus.Collector{written, delivered, failures, shown}
 }
 
+// stages are what can fail.
+var stages = []string{stageWrite, stageSign, stageDeliver, stageAside}
+
+// LabelValues are the values that labels of these metrics can have, where they are known beforehand, by metric and label.
+func LabelValues() map[string]map[string][]string {
+	return map[string]map[string][]string{"signoff_audit_failures_total": {"stage": stages}}
+}
+
 // show shows the metrics, failures from the first one on: without a zero before it, it would be no increase.
 func show(l *Log) {
 	shown.log.Store(l)
 	register.Do(func() { ctrlmetrics.Registry.MustRegister(Collectors()...) })
 	for _, s := range l.sinks {
-		for _, stage := range []string{stageWrite, stageSign, stageDeliver, stageAside} {
+		for _, stage := range stages {
 			failures.WithLabelValues(s.name, stage)
 		}
 	}

@@ -28,10 +28,9 @@ func (p *Program) audit() *cobra.Command {
 the operator said.`,
 		Example: `  kubectl signoff audit verify audit.jsonl
   kubectl signoff audit show audit.jsonl`,
-		Args: cobra.NoArgs,
 	}
 	command.AddCommand(p.auditVerify(), p.auditShow())
-	return command
+	return group(command)
 }
 
 // auditOptions are the flags of `audit verify`.

@@ -30,7 +30,7 @@ The exit code is 0 if every cancellation was recorded, 1 if one was refused, and
 	command.RunE = func(cmd *cobra.Command, args []string) error { return p.runCancel(cmd, c, args, o) }
 	command.ValidArgsFunction = p.completes(c, (*session).openRequests)
 	command.Flags().StringVar(&o.reason, "reason", "", "why")
-	command.Flags().BoolVar(&o.dryRun, "dry-run", false, "only find out what would be answered: nothing is stored")
+	dryRunFlag(command, &o.dryRun)
 	o.outputs = outputFlags(command, "cancelled")
 	return command
 }

@@ -99,6 +99,23 @@ func exampleOf(command *cobra.Command) string {
 	return command.UseLine()
 }
 
+// group makes a command that only holds others say so when it is given a word that names none of them. The library would print help, and end well.
+func group(command *cobra.Command) *cobra.Command {
+	command.Args = cobra.ArbitraryArgs
+	command.RunE = func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return cmd.Help()
+		}
+		text := fmt.Sprintf("unknown command %q for %q", args[0], cmd.CommandPath())
+		cmd.SuggestionsMinimumDistance = 2 // as the library has it for the root
+		if meant := cmd.SuggestionsFor(args[0]); len(meant) > 0 {
+			text += "\n\nDid you mean this?\n\t" + strings.Join(meant, "\n\t")
+		}
+		return errors.New(text)
+	}
+	return command
+}
+
 func (p *Program) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "kubectl-signoff",

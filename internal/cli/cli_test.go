@@ -58,6 +58,10 @@ func TestTestCommand(t *testing.T) {
 		"NoFact":     {"a request of which the log knows nothing", []string{"audit", "show", "--request", "a/b", sampleLog}, 0, []string{"there is no fact about request a/b in " + sampleLog + "; name it as NAMESPACE/NAME\n"}},
 		"Mistyped":   {"what was meant, without marks of the library", []string{"reqest"}, 2, []string{"Did you mean this?\n  request\n"}},
 		"Unknown":    {"a command that does not exist", []string{"tset"}, 2, []string{`unknown command "tset" for "kubectl signoff"`}},
+		"Below":      {"what was meant, of a command that only holds others", []string{"audit", "verfy", "x"}, 2, []string{"error: unknown command \"verfy\" for \"kubectl signoff audit\"\n\nDid you mean this?\n  verify\n"}},
+		"BelowNone":  {"nothing was meant", []string{"audit", "zzz"}, 2, []string{"error: unknown command \"zzz\" for \"kubectl signoff audit\"\n"}},
+		"Alone":      {"without a word, what it holds", []string{"audit"}, 0, []string{"Available Commands:", "verify"}},
+		"Shell":      {"a shell that does not exist", []string{"completion", "bsh"}, 2, []string{`unknown command "bsh" for "kubectl signoff completion"`, "  bash\n"}},
 		"Version":    {"a version", []string{"version"}, 0, []string{"kubectl-signoff ", "API signoff.dev/v1alpha1"}},
 		"Completion": {"how kubectl completes plugins", []string{"completion", "kubectl"}, 0, []string{`exec kubectl signoff __complete "$@"`}},
 		"Bash":       {"how bash completes", []string{"completion", "bash"}, 0, []string{"__start_kubectl-signoff"}},
@@ -74,6 +78,50 @@ func TestTestCommand(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestNoArguments: what takes no argument says so in the words of the others.
+func TestNoArguments(t *testing.T) {
+	for _, name := range []string{"list", "inbox", "whoami", "doctor", "mcp", "version"} {
+		got := run(t, "", name, "x")
+		if want := `error: "x" is one argument too many.  Such as: kubectl signoff ` + name; got.exit != exitError || !strings.HasPrefix(got.stderr, want) {
+			t.Errorf("%s x ends with %d and says %s", name, got.exit, got.stderr)
+		}
+	}
+}
+
+// TestDryRunFlag takes what kubectl takes, where the cluster is asked.
+func TestDryRunFlag(t *testing.T) {
+	for _, tc := range []struct {
+		args  []string
+		want  bool
+		wrong string
+	}{
+		{nil, false, ""},
+		{[]string{"--dry-run"}, true, ""},
+		{[]string{"--dry-run=server"}, true, ""},
+		{[]string{"--dry-run=true"}, true, ""},
+		{[]string{"--dry-run=false"}, false, ""},
+		{[]string{"--dry-run=none"}, false, ""},
+		{[]string{"--dry-run", "--dry-run=none"}, false, ""},
+		{[]string{"--dry-run=client"}, false, "only the cluster can tell what it would answer: say --dry-run or --dry-run=server"},
+		{[]string{"--dry-run=maybe"}, false, "say --dry-run, --dry-run=server or --dry-run=none"},
+	} {
+		on, command := false, &cobra.Command{}
+		dryRunFlag(command, &on)
+		err := command.ParseFlags(tc.args)
+		if on != tc.want || (err == nil) != (tc.wrong == "") || err != nil && !strings.HasSuffix(err.Error(), tc.wrong) {
+			t.Errorf("%v: it is %t, and %v", tc.args, on, err)
+		}
+	}
+	for _, args := range [][]string{{"request", "a/b"}, {"approve", "a"}, {"deny", "a"}, {"withdraw", "a"}, {"cancel", "a"}, {"resolve", "a"}} {
+		if got := run(t, "", append(args, "--dry-run=client")...); got.exit != exitError || !strings.Contains(got.stderr, "only the cluster can tell") {
+			t.Errorf("%v ends with %d and says %s", args, got.exit, got.stderr)
+		}
+		if help := run(t, "", args[0], "--help"); !strings.Contains(help.stdout, "--dry-run[=server] ") {
+			t.Errorf("%s does not show it: %s", args[0], help.stdout)
+		}
 	}
 }
 

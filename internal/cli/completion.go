@@ -32,13 +32,13 @@ func (p *Program) completion(root *cobra.Command) {
 		command.Long += `
 kubectl completes "kubectl signoff" where a program called kubectl_complete-signoff is on the PATH: see the command kubectl.`
 		command.Example = `  source <(kubectl signoff completion bash)`
-		command.AddCommand(&cobra.Command{
+		group(command).AddCommand(&cobra.Command{
 			Use:   "kubectl",
 			Short: "Print the program by which kubectl completes `kubectl signoff`",
 			Long: `Prints the program by which kubectl completes "kubectl signoff", in every shell in which kubectl itself is completed. Put it on the PATH as
 kubectl_complete-signoff.`,
 			Example: `  kubectl signoff completion kubectl > ~/bin/kubectl_complete-signoff && chmod +x ~/bin/kubectl_complete-signoff`,
-			Args:    cobra.NoArgs,
+			Args:    takes(0, 0),
 			RunE: func(*cobra.Command, []string) error {
 				return p.print(outputText, 0, nil, func() string { return kubectlCompletion })
 			},

@@ -26,7 +26,7 @@ agree. It looks with your own rights, and says plainly what you may not read.
 other authorizers of the cluster are not seen. The exit code is 0 if nothing is wrong, 1 if something is, and 2 if there is no answer.`,
 		Example: `  kubectl signoff doctor
   kubectl signoff doctor -n payments -o json`,
-		Args: cobra.NoArgs,
+		Args: takes(0, 0),
 	}
 	c := p.connect(command)
 	command.RunE = func(cmd *cobra.Command, _ []string) error { return p.runDoctor(cmd, c, options, output) }

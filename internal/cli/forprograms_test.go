@@ -4,11 +4,15 @@ import (
 	"encoding/json"
 	"maps"
 	"os"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/signoff-dev/signoff/internal/cli/doctor"
 )
 
 // TestFields: the names of fields are what programs rely on. The guide lists them.
@@ -68,6 +72,70 @@ func TestFields(t *testing.T) {
 			t.Errorf("%v -o xml ends with %d and says %s", args, got.exit, got.stderr)
 		}
 	}
+}
+
+// TestFieldsInFull: an answer seldom has all of its fields, and programs rely on each. They are written out here, so that none changes its name unnoticed.
+func TestFieldsInFull(t *testing.T) {
+	guide, err := os.ReadFile("../../docs/guides/kubectl-plugin.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for command, tc := range map[string]struct {
+		of   reflect.Type
+		want string
+	}{
+		"whoami": {reflect.TypeFor[Myself](), "groups leads neverApproves person roles roles.role roles.verbs teams uid unread username"},
+		"doctor": {reflect.TypeFor[doctor.Finding](), "about message state"},
+		"explain": {reflect.TypeFor[Explained](), "allowed errors inputs message note reason request requester requester.groups requester.username " +
+			"stages stages.escalatedAfter stages.further stages.requirements stages.stage verdict warnings"},
+		"audit verify": {reflect.TypeFor[Verified](), "checkpoints earlier gap gap.event gap.file gap.kind gap.line gap.message lines " +
+			"logs logs.cluster logs.end logs.signed logs.signedAt logs.unsigned logs.unvouched moreRevoked " +
+			"revoked revoked.event revoked.file revoked.kind revoked.line revoked.message seals unknown unlinked"},
+	} {
+		got := writtenFields(t, tc.of, "")
+		slices.Sort(got)
+		if diff := cmp.Diff(strings.Fields(tc.want), got); diff != "" {
+			t.Errorf("the fields of %s (-want +got):\n%s", command, diff)
+		}
+		row := ""
+		for line := range strings.Lines(string(guide)) {
+			if strings.HasPrefix(line, "  | `"+command+"` | ") {
+				row = line
+			}
+		}
+		for _, path := range got {
+			field := path[strings.LastIndex(path, ".")+1:]
+			if command == "explain" && strings.HasPrefix(path, "stages.") {
+				continue // the same as in the verdict of a request, where the reference of the API has them
+			}
+			if !strings.Contains(row, "`"+field+"`") {
+				t.Errorf("the row of %s in docs/guides/kubectl-plugin.md does not name %s", command, field)
+			}
+		}
+	}
+}
+
+// writtenFields are the fields of a type as JSON has them, with those of our own types below.
+func writtenFields(t *testing.T, of reflect.Type, before string) []string {
+	t.Helper()
+	for of.Kind() == reflect.Pointer || of.Kind() == reflect.Slice {
+		of = of.Elem()
+	}
+	if of.Kind() != reflect.Struct || strings.HasSuffix(of.PkgPath(), "/v1alpha1") || of == reflect.TypeFor[time.Time]() {
+		return nil
+	}
+	var names []string
+	for i := range of.NumField() {
+		field := of.Field(i)
+		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+		switch {
+		case field.Anonymous:
+			names = append(names, writtenFields(t, field.Type, before)...)
+		case name != "":
+			names = append(append(names, before+name), writtenFields(t, field.Type, before+name+".")...)
+		}
+	}
+	return names
 }
 
 // TestTestForPrograms: every case has its answer, and with -v why.

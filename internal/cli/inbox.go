@@ -39,7 +39,7 @@ the namespace as well, as KIND/NAMESPACE/NAME: "show", "approve", "deny" and "wi
 		Example: `  kubectl signoff inbox
   kubectl signoff inbox -o name | xargs -n 1 kubectl signoff show
   kubectl signoff inbox -n payments -o name`,
-		Args: cobra.NoArgs,
+		Args: takes(0, 0),
 	}
 	c := p.connect(command)
 	command.RunE = func(cmd *cobra.Command, _ []string) error { return p.runInbox(cmd, c, o) }

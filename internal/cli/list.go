@@ -27,7 +27,7 @@ func (p *Program) list() *cobra.Command {
 well, and --mine only those that you asked for with this login.`,
 		Example: `  kubectl signoff list -n payments
   kubectl signoff list -A --mine --all`,
-		Args: cobra.NoArgs,
+		Args: takes(0, 0),
 	}
 	c := p.connect(command)
 	command.RunE = func(cmd *cobra.Command, _ []string) error { return p.runList(cmd, c, o) }

@@ -25,7 +25,7 @@ at; without, the namespaces that requests name are. Where no Role can be read, a
 
 The exit code is 0 if the agent ended it, 1 if the identity is not served, and 2 if there is no answer.`,
 		Example: `  kubectl signoff mcp --kubeconfig /etc/agent/kubeconfig -n payments --catalog platform`,
-		Args:    cobra.NoArgs,
+		Args:    takes(0, 0),
 	}
 	c := p.connect(command)
 	for _, name := range []string{"as", "as-group", "as-uid"} {

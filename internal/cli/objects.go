@@ -147,12 +147,24 @@ func (s *session) unread(ctx context.Context, err error, k kind, namespace, name
 		return fmt.Errorf("you (%s) %w %s %s %s.\n  %sAsk for the ClusterRole %s there.  Check: kubectl auth can-i %s %s %s",
 			s.caller(ctx), errForbidden, verb, resource, where, hint, k.role, verb, resource, flag)
 	case gate.Missing(err) && name != "":
-		return fmt.Errorf("there is no %s %s/%s; see what there is: %s -n %s", k.name, namespace, name, k.list, namespace)
+		return &noSuch{err, fmt.Sprintf("there is no %s %s/%s; see what there is: %s -n %s", k.name, namespace, name, k.list, namespace)}
 	case apierrors.IsNotFound(err):
 		return fmt.Errorf("the cluster has no %s: Signoff is not installed: %w", resource, err)
 	}
 	return fmt.Errorf("failed to %s %s: %w", verb, resource, err)
 }
+
+// noSuch says in our words that something is not there.
+type noSuch struct {
+	cause error
+	text  string
+}
+
+// Error implements error.
+func (n *noSuch) Error() string { return n.text }
+
+// Unwrap gives what the API server said.
+func (n *noSuch) Unwrap() error { return n.cause }
 
 // caller is who asks, as far as the API server tells.
 func (s *session) caller(ctx context.Context) string {

@@ -61,8 +61,8 @@ The exit code is 0 if the request was admitted, 1 if it was refused, and 2 if th
 	o.flags(p, c, command)
 	flags := command.Flags()
 	flags.BoolVar(&o.wait, "wait", false, "wait until the request is over")
-	flags.DurationVar(&o.timeout, "timeout", 0, "how long to wait at most (default: for ever)")
-	flags.BoolVar(&o.dryRun, "dry-run", false, "only find out what would be answered: nothing is stored")
+	timeoutFlag(command, &o.timeout, "how long to wait at most")
+	dryRunFlag(command, &o.dryRun)
 	o.outputs = outputFlags(command, "created")
 	return command
 }
@@ -92,7 +92,7 @@ func (p *Program) runRequest(command *cobra.Command, c *connection, args []strin
 			return err
 		}
 	}
-	return s.await(ctx, created.GetNamespace(), created.GetName(), &waitOptions{timeout: o.timeout, outputs: o.outputs})
+	return s.await(ctx, created.GetNamespace(), created.GetName(), &waitOptions{timeout: o.timeout, once: looksOnce(command, o.timeout), outputs: o.outputs})
 }
 
 func (o *requestOptions) check() error {

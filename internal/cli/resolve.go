@@ -43,7 +43,7 @@ The exit code is 0 if the decision was recorded, 1 if it was refused, and 2 if t
 	flags.StringVar(&o.outcome, "outcome", "", "succeeded or failed")
 	_ = command.RegisterFlagCompletionFunc("outcome", among("succeeded", "failed"))
 	flags.StringVarP(&o.comment, "comment", "m", "", "how you know")
-	flags.BoolVar(&o.dryRun, "dry-run", false, "only find out what would be answered: nothing is stored")
+	dryRunFlag(command, &o.dryRun)
 	o.outputs = outputFlags(command, "resolved")
 	return command
 }

@@ -17,7 +17,7 @@ func (p *Program) version() *cobra.Command {
 		Short:   "Print the version of this plugin",
 		Long:    "Prints the version of this plugin, and the version of the API that it knows.",
 		Example: `  kubectl signoff version`,
-		Args:    cobra.NoArgs,
+		Args:    takes(0, 0),
 		RunE: func(*cobra.Command, []string) error {
 			if err := checkOutput(output, outputText, outputJSON, outputYAML); err != nil {
 				return err

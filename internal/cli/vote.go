@@ -36,6 +36,8 @@ func (p *Program) approve() *cobra.Command {
 		Long: `Approves what others ask for. What is approved is shown first, and its digest is sent with the vote: if it changes meanwhile, the vote is
 refused. On a terminal you are asked to confirm, unless you name the digest that you looked at, or --yes.
 
+` + ofARequest + `
+
 ` + voteExit,
 		Example: `  kubectl signoff inbox
   kubectl signoff show -n payments approval/checkout-1-42-a81f
@@ -48,8 +50,10 @@ func (p *Program) deny() *cobra.Command {
 	return p.vote(&voteOptions{decision: v1alpha1.DecisionDeny, done: "denied"}, &cobra.Command{
 		Use:   "deny APPROVAL...",
 		Short: "Deny what others ask for",
-		Long: `Denies what others ask for. That is final, unless the stage says that several people must deny. Say why with --comment: the requester will
-read it. As with "approve", what is denied is shown first, and its digest is sent with the vote.
+		Long: `Denies what others ask for. That is final, unless the stage says that several people must deny. Say why with --comment, or --reason: the
+requester will read it. On a terminal you are asked. As with "approve", what is denied is shown first, and its digest is sent with the vote.
+
+` + ofARequest + `
 
 ` + voteExit,
 		Example: `  kubectl signoff deny -n payments checkout-1-42-a81f --comment "wrong image"`,
@@ -62,10 +66,14 @@ func (p *Program) withdraw() *cobra.Command {
 		Short: "Take your vote back",
 		Long: `Takes your vote back, as long as the Approval is open.
 
+` + ofARequest + `
+
 ` + voteExit,
 		Example: `  kubectl signoff withdraw -n payments checkout-1-42-a81f`,
 	})
 }
+
+const ofARequest = `APPROVAL can also be the name of a request, where it has one open Approval, or you can vote on one only.`
 
 const voteExit = `The exit code is 0 if every vote was recorded, 1 if one was refused, and 2 if one got no answer.`
 
@@ -79,7 +87,12 @@ func (p *Program) vote(o *voteOptions, command *cobra.Command) *cobra.Command {
 	flags.StringVar(&o.principal, "for", "", "the user name of whom you vote for, by a Delegation (default: yourself, or who lets you where you are no approver)")
 	flags.StringVar(&o.digest, "digest", "", "the digest of what you looked at, or its first 8 digits or more (default: of what is shown now)")
 	flags.BoolVarP(&o.yes, "yes", "y", false, "do not ask to confirm")
-	flags.BoolVar(&o.dryRun, "dry-run", false, "only find out what would be answered: nothing is stored")
+	dryRunFlag(command, &o.dryRun)
+	if o.decision == v1alpha1.DecisionDeny {
+		// Whoever cancels or asks says --reason.
+		flags.StringVar(&o.comment, "reason", "", "the same as --comment")
+		command.MarkFlagsMutuallyExclusive("comment", "reason")
+	}
 	o.outputs = outputFlags(command, o.done)
 	return command
 }
@@ -92,7 +105,7 @@ func (p *Program) runVote(command *cobra.Command, c *connection, words []string,
 	if err != nil {
 		return err
 	}
-	names, err := s.allNamed(words, approvals)
+	names, err := s.allNamed(words, approvals, requests)
 	if err != nil {
 		return err
 	}
@@ -107,7 +120,7 @@ func (p *Program) runVote(command *cobra.Command, c *connection, words []string,
 
 // voteOn shows one Approval and votes on what was shown.
 func (s *session) voteOn(ctx context.Context, name *named, o *voteOptions) error {
-	object, err := s.get(ctx, approvals, name.namespace, name.name)
+	object, err := s.toVoteOn(ctx, name, o.decision)
 	if err != nil {
 		return err
 	}
@@ -119,6 +132,11 @@ func (s *session) voteOn(ctx context.Context, name *named, o *voteOptions) error
 	vote := &v1alpha1.VoteRequest{Decision: o.decision, Comment: o.comment, Digest: approval.Spec.Digest, Principal: o.principal}
 	if o.digest != "" {
 		vote.Digest = o.digest
+	}
+	if o.decision == v1alpha1.DecisionDeny {
+		if vote.Comment, err = s.whyNot(ctx, approval, o.comment); err != nil {
+			return err
+		}
 	}
 	if o.principal != "" {
 		s.say("  In the name of %s.", visible.Escaped(o.principal))
@@ -143,6 +161,17 @@ func whatIsAgreedTo(approval *v1alpha1.Approval) []string {
 		}
 	}
 	return lines
+}
+
+// whyNot are the words of a denial: those that were given, or those of somebody at a terminal, who may leave them out where the stage does not ask for any.
+func (s *session) whyNot(ctx context.Context, approval *v1alpha1.Approval, given string) (string, error) {
+	if given != "" || !s.asks() {
+		return given, nil
+	}
+	if approval.Spec.CommentOnDeny == v1alpha1.CommentOptional {
+		return s.ask(ctx, "comment (may be left out): ")
+	}
+	return s.words(ctx, given, "comment: ", "say why with --comment: the requester will read it")
 }
 
 // confirm asks a person whether that is what they meant. Who names a digest has looked before.

@@ -25,7 +25,19 @@ import (
 type waitOptions struct {
 	timeout     time.Duration
 	untilActive bool
-	outputs     *outputs
+	// once says not to wait, but to look once.
+	once    bool
+	outputs *outputs
+}
+
+// timeoutFlag adds the flag that bounds a wait. Zero means what it means to kubectl wait.
+func timeoutFlag(command *cobra.Command, to *time.Duration, most string) {
+	command.Flags().DurationVar(to, "timeout", 0, most+"; 0 looks once, and less than 0 waits for ever, as without it")
+}
+
+// looksOnce tells whether somebody gave a timeout of nothing.
+func looksOnce(command *cobra.Command, timeout time.Duration) bool {
+	return timeout == 0 && command.Flags().Changed("timeout")
 }
 
 func (p *Program) wait() *cobra.Command {
@@ -39,7 +51,7 @@ the standard error.
 A temporary Action is over when what it did has been taken back. With --until-active the wait ends as soon as it is in force, with exit code 0.
 
 The exit code is 0 if all succeeded, or were taken back as planned; 3 if one was denied; 4 if one ended otherwise: it failed, expired or was
-cancelled; 5 if one is not over after --timeout; 2 if there is no answer. With several requests it is the highest.`,
+cancelled; 5 if one is not over after --timeout, which with 0 is at once; 2 if there is no answer. With several requests it is the highest.`,
 		Example: `  kubectl signoff wait -n payments checkout-1-42
   kubectl signoff wait -n payments checkout-1-42 checkout-1-43 --timeout 24h`,
 		Args: takes(1, many),
@@ -47,7 +59,7 @@ cancelled; 5 if one is not over after --timeout; 2 if there is no answer. With s
 	c := p.connect(command)
 	command.RunE = func(cmd *cobra.Command, args []string) error { return p.runWait(cmd, c, args, o) }
 	command.ValidArgsFunction = p.completes(c, (*session).openRequests)
-	command.Flags().DurationVar(&o.timeout, "timeout", 0, "how long to wait at most for all of them (default: for ever)")
+	timeoutFlag(command, &o.timeout, "how long to wait at most for all of them")
 	command.Flags().BoolVar(&o.untilActive, "until-active", false, "also end when what a temporary Action does is in force")
 	o.outputs = outputFlags(command, "")
 	return command
@@ -61,6 +73,7 @@ func (p *Program) runWait(command *cobra.Command, c *connection, words []string,
 	if err != nil {
 		return err
 	}
+	o.once = looksOnce(command, o.timeout)
 	ctx, cancel := bounded(command.Context(), o.timeout)
 	defer cancel()
 	names, err := s.allNamed(words, requests)
@@ -104,7 +117,7 @@ func (s *session) await(ctx context.Context, namespace, name string, o *waitOpti
 
 // followAloud watches a request until it is over, and says on the way what it waits for.
 func (s *session) followAloud(ctx context.Context, namespace, name string, o *waitOptions) (*unstructured.Unstructured, error) {
-	return s.follow(ctx, &following{session: s, namespace: namespace, request: name, untilActive: o.untilActive, tell: func(f *following) {
+	return s.follow(ctx, &following{session: s, namespace: namespace, request: name, untilActive: o.untilActive, once: o.once, tell: func(f *following) {
 		s.speaking.Lock()
 		defer s.speaking.Unlock()
 		s.say("%s/%s %s", namespace, name, f.state())
@@ -158,10 +171,12 @@ func outcomeOf(request *v1alpha1.ActionRequest) error {
 func (s *session) follow(ctx context.Context, f *following) (*unstructured.Unstructured, error) {
 	for {
 		version, err := f.look(ctx)
-		if err == nil && !f.over {
+		if err == nil && !f.over && !f.once {
 			err = f.watch(ctx, version)
 		}
 		switch {
+		case err == nil && !f.over:
+			return nil, f.notYet()
 		case err == nil:
 			return f.last, nil
 		case apierrors.IsGone(err) || apierrors.IsResourceExpired(err):
@@ -180,6 +195,8 @@ type following struct {
 	over               bool
 	// untilActive says that what a temporary Action does need not be taken back.
 	untilActive bool
+	// once says to look, and not to wait.
+	once bool
 	// told is the state that was told last.
 	told string
 	tell func(*following)
@@ -283,11 +300,16 @@ func (f *following) phase() string {
 	return phase
 }
 
+// notYet says that the request is not over.
+func (f *following) notYet() error {
+	return &ending{exitTimeout, fmt.Sprintf("not over yet: %s.  Go on: kubectl signoff wait -n %s %s", f.state(), f.last.GetNamespace(), f.last.GetName())}
+}
+
 // late says that time ran out, where it did.
 func (f *following) late(ctx context.Context, err error) error {
 	switch {
 	case errors.Is(ctx.Err(), context.DeadlineExceeded) && f.last != nil:
-		return &ending{exitTimeout, fmt.Sprintf("not over yet: %s.  Go on: kubectl signoff wait -n %s %s", f.state(), f.last.GetNamespace(), f.last.GetName())}
+		return f.notYet()
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
 		return &ending{exitTimeout, "there was no time left to look"}
 	case ctx.Err() != nil:

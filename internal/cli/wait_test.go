@@ -6,9 +6,49 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"testing"
+	"time"
 
+	"github.com/spf13/cobra"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
+	"k8s.io/client-go/dynamic/fake"
 )
+
+// TestLooksOnce: a timeout of nothing looks, and waits for nothing, as that of kubectl wait does.
+func TestLooksOnce(t *testing.T) {
+	for _, tc := range []struct {
+		args []string
+		want bool
+	}{{nil, false}, {[]string{"--timeout", "0"}, true}, {[]string{"--timeout=0s"}, true}, {[]string{"--timeout=-1s"}, false}, {[]string{"--timeout=5s"}, false}} {
+		timeout, command := time.Duration(0), &cobra.Command{}
+		timeoutFlag(command, &timeout, "how long")
+		if err := command.ParseFlags(tc.args); err != nil {
+			t.Fatal(err)
+		}
+		if got := looksOnce(command, timeout); got != tc.want {
+			t.Errorf("%v looks once: %t, want %t", tc.args, got, tc.want)
+		}
+	}
+	for outcome, want := range map[string]int{"": exitTimeout, "Succeeded": exitYes, "Denied": exitDenied} {
+		object := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "signoff.dev/v1alpha1", "kind": "ActionRequest", "metadata": map[string]any{"namespace": "a", "name": "b"},
+			"status": map[string]any{"phase": "Held", "waitingFor": "x", "outcome": outcome}}}
+		var screen bytes.Buffer
+		s := &session{Program: &Program{IO: genericiooptions.IOStreams{Out: &screen, ErrOut: &screen}},
+			objects: fake.NewSimpleDynamicClientWithCustomListKinds(runtime.NewScheme(), map[schema.GroupVersionResource]string{resourceOf(requests): "ActionRequestList"}, object)}
+		err := s.await(t.Context(), "a", "b", &waitOptions{once: true, outputs: outputFlags(&cobra.Command{}, "")})
+		got := exitYes
+		if known := (*ending)(nil); errors.As(err, &known) {
+			got = known.code
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		if got != want {
+			t.Errorf("one that is %q ends with %d, want %d: %v %s", outcome, got, want, err, &screen)
+		}
+	}
+}
 
 // roundTrip answers as a function says.
 type roundTrip func(*http.Request) (*http.Response, error)

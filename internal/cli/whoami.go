@@ -56,7 +56,7 @@ file. What you may not read is named.`,
 
   # With the file that Signoff was started with, before anybody has asked
   kubectl signoff whoami --configuration configuration.yaml --as alice@laptop`,
-		Args: cobra.NoArgs,
+		Args: takes(0, 0),
 	}
 	c := p.connect(command)
 	command.RunE = func(cmd *cobra.Command, _ []string) error {

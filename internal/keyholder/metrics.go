@@ -24,6 +24,15 @@ var (
 // Collectors are the metrics of this package, for their reference.
 func Collectors() []prometheus.Collector { return []prometheus.Collector{stateMetric} }
 
+// LabelValues are the values that labels of these metrics can have, where they are known beforehand, by metric and label.
+func LabelValues() map[string]map[string][]string {
+	var all []string
+	for _, state := range states {
+		all = append(all, string(state))
+	}
+	return map[string]map[string][]string{"signoff_keys_state": {"state": all}}
+}
+
 // show shows the states of the keys that this process holds.
 func (h *Holder) show() {
 	register.Do(func() { ctrlmetrics.Registry.MustRegister(Collectors()...) })

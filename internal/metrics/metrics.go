@@ -89,6 +89,9 @@ var removed = prometheus.NewCounterVec(prometheus.CounterOpts{
 	Help: "Finished requests and Records that were removed because their time was over, and attempts that came to nothing, such as while the audit log is not delivered.",
 }, []string{"kind", "result"})
 
+// removable are the kinds of what is removed.
+var removable = []string{"ActionRequest", "Record"}
+
 // What became of an attempt to remove.
 const (
 	removedNow = "removed"
@@ -134,6 +137,8 @@ var refusals = prometheus.NewCounterVec(prometheus.CounterOpts{
 	Help: "Callers of the webhooks that were refused before anything they sent was read, by why. The process itself is one, without a certificate, at each start.",
 }, []string{"reason"})
 
+var refusalsThereAre = []Refusal{NoCertificate, ForeignCertificate, UnknownPath}
+
 // Refused counts a caller that was refused.
 func Refused(why Refusal) { refusals.WithLabelValues(string(why)).Inc() }
 
@@ -154,7 +159,7 @@ var (
 
 // What an alert asks to have grown is shown from the first one on: without a zero before it, it would be no increase.
 func init() {
-	for _, why := range []Refusal{NoCertificate, ForeignCertificate, UnknownPath} {
+	for _, why := range refusalsThereAre {
 		refusals.WithLabelValues(string(why))
 	}
 	for _, reason := range forgeries {
@@ -163,7 +168,7 @@ func init() {
 	for _, outcome := range outcomes {
 		finished.WithLabelValues(string(outcome))
 	}
-	for _, kind := range []string{"ActionRequest", "Record"} {
+	for _, kind := range removable {
 		for _, result := range []string{removedNow, notRemoved} {
 			removed.WithLabelValues(kind, result)
 		}

@@ -27,11 +27,22 @@ var (
 // Collectors are the metrics of this package, for their reference.
 func Collectors() []prometheus.Collector { return []prometheus.Collector{ended} }
 
+var (
+	// channels are the kinds of channels, as their fields are called, and results what became of a message.
+	channels = []string{"slack", "teams", "email", "cloudEvents", "webhook"}
+	results  = []string{resultDelivered, resultFailed, resultDropped}
+)
+
+// LabelValues are the values that labels of these metrics can have, by metric and label.
+func LabelValues() map[string]map[string][]string {
+	return map[string]map[string][]string{"signoff_notifications_total": {"channel": channels, "result": results}}
+}
+
 // show shows the metrics, from the first failure on: without a zero before it, it would be no increase.
 func show() {
 	register.Do(func() { ctrlmetrics.Registry.MustRegister(Collectors()...) })
-	for _, kind := range []string{"slack", "teams", "email", "cloudEvents", "webhook"} {
-		for _, result := range []string{resultDelivered, resultFailed, resultDropped} {
+	for _, kind := range channels {
+		for _, result := range results {
 			ended.WithLabelValues(kind, result)
 		}
 	}

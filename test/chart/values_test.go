@@ -63,6 +63,13 @@ func TestRefused(t *testing.T) {
 		"Duration":         {"A time has a unit.", "configuration: {retention: {finished: abc}}", "", []string{"/configuration/retention/finished"}},
 		"Days":             {"A day is no unit.", "configuration: {retention: {records: 90d}}", "", []string{"/configuration/retention/records"}},
 		"NoUnit":           {"Nor is none.", "configuration: {keys: {maxAge: '8760'}}", "", []string{"/configuration/keys/maxAge"}},
+		"Details":          {"The process would not start.", "configuration: {retention: {details: 59s}}", "", []string{"configuration.retention.details: 1m to 8760h", "59s"}},
+		"LongDetails":      {"Nor with that.", "configuration: {retention: {details: 9000h}}", "", []string{"configuration.retention.details: 1m to 8760h"}},
+		"Finished":         {"Nobody could look at what ended.", "configuration: {retention: {finished: 59m59s}}", "", []string{"configuration.retention.finished: at least 1h"}},
+		"Records":          {"Rules look back.", "configuration: {retention: {records: 191.5h}}", "", []string{"configuration.retention.records: at least 192h"}},
+		"ShortRecords":     {"The Record would go before its request.", "configuration: {retention: {finished: 3000h}}", "", []string{"configuration.retention.records: Records are kept at least as long"}},
+		"RecordsOfKept":    {"The same of requests that are kept for ever.", "configuration: {retention: {finished: 0s}}", "", []string{"configuration.retention.records: Records are kept at least as long"}},
+		"Annotation":       {"An annotation is a text.", "admission: {podAnnotations: {a: true}}", "", []string{"/admission/podAnnotations/a"}},
 		"Past":             {"What is kept for less than nothing?", "configuration: {retention: {details: -1h}}", "", []string{"/configuration/retention/details"}},
 		"Open":             {"Nobody could ask.", "configuration: {requester: {maxOpen: 0}}", "", []string{"/configuration/requester/maxOpen"}},
 		"DryRuns":          {"Nor try.", "configuration: {requester: {maxDryRuns: 0}}", "", []string{"/configuration/requester/maxDryRuns"}},
@@ -95,6 +102,7 @@ func TestTaken(t *testing.T) {
 		"Address":   {"Or only an address.", "image: {repository: '[2001:db8::1]:5000/signoff'}"},
 		"NoHost":    {"Or none.", "image: {repository: library/sign_off--it.x}"},
 		"Durations": {"Go writes times so.", "configuration: {retention: {details: 1h30m, finished: 0s, records: '0'}, keys: {maxAge: 1.5h}}"},
+		"Retention": {"The least of each.", "configuration: {retention: {details: 60s, finished: 60m, records: 191h60m}}"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			text := into[corev1.ConfigMap](t, render(t, tc.values).named(t, "ConfigMap", "signoff-configuration")).Data["configuration.yaml"]
@@ -143,6 +151,73 @@ func TestNothingBelow(t *testing.T) {
 			t.Errorf("%s has no default, and that is not said: %v", values, err)
 		}
 	}
+}
+
+// TestOfPods: labels and annotations that others ask for, such as a mesh or a cloud, beside those of the chart.
+func TestOfPods(t *testing.T) {
+	given := render(t, `
+admission: {podLabels: {team: security, app.kubernetes.io/name: other}, podAnnotations: {sidecar.istio.io/inject: "false", signoff.dev/configuration: "none"}, serviceAccountAnnotations: {cloud/role: "1"}}
+controller: {topologySpreadConstraints: [{topologyKey: rack, maxSkew: 2, whenUnsatisfiable: DoNotSchedule}]}`)
+	plain := render(t)
+	part := func(from objects, name string) *appsv1.Deployment {
+		return into[appsv1.Deployment](t, from.named(t, "Deployment", name))
+	}
+	got, before := part(given, "signoff-admission").Spec.Template, part(plain, "signoff-admission").Spec.Template
+	before.Labels["team"] = "security"
+	before.Annotations["sidecar.istio.io/inject"] = "false"
+	if diff := cmp.Diff(before, got); diff != "" {
+		t.Errorf("the Pods of admission (-want +got):\n%s", diff)
+	}
+	if spread := part(given, "signoff-controller").Spec.Template.Spec.TopologySpreadConstraints; len(spread) != 1 || spread[0].TopologyKey != "rack" {
+		t.Errorf("the Pods of the controllers are spread by %v", spread)
+	}
+	if spread := before.Spec.TopologySpreadConstraints; len(spread) != 2 {
+		t.Errorf("without that they are spread by %v", spread)
+	}
+	renewal := into[batchv1.CronJob](t, render(t, `controller: {podLabels: {team: security}, podAnnotations: {sidecar.istio.io/inject: "false"}}`).named(t, "CronJob", "signoff-renewal"))
+	if of := renewal.Spec.JobTemplate.Spec.Template.ObjectMeta; of.Labels["team"] != "security" || of.Annotations["sidecar.istio.io/inject"] != "false" || of.Labels["app.kubernetes.io/component"] != "renewal" {
+		t.Errorf("with a mesh beside them, the Pods that make certificates would never end: %+v", of)
+	}
+	for name, want := range map[string]string{"signoff-admission": "1", "signoff-controller": ""} {
+		if got := given.named(t, "ServiceAccount", name).GetAnnotations()["cloud/role"]; got != want {
+			t.Errorf("the annotation of %s is %q, want %q", name, got, want)
+		}
+	}
+}
+
+// TestRenewedBeforeTheAlert: cert-manager replaces the certificate before SignoffCertificateEnds rings.
+func TestRenewedBeforeTheAlert(t *testing.T) {
+	for _, name := range []string{"CertManager", "Issuer"} {
+		spec, _, err := unstructured.NestedStringMap(map[string]any{"spec": picked(t, render(t, combinations[name]).named(t, "Certificate", "signoff-webhook"), "duration", "renewBefore")}, "spec")
+		if err != nil {
+			t.Fatal(err)
+		}
+		lasts, err := time.ParseDuration(spec["duration"])
+		if err != nil {
+			t.Fatal(err)
+		}
+		before, err := time.ParseDuration(spec["renewBefore"])
+		if alert := 2592000 * time.Second; err != nil || before <= alert || before >= lasts {
+			t.Errorf("%s: it lasts %s, and is renewed %s before its end: %v", name, lasts, before, err)
+		}
+		if !strings.Contains(file(t, "config/monitoring/alerts.yaml"), "signoff_webhook_certificate_expiry_seconds) < 2592000") {
+			t.Error("the alert rings at another time")
+		}
+	}
+}
+
+// picked are some fields of the spec of an object.
+func picked(t *testing.T, object *unstructured.Unstructured, names ...string) map[string]any {
+	t.Helper()
+	spec, _, err := unstructured.NestedMap(object.Object, "spec")
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := map[string]any{}
+	for _, name := range names {
+		out[name] = spec[name]
+	}
+	return out
 }
 
 // TestNamesStayNames: YAML has numbers and truths that are written as names can be.
@@ -261,7 +336,7 @@ func TestSchemaIsStrict(t *testing.T) {
 	slices.Sort(open)
 	var want []string
 	for _, part := range []string{"admission", "controller"} {
-		for _, field := range []string{"affinity", "extraEnv[]", "extraVolumeMounts[]", "extraVolumes[]", "nodeSelector", "resources", "tolerations[]"} {
+		for _, field := range []string{"affinity", "extraEnv[]", "extraVolumeMounts[]", "extraVolumes[]", "nodeSelector", "resources", "tolerations[]", "topologySpreadConstraints[]"} {
 			want = append(want, part+"."+field)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -28,6 +29,7 @@ import (
 	"github.com/signoff-dev/signoff/internal/keyholder"
 	"github.com/signoff-dev/signoff/internal/metrics"
 	"github.com/signoff-dev/signoff/internal/notify"
+	"github.com/signoff-dev/signoff/internal/snapshot"
 )
 
 var update = flag.Bool("update", false, "write docs/reference/metrics.md")
@@ -47,7 +49,10 @@ func read(t *testing.T, path string) string {
 type metric struct {
 	name, help string
 	labels     []string
-	histogram  bool
+	// kind is counter, gauge or histogram.
+	kind string
+	// values are those that labels can have, where they are known beforehand.
+	values map[string][]string
 }
 
 // described is how a prometheus.Desc writes itself; it has no other way to tell its name.
@@ -86,17 +91,60 @@ func metricOf(t *testing.T, c prometheus.Collector, desc *prometheus.Desc) metri
 	}
 	switch c.(type) {
 	case *prometheus.HistogramVec, prometheus.Histogram:
-		m.histogram = true
+		m.kind = histogram
+	case *prometheus.CounterVec:
+		m.kind = counter
+	default: // what counts when it is asked gives gauges only, since nothing of it outlives the process
+		m.kind = gauge
+	}
+	if (m.kind == counter) != strings.HasSuffix(m.name, "_total") {
+		t.Errorf("%s is a %s by its collector, and not by its name", m.name, m.kind)
+	}
+	m.values = values(t)[m.name]
+	for label := range m.values {
+		if !slices.Contains(m.labels, label) {
+			t.Errorf("%s has no label %q, and values of it are known", m.name, label)
+		}
 	}
 	return m
+}
+
+// The kinds of metrics.
+const (
+	counter   = "counter"
+	gauge     = "gauge"
+	histogram = "histogram"
+)
+
+// values are those that labels can have, by metric and label.
+func values(t *testing.T) map[string]map[string][]string {
+	t.Helper()
+	all := map[string]map[string][]string{"signoff_snapshot_invalid_objects": {"kind": slices.Sorted(maps.Keys(snapshot.NewStore(nil).Current().Invalid()))}}
+	for _, some := range []map[string]map[string][]string{metrics.LabelValues(), keyholder.LabelValues(), auditlog.LabelValues(), notify.LabelValues()} {
+		maps.Copy(all, some)
+	}
+	return all
+}
+
+// labelled shows labels with the values that they can have.
+func (m *metric) labelled() string {
+	var all []string
+	for _, label := range m.labels {
+		text := "`" + label + "`"
+		if known := m.values[label]; len(known) > 0 {
+			text += ": " + strings.Join(known, ", ")
+		}
+		all = append(all, text)
+	}
+	return strings.Join(all, "; ")
 }
 
 // TestMetricsReference compares the list of metrics with those that there are.
 func TestMetricsReference(t *testing.T) {
 	var out strings.Builder
-	out.WriteString("# Metrics\n\nSignoff's own, made from the code. What to watch and when to worry: [guides/operate.md](../guides/operate.md).\n\n| Metric | Labels | Means |\n|---|---|---|\n")
+	out.WriteString("# Metrics\n\nSignoff's own, made from the code. What to watch and when to worry: [guides/operate.md](../guides/operate.md).\n\n| Metric | Type | Labels, and their values where they are known beforehand | Means |\n|---|---|---|---|\n")
 	for _, m := range own(t) {
-		fmt.Fprintf(&out, "| `%s` | %s | %s |\n", m.name, strings.Join(m.labels, ", "), m.help)
+		fmt.Fprintf(&out, "| `%s` | %s | %s | %s |\n", m.name, m.kind, m.labelled(), m.help)
 	}
 	const page = "docs/reference/metrics.md"
 	if *update {
@@ -131,7 +179,7 @@ func checkQuery(t *testing.T, query string) {
 	}
 	for _, m := range own(t) {
 		labels := append(slices.Clone(m.labels), target...)
-		if !m.histogram {
+		if m.kind != histogram {
 			known[m.name] = labels
 			continue
 		}
@@ -159,11 +207,30 @@ func checkQuery(t *testing.T, query string) {
 				if !slices.Contains(labels, filter.Label) {
 					t.Errorf("%q: %s has no label %q", query, filters[0].Value, filter.Label)
 				}
+				checkValue(t, query, filters[0].Value, &filter)
 			}
 		}
 	})
 	if found == 0 {
 		t.Errorf("%q reads no metric", query)
+	}
+}
+
+// checkValue demands that a label can have the value by which it is selected: what is misspelt selects nothing, and an alert on it never rings.
+func checkValue(t *testing.T, query, name string, filter *metricsql.LabelFilter) {
+	t.Helper()
+	known := values(t)[strings.TrimSuffix(name, "_bucket")][filter.Label]
+	if len(known) == 0 || filter.Value == "" {
+		return
+	}
+	selected := []string{filter.Value}
+	if filter.IsRegexp {
+		selected = strings.Split(filter.Value, "|")
+	}
+	for _, value := range selected {
+		if !slices.Contains(known, value) {
+			t.Errorf("%q: the label %q of %s is never %q; it is one of %v", query, filter.Label, name, value, known)
+		}
 	}
 }
 
@@ -176,12 +243,29 @@ func anchor(heading string) string {
 type alertRules struct {
 	Spec struct {
 		Groups []struct {
-			Rules []struct {
-				Alert, Expr         string
-				Labels, Annotations map[string]string
+			Rules []alertRule
+		}
+	}
+}
+
+// alertRule is one of them.
+type alertRule struct {
+	Alert, Expr, For    string
+	Labels, Annotations map[string]string
+}
+
+// alertNamed gives one alert.
+func alertNamed(t *testing.T, name string) alertRule {
+	t.Helper()
+	for _, group := range alertsOf(t).Spec.Groups {
+		for _, rule := range group.Rules {
+			if rule.Alert == name {
+				return rule
 			}
 		}
 	}
+	t.Fatalf("there is no alert %s", name)
+	return alertRule{}
 }
 
 // alertsOf reads the alerts.
@@ -253,22 +337,30 @@ func TestAlerts(t *testing.T) {
 	}
 }
 
-// TestDashboard: every panel reads what there is.
-func TestDashboard(t *testing.T) {
-	var dashboard struct {
-		Title  string
-		Panels []struct {
-			ID      int
-			Title   string
-			GridPos struct{ X, Y, W, H int }
-			Targets []struct{ Expr string }
-		}
+// dashboard is what of it is checked.
+type dashboard struct {
+	Title  string
+	Panels []struct {
+		ID      int
+		Title   string
+		GridPos struct{ X, Y, W, H int }
+		Targets []struct{ Expr string }
 	}
-	if err := json.Unmarshal([]byte(read(t, "config/monitoring/dashboard.json")), &dashboard); err != nil {
+}
+
+func dashboardOf(t *testing.T) *dashboard {
+	t.Helper()
+	out := &dashboard{}
+	if err := json.Unmarshal([]byte(read(t, "config/monitoring/dashboard.json")), out); err != nil {
 		t.Fatal(err)
 	}
+	return out
+}
+
+// TestDashboard: every panel reads what there is.
+func TestDashboard(t *testing.T) {
 	seen := map[int]bool{}
-	for _, panel := range dashboard.Panels {
+	for _, panel := range dashboardOf(t).Panels {
 		if panel.Title == "" || len(panel.Targets) == 0 || seen[panel.ID] || panel.GridPos.X+panel.GridPos.W > 24 {
 			t.Errorf("panel %d %q: no title, no query, an id twice, or beyond the edge", panel.ID, panel.Title)
 		}

@@ -100,6 +100,18 @@ func TestConfirmedOnATerminal(t *testing.T) {
 	onTerminal(t, users.Bob, "y\n", "approve", "-n", "payments", name).says(t, 0, "Approve this? [y/N] ", "approved")
 }
 
+// TestDenialOnATerminal asks for the words that the requester reads, as a cancellation does.
+func TestDenialOnATerminal(t *testing.T) {
+	asked(t, users.Alice, "denied-typed", "text=a", "level=high")
+	name := approvalOf(t, "denied-typed", "owners").Name
+	onTerminal(t, users.Bob, "\n", "deny", "-n", "payments", name).says(t, 2, "comment: ", "say why with --comment")
+	onTerminal(t, users.Bob, "wrong image\nn\n", "deny", "-n", "payments", name).says(t, 1, "Deny this? [y/N] ", "not confirmed: you did not vote")
+	onTerminal(t, users.Bob, "wrong image\ny\n", "deny", "-n", "payments", name).says(t, 0, "comment: ", "Deny this? [y/N] ", "approval.signoff.dev/"+name+" denied")
+	if votes := approvalOf(t, "denied-typed", "owners").Spec.Votes; len(votes) != 1 || votes[0].Comment != "wrong image" {
+		t.Errorf("the votes are %+v", votes)
+	}
+}
+
 // TestColours are for people who want them.
 func TestColours(t *testing.T) {
 	asked(t, users.Alice, "colours", "text=a", "level=high")

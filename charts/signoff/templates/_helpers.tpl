@@ -20,6 +20,17 @@
 {{- end }}
 {{- end }}
 
+{{/* How many seconds a time has, which is written as Go does. */}}
+{{- define "signoff.seconds" -}}
+{{- $sum := 0.0 }}
+{{- $of := dict "ns" 0.000000001 "us" 0.000001 "µs" 0.000001 "μs" 0.000001 "ms" 0.001 "s" 1.0 "m" 60.0 "h" 3600.0 }}
+{{- range regexFindAll "[0-9.]+(ns|us|µs|μs|ms|s|m|h)" . -1 }}
+{{- $unit := regexFind "[^0-9.]+$" . }}
+{{- $sum = addf $sum (mulf (float64 (trimSuffix $unit .)) (get $of $unit)) }}
+{{- end }}
+{{- $sum }}
+{{- end }}
+
 {{/* The labels of everything. */}}
 {{- define "signoff.labels" -}}
 app.kubernetes.io/name: signoff
@@ -37,8 +48,8 @@ app.kubernetes.io/component: {{ .part }}
 {{- end }}
 
 {{/*
-  The objects of a file that make generate has made, with our labels. Takes {root, file, annotations, labels, caBundle, without}: the rules about
-  objects with these names are left out. In the files Signoff is in signoff-system, and the operator's name is written so too.
+  The objects of a file that make generate has made, with our labels. Takes {root, file, annotations, labels, caBundle, without, accounts}: the rules
+  about objects with these names are left out, and ServiceAccounts get the annotations that accounts has under their names. In the files Signoff is in signoff-system, and the operator's name is written so too.
 */}}
 {{- define "signoff.generated" -}}
 {{- range $document := splitList "\n---\n" (print "\n" (.root.Files.Get .file)) }}
@@ -51,6 +62,11 @@ app.kubernetes.io/component: {{ .part }}
 {{- $_ := set $object.metadata "labels" $labels }}
 {{- with $.annotations }}
 {{- $_ := set $object.metadata "annotations" (merge (deepCopy .) ($object.metadata.annotations | default dict)) }}
+{{- end }}
+{{- if eq $object.kind "ServiceAccount" }}
+{{- with index ($.accounts | default dict) $object.metadata.name }}
+{{- $_ := set $object.metadata "annotations" (merge ($object.metadata.annotations | default dict) (deepCopy .)) }}
+{{- end }}
 {{- end }}
 {{- if and $.without $object.rules }}
 {{- $rules := list }}
@@ -139,13 +155,17 @@ spec:
   template:
     metadata:
       labels:
-        {{- include "signoff.labels" .root | nindent 8 }}
-        app.kubernetes.io/component: {{ .part }}
+        {{- /* By the last the Pods are found. */}}
+        {{- $own := merge (dict "app.kubernetes.io/component" .part) (include "signoff.labels" .root | fromYaml) }}
+        {{- toYaml (merge $own (.values.podLabels | default dict)) | nindent 8 }}
       annotations:
         # The process reads both only when it starts.
         signoff.dev/configuration: {{ include "signoff.configuration" .root | sha256sum | quote }}
         {{- if .root.Values.clientCA.certificate }}
         signoff.dev/client-ca: {{ .root.Values.clientCA.certificate | sha256sum | quote }}
+        {{- end }}
+        {{- with omit (.values.podAnnotations | default dict) "signoff.dev/configuration" "signoff.dev/client-ca" }}
+        {{- toYaml . | nindent 8 }}
         {{- end }}
     spec:
       serviceAccountName: signoff-{{ .part }}
@@ -171,6 +191,9 @@ spec:
         {{- toYaml . | nindent 8 }}
       {{- end }}
       topologySpreadConstraints:
+      {{- with .values.topologySpreadConstraints }}
+      {{- toYaml . | nindent 6 }}
+      {{- else }}
       {{- range list "kubernetes.io/hostname" "topology.kubernetes.io/zone" }}
       - topologyKey: {{ . }}
         maxSkew: 1
@@ -178,6 +201,7 @@ spec:
         labelSelector:
           matchLabels:
             {{- include "signoff.selector" $ | nindent 12 }}
+      {{- end }}
       {{- end }}
       containers:
       - name: signoff
