@@ -111,19 +111,7 @@ func (w *actionRequests) verdictAnnotation(ctx context.Context, req *admission.R
 
 // restore keeps what a client cannot change, so that re-applying a manifest without it is no change.
 func (w *actionRequests) restore(req *admission.Request, request, old *v1alpha1.ActionRequest, caller v1alpha1.Identity) admission.Response {
-	var ops []jsonpatch.Operation
-	if old.Spec.Seal != nil && !apiequality.Semantic.DeepEqual(request.Spec.Seal, old.Spec.Seal) {
-		ops = append(ops, jsonpatch.NewOperation("add", "/spec/seal", old.Spec.Seal))
-	}
-	if old.Spec.Requester != nil && !apiequality.Semantic.DeepEqual(request.Spec.Requester, old.Spec.Requester) {
-		ops = append(ops, jsonpatch.NewOperation("add", "/spec/requester", old.Spec.Requester))
-	}
-	if !w.isOperator(req) && lost(old, request) {
-		ops = append(ops, jsonpatch.NewOperation("add", "/metadata/finalizers", append(request.Finalizers, v1alpha1.RequestFinalizer)))
-	}
-	if verdict := request.Annotations[v1alpha1.AnnotationVerdict]; verdict != "" && !w.isOperator(req) {
-		ops = append(ops, jsonpatch.NewOperation("remove", "/metadata/annotations/signoff.dev~1verdict", nil))
-	}
+	ops := w.kept(req, request, old)
 	if saysNew(request, old) {
 		if refused := w.exhausted(req, changing, &caller); refused != nil {
 			return *refused
@@ -137,6 +125,24 @@ func (w *actionRequests) restore(req *admission.Request, request, old *v1alpha1.
 		return unsealed(err)
 	}
 	return patched(append(ops, said...))
+}
+
+// kept puts back what only Signoff writes.
+func (w *actionRequests) kept(req *admission.Request, request, old *v1alpha1.ActionRequest) []jsonpatch.Operation {
+	var ops []jsonpatch.Operation
+	if old.Spec.Seal != nil && !apiequality.Semantic.DeepEqual(request.Spec.Seal, old.Spec.Seal) {
+		ops = append(ops, jsonpatch.NewOperation("add", "/spec/seal", old.Spec.Seal))
+	}
+	if old.Spec.Requester != nil && !apiequality.Semantic.DeepEqual(request.Spec.Requester, old.Spec.Requester) {
+		ops = append(ops, jsonpatch.NewOperation("add", "/spec/requester", old.Spec.Requester))
+	}
+	if !w.isOperator(req) && lost(old, request) {
+		ops = append(ops, jsonpatch.NewOperation("add", "/metadata/finalizers", append(request.Finalizers, v1alpha1.RequestFinalizer)))
+	}
+	if verdict := request.Annotations[v1alpha1.AnnotationVerdict]; verdict != "" && !w.isOperator(req) {
+		ops = append(ops, jsonpatch.NewOperation("remove", "/metadata/annotations/signoff.dev~1verdict", nil))
+	}
+	return ops
 }
 
 // saysNew tells whether an update of a request cancels it, or decides about a step. What it only sends again costs nothing.

@@ -28,7 +28,7 @@ func TestAskedTooOften(t *testing.T) {
 	c := fake.NewClientBuilder().WithScheme(scheme).WithInterceptorFuncs(interceptor.Funcs{
 		Get: func(_ context.Context, _ client.WithWatch, key client.ObjectKey, object client.Object, _ ...client.GetOption) error {
 			asked++
-			approval := object.(*v1alpha1.Approval) //nolint:forcetypeassert // nothing else is read
+			approval := object.(*v1alpha1.Approval)
 			approval.Name, approval.Spec.Digest, approval.Status.State = key.Name, "digest", v1alpha1.ApprovalSuperseded
 			approval.Spec.RequestRef.UID = "uid"
 			return nil

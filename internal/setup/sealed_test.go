@@ -45,7 +45,7 @@ func (s *shelf) List(_ context.Context, list client.ObjectList, opts ...client.L
 	object := s.object
 	if at == 0 {
 		list.SetContinue("1")
-		object = reflect.New(reflect.TypeOf(s.object).Elem()).Interface().(runtime.Object) //nolint:forcetypeassert // it is of the same type
+		object = reflect.New(reflect.TypeOf(s.object).Elem()).Interface().(runtime.Object)
 	}
 	return meta.SetList(list, []runtime.Object{object})
 }

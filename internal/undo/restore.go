@@ -135,9 +135,17 @@ func (r *restorer) field(f *v1alpha1.UndoField) error {
 		return err
 	}
 	now := find(r.Object, f.Path, after)
-	switch by, applied := r.owned.of(r.live, f, after); {
-	case absent(now) && absent(before):
+	if absent(now) && absent(before) {
 		r.missed(f.Path, after)
+		return nil
+	}
+	r.give(f, now, before, after)
+	return nil
+}
+
+// give restores one field that is there, or was.
+func (r *restorer) give(f *v1alpha1.UndoField, now, before, after any) {
+	switch by, applied := r.owned.of(r.live, f, after); {
 	case compare.Same(now, before):
 	case by != "" && compare.Same(now, after):
 		r.Kept = append(r.Kept, Kept{Path: Text(f.Path), By: by})
@@ -149,7 +157,6 @@ func (r *restorer) field(f *v1alpha1.UndoField) error {
 		into := r.theirs(applied, stillLent(f.Path, now, before, after))
 		*into = append(*into, Kept{Path: Text(f.Path)})
 	}
-	return nil
 }
 
 // theirs is where a field is told that somebody has changed. What was lent and is still in it must go, unless they have applied that, too.

@@ -17,18 +17,8 @@ const you = "you"
 
 // compare describes in full what the steps would change, and says where the request shows something else.
 func (c *check) compare(rendered []v1alpha1.RenderedStep) {
-	unread, coming := map[v1alpha1.ObjectReference]bool{}, kinds.Coming(rendered)
-	live := func(ref v1alpha1.ObjectReference) plan.Found {
-		found, err := c.live(ref)
-		if _, comes := coming[ref]; comes && (meta.IsNoMatchError(err) || apierrors.IsNotFound(err)) {
-			return plan.Found{} // the kind comes with an earlier step, so none of its objects can be there
-		}
-		if err != nil && !unread[ref] {
-			unread[ref] = true
-			c.miss("Cannot tell what %s is now: %v", plan.Name(ref), err)
-		}
-		return found
-	}
+	unread := map[v1alpha1.ObjectReference]bool{}
+	live := c.reads(rendered, unread)
 	whole := c.describe(rendered, plan.View{Live: live, Reader: you, Whole: true})
 	known := c.asStored(rendered, live)
 	c.out.Plan = Matches
@@ -50,6 +40,22 @@ func (c *check) compare(rendered []v1alpha1.RenderedStep) {
 	for i := len(known[0]); i < len(shown); i++ {
 		c.out.Surplus = append(c.out.Surplus, *withoutBasis(shown[i]))
 		c.out.Plan = Differs
+	}
+}
+
+// reads gives what reads objects as they are, and notes which cannot be read.
+func (c *check) reads(rendered []v1alpha1.RenderedStep, unread map[v1alpha1.ObjectReference]bool) func(ref v1alpha1.ObjectReference) plan.Found {
+	coming := kinds.Coming(rendered)
+	return func(ref v1alpha1.ObjectReference) plan.Found {
+		found, err := c.live(ref)
+		if _, comes := coming[ref]; comes && (meta.IsNoMatchError(err) || apierrors.IsNotFound(err)) {
+			return plan.Found{} // the kind comes with an earlier step, so none of its objects can be there
+		}
+		if err != nil && !unread[ref] {
+			unread[ref] = true
+			c.miss("Cannot tell what %s is now: %v", plan.Name(ref), err)
+		}
+		return found
 	}
 }
 
