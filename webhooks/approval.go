@@ -95,11 +95,11 @@ func says(vote *v1alpha1.Vote) [3]string {
 	return [3]string{vote.Voter.Username, string(vote.Decision), vote.Comment}
 }
 
-// counts tells whether a vote would be accepted now. Where nothing can be decided any more, none needs to.
+// counts tells whether a vote would be accepted now. Where nothing can be decided any more, none needs to, unless something else is to be agreed to by now.
 func (w *approvals) counts(ctx context.Context, old *v1alpha1.Approval, vote *v1alpha1.Vote) bool {
 	now := w.Clock.Now()
 	if over(old, now) {
-		return true
+		return !w.replaced(ctx, old)
 	}
 	judgement, problem := w.judge(ctx, old, now)
 	return problem == nil && w.Gate.EligibleAs(ctx, judgement, gate.PollOf(old), vote).Problem == nil

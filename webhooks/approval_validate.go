@@ -172,8 +172,8 @@ func (w *approvals) decided(ctx context.Context, old *v1alpha1.Approval, now tim
 		return ptr(forbidden(v1alpha1.ReasonAlreadyDecided, fmt.Sprintf("stage %q expired %s. Nothing more can be decided here.%s",
 			old.Spec.Stage.Name, gate.Time(old.Spec.ExpiresAt.Time, now), askAgain(old))))
 	case w.replaced(ctx, old):
-		return ptr(forbidden(v1alpha1.ReasonStaleVote, fmt.Sprintf("this changed since you looked, and is closed. %s\n  Look again:%s",
-			strings.Join(old.Status.Decided, "\n  "), strings.TrimPrefix(askAgain(old), " See what is to be decided now:"))))
+		return ptr(forbidden(v1alpha1.ReasonStaleVote, fmt.Sprintf("this changed since you looked, and stage %q is closed: %s\n  Nothing more can be decided here.%s",
+			old.Spec.Stage.Name, strings.Join(old.Status.Decided, "\n  "), askAgain(old))))
 	}
 	what := strings.ToLower(string(old.Status.State))
 	if len(old.Status.Decided) > 0 {
@@ -182,14 +182,14 @@ func (w *approvals) decided(ctx context.Context, old *v1alpha1.Approval, now tim
 	return ptr(forbidden(v1alpha1.ReasonAlreadyDecided, fmt.Sprintf("stage %q is closed: %s. Nothing more can be decided here.%s", old.Spec.Stage.Name, strings.TrimSuffix(what, "."), askAgain(old))))
 }
 
-// replaced tells whether something else is to be agreed to by now: the request waits still, and would execute something else.
+// replaced tells whether something else is to be agreed to by now, or nothing any more: the request still waits.
 func (w *approvals) replaced(ctx context.Context, old *v1alpha1.Approval) bool {
 	request := &v1alpha1.ActionRequest{}
 	key := types.NamespacedName{Namespace: old.Namespace, Name: old.Spec.RequestRef.Name}
 	if old.Status.State != v1alpha1.ApprovalSuperseded || w.Requests.Get(ctx, key, request) != nil || request.UID != old.Spec.RequestRef.UID {
 		return false
 	}
-	return request.Status.Digest != "" && request.Status.Digest != old.Spec.Digest
+	return request.Status.Outcome == "" && request.Status.Execution == nil && request.Spec.Cancellation == nil && request.DeletionTimestamp == nil
 }
 
 // askAgain is what can be done about something that was not approved. What is reviewed has run; what was replaced has a successor, or needs none.

@@ -174,7 +174,7 @@ func TestCertificates(t *testing.T) {
 		t.Error("the one before the last is still trusted")
 	}
 
-	dies(t, options, remove, trusts)
+	dies(t, host, options, remove, trusts)
 
 	options.Service = "another"
 	run(certificates.Renew)
@@ -198,7 +198,7 @@ func TestCertificates(t *testing.T) {
 
 // dies is about who dies at any write of a replacement where both Secrets were deleted: what replicas still serve is trusted until something else is served,
 // and not forgotten in favour of what nobody has ever served.
-func dies(t *testing.T, options *certificates.Options, remove func(*made), trusts func(map[string]*made)) {
+func dies(t *testing.T, host string, options *certificates.Options, remove func(*made), trusts func(map[string]*made)) {
 	t.Helper()
 	for last := range 10 {
 		served := secretOf(t, "webhook-cert")
@@ -220,7 +220,15 @@ func dies(t *testing.T, options *certificates.Options, remove func(*made), trust
 			},
 		})
 		died := certificates.Ensure(t.Context(), options) != nil
-		trusts(map[string]*made{"what is served when somebody dies": served})
+		for _, one := range (&installation{T: t}).trusted() { // some may have been written, and some not
+			bundle, err := base64.StdEncoding.DecodeString(one)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := served.trustedBy(bundle, host); err != nil {
+				t.Errorf("what is served when somebody dies is not trusted: %v", err)
+			}
+		}
 		options.Client = admin(t)
 		if err := certificates.Ensure(t.Context(), options); err != nil {
 			t.Fatal(err)

@@ -281,7 +281,7 @@ func TestActionChangedWhileWaiting(t *testing.T) {
 		return err == nil && live.Status.State == v1alpha1.ApprovalSuperseded && strings.Contains(text, "Changed:") && strings.Contains(text, "changed"), text
 	})
 	refused(t, vote(t, users.Bob, &old, "Approve", ""), metav1.StatusReasonForbidden,
-		"this changed since you looked, and is closed. This is no longer what will be executed: ", "Action platform/changing was edited by frank at ", "Changed: ", "Look again: kubectl get approvals -n payments")
+		"this changed since you looked, and stage \"owners\" is closed: This is no longer what will be executed: ", "Action platform/changing was edited by frank at ", "Changed: ", "See what is to be decided now: kubectl get approvals -n payments")
 	stillChanged(t, r)
 	for i := range approvals {
 		if approvals[i].Name == old.Name {

@@ -130,7 +130,7 @@ func TestUnsatisfiableLater(t *testing.T) {
 	applied(t, "later.yaml")
 	r := reaches(t, ask(t, "later", nil), v1alpha1.PhaseAwaitingApproval)
 	condition := meta.FindStatusCondition(r.Status.Conditions, v1alpha1.ConditionApproved)
-	if condition == nil || condition.Reason != v1alpha1.ReasonUnsatisfiable || !strings.Contains(condition.Message, "Stage second: 1 of alice needed, and too few people are able to") {
+	if condition == nil || condition.Reason != v1alpha1.ReasonUnsatisfiable || !strings.Contains(condition.Message, "Stage second: 1 of alice needed, and nobody is able to but alice, who asked for it. Add members, or cancel: kubectl patch actionrequest -n payments ") {
 		t.Errorf("got %+v", condition)
 	}
 	if !strings.Contains(r.Status.WaitingFor, "first: 1 of bob") || !strings.Contains(r.Status.WaitingFor, "second: UNSATISFIABLE") {
