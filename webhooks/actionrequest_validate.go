@@ -215,8 +215,8 @@ func (w *actionRequests) remove(ctx context.Context, old *v1alpha1.ActionRequest
 		return forbidden("", fmt.Sprintf("%s/%s was cancelled by %s and has not come to its end, so it cannot be deleted yet: %s. It ends by itself.\n  See: kubectl describe actionrequest -n %s %s",
 			old.Namespace, old.Name, cancelledBy(c), cmp.Or(strings.TrimPrefix(old.Status.WaitingFor, "cancelled; "), "that is not seen yet"), old.Namespace, old.Name))
 	}
-	return forbidden("", fmt.Sprintf("%s/%s is executing and cannot be deleted. Cancel it first: kubectl patch actionrequest -n %s %s --type merge -p '{\"spec\":{\"cancellation\":{\"reason\":\"why\"}}}'",
-		old.Namespace, old.Name, old.Namespace, old.Name))
+	return forbidden("", fmt.Sprintf("%s/%s is executing and cannot be deleted. Cancel it first: %s",
+		old.Namespace, old.Name, gate.CancelCommand(old.Namespace, old.Name, "why")))
 }
 
 // openReview finds the open review of a request that broke the glass. Nothing that a client can write hides it.

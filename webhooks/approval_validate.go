@@ -202,8 +202,7 @@ func askAgain(approval *v1alpha1.Approval) string {
 	}
 	if state := approval.Status.State; state == v1alpha1.ApprovalApproved || state == v1alpha1.ApprovalOpen || state == "" {
 		// Whoever agreed in time has agreed, also where it has not been counted yet.
-		return fmt.Sprintf(" To stop the request, cancel it: kubectl patch actionrequest -n %s %s --type merge -p '{\"spec\":{\"cancellation\":{\"reason\":\"…\"}}}'",
-			approval.Namespace, approval.Spec.RequestRef.Name)
+		return " To stop the request, cancel it: " + gate.CancelCommand(approval.Namespace, approval.Spec.RequestRef.Name, "…")
 	}
 	return " The requester can ask again."
 }

@@ -115,8 +115,8 @@ func (s *scope) stage(ctx context.Context, stage *stageState) (bool, error) {
 // executed changes, they are asked about that.
 func (s *scope) askedTooOften(ctx context.Context, stage *stageState) error {
 	message := fmt.Sprintf("Stage %s was approved %d times, and each time the approval no longer counted before the start was possible. Nobody is asked again for the same. "+
-		"It expires %s; to end it now: kubectl patch actionrequest -n %s %s --type merge -p '{\"spec\":{\"cancellation\":{\"reason\":\"…\"}}}'",
-		stage.Ref.Name, maxRounds, gate.Time(s.expires(), s.now), s.request.Namespace, s.request.Name)
+		"It expires %s; to end it now: %s",
+		stage.Ref.Name, maxRounds, gate.Time(s.expires(), s.now), gate.CancelCommand(s.request.Namespace, s.request.Name, "…"))
 	s.waiting(v1alpha1.PhaseAwaitingApproval, v1alpha1.ReasonUnsatisfiable, message, fmt.Sprintf("%s: approved %d times in vain", stage.Ref.Name, maxRounds))
 	s.condition(v1alpha1.ConditionApproved, false, v1alpha1.ReasonUnsatisfiable, message)
 	return s.store(ctx)
@@ -444,13 +444,15 @@ func (s *scope) supersede(ctx context.Context, current []*stageState) error {
 
 // outdated says why an Approval of a stage that is not required at the moment is about something else by now. Nil: it is not.
 func (s *scope) outdated(old *v1alpha1.Approval, current []*stageState) []string {
+	changed := old.Spec.Digest != s.plan.digest
 	switch {
-	case old.Spec.Digest != s.plan.digest:
-		lines := s.changes(old)
-		s.voids(old, lines[1:])
+	case changed || replaced(old, current):
+		edited := s.Gate.Edited(s.judgement, old.CreationTimestamp.Time)
+		lines := s.changes(old, edited)
+		if changed {
+			s.voids(old, edited, lines[1:])
+		}
 		return lines
-	case replaced(old, current):
-		return s.changes(old)
 	case !old.Spec.Review && !s.judgement.Defines(old.Spec.Stage):
 		return []string{fmt.Sprintf("Nothing defines stage %s any more.", old.Spec.Stage.ID())}
 	}

@@ -224,8 +224,8 @@ func (s *scope) awaiting(stages []*stageState) {
 		if s.Gate.Unsatisfiable(s.judgement, poll) {
 			reason = v1alpha1.ReasonUnsatisfiable
 			short = append(short, fmt.Sprintf("%s: UNSATISFIABLE, %s needed", stage.Ref.Name, needs))
-			long = append(long, fmt.Sprintf("Stage %s: %s needed, and %s. Add members, or cancel: kubectl patch actionrequest -n %s %s --type merge -p '{\"spec\":{\"cancellation\":{\"reason\":\"…\"}}}'",
-				stage.Ref.Name, needs, s.tooFew(requirements), s.request.Namespace, s.request.Name))
+			long = append(long, fmt.Sprintf("Stage %s: %s needed, and %s. Add members, or cancel: %s",
+				stage.Ref.Name, needs, s.tooFew(requirements), gate.CancelCommand(s.request.Namespace, s.request.Name, "…")))
 			continue
 		}
 		if !opened {

@@ -386,9 +386,10 @@ func recorded(stage *stageState) v1alpha1.RecordedApproval {
 }
 
 // changes says what is different between what an Approval was about and what will be executed now: the digests first, and then how it differs.
-func (s *scope) changes(old *v1alpha1.Approval) []string {
+// Edited says who has edited the Action. Empty: nobody is known to.
+func (s *scope) changes(old *v1alpha1.Approval, edited string) []string {
 	by := ""
-	if edited := s.Gate.Edited(s.judgement, old.CreationTimestamp.Time); edited != "" {
+	if edited != "" {
 		by = " (" + edited + ")"
 	}
 	lines := []string{fmt.Sprintf("This is no longer what will be executed: %s is now %s%s.", short(old.Spec.Digest), short(s.plan.digest), by)}
@@ -405,7 +406,7 @@ func (s *scope) changes(old *v1alpha1.Approval) []string {
 }
 
 // voids notes whose agreement no longer counts, and why.
-func (s *scope) voids(old *v1alpha1.Approval, why []string) {
+func (s *scope) voids(old *v1alpha1.Approval, edited string, why []string) {
 	agreed := map[string]time.Time{}
 	for i := range old.Spec.Votes {
 		vote := &old.Spec.Votes[i]
@@ -419,7 +420,7 @@ func (s *scope) voids(old *v1alpha1.Approval, why []string) {
 	}
 	if s.differs == nil {
 		s.differs = why
-		if edited := s.Gate.Edited(s.judgement, old.CreationTimestamp.Time); edited != "" {
+		if edited != "" {
 			s.differs = append([]string{capital(edited) + "."}, why...)
 		}
 	}

@@ -115,8 +115,13 @@ func (j *Judgement) AskAgain() *Problem {
 		return nil
 	}
 	return unjudged(fmt.Sprintf("cannot tell who changed the Action %s while this request was open: it was deleted and made again meanwhile.\n  "+
-		"It must be asked again: create the request under another name. To end this one: kubectl patch actionrequest -n %s %s --type merge -p '{\"spec\":{\"cancellation\":{\"reason\":\"asked again\"}}}'",
-		j.Action.Ref(), s.Namespace, s.Name))
+		"It must be asked again: create the request under another name. To end this one: %s",
+		j.Action.Ref(), CancelCommand(s.Namespace, s.Name, "asked again")))
+}
+
+// CancelCommand is the command that cancels a request, with a reason.
+func CancelCommand(namespace, name, reason string) string {
+	return fmt.Sprintf(`kubectl patch actionrequest -n %s %s --type merge -p '{"spec":{"cancellation":{"reason":"%s"}}}'`, namespace, name, reason)
 }
 
 // edited tells whether a voter changed the Action while the request was open, or could have. What is reviewed has run, and must be reviewed by
