@@ -9,6 +9,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/quorum"
 	"github.com/signoff-dev/signoff/internal/visible"
 )
 
@@ -22,10 +23,6 @@ const (
 	// All who vote for one person agree together as often as two people may, so that nobody's stand-ins fill the list.
 	maxVotesInstead  = 2 * maxVotesOfPerson
 	maxDeniedInstead = 2*maxVotesInstead + 2
-	// maxVotes is how many there may be in all.
-	maxVotes = 256
-	// minDenials is for how many first denials there is room where fewer are enough.
-	minDenials = 16
 )
 
 // Votes name the groups of who gave them, which can be many. So they are bounded by their bytes, too: beside the rest of an Approval, first denials and its
@@ -56,7 +53,7 @@ type history struct {
 func (w *approvals) history(ctx context.Context, old *v1alpha1.Approval, vote *v1alpha1.Vote, caller *v1alpha1.Identity) *history {
 	h := &history{
 		own: w.votesOf(ctx, old, caller, vote.Decision == v1alpha1.DecisionApprove), last: w.standing(ctx, old, caller), instead: w.votesInstead(ctx, old, vote.Delegation),
-		all: len(old.Spec.Votes), others: map[string]*v1alpha1.Vote{}, wanted: max(int(old.Spec.Denials), minDenials),
+		all: len(old.Spec.Votes), others: map[string]*v1alpha1.Vote{}, wanted: max(int(old.Spec.Denials), quorum.MinDenials),
 	}
 	for i := range old.Spec.Votes {
 		before := &old.Spec.Votes[i]
@@ -94,14 +91,14 @@ func (h *history) has(decision v1alpha1.Decision) bool {
 	needed := h.all + 2 + len(h.others)
 	switch {
 	case decision == v1alpha1.DecisionWithdraw && h.takesBack():
-		return h.all < maxVotes
+		return h.all < quorum.MaxVotes
 	case decision == v1alpha1.DecisionDeny && h.denied:
 		needed += h.kept()
 		fallthrough
 	case decision == v1alpha1.DecisionDeny:
-		return needed <= maxVotes && h.own < maxDenied && h.instead < maxDeniedInstead
+		return needed <= quorum.MaxVotes && h.own < maxDenied && h.instead < maxDeniedInstead
 	}
-	return needed+h.kept() <= maxVotes && h.own < maxVotesOfPerson && h.instead < maxVotesInstead
+	return needed+h.kept() <= quorum.MaxVotes && h.own < maxVotesOfPerson && h.instead < maxVotesInstead
 }
 
 // fits refuses a vote for which there is no room, by how many there are or by how large they are.
@@ -133,7 +130,7 @@ func (h *history) deniable() string {
 	switch {
 	case h.has(v1alpha1.DecisionDeny):
 		return " A denial is still possible."
-	case h.all+2+len(h.others) <= maxVotes:
+	case h.all+2+len(h.others) <= quorum.MaxVotes:
 		return " Somebody else can still deny."
 	}
 	return ""

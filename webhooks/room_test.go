@@ -8,6 +8,7 @@ import (
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/config"
 	"github.com/signoff-dev/signoff/internal/identity"
+	"github.com/signoff-dev/signoff/internal/quorum"
 )
 
 // TestRoom: whoever votes often, and however many do, what stands can be taken back, and there is room for a denial.
@@ -34,12 +35,12 @@ func TestRoom(t *testing.T) {
 		"DenyAgain":        {"once", maxDenied, 0, withdraw, deny, []string{tooMany, others}, stillDeny},
 		"ApproveAfterAll":  {"nothing is left for this one", maxDenied, 0, deny, approve, []string{tooMany, others}, stillDeny},
 		"WithdrawAfterAll": {"nor to say again that it is taken back", maxDenied + 1, 0, withdraw, withdraw, []string{tooMany, others}, stillDeny},
-		"Full":             {"everybody's approvals stop early", 0, (maxVotes - 2*minDenials) / 2, approve, approve, []string{tooMany, stillDeny}, ""},
-		"NotFull":          {"but not earlier", 0, (maxVotes-2*minDenials)/2 - 1, approve, approve, nil, ""},
-		"FullWithdraw":     {"so that others take theirs back", 1, (maxVotes - 2*minDenials) / 2, approve, withdraw, nil, ""},
-		"FullDeny":         {"so that somebody can still deny", 0, (maxVotes - 2*minDenials) / 2, approve, deny, nil, ""},
-		"BrimWithdraw":     {"to the last", 1, maxVotes - 2, approve, withdraw, nil, ""},
-		"Brim":             {"until there is no room at all", 0, maxVotes, approve, deny, []string{tooMany}, "still"},
+		"Full":             {"everybody's approvals stop early", 0, quorum.MaxApprovals(0), approve, approve, []string{tooMany, stillDeny}, ""},
+		"NotFull":          {"but not earlier", 0, quorum.MaxApprovals(0) - 1, approve, approve, nil, ""},
+		"FullWithdraw":     {"so that others take theirs back", 1, quorum.MaxApprovals(0), approve, withdraw, nil, ""},
+		"FullDeny":         {"so that somebody can still deny", 0, quorum.MaxApprovals(0), approve, deny, nil, ""},
+		"BrimWithdraw":     {"to the last", 1, quorum.MaxVotes - 2, approve, withdraw, nil, ""},
+		"Brim":             {"until there is no room at all", 0, quorum.MaxVotes, approve, deny, []string{tooMany}, "still"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			approval := &v1alpha1.Approval{}
@@ -143,7 +144,7 @@ func TestRoomIsKept(t *testing.T) {
 					t.Fatalf("%s cannot take back %s: %s", who, decision, said)
 				}
 			}
-			if len(approval.Spec.Votes) > maxVotes {
+			if len(approval.Spec.Votes) > quorum.MaxVotes {
 				t.Errorf("%d votes", len(approval.Spec.Votes))
 			}
 		})

@@ -104,6 +104,19 @@ func TestCompileAction(t *testing.T) {
 				"spec.stages[0].approvers.leadsOf[0]": "A stage cannot name the Teams of whoever asks. Let a rule choose the stage", "spec.stages[0].approvers.expression": "caller.leads.exists(t, t in requester.teams)",
 			},
 		},
+		"Crowd": {
+			"More people than an Approval has room for could never agree; whoever may deny keeps room, too.", func(s *v1alpha1.ActionSpec) {
+				two := []v1alpha1.Requirement{{Name: "a", Approvers: *s.Stages[0].Approvers, Count: 64}, {Name: "b", Approvers: *s.Stages[0].Approvers, Count: 1}}
+				s.Stages[0].Approvers, s.Stages[0].Count, s.Stages[0].Requirements, s.Stages[0].Denials = nil, 0, two, 64
+			},
+			map[string]string{"spec.stages[0]": "asks for 65 people in all, and 64 at most can agree where 64 must be able to deny"},
+		},
+		"NoCrowd": {
+			"As many as there is room for may be asked for.", func(s *v1alpha1.ActionSpec) {
+				two := []v1alpha1.Requirement{{Name: "a", Approvers: *s.Stages[0].Approvers, Count: 64}, {Name: "b", Approvers: *s.Stages[0].Approvers, Count: 48}}
+				s.Stages[0].Approvers, s.Stages[0].Count, s.Stages[0].Requirements = nil, 0, two
+			}, nil,
+		},
 		"NoStageNamed": {
 			"Where the Action has stages, a rule says which.", func(s *v1alpha1.ActionSpec) { s.Rules[1].Stages = nil },
 			map[string]string{"spec.rules[1].stages": "name those that must approve", "spec.stages[0].name": "no rule uses this stage"},

@@ -12,6 +12,7 @@ import (
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/expression"
 	"github.com/signoff-dev/signoff/internal/identity"
+	"github.com/signoff-dev/signoff/internal/quorum"
 	"github.com/signoff-dev/signoff/internal/template"
 	"github.com/signoff-dev/signoff/internal/visible"
 )
@@ -70,10 +71,23 @@ func compileStages(stages []v1alpha1.Stage, policy string, c *expression.Compile
 			all.add(n)
 			errs = append(errs, e...)
 		}
-		errs = append(errs, stageTimes(stage, path.Index(i))...)
+		errs = slices.Concat(errs, demand(compiled, path.Index(i)), stageTimes(stage, path.Index(i)))
 		out[stage.Name] = compiled
 	}
 	return out, all, append(errs, afterErrors(stages, path)...)
+}
+
+// demand refuses a stage that asks for more people than can agree in it.
+func demand(stage *Stage, path *field.Path) field.ErrorList {
+	all, most := 0, quorum.MaxApprovals(int(stage.Denials))
+	for _, requirement := range stage.Requirements {
+		all += int(requirement.Count)
+	}
+	if all <= most {
+		return nil
+	}
+	return field.ErrorList{field.Invalid(path, stage.Ref.Name, fmt.Sprintf("asks for %d people in all, and %d at most can agree where %d must be able to deny; ask for fewer, or in several stages",
+		all, most, max(int(stage.Denials), quorum.MinDenials)))}
 }
 
 type requirementPart struct {

@@ -8,6 +8,16 @@ import (
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 )
 
+// MaxVotes is how many votes an Approval may have in all, and MinDenials for how many first denials there is room where fewer are enough.
+const (
+	MaxVotes   = 256
+	MinDenials = 16
+)
+
+// MaxApprovals is how many people can agree in a stage in which so many must deny. Each of those who agree keeps a place to take it back, and so does each
+// of those who may still deny for the first time.
+func MaxApprovals(denials int) int { return MaxVotes/2 - max(denials, MinDenials) }
+
 // Requirement is a number of people who must agree.
 type Requirement struct {
 	Name string
