@@ -158,7 +158,6 @@ func (s *scope) beginPlan(ctx context.Context) (bool, error) {
 	s.request.Status.Planning = &v1alpha1.Planning{Record: record.Name, Round: round}
 	if err != nil {
 		// An earlier attempt created it, and ended before the status could say so.
-		s.at(s.now)
 		return false, s.store(ctx)
 	}
 	s.Runner.Claimed(record)
@@ -199,7 +198,6 @@ func (s *scope) planEnds(ctx context.Context, record *v1alpha1.Record, outcome v
 	s.rest()
 	s.request.Status.Planning.Steps = record.Status.Steps
 	s.waiting(v1alpha1.PhasePending, v1alpha1.ReasonPlanning, "The plan steps are done.", "")
-	s.at(s.now) // what they gave is compared with what is there, and people are asked
 	return s.store(ctx)
 }
 

@@ -37,6 +37,7 @@ signoff_snapshot_missing_calendars `
 signoff_snapshot_invalid_objects{kind="ActionPolicy"} 0
 signoff_snapshot_invalid_objects{kind="Calendar"} 0
 signoff_snapshot_invalid_objects{kind="Role"} 0
+signoff_snapshot_invalid_objects{kind="Team"} 0
 `)
 	store.Put(&v1alpha1.ActionPolicy{
 		ObjectMeta: metav1.ObjectMeta{Name: "broken"},
@@ -49,6 +50,7 @@ signoff_snapshot_invalid_objects{kind="Role"} 0
 signoff_snapshot_invalid_objects{kind="ActionPolicy"} 1
 signoff_snapshot_invalid_objects{kind="Calendar"} 0
 signoff_snapshot_invalid_objects{kind="Role"} 0
+signoff_snapshot_invalid_objects{kind="Team"} 0
 `)
 	store.Put(&v1alpha1.ActionPolicy{
 		ObjectMeta: metav1.ObjectMeta{Name: "timed"},
@@ -71,6 +73,7 @@ signoff_snapshot_invalid_objects{kind="Role"} 0
 signoff_snapshot_invalid_objects{kind="ActionPolicy"} 1
 signoff_snapshot_invalid_objects{kind="Calendar"} 0
 signoff_snapshot_invalid_objects{kind="Role"} 0
+signoff_snapshot_invalid_objects{kind="Team"} 0
 `)
 }
 

@@ -142,7 +142,7 @@ func (s *Snapshot) Actions() []*catalog.Action {
 
 // Invalid counts the objects that do not compile, by kind. Every kind that can fail to compile is there.
 func (s *Snapshot) Invalid() map[string]int {
-	counts := map[string]int{"Action": 0, "Role": 0, "Calendar": 0, "ActionPolicy": 0}
+	counts := map[string]int{"Action": 0, "Role": 0, "Calendar": 0, "ActionPolicy": 0, "Team": 0}
 	for _, entry := range s.actions {
 		counts["Action"] += one(len(entry.errs) > 0)
 	}
@@ -151,6 +151,9 @@ func (s *Snapshot) Invalid() map[string]int {
 	}
 	for _, entry := range s.calendars {
 		counts["Calendar"] += one(len(entry.errs) > 0)
+	}
+	for _, team := range s.teams.objects {
+		counts["Team"] += one(len(s.CheckTeam(team)) > 0)
 	}
 	for i := range s.policies.entries {
 		counts["ActionPolicy"] += one(s.policies.entries[i].Err != nil)

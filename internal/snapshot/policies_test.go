@@ -162,8 +162,10 @@ func TestInvalid(t *testing.T) {
 	missing.Spec.Permissions[0].When = "1 +"
 	nowhere := &v1alpha1.Calendar{ObjectMeta: metav1.ObjectMeta{Namespace: "a", Name: "b"}, Spec: v1alpha1.CalendarSpec{TimeZone: "Europe/Atlantis"}}
 	empty := &v1alpha1.Action{ObjectMeta: metav1.ObjectMeta{Namespace: "platform", Name: "empty"}}
-	got := of(broken, policyOf("fine", nil), missing, nowhere, empty, writing("fine")).Invalid()
-	if diff := cmp.Diff(map[string]int{"Action": 1, "Role": 1, "Calendar": 1, "ActionPolicy": 1}, got); diff != "" {
+	above := &v1alpha1.Team{ObjectMeta: metav1.ObjectMeta{Name: "above"}, Spec: v1alpha1.TeamSpec{Parent: "above"}}
+	below := &v1alpha1.Team{ObjectMeta: metav1.ObjectMeta{Name: "below"}}
+	got := of(broken, policyOf("fine", nil), missing, nowhere, empty, writing("fine"), above, below).Invalid()
+	if diff := cmp.Diff(map[string]int{"Action": 1, "Role": 1, "Calendar": 1, "ActionPolicy": 1, "Team": 1}, got); diff != "" {
 		t.Errorf("Invalid(): -want, +got:\n%s", diff)
 	}
 }

@@ -20,7 +20,7 @@ func TestDoctor(t *testing.T) {
 	approvalOf(t, "examined", "owners")
 	answer := kubectl(t, users.Ada, "", "doctor", "-n", "payments")
 	answer.says(t, 0, "ok      definitions   10 CustomResourceDefinitions are as this version has them\n", "ok      protection    14 webhook configurations and admission policies are",
-		"ok      webhooks      the API server asks them, and they answer\n", "ok      mutation      no mutating webhook of others is asked ", "ok      certificate   the API server trusts the authority ", "ok      readiness     replicas of Signoff that have reported within 2m0s: 1\n",
+		"ok      webhooks      the API server asks them, and they answer\n", "ok      mutation      no mutating webhook or admission policy of others is asked ", "ok      certificate   the API server trusts the authority ", "ok      readiness     replicas of Signoff that have reported within 2m0s: 1\n",
 		"judge   secrets       who can read the keys of Signoff, and so seal in its name, by RBAC: group cluster-administrators, group system:masters, ", "serviceaccount signoff-system/signoff",
 		"judge   pods          ", "judge   impersonate   ", " votes in all namespaces are sealed.", "ok      clock         this machine and the API server agree about the time\n")
 	answer = kubectl(t, users.Bob, "", "doctor", "-n", "payments")

@@ -79,3 +79,40 @@ func TestMutationUnread(t *testing.T) {
 		t.Errorf("got %+v, %v", found, err)
 	}
 }
+
+// TestMutationByPolicy names the admission policies that change, in whichever version the API server serves them.
+func TestMutationByPolicy(t *testing.T) {
+	for name, tc := range map[string]struct {
+		reason, version, resource string
+		state                     State
+	}{
+		"Votes":  {"votes could be changed", "v1", "approvals", Judge},
+		"Pods":   {"it is about something else", "v1", "pods", Good},
+		"Older":  {"the API server is older", "v1beta1", "approvals", Judge},
+		"Oldest": {"and older still", "v1alpha1", "approvals", Judge},
+		"None":   {"it has no such policies at all", "v0", "approvals", Good},
+	} {
+		t.Run(name, func(t *testing.T) {
+			of := &unstructured.Unstructured{Object: map[string]any{
+				"apiVersion": "admissionregistration.k8s.io/v1", "kind": "MutatingAdmissionPolicy", "metadata": map[string]any{"name": "labels"},
+				"spec": map[string]any{"matchConstraints": map[string]any{"resourceRules": []any{map[string]any{
+					"apiGroups": []any{"*"}, "apiVersions": []any{"*"}, "operations": []any{"UPDATE"}, "resources": []any{tc.resource},
+				}}}},
+			}}
+			cluster := installed(t, "signoff", "")
+			cluster.PrependReactor("list", "mutatingadmissionpolicies", func(asked clienttesting.Action) (bool, runtime.Object, error) {
+				if asked.GetResource().Version != tc.version {
+					return true, nil, apierrors.NewNotFound(asked.GetResource().GroupResource(), "")
+				}
+				return true, &unstructured.UnstructuredList{Items: []unstructured.Unstructured{*of}}, nil
+			})
+			found, err := (&Doctor{Options: Options{Namespace: config.DefaultNamespace}, objects: cluster}).mutation(t.Context())
+			if err != nil || len(found) != 1 || found[0].State != tc.state {
+				t.Fatalf("%s: %+v, %v", tc.reason, found, err)
+			}
+			if named := strings.Contains(found[0].Message, ": the policy labels. Exclude"); named != (tc.state == Judge) {
+				t.Errorf("%s: it says %q", tc.reason, found[0].Message)
+			}
+		})
+	}
+}
