@@ -163,7 +163,11 @@ func Stepped(r *v1alpha1.Record, step *v1alpha1.StepStatus, at time.Time) Event 
 
 // Resolved says that somebody decided how a step ended of which nobody knew it.
 func Resolved(ar *v1alpha1.ActionRequest, given *v1alpha1.Resolution, resolve *seal.Envelope) Event {
-	e := ofRequest(ar, TypeResolved, "resolved/"+given.Step, given.Seal.At.Time)
+	what := "resolved/" + given.Step
+	if given.Step == v1alpha1.StepRevert { // about what is left people may decide again
+		what += fmt.Sprintf("/%d", given.Seal.At.UnixMilli())
+	}
+	e := ofRequest(ar, TypeResolved, what, given.Seal.At.Time)
 	e.Data.Step, e.Data.State, e.Data.Reason = given.Step, string(given.Outcome), given.Comment
 	e.Data.Seals = &Seals{Resolve: resolve.Sealed()}
 	return e

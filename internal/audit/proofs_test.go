@@ -238,3 +238,21 @@ func TestRead(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// TestDecidedAgain keeps apart what people decided about what is left: each is a fact. How a step ended is decided once.
+func TestDecidedAgain(t *testing.T) {
+	s := newStory(t, newKeyring(t), "restart-1", false)
+	said := func(step string, after time.Duration) string {
+		given := &v1alpha1.Resolution{
+			NewResolution: v1alpha1.NewResolution{Step: step, Outcome: v1alpha1.StepDidFail, Comment: "look again"}, By: *s.ar.Spec.Requester,
+			Seal: &v1alpha1.Seal{At: metav1.NewMicroTime(noon.Add(after))},
+		}
+		return Resolved(s.ar, given, s.sign(must[*seal.Act](t)(seal.ResolvePayload(s.ar, given, stampAt(after))))).ID
+	}
+	if first, second := said(v1alpha1.StepRevert, time.Minute), said(v1alpha1.StepRevert, time.Hour); first == second {
+		t.Errorf("two decisions about what is left are one fact: %s", first)
+	}
+	if first, second := said("call", time.Minute), said("call", time.Hour); first != second {
+		t.Errorf("a step is decided once: %s, %s", first, second)
+	}
+}
