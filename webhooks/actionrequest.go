@@ -2,7 +2,6 @@ package webhooks
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"time"
@@ -10,6 +9,7 @@ import (
 	"gomodules.xyz/jsonpatch/v2"
 	admissionv1 "k8s.io/api/admission/v1"
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/api/validation"
 	"k8s.io/apimachinery/pkg/util/rand"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
@@ -91,16 +91,16 @@ func (w *actionRequests) fill(ctx context.Context, req *admission.Request, reque
 // verdictAnnotation puts the whole verdict on the result of a dry run, and removes whatever a client wrote there.
 func (w *actionRequests) verdictAnnotation(ctx context.Context, req *admission.Request, request *v1alpha1.ActionRequest) []jsonpatch.Operation {
 	const path = "/metadata/annotations"
-	annotations := make(map[string]string, len(request.Annotations)+1)
+	annotations, room := make(map[string]string, len(request.Annotations)+1), validation.TotalAnnotationSizeLimitB-len(v1alpha1.AnnotationVerdict)
 	for key, value := range request.Annotations {
 		if key != v1alpha1.AnnotationVerdict {
 			annotations[key] = value
+			room -= len(key) + len(value)
 		}
 	}
-	if req.DryRun != nil && *req.DryRun {
-		text, err := json.Marshal(w.explained(ctx, request))
-		if err == nil {
-			annotations[v1alpha1.AnnotationVerdict] = string(text)
+	if isDryRun(req) {
+		if text := w.explained(ctx, request).Text(room); text != "" {
+			annotations[v1alpha1.AnnotationVerdict] = text
 		}
 	}
 	if len(annotations) == len(request.Annotations) && annotations[v1alpha1.AnnotationVerdict] == request.Annotations[v1alpha1.AnnotationVerdict] {

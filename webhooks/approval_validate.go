@@ -289,20 +289,32 @@ func (w *approvals) recorded(ctx context.Context, t *tense, j *gate.Judgement, n
 	case v1alpha1.ApprovalDenied:
 		return t.denied(next, vote)
 	case v1alpha1.ApprovalApproved:
+		if vote.Decision == v1alpha1.DecisionDeny {
+			return t.outvoted(next, vote, len(result.Denials), w.Gate.Denials(j, gate.PollOf(next)))
+		}
 		return gate.Cut(fmt.Sprintf("your approval%s %s recorded. Stage %q %s approved%s.", inTheNameOf(vote), t.is, next.Spec.Stage.Name, t.is, w.comesNext(ctx, t, next, j.Now)), maxWarning)
 	case v1alpha1.ApprovalOpen, v1alpha1.ApprovalExpired, v1alpha1.ApprovalSuperseded:
 	}
 	demands := gate.PollOf(next).Demands(j.Now)
-	text := fmt.Sprintf("your approval%s %s recorded%s. Still needed: ", inTheNameOf(vote), t.is, progress(demands, result.Missing)) + gate.Needs(demands, result.Missing)
+	text := fmt.Sprintf("your approval%s %s recorded%s. Still needed: ", inTheNameOf(vote), t.is, progress(demands, result.Missing)) + gate.Needs(demands, result.Missing) + "."
 	if vote.Decision == v1alpha1.DecisionDeny {
-		needed := w.Gate.Denials(j, gate.PollOf(next))
-		text = fmt.Sprintf("your denial%s %s recorded (%d of %d). The stage is denied once %d different people deny it", inTheNameOf(vote), t.is, len(result.Denials), needed, needed)
+		text = t.counted(vote, len(result.Denials), w.Gate.Denials(j, gate.PollOf(next)))
 	}
 	if t == &tried {
-		return gate.Cut(text+".", maxWarning) // there is nothing to take back
+		return gate.Cut(text, maxWarning) // there is nothing to take back
 	}
-	return gate.Cut(fmt.Sprintf("%s. Take it back: kubectl patch approval -n %s %s --type merge -p '{\"spec\":{\"vote\":{\"decision\":\"Withdraw\"}}}'",
+	return gate.Cut(fmt.Sprintf("%s Take it back: kubectl patch approval -n %s %s --type merge -p '{\"spec\":{\"vote\":{\"decision\":\"Withdraw\"}}}'",
 		text, next.Namespace, next.Name), maxWarning)
+}
+
+// counted tells who denies how many must.
+func (t *tense) counted(vote *v1alpha1.Vote, denials, needed int) string {
+	return fmt.Sprintf("your denial%s %s recorded (%d of %d). The stage is denied once %d different people deny it.", inTheNameOf(vote), t.is, denials, needed, needed)
+}
+
+// outvoted tells who denies that enough others agree.
+func (t *tense) outvoted(next *v1alpha1.Approval, vote *v1alpha1.Vote, denials, needed int) string {
+	return fmt.Sprintf("%s Enough others agree, so that stage %q %s approved if nobody else denies it.", t.counted(vote, denials, needed), next.Spec.Stage.Name, t.is)
 }
 
 // progress says how many of those agreed who must, such as " (1 of 2)".

@@ -30,3 +30,16 @@ func TestDeniedBy(t *testing.T) {
 		})
 	}
 }
+
+// Somebody who denies where enough others agree is not told that they agreed.
+func TestOutvoted(t *testing.T) {
+	approval, vote := &v1alpha1.Approval{Spec: v1alpha1.ApprovalSpec{Stage: v1alpha1.StageReference{Name: "owners"}}}, &v1alpha1.Vote{Decision: v1alpha1.DecisionDeny}
+	for tense, want := range map[*tense]string{
+		&happened: `your denial is recorded (1 of 2). The stage is denied once 2 different people deny it. Enough others agree, so that stage "owners" is approved if nobody else denies it.`,
+		&tried:    `your denial would be recorded (1 of 2). The stage is denied once 2 different people deny it. Enough others agree, so that stage "owners" would be approved if nobody else denies it.`,
+	} {
+		if got := tense.outvoted(approval, vote, 1, 2); got != want {
+			t.Errorf("want %q, got %q", want, got)
+		}
+	}
+}

@@ -119,7 +119,10 @@ func (h *history) room(vote *v1alpha1.Vote) *admission.Response {
 		return nil
 	}
 	text := fmt.Sprintf("too many votes: a person may change their mind %d times.", maxVotesOfPerson)
-	if vote.Delegation != nil && h.instead >= maxVotesInstead {
+	switch {
+	case h.own < maxVotesOfPerson && h.instead < maxVotesInstead:
+		text = fmt.Sprintf("too many votes: there are %d here, and room is kept for denials and for taking back what stands. If more people must agree, cancel the request and ask again.", h.all)
+	case vote.Delegation != nil && h.instead >= maxVotesInstead:
 		text = fmt.Sprintf("too many votes: others have voted %d times for %s.", h.instead, visible.Inside(vote.Delegation.Principal))
 	}
 	return ptr(forbidden("", text+h.deniable()))

@@ -35,7 +35,7 @@ func TestRoom(t *testing.T) {
 		"DenyAgain":        {"once", maxDenied, 0, withdraw, deny, []string{tooMany, others}, stillDeny},
 		"ApproveAfterAll":  {"nothing is left for this one", maxDenied, 0, deny, approve, []string{tooMany, others}, stillDeny},
 		"WithdrawAfterAll": {"nor to say again that it is taken back", maxDenied + 1, 0, withdraw, withdraw, []string{tooMany, others}, stillDeny},
-		"Full":             {"everybody's approvals stop early", 0, quorum.MaxApprovals(0), approve, approve, []string{tooMany, stillDeny}, ""},
+		"Full":             {"everybody's approvals stop early", 0, quorum.MaxApprovals(0), approve, approve, []string{"there are 112 here", stillDeny}, "change their mind"},
 		"NotFull":          {"but not earlier", 0, quorum.MaxApprovals(0) - 1, approve, approve, nil, ""},
 		"FullWithdraw":     {"so that others take theirs back", 1, quorum.MaxApprovals(0), approve, withdraw, nil, ""},
 		"FullDeny":         {"so that somebody can still deny", 0, quorum.MaxApprovals(0), approve, deny, nil, ""},

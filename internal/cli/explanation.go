@@ -68,6 +68,9 @@ func (p *page) explanation(e *gate.Explanation) {
 		p.list("Facts", facts(v))
 	}
 	p.list("Must approve", stages(e))
+	if len(e.Omitted) > 0 {
+		p.line("Not shown, because it would be too much: %s", strings.Join(e.Omitted, ", "))
+	}
 	if v := e.Verdict; v != nil && v.NextChange != nil {
 		p.line("Time alone may change this: %s", expression.ShowTime(v.NextChange.UTC()))
 	}

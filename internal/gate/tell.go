@@ -2,6 +2,7 @@ package gate
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -286,6 +287,29 @@ type Explanation struct {
 	Inputs  map[string]any    `json:"inputs,omitempty"`
 	Stages  []ExplainedStage  `json:"stages,omitempty"`
 	Errors  []string          `json:"errors,omitempty"`
+	// Omitted names the fields for which there was no room.
+	Omitted []string `json:"omitted,omitempty"`
+}
+
+// Text gives the explanation as JSON that has so many bytes at most. What does not fit is left out, the inputs first: whoever asks has them. Empty: nothing fits.
+func (e *Explanation) Text(most int) string {
+	short := *e
+	for _, leave := range []struct {
+		name string
+		out  func()
+	}{
+		{"inputs", func() { short.Inputs = nil }}, {"verdict", func() { short.Verdict = nil }}, {"stages", func() { short.Stages = nil }}, {"errors", func() { short.Errors = nil }}, {},
+	} {
+		text, err := json.Marshal(&short)
+		if err == nil && len(text) <= most {
+			return string(text)
+		}
+		if leave.out != nil {
+			leave.out()
+			short.Omitted = append(short.Omitted, leave.name)
+		}
+	}
+	return ""
 }
 
 // ExplainedStage is a stage that would have to approve.

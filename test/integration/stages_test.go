@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -106,4 +107,17 @@ func TestApproversFromAFact(t *testing.T) {
 	reaches(t, r, v1alpha1.PhaseSucceeded)
 	refused(t, as(t, users.Alice).Create(t.Context(), request("computed", `{"service": "nobodys"}`)), metav1.StatusReasonForbidden,
 		"asks for owners.data[inputs.service].split(' ')", "you may not read ConfigMap platform/owners")
+}
+
+// TestVerdictOfManyInputs tries a request with more inputs than annotations have room for: the dry run says all but these.
+func TestVerdictOfManyInputs(t *testing.T) {
+	someStages(t)
+	text := strings.Repeat("x", 60<<10)
+	inputs := fmt.Sprintf(`{"a": %[1]q, "b": %[1]q, "c": %[1]q, "d": %[1]q, "e": %[1]q}`, text)
+	eventually(t, "the verdict", func() (bool, string) {
+		tried := request("voluminous", inputs)
+		err := as(t, users.Alice).Create(t.Context(), tried, client.DryRunAll)
+		verdict := tried.Annotations[v1alpha1.AnnotationVerdict]
+		return err == nil && strings.HasPrefix(verdict, `{"allowed":true,`) && strings.HasSuffix(verdict, `"omitted":["inputs"]}`), errText(err) + verdict
+	})
 }
