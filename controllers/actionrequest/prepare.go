@@ -6,11 +6,13 @@ import (
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+	utiljson "k8s.io/apimachinery/pkg/util/json"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/digest"
 	"github.com/signoff-dev/signoff/internal/execution"
 	"github.com/signoff-dev/signoff/internal/gate"
+	"github.com/signoff-dev/signoff/internal/plan"
 	"github.com/signoff-dev/signoff/internal/steps"
 )
 
@@ -29,6 +31,8 @@ type preparation struct {
 	planned []v1alpha1.PlannedStep
 	// refusals say what the API server would refuse now. Nil: nobody has tried.
 	refusals []string
+	// overridden say which values something in the cluster would store otherwise.
+	overridden []string
 	// untried are the writes that could not be tried, and why.
 	untried []execution.Untried
 	// approvedBy is set once every stage has approved.
@@ -79,6 +83,23 @@ func (s *scope) tryOut(ctx context.Context) {
 	for _, refusal := range trial.Refusals {
 		s.plan.refusals = append(s.plan.refusals, "step "+refusal.Step+": "+reader.refusalText(&refusal))
 	}
+	for i := range trial.Answered {
+		s.plan.overridden = append(s.plan.overridden, reader.overridden(&trial.Answered[i])...)
+	}
+}
+
+// overridden says which values of a write that was tried would be stored otherwise.
+func (c *comparison) overridden(a *execution.Answered) []string {
+	var sent map[string]any
+	if utiljson.Unmarshal(a.Write.Body.Raw, &sent) != nil {
+		return nil // a JSON patch sends operations
+	}
+	may, err := c.requesterMayRead(&a.Write.Object)
+	lines := plan.Overridden(a.Write, sent, a.Got, err != nil || !may)
+	for i := range lines {
+		lines[i] = fmt.Sprintf("step %s: %s: %s", a.Step, plan.Name(a.Write.Object), lines[i])
+	}
+	return lines
 }
 
 // refusalText is what the API server says about a write that it would refuse. That can repeat what is in the object.

@@ -136,20 +136,25 @@ func (s *scope) approvalSummary(a *v1alpha1.Approval) []string {
 	return bounded(append(bounded(lines, maxApprovalSummary-len(last)), last...), maxApprovalSummary)
 }
 
-// maxRefusals is how many of the writes that would be refused are named.
+// maxRefusals is how many of the writes that would be refused are named, and how many values that would be stored otherwise.
 const maxRefusals = 4
 
-// refusalLines warn of what would be refused if it was sent now.
+// refusalLines warn of what would be refused, or changed, if it was sent now.
 func (s *scope) refusalLines() []string {
-	refusals := s.plan.refusals
-	if len(refusals) == 0 {
+	return slices.Concat(warned("WARNING: as things are now, the API server would refuse some of it (tried without effect):", s.plan.refusals),
+		warned("WARNING: something in the cluster would store some of it otherwise than it is sent (tried without effect):", s.plan.overridden))
+}
+
+// warned lists what a dry run has told. Nothing is warned of where there is nothing.
+func warned(of string, all []string) []string {
+	if len(all) == 0 {
 		return nil
 	}
-	lines := []string{"WARNING: as things are now, the API server would refuse some of it (tried without effect):"}
-	for _, refusal := range refusals[:min(len(refusals), maxRefusals)] {
-		lines = append(lines, "  "+gate.Cut(refusal, maxLine-2))
+	lines := []string{of}
+	for _, one := range all[:min(len(all), maxRefusals)] {
+		lines = append(lines, "  "+gate.Cut(one, maxLine-2))
 	}
-	if more := len(refusals) - maxRefusals; more > 0 {
+	if more := len(all) - maxRefusals; more > 0 {
 		lines = append(lines, fmt.Sprintf("  and %d more", more))
 	}
 	return lines

@@ -39,10 +39,19 @@ type Untried struct {
 	Why    string
 }
 
+// Answered is a write that would be accepted, and what the object would be after it.
+type Answered struct {
+	Write *v1alpha1.RenderedWrite
+	Step  string
+	Got   map[string]any
+}
+
 // Trial is what dry runs have told.
 type Trial struct {
 	Refusals []Refusal
 	Untried  []Untried
+	// Answered are the writes that were tried, but for deletions.
+	Answered []Answered
 }
 
 // comes is an object that an earlier step writes.
@@ -81,10 +90,12 @@ func (t *task) tryInto(ctx context.Context, w *v1alpha1.RenderedWrite, earlier [
 		why = "it runs only when its condition holds then"
 	} else if i >= 0 {
 		why = untilThen(earlier[i])
-	} else if err := t.try(ctx, w); err != nil {
+	} else if got, err := t.try(ctx, w); err != nil {
 		if why = t.untold(w, err, earlier); why == "" {
 			out.Refusals = append(out.Refusals, t.refusal(w, err))
 		}
+	} else if got != nil {
+		out.Answered = append(out.Answered, Answered{Write: w, Step: t.step.Name, Got: got.Object})
 	}
 	if why != "" {
 		out.Untried = append(out.Untried, Untried{Object: w.Object, Step: t.step.Name, Why: why})
@@ -93,16 +104,15 @@ func (t *task) tryInto(ctx context.Context, w *v1alpha1.RenderedWrite, earlier [
 
 func untilThen(e comes) string { return "it cannot be tried before step " + e.step + " has run" }
 
-// try sends one write as a dry run.
-func (t *task) try(ctx context.Context, w *v1alpha1.RenderedWrite) error {
+// try sends one write as a dry run, and gives what the object would be then. Nil: there would be none, or it is there already.
+func (t *task) try(ctx context.Context, w *v1alpha1.RenderedWrite) (*unstructured.Unstructured, error) {
 	switch w.Operation {
 	case v1alpha1.WriteCreateJob:
 		return t.tryJob(ctx, w)
 	case v1alpha1.WriteDelete:
-		return t.tryDelete(ctx, w)
+		return nil, t.tryDelete(ctx, w)
 	default:
-		_, err := t.sendAs(ctx, w, metav1.DryRunAll)
-		return err
+		return t.sendAs(ctx, w, metav1.DryRunAll)
 	}
 }
 
@@ -119,16 +129,16 @@ func (t *task) tryDelete(ctx context.Context, w *v1alpha1.RenderedWrite) error {
 	return resource.Delete(ctx, w.Object.Name, *options)
 }
 
-func (t *task) tryJob(ctx context.Context, w *v1alpha1.RenderedWrite) error {
+func (t *task) tryJob(ctx context.Context, w *v1alpha1.RenderedWrite) (*unstructured.Unstructured, error) {
 	job := &unstructured.Unstructured{}
 	if err := job.UnmarshalJSON(w.Body.Raw); err != nil {
-		return err
+		return nil, err
 	}
-	_, err := t.createAs(ctx, w, job, metav1.DryRunAll)
+	got, err := t.createAs(ctx, w, job, metav1.DryRunAll)
 	if apierrors.IsAlreadyExists(err) {
-		return nil // of an earlier plan
+		return nil, nil //nolint:nilnil // of an earlier plan
 	}
-	return err
+	return got, err
 }
 
 // untold says why an error does not tell whether a write would be refused. Empty: it would be.

@@ -84,3 +84,33 @@ func TestWhatCannotBeTriedIsMarked(t *testing.T) {
 		}
 	}
 }
+
+// forcing makes something else of what is sent, as webhooks and policies of a cluster do.
+const forcing = `
+apiVersion: admissionregistration.k8s.io/v1
+kind: MutatingAdmissionPolicy
+metadata: {name: forcing}
+spec:
+  failurePolicy: Fail
+  reinvocationPolicy: Never
+  matchConstraints: {resourceRules: [{apiGroups: [""], apiVersions: [v1], operations: [CREATE, UPDATE], resources: [configmaps]}]}
+  matchConditions: [{name: one, expression: "object.metadata.name == 'forced'"}]
+  mutations: [{patchType: ApplyConfiguration, applyConfiguration: {expression: "Object{data: {'mode': 'b'}}"}}]
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: MutatingAdmissionPolicyBinding
+metadata: {name: forcing}
+spec: {policyName: forcing}
+`
+
+// TestWhatIsForcedIsTold tells approvers where something in the cluster would make another value of what they agree to: what runs is not what is shown.
+func TestWhatIsForcedIsTold(t *testing.T) {
+	apply(t, forcing)
+	apply(t, strings.NewReplacer("tried", "forced", "FIELD: {c: d}}", "labels: {c: d}}, data: {mode: a}", "KIND", "ConfigMap").Replace(triedAction))
+	const warning = "WARNING: something in the cluster would store some of it otherwise than it is sent (tried without effect):\n  step note: ConfigMap staging/forced: data.mode: a → (hidden)"
+	eventually(t, "people are told", func() (bool, string) {
+		r := reaches(t, play.Ask(t, users.Alice, request("forced", "{}")), v1alpha1.PhaseAwaitingApproval)
+		summary := strings.Join(approvalsOf(t, r, 1)[0].Spec.Summary, "\n")
+		return strings.Contains(summary, warning), summary
+	})
+}
