@@ -174,11 +174,14 @@ func (g *Gate) StandForSomebody(ctx context.Context, j *Judgement, poll *Poll, v
 	return nil
 }
 
-// NorInstead says, of a voter who cannot vote in their own name, why none of the Delegations that name them lets them either. Empty: none does.
-func (g *Gate) NorInstead(ctx context.Context, j *Judgement, poll *Poll, vote *v1alpha1.Vote) string {
+// NorInstead adds to the problem of a voter who cannot vote in their own name why the first of the Delegations that name them lets them neither. Where of
+// any of these nobody can tell at the moment, nobody can tell of the vote.
+func (g *Gate) NorInstead(ctx context.Context, j *Judgement, poll *Poll, vote *v1alpha1.Vote, own *Problem) *Problem {
+	out := *own
 	if vote.Delegation != nil {
-		return ""
+		return &out
 	}
+	said := false
 	for _, d := range j.Snapshot.DelegatedTo(j.Action.Object.Namespace, vote.Voter.Username) {
 		if d.Spec.Principal == nil {
 			continue
@@ -187,11 +190,15 @@ func (g *Gate) NorInstead(ctx context.Context, j *Judgement, poll *Poll, vote *v
 		if problem == nil {
 			problem = g.EligibleAs(ctx, j, poll, &v1alpha1.Vote{Voter: vote.Voter, Delegation: given}).Problem
 		}
-		if problem != nil {
-			return "\n  Nor for somebody else: " + problem.Message
+		if problem == nil {
+			continue
 		}
+		if !said {
+			out.Message += "\n  Nor for somebody else: " + problem.Message
+		}
+		said, out.Transient = true, out.Transient || problem.Transient
 	}
-	return ""
+	return &out
 }
 
 // principal is the person for whom a vote is given. Empty: for the voter.
