@@ -130,7 +130,7 @@ func (g *Gate) outside(j *Judgement, d *v1alpha1.Delegation, voter *v1alpha1.Ide
 // mayDelegate says why a principal may not let others vote on an Action. Nil: they may.
 func (g *Gate) mayDelegate(ctx context.Context, j *Judgement, voter, principal *v1alpha1.Identity) *Problem {
 	access := g.access(ctx, &accessRequest{
-		snapshot: j.Snapshot, action: j.Action, absent: j.Absent, verb: v1alpha1.VerbDelegate, caller: InPerson(principal), vars: j.Vars, budget: g.Budget(j.Action.Object.Namespace),
+		snapshot: j.Snapshot, action: j.Action, absent: j.Absent, verb: v1alpha1.VerbDelegate, caller: CountedAs(v1alpha1.VerbDelegate, principal), vars: j.Vars, budget: g.Budget(j.Action.Object.Namespace),
 	})
 	if access.Permission != nil {
 		return nil
