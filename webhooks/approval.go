@@ -150,7 +150,17 @@ func refusal(problem *gate.Problem) *admission.Response {
 	if problem == nil {
 		return nil
 	}
-	return ptr(forbidden(problem.Reason, problem.Message))
+	response := forbidden(problem.Reason, problem.Message)
+	if problem.Transient {
+		response = transient(response)
+	}
+	return &response
+}
+
+// transient marks a refusal as one that says nothing about who may vote: another look may find otherwise. kubectl shows no causes of a 403.
+func transient(response admission.Response) admission.Response {
+	response.Result.Details = &metav1.StatusDetails{Causes: []metav1.StatusCause{{Type: gate.CauseTransient, Message: "another try may be answered otherwise"}}}
+	return response
 }
 
 // standsForSomebody finds for whom somebody can vote who cannot vote in their own name. Nil: nobody, or it is not known just now that they cannot,
@@ -188,7 +198,8 @@ func uncounted(old *v1alpha1.Approval, err error) admission.Response {
 	if reason.Wait {
 		text = reason.Message + ".\n  Your vote was not recorded. Try again."
 	}
-	return forbidden(reason.Reason, fmt.Sprintf("%s See: kubectl describe actionrequest -n %s %s", text, old.Namespace, old.Spec.RequestRef.Name))
+	return *refusal(&gate.Problem{Reason: reason.Reason, Transient: reason.Wait,
+		Message: fmt.Sprintf("%s See: kubectl describe actionrequest -n %s %s", text, old.Namespace, old.Spec.RequestRef.Name)})
 }
 
 // unseen tells of a character that shows nothing.

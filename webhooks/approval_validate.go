@@ -85,7 +85,7 @@ func (w *approvals) vote(ctx context.Context, req *admission.Request, next, old 
 	}
 	judgement, problem := w.judge(ctx, old, now)
 	if problem != nil {
-		return forbidden(problem.Reason, problem.Message)
+		return *refusal(problem)
 	}
 	if refused := w.eligible(ctx, judgement, old, vote); refused != nil {
 		return *refused
@@ -105,7 +105,7 @@ func (w *approvals) eligible(ctx context.Context, judgement *gate.Judgement, old
 	if eligible.Problem == nil {
 		return nil
 	}
-	return ptr(forbidden(eligible.Problem.Reason, eligible.Problem.Message+w.Gate.NorInstead(ctx, judgement, gate.PollOf(old), vote)))
+	return refusal(w.Gate.NorInstead(ctx, judgement, gate.PollOf(old), vote, eligible.Problem))
 }
 
 // takesBack tells of a vote by which the same login takes back what it agreed to. A denial is taken back by who could still give it.
@@ -214,7 +214,7 @@ func (w *approvals) judge(ctx context.Context, approval *v1alpha1.Approval, now 
 	case apierrors.IsNotFound(err) || err == nil && request.UID != approval.Spec.RequestRef.UID:
 		return nil, &gate.Problem{Reason: v1alpha1.ReasonAlreadyDecided, Message: fmt.Sprintf("the request %s is over or gone. Nothing more can be decided here.", approval.Spec.RequestRef.Name)}
 	case err != nil:
-		return nil, &gate.Problem{Reason: v1alpha1.ReasonIndeterminate, Message: fmt.Sprintf("cannot read the request: %v. Try again.", err)}
+		return nil, &gate.Problem{Reason: v1alpha1.ReasonIndeterminate, Transient: true, Message: fmt.Sprintf("cannot read the request: %v. Try again.", err)}
 	case approval.Spec.Review:
 	case request.Status.Execution != nil:
 		return nil, &gate.Problem{Reason: v1alpha1.ReasonAlreadyDecided, Message: fmt.Sprintf("the request %s has started. Nothing more can be decided here. To stop it, cancel it.", request.Name)}

@@ -201,13 +201,10 @@ func (w *governing) sealedDelegation(req *admission.Request, object *v1alpha1.De
 
 // mayDelegate refuses a Delegation of which nobody could make use: its writer cannot vote, or may let nobody do it for them.
 func (w *governing) mayDelegate(ctx context.Context, d *v1alpha1.Delegation, caller *v1alpha1.Identity) admission.Response {
-	if _, account := identity.ServiceAccount(caller.Username); account {
-		return forbidden(v1alpha1.ReasonNotAnApprover, fmt.Sprintf("you (%s) cannot let others vote for you: only people can.", caller.Username))
-	}
-	if ok, why := w.Identity.MayVote(ctx, caller); !ok {
+	if why := gate.Barred(ctx, w.Identity, v1alpha1.VerbDelegate, caller); why != "" {
 		return forbidden(v1alpha1.ReasonNotAnApprover, "you cannot let others vote for you: "+why+".")
 	}
-	able, lacking, absent := w.delegable(d, gate.InPerson(caller))
+	able, lacking, absent := w.delegable(d, gate.CountedAs(v1alpha1.VerbDelegate, caller))
 	named := len(d.Spec.Actions) > 0
 	if named && len(lacking) > 0 || !able {
 		what := "any Action there"

@@ -34,7 +34,7 @@ somebody else. What rules then say to a request is for "explain" to tell. ACTION
 that you may see has it.
 
 Who counts as an agent, and which ServiceAccounts may approve, says the configuration of Signoff, which lies in no object of the cluster. Without
---configuration nobody is an agent and no ServiceAccount approves, as where nothing is configured.
+--configuration nobody is an agent and no ServiceAccount approves or resolves, as where nothing is configured.
 
 The exit code is 0 for yes, also where a condition must hold, 1 for no, and 2 if there is no answer.`,
 		Example: `  kubectl signoff can-i request platform/deploy-service
@@ -82,7 +82,7 @@ func (p *Program) runCanI(command *cobra.Command, c *connection, args []string, 
 		return err
 	}
 	out := v.permitted(ctx, q, who, rules)
-	out.Notes = append(out.Notes, o.proviso(q, who)...)
+	out.Notes = append(out.Notes, o.proviso(out)...)
 	if !o.quiet {
 		err = p.answer(v, out, o.output)
 	}
@@ -155,8 +155,11 @@ func (h *Permission) text(number int) string {
 }
 
 // proviso says of an answer that it rests on a configuration which nobody named.
-func (o *canIOptions) proviso(q *question, who *authenticationv1.UserInfo) []string {
-	if _, isAccount := identity.ServiceAccount(who.Username); !isAccount || q.verb != v1alpha1.VerbApprove || o.configuration != "" {
+func (o *canIOptions) proviso(out *Permitted) []string {
+	_, isAccount := identity.ServiceAccount(out.Requester.Username)
+	// It could name the ServiceAccount as one that approves, or as an agent.
+	named := out.Verb == v1alpha1.VerbApprove || out.Verb == v1alpha1.VerbResolve || out.Verb == v1alpha1.VerbBreakGlass && out.Allowed
+	if !isAccount || !named || o.configuration != "" {
 		return nil
 	}
 	return []string{"That is so where nothing is configured. If the configuration of Signoff names it, ask with --configuration FILE."}
@@ -166,19 +169,10 @@ func (o *canIOptions) proviso(q *question, who *authenticationv1.UserInfo) []str
 func (v *view) permitted(ctx context.Context, q *question, info *authenticationv1.UserInfo, rules *identity.Rules) *Permitted {
 	who := &v1alpha1.Identity{Username: info.Username, UID: info.UID, Groups: info.Groups}
 	out := &Permitted{Verb: q.verb, Action: q.action.String(), Requester: Requester{info.Username, info.Groups}}
-	if q.verb == v1alpha1.VerbApprove {
-		if may, why := rules.MayVote(ctx, who); !may {
-			out.Reason = why
-			return out
-		}
+	if out.Reason = gate.Barred(ctx, rules, q.verb, who); out.Reason != "" {
+		return out
 	}
-	switch q.verb {
-	case v1alpha1.VerbBreakGlass:
-		who = gate.Commander(who)
-	case v1alpha1.VerbApprove:
-		who = gate.InPerson(who)
-	case v1alpha1.VerbRequest, v1alpha1.VerbCancel:
-	}
+	who = gate.CountedAs(q.verb, who)
 	granted := v.snapshot.Permissions(v.action, q.verb, who)
 	if len(granted) == 0 {
 		out.Reason = fmt.Sprintf("no Role in namespace %s gives %q on %s to %s", q.action.Namespace, q.verb, q.action.Name, loginText(info.Username, info.Groups))

@@ -11,12 +11,14 @@ import (
 
 	"github.com/spf13/cobra"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/rest"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/gate"
 )
 
 // inboxOptions are the flags of `inbox`.
@@ -218,11 +220,15 @@ func mayNotVote(err error) bool {
 	}
 	answer := status.Status()
 	if strings.HasPrefix(answer.Message, ourRefusal) {
-		// What it cannot tell at the moment, it says to try again.
-		return isRefusal(refused(err)) && !strings.Contains(answer.Message, "Try again")
+		return isRefusal(refused(err)) && !isTransient(answer.Details)
 	}
 	// RBAC names what it is about, and no cause; an admission policy gives one, and a webhook names nothing.
 	return apierrors.IsForbidden(err) && answer.Details != nil && answer.Details.Kind == approvals.resource && len(answer.Details.Causes) == 0
+}
+
+// isTransient tells of a refusal by our webhook because it could not tell at the moment.
+func isTransient(details *metav1.StatusDetails) bool {
+	return details != nil && slices.ContainsFunc(details.Causes, func(cause metav1.StatusCause) bool { return cause.Type == gate.CauseTransient })
 }
 
 // asUnknown keeps the words of a refusal, where it is none of ours.

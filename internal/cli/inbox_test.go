@@ -13,6 +13,8 @@ import (
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 	"k8s.io/client-go/dynamic/fake"
 	clienttesting "k8s.io/client-go/testing"
+
+	"github.com/signoff-dev/signoff/internal/gate"
 )
 
 // denial is a refusal as the API server tells it.
@@ -23,6 +25,9 @@ func denial(code int32, reason metav1.StatusReason, message string, details *met
 // TestMayNotVote takes for a no what Signoff or RBAC says, and nothing else.
 func TestMayNotVote(t *testing.T) {
 	withCause := &metav1.StatusDetails{Group: "signoff.dev", Kind: "approvals", Name: "one", Causes: []metav1.StatusCause{{Message: "no"}}}
+	caused := func(kind metav1.CauseType) *metav1.StatusDetails {
+		return &metav1.StatusDetails{Causes: []metav1.StatusCause{{Type: kind}}}
+	}
 	cases := map[string]struct {
 		reason  string
 		answer  error
@@ -30,6 +35,8 @@ func TestMayNotVote(t *testing.T) {
 	}{
 		"Ours":     {"whoever may not vote", denial(403, metav1.StatusReasonForbidden, ourRefusal+"you cannot approve this: you asked for it.", nil), false},
 		"Invalid":  {"what our webhook finds invalid", denial(422, metav1.StatusReasonInvalid, ourRefusal+"x is invalid", withCause), false},
+		"Untold":   {"what our webhook could not tell, in whatever words", denial(403, metav1.StatusReasonForbidden, ourRefusal+"cannot tell whether bob could act as ServiceAccount ci/agent", caused(gate.CauseTransient)), true},
+		"Words":    {"words alone mean nothing", denial(403, metav1.StatusReasonForbidden, ourRefusal+"you cannot approve this. Try again in another life.", caused("Verdict")), false},
 		"RBAC":     {"whoever may not write", apierrors.NewForbidden(resourceOf(approvals).GroupResource(), "one", errors.New(`User "eve" cannot patch resource`)), false},
 		"Gone":     {"what is gone waits for nobody", apierrors.NewNotFound(resourceOf(approvals).GroupResource(), "one"), false},
 		"Busy":     {"our webhook judged nothing", denial(429, metav1.StatusReasonTooManyRequests, ourRefusal+"too many dry runs", nil), true},

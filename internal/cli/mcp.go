@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/spf13/cobra"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
@@ -76,7 +77,7 @@ func (d *desk) servable(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	able, err := s.mayApprove(ctx, s.namespaces(ctx))
+	able, err := s.mayApproveAnywhere(ctx)
 	switch {
 	case errors.Is(err, errForbidden):
 		// No tool decides, and Signoff itself lets no agent approve: whoever starts it is told what could not be looked at.
@@ -88,6 +89,20 @@ func (d *desk) servable(ctx context.Context) (string, error) {
 			"  Give the agent an identity of its own that cannot: see docs/guides/agents.md.", who.Username, able)}
 	}
 	return who.Username, nil
+}
+
+// lookTimeout is how long it may take at most to look in all namespaces before an agent is served.
+const lookTimeout = time.Minute
+
+// mayApproveAnywhere says by what whoever asks could approve in any namespace. To run out of time is an error: nobody is served on half of the answer.
+func (s *session) mayApproveAnywhere(ctx context.Context) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
+	namespaces, err := s.namespaces(ctx)
+	if err != nil {
+		return "", err
+	}
+	return s.mayApprove(ctx, namespaces)
 }
 
 // silent is where nobody reads: the answer is all that an agent is told.

@@ -299,11 +299,14 @@ func statusOf(request *v1alpha1.ActionRequest) *agent.Answer {
 	return about(agent.Say(code, "Request %s/%s: %s.", request.Namespace, request.Name, code.Meaning()), request)
 }
 
-// stateOf is the reason for which a request is where it is.
+// stateOf is the reason for which a request is where it is. What is in force and was cancelled is about to be taken back.
 func stateOf(request *v1alpha1.ActionRequest) agent.Code {
 	ready := meta.FindStatusCondition(request.Status.Conditions, v1alpha1.ConditionReady)
-	if ready == nil {
+	switch {
+	case ready == nil:
 		return v1alpha1.ReasonPending
+	case ready.Reason == v1alpha1.ReasonActive && request.Spec.Cancellation != nil:
+		return agent.CodeCancelRecorded
 	}
 	return agent.Code(ready.Reason)
 }
@@ -373,12 +376,12 @@ func (d *desk) Wait(ctx context.Context, args *agent.Wait, tell func(string)) *a
 	if err != nil {
 		return unanswered(err)
 	}
-	if first := s.statusOf(ctx, args.Name); first.Request == nil || first.Request.Over {
+	if first := s.statusOf(ctx, args.Name); first.Request == nil || first.Request.Over || first.Code == v1alpha1.ReasonActive {
 		return first
 	}
 	bounded, cancel := context.WithTimeout(ctx, time.Duration(args.TimeoutSeconds)*time.Second)
 	defer cancel()
-	_, err = s.follow(bounded, &following{session: s, namespace: s.namespace, request: args.Name, tell: func(f *following) {
+	_, err = s.follow(bounded, &following{session: s, namespace: s.namespace, request: args.Name, untilActive: true, tell: func(f *following) {
 		request, err := typedAs[v1alpha1.ActionRequest](f.last)
 		if err == nil {
 			tell(strings.TrimSpace(fmt.Sprintf("%s %s", stateOf(request), request.Status.Approvals)))

@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
 	authorizationv1 "k8s.io/api/authorization/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/rest"
@@ -50,13 +52,23 @@ var powers = []power{
 	{rbac, giving, "clusterroles", "give itself rights of Kubernetes"},
 }
 
-// maxNamespaces is in how many namespaces is looked before an agent is served.
-const maxNamespaces = 200
+// readings are the rights to read that by which Signoff itself could let somebody approve.
+var readings = []power{
+	{ours, []string{"list"}, "roles", ""},
+	{ours, []string{"list"}, "delegations", ""},
+}
+
+const (
+	// namespacesAtOnce is of how many namespaces is asked at the same time what one may do there. That bounds the calls: there can be thousands.
+	namespacesAtOnce = 8
+	// pageOfNamespaces is how many namespaces are listed by one call.
+	pageOfNamespaces = 500
+)
 
 // mayApprove says by what whoever asks could approve. Empty: nothing was found. It takes a Role of Signoff and a right of Kubernetes to approve; an
 // agent needs neither, so one of them is enough. It looks in some namespaces, and at what holds in all.
 func (s *session) mayApprove(ctx context.Context, namespaces []string) (string, error) {
-	able, err := s.powerful(ctx, namespaces)
+	able, readable, err := s.powerful(ctx, namespaces)
 	if able != "" || err != nil {
 		return able, err
 	}
@@ -64,52 +76,52 @@ func (s *session) mayApprove(ctx context.Context, namespaces []string) (string, 
 	if err != nil {
 		return "", err
 	}
-	able, blind := s.mayApproveByRole(ctx, info, namespaces)
-	if able != "" || blind != nil && !errors.Is(blind, errForbidden) {
-		return able, blind
-	}
-	if able, err = s.mayApproveForOthers(ctx, info.Username, namespaces); able != "" || err != nil {
+	able, seen, err := s.mayApproveByRole(ctx, info, readable)
+	if able != "" || err != nil {
 		return able, err
 	}
-	return "", blind
+	if able, err = s.mayApproveForOthers(ctx, info.Username, readable); able != "" || err != nil || seen {
+		return able, err
+	}
+	if len(namespaces) > maxShown {
+		namespaces = append(namespaces[:maxShown:maxShown], fmt.Sprintf("%d more", len(namespaces)-maxShown))
+	}
+	return "", fmt.Errorf("it %w list roles.signoff.dev in any of the namespaces that are looked at: %s.\n"+
+		"  Give it the ClusterRole signoff-catalog-reader in the namespace of the Actions, and name that with --catalog", errForbidden, strings.Join(namespaces, ", "))
 }
 
-// mayApproveByRole says which Role of Signoff lets whoever asks approve, of those that one may read. Who may read none cannot know.
-func (s *session) mayApproveByRole(ctx context.Context, info *authenticationv1.UserInfo, namespaces []string) (string, error) {
+// mayApproveByRole says which Role of Signoff lets whoever asks approve, of those that one may read, and whether there are any: who may read none cannot
+// know.
+func (s *session) mayApproveByRole(ctx context.Context, info *authenticationv1.UserInfo, namespaces []string) (able string, seen bool, err error) {
 	store := snapshot.NewStore(nil)
 	if err := s.putTeams(ctx, store); err != nil && !errors.Is(err, errForbidden) {
-		return "", err
+		return "", false, err
 	}
-	if err := s.putSomeRoles(ctx, store, namespaces); err != nil {
-		return "", err
+	if seen, err = s.putSomeRoles(ctx, store, namespaces); err != nil {
+		return "", false, err
 	}
 	store.MarkSynced()
 	store.Rebuild()
 	for _, role := range rolesHeld(store.Current(), gate.InPerson(identityOf(info))) {
 		if slices.Contains(role.Verbs, string(v1alpha1.VerbApprove)) {
-			return fmt.Sprintf("Role %s gives it the verb approve", role.Role), nil
+			return fmt.Sprintf("Role %s gives it the verb approve", role.Role), seen, nil
 		}
 	}
-	return "", nil
+	return "", seen, nil
 }
 
-// putSomeRoles reads the Roles of all namespaces, or those that one may read of some. To read none at all is an error.
-func (s *session) putSomeRoles(ctx context.Context, store *snapshot.Store, namespaces []string) error {
-	seen := false
+// putSomeRoles reads the Roles of all namespaces, or those that one may read of some, and tells whether one may read any.
+func (s *session) putSomeRoles(ctx context.Context, store *snapshot.Store, namespaces []string) (seen bool, err error) {
 	for _, namespace := range append([]string{""}, namespaces...) {
 		_, err := s.putRoles(ctx, store, namespace)
 		if err != nil && !errors.Is(err, errForbidden) {
-			return err
+			return false, err
 		}
 		if seen = seen || err == nil; err == nil && namespace == "" {
 			break // that were all
 		}
 	}
-	if seen {
-		return nil
-	}
-	return fmt.Errorf("it %w list roles.signoff.dev in any of the namespaces that are looked at: %s.\n"+
-		"  Give it the ClusterRole signoff-catalog-reader in the namespace of the Actions, and name that with --catalog", errForbidden, strings.Join(namespaces, ", "))
+	return seen, nil
 }
 
 // mayApproveForOthers says which Delegation lets whoever asks vote for somebody, of those that one may read.
@@ -138,21 +150,52 @@ func (s *session) mayApproveForOthers(ctx context.Context, username string, name
 	return "", nil
 }
 
-// powerful says which right of Kubernetes would let whoever asks approve: one that holds in all namespaces, or in one of some.
-func (s *session) powerful(ctx context.Context, namespaces []string) (string, error) {
+// standing is what came of asking what one may do in a namespace.
+type standing struct {
+	// able says by which right of Kubernetes one could approve. Empty: by none.
+	able string
+	// reads tells whether one may read there who approves by Signoff's own objects.
+	reads bool
+	err   error
+}
+
+// powerful says which right of Kubernetes would let whoever asks approve: one that holds in all namespaces, or in one of some. Readable are those of them
+// in which one may read Roles or Delegations.
+func (s *session) powerful(ctx context.Context, namespaces []string) (able string, readable []string, err error) {
 	client, err := s.authorization()
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
-	if able, err := allowed(ctx, client, ""); able != "" || err != nil {
-		return able, err
+	if able, err := allowed(ctx, client, "", powers); able != "" || err != nil {
+		return able, nil, err
 	}
-	for _, namespace := range namespaces {
-		if able, err := listed(ctx, client, namespace); able != "" || err != nil {
-			return able, err
+	looked := 0
+	for some := range slices.Chunk(namespaces, namespacesAtOnce) {
+		found := standings(ctx, client, some)
+		for i := range found {
+			switch {
+			case found[i].err != nil && ctx.Err() != nil:
+				return "", nil, fmt.Errorf("there was time to look in %d of %d namespaces only: %w", looked, len(namespaces), found[i].err)
+			case found[i].able != "" || found[i].err != nil:
+				return found[i].able, nil, found[i].err
+			case found[i].reads:
+				readable = append(readable, some[i])
+			}
 		}
+		looked += len(some)
 	}
-	return "", nil
+	return "", readable, nil
+}
+
+// standings asks about some namespaces, all at the same time.
+func standings(ctx context.Context, client *rest.RESTClient, namespaces []string) []standing {
+	found := make([]standing, len(namespaces))
+	var all sync.WaitGroup
+	for i, namespace := range namespaces {
+		all.Go(func() { found[i] = standingIn(ctx, client, namespace) })
+	}
+	all.Wait()
+	return found
 }
 
 func (s *session) authorization() (*rest.RESTClient, error) {
@@ -161,14 +204,14 @@ func (s *session) authorization() (*rest.RESTClient, error) {
 		return nil, fmt.Errorf("failed to find the cluster: %w", err)
 	}
 	config = rest.CopyConfig(config)
-	config.QPS, config.Burst = callsPerSecond, 2*callsPerSecond
+	config.QPS = -1 // namespacesAtOnce is the bound
 	return s.connection.clientOf(config, schema.GroupVersion{Group: authorizationv1.GroupName, Version: "v1"})
 }
 
-// allowed asks for every power. No namespace stands for all.
-func allowed(ctx context.Context, client *rest.RESTClient, namespace string) (string, error) {
-	for i := range powers {
-		p := &powers[i]
+// allowed asks for some powers, one after another, and says which one there is. No namespace stands for all.
+func allowed(ctx context.Context, client *rest.RESTClient, namespace string, wanted []power) (string, error) {
+	for i := range wanted {
+		p := &wanted[i]
 		for _, group := range p.groups {
 			for _, verb := range p.verbs {
 				review := &authorizationv1.SelfSubjectAccessReview{Spec: authorizationv1.SelfSubjectAccessReviewSpec{
@@ -186,24 +229,38 @@ func allowed(ctx context.Context, client *rest.RESTClient, namespace string) (st
 	return "", nil
 }
 
-// listed looks for a power in the list of what one may do in a namespace, which also has what one may do with single objects only. Where the list is
+// standingIn looks for powers in the list of what one may do in a namespace, which also has what one may do with single objects only. Where the list is
 // not complete, every power is asked for.
-func listed(ctx context.Context, client *rest.RESTClient, namespace string) (string, error) {
+func standingIn(ctx context.Context, client *rest.RESTClient, namespace string) standing {
 	review := &authorizationv1.SelfSubjectRulesReview{Spec: authorizationv1.SelfSubjectRulesReviewSpec{Namespace: namespace}}
 	if err := client.Post().Resource("selfsubjectrulesreviews").Body(review).Do(ctx).Into(review); err != nil {
-		return "", fmt.Errorf("failed to find out what one may do in namespace %s: %w", namespace, err)
+		return standing{err: fmt.Errorf("failed to find out what one may do in namespace %s: %w", namespace, err)}
 	}
+	out := standing{able: listed(review, namespace, powers), reads: listed(review, namespace, readings) != ""}
+	if !review.Status.Incomplete {
+		return out
+	}
+	if out.able == "" {
+		out.able, out.err = allowed(ctx, client, namespace, powers)
+	}
+	if out.able == "" && out.err == nil && !out.reads {
+		var reads string
+		reads, out.err = allowed(ctx, client, namespace, readings)
+		out.reads = reads != ""
+	}
+	return out
+}
+
+// listed says which of some powers is in the list of what one may do in a namespace.
+func listed(review *authorizationv1.SelfSubjectRulesReview, namespace string, wanted []power) string {
 	for i := range review.Status.ResourceRules {
-		for j := range powers {
-			if verb := powers[j].in(&review.Status.ResourceRules[i]); verb != "" {
-				return powers[j].text(verb, namespace), nil
+		for j := range wanted {
+			if verb := wanted[j].in(&review.Status.ResourceRules[i]); verb != "" {
+				return wanted[j].text(verb, namespace)
 			}
 		}
 	}
-	if review.Status.Incomplete {
-		return allowed(ctx, client, namespace)
-	}
-	return "", nil
+	return ""
 }
 
 func (p *power) attributes(namespace, group, verb string) *authorizationv1.ResourceAttributes {
@@ -242,18 +299,26 @@ func (p *power) text(verb, namespace string) string {
 	return fmt.Sprintf("RBAC lets it %s (%s %s%s)", p.means, verb, strings.TrimSuffix(p.resource+"."+p.groups[0], "."), where)
 }
 
-// namespaces are those in which one may do something: all, as far as one may list them, and those in use.
-func (s *session) namespaces(ctx context.Context) []string {
-	names := s.nearby(ctx)
-	list, err := s.objects.Resource(schema.GroupVersionResource{Version: "v1", Resource: "namespaces"}).List(ctx, metav1.ListOptions{Limit: maxNamespaces})
-	if err != nil {
-		return names
+// namespaces are those in which one may do something: all, where one may list them, and those in use.
+func (s *session) namespaces(ctx context.Context) ([]string, error) {
+	names, all := s.nearby(ctx), s.objects.Resource(schema.GroupVersionResource{Version: "v1", Resource: "namespaces"})
+	page := metav1.ListOptions{Limit: pageOfNamespaces}
+	for {
+		list, err := all.List(ctx, page)
+		switch {
+		case apierrors.IsForbidden(err):
+			return names, nil
+		case err != nil:
+			return nil, fmt.Errorf("failed to list namespaces: %w", err)
+		}
+		for i := range list.Items {
+			names = append(names, list.Items[i].GetName())
+		}
+		if page.Continue = list.GetContinue(); page.Continue == "" {
+			slices.Sort(names)
+			return slices.Compact(names), nil
+		}
 	}
-	for i := range list.Items {
-		names = append(names, list.Items[i].GetName())
-	}
-	slices.Sort(names)
-	return slices.Compact(names)
 }
 
 // nearby are the namespaces in use: that of requests, and those of the catalog.

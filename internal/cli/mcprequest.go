@@ -124,9 +124,7 @@ func sameRequest(who *authenticationv1.UserInfo, wanted, known *unstructured.Uns
 		return answer
 	}
 	answer := about(agent.Say(agent.CodeAlreadyRequested, "Request %s had been made before: %s.", where, stateOf(request).Meaning()), request)
-	if answer.Request.Over {
-		answer.Retry = agent.Retry{Advice: agent.AdviceNone}
-	}
+	answer.Retry = statusOf(request).Retry
 	return answer
 }
 

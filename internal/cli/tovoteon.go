@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -64,12 +65,19 @@ func (s *session) keepMineToVote(ctx context.Context, open *table, decision v1al
 			return err
 		}
 		open.keep(func(approval *unstructured.Unstructured) bool { return votes.mine[approval.GetUID()] })
+		if len(votes.failed) > 0 {
+			return errors.New(strings.Join(votes.failed, "\n")) // it may be the one that was meant
+		}
 		return nil
 	}
+	var unknown error
 	open.keep(func(approval *unstructured.Unstructured) bool {
 		_, err := cast(ctx, s.objects, approval, &v1alpha1.VoteRequest{Decision: decision}, true)
+		if err != nil && !mayNotVote(err) && !isMissing(err) {
+			unknown = fmt.Errorf("cannot tell whether you can take back a vote on %s/%s: %w", approval.GetNamespace(), approval.GetName(), asUnknown(refused(err)))
+		}
 		return err == nil
 	})
 	s.connection.taken() // warnings about votes that nobody took back
-	return nil
+	return unknown
 }

@@ -17,6 +17,8 @@ type office struct {
 	// open are the open Approvals of each request, and voter those on which one may vote.
 	open  map[string][]string
 	voter []string
+	// untold are those of which the webhook cannot tell at the moment.
+	untold []string
 	// got is the name of the Approval that was voted on, and comment what was said.
 	got, comment string
 }
@@ -71,6 +73,10 @@ func (o *office) list(r *http.Request) string {
 }
 
 func (o *office) vote(name string, r *http.Request) (status int, body string) {
+	if slices.Contains(o.untold, name) {
+		return http.StatusForbidden, `{"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "Forbidden", "code": 403, "message": "` +
+			strings.ReplaceAll(ourRefusal, `"`, `\"`) + `cannot tell who you are", "details": {"causes": [{"reason": "Transient"}]}}`
+	}
 	if !slices.Contains(o.voter, name) {
 		return http.StatusForbidden, `{"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "Forbidden", "code": 403, "message": "` +
 			strings.ReplaceAll(ourRefusal, `"`, `\"`) + `you cannot approve this", "details": {}}`
@@ -138,5 +144,21 @@ func TestDenyForAReason(t *testing.T) {
 	}
 	if got := run(t, "", "deny", "sale", "--reason", "a", "--comment", "b"); got.exit != exitError || !strings.Contains(got.stderr, "[comment reason]") {
 		t.Errorf("with both it ends with %d and says %s", got.exit, got.stderr)
+	}
+}
+
+// TestVoteOnNoneUntold: where of one of several nobody can tell, that one may be meant, and nothing is voted on.
+func TestVoteOnNoneUntold(t *testing.T) {
+	t.Setenv("KUBECONFIG", filepath.Join(t.TempDir(), "none"))
+	there := &office{open: map[string][]string{"two": {"two-owners", "two-checkers"}}, voter: []string{"two-checkers"}, untold: []string{"two-owners"}}
+	s := httptest.NewServer(there)
+	defer s.Close()
+	for verb, words := range map[string]string{
+		"approve": "cannot tell whether shop/two-owners waits for you: refused: cannot tell who you are",
+		"deny":    "cannot tell whether shop/two-owners waits for you", "withdraw": "cannot tell whether you can take back a vote on shop/two-owners: refused: cannot tell who you are",
+	} {
+		if got := run(t, "", verb, "two", "-n", "shop", "--server", s.URL); got.exit != exitError || there.got != "" || !strings.Contains(got.stderr, words) {
+			t.Errorf("%s ends with %d, votes on %q, and says %s", verb, got.exit, there.got, got.stderr)
+		}
 	}
 }

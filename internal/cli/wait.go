@@ -279,7 +279,8 @@ func (f *following) see(event watch.Event) (bool, error) {
 func (f *following) take(object *unstructured.Unstructured) {
 	f.last = object
 	outcome, _, _ := unstructured.NestedString(object.Object, "status", "outcome")
-	f.over = outcome != "" || f.untilActive && f.phase() == string(v1alpha1.PhaseActive)
+	_, cancelled, _ := unstructured.NestedFieldNoCopy(object.Object, "spec", "cancellation")
+	f.over = outcome != "" || f.untilActive && !cancelled && f.phase() == string(v1alpha1.PhaseActive)
 	if text := f.state(); !f.over && text != f.told {
 		f.told = text
 		f.tell(f)

@@ -11,6 +11,7 @@ import (
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/catalog"
 	"github.com/signoff-dev/signoff/internal/gate"
+	"github.com/signoff-dev/signoff/internal/identity"
 )
 
 func (p *Program) whoCan() *cobra.Command {
@@ -40,6 +41,8 @@ type Holders struct {
 	Verb   v1alpha1.Verb `json:"verb"`
 	Action string        `json:"action"`
 	Roles  []Holder      `json:"roles"`
+	// Notes say which members do not count all the same, where the Roles name such.
+	Notes []string `json:"notes,omitempty"`
 }
 
 // Holder is a Role whose members can.
@@ -99,8 +102,39 @@ func (v *view) holders(q *question) *Holders {
 		}
 		out.Roles = append(out.Roles, holder)
 	}
+	out.Notes = out.provisos()
 	return out
 }
+
+// provisos say which of the members that Roles name themselves do not count for the verb.
+func (h *Holders) provisos() []string {
+	groups, accounts := false, false
+	for i := range h.Roles {
+		members := &h.Roles[i].Members
+		groups = groups || slices.ContainsFunc(members.Groups, identity.IsSystem)
+		accounts = accounts || len(members.ServiceAccounts) > 0
+	}
+	var notes []string
+	add := func(holds bool, note string) {
+		if holds {
+			notes = append(notes, note)
+		}
+	}
+	switch h.Verb {
+	case v1alpha1.VerbApprove, v1alpha1.VerbResolve:
+		add(groups, byNoGroup)
+		add(accounts, "A ServiceAccount counts only where the configuration of Signoff names it (approvers.serviceAccounts).")
+	case v1alpha1.VerbDelegate:
+		add(groups, byNoGroup)
+		add(accounts, "No ServiceAccount counts: only people let others vote for them.")
+	case v1alpha1.VerbBreakGlass:
+		add(groups, "A ServiceAccount counts by its own name only, not by a group.")
+	default:
+	}
+	return notes
+}
+
+const byNoGroup = "Nobody counts by a group of Kubernetes (system:…)."
 
 func held(permission *catalog.Permission, by *catalog.Role) HeldPermission {
 	out := HeldPermission{Message: permission.Message}
@@ -131,6 +165,9 @@ func (h *Holders) table(wide bool) string {
 	}
 	// The writer below cannot fail.
 	_ = table.Flush()
+	for _, note := range h.Notes {
+		_, _ = fmt.Fprintln(text, note)
+	}
 	return text.String()
 }
 

@@ -10,8 +10,36 @@ import (
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/catalog"
 	"github.com/signoff-dev/signoff/internal/expression"
+	"github.com/signoff-dev/signoff/internal/identity"
 	"github.com/signoff-dev/signoff/internal/snapshot"
 )
+
+// Barred says why somebody never uses a verb, whatever Roles give them, such as "bob is an agent, not a person". Empty: Roles decide.
+func Barred(ctx context.Context, rules *identity.Rules, verb v1alpha1.Verb, who *v1alpha1.Identity) string {
+	account, isAccount := identity.ServiceAccount(who.Username)
+	switch {
+	case verb == v1alpha1.VerbDelegate && isAccount:
+		return fmt.Sprintf("ServiceAccount %s is not a person, and only people can", account)
+	case verb == v1alpha1.VerbApprove, verb == v1alpha1.VerbResolve, verb == v1alpha1.VerbDelegate:
+		_, why := rules.MayVote(ctx, who)
+		return why
+	case verb == v1alpha1.VerbBreakGlass && rules.IsAgent(ctx, who):
+		return who.Username + " is an agent, and an agent never breaks the glass"
+	}
+	return ""
+}
+
+// CountedAs is somebody as permissions for a verb see them.
+func CountedAs(verb v1alpha1.Verb, who *v1alpha1.Identity) *v1alpha1.Identity {
+	switch verb {
+	case v1alpha1.VerbApprove, v1alpha1.VerbResolve, v1alpha1.VerbDelegate:
+		return InPerson(who)
+	case v1alpha1.VerbBreakGlass:
+		return Commander(who)
+	default:
+		return who
+	}
+}
 
 // Access says whether somebody may use a verb on an Action.
 type Access struct {

@@ -34,7 +34,7 @@ func (r *run) emergency(ctx context.Context) *Problem {
 		return nil
 	}
 	who := r.commander()
-	if r.gate.rules.IsAgent(ctx, &r.subject.Requester) {
+	if Barred(ctx, r.gate.rules, v1alpha1.VerbBreakGlass, &r.subject.Requester) != "" {
 		return &Problem{Reason: v1alpha1.ReasonNotAuthorized,
 			Message: fmt.Sprintf("you (%s) are an agent, and an agent never breaks the glass: ask a person to.\n  %s\n  %s",
 				who.Username, whoCan(r.out.Snapshot, r.out.Action, v1alpha1.VerbBreakGlass), withoutBreakGlass)}
@@ -54,7 +54,9 @@ func (r *run) emergency(ctx context.Context) *Problem {
 const withoutBreakGlass = "Without spec.breakGlass the request is judged like any other."
 
 // commander is the requester as permissions for an emergency see them.
-func (r *run) commander() *v1alpha1.Identity { return Commander(&r.subject.Requester) }
+func (r *run) commander() *v1alpha1.Identity {
+	return CountedAs(v1alpha1.VerbBreakGlass, &r.subject.Requester)
+}
 
 // Commander is somebody as permissions for an emergency see them: a ServiceAccount counts only where it is named itself, not by a group
 // that the API server puts it into.

@@ -130,7 +130,7 @@ func (g *Gate) outside(j *Judgement, d *v1alpha1.Delegation, voter *v1alpha1.Ide
 // mayDelegate says why a principal may not let others vote on an Action. Nil: they may.
 func (g *Gate) mayDelegate(ctx context.Context, j *Judgement, voter, principal *v1alpha1.Identity) *Problem {
 	access := g.access(ctx, &accessRequest{
-		snapshot: j.Snapshot, action: j.Action, absent: j.Absent, verb: v1alpha1.VerbDelegate, caller: InPerson(principal), vars: j.Vars, budget: g.Budget(j.Action.Object.Namespace),
+		snapshot: j.Snapshot, action: j.Action, absent: j.Absent, verb: v1alpha1.VerbDelegate, caller: CountedAs(v1alpha1.VerbDelegate, principal), vars: j.Vars, budget: g.Budget(j.Action.Object.Namespace),
 	})
 	if access.Permission != nil {
 		return nil
@@ -174,11 +174,14 @@ func (g *Gate) StandForSomebody(ctx context.Context, j *Judgement, poll *Poll, v
 	return nil
 }
 
-// NorInstead says, of a voter who cannot vote in their own name, why none of the Delegations that name them lets them either. Empty: none does.
-func (g *Gate) NorInstead(ctx context.Context, j *Judgement, poll *Poll, vote *v1alpha1.Vote) string {
+// NorInstead adds to the problem of a voter who cannot vote in their own name why the first of the Delegations that name them lets them neither. Where of
+// any of these nobody can tell at the moment, nobody can tell of the vote.
+func (g *Gate) NorInstead(ctx context.Context, j *Judgement, poll *Poll, vote *v1alpha1.Vote, own *Problem) *Problem {
+	out := *own
 	if vote.Delegation != nil {
-		return ""
+		return &out
 	}
+	said := false
 	for _, d := range j.Snapshot.DelegatedTo(j.Action.Object.Namespace, vote.Voter.Username) {
 		if d.Spec.Principal == nil {
 			continue
@@ -187,11 +190,15 @@ func (g *Gate) NorInstead(ctx context.Context, j *Judgement, poll *Poll, vote *v
 		if problem == nil {
 			problem = g.EligibleAs(ctx, j, poll, &v1alpha1.Vote{Voter: vote.Voter, Delegation: given}).Problem
 		}
-		if problem != nil {
-			return "\n  Nor for somebody else: " + problem.Message
+		if problem == nil {
+			continue
 		}
+		if !said {
+			out.Message += "\n  Nor for somebody else: " + problem.Message
+		}
+		said, out.Transient = true, out.Transient || problem.Transient
 	}
-	return ""
+	return &out
 }
 
 // principal is the person for whom a vote is given. Empty: for the voter.

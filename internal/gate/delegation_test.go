@@ -138,3 +138,29 @@ func TestDelegation(t *testing.T) {
 		})
 	}
 }
+
+// TestNorInstead: of who cannot vote in their own name nobody knows whether they can at all, where nobody can tell of a Delegation at the moment.
+func TestNorInstead(t *testing.T) {
+	for name, tc := range map[string]struct {
+		reason, voter string
+		forged        error
+		words         string
+		again         bool
+	}{
+		"Never":      {"A Delegation that nobody sealed never counts.", "carol", &evidence.Error{Reason: v1alpha1.ReasonNotStamped, Message: "nobody sealed it"}, "no.\n  Nor for somebody else: you (carol) cannot vote for bob: nobody sealed it.", false},
+		"KeyUnknown": {"It may count at the next look.", "carol", &evidence.Error{Reason: v1alpha1.ReasonIndeterminate, Message: "the key is not known", Wait: true}, "no.\n  Nor for somebody else: you (carol) cannot vote for bob: the key is not known.", true},
+		"None":       {"No Delegation names them.", "mallory", nil, "no.", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := gateOver(t, delegated, config.Default(), fakeFacts{}, clock.RealClock{}).Asks(&fakeHands{forged: tc.forged})
+			subject := asking("alice", "restart", "")
+			j := g.Judge(t.Context(), subject, monday)
+			vote := &v1alpha1.Vote{Voter: v1alpha1.Identity{Username: tc.voter, Person: tc.voter}}
+			own := &Problem{Reason: v1alpha1.ReasonNotAnApprover, Message: "no."}
+			got := g.NorInstead(t.Context(), j, j.Poll(&j.Stages[0], &subject.Requester), vote, own)
+			if got.Message != tc.words || got.Transient != tc.again || got.Reason != own.Reason || own.Message != "no." {
+				t.Errorf("%s\ngot %+v", tc.reason, got)
+			}
+		})
+	}
+}

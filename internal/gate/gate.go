@@ -157,6 +157,9 @@ type Problem struct {
 	Transient bool
 }
 
+// CauseTransient is the type of the cause by which a refusal of a vote says that another look may find otherwise, so that programs take it for no answer.
+const CauseTransient metav1.CauseType = "Transient"
+
 // Short is the first line of the message that says something: one that ends with a colon only announces the next.
 func (p *Problem) Short() string {
 	first, rest, _ := strings.Cut(p.Message, "\n")

@@ -12,10 +12,11 @@ import (
 // MayResolve tells whether somebody may decide how a step of a request ended: a person who holds the verb resolve. Nil means yes. That
 // somebody asked for it is no right to decide about it.
 func (g *Gate) MayResolve(ctx context.Context, s *Subject, caller *v1alpha1.Identity, now time.Time) *Problem {
-	if ok, why := g.rules.MayVote(ctx, caller); !ok {
+	const verb = v1alpha1.VerbResolve
+	if why := Barred(ctx, g.rules, verb, caller); why != "" {
 		return &Problem{Reason: v1alpha1.ReasonNotAuthorized, Message: "you cannot decide how a step ended: " + why + ".\n  " + g.WhoResolves(s.Spec.ActionRef) + "."}
 	}
-	return g.run(s, now).mayUse(ctx, v1alpha1.VerbResolve, InPerson(caller), "nobody may decide this: Action %s is not there to say who may. Apply it again.")
+	return g.run(s, now).mayUse(ctx, verb, CountedAs(verb, caller), "nobody may decide this: Action %s is not there to say who may. Apply it again.")
 }
 
 // LeavePatience is how long what could not be taken back for a moment only is tried again after somebody decided that it may stay.

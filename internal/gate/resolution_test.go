@@ -4,9 +4,12 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"k8s.io/utils/clock"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/config"
+	"github.com/signoff-dev/signoff/internal/identity"
 )
 
 // TestMayLeave: whoever asked for something to be lent does not decide that it stays, also not with a second login or through somebody else.
@@ -44,6 +47,41 @@ spec: {members: {users: [alice, alice@laptop, bob, carol]}, permissions: [{verbs
 			}
 			if problem := gate.MayResolve(t.Context(), subject, caller, monday); (problem == nil) != (tc.caller != "joe") {
 				t.Errorf("how a step ended is decided by whoever holds the verb: %+v", problem)
+			}
+		})
+	}
+}
+
+// TestBarred: who never uses a verb, whatever Roles give them. The webhook and can-i ask the same.
+func TestBarred(t *testing.T) {
+	cfg := config.Default()
+	cfg.Requester.Agents.Users, cfg.Approvers.ServiceAccounts = []string{"robot"}, []string{"ci/gate"}
+	rules, err := identity.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := []v1alpha1.Verb{
+		v1alpha1.VerbRequest, v1alpha1.VerbApprove, v1alpha1.VerbCancel, v1alpha1.VerbBreakGlass, v1alpha1.VerbRequestOnBehalf, v1alpha1.VerbResolve, v1alpha1.VerbDelegate,
+	}
+	for name, tc := range map[string]struct {
+		reason, who string
+		want        []v1alpha1.Verb
+	}{
+		"Person":  {"A person may all that Roles give.", "bob", nil},
+		"Agent":   {"An agent decides nothing, and passes no rule.", "robot", []v1alpha1.Verb{v1alpha1.VerbApprove, v1alpha1.VerbBreakGlass, v1alpha1.VerbResolve, v1alpha1.VerbDelegate}},
+		"Account": {"A ServiceAccount is no person.", "system:serviceaccount:ci:bot", []v1alpha1.Verb{v1alpha1.VerbApprove, v1alpha1.VerbResolve, v1alpha1.VerbDelegate}},
+		"Listed":  {"One that is configured decides, and lets nobody decide for it.", "system:serviceaccount:ci:gate", []v1alpha1.Verb{v1alpha1.VerbDelegate}},
+		"System":  {"What Kubernetes runs decides nothing.", "system:kube-scheduler", []v1alpha1.Verb{v1alpha1.VerbApprove, v1alpha1.VerbResolve, v1alpha1.VerbDelegate}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var got []v1alpha1.Verb
+			for _, verb := range all {
+				if Barred(t.Context(), rules, verb, &v1alpha1.Identity{Username: tc.who, Person: tc.who}) != "" {
+					got = append(got, verb)
+				}
+			}
+			if diff := cmp.Diff(tc.want, got); diff != "" {
+				t.Errorf("%s (-want +got):\n%s", tc.reason, diff)
 			}
 		})
 	}

@@ -12,6 +12,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"k8s.io/client-go/tools/clientcmd"
+
+	"github.com/signoff-dev/signoff/hack/assets"
 )
 
 const (
@@ -44,6 +46,40 @@ func TestValuesOfTheGuide(t *testing.T) {
 	}
 	for _, match := range found {
 		pods(t, render(t, match[1]))
+	}
+}
+
+// TestLogsOfTheGuides: the commands for logs select Pods that there are, and show all of what they wrote: of several Pods kubectl shows ten lines, and of a
+// Deployment one Pod.
+func TestLogsOfTheGuides(t *testing.T) {
+	root, err := assets.Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	pages, err := filepath.Glob(filepath.Join(root, "docs/guides/*.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	labels := map[string]bool{}
+	for _, pod := range pods(t, render(t)) {
+		labels[pod.Labels["app.kubernetes.io/component"]] = true
+	}
+	found := 0
+	for _, page := range pages {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, command := range regexp.MustCompile("`kubectl logs -n signoff-system [^`]*`").FindAllString(string(text), -1) {
+			found++
+			parts := regexp.MustCompile(` -l app\.kubernetes\.io/component=(\w+) --tail=-1(?: \| grep .*)?.$`).FindStringSubmatch(command)
+			if parts == nil || !labels[parts[1]] {
+				t.Errorf("%s says %s, and the Pods are %v", filepath.Base(page), command, labels)
+			}
+		}
+	}
+	if found != 2 {
+		t.Errorf("%d commands were found", found)
 	}
 }
 

@@ -24,9 +24,20 @@ func catalogReaders(t *testing.T) {
 	}
 }
 
+// deciders makes a Role with members who do not count for all that it gives.
+func deciders(t *testing.T) {
+	t.Helper()
+	const role = `{apiVersion: signoff.dev/v1alpha1, kind: Role, metadata: {namespace: platform, name: deciders},
+ spec: {members: {users: [erin], groups: ["system:authenticated"], serviceAccounts: [agents/bot]}, permissions: [{verbs: [resolve, delegate, break-glass], actions: {names: [announce]}}]}}`
+	apply(t, role)
+	t.Cleanup(func() { takenBack(t, role) })
+}
+
 func TestCanI(t *testing.T) {
 	catalogReaders(t)
+	deciders(t)
 	agent := []string{"--as", users.Agent.Name, "--as-group", "system:serviceaccounts"}
+	const proviso = "  That is so where nothing is configured. If the configuration of Signoff names it, ask with --configuration FILE.\n"
 	cases := map[string]struct {
 		reason string
 		who    env.Person
@@ -58,6 +69,38 @@ func TestCanI(t *testing.T) {
 			"in an emergency a ServiceAccount does not count by its group", users.Ada, append([]string{"break-glass", "platform/deploy"}, agent...), 1,
 			"no: no Role in namespace platform gives \"break-glass\" on deploy to system:serviceaccount:agents:bot (groups system:serviceaccounts)\n  Who can: kubectl signoff who-can break-glass platform/deploy\n",
 		},
+		"AgentGlass": {
+			"nor breaks the glass", users.Ada, append([]string{"break-glass", "platform/announce", "--configuration", "testdata/agents.yaml"}, agent...), 1,
+			"no: system:serviceaccount:agents:bot is an agent, and an agent never breaks the glass\n",
+		},
+		"MachineGlass": {
+			"what is no agent where nothing is configured may be one", users.Ada, append([]string{"break-glass", "platform/announce"}, agent...), 0,
+			"yes (Role platform/deciders)\n" + proviso,
+		},
+		"MachineResolve": {
+			"a ServiceAccount decides no more than it approves", users.Ada, append([]string{"resolve", "platform/announce"}, agent...), 1,
+			"no: ServiceAccount agents/bot is not a person; the configuration does not list it in approvers.serviceAccounts\n" + proviso,
+		},
+		"MachineResolves": {
+			"it does where the configuration names it", users.Ada, append([]string{"resolve", "platform/announce", "--configuration", "testdata/checkers.yaml"}, agent...), 0,
+			"yes (Role platform/deciders)\n",
+		},
+		"MachineDelegates": {
+			"it lets nobody vote for it, whatever is configured", users.Ada, append([]string{"delegate", "platform/announce", "--configuration", "testdata/checkers.yaml"}, agent...), 1,
+			"no: ServiceAccount agents/bot is not a person, and only people can\n",
+		},
+		"AgentDelegates": {
+			"nor does an agent", users.Erin, []string{"delegate", "platform/announce", "--configuration", "testdata/checkers.yaml"}, 1,
+			"no: erin is an agent, not a person\n",
+		},
+		"GroupDelegates": {
+			"a group of Kubernetes gives nothing that takes a person", users.Mallory, []string{"delegate", "platform/announce"}, 1,
+			"no: no Role in namespace platform gives \"delegate\" on announce to mallory\n  Who can: kubectl signoff who-can delegate platform/announce\n",
+		},
+		"GroupResolves": {
+			"neither to decide how a step ended", users.Mallory, []string{"resolve", "platform/announce"}, 1,
+			"no: no Role in namespace platform gives \"resolve\" on announce to mallory\n  Who can: kubectl signoff who-can resolve platform/announce\n",
+		},
 		"System":  {"what Kubernetes runs never approves", users.Ada, []string{"approve", "platform/deploy", "--as", "system:kube-scheduler"}, 1, "no: system:kube-scheduler is a system identity, not a person\n"},
 		"Quiet":   {"only the exit code", users.Mallory, []string{"request", "platform/deploy", "-q"}, 1, ""},
 		"Unknown": {"a verb that does not exist", users.Alice, []string{"eat", "platform/deploy"}, 2, ""},
@@ -78,6 +121,7 @@ func TestCanI(t *testing.T) {
 
 func TestWhoCan(t *testing.T) {
 	catalogReaders(t)
+	deciders(t)
 	cases := map[string]struct {
 		reason string
 		args   []string
@@ -86,10 +130,17 @@ func TestWhoCan(t *testing.T) {
 		"Table": {"one line for each Role", []string{"approve", "platform/deploy"}, `ROLE        MEMBERS                     CONDITION
 developer   group payments, erin        -
 machine     serviceaccount agents/bot   machines change staging only
+A ServiceAccount counts only where the configuration of Signoff names it (approvers.serviceAccounts).
 `},
 		"Wide": {"with the people in Teams, those below and who leads included", []string{"break-glass", "platform/deploy", "-o", "wide"}, `ROLE        MEMBERS                               CONDITION
 chief       frank, group system:serviceaccounts   -
 commander   bob, carol, dave                      -
+A ServiceAccount counts by its own name only, not by a group.
+`},
+		"Delegate": {"which members do not count", []string{"delegate", "platform/announce"}, `ROLE       MEMBERS                                                       CONDITION
+deciders   group system:authenticated, erin, serviceaccount agents/bot   -
+Nobody counts by a group of Kubernetes (system:…).
+No ServiceAccount counts: only people let others vote for them.
 `},
 		"Nobody": {"nobody is an answer", []string{"cancel", "platform/deploy"}, "nobody: no Role in namespace platform gives \"cancel\" on it\n"},
 	}
@@ -115,7 +166,7 @@ func TestWhoCanForPrograms(t *testing.T) {
 	if err := json.Unmarshal([]byte(answer.stdout), got); err != nil {
 		t.Fatal(err)
 	}
-	want := &cli.Holders{Verb: v1alpha1.VerbBreakGlass, Action: "platform/deploy", Roles: []cli.Holder{
+	want := &cli.Holders{Verb: v1alpha1.VerbBreakGlass, Action: "platform/deploy", Notes: []string{"A ServiceAccount counts by its own name only, not by a group."}, Roles: []cli.Holder{
 		{
 			Role: "chief", Members: v1alpha1.Subjects{Users: []string{"frank"}, Groups: []string{"system:serviceaccounts"}}, People: []string{"frank"},
 			OpenEnded: true, Always: true, Permissions: []cli.HeldPermission{{From: "commander"}},

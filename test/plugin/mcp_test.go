@@ -488,6 +488,39 @@ func TestAgentCancels(t *testing.T) {
 	is(t, tool(t, session, "cancel_request", map[string]any{"name": "nothing", "reason": "x"}), agent.CodeNotFound)
 }
 
+// TestAgentUsesWhatIsLent: what is temporary is there to be used, so nobody waits for its end unless it was cancelled.
+func TestAgentUsesWhatIsLent(t *testing.T) {
+	session := served(t, theAgent(t), nil)
+	const role = `{apiVersion: signoff.dev/v1alpha1, kind: Role, metadata: {namespace: platform, name: lends-to-agents}, spec: {members: {serviceAccounts: [agents/sre-agent]}, permissions: [{verbs: [request], actions: {names: [lend-note]}}]}}`
+	apply(t, role)
+	t.Cleanup(func() { takenBack(t, role) })
+	var made *agent.Answer
+	eventually(t, "the Role to borrow", func() (bool, string) {
+		made = tool(t, session, "request_action", map[string]any{"action": "platform/lend-note", "token": "agent-borrows"})
+		return made.Code == agent.CodeRequested, string(made.Code)
+	})
+	name := made.Request.Name
+	reaches(t, name, v1alpha1.PhaseAwaitingApproval)
+	eventually(t, "an Approval for Bob", func() (bool, string) {
+		answer := kubectl(t, users.Bob, "", "approve", "-n", "payments", name, "--yes")
+		return answer.exit == 0, answer.stderr
+	})
+	wait := map[string]any{"name": name, "timeoutSeconds": 60}
+	for _, when := range []string{"as soon as it is in force", "while it is"} {
+		began := time.Now()
+		active := tool(t, session, "wait_for_request", wait)
+		is(t, active, v1alpha1.ReasonActive)
+		if active.Retry.Advice != agent.AdviceNone || active.Request.Over || active.Request.ActiveUntil == "" || time.Since(began) > 50*time.Second {
+			t.Errorf("%s it answers %+v", when, active)
+		}
+	}
+	is(t, tool(t, session, "cancel_request", map[string]any{"name": name, "reason": "done with it"}), agent.CodeCancelRecorded)
+	// What is cancelled is waited for until it is gone.
+	if ended := tool(t, session, "wait_for_request", wait); !ended.Request.Over || ended.Retry.Advice != agent.AdviceNone {
+		t.Errorf("in the end it answers %+v", ended)
+	}
+}
+
 // TestNoApproverIsServed: whoever could approve is not served, whatever the right is.
 func TestNoApproverIsServed(t *testing.T) {
 	inForce(t)

@@ -26,7 +26,7 @@ type Answer struct {
 
 // Retry says whether it helps to call again.
 type Retry struct {
-	Advice       Advice `json:"advice" jsonschema:"None: nothing is left to do; Wait: call wait_for_request; Later: call again unchanged; Correct: change the argument that is named; AskPerson: somebody must change something first"`
+	Advice       Advice `json:"advice" jsonschema:"None: there is nothing to call again for; Wait: call wait_for_request; Later: call again unchanged; Correct: change the argument that is named; AskPerson: somebody must change something first"`
 	AfterSeconds int    `json:"afterSeconds,omitempty" jsonschema:"with Later: how many seconds to leave in between"`
 	At           string `json:"at,omitempty" jsonschema:"the next time at which time alone could change the answer"`
 }
@@ -35,7 +35,7 @@ type Retry struct {
 type Advice string
 
 const (
-	// AdviceNone says that nothing is left to do.
+	// AdviceNone says that there is nothing to call again for.
 	AdviceNone Advice = "None"
 	// AdviceWait says that the request goes on without the agent, which can wait for it.
 	AdviceWait Advice = "Wait"

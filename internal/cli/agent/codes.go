@@ -65,7 +65,7 @@ var codes = []about{
 	{CodeWouldNeedApproval, "people would have to approve the request", AdviceNone, 0},
 	{CodeWouldBeHeld, "the request would be admitted, and start later by itself", AdviceNone, 0},
 	{CodeRequested, "the request was made", AdviceWait, 0},
-	{CodeAlreadyRequested, "the request had been made before with this token and this content; nothing was made now", AdviceWait, 0},
+	{CodeAlreadyRequested, "the request had been made before with this token and this content; nothing was made now, and `retry` is that of what has become of it", AdviceWait, 0},
 	{CodeCancelRecorded, "the cancellation is recorded; the request ends as soon as that is safe", AdviceWait, 0},
 
 	{CodeInvalidArgument, "an argument of the tool is wrong; it is named", AdviceCorrect, 0},
@@ -104,7 +104,7 @@ var codes = []about{
 	{v1alpha1.ReasonCannotImpersonate, "Signoff may not act as the ServiceAccount of the Action", AdviceAskPerson, 0},
 	{v1alpha1.ReasonExecuting, "steps are running", AdviceWait, 0},
 	{v1alpha1.ReasonOutcomeUnknown, "nobody knows whether a step was done; a person must look and decide", AdviceAskPerson, 0},
-	{v1alpha1.ReasonActive, "all steps are done, and will be taken back when the time is over", AdviceWait, 0},
+	{v1alpha1.ReasonActive, "all steps are done, and it is in force until `activeUntil`; use it, and cancel it when you are done", AdviceNone, 0},
 	{v1alpha1.ReasonReverting, "what was done is being taken back", AdviceWait, 0},
 	{v1alpha1.ReasonRevertFailed, "something could not be taken back yet; it is tried again", AdviceWait, 0},
 
