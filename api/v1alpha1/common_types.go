@@ -13,7 +13,8 @@ const RequestFinalizer = "signoff.dev/request"
 const (
 	// LabelRequest names, on an Approval, the ActionRequest it belongs to (cut to 63 characters).
 	LabelRequest = "signoff.dev/request"
-	// LabelRequestUID names, on an Approval and on a Job that a step created, the uid of the ActionRequest.
+	// LabelRequestUID names, on an Approval, on a Job that a step created, and on what a temporary request created with nothing but a name, the uid of the
+	// ActionRequest.
 	LabelRequestUID = "signoff.dev/request-uid"
 	// LabelStep names, on a Job, the step that created it.
 	LabelStep = "signoff.dev/step"

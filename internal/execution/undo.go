@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	jsonpatch "github.com/evanphx/json-patch/v5"
@@ -24,8 +25,12 @@ import (
 // What a temporary request writes is taken back later, also by another process that knows the Record only. So how each write is taken
 // back is stored before it is sent.
 
-// maxUndoFields is how many fields of one object the API stores.
-const maxUndoFields = 512
+const (
+	// maxUndoFields is how many fields of one object the API stores.
+	maxUndoFields = 512
+	// maxUndoBytes is how large all may be that a Record holds of how its writes are taken back. It holds the writes, too, and etcd takes 1.5 MiB.
+	maxUndoBytes = 512 << 10
+)
 
 func (t *task) temporary() bool { return t.record.Spec.Duration != "" }
 
@@ -104,18 +109,40 @@ func (t *task) noteChanges(ctx context.Context, live *unstructured.Unstructured,
 		return nil, err
 	}
 	fields := told
-	if before := t.undo(w); before != nil && before.UID == live.GetUID() && managed(live, w.FieldManager) {
+	switch before := t.undo(w); {
+	case before == nil || before.UID != live.GetUID():
+	case managed(live, w.FieldManager):
 		// An earlier attempt has written, and the process may have ended before it could note what came of it.
 		if err := undo.Found(before.Fields, live.Object, w.FieldManager); err != nil {
 			return nil, final(err.Error())
 		}
 		fields = undo.Overlay(before.Fields, told)
+	default:
+		// One that only removes something leaves no trace: what is not there any more was there when it was noted, and comes back.
+		fields = undo.Overlay(undo.Removed(before.Fields, live.Object), told)
 	}
-	if len(fields) > maxUndoFields {
-		return nil, final(fmt.Sprintf("it changes %d fields, and at most %d can be taken back", len(fields), maxUndoFields))
+	entry := &v1alpha1.Undo{Step: t.step.Name, Object: w.Object, FieldManager: w.FieldManager, UID: live.GetUID(), Fields: fields}
+	if err := t.tooMuch(entry); err != nil {
+		return nil, err
 	}
-	t.noteAs(&v1alpha1.Undo{Step: t.step.Name, Object: w.Object, FieldManager: w.FieldManager, UID: live.GetUID(), Fields: fields})
+	t.noteAs(entry)
 	return told, nil
+}
+
+// tooMuch says why what is to be noted has no room in the Record.
+func (t *task) tooMuch(entry *v1alpha1.Undo) error {
+	if len(entry.Fields) > maxUndoFields {
+		return final(fmt.Sprintf("it changes %d fields, and at most %d can be taken back", len(entry.Fields), maxUndoFields))
+	}
+	others := slices.DeleteFunc(slices.Clone(t.record.Status.Undo), func(u v1alpha1.Undo) bool { return u.Step == entry.Step && u.Object == entry.Object })
+	noted, err := json.Marshal(append(others, *entry))
+	if err != nil {
+		return fmt.Errorf("failed to encode how it is taken back: %w", err)
+	}
+	if len(noted) > maxUndoBytes {
+		return final(fmt.Sprintf("what is there and what it becomes have %d bytes, with what the steps before it have changed, and at most %d can be kept to be taken back", len(noted), maxUndoBytes))
+	}
+	return nil
 }
 
 // changes are the fields that a write changes, with all that the API server and webhooks add: a dry run tells.
@@ -196,6 +223,9 @@ func (t *task) sendTo(ctx context.Context, w *v1alpha1.RenderedWrite, to version
 		return nil, final("what it writes cannot be read: " + err.Error())
 	}
 	if to.uid == "" {
+		if isBare(object) {
+			object.SetLabels(map[string]string{v1alpha1.LabelRequestUID: string(t.record.Spec.RequestRef.UID)})
+		}
 		return t.createAs(ctx, w, object)
 	}
 	object.SetUID(to.uid) // without it, an apply creates an object that is gone
@@ -211,6 +241,13 @@ func (t *task) sendTo(ctx context.Context, w *v1alpha1.RenderedWrite, to version
 		return nil, apierrors.NewConflict(schema.GroupResource{Resource: w.Object.Kind}, w.Object.Name, errors.New("it is gone meanwhile"))
 	}
 	return object, err
+}
+
+// isBare tells an object that has nothing but a name. The API server notes nobody as having written it, so that it needs a label by which it is known who has.
+func isBare(object *unstructured.Unstructured) bool {
+	metadata, _ := object.Object["metadata"].(map[string]any)
+	return !slices.ContainsFunc(slices.Collect(maps.Keys(object.Object)), func(key string) bool { return key != "apiVersion" && key != "kind" && key != "metadata" }) &&
+		!slices.ContainsFunc(slices.Collect(maps.Keys(metadata)), func(key string) bool { return key != "name" && key != "namespace" })
 }
 
 // Reverted is how far taking back has come.

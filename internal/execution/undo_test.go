@@ -201,6 +201,60 @@ func TestLoans(t *testing.T) {
 			p.noted()
 			p.ends(map[string]string{"mode": "newer", "other": "1"})
 		}},
+		"CrashAfterRemoval": {"what was removed comes back, though nobody is noted as having removed it", lendPatch, strings.Replace(normal, "mode: normal", "mode: lent", 1), func(p *play) {
+			p.step.Writes[0].Body.Raw = []byte(`{"data":{"other":null}}`)
+			p.noted()
+			p.crashes()
+			if data := p.data(); data["other"] != "" {
+				t.Fatalf("it must be gone: %v", data)
+			}
+			p.noted()
+			p.ends(map[string]string{"mode": "lent", "other": "1"})
+		}},
+		"ChangedAfterRemoval": {"what somebody has put there since is theirs", lendPatch, strings.Replace(normal, "mode: normal", "mode: lent", 1), func(p *play) {
+			p.step.Writes[0].Body.Raw = []byte(`{"data":{"other":null}}`)
+			p.noted()
+			p.crashes()
+			p.noted()
+			p.want(v1alpha1.StepDone)
+			p.sets(`{"data":{"other":"2"}}`)
+			p.returns(map[string]string{"mode": "lent", "other": "2"}, "data.other")
+		}},
+		"CrashAfterBareCreation": {"it is known who created what has nothing but a name", lendApply, "", func(p *play) {
+			p.step.Writes[0].Body.Raw = []byte(`{"apiVersion":"v1","kind":"ConfigMap","metadata":{"namespace":"` + p.namespace + `","name":"c"}}`)
+			p.noted()
+			p.crashes()
+			p.noted()
+			p.want(v1alpha1.StepDone)
+			p.returns(nil)
+		}},
+		"BareAndGivenUp": {"also where it was not noted again", lendApply, "", func(p *play) {
+			p.step.Writes[0].Body.Raw = []byte(`{"apiVersion":"v1","kind":"ConfigMap","metadata":{"namespace":"` + p.namespace + `","name":"c"}}`)
+			p.noted()
+			p.crashes()
+			p.returns(nil)
+		}},
+		"BareBySomebody": {"one that somebody else created stays", lendApply, "", func(p *play) {
+			p.step.Writes[0].Body.Raw = []byte(`{"apiVersion":"v1","kind":"ConfigMap","metadata":{"namespace":"` + p.namespace + `","name":"c"}}`)
+			p.noted()
+			p.apply(`{apiVersion: v1, kind: ConfigMap, metadata: {namespace: NS, name: c}}`)
+			p.collides()
+			p.noted()
+			p.want(v1alpha1.StepDone)
+			p.returns(map[string]string(nil))
+			if _, err := admin.CoreV1().ConfigMaps(p.namespace).Get(t.Context(), "c", metav1.GetOptions{}); err != nil {
+				t.Errorf("it is gone: %v", err)
+			}
+		}},
+		"TooMuch": {"what cannot be kept is not overwritten", lendPatch, normal, func(p *play) {
+			p.sets(`{"data":{"mode":"` + strings.Repeat("x", 400<<10) + `"}}`)
+			p.step.Writes[0].Body.Raw = []byte(`{"data":{"mode":"` + strings.Repeat("y", 200<<10) + `"}}`)
+			p.step.Retries = 0
+			p.want(v1alpha1.StepFailed, "at most 524288 can be kept to be taken back")
+			if data := p.data(); data["mode"][0] != 'x' {
+				t.Error("it was overwritten")
+			}
+		}},
 		"OverwrittenAndSentAgain": {"what somebody wrote over ours comes back", lendPatch, normal, func(p *play) {
 			p.step.Writes[0].Body.Raw = []byte(`{"data":{"mode":"lent","more":"yes"}}`)
 			p.noted()

@@ -148,6 +148,17 @@ func field(m map[string]any, key string) any {
 	return missing{}
 }
 
+// Removed gives those fields that a write was to remove and that are not there. A removal leaves no field manager behind, so that nobody can tell who made it.
+func Removed(fields []v1alpha1.UndoField, object map[string]any) []v1alpha1.UndoField {
+	var out []v1alpha1.UndoField
+	for i := range fields {
+		if f := &fields[i]; f.Before != nil && f.After == nil && absent(find(object, f.Path, missing{})) {
+			out = append(out, *f)
+		}
+	}
+	return out
+}
+
 // Overlay gives the fields of a write that is sent again. Where it changes something once more, what is there now is what it gets back.
 func Overlay(before, again []v1alpha1.UndoField) []v1alpha1.UndoField {
 	out := slices.Clone(before)

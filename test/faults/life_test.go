@@ -232,7 +232,7 @@ func checkUnrepeatable(_ context.Context, w *world, r *v1alpha1.ActionRequest) [
 func prepareLoan(ctx context.Context, w *world, name string) error {
 	return errors.Join(w.Admin(w).Create(ctx, play.AppendTo("target", name+rolled)), w.Admin(w).Create(ctx, &corev1.ConfigMap{
 		ObjectMeta: metav1.ObjectMeta{Namespace: "target", Name: name + "-shared", Labels: map[string]string{"owner": "them"}},
-		Data:       map[string]string{"mode": "normal", "gone": "comes back", "other": "1"},
+		Data:       map[string]string{"mode": "normal", "gone": "comes back", "taken": "comes back", "other": "1"},
 	}))
 }
 
@@ -242,7 +242,7 @@ func checkReturned(ctx context.Context, w *world, r *v1alpha1.ActionRequest) []s
 	if r.Status.Outcome != v1alpha1.OutcomeReverted {
 		problems = append(problems, fmt.Sprintf("it ended as %s: %+v", r.Status.Outcome, r.Status.Conditions))
 	}
-	for _, name := range []string{r.Name, r.Name + "-too"} {
+	for _, name := range []string{r.Name, r.Name + "-too", r.Name + "-bare"} {
 		if err := w.get(ctx, name, &corev1.ConfigMap{}); !apierrors.IsNotFound(err) {
 			problems = append(problems, fmt.Sprintf("what was made is left: %s, %v", name, err))
 		}
@@ -252,7 +252,7 @@ func checkReturned(ctx context.Context, w *world, r *v1alpha1.ActionRequest) []s
 	}
 	shared := &corev1.ConfigMap{}
 	err := w.get(ctx, r.Name+"-shared", shared)
-	want := map[string]string{"mode": "normal", "gone": "comes back", "other": "1"}
+	want := map[string]string{"mode": "normal", "gone": "comes back", "taken": "comes back", "other": "1"}
 	if err != nil || !reflect.DeepEqual(shared.Data, want) || !reflect.DeepEqual(shared.Labels, map[string]string{"owner": "them"}) {
 		problems = append(problems, fmt.Sprintf("what was changed is not as it was: %v %v, %v", shared.Data, shared.Labels, err))
 	}
