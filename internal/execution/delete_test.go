@@ -123,7 +123,10 @@ func TestDeleteOfKinds(t *testing.T) {
 		reason string
 		before func(*play)
 	}{
-		"Known":   {"this process has read it in that version", func(p *play) { _, _ = p.runner.clients.Get(p.t.Context(), "platform", "deployer", p.step.Writes[0].Object); defines(t, "false") }},
+		"Known": {"this process has read it in that version", func(p *play) {
+			_, _ = p.runner.clients.Get(p.t.Context(), "platform", "deployer", p.step.Writes[0].Object)
+			defines(t, "false")
+		}},
 		"Unknown": {"another process has not", func(p *play) { defines(t, "false"); p.restart() }},
 		"Waits":   {"it was deleted before", func(p *play) { p.want(v1alpha1.StepStarted); defines(t, "false") }},
 	} {
