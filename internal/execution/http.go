@@ -540,7 +540,7 @@ func (t *task) lookedUp(ctx context.Context, response map[string]any, why error)
 	switch at := t.settledAt(); {
 	case not && t.now.Before(at):
 		return t.askLater(t.asking(toLookUp), min(lookAgain, at.Sub(t.now)), response,
-			fmt.Sprintf("the host does not know %s yet (%v): asking again, and making it once it cannot be under way any more, at %s",
+			fmt.Sprintf("the host does not know %s yet (%v): asking again, and believing that once it cannot be under way any more, at %s",
 				t.callName(), why, moment(at))), nil
 	case not:
 		return t.notMade(why), nil
