@@ -26,7 +26,7 @@ func (t *task) await(ctx context.Context) (Outcome, error) {
 		ref := t.step.Writes[i].Object
 		var err error
 		live, err = t.get(ctx, ref)
-		if apierrors.IsNotFound(err) {
+		if apierrors.IsNotFound(err) && !unserved(err) {
 			return t.giveUp("%s was deleted while the step waited for it", describe(ref)), nil
 		}
 		if err != nil {

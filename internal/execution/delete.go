@@ -52,17 +52,19 @@ func deletion(w *v1alpha1.RenderedWrite) (*metav1.DeleteOptions, error) {
 
 func (t *task) sendDelete(ctx context.Context, w *v1alpha1.RenderedWrite, options metav1.DeleteOptions) (Outcome, error) {
 	uid := *options.Preconditions.UID
-	resource, err := t.resource(w.Object)
-	if err != nil {
-		return t.failed(doing(w), err)
+	err := t.deletes(ctx, w.Object, options)
+	if unserved(err) {
+		var ref v1alpha1.ObjectReference
+		if _, ref, err = t.served(ctx, w.Object); err == nil {
+			err = t.deletes(ctx, ref, options)
+		}
 	}
-	_, err = t.sending(func() (*unstructured.Unstructured, error) { return nil, resource.Delete(ctx, w.Object.Name, options) })
 	switch {
 	case apierrors.IsNotFound(err):
 		return t.doneAs("%s was gone already", describe(w.Object)), nil
 	case apierrors.IsConflict(err):
 		// The uid is another one, or somebody wrote at the same moment.
-		live, readErr := t.get(ctx, w.Object)
+		live, _, readErr := t.served(ctx, w.Object)
 		if apierrors.IsNotFound(readErr) || readErr == nil && live.GetUID() != uid {
 			return t.replaced(w), nil
 		}
@@ -74,13 +76,23 @@ func (t *task) sendDelete(ctx context.Context, w *v1alpha1.RenderedWrite, option
 	return t.gone(ctx, w, uid)
 }
 
+// deletes sends the deletion, in a version of the kind.
+func (t *task) deletes(ctx context.Context, ref v1alpha1.ObjectReference, options metav1.DeleteOptions) error {
+	resource, err := t.resource(ref)
+	if err != nil {
+		return err
+	}
+	_, err = t.sending(func() (*unstructured.Unstructured, error) { return nil, resource.Delete(ctx, ref.Name, options) })
+	return err
+}
+
 func (t *task) replaced(w *v1alpha1.RenderedWrite) Outcome {
 	return t.doneAs("the %s that was to be deleted is gone; what has its name now is another one, and stays", describe(w.Object))
 }
 
-// gone ends the step once the object is no longer there.
+// gone ends the step once the object is no longer there. One that is only not served any more in the version in which it was planned still is.
 func (t *task) gone(ctx context.Context, w *v1alpha1.RenderedWrite, uid types.UID) (Outcome, error) {
-	live, err := t.get(ctx, w.Object)
+	live, _, err := t.served(ctx, w.Object)
 	switch {
 	case apierrors.IsNotFound(err):
 		return t.done(), nil

@@ -7,7 +7,9 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/dynamic"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 )
@@ -101,4 +103,88 @@ func TestDeleteForbidden(t *testing.T) {
 	if p.isGone() {
 		t.Error("the object was deleted all the same")
 	}
+}
+
+// TestDeleteOfKinds deletes an object of a kind that is served in another version since it was planned, or no more at all.
+func TestDeleteOfKinds(t *testing.T) {
+	const held = `{apiVersion: lent.example.com/v1, kind: Team, metadata: {namespace: NS, name: l, finalizers: [example.com/hold]}}`
+	planned := func(t *testing.T) *play {
+		t.Helper()
+		defines(t, "true")
+		p := newDeletion(t, limits)
+		p.apply(held)
+		uid, _ := p.teamIs("v2")
+		object := &p.step.Writes[0].Object
+		object.APIVersion, object.Kind, object.Name = "lent.example.com/v1", "Team", "l"
+		p.step.Writes[0].Body.Raw = []byte(`{"apiVersion":"v1","kind":"DeleteOptions","preconditions":{"uid":"` + string(uid) + `"}}`)
+		return p
+	}
+	for name, tc := range map[string]struct {
+		reason string
+		before func(*play)
+	}{
+		"Known": {"this process has read it in that version", func(p *play) {
+			_, _ = p.runner.clients.Get(p.t.Context(), "platform", "deployer", p.step.Writes[0].Object)
+			defines(t, "false")
+		}},
+		"Unknown": {"another process has not", func(p *play) { defines(t, "false"); p.restart() }},
+		"Waits":   {"it was deleted before", func(p *play) { p.want(v1alpha1.StepStarted); defines(t, "false") }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := planned(t)
+			tc.before(p)
+			p.want(v1alpha1.StepStarted, "is gone: it is held by example.com/hold")
+			if _, deleted := p.teamIs("v2"); !deleted {
+				t.Errorf("%s: it is not being deleted", tc.reason)
+			}
+			p.release("v2")
+			p.want(v1alpha1.StepDone)
+			if p.status.Message != "" {
+				t.Errorf("%s: %s", tc.reason, p.status.Message)
+			}
+		})
+	}
+	t.Run("Nowhere", func(t *testing.T) {
+		p := planned(t)
+		p.release("v1")
+		undefines(t)
+		p.want(v1alpha1.StepDone, "was gone already")
+	})
+}
+
+func (p *play) teams(version string) dynamic.ResourceInterface {
+	p.t.Helper()
+	client, err := dynamic.NewForConfig(cluster.Admin)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return client.Resource(schema.GroupVersionResource{Group: "lent.example.com", Version: version, Resource: "teams"}).Namespace(p.namespace)
+}
+
+// teamIs tells which Team is there, and whether it is being deleted.
+func (p *play) teamIs(version string) (types.UID, bool) {
+	p.t.Helper()
+	live, err := p.teams(version).Get(p.t.Context(), "l", metav1.GetOptions{})
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return live.GetUID(), live.GetDeletionTimestamp() != nil
+}
+
+// release lets go what holds the Team back.
+func (p *play) release(version string) {
+	p.t.Helper()
+	if _, err := p.teams(version).Patch(p.t.Context(), "l", types.MergePatchType, []byte(`{"metadata":{"finalizers":null}}`), metav1.PatchOptions{}); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// TestWaitForUnserved waits for an object that is still there, in a version that is not served any more: nobody has deleted it.
+func TestWaitForUnserved(t *testing.T) {
+	defines(t, "true")
+	p := newPlay(t, `{name: a, waitFor: {expression: "false"}, writes: [{operation: MergePatch, object: {apiVersion: lent.example.com/v1, kind: Team, namespace: NS, name: l}, fieldManager: m, body: {metadata: {labels: {a: b}}}}]}`)
+	p.apply(team)
+	p.want(v1alpha1.StepStarted)
+	defines(t, "false")
+	p.want(v1alpha1.StepFailed, "failed to read Team "+p.namespace+"/l: the API server does not serve this kind in this version")
 }

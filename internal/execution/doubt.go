@@ -2,6 +2,7 @@ package execution
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -136,7 +137,7 @@ func (t *task) sending(send func() (*unstructured.Unstructured, error)) (*unstru
 	return object, err
 }
 
-// unnoted gives the Job of this attempt of which the Record says nothing. Nil: there is none.
+// unnoted gives the Job of this attempt of which the Record says nothing. Nil: there is none. One that may be it, and is not as it was sent, stays in doubt.
 func (t *task) unnoted(ctx context.Context) (*unstructured.Unstructured, error) {
 	if !t.doubtful() {
 		return nil, nil //nolint:nilnil // no Job is an answer, not an error
@@ -148,11 +149,13 @@ func (t *task) unnoted(ctx context.Context) (*unstructured.Unstructured, error) 
 	}
 	job, err := t.get(ctx, w.Object)
 	switch {
-	case apierrors.IsNotFound(err), err == nil && !t.owns(job, wanted):
+	case apierrors.IsNotFound(err), err == nil && !t.marked(job):
 		t.doubts.Add(keyOf(t.record), attempt{})
 		return nil, nil //nolint:nilnil // as above
 	case err != nil:
 		return nil, err
+	case !runsSame(job, wanted):
+		return nil, errAltered
 	}
 	return job, nil
 }
@@ -169,13 +172,17 @@ func (t *task) tooLate(done string) Outcome {
 	return t.fail("%s is over, and it cannot be told whether anything was %s: sending it was interrupted. Look at %s", t.limit.name, done, strings.Join(objects, ", "))
 }
 
-// jobTooLate ends a step whose time was over before its Job could be created. Problem is why it could not be looked for.
+// jobTooLate ends a step whose time was over before its Job could be created. Problem is why it cannot be told whether it was.
 func (t *task) jobTooLate(problem error) Outcome {
 	object := t.step.Writes[0].Object
 	switch {
 	case problem != nil:
+		why := problem.Error()
+		if !errors.Is(problem, errAltered) {
+			why = explain("read it", problem)
+		}
 		return t.fail("%s is over, and it cannot be told whether %s was created: %s. It may be running: kubectl get -n %s job/%s",
-			t.limit.name, describe(object), explain("read it", problem), object.Namespace, object.Name)
+			t.limit.name, describe(object), why, object.Namespace, object.Name)
 	case t.status.Attempts > 0:
 		return t.fail("%s; %s is over", t.status.Message, t.limit.name)
 	}

@@ -43,6 +43,8 @@ func TestJobTooLate(t *testing.T) {
 		"Foreign": {"somebody else did", func(p *play) { p.apply(jobManifest("{}", env.PodRuns, "rake")) }, v1alpha1.StepFailed, "nothing was started", 1},
 		"Blind": {"nobody can look", func(p *play) { p.start(); p.crash(v1alpha1.StepStatus{}); p.record.Spec.ServiceAccountName = "weak" }, v1alpha1.StepFailed,
 			"it cannot be told whether Job", 1},
+		"Altered": {"there is one that may be it", func(p *play) { p.start(); p.alters(); p.crash(v1alpha1.StepStatus{}) }, v1alpha1.StepFailed,
+			"was created: a Job of that name has the labels of this step, and is not as the step has it", 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := newPlay(t, jobStep(env.PodRuns))
@@ -77,6 +79,8 @@ func TestAdrift(t *testing.T) {
 		"Stored":    {"the Record says so", func(p *play) { p.start(); p.status.Basis = basisWritten; p.restart() }, false, false},
 		"Condition": {"that it is to run is stored first", func(p *play) { p.step.When = "true" }, false, false},
 		"Blind":     {"nobody can look: it is not said that nothing was done", func(p *play) { p.start(); p.crash(v1alpha1.StepStatus{}); p.record.Spec.ServiceAccountName = "weak" }, false, true},
+		"Altered":   {"there is one that may be it: it is not taken over, and it is not said that nothing was done", func(p *play) { p.start(); p.alters(); p.crash(v1alpha1.StepStatus{}) }, false, true},
+		"Foreign":   {"somebody else has created one", func(p *play) { p.apply(jobManifest("{}", env.PodRuns, "rake")) }, false, false},
 		"Elsewhere": {"what another process had begun was another step", func(p *play) {
 			other := &v1alpha1.RenderedStep{Name: "before", Writes: p.step.Writes}
 			p.runner.Doubtful(p.record, other, v1alpha1.StepStatus{Name: "before"})

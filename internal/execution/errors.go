@@ -111,7 +111,7 @@ func explain(doing string, err error) string {
 		return oneLine(fmt.Sprintf("failed to %s: other field managers own %s; set conflicts: Take to take these fields over, or leave them out",
 			doing, strings.Join(fields, ", ")))
 	}
-	if meta.IsNoMatchError(err) {
+	if unserved(err) {
 		return oneLine(fmt.Sprintf("failed to %s: the API server does not serve this kind in this version", doing))
 	}
 	said, hint := err.Error(), ""

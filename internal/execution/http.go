@@ -353,6 +353,9 @@ func (t *task) unclear(response map[string]any, problem error) error {
 	if why := saysNothing(response, problem); why != nil {
 		return why
 	}
+	if !t.step.HTTP.Idempotent && isUnfinished(response) {
+		return &unfinished{fmt.Errorf("it answered %d%s", response["status"], hostcall.Excerpt(response))}
+	}
 	if t.calls.again(t.uid(), t.thisCall()) && !isJudgement(response) {
 		return fmt.Errorf("it may have been made before, and when it was sent again it was answered %d%s", response["status"], hostcall.Excerpt(response))
 	}
@@ -376,6 +379,19 @@ func saysNothing(response map[string]any, problem error) error {
 		return &answeredWell{fmt.Errorf("it answered %d, and success cannot be told: %w", status, problem)}
 	}
 	return nil
+}
+
+// unfinished is why it cannot be told how a call ended that the host could not finish: what it did before that may stand. Where the host says afterwards that it
+// was not made, that is how it ended.
+type unfinished struct{ error }
+
+// isUnfinished tells whether an answer says that something in the host went wrong, and not that it did not take the call: that it cannot do such a thing at all, or
+// is too busy and says until when.
+func isUnfinished(response map[string]any) bool {
+	status, _ := response["status"].(int64)
+	headers, _ := response["headers"].(map[string]any)
+	_, busy := headers["retry-after"]
+	return status >= http.StatusInternalServerError && status != http.StatusNotImplemented && (status != http.StatusServiceUnavailable || !busy)
 }
 
 // answeredWell is why it cannot be told how a call ended that the host has answered as if it had done it: that it does not find it yet is no reason to
@@ -524,19 +540,23 @@ func (t *task) lookedUp(ctx context.Context, response map[string]any, why error)
 	switch at := t.settledAt(); {
 	case not && t.now.Before(at):
 		return t.askLater(t.asking(toLookUp), min(lookAgain, at.Sub(t.now)), response,
-			fmt.Sprintf("the host does not know %s yet (%v): asking again, and making it once it cannot be under way any more, at %s",
+			fmt.Sprintf("the host does not know %s yet (%v): asking again, and believing that once it cannot be under way any more, at %s",
 				t.callName(), why, moment(at))), nil
 	case not:
-		t.calls.drop(t.uid(), t.thisCall())
-		return t.notMade(), nil
+		return t.notMade(why), nil
 	case t.expired():
 		return t.lost(why), nil
 	}
 	return t.askLater(t.asking(toLookUp), lookAgain, response, fmt.Sprintf("it is not clear whether %s was made (%v): asking again", t.callName(), why)), nil
 }
 
-// notMade is about a call that was certainly not made: it is announced anew, while there is time.
-func (t *task) notMade() Outcome {
+// notMade is about a call that was certainly not made: it is announced anew, while there is time. One that its host could not finish has failed.
+func (t *task) notMade(why error) Outcome {
+	t.calls.drop(t.uid(), t.thisCall())
+	if failed := (*unfinished)(nil); errors.As(why, &failed) {
+		t.repeat = true // it is known how it ended
+		return t.giveUp("%s was not made: %v", t.callName(), why)
+	}
 	if t.expired() {
 		return t.fail("%s is over, and %s could not be made", t.limit.name, t.callName())
 	}

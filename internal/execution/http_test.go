@@ -124,7 +124,9 @@ func TestCallAnswers(t *testing.T) {
 		"Condition": {"what the Action says", "response.status == 409 && response.body.exists", 409, `{"exists":true}`, v1alpha1.StepDone, ""},
 		"Not":       {"although the status is good", "response.body.ok", 200, `{"ok":false}`, v1alpha1.StepFailed, "answered 200"},
 		"Error":     {"it was done, or it was not: no error means yes, or no", "response.body.ok", 200, `plain`, v1alpha1.StepUnknown, "success cannot be told"},
-		"ErrorPage": {"what a host refuses it has not done", "response.body.ok", 500, `plain`, v1alpha1.StepFailed, "success cannot be told"},
+		"ErrorPage": {"what a host refuses it has not done", "response.body.ok", 403, `plain`, v1alpha1.StepFailed, "success cannot be told"},
+		"Broken":    {"what a host could not finish it may have done", "response.body.ok", 500, `plain`, v1alpha1.StepUnknown, `it answered 500: "plain"`},
+		"Unable":    {"it does nothing of the kind", "", 501, "", v1alpha1.StepFailed, "answered 501"},
 		"Gateway":   {"the gateway does not know either", "", 502, "", v1alpha1.StepUnknown, "cannot be told whether"},
 		"Huge":      {"an answer is bounded", "response.body == null", 200, strings.Repeat("a", hostcall.MaxAnswer+1), v1alpha1.StepDone, ""},
 	} {
@@ -156,15 +158,20 @@ func TestCallSaysNothing(t *testing.T) {
 		words        string
 		calls        int
 	}{
-		"Timeout":    {"what success says is about answers of the host", `, success: response.status == 201`, 504, "", v1alpha1.StepUnknown, "a gateway answered 504", 1},
-		"BadGateway": {"as above", `, success: response.status == 201`, 502, "<html>", v1alpha1.StepUnknown, "a gateway answered 502", 1},
-		"Wanted":     {"unless it says so of this very answer", `, success: "response.status in [201, 504]"`, 504, "", v1alpha1.StepDone, "", 1},
-		"Text":       {"it was made, and nobody can read what came of it", `, success: response.body.ok`, 201, "made", v1alpha1.StepUnknown, "it answered 201, and success cannot be told", 1},
-		"Huge":       {"as above", `, success: response.body.ok`, 200, `{"ok":"` + strings.Repeat("a", hostcall.MaxAnswer) + `"}`, v1alpha1.StepUnknown, "success cannot be told", 1},
-		"Asked":      {"a host that can be asked is", `, success: response.status == 201` + answers, 504, "", v1alpha1.StepDone, "", 1},
-		"AskedText":  {"as above", `, success: response.body.ok` + answers, 201, "made", v1alpha1.StepDone, "", 1},
-		"Idempotent": {"what the host does once is sent again", `, success: response.status == 201, idempotent: true`, 504, "", v1alpha1.StepStarted, "a gateway answered 504", 1},
-		"Refused":    {"it was not made", `, success: response.status == 201`, 503, "", v1alpha1.StepStarted, "attempt 2 of 2", 1},
+		"Timeout":     {"what success says is about answers of the host", `, success: response.status == 201`, 504, "", v1alpha1.StepUnknown, "a gateway answered 504", 1},
+		"BadGateway":  {"as above", `, success: response.status == 201`, 502, "<html>", v1alpha1.StepUnknown, "a gateway answered 502", 1},
+		"Wanted":      {"unless it says so of this very answer", `, success: "response.status in [201, 504]"`, 504, "", v1alpha1.StepDone, "", 1},
+		"Text":        {"it was made, and nobody can read what came of it", `, success: response.body.ok`, 201, "made", v1alpha1.StepUnknown, "it answered 201, and success cannot be told", 1},
+		"Huge":        {"as above", `, success: response.body.ok`, 200, `{"ok":"` + strings.Repeat("a", hostcall.MaxAnswer) + `"}`, v1alpha1.StepUnknown, "success cannot be told", 1},
+		"Asked":       {"a host that can be asked is", `, success: response.status == 201` + answers, 504, "", v1alpha1.StepDone, "", 1},
+		"AskedText":   {"as above", `, success: response.body.ok` + answers, 201, "made", v1alpha1.StepDone, "", 1},
+		"Idempotent":  {"what the host does once is sent again", `, success: response.status == 201, idempotent: true`, 504, "", v1alpha1.StepStarted, "a gateway answered 504", 1},
+		"Refused":     {"it was not made", `, success: response.status == 201`, 429, "", v1alpha1.StepStarted, "attempt 2 of 2", 1},
+		"Broken":      {"it may have been made before the host came to grief", "", 500, "<html>", v1alpha1.StepUnknown, `it answered 500: "<html>"`, 1},
+		"Away":        {"as above, where the host does not say that it is only too busy", "", 503, "", v1alpha1.StepUnknown, "it answered 503", 1},
+		"Meant":       {"success can say of such an answer that it is one", `, success: "response.status in [200, 500]"`, 500, "", v1alpha1.StepDone, "", 1},
+		"AskedBroken": {"a host that can be asked is", answers, 500, "", v1alpha1.StepDone, "", 1},
+		"BrokenOnce":  {"for what the host does once it is an answer like others", `, idempotent: true`, 500, "", v1alpha1.StepStarted, "attempt 2 of 2", 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			made := 0
@@ -386,7 +393,11 @@ func TestCallRefused(t *testing.T) {
 
 func TestCallRetried(t *testing.T) {
 	codes := []int{503, 200}
-	host := newCallee(t, func(w http.ResponseWriter, _ call) { w.WriteHeader(codes[0]); codes = codes[1:] })
+	host := newCallee(t, func(w http.ResponseWriter, _ call) {
+		w.Header().Set("Retry-After", "1")
+		w.WriteHeader(codes[0])
+		codes = codes[1:]
+	})
 	p := newCall(t, host, `{method: POST, url: HOST/a}`)
 	p.step.Retries = 1
 	p.announced()
@@ -396,6 +407,35 @@ func TestCallRetried(t *testing.T) {
 	p.want(v1alpha1.StepDone)
 	if calls := host.made(); len(calls) != 2 || calls[1].header.Get("Idempotency-Key") != "key-1" {
 		t.Errorf("calls: %+v", calls)
+	}
+}
+
+// TestCallBrokenAndNotMade is answered 500, and the host says afterwards that it has not made the call: it has failed, and is made again as often as the step says.
+func TestCallBrokenAndNotMade(t *testing.T) {
+	posts := 0
+	host := newCallee(t, func(w http.ResponseWriter, c call) {
+		if c.method == http.MethodPost {
+			posts++
+			w.WriteHeader(http.StatusInternalServerError)
+		}
+		_, _ = io.WriteString(w, `{"made":false}`)
+	})
+	p := newCall(t, host, `{method: POST, url: HOST/a, lookup: {url: "HOST/find", done: response.body.made, notDone: "!response.body.made"}}`)
+	p.step.Retries = 1
+	p.announced()
+	p.want(v1alpha1.StepStarted, "the host does not know POST", "it answered 500")
+	p.later(settled)
+	p.want(v1alpha1.StepStarted, "attempt 2 of 2", "was not made: it answered 500")
+	if posts != 1 {
+		t.Errorf("it was made %d times before that was known", posts)
+	}
+	p.later(firstPause)
+	p.announced()
+	p.want(v1alpha1.StepStarted, "it answered 500")
+	p.later(settled)
+	p.want(v1alpha1.StepFailed, "was not made: it answered 500")
+	if posts != 2 {
+		t.Errorf("it was made %d times", posts)
 	}
 }
 

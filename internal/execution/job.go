@@ -47,8 +47,11 @@ func (t *task) create(ctx context.Context) (Outcome, error) {
 	job, err := t.sending(func() (*unstructured.Unstructured, error) { return t.createAs(ctx, w, wanted) })
 	if apierrors.IsAlreadyExists(err) {
 		job, err = t.get(ctx, w.Object)
-		if err == nil && !t.owns(job, wanted) {
+		switch {
+		case err == nil && !t.marked(job):
 			return t.fail("failed to %s: there is a Job of that name already, which this request did not create; delete it and make a new request", doing(w)), nil
+		case err == nil && !runsSame(job, wanted):
+			return t.fail("failed to %s: %v. It is not taken over, and may be running: kubectl get -n %s job/%s -o yaml", doing(w), errAltered, w.Object.Namespace, w.Object.Name), nil
 		}
 	}
 	if err != nil {
@@ -65,17 +68,27 @@ func (t *task) adopt(job *unstructured.Unstructured) Outcome {
 	return out
 }
 
-// owns reports whether the Job is what an earlier try of this step created: it has the labels, and runs the same.
-func (t *task) owns(job, wanted *unstructured.Unstructured) bool {
+// errAltered is about a Job of which nobody knows whose it is. What was sent may run in it, so nobody may say that nothing does.
+const errAltered = final("a Job of that name has the labels of this step, and is not as the step has it: an admission policy or a webhook has changed it on the way, or somebody else has made it")
+
+// marked tells whether a Job has the labels of this step, so that an earlier try can have created it.
+func (t *task) marked(job *unstructured.Unstructured) bool {
 	labels := job.GetLabels()
-	if labels[v1alpha1.LabelRequestUID] != string(t.record.Spec.RequestRef.UID) || labels[v1alpha1.LabelStep] != t.step.Name {
-		return false
+	return labels[v1alpha1.LabelRequestUID] == string(t.record.Spec.RequestRef.UID) && labels[v1alpha1.LabelStep] == t.step.Name
+}
+
+// runsSame tells whether a Job runs what was wanted.
+func runsSame(job, wanted *unstructured.Unstructured) bool { return fits(podOf(job), podOf(wanted)) }
+
+// podOf is the pod of a Job, written as the API server writes it: 1000m is 1, and what is empty is left out.
+func podOf(job *unstructured.Unstructured) any {
+	if decoded, err := typed(job); err == nil {
+		if pod, err := runtime.DefaultUnstructuredConverter.ToUnstructured(&decoded.Spec.Template.Spec); err == nil {
+			return pod
+		}
 	}
-	pod := func(of *unstructured.Unstructured) any {
-		spec, _, _ := unstructured.NestedFieldNoCopy(of.Object, "spec", "template", "spec")
-		return spec
-	}
-	return fits(pod(job), pod(wanted))
+	pod, _, _ := unstructured.NestedFieldNoCopy(job.Object, "spec", "template", "spec")
+	return pod
 }
 
 // fits tells whether a pod, or a part of it, is what was wanted, but for fields that nobody wrote and the API server fills in. A list has no

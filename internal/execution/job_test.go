@@ -15,13 +15,15 @@ import (
 
 func contextOfCleanup() context.Context { return context.Background() }
 
-// jobManifest is a Job whose pod ends as the annotation says.
+// jobManifest is a Job whose pod ends as the annotation says. The API server writes some of it otherwise.
 func jobManifest(labels, ends, command string) string {
 	if ends != "" {
 		ends = env.PodAnnotation + ": " + ends
 	}
 	return `{apiVersion: batch/v1, kind: Job, metadata: {namespace: NS, name: task, labels: ` + labels + `},
-		spec: {backoffLimit: 0, template: {metadata: {annotations: {` + ends + `}}, spec: {restartPolicy: Never, containers: [{name: app, image: "registry.example/tool:1", command: [` + command + `]}]}}}}`
+		spec: {backoffLimit: 0, template: {metadata: {annotations: {` + ends + `}}, spec: {
+		restartPolicy: Never, hostNetwork: false, volumes: [{name: v, emptyDir: {sizeLimit: 1024Ki}}], initContainers: [], containers: [{name: app, image: "registry.example/tool:1", command: [` + command + `], args: [],
+		env: [{name: EMPTY, value: ""}, {name: FULL, value: a}], volumeMounts: [{name: v, mountPath: /v, readOnly: false}], resources: {limits: {cpu: 1000m, memory: 1024Mi}, requests: {cpu: 0.5}}}]}}}}`
 }
 
 const ours = `{signoff.dev/request-uid: ` + string(requestUID) + `, signoff.dev/step: run}`
@@ -117,17 +119,29 @@ func TestJobAtMostOnce(t *testing.T) {
 		"Foreign": {"somebody has a Job of that name", func(p *play) { p.apply(jobManifest("{}", env.PodRuns, "rake")) },
 			v1alpha1.StepFailed, "which this request did not create", 1},
 		"Forged": {"labels can be copied; what runs is what was agreed to", func(p *play) { p.apply(jobManifest(ours, env.PodRuns, "evil")) },
-			v1alpha1.StepFailed, "which this request did not create", 1},
+			v1alpha1.StepFailed, "It is not taken over, and may be running: kubectl get -n ", 1},
+		"Altered": {"a policy has changed it on its way", func(p *play) { p.start(); p.alters(); p.crash(v1alpha1.StepStatus{}) },
+			v1alpha1.StepFailed, "It is not taken over, and may be running: kubectl get -n ", 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := newPlay(t, jobStep(env.PodRuns))
 			tc.before(p)
-			p.want(tc.state, tc.words)
+			out := p.want(tc.state, tc.words)
 			if got := p.jobs(); got != tc.jobs {
 				t.Errorf("%s: %d Jobs, want %d", tc.reason, got, tc.jobs)
 			}
+			if said := out.Status.Message; name != "Foreign" && (strings.Contains(said, "did not create") || strings.Contains(said, "delete it")) {
+				t.Errorf("%s: it may be its own, and it says %q", tc.reason, said)
+			}
 		})
 	}
+}
+
+// alters puts a Job in the place of the one that was created, as a policy would have changed it.
+func (p *play) alters() {
+	p.t.Helper()
+	p.deleteJob()
+	p.apply(strings.ReplaceAll(jobManifest(ours, env.PodRuns, "rake"), "registry.example/", "mirror.example/"))
 }
 
 func TestJobTimesOut(t *testing.T) {

@@ -329,7 +329,7 @@ func (t *task) uncreate(ctx context.Context, entry *v1alpha1.Undo, out *Reverted
 	return nil
 }
 
-// served reads an object that is to be taken back, in the version in which it was written, or in another one where that is not served any more. The
+// served reads an object that is to be taken back or deleted, in the version in which it was written, or in another one where that is not served any more. The
 // reference says in which. Not found: it is gone, or its whole kind is.
 func (t *task) served(ctx context.Context, ref v1alpha1.ObjectReference) (*unstructured.Unstructured, v1alpha1.ObjectReference, error) {
 	live, err := t.get(ctx, ref)

@@ -69,7 +69,8 @@ type Caller struct {
 	Clock clock.PassiveClock
 }
 
-// Result is what came of a call. Sent tells whether anything may have reached the host.
+// Result is what came of a call. Sent tells whether anything may have reached the host. Err is never the error of the call with its URL: whoever takes that
+// away would come to what the host said, with values of Secrets in it.
 type Result struct {
 	// Response is the variable response: status, headers and body.
 	Response map[string]any
@@ -98,12 +99,12 @@ func (c *Caller) Exchange(ctx context.Context, method v1alpha1.HTTPMethod, targe
 	}
 	answer, err := client.Do(request)
 	if err != nil {
-		return Result{Sent: connected.Load(), Err: WithoutSecrets(err, secrets)}
+		return Result{Sent: connected.Load(), Err: WithoutSecrets(egress.WithoutURL(err), secrets)}
 	}
 	defer func() { _ = answer.Body.Close() }()
 	body, err := io.ReadAll(io.LimitReader(answer.Body, MaxAnswer+1))
 	if err != nil {
-		return Result{Sent: true, Err: WithoutSecrets(err, secrets)}
+		return Result{Sent: true, Err: WithoutSecrets(egress.WithoutURL(err), secrets)}
 	}
 	return Result{Response: readAnswer(answer, body, secrets), Sent: true}
 }

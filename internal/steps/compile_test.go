@@ -149,6 +149,13 @@ func TestCompileAccepts(t *testing.T) {
 		"TwoObjects":     {"the same name in two namespaces", `[{name: a, apply: {manifests: [{apiVersion: v1, kind: Secret, metadata: {name: a, namespace: a}}, {apiVersion: v1, kind: Secret, metadata: {name: a, namespace: b}}]}}]`, nil},
 		"Emptied": {"kubectl apply has dropped a null", `[{name: a, patch: {merge: {metadata: {labels: {}}, data: {x: null}}}}]`,
 			[]string{"spec.execution.steps[0].patch.merge: metadata.labels is empty, which changes nothing. kubectl apply drops null: to remove a field use patch.json remove, or kubectl apply --server-side"}},
+		"LogAsMessage": {"the log would be shown, which logLines seems to prevent",
+			`[{name: a, job: {namespace: a, template: {spec: {initContainers: [{name: i, image: i, terminationMessagePolicy: FallbackToLogsOnError}], containers: [
+			{name: c, image: c, terminationMessagePolicy: File}, {name: d, image: d, terminationMessagePolicy: FallbackToLogsOnError}]}}}}]`, []string{
+				"spec.execution.steps[0].job.template.spec.initContainers[0].terminationMessagePolicy: where it fails, the end of its log is shown to whoever may read the request, although logLines is 0",
+				"spec.execution.steps[0].job.template.spec.containers[1].terminationMessagePolicy: where it fails, the end of its log is shown to whoever may read the request, although logLines is 0",
+			}},
+		"LogAsMessageMeant": {"the log is shown anyway", `[{name: a, job: {namespace: a, logLines: 3, template: {spec: {containers: [{name: c, image: c, terminationMessagePolicy: FallbackToLogsOnError}]}}}}]`, nil},
 		"EmptiedStrategic": {"as above", `[{name: a, patch: {target: {apiVersion: v1, kind: Node, name: a}, strategic: {spec: {a: {}, volumes: [{emptyDir: {}}]}}}}]`,
 			[]string{"spec.execution.steps[0].patch.strategic: spec.a is empty, which changes nothing. kubectl apply drops null: to remove a field use patch.json remove, or kubectl apply --server-side"}},
 		"MergeList": {"lists are replaced, which is seldom meant", `[{name: a, patch: {merge: {spec: {template: {spec: {containers: [{name: app, image: b}]}}}}}}]`,

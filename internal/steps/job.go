@@ -49,6 +49,9 @@ func (b *builder) job(s *v1alpha1.JobStep, timeout v1alpha1.Duration, path *fiel
 	out.namespace = b.text(s.Namespace, path.Child("namespace"))
 	if object, ok := b.decode(s.Template, path.Child("template")); ok {
 		b.podTemplate(object, s.Container, path)
+		if s.LogLines == 0 {
+			b.noLogs(object, path.Child("template", "spec"))
+		}
 		out.template = b.body(object, path.Child("template"))
 		b.notLate(out.template, path.Child("template"), "metadata")
 	}
@@ -112,6 +115,20 @@ func (b *builder) podTemplate(object map[string]any, container string, job *fiel
 	}
 	if container != "" && !slices.Contains(names, container) && !slices.ContainsFunc(names, isTemplate) {
 		b.refuse(field.NotSupported(job.Child("container"), container, names))
+	}
+}
+
+// noLogs warns of containers that give the end of their log as their message, where a step keeps no lines of the log.
+func (b *builder) noLogs(object map[string]any, path *field.Path) {
+	spec, _ := object["spec"].(map[string]any)
+	for _, list := range []string{"initContainers", "containers"} {
+		items, _ := spec[list].([]any)
+		for i, item := range items {
+			if container, ok := item.(map[string]any); ok && container[logsAsMessage] == "FallbackToLogsOnError" {
+				b.warn(path.Child(list).Index(i).Child(logsAsMessage),
+					"where it fails, the end of its log is shown to whoever may read the request, although logLines is 0")
+			}
+		}
 	}
 }
 

@@ -37,7 +37,7 @@ spec:
       topologySpreadConstraints: [{maxSkew: 1}]
       volumes: [{name: cache, emptyDir: {}}]
       initContainers:
-      - {name: migrate, image: init:1, ports: [{containerPort: 1}]}
+      - {name: migrate, image: init:1, ports: [{containerPort: 1}], terminationMessagePolicy: FallbackToLogsOnError}
       - {name: proxy, image: proxy:1, restartPolicy: Always, startupProbe: {tcpSocket: {port: 1}}}
       containers:
       - name: app
@@ -56,6 +56,7 @@ spec:
         lifecycle: {preStop: {sleep: {seconds: 1}}}
         stdin: true
         tty: true
+        terminationMessagePolicy: FallbackToLogsOnError
       - {name: sidecar, image: sidecar:1}
 `
 

@@ -43,8 +43,11 @@ var podFields = []string{
 // taskFields are the fields of the container that its copy does not keep, because they belong to a service and not to a task.
 var taskFields = []string{
 	"lifecycle", "livenessProbe", "ports", "readinessProbe", "restartPolicy", "restartPolicyRules", "startupProbe", "stdin",
-	"stdinOnce", "tty",
+	"stdinOnce", logsAsMessage, "tty",
 }
+
+// logsAsMessage is the field by which the end of a log can become the termination message, which the status of a request shows to whoever reads it.
+const logsAsMessage = "terminationMessagePolicy"
 
 // copied makes the Job of a step that copies a pod.
 func (w *jobWriter) copied(ctx context.Context, r rendering) (*job, error) {
@@ -69,8 +72,8 @@ func (w *jobWriter) copied(ctx context.Context, r rendering) (*job, error) {
 }
 
 // copyPod copies the pod with one of its containers. None of its labels is kept, since any label may be what a Service, a
-// PodDisruptionBudget or the owner of the pods selects by. Init containers are kept with everything but their ports: they fill
-// the volumes that the container reads, and those that never end are its sidecars, which a Job ends by itself.
+// PodDisruptionBudget or the owner of the pods selects by. Init containers are kept with everything but their ports, and
+// with no log as their message: they fill the volumes that the container reads, and those that never end are its sidecars, which a Job ends by itself.
 func (w *jobWriter) copyPod(ref v1alpha1.ObjectReference, source *unstructured.Unstructured) (map[string]any, map[string]any, error) {
 	path := podPaths[schema.FromAPIVersionAndKind(ref.APIVersion, ref.Kind)]
 	spec, found, err := unstructured.NestedMap(source.Object, slices.Concat(path, []string{"spec"})...)
@@ -89,7 +92,7 @@ func (w *jobWriter) copyPod(ref v1alpha1.ObjectReference, source *unstructured.U
 		delete(container, name)
 	}
 	pod["containers"] = []any{container}
-	dropEach(pod["initContainers"], "ports")
+	dropEach(pod["initContainers"], "ports", logsAsMessage)
 	dropLostMounts(pod)
 	annotations, _, _ := unstructured.NestedMap(source.Object, slices.Concat(path, []string{"metadata", "annotations"})...)
 	for name := range annotations {
@@ -110,11 +113,13 @@ func keep(from map[string]any, names []string) map[string]any {
 	return out
 }
 
-func dropEach(list any, name string) {
+func dropEach(list any, fields ...string) {
 	items, _ := list.([]any)
 	for _, item := range items {
 		if object, ok := item.(map[string]any); ok {
-			delete(object, name)
+			for _, name := range fields {
+				delete(object, name)
+			}
 		}
 	}
 }

@@ -101,6 +101,9 @@ func repeat(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case strings.HasPrefix(r.URL.Path, "/dies"):
 		panic(http.ErrAbortHandler)
+	case strings.HasPrefix(r.URL.Path, "/garbles"):
+		garble(w, sent)
+		return
 	case strings.HasPrefix(r.URL.Path, "/refused"):
 		w.WriteHeader(http.StatusUnprocessableEntity)
 	}
@@ -112,6 +115,16 @@ func repeat(w http.ResponseWriter, r *http.Request) {
 	if err == nil {
 		_, _ = w.Write(text)
 	}
+}
+
+// garble answers with a header that is none: the error about it quotes the line.
+func garble(w http.ResponseWriter, line string) {
+	connection, _, err := w.(http.Hijacker).Hijack()
+	if err != nil {
+		panic(err)
+	}
+	defer func() { _ = connection.Close() }()
+	_, _ = fmt.Fprintf(connection, "HTTP/1.1 200 OK\r\n%s\r\n\r\n", line)
 }
 
 func TestMain(m *testing.M) { os.Exit(run(m)) }
@@ -276,8 +289,13 @@ func TestSecretsAreNowhere(t *testing.T) {
 		"call-error":   {"an error of an expression tells the value", `- {name: a, http: ` + callOf("ok", `, success: "int(response.body.number) > 1"`) + `}`, "", v1alpha1.PhaseOutcomeUnknown},
 		"call-poll": {"where it is asked is stored, and what it waits for", `- {name: a, http: ` + callOf("ok",
 			`, poll: {url: "URL/ok/${response.body.query}/${response.body.basic}", every: 1s, until: "int(response.body.alone) > 1"}`) + `}`, "", v1alpha1.PhaseFailed},
-		"call-dies": {"nobody knows, and the error is told", `- {name: a, http: ` + callOf("dies", "") + `}`, "", v1alpha1.PhaseOutcomeUnknown},
-		"apply":     {"over an old value", `- {name: a, apply: {conflicts: Take, manifests: [{apiVersion: v1, kind: Secret, metadata: {namespace: vault, name: apply}, stringData: {password: new}}]}}`, "", v1alpha1.PhaseSucceeded},
+		"call-dies":         {"nobody knows, and the error is told", `- {name: a, http: ` + callOf("dies", "") + `}`, "", v1alpha1.PhaseOutcomeUnknown},
+		"call-garbled":      {"the error quotes what the host gave back", `- {name: a, http: ` + callOf("garbles", "") + `}`, "", v1alpha1.PhaseOutcomeUnknown},
+		"call-garbled-once": {"as above, each time that it is sent", `- {name: a, http: ` + callOf("garbles", ", idempotent: true") + `}`, "", v1alpha1.PhaseOutcomeUnknown},
+		"call-garbled-get": {"as above", `- {name: a, http: {method: GET, url: "URL/garbles", caBundle: BUNDLE, headers: [{name: Authorization, prefix: "Bearer ", secret: {name: calls, key: token}}]}}`,
+			"", v1alpha1.PhaseFailed},
+		"call-garbled-poll": {"as above", `- {name: a, http: ` + callOf("ok", `, poll: {url: "URL/garbles", every: 1s, until: "true"}`) + `}`, "", v1alpha1.PhaseFailed},
+		"apply":             {"over an old value", `- {name: a, apply: {conflicts: Take, manifests: [{apiVersion: v1, kind: Secret, metadata: {namespace: vault, name: apply}, stringData: {password: new}}]}}`, "", v1alpha1.PhaseSucceeded},
 		"apply-conflict": {"what is in the way is told", `- {name: a, apply: {manifests: [{apiVersion: v1, kind: Secret, metadata: {namespace: vault, name: apply-conflict}, data: {password: bmV3}}]}}`,
 			"", v1alpha1.PhaseFailed},
 		"strategic": {"over an old value", `- {name: a, patch: {target: {apiVersion: v1, kind: Secret, namespace: vault, name: strategic}, strategic: {data: {password: bmV3}}}}`, "", v1alpha1.PhaseSucceeded},
