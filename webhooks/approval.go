@@ -259,7 +259,7 @@ func ownMetadata(next, old *v1alpha1.Approval) field.ErrorList {
 	if !apiequality.Semantic.DeepEqual(next.OwnerReferences, old.OwnerReferences) {
 		errs = append(errs, field.Forbidden(path.Child("ownerReferences"), "an Approval belongs to its request for ever"))
 	}
-	if !apiequality.Semantic.DeepEqual(next.Finalizers, old.Finalizers) {
+	if !sameHolders(next, old) {
 		errs = append(errs, field.Forbidden(path.Child("finalizers"), "are set by Signoff only"))
 	}
 	errs = append(errs, tooManyLabels(next.Labels, old.Labels)...)
@@ -269,6 +269,15 @@ func ownMetadata(next, old *v1alpha1.Approval) field.ErrorList {
 		}
 	}
 	return errs
+}
+
+// sameHolders tells whether the finalizers of an Approval are as they were. Of one that is being deleted they can be removed, as the garbage collector
+// does with those that the API server adds where a deletion is to wait for others, or to spare them.
+func sameHolders(next, old *v1alpha1.Approval) bool {
+	if old.DeletionTimestamp == nil {
+		return apiequality.Semantic.DeepEqual(next.Finalizers, old.Finalizers)
+	}
+	return !slices.ContainsFunc(next.Finalizers, func(f string) bool { return !slices.Contains(old.Finalizers, f) })
 }
 
 // otherMetadata refuses changes of labels and annotations in the write of a vote. What kubectl apply remembers comes with it, and is removed.

@@ -211,7 +211,7 @@ func askAgain(approval *v1alpha1.Approval) string {
 func (w *approvals) judge(ctx context.Context, approval *v1alpha1.Approval, now time.Time) (*gate.Judgement, *gate.Problem) {
 	request, err := w.requestOf(ctx, approval)
 	switch {
-	case apierrors.IsNotFound(err) || err == nil && request.UID != approval.Spec.RequestRef.UID:
+	case apierrors.IsNotFound(err):
 		return nil, &gate.Problem{Reason: v1alpha1.ReasonAlreadyDecided, Message: fmt.Sprintf("the request %s is over or gone. Nothing more can be decided here.", approval.Spec.RequestRef.Name)}
 	case err != nil:
 		return nil, &gate.Problem{Reason: v1alpha1.ReasonIndeterminate, Transient: true, Message: fmt.Sprintf("cannot read the request: %v. Try again.", err)}
@@ -227,14 +227,20 @@ func (w *approvals) judge(ctx context.Context, approval *v1alpha1.Approval, now 
 	return w.Gate.Context(ctx, gate.SubjectOf(request), now)
 }
 
-// requestOf reads the request of an Approval. A review outlasts its request: that is no longer in the cache when it has finished, and where it is
-// gone, the Record says what it was.
+// requestOf reads the request of an Approval, which is there as long as something can be decided. The cache holds none that is over, and one that was
+// just made may not be there yet: what it does not hold is read from the API server. A review outlasts its request: it is not read from the cache at
+// all, and where the request is gone, the Record says what it was.
 func (w *approvals) requestOf(ctx context.Context, approval *v1alpha1.Approval) (*v1alpha1.ActionRequest, error) {
-	request, reader := &v1alpha1.ActionRequest{}, w.Requests
-	if approval.Spec.Review {
-		reader = w.Reader
+	key, uid := types.NamespacedName{Namespace: approval.Namespace, Name: approval.Spec.RequestRef.Name}, approval.Spec.RequestRef.UID
+	known := &v1alpha1.ActionRequest{}
+	if !approval.Spec.Review && w.Requests.Get(ctx, key, known) == nil && known.UID == uid {
+		return known, nil
 	}
-	err := reader.Get(ctx, types.NamespacedName{Namespace: approval.Namespace, Name: approval.Spec.RequestRef.Name}, request)
+	request := &v1alpha1.ActionRequest{}
+	err := w.Reader.Get(ctx, key, request)
+	if err == nil && (request.UID != uid || !approval.Spec.Review && request.Status.Outcome != "") {
+		err = apierrors.NewNotFound(v1alpha1.GroupVersion.WithResource("actionrequests").GroupResource(), key.Name)
+	}
 	if !apierrors.IsNotFound(err) || !w.outlives(approval) {
 		return request, err
 	}

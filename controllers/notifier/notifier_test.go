@@ -321,6 +321,51 @@ func TestApprovers(t *testing.T) {
 	}
 }
 
+// TestApproversByRole: whom the gate lets approve by a Role is told, too.
+func TestApproversByRole(t *testing.T) {
+	store := snapshot.NewStore(nil)
+	may := func(actions v1alpha1.ActionSelector) []v1alpha1.Permission {
+		return []v1alpha1.Permission{{Verbs: []v1alpha1.Verb{v1alpha1.VerbApprove}, Actions: actions}}
+	}
+	careful := v1alpha1.ActionSelector{Selector: &v1alpha1.LabelSelector{MatchLabels: map[string]v1alpha1.LabelValue{"tier": "high"}}}
+	for name, spec := range map[string]v1alpha1.RoleSpec{
+		"base":    {Members: v1alpha1.Subjects{Users: []string{"bob"}}, Permissions: may(v1alpha1.ActionSelector{Names: []string{"note"}})},
+		"heir":    {Members: v1alpha1.Subjects{Users: []string{"carol"}}, Inherits: []string{"base"}},
+		"careful": {Members: v1alpha1.Subjects{Users: []string{"dave"}}, Permissions: may(careful)},
+		"other":   {Members: v1alpha1.Subjects{Users: []string{"erin"}}, Permissions: may(v1alpha1.ActionSelector{Names: []string{"other"}})},
+	} {
+		store.Put(&v1alpha1.Role{ObjectMeta: metav1.ObjectMeta{Namespace: "platform", Name: name}, Spec: spec})
+	}
+	// It does not compile: who may approve it is known nevertheless.
+	store.Put(&v1alpha1.Action{ObjectMeta: metav1.ObjectMeta{Namespace: "platform", Name: "note", Labels: map[string]string{"tier": "high"}}})
+	store.MarkSynced()
+	store.Rebuild()
+	rules, err := identity.New(config.Default())
+	if err != nil {
+		t.Fatal(err)
+	}
+	who := people{store.Current(), gate.New(store, rules, nil, "signoff-system", clocktesting.NewFakeClock(noon)), noon}
+	for name, tc := range map[string]struct {
+		reason, action, role string
+		want                 []string
+	}{
+		"Heir":  {"members of a Role that inherits one hold it", "note", "base", []string{"bob", "carol"}},
+		"Any":   {"where no stage is written, whoever a Role lets approve", "note", gate.AnyRole, []string{"bob", "carol", "dave"}},
+		"Gone":  {"an Action that is gone has no labels, and still a name", "other", gate.AnyRole, []string{"erin"}},
+		"Wrong": {"a Role of which there is none has no members", "note", "none", nil},
+	} {
+		asked := v1alpha1.Approvers{Roles: []string{tc.role}}
+		stage := v1alpha1.ApprovalSpec{ActionRef: v1alpha1.ActionReference{Namespace: "platform", Name: tc.action}, Requirements: []v1alpha1.Requirement{{Approvers: asked}}}
+		further := v1alpha1.ApprovalSpec{ActionRef: stage.ActionRef, Escalation: &v1alpha1.ApprovalEscalation{Approvers: asked}}
+		for _, spec := range []v1alpha1.ApprovalSpec{stage, further} {
+			users, _ := who.Approvers(&v1alpha1.ActionRequest{}, &v1alpha1.Approval{Spec: spec, Status: v1alpha1.ApprovalStatus{Escalated: true}})
+			if diff := cmp.Diff(tc.want, users); diff != "" {
+				t.Errorf("%s: %s (-want +got):\n%s", name, tc.reason, diff)
+			}
+		}
+	}
+}
+
 // TestIsCurrent: what was written for another Notifier, channel or ServiceAccount is not sent.
 func TestIsCurrent(t *testing.T) {
 	object := &v1alpha1.Notifier{ObjectMeta: metav1.ObjectMeta{UID: "n"}, Spec: v1alpha1.NotifierSpec{

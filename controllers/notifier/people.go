@@ -9,6 +9,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
@@ -46,8 +47,9 @@ func (p people) Approvers(request *v1alpha1.ActionRequest, a *v1alpha1.Approval)
 	if e := a.Spec.Escalation; e != nil && a.Status.Escalated {
 		asked = append(asked, &e.Approvers)
 	}
+	action := p.action(a.Spec.ActionRef)
 	for _, who := range asked {
-		for _, subjects := range p.subjects(a.Spec.ActionRef.Namespace, who) {
+		for subjects := range gate.NamedBy(p.Snapshot, action, who) {
 			for _, team := range subjects.Teams {
 				if t := p.Team(team); t != nil && t.Spec.Contact != nil && t.Spec.Contact.Email != "" {
 					addresses = append(addresses, notify.TeamAddress(t.Spec.Contact.Email))
@@ -68,20 +70,12 @@ func (p people) Approvers(request *v1alpha1.ActionRequest, a *v1alpha1.Approval)
 	return slices.Compact(users), slices.Compact(addresses)
 }
 
-// subjects are those whom approvers name, with the members of Roles and the leads of Teams.
-func (p people) subjects(catalog string, who *v1alpha1.Approvers) []*v1alpha1.Subjects {
-	all := []*v1alpha1.Subjects{{Users: who.Users, Groups: who.Groups, Teams: who.Teams}}
-	for _, team := range who.LeadsOf {
-		if t := p.Team(team); t != nil && t.Spec.Leads != nil {
-			all = append(all, t.Spec.Leads)
-		}
+// action gives an Action as it is stored, or its name alone where it is gone.
+func (p people) action(ref v1alpha1.ActionReference) *v1alpha1.Action {
+	if stored := p.ActionObject(ref); stored != nil {
+		return stored
 	}
-	for _, name := range who.Roles {
-		if role := p.Role(catalog, name); role != nil {
-			all = append(all, &role.Object.Spec.Members)
-		}
-	}
-	return all
+	return &v1alpha1.Action{ObjectMeta: metav1.ObjectMeta{Namespace: ref.Namespace, Name: ref.Name}}
 }
 
 // secrets reads Secrets as the ServiceAccount of a Notifier.

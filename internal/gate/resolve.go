@@ -191,7 +191,7 @@ func emptiness(s *snapshot.Snapshot, action *catalog.Action, a *v1alpha1.Approve
 	if len(a.ServiceAccounts) > 0 {
 		return ""
 	}
-	for subjects := range namedBy(s, action, a) {
+	for subjects := range NamedBy(s, action.Object, a) {
 		if users, open := s.PeopleOf(subjects); len(users) > 0 || open {
 			return ""
 		}
@@ -221,7 +221,7 @@ func emptiness(s *snapshot.Snapshot, action *catalog.Action, a *v1alpha1.Approve
 
 // approvers lists the users that approvers name, and the groups, whose members nobody can list.
 func approvers(s *snapshot.Snapshot, action *catalog.Action, a *v1alpha1.Approvers) (users, groups []string) {
-	for subjects := range namedBy(s, action, a) {
+	for subjects := range NamedBy(s, action.Object, a) {
 		u, _ := s.PeopleOf(subjects)
 		users, groups = append(users, u...), append(groups, s.GroupsOf(subjects)...)
 	}
@@ -230,14 +230,14 @@ func approvers(s *snapshot.Snapshot, action *catalog.Action, a *v1alpha1.Approve
 	return slices.Compact(users), slices.Compact(groups)
 }
 
-// namedBy gives everything by which approvers name people.
-func namedBy(s *snapshot.Snapshot, action *catalog.Action, a *v1alpha1.Approvers) iter.Seq[*v1alpha1.Subjects] {
+// NamedBy gives everything by which approvers of an Action name people.
+func NamedBy(s *snapshot.Snapshot, action *v1alpha1.Action, a *v1alpha1.Approvers) iter.Seq[*v1alpha1.Subjects] {
 	return func(yield func(*v1alpha1.Subjects) bool) {
 		if !yield(&v1alpha1.Subjects{Users: a.Users, Groups: a.Groups, Teams: a.Teams}) {
 			return
 		}
 		for _, team := range a.LeadsOf {
-			if t := s.Team(team); t != nil && !yield(t.Spec.Leads) {
+			if t := s.Team(team); t != nil && t.Spec.Leads != nil && !yield(t.Spec.Leads) {
 				return
 			}
 		}
@@ -250,14 +250,14 @@ func namedBy(s *snapshot.Snapshot, action *catalog.Action, a *v1alpha1.Approvers
 }
 
 // rolesOf finds the Roles that approvers name, and those that inherit them.
-func rolesOf(s *snapshot.Snapshot, action *catalog.Action, names []string) []*catalog.Role {
+func rolesOf(s *snapshot.Snapshot, action *v1alpha1.Action, names []string) []*catalog.Role {
 	var roles []*catalog.Role
 	for _, name := range names {
 		if name == AnyRole {
-			roles = append(roles, s.Granting(action.Object, v1alpha1.VerbApprove)...)
+			roles = append(roles, s.Granting(action, v1alpha1.VerbApprove)...)
 			continue
 		}
-		roles = append(roles, s.Holding(action.Object.Namespace, name)...)
+		roles = append(roles, s.Holding(action.Namespace, name)...)
 	}
 	return roles
 }

@@ -189,6 +189,7 @@ func aboutApprovals() []admissionregistrationv1.Validation {
 		labels = "(has(%[1]s.metadata.labels) && '%[2]s' in %[1]s.metadata.labels ? %[1]s.metadata.labels['%[2]s'] : '')"
 	)
 	before, after := listOf("oldObject", "spec.votes"), listOf("object", "spec.votes")
+	held, holders := listOf("oldObject", "metadata.finalizers"), listOf("object", "metadata.finalizers")
 	sameLabel := func(key string) string {
 		return fmt.Sprintf(labels, "object", key) + " == " + fmt.Sprintf(labels, "oldObject", key)
 	}
@@ -208,7 +209,7 @@ func aboutApprovals() []admissionregistrationv1.Validation {
 			Message: "votes are added by Signoff only: write spec.vote, and it becomes yours", Reason: invalid},
 		{Expression: update + going + listOf("object", "metadata.ownerReferences") + " == " + listOf("oldObject", "metadata.ownerReferences"),
 			Message: "an Approval belongs to its request for ever", Reason: invalid},
-		{Expression: update + going + listOf("object", "metadata.finalizers") + " == " + listOf("oldObject", "metadata.finalizers"),
+		{Expression: update + going + "(has(oldObject.metadata.deletionTimestamp) ? " + holders + ".all(f, f in " + held + ") : " + holders + " == " + held + ")",
 			Message: "metadata.finalizers: those of an Approval are set by Signoff only", Reason: invalid},
 		{Expression: update + going + sameLabel(v1alpha1.LabelRequest) + " && " + sameLabel(v1alpha1.LabelRequestUID),
 			Message: "metadata.labels: those by which an Approval is found are set by Signoff only", Reason: invalid},

@@ -227,9 +227,14 @@ func gone(t *testing.T, r *v1alpha1.ActionRequest) {
 	if err := as(t, users.Ada).Delete(t.Context(), r); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the request is gone", func() (bool, string) {
-		err := admin(t).Get(t.Context(), client.ObjectKeyFromObject(r), &v1alpha1.ActionRequest{})
-		return apierrors.IsNotFound(err), "it is still there"
+	vanishes(t, r)
+}
+
+func vanishes(t *testing.T, object client.Object) {
+	t.Helper()
+	eventually(t, object.GetName()+" is gone", func() (bool, string) {
+		err := admin(t).Get(t.Context(), client.ObjectKeyFromObject(object), object)
+		return apierrors.IsNotFound(err), fmt.Sprintf("it is still there: %v, held by %q", err, object.GetFinalizers())
 	})
 }
 

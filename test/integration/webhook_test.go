@@ -12,11 +12,13 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/rest"
 	"k8s.io/client-go/util/retry"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/identity"
 	"github.com/signoff-dev/signoff/test/env"
 	"github.com/signoff-dev/signoff/test/play"
 )
@@ -129,6 +131,43 @@ func TestReapplyPasses(t *testing.T) {
 	if err := admin(t).Get(ctx, client.ObjectKeyFromObject(first), first); err != nil || len(first.Finalizers) != 1 {
 		t.Errorf("the finalizer must be put back: %v %v", err, first.Finalizers)
 	}
+}
+
+// orphaned gives an Approval that stayed when its request went.
+func orphaned(t *testing.T) *v1alpha1.Approval {
+	t.Helper()
+	r := ask(t, users.Alice, request("two-stages", `{}`))
+	approval := approvalsOf(t, r, 1)[0]
+	if err := as(t, users.Ada).Delete(t.Context(), r.DeepCopy(), client.PropagationPolicy(metav1.DeletePropagationOrphan)); err != nil {
+		t.Fatal(err)
+	}
+	vanishes(t, r)
+	return &approval
+}
+
+// TestApprovalGoesInForeground deletes Approvals whose request is gone, so that the deletion waits for others or spares them: the garbage collector takes off again what
+// the API server puts on them for that. So may others, and nobody can put anything else there.
+func TestApprovalGoesInForeground(t *testing.T) {
+	for _, propagation := range []metav1.DeletionPropagation{metav1.DeletePropagationForeground, metav1.DeletePropagationOrphan} {
+		approval := orphaned(t)
+		if err := admin(t).Delete(t.Context(), approval, client.PropagationPolicy(propagation)); err != nil {
+			t.Fatal(err)
+		}
+		vanishes(t, approval)
+	}
+	approval, operator := orphaned(t), rest.CopyConfig(cluster.Admin)
+	operator.Impersonate = rest.ImpersonationConfig{UserName: identity.ServiceAccountUsername(env.SystemNamespace, signoff.Identities().ServiceAccount), Groups: []string{"system:masters"}}
+	if err := patch(t, env.Person{Config: operator}, approval, `{"metadata":{"finalizers":["example.com/hold"]}}`); err != nil {
+		t.Fatal(err)
+	}
+	if err := admin(t).Delete(t.Context(), approval.DeepCopy()); err != nil {
+		t.Fatal(err)
+	}
+	refused(t, patch(t, users.Ada, approval, `{"metadata":{"finalizers":["example.com/hold","example.com/more"]}}`), metav1.StatusReasonInvalid, "finalizers")
+	if err := patch(t, users.Ada, approval, `{"metadata":{"finalizers":null}}`); err != nil {
+		t.Fatal(err)
+	}
+	vanishes(t, approval)
 }
 
 // TestMistakesNameTheField: what is not of the form that its definition says is answered by the API server, which names the field that was written.
