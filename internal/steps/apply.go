@@ -70,6 +70,7 @@ func (b *builder) manifest(object map[string]any, path *field.Path) (*manifest, 
 	}
 	namespace, name := b.manifestMetadata(object, path.Child("metadata"))
 	m.namespaced = namespace != ""
+	b.noStatus(object, kindOf(apiVersion, kind).Group, path.Child("status"))
 	m.body = b.body(object, path)
 	b.notLate(m.body, path, identity...)
 	m.metadata = b.metadata(object, path)
@@ -105,6 +106,20 @@ func (b *builder) serverFields(metadata map[string]any, path *field.Path) {
 			b.refuse(field.Forbidden(path.Child(name), "belongs to the API server: leave it out"))
 		}
 	}
+}
+
+// noStatus refuses a status: a step writes the object, and the API server drops what belongs to the subresource. Of the kinds of others nobody knows whether
+// they have one. An empty status is what kubectl prints.
+func (b *builder) noStatus(object map[string]any, group string, path *field.Path) {
+	status, set := object["status"]
+	if fields, is := status.(map[string]any); !set || is && len(fields) == 0 {
+		return
+	}
+	if isBuiltIn(group) {
+		b.refuse(field.Forbidden(path, "belongs to controllers: the API server would drop it, and the step would not do what people agree to. Leave it out"))
+		return
+	}
+	b.warn(path, "where this kind has the subresource status, the API server drops it, and the step does nothing by it")
 }
 
 func (w *applyWriter) uses(variable string) bool {

@@ -45,9 +45,19 @@ func (b *builder) jsonPatch(list []v1alpha1.Manifest, target *reference, path *f
 		at := path.Index(i)
 		if object, ok := b.decode(&list[i].RawExtension, at); ok {
 			out.operations = append(out.operations, b.operation(object, at))
+			b.noStatusPointer(object, target, at)
 		}
 	}
 	return out
+}
+
+// noStatusPointer refuses an operation that changes a status, which the API server would drop.
+func (b *builder) noStatusPointer(object map[string]any, target *reference, path *field.Path) {
+	to, _ := object["path"].(string)
+	if object["op"] == "test" || target == nil || to != "/status" && !strings.HasPrefix(to, "/status/") {
+		return
+	}
+	b.noStatus(map[string]any{"status": to}, kindOf(target.apiVersion, target.kind).Group, path.Child("path"))
 }
 
 func (b *builder) operation(object map[string]any, path *field.Path) *operation {

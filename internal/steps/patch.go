@@ -36,14 +36,14 @@ func (b *builder) patch(s *v1alpha1.PatchStep, path *field.Path) writer {
 		return b.jsonPatch(s.JSON, target, path.Child("json"))
 	case s.Merge != nil:
 		out := &patchWriter{operation: v1alpha1.WriteMergePatch, target: target, field: "patch.merge"}
-		out.body = b.patchBody(s.Merge, path.Child("merge"))
+		out.body = b.patchBody(s.Merge, target, path.Child("merge"))
 		out.metadata = b.metadata(out.body.source, path.Child("merge"))
 		b.warnLists(out.body.source, target, path.Child("merge"))
 		return out
 	default:
 		out := &patchWriter{operation: v1alpha1.WriteStrategicPatch, target: target, field: "patch.strategic"}
 		b.strategicTarget(target, path.Child("strategic"))
-		out.body = b.patchBody(s.Strategic, path.Child("strategic"))
+		out.body = b.patchBody(s.Strategic, target, path.Child("strategic"))
 		out.metadata = b.metadata(out.body.source, path.Child("strategic"))
 		out.directives = directives(out.body.source)
 		return out
@@ -80,7 +80,7 @@ func (b *builder) strategicTarget(target *reference, path *field.Path) {
 	}
 }
 
-func (b *builder) patchBody(raw *runtime.RawExtension, path *field.Path) *body {
+func (b *builder) patchBody(raw *runtime.RawExtension, target *reference, path *field.Path) *body {
 	object, ok := b.decode(raw, path)
 	if !ok {
 		return &body{}
@@ -94,6 +94,9 @@ func (b *builder) patchBody(raw *runtime.RawExtension, path *field.Path) *body {
 			b.refuse(field.Invalid(path.Child("metadata"), value, "must be an object; only what is inside may be a template"))
 		}
 		b.serverFields(metadata, path.Child("metadata"))
+	}
+	if target != nil {
+		b.noStatus(object, kindOf(target.apiVersion, target.kind).Group, path.Child("status"))
 	}
 	for _, at := range empties(object, nil) {
 		b.warn(path, "%s is empty, which changes nothing. %s", at, droppedNull)
