@@ -173,9 +173,18 @@ func (t *teller) approvers() []string {
 		return nil
 	}
 	users, addresses := t.People.Approvers(t.event.Request, a)
-	return slices.DeleteFunc(slices.Concat(users, addresses), func(name string) bool {
-		return isClosed(t.event.Type) && slices.ContainsFunc(a.Spec.Votes, func(v v1alpha1.Vote) bool { return v.Voter.Username == name })
-	})
+	return slices.DeleteFunc(slices.Concat(users, addresses), func(name string) bool { return isClosed(t.event.Type) && tookPart(a, name) })
+}
+
+// tookPart tells whether the last vote of a login still stands. One without a seal is nobody's.
+func tookPart(a *v1alpha1.Approval, name string) bool {
+	stands := false
+	for i := range a.Spec.Votes {
+		if v := &a.Spec.Votes[i]; v.Seal != "" && v.Voter.Username == name {
+			stands = v.Decision != v1alpha1.DecisionWithdraw
+		}
+	}
+	return stands
 }
 
 func isClosed(e v1alpha1.NotificationEvent) bool {

@@ -66,6 +66,15 @@ func TestRoutes(t *testing.T) {
 	byAccount := eventOf(t, v1alpha1.EventRequested, nil)
 	byAccount.Request.Spec.Requester.Username = "system:serviceaccount:ci:pipeline"
 	needed, closed := eventOf(t, v1alpha1.EventApprovalNeeded, nil), eventOf(t, v1alpha1.EventApprovalClosed, closedBy("bob"))
+	closedAfter := func(votes ...v1alpha1.Vote) *Event {
+		return eventOf(t, v1alpha1.EventApprovalClosed, func(a *v1alpha1.Approval) {
+			closedBy("dave")(a)
+			a.Spec.Votes = append(votes, a.Spec.Votes...)
+		})
+	}
+	forged := aVote("bob", v1alpha1.DecisionApprove, 1)
+	forged.Seal = ""
+	const decided = "{events: [ApprovalClosed], to: [{channel: c, recipients: [Approvers]}]}"
 	cases := map[string]struct {
 		reason, route string
 		event         *Event
@@ -93,6 +102,9 @@ func TestRoutes(t *testing.T) {
 			"those who were asked and took no part learn that it is decided", "{events: [ApprovalClosed], to: [{channel: mail, recipients: [Approvers]}]}", closed,
 			[]string{"mail carol@example.org carol@example.org", "mail mailto:payments@example.org payments@example.org"},
 		},
+		"Withdrew": {"who took their vote back took no part", decided, closedAfter(aVote("bob", v1alpha1.DecisionApprove, 1), aVote("bob", v1alpha1.DecisionWithdraw, 1)), []string{"c bob", "c carol@example.org"}},
+		"Returned": {"who then voted did", decided, closedAfter(aVote("bob", v1alpha1.DecisionWithdraw, 1), aVote("bob", v1alpha1.DecisionApprove, 1)), []string{"c carol@example.org"}},
+		"Forged":   {"nobody is silenced by a vote that is not theirs", decided, closedAfter(forged), []string{"c bob", "c carol@example.org"}},
 		"Account": {
 			"what asked is no person, and has no address", "{events: [Requested], to: [{channel: people, recipients: [Requester]}]}", byAccount, nil,
 		},
