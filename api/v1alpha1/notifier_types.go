@@ -351,7 +351,7 @@ const (
 	// RecipientRequester is who asked.
 	RecipientRequester NotificationRecipient = "Requester"
 	// RecipientApprovers are those whom the stage names, as far as they are known by name or their Team has an address. Of an Approval that is
-	// closed, those of whom no vote stands on it.
+	// closed, those of whom no vote stands on it. Of what is about no stage, those of all stages that were opened; nobody is yet when it is Requested.
 	RecipientApprovers NotificationRecipient = "Approvers"
 )
 

@@ -87,6 +87,8 @@ func TestWarnings(t *testing.T) {
 		"Address": {"the author says which they are", "channels: [{name: c, email: {" + mailHost + "address: '${recipient.username}@example.org'}}]\n" + people, ""},
 		"To":      {"nobody is written to by name", "channels: [{name: c, email: {" + mailHost + "to: [b@example.org]}}]\n" + allTo, ""},
 		"Hook":    {"calls need no addresses", "channels: [" + hook + "]\n" + people, ""},
+		"Early":   {"nobody is asked yet", "channels: [" + hook + "]\nroutes: [{events: [Voted, Requested], to: [{channel: c, recipients: [Approvers]}]}]\n", "spec.routes[0]: nobody is asked yet"},
+		"Ends":    {"later people were", "channels: [" + hook + "]\nroutes: [{events: [Voted, Denied], to: [{channel: c, recipients: [Approvers]}]}]\n", ""},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {

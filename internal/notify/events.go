@@ -28,6 +28,8 @@ type Event struct {
 	// Request is what it is about, and Approval the stage. Nil: it is about none.
 	Request  *v1alpha1.ActionRequest
 	Approval *v1alpha1.Approval
+	// Asked are the Approvals whose approvers it concerns: that of its stage, or else all of the request. Nobody was asked when somebody asks.
+	Asked []*v1alpha1.Approval
 	// Vote is a vote. Nil: it is none.
 	Vote *v1alpha1.Vote
 	// State is how a stage was closed, why people are asked again, how a step ended as somebody decided, or the reason for which a request is where it is.
@@ -53,6 +55,7 @@ func Of(request *v1alpha1.ActionRequest, approvals []v1alpha1.Approval) []Event 
 	f.execution(approvals)
 	f.resolutions()
 	f.end()
+	f.concern(approvals)
 	slices.SortStableFunc(f.found, func(a, b Event) int { return a.Time.Compare(b.Time) })
 	if len(f.found) > 1 && f.found[0].Type == v1alpha1.EventRequested {
 		// It was taken up before anything else happened to it.
@@ -88,6 +91,24 @@ func (f *finder) addLate(e Event, parts ...string) {
 	sum := sha256.Sum256([]byte(string(e.Type) + "\x00" + strings.Join(parts, "\x00")))
 	e.ID, e.Request = hex.EncodeToString(sum[:16]), f.request
 	f.found = append(f.found, e)
+}
+
+// concern finds out whose approvers each event concerns.
+func (f *finder) concern(approvals []v1alpha1.Approval) {
+	var all []*v1alpha1.Approval
+	for i := range approvals {
+		if f.owns(&approvals[i]) {
+			all = append(all, &approvals[i])
+		}
+	}
+	for i := range f.found {
+		switch e := &f.found[i]; {
+		case e.Approval != nil:
+			e.Asked = []*v1alpha1.Approval{e.Approval}
+		case e.Type != v1alpha1.EventRequested:
+			e.Asked = all
+		}
+	}
 }
 
 func (f *finder) approval(a *v1alpha1.Approval) {

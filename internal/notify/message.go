@@ -168,12 +168,12 @@ func (t *teller) recipients(wanted []v1alpha1.NotificationRecipient) []string {
 
 // approvers are those who were asked. When it is decided, those who took no part in that learn it.
 func (t *teller) approvers() []string {
-	a := t.event.Approval
-	if a == nil {
-		return nil
+	var all []string
+	for _, a := range t.event.Asked {
+		users, addresses := t.People.Approvers(t.event.Request, a)
+		all = append(all, slices.DeleteFunc(slices.Concat(users, addresses), func(name string) bool { return isClosed(t.event.Type) && tookPart(a, name) })...)
 	}
-	users, addresses := t.People.Approvers(t.event.Request, a)
-	return slices.DeleteFunc(slices.Concat(users, addresses), func(name string) bool { return isClosed(t.event.Type) && tookPart(a, name) })
+	return all
 }
 
 // tookPart tells whether the last vote of a login still stands. One without a seal is nobody's.

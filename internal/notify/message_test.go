@@ -113,7 +113,7 @@ func TestRoutes(t *testing.T) {
 			"a call for each who is known by name", "{events: [ApprovalNeeded], to: [{channel: c, recipients: [Approvers, Requester]}]}", needed,
 			[]string{"c alice", "c bob", "c carol@example.org"},
 		},
-		"Nobody": {"where nobody is concerned there is no call", "{events: [Requested], to: [{channel: c, recipients: [Approvers]}]}", eventOf(t, v1alpha1.EventRequested, nil), nil},
+		"Nobody": {"nobody is asked yet", "{events: [Requested], to: [{channel: c, recipients: [Approvers]}]}", eventOf(t, v1alpha1.EventRequested, nil), nil},
 		"Twice": {
 			"nobody is told twice by one channel", "{events: [ApprovalNeeded], to: [{channel: c}]}\n- {events: [ApprovalNeeded, Voted], to: [{channel: c}]}", needed, []string{"c"},
 		},
@@ -124,6 +124,48 @@ func TestRoutes(t *testing.T) {
 				t.Errorf("%s (-want +got):\n%s", tc.reason, diff)
 			}
 		})
+	}
+}
+
+// stages gives each stage an approver of its own.
+type stages struct{ team }
+
+func (stages) Approvers(_ *v1alpha1.ActionRequest, a *v1alpha1.Approval) (users, addresses []string) {
+	return []string{"carol", "of-" + a.Spec.Stage.Name}, nil
+}
+
+// TestWithoutStage: what is about no stage concerns the approvers of all, each once, and nobody whom somebody else says was asked.
+func TestWithoutStage(t *testing.T) {
+	concerned := []v1alpha1.NotificationEvent{
+		v1alpha1.EventApproved, v1alpha1.EventUnsatisfiable, v1alpha1.EventHeld, v1alpha1.EventExecuting, v1alpha1.EventOutcomeUnknown, v1alpha1.EventResolved,
+		v1alpha1.EventActive, v1alpha1.EventReverting, v1alpha1.EventSucceeded, v1alpha1.EventFailed, v1alpha1.EventDenied, v1alpha1.EventExpired, v1alpha1.EventCancelled,
+		v1alpha1.EventReverted,
+	}
+	n := compiled(t, "channels: ["+hook+"]\nroutes: [{events: ["+strings.Trim(strings.ReplaceAll(fmt.Sprint(concerned), " ", ", "), "[]")+"], to: [{channel: c, recipients: [Approvers]}]}]\n")
+	approvals := []v1alpha1.Approval{*anApproval(nil), *anotherApproval(2, func(a *v1alpha1.Approval) { a.Spec.Stage.Name = "finance" }), *anotherApproval(3, func(a *v1alpha1.Approval) {
+		a.Spec.Stage.Name, a.Spec.Seal = "forged", nil
+	})}
+	told := map[v1alpha1.NotificationEvent]string{}
+	for _, phase := range []v1alpha1.Phase{v1alpha1.PhaseHeld, v1alpha1.PhaseActive, v1alpha1.PhaseReverting, v1alpha1.PhaseOutcomeUnknown} {
+		for _, outcome := range []v1alpha1.Outcome{"", "Succeeded", "Failed", "Denied", "Expired", "Cancelled", "Reverted"} {
+			request := aRequest(func(r *v1alpha1.ActionRequest) {
+				r.Status.Phase, r.Status.Outcome, r.Status.Execution = phase, outcome, &v1alpha1.ExecutionClaim{StartedAt: at(5)}
+				r.Spec.Resolutions = []v1alpha1.Resolution{aResolution(&v1alpha1.Seal{At: metav1.NewMicroTime(at(9).Time)})}
+				r.Status.Conditions = []metav1.Condition{approvedAt(4), condition("Ready", v1alpha1.ReasonUnsatisfiable, 6), condition("Finished", "because", 7)}
+			})
+			for _, e := range Of(request, approvals) {
+				var who []string
+				for _, m := range n.Messages(t.Context(), &e, Telling{People: stages{}, Claim: once()}) {
+					who = append(who, m.Recipient)
+				}
+				told[e.Type] = strings.Join(who, " ")
+			}
+		}
+	}
+	for _, e := range concerned {
+		if told[e] != "carol of-finance of-owners" {
+			t.Errorf("of %s is told %q", e, told[e])
+		}
 	}
 }
 
