@@ -93,7 +93,7 @@ func (n *Notifier) Messages(ctx context.Context, e *Event, telling Telling) []*M
 	ctx, cancel := context.WithTimeout(ctx, templateTime)
 	defer cancel()
 	labels := telling.People.Labels(e.Request.Spec.ActionRef)
-	texts, addresses := expression.NewBudgetOf(textCost), expression.NewBudgetOf(addressCost)
+	texts, addresses, letters := expression.NewBudgetOf(textCost), expression.NewBudgetOf(addressCost), map[string]string{}
 	var all []*Message
 	for i := range n.routes {
 		r := &n.routes[i]
@@ -103,7 +103,7 @@ func (n *Notifier) Messages(ctx context.Context, e *Event, telling Telling) []*M
 		for j := range r.To {
 			t := &teller{
 				Telling: telling, event: e, labels: labels, route: r, path: fmt.Sprintf("spec.routes[%d]", i), channel: n.channels[r.To[j].Channel],
-				texts: texts, addresses: addresses,
+				texts: texts, addresses: addresses, letters: letters,
 			}
 			all = append(all, t.messages(ctx, r.To[j].Recipients)...)
 		}
@@ -121,18 +121,16 @@ type teller struct {
 	path             string
 	channel          *Channel
 	texts, addresses *expression.Budget
+	// letters says for which recipient mail goes to an address of a channel.
+	letters map[string]string
 }
 
 // messages are one for each who is told, so that an address that is refused keeps nothing from the others.
 func (t *teller) messages(ctx context.Context, wanted []v1alpha1.NotificationRecipient) []*Message {
-	recipients := []string{""}
-	switch {
-	case len(wanted) > 0:
-		recipients = t.recipients(wanted)
-	case t.channel.Email != nil:
-		recipients = nil
-		for _, address := range t.channel.Email.To {
-			recipients = append(recipients, TeamAddress(address))
+	recipients := t.recipients(wanted)
+	for _, recipient := range recipients {
+		if address, known := strings.CutPrefix(recipient, teamPrefix); known {
+			t.getsLetter(recipient, address)
 		}
 	}
 	var all []*Message
@@ -144,8 +142,34 @@ func (t *teller) messages(ctx context.Context, wanted []v1alpha1.NotificationRec
 	return all
 }
 
-// recipients are the people who are written to, each once.
+// recipients are who is told, each once: the people who are wanted and the addresses of a channel of mail, or else the channel itself.
 func (t *teller) recipients(wanted []v1alpha1.NotificationRecipient) []string {
+	if t.channel.Email == nil && len(wanted) == 0 {
+		return []string{""}
+	}
+	all := t.wanted(wanted)
+	if t.channel.Email == nil {
+		return all
+	}
+	for _, address := range t.channel.Email.To {
+		if recipient := TeamAddress(address); !slices.Contains(all, recipient) {
+			all = append(all, recipient)
+		}
+	}
+	return all
+}
+
+// getsLetter tells whether an address is written to for a recipient, and for no other: nobody gets the same mail twice.
+func (t *teller) getsLetter(recipient, address string) bool {
+	key := t.channel.Name + "/" + address
+	if t.letters[key] == "" {
+		t.letters[key] = recipient
+	}
+	return t.letters[key] == recipient
+}
+
+// wanted are the people who are written to, each once.
+func (t *teller) wanted(wanted []v1alpha1.NotificationRecipient) []string {
 	names := map[string]bool{}
 	for _, who := range wanted {
 		if who == v1alpha1.RecipientRequester {
@@ -217,7 +241,7 @@ func (t *teller) message(ctx context.Context, recipient string) *Message {
 		if m.Address, err = t.address(ctx, recipient); err != nil {
 			return m.unwritten("address")
 		}
-		if m.Address == "" {
+		if m.Address == "" || !t.getsLetter(recipient, m.Address) {
 			return nil
 		}
 	}

@@ -59,9 +59,10 @@ func TestShownAddress(t *testing.T) {
 }
 
 func TestRoutes(t *testing.T) {
-	channels := "channels: [" + hook + ", {name: mail, email: {" + mailHost + "address: \"${recipient.username == 'bob' ? 'bob@corp.example' : recipient.username.contains('@') ? recipient.username : ''}\"}}, {name: people, email: {" + mailHost + "address: \"" + guideAddress + "\"}}, {name: names, email: {" + mailHost + "to: [all@example.org]}}]\n"
+	channels := "channels: [" + hook + ", {name: mail, email: {" + mailHost + "address: \"${recipient.username == 'bob' ? 'bob@corp.example' : recipient.username.contains('@') ? recipient.username : ''}\"}}, {name: people, email: {" + mailHost + "address: \"" + guideAddress + "\"}}, {name: names, email: {" + mailHost + "to: [all@example.org]}}, " +
+		"{name: same, email: {" + mailHost + "to: [all@example.org, payments@example.org], address: \"${recipient.username == 'alice' ? 'alice@corp.example' : recipient.username == 'bob' ? 'all@example.org' : 'payments@example.org'}\"}}]\n"
 	route := func(text string) string {
-		return channels + "routes:\n- {events: [Requested, ApprovalNeeded, Voted, ApprovalClosed], to: [{channel: c}], stages: [none]}\n- {events: [Expired], to: [{channel: mail, recipients: [Requester]}, {channel: people, recipients: [Requester]}, {channel: names}]}\n- " + text + "\n"
+		return channels + "routes:\n- {events: [Requested, ApprovalNeeded, Voted, ApprovalClosed], to: [{channel: c}], stages: [none]}\n- {events: [Expired], to: [{channel: mail, recipients: [Requester]}, {channel: people, recipients: [Requester]}, {channel: names}, {channel: same}]}\n- " + text + "\n"
 	}
 	byAccount := eventOf(t, v1alpha1.EventRequested, nil)
 	byAccount.Request.Spec.Requester.Username = "system:serviceaccount:ci:pipeline"
@@ -96,7 +97,12 @@ func TestRoutes(t *testing.T) {
 		},
 		"Names": {
 			"where a channel does not say how, user names that are addresses are", "{events: [ApprovalNeeded], to: [{channel: names, recipients: [Approvers, Requester]}]}", needed,
-			[]string{"names carol@example.org carol@example.org", "names mailto:payments@example.org payments@example.org"},
+			[]string{"names carol@example.org carol@example.org", "names mailto:payments@example.org payments@example.org", "names mailto:all@example.org all@example.org"},
+		},
+		"To": {"the addresses of a channel get everything, also where people are named of whom none has one", "{events: [ApprovalNeeded], to: [{channel: names, recipients: [Requester]}]}", needed, []string{"names mailto:all@example.org all@example.org"}},
+		"SameAddress": {
+			"nobody gets one mail twice, by whichever name and route", "{events: [ApprovalNeeded], to: [{channel: same, recipients: [Approvers]}]}\n- {events: [ApprovalNeeded], to: [{channel: same, recipients: [Requester]}]}", needed,
+			[]string{"same mailto:payments@example.org payments@example.org", "same mailto:all@example.org all@example.org", "same alice alice@corp.example"},
 		},
 		"Decided": {
 			"those who were asked and took no part learn that it is decided", "{events: [ApprovalClosed], to: [{channel: mail, recipients: [Approvers]}]}", closed,
