@@ -189,9 +189,9 @@ func (f *finder) resolutions() {
 		if r.Seal == nil {
 			continue
 		}
-		words := fmt.Sprintf("%s decided that step %s ended as %s, and wrote: %q", r.By.Username, r.Step, r.Outcome, r.Comment)
+		words := fmt.Sprintf("%s decided that step %s ended as %s, and wrote: %s", named(r.By.Username), r.Step, r.Outcome, cited(r.Comment))
 		if f.request.EndsRevert(&r.NewResolution) {
-			words = fmt.Sprintf("%s decided that what is left of it is taken back by hand or may stay, and wrote: %q", r.By.Username, r.Comment)
+			words = fmt.Sprintf("%s decided that what is left of it is taken back by hand or may stay, and wrote: %s", named(r.By.Username), cited(r.Comment))
 		}
 		f.add(Event{Type: v1alpha1.EventResolved, Time: r.Seal.At.Time, State: string(r.Outcome), Words: words}, string(f.request.UID), strconv.Itoa(i))
 	}

@@ -249,8 +249,16 @@ func (t *teller) message(ctx context.Context, recipient string) *Message {
 	vars := t.vars(recipient, title, text, command(e))
 	m.Title = t.words(ctx, m, t.route.title, "title", vars, title)
 	m.Text = t.words(ctx, m, t.route.text, "text", vars, text+"\n"+commands(e))
-	m.Title, m.Text = gate.Cut(visible.Escaped(m.Title), maxTitle), gate.Cut(visible.Lines(m.Text), maxText)
+	m.Title, m.Text = gate.Cut(visible.Escaped(m.Title), maxTitle), fit(visible.Lines(m.Text), t.room(), commands(e), command(e))
 	return t.content(ctx, m, vars)
+}
+
+// room is how long a text the channel takes.
+func (t *teller) room() int {
+	if t.channel.Slack != nil {
+		return maxSlackBlock
+	}
+	return maxText
 }
 
 // words are those of a template. Where it gives none, the others stand: nobody is kept from learning it by what somebody has asked for.
@@ -387,81 +395,4 @@ func commands(e *Event) string {
 		lines = append(lines, "Approve: "+command(e), `Deny: kubectl signoff deny `+on(a)+` --comment "why"`)
 	}
 	return strings.Join(lines, "\n")
-}
-
-// headlines say what happened, in a few words before what it is about.
-var headlines = map[v1alpha1.NotificationEvent]string{
-	v1alpha1.EventRequested: "Requested", v1alpha1.EventApprovalNeeded: "Approval needed", v1alpha1.EventApprovalReminder: "Approval still needed",
-	v1alpha1.EventApprovalNeededAgain: "Approval needed again", v1alpha1.EventApproved: "Approved", v1alpha1.EventUnsatisfiable: "Too few people can approve", v1alpha1.EventResolved: "Decided how it ended",
-	v1alpha1.EventApprovalEscalated: "Approval needed, also from others", v1alpha1.EventHeld: "Held", v1alpha1.EventExecuting: "Started", v1alpha1.EventOutcomeUnknown: "Nobody knows how it ended",
-	v1alpha1.EventActive: "Done for a time", v1alpha1.EventReverting: "Being taken back", v1alpha1.EventSucceeded: "Succeeded", v1alpha1.EventFailed: "Failed",
-	v1alpha1.EventDenied: "Denied", v1alpha1.EventExpired: "Expired", v1alpha1.EventCancelled: "Cancelled", v1alpha1.EventReverted: "Taken back",
-	v1alpha1.EventReviewNeeded: "Review needed", v1alpha1.EventReviewOverdue: "Review overdue",
-}
-
-// defaults are the words of Signoff. Inputs are not among them.
-func defaults(e *Event) (title, text string) {
-	request := e.Request
-	who := "somebody"
-	if by := request.Spec.Requester; by != nil {
-		who = by.Username
-	}
-	title = fmt.Sprintf("%s: %s of %s (%s/%s)", headline(e), request.Spec.ActionRef, who, request.Namespace, request.Name)
-	var lines []string
-	if claim := claimed(request); claim != "" {
-		lines = append(lines, fmt.Sprintf("%s asks, as it says on behalf of %s.", who, claim))
-	}
-	if request.Spec.Reason != "" {
-		lines = append(lines, fmt.Sprintf("%s wrote: %q", who, request.Spec.Reason))
-	}
-	switch a := e.Approval; {
-	case e.Vote != nil && e.Vote.Comment != "":
-		lines = append(lines, fmt.Sprintf("%s wrote: %q", e.Vote.Voter.Username, e.Vote.Comment))
-	case a != nil && asks(e.Type):
-		lines = append(lines, fmt.Sprintf("Stage %s needs %s, until %s.", a.Spec.Stage.Name, a.Spec.Needs, a.Spec.Expires))
-	}
-	if e.Words != "" {
-		lines = append(lines, e.Words)
-	}
-	return title, strings.Join(lines, "\n")
-}
-
-func headline(e *Event) string {
-	switch {
-	case e.Vote != nil:
-		return fmt.Sprintf("%s by %s in stage %s", votes[e.Vote.Decision], e.Vote.By(), e.Approval.Spec.Stage.Name)
-	case isClosed(e.Type):
-		return closing(e)
-	}
-	return headlines[e.Type]
-}
-
-// closing says why nobody needs to decide any more. What is superseded was not decided.
-func closing(e *Event) string {
-	stage := e.Approval.Spec.Stage.Name
-	switch {
-	case e.State != string(v1alpha1.ApprovalSuperseded):
-		return fmt.Sprintf("Already decided: stage %s is %s", stage, e.State)
-	case endedByCancellation(e):
-		return fmt.Sprintf("Cancelled by %s, so stage %s needs nobody any more", canceller(e.Request.Spec.Cancellation), stage)
-	}
-	return fmt.Sprintf("No longer needed: stage %s", stage)
-}
-
-// endedByCancellation tells whether a stage was closed because the request was cancelled, and not before that because something changed.
-func endedByCancellation(e *Event) bool {
-	c := e.Request.Spec.Cancellation
-	return c != nil && (c.Seal == nil || !e.Time.Before(c.Seal.At.Truncate(time.Second)))
-}
-
-// canceller is who cancelled. Without a seal nobody can tell.
-func canceller(c *v1alpha1.Cancellation) string {
-	if c.By == nil || c.Seal == nil {
-		return "somebody"
-	}
-	return visible.Inside(c.By.Username)
-}
-
-var votes = map[v1alpha1.Decision]string{
-	v1alpha1.DecisionApprove: "Approved", v1alpha1.DecisionDeny: "Denied", v1alpha1.DecisionWithdraw: "Vote withdrawn",
 }

@@ -1,11 +1,13 @@
 package notify
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -353,5 +355,102 @@ func TestTemplatesAreBounded(t *testing.T) {
 	last := n.Messages(t.Context(), e, Telling{People: team{}, Claim: func(key string) bool { return key == all[len(all)-1].Key() }})
 	if len(last) != 1 || last[0].Text != "fits" || all[len(all)-1].Text == "fits" {
 		t.Errorf("the last one gets %+v", last)
+	}
+}
+
+// shownBy is all that a channel shows of a message.
+func shownBy(t *testing.T, m *Message) string {
+	t.Helper()
+	if m.Content == nil {
+		return m.Title + "\n" + m.Text
+	}
+	var body any
+	if err := json.Unmarshal(m.Content, &body); err != nil {
+		t.Fatal(err)
+	}
+	return strings.Join(textsIn(body), "\n")
+}
+
+func textsIn(value any) []string {
+	var all []string
+	switch v := value.(type) {
+	case string:
+		all = append(all, v)
+	case []any:
+		for i := range v {
+			all = append(all, textsIn(v[i])...)
+		}
+	case map[string]any:
+		for key := range v {
+			all = append(all, textsIn(v[key])...)
+		}
+	}
+	return all
+}
+
+// TestLongWords: nobody who writes much, or what takes much room to show, pushes out until when and how it is decided, by whatever channel.
+func TestLongWords(t *testing.T) {
+	secret := "urlSecret: {name: s, key: url}"
+	channels := map[string]string{
+		"Slack": "slack: {" + secret + "}", "Teams": "teams: {" + secret + "}", "Mail": "email: {" + mailHost + "to: [b@example.org]}", "CloudEvents": "cloudEvents: {" + secret + "}",
+		"Webhook": "webhook: {" + secret + ", body: {text: \"${event.title}\\n${event.text}\\n${event.command}\"}}",
+	}
+	const approve = "kubectl signoff approve -n payments sale-owners --digest 9f3c1a7e"
+	own := []string{"Stage owners needs 1 of payments, until Tue 24 Nov 12:01 UTC.", approve, "Look: kubectl signoff show -n payments approval/sale-owners", "Approve: " + approve, `Deny: kubectl signoff deny -n payments sale-owners --digest 9f3c1a7e --comment "why"`}
+	template := "message: {text: \"${request.reason} ${event.digest}\\nDo: ${event.command}\"}"
+	for channel, how := range channels {
+		for name, one := range map[string]string{"Plain": "a", "Hidden": "\u200b", "Hiding": "\U000e0142", "Lines": "\n", "Quotes": `"`} {
+			for _, message := range []string{"", template} {
+				t.Run(channel+name+message[:min(len(message), 7)], func(t *testing.T) {
+					n := compiled(t, "serviceAccountName: teller\nchannels: [{name: c, "+how+"}]\nroutes: [{events: [ApprovalNeeded, ApprovalClosed, Voted, Denied, Resolved], to: [{channel: c}], "+message+"}]\n")
+					request := aRequest(func(r *v1alpha1.ActionRequest) {
+						r.Spec.Requester.Username, r.Spec.Reason = strings.Repeat(one, 1024), strings.Repeat(one, 4096)
+						r.Spec.OnBehalfOf = &v1alpha1.OnBehalfOf{Username: strings.Repeat(one, 256)}
+						r.Status.Outcome, r.Status.Conditions = v1alpha1.OutcomeDenied, []metav1.Condition{condition("Finished", "Denied", 3)}
+						r.Status.Conditions[0].Message = strings.Repeat(one, 30000)
+						r.Spec.Resolutions = []v1alpha1.Resolution{aResolution(&v1alpha1.Seal{At: metav1.NewMicroTime(at(9).Time)})}
+						r.Spec.Resolutions[0].Comment = strings.Repeat(one, 1024)
+					})
+					approval := anApproval(func(a *v1alpha1.Approval) {
+						closedBy("bob")(a)
+						a.Spec.Votes[0].Comment, a.Status.Decided = strings.Repeat(one, 1024), []string{strings.Repeat(one, 2048), strings.Repeat(one, 2048)}
+					})
+					for _, e := range Of(request, []v1alpha1.Approval{*approval}) {
+						_, text := defaults(&e)
+						if utf8.RuneCountInString(text) > maxOwn || e.Type == v1alpha1.EventApprovalNeeded && !strings.Contains(text, own[0]) {
+							t.Errorf("event.text of %s is %q", e.Type, text)
+						}
+						for _, m := range n.Messages(t.Context(), &e, telling()) {
+							shown, want := shownBy(t, m), []string{command(&e)}
+							if message == "" && e.Type == v1alpha1.EventApprovalNeeded && channel != "Webhook" {
+								want = own
+							}
+							for _, text := range want {
+								if !strings.Contains(shown, text) {
+									t.Errorf("%s does not say %q: …%s", e.Type, text, shown[max(0, len(shown)-600):])
+								}
+							}
+							if room := utf8.RuneCountInString(m.Text); room > maxSlackBlock && channel == "Slack" || room > maxText {
+								t.Errorf("%s has %d characters", e.Type, room)
+							}
+						}
+					}
+				})
+			}
+		}
+	}
+}
+
+// TestCited: what is cut says so, and what is not does not.
+func TestCited(t *testing.T) {
+	for name, tc := range map[string]struct{ reason, text, want string }{
+		"Short":  {"what is short is whole", "a \"b\"\u202e", `"a \"b\"\u202e"`},
+		"Fits":   {"there is room for this", strings.Repeat("ä", maxWords), `"` + strings.Repeat("ä", maxWords) + `"`},
+		"Long":   {"and not for that", strings.Repeat("ä", maxWords+1), `"` + strings.Repeat("ä", maxWords-1) + `…" (cut: kubectl signoff show has all of it)`},
+		"Hidden": {"counted as it is shown", strings.Repeat("\u200b", maxWords), `"` + strings.Repeat(`\u200b`, maxWords)[:maxWords-1] + `…" (cut: kubectl signoff show has all of it)`},
+	} {
+		if got := cited(tc.text); got != tc.want {
+			t.Errorf("%s: %s: got %q", name, tc.reason, got)
+		}
 	}
 }
