@@ -64,6 +64,22 @@ func Of(request *v1alpha1.ActionRequest, approvals []v1alpha1.Approval) []Event 
 	return f.found
 }
 
+// OfReview gives all that happened to a review that was asked for again, as the one before was taken away, mostly with its request. The request is as its
+// Record has it, and was told of when it was there.
+func OfReview(request *v1alpha1.ActionRequest, review *v1alpha1.Approval) []Event {
+	f := &finder{request: request}
+	if !f.owns(review) {
+		return nil
+	}
+	f.approval(review)
+	if said := review.Spec.Summary; len(said) > 0 {
+		f.found[0].Words = said[0] // that it is asked for again, and why
+	}
+	f.concern([]v1alpha1.Approval{*review})
+	slices.SortStableFunc(f.found, func(a, b Event) int { return a.Time.Compare(b.Time) })
+	return f.found
+}
+
 type finder struct {
 	request *v1alpha1.ActionRequest
 	found   []Event
@@ -211,10 +227,16 @@ func (f *finder) impatience(a *v1alpha1.Approval, uid string) {
 	if a.Spec.Escalation != nil && a.Status.Escalated {
 		f.addLate(Event{Type: v1alpha1.EventApprovalEscalated, Time: a.Spec.Escalation.At.Time, Late: late, Approval: a}, uid)
 	}
-	reviewed := meta.FindStatusCondition(f.request.Status.Conditions, v1alpha1.ConditionReviewed)
-	if a.Spec.Review && reviewed != nil && reviewed.Reason == v1alpha1.ReasonReviewOverdue {
+	if a.Spec.Review && f.overdue(a) {
 		f.addLate(Event{Type: v1alpha1.EventReviewOverdue, Time: a.Spec.ExpiresAt.Time, Late: late, Approval: a}, uid)
 	}
+}
+
+// overdue tells whether nobody reviewed in time. Where the request is gone, the review says it itself.
+func (f *finder) overdue(review *v1alpha1.Approval) bool {
+	beside := meta.FindStatusCondition(f.request.Status.Conditions, v1alpha1.ConditionReviewed)
+	itself := meta.FindStatusCondition(review.Status.Conditions, v1alpha1.ConditionReady)
+	return beside != nil && beside.Reason == v1alpha1.ReasonReviewOverdue || itself != nil && itself.Reason == v1alpha1.ReasonReviewOverdue
 }
 
 // phases are those that are told. The others are told by what led there.

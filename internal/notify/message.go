@@ -15,6 +15,7 @@ import (
 	"github.com/signoff-dev/signoff/internal/digest"
 	"github.com/signoff-dev/signoff/internal/expression"
 	"github.com/signoff-dev/signoff/internal/gate"
+	"github.com/signoff-dev/signoff/internal/record"
 	"github.com/signoff-dev/signoff/internal/template"
 	"github.com/signoff-dev/signoff/internal/visible"
 )
@@ -365,8 +366,11 @@ func command(e *Event) string {
 	return look(e)
 }
 
-// look is how to look at what it is about.
+// look is how to look at what it is about. Beside a review that was asked for again there is mostly no request.
 func look(e *Event) string {
+	if a := e.Approval; a != nil && record.OwnerOf(a) != "" {
+		return fmt.Sprintf("kubectl describe approval -n %s %s", a.Namespace, a.Name)
+	}
 	if e.Approval != nil && asks(e.Type) {
 		return fmt.Sprintf("kubectl signoff show -n %s approval/%s", e.Approval.Namespace, e.Approval.Name)
 	}
