@@ -202,7 +202,6 @@ const (
 )
 
 // EmailChannel sends by SMTP.
-// +kubebuilder:validation:XValidation:rule="has(self.to) || has(self.address)",message="say to whom: to names addresses, and address makes them of user names"
 // +kubebuilder:validation:XValidation:rule="has(self.username) == has(self.passwordSecret)",message="username and passwordSecret belong together"
 type EmailChannel struct {
 	// host is the mail server.
@@ -231,7 +230,7 @@ type EmailChannel struct {
 	// +kubebuilder:validation:Pattern=`^[^@\s]+@[^@\s]+$`
 	From string `json:"from"`
 
-	// to are addresses that get everything that goes by this channel. Unset: only recipients of routes do.
+	// to are addresses that get everything that goes by this channel, also what goes to recipients. Unset: only recipients of routes do.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
@@ -335,7 +334,7 @@ type NotifierTarget struct {
 	Channel string `json:"channel"`
 
 	// recipients are people who are written to one by one, with channels of e-mail, webhook and cloudEvents, at most 100 for one event. A body knows
-	// each as recipient.username. Unset: the addresses of the channel, or one call.
+	// each as recipient.username. The addresses in to of a channel of e-mail get it too. Unset: only they do, or there is one call.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
@@ -351,7 +350,7 @@ const (
 	// RecipientRequester is who asked.
 	RecipientRequester NotificationRecipient = "Requester"
 	// RecipientApprovers are those whom the stage names, as far as they are known by name or their Team has an address. Of an Approval that is
-	// closed, those who did not vote on it.
+	// closed, those of whom no vote stands on it. Of what is about no stage, those of all stages that were opened; nobody is yet when it is Requested.
 	RecipientApprovers NotificationRecipient = "Approvers"
 )
 

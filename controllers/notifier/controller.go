@@ -23,6 +23,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
@@ -37,6 +38,7 @@ import (
 // The rights of the controller. Secrets are read as the ServiceAccounts that Notifiers name.
 // +kubebuilder:rbac:groups=signoff.dev,resources=notifiers;actionrequests;approvals,verbs=get;list;watch
 // +kubebuilder:rbac:groups=signoff.dev,resources=notifiers/status,verbs=update
+// +kubebuilder:rbac:groups=signoff.dev,namespace=signoff-system,resources=records,verbs=get
 
 const (
 	// remembered is how many messages are known to have been told.
@@ -104,6 +106,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	}
 	return ctrl.NewControllerManagedBy(mgr).Named("notifications").
 		For(&v1alpha1.ActionRequest{}).Owns(&v1alpha1.Approval{}).
+		Watches(&v1alpha1.Approval{}, handler.EnqueueRequestsFromMapFunc(r.besideRecord)).
 		WithOptions(controller.Options{MaxConcurrentReconciles: tellers}).
 		Complete(reconcile.Func(func(ctx context.Context, key ctrl.Request) (ctrl.Result, error) {
 			return ctrl.Result{}, r.tell(ctx, key.NamespacedName)

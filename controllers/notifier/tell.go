@@ -22,6 +22,11 @@ type metav1Time = metav1.Time
 // tell finds out what happened to a request, and hands over what was not told yet. The cache has no request that is over and no Approval that is
 // closed, so both are read from the API server; but only where a Notifier is there to tell.
 func (r *Reconciler) tell(ctx context.Context, key types.NamespacedName) error {
+	if key.Namespace == r.OperatorNamespace {
+		if err := r.tellReviews(ctx, key.Name); err != nil {
+			return err
+		}
+	}
 	notifiers, err := r.notifiers(ctx, key.Namespace)
 	if err != nil || len(notifiers) == 0 {
 		return err
@@ -38,14 +43,7 @@ func (r *Reconciler) tell(ctx context.Context, key types.NamespacedName) error {
 		&client.ListOptions{Raw: &metav1.ListOptions{ResourceVersion: request.ResourceVersion, ResourceVersionMatch: metav1.ResourceVersionMatchNotOlderThan}}); err != nil {
 		return fmt.Errorf("failed to list the Approvals of %s: %w", key, err)
 	}
-	events := notify.Of(request, approvals.Items)
-	for _, n := range notifiers {
-		for i := range events {
-			if isNews(n.Object, &events[i]) {
-				r.handOver(ctx, n, &events[i])
-			}
-		}
-	}
+	r.handOverAll(ctx, notifiers, notify.Of(request, approvals.Items))
 	return nil
 }
 
@@ -119,6 +117,16 @@ func (r *Reconciler) handOver(ctx context.Context, n *notify.Notifier, e *notify
 	}
 }
 
+func (r *Reconciler) handOverAll(ctx context.Context, notifiers []*notify.Notifier, events []notify.Event) {
+	for _, n := range notifiers {
+		for i := range events {
+			if isNews(n.Object, &events[i]) {
+				r.handOver(ctx, n, &events[i])
+			}
+		}
+	}
+}
+
 // claim takes a message, which nobody else then sends.
 func (r *Reconciler) claim(key string) bool {
 	r.telling.Lock()
@@ -167,6 +175,9 @@ func (m *missed) all(ctx context.Context) error {
 		return fmt.Errorf("failed to list requests: %w", err)
 	}
 	if err := m.these(ctx, open, from); err != nil {
+		return err
+	}
+	if err := m.reviews(ctx, from); err != nil {
 		return err
 	}
 	options := &client.ListOptions{FieldSelector: fields.OneTermNotEqualSelector("status.outcome", ""), Limit: pageSize}

@@ -235,9 +235,15 @@ func (b *builder) to(t *v1alpha1.NotifierTarget, path *field.Path) {
 // always meant, so that what is stored goes on.
 const ownAddress = "${recipient.username.contains('@') ? recipient.username : ''}"
 
-// Warnings say what compiles and may not be meant: whoever writes to people by their user names reaches nobody where those are no addresses.
+// Warnings say what compiles and may not be meant: whoever writes to people by their user names reaches nobody where those are no addresses, and nor does
+// whoever writes to approvers before there are any.
 func (n *Notifier) Warnings() []string {
 	var out []string
+	for i := range n.routes {
+		if r := &n.routes[i]; slices.Contains(r.Events, v1alpha1.EventRequested) && slices.ContainsFunc(r.To, toApprovers) {
+			out = append(out, fmt.Sprintf("spec.routes[%d]: nobody is asked yet when something is Requested, so Approvers are not told of it. They are of ApprovalNeeded.", i))
+		}
+	}
 	for i := range n.Object.Spec.Channels {
 		c := &n.Object.Spec.Channels[i]
 		if c.Email == nil || c.Email.Address != "" || !n.toPeople(c.Name) {
@@ -247,6 +253,10 @@ func (n *Notifier) Warnings() []string {
 			"For others write address, such as ${recipient.username}@example.org.", c.Name))
 	}
 	return out
+}
+
+func toApprovers(t v1alpha1.NotifierTarget) bool {
+	return slices.Contains(t.Recipients, v1alpha1.RecipientApprovers)
 }
 
 // toPeople tells whether a route writes to people one by one by a channel.

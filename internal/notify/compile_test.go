@@ -57,6 +57,8 @@ routes: [{events: [Requested], to: [{channel: c}], message: {text: "${request.na
 		"MailPeople":    {"to people", "channels: [{name: c, email: {" + mailHost + "address: '${recipient.username}@example.org'}}]\nroutes: [{events: [Requested], to: [{channel: c, recipients: [Requester, Approvers]}]}]\n", nil},
 		"MailUnknown":   {"user names may be addresses", "channels: [{name: c, email: {" + mailHost + "to: [b@example.org]}}]\nroutes: [{events: [Requested], to: [{channel: c}, {channel: c, recipients: [Requester]}]}]\n", nil},
 		"MailNobody":    {"mail goes to somebody", "channels: [{name: c, email: {" + mailHost + "address: '${recipient.username}@example.org'}}]\n" + allTo, []string{"spec.routes[0].to[0].recipients: Required value"}},
+		"MailNames":     {"nothing is needed but people whose user names are addresses", "channels: [{name: c, email: {" + mailHost + "}}]\nroutes: [{events: [Requested], to: [{channel: c, recipients: [Requester]}]}]\n", nil},
+		"MailNoNames":   {"and then people are needed", "channels: [{name: c, email: {" + mailHost + "}}]\n" + allTo, []string{"spec.routes[0].to[0].recipients: Required value"}},
 		"MailAddress":   {"an address compiles", "channels: [{name: c, email: {" + mailHost + "address: '${recipient.name}'}}]\nroutes: [{events: [Requested], to: [{channel: c, recipients: [Requester]}]}]\n", []string{"spec.channels[0].email.address: Invalid value"}},
 		"PlainPassword": {"a password is never sent in the open", "serviceAccountName: teller\nchannels: [{name: c, email: {" + mailHost + "security: None, username: u, passwordSecret: {name: s, key: k}, to: [b@example.org]}}]\n" + allTo, []string{"spec.channels[0].email.passwordSecret: Forbidden"}},
 		"Several":       {"everything that is wrong is said at once", "channels: [" + hook + "]\nroutes: [{events: [Requested], to: [{channel: d}]}]\n", []string{"spec.routes[0].to[0].channel", "spec.channels[0].name"}},
@@ -87,6 +89,8 @@ func TestWarnings(t *testing.T) {
 		"Address": {"the author says which they are", "channels: [{name: c, email: {" + mailHost + "address: '${recipient.username}@example.org'}}]\n" + people, ""},
 		"To":      {"nobody is written to by name", "channels: [{name: c, email: {" + mailHost + "to: [b@example.org]}}]\n" + allTo, ""},
 		"Hook":    {"calls need no addresses", "channels: [" + hook + "]\n" + people, ""},
+		"Early":   {"nobody is asked yet", "channels: [" + hook + "]\nroutes: [{events: [Voted, Requested], to: [{channel: c, recipients: [Approvers]}]}]\n", "spec.routes[0]: nobody is asked yet"},
+		"Ends":    {"later people were", "channels: [" + hook + "]\nroutes: [{events: [Voted, Denied], to: [{channel: c, recipients: [Approvers]}]}]\n", ""},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {

@@ -28,6 +28,8 @@ type Event struct {
 	// Request is what it is about, and Approval the stage. Nil: it is about none.
 	Request  *v1alpha1.ActionRequest
 	Approval *v1alpha1.Approval
+	// Asked are the Approvals whose approvers it concerns: that of its stage, or else all of the request. Nobody was asked when somebody asks.
+	Asked []*v1alpha1.Approval
 	// Vote is a vote. Nil: it is none.
 	Vote *v1alpha1.Vote
 	// State is how a stage was closed, why people are asked again, how a step ended as somebody decided, or the reason for which a request is where it is.
@@ -53,11 +55,28 @@ func Of(request *v1alpha1.ActionRequest, approvals []v1alpha1.Approval) []Event 
 	f.execution(approvals)
 	f.resolutions()
 	f.end()
+	f.concern(approvals)
 	slices.SortStableFunc(f.found, func(a, b Event) int { return a.Time.Compare(b.Time) })
 	if len(f.found) > 1 && f.found[0].Type == v1alpha1.EventRequested {
 		// It was taken up before anything else happened to it.
 		f.found[0].Late = f.found[1].Time
 	}
+	return f.found
+}
+
+// OfReview gives all that happened to a review that was asked for again, as the one before was taken away, mostly with its request. The request is as its
+// Record has it, and was told of when it was there.
+func OfReview(request *v1alpha1.ActionRequest, review *v1alpha1.Approval) []Event {
+	f := &finder{request: request}
+	if !f.owns(review) {
+		return nil
+	}
+	f.approval(review)
+	if said := review.Spec.Summary; len(said) > 0 {
+		f.found[0].Words = said[0] // that it is asked for again, and why
+	}
+	f.concern([]v1alpha1.Approval{*review})
+	slices.SortStableFunc(f.found, func(a, b Event) int { return a.Time.Compare(b.Time) })
 	return f.found
 }
 
@@ -88,6 +107,24 @@ func (f *finder) addLate(e Event, parts ...string) {
 	sum := sha256.Sum256([]byte(string(e.Type) + "\x00" + strings.Join(parts, "\x00")))
 	e.ID, e.Request = hex.EncodeToString(sum[:16]), f.request
 	f.found = append(f.found, e)
+}
+
+// concern finds out whose approvers each event concerns.
+func (f *finder) concern(approvals []v1alpha1.Approval) {
+	var all []*v1alpha1.Approval
+	for i := range approvals {
+		if f.owns(&approvals[i]) {
+			all = append(all, &approvals[i])
+		}
+	}
+	for i := range f.found {
+		switch e := &f.found[i]; {
+		case e.Approval != nil:
+			e.Asked = []*v1alpha1.Approval{e.Approval}
+		case e.Type != v1alpha1.EventRequested:
+			e.Asked = all
+		}
+	}
 }
 
 func (f *finder) approval(a *v1alpha1.Approval) {
@@ -168,9 +205,9 @@ func (f *finder) resolutions() {
 		if r.Seal == nil {
 			continue
 		}
-		words := fmt.Sprintf("%s decided that step %s ended as %s, and wrote: %q", r.By.Username, r.Step, r.Outcome, r.Comment)
+		words := fmt.Sprintf("%s decided that step %s ended as %s, and wrote: %s", named(r.By.Username), r.Step, r.Outcome, cited(r.Comment))
 		if f.request.EndsRevert(&r.NewResolution) {
-			words = fmt.Sprintf("%s decided that what is left of it is taken back by hand or may stay, and wrote: %q", r.By.Username, r.Comment)
+			words = fmt.Sprintf("%s decided that what is left of it is taken back by hand or may stay, and wrote: %s", named(r.By.Username), cited(r.Comment))
 		}
 		f.add(Event{Type: v1alpha1.EventResolved, Time: r.Seal.At.Time, State: string(r.Outcome), Words: words}, string(f.request.UID), strconv.Itoa(i))
 	}
@@ -190,10 +227,16 @@ func (f *finder) impatience(a *v1alpha1.Approval, uid string) {
 	if a.Spec.Escalation != nil && a.Status.Escalated {
 		f.addLate(Event{Type: v1alpha1.EventApprovalEscalated, Time: a.Spec.Escalation.At.Time, Late: late, Approval: a}, uid)
 	}
-	reviewed := meta.FindStatusCondition(f.request.Status.Conditions, v1alpha1.ConditionReviewed)
-	if a.Spec.Review && reviewed != nil && reviewed.Reason == v1alpha1.ReasonReviewOverdue {
+	if a.Spec.Review && f.overdue(a) {
 		f.addLate(Event{Type: v1alpha1.EventReviewOverdue, Time: a.Spec.ExpiresAt.Time, Late: late, Approval: a}, uid)
 	}
+}
+
+// overdue tells whether nobody reviewed in time. Where the request is gone, the review says it itself.
+func (f *finder) overdue(review *v1alpha1.Approval) bool {
+	beside := meta.FindStatusCondition(f.request.Status.Conditions, v1alpha1.ConditionReviewed)
+	itself := meta.FindStatusCondition(review.Status.Conditions, v1alpha1.ConditionReady)
+	return beside != nil && beside.Reason == v1alpha1.ReasonReviewOverdue || itself != nil && itself.Reason == v1alpha1.ReasonReviewOverdue
 }
 
 // phases are those that are told. The others are told by what led there.

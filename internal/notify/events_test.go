@@ -319,3 +319,36 @@ func TestEveryEnd(t *testing.T) {
 		}
 	}
 }
+
+// TestOfReview: a review that was asked for again is told without its request, of which nothing is told anew, and with commands that work without it.
+func TestOfReview(t *testing.T) {
+	review := anApproval(func(a *v1alpha1.Approval) {
+		a.Namespace, a.Name = "signoff-system", "sale-review"
+		a.OwnerReferences = []metav1.OwnerReference{{APIVersion: v1alpha1.GroupVersion.String(), Kind: "Record", Name: "request-uid"}}
+		a.Spec.Review, a.Spec.ExpiresAt, a.Spec.Stage.Name, a.Spec.Summary = true, at(30), "review", []string{"The request payments/sale is gone.", "inputs: text=the sale"}
+		a.Spec.Votes = []v1alpha1.Vote{aVote("bob", v1alpha1.DecisionDeny, 40)}
+		a.Status.Conditions = []metav1.Condition{condition("Ready", "ReviewOverdue", 31)}
+		a.Status.State, a.Status.ClosedAt = v1alpha1.ApprovalDenied, new(at(40))
+	})
+	request := aRequest(func(r *v1alpha1.ActionRequest) { r.Status, r.Spec.Reason = v1alpha1.ActionRequestStatus{}, "" })
+	n := compiled(t, "channels: ["+hook+"]\nroutes: [{events: [Requested, ReviewNeeded, ReviewOverdue, Voted, ReviewClosed], to: [{channel: c}]}]\n")
+	var got []string
+	for _, e := range OfReview(request, review) {
+		got = append(got, message(t, n, &e).Title, message(t, n, &e).Text)
+	}
+	const about = ": platform/note of alice (payments/sale)"
+	const look = "Look: kubectl describe approval -n signoff-system sale-review"
+	const decide = look + "\nApprove: kubectl signoff approve -n signoff-system sale-review --digest 9f3c1a7e\nDeny: kubectl signoff deny -n signoff-system sale-review --digest 9f3c1a7e --comment \"why\""
+	const needs = "Stage review needs 1 of payments, until Tue 24 Nov 12:01 UTC.\n"
+	want := []string{
+		"Review needed" + about, needs + "The request payments/sale is gone.\n" + decide, "Review overdue" + about, needs + decide,
+		"Denied by bob in stage review" + about, look, "Already decided: stage review is Denied" + about, look,
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	review.Spec.RequestRef.UID = "other"
+	if got := OfReview(request, review); len(got) > 0 {
+		t.Errorf("the review of another request is told: %v", got)
+	}
+}

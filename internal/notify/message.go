@@ -15,6 +15,7 @@ import (
 	"github.com/signoff-dev/signoff/internal/digest"
 	"github.com/signoff-dev/signoff/internal/expression"
 	"github.com/signoff-dev/signoff/internal/gate"
+	"github.com/signoff-dev/signoff/internal/record"
 	"github.com/signoff-dev/signoff/internal/template"
 	"github.com/signoff-dev/signoff/internal/visible"
 )
@@ -93,7 +94,7 @@ func (n *Notifier) Messages(ctx context.Context, e *Event, telling Telling) []*M
 	ctx, cancel := context.WithTimeout(ctx, templateTime)
 	defer cancel()
 	labels := telling.People.Labels(e.Request.Spec.ActionRef)
-	texts, addresses := expression.NewBudgetOf(textCost), expression.NewBudgetOf(addressCost)
+	texts, addresses, letters := expression.NewBudgetOf(textCost), expression.NewBudgetOf(addressCost), map[string]string{}
 	var all []*Message
 	for i := range n.routes {
 		r := &n.routes[i]
@@ -103,7 +104,7 @@ func (n *Notifier) Messages(ctx context.Context, e *Event, telling Telling) []*M
 		for j := range r.To {
 			t := &teller{
 				Telling: telling, event: e, labels: labels, route: r, path: fmt.Sprintf("spec.routes[%d]", i), channel: n.channels[r.To[j].Channel],
-				texts: texts, addresses: addresses,
+				texts: texts, addresses: addresses, letters: letters,
 			}
 			all = append(all, t.messages(ctx, r.To[j].Recipients)...)
 		}
@@ -121,18 +122,16 @@ type teller struct {
 	path             string
 	channel          *Channel
 	texts, addresses *expression.Budget
+	// letters says for which recipient mail goes to an address of a channel.
+	letters map[string]string
 }
 
 // messages are one for each who is told, so that an address that is refused keeps nothing from the others.
 func (t *teller) messages(ctx context.Context, wanted []v1alpha1.NotificationRecipient) []*Message {
-	recipients := []string{""}
-	switch {
-	case len(wanted) > 0:
-		recipients = t.recipients(wanted)
-	case t.channel.Email != nil:
-		recipients = nil
-		for _, address := range t.channel.Email.To {
-			recipients = append(recipients, TeamAddress(address))
+	recipients := t.recipients(wanted)
+	for _, recipient := range recipients {
+		if address, known := strings.CutPrefix(recipient, teamPrefix); known {
+			t.getsLetter(recipient, address)
 		}
 	}
 	var all []*Message
@@ -144,8 +143,34 @@ func (t *teller) messages(ctx context.Context, wanted []v1alpha1.NotificationRec
 	return all
 }
 
-// recipients are the people who are written to, each once.
+// recipients are who is told, each once: the people who are wanted and the addresses of a channel of mail, or else the channel itself.
 func (t *teller) recipients(wanted []v1alpha1.NotificationRecipient) []string {
+	if t.channel.Email == nil && len(wanted) == 0 {
+		return []string{""}
+	}
+	all := t.wanted(wanted)
+	if t.channel.Email == nil {
+		return all
+	}
+	for _, address := range t.channel.Email.To {
+		if recipient := TeamAddress(address); !slices.Contains(all, recipient) {
+			all = append(all, recipient)
+		}
+	}
+	return all
+}
+
+// getsLetter tells whether an address is written to for a recipient, and for no other: nobody gets the same mail twice.
+func (t *teller) getsLetter(recipient, address string) bool {
+	key := t.channel.Name + "/" + address
+	if t.letters[key] == "" {
+		t.letters[key] = recipient
+	}
+	return t.letters[key] == recipient
+}
+
+// wanted are the people who are written to, each once.
+func (t *teller) wanted(wanted []v1alpha1.NotificationRecipient) []string {
 	names := map[string]bool{}
 	for _, who := range wanted {
 		if who == v1alpha1.RecipientRequester {
@@ -168,14 +193,23 @@ func (t *teller) recipients(wanted []v1alpha1.NotificationRecipient) []string {
 
 // approvers are those who were asked. When it is decided, those who took no part in that learn it.
 func (t *teller) approvers() []string {
-	a := t.event.Approval
-	if a == nil {
-		return nil
+	var all []string
+	for _, a := range t.event.Asked {
+		users, addresses := t.People.Approvers(t.event.Request, a)
+		all = append(all, slices.DeleteFunc(slices.Concat(users, addresses), func(name string) bool { return isClosed(t.event.Type) && tookPart(a, name) })...)
 	}
-	users, addresses := t.People.Approvers(t.event.Request, a)
-	return slices.DeleteFunc(slices.Concat(users, addresses), func(name string) bool {
-		return isClosed(t.event.Type) && slices.ContainsFunc(a.Spec.Votes, func(v v1alpha1.Vote) bool { return v.Voter.Username == name })
-	})
+	return all
+}
+
+// tookPart tells whether the last vote of a login still stands. One without a seal is nobody's.
+func tookPart(a *v1alpha1.Approval, name string) bool {
+	stands := false
+	for i := range a.Spec.Votes {
+		if v := &a.Spec.Votes[i]; v.Seal != "" && v.Voter.Username == name {
+			stands = v.Decision != v1alpha1.DecisionWithdraw
+		}
+	}
+	return stands
 }
 
 func isClosed(e v1alpha1.NotificationEvent) bool {
@@ -208,7 +242,7 @@ func (t *teller) message(ctx context.Context, recipient string) *Message {
 		if m.Address, err = t.address(ctx, recipient); err != nil {
 			return m.unwritten("address")
 		}
-		if m.Address == "" {
+		if m.Address == "" || !t.getsLetter(recipient, m.Address) {
 			return nil
 		}
 	}
@@ -216,8 +250,16 @@ func (t *teller) message(ctx context.Context, recipient string) *Message {
 	vars := t.vars(recipient, title, text, command(e))
 	m.Title = t.words(ctx, m, t.route.title, "title", vars, title)
 	m.Text = t.words(ctx, m, t.route.text, "text", vars, text+"\n"+commands(e))
-	m.Title, m.Text = gate.Cut(visible.Escaped(m.Title), maxTitle), gate.Cut(visible.Lines(m.Text), maxText)
+	m.Title, m.Text = gate.Cut(visible.Escaped(m.Title), maxTitle), fit(visible.Lines(m.Text), t.room(), commands(e), command(e))
 	return t.content(ctx, m, vars)
+}
+
+// room is how long a text the channel takes.
+func (t *teller) room() int {
+	if t.channel.Slack != nil {
+		return maxSlackBlock
+	}
+	return maxText
 }
 
 // words are those of a template. Where it gives none, the others stand: nobody is kept from learning it by what somebody has asked for.
@@ -324,8 +366,11 @@ func command(e *Event) string {
 	return look(e)
 }
 
-// look is how to look at what it is about.
+// look is how to look at what it is about. Beside a review that was asked for again there is mostly no request.
 func look(e *Event) string {
+	if a := e.Approval; a != nil && record.OwnerOf(a) != "" {
+		return fmt.Sprintf("kubectl describe approval -n %s %s", a.Namespace, a.Name)
+	}
 	if e.Approval != nil && asks(e.Type) {
 		return fmt.Sprintf("kubectl signoff show -n %s approval/%s", e.Approval.Namespace, e.Approval.Name)
 	}
@@ -354,81 +399,4 @@ func commands(e *Event) string {
 		lines = append(lines, "Approve: "+command(e), `Deny: kubectl signoff deny `+on(a)+` --comment "why"`)
 	}
 	return strings.Join(lines, "\n")
-}
-
-// headlines say what happened, in a few words before what it is about.
-var headlines = map[v1alpha1.NotificationEvent]string{
-	v1alpha1.EventRequested: "Requested", v1alpha1.EventApprovalNeeded: "Approval needed", v1alpha1.EventApprovalReminder: "Approval still needed",
-	v1alpha1.EventApprovalNeededAgain: "Approval needed again", v1alpha1.EventApproved: "Approved", v1alpha1.EventUnsatisfiable: "Too few people can approve", v1alpha1.EventResolved: "Decided how it ended",
-	v1alpha1.EventApprovalEscalated: "Approval needed, also from others", v1alpha1.EventHeld: "Held", v1alpha1.EventExecuting: "Started", v1alpha1.EventOutcomeUnknown: "Nobody knows how it ended",
-	v1alpha1.EventActive: "Done for a time", v1alpha1.EventReverting: "Being taken back", v1alpha1.EventSucceeded: "Succeeded", v1alpha1.EventFailed: "Failed",
-	v1alpha1.EventDenied: "Denied", v1alpha1.EventExpired: "Expired", v1alpha1.EventCancelled: "Cancelled", v1alpha1.EventReverted: "Taken back",
-	v1alpha1.EventReviewNeeded: "Review needed", v1alpha1.EventReviewOverdue: "Review overdue",
-}
-
-// defaults are the words of Signoff. Inputs are not among them.
-func defaults(e *Event) (title, text string) {
-	request := e.Request
-	who := "somebody"
-	if by := request.Spec.Requester; by != nil {
-		who = by.Username
-	}
-	title = fmt.Sprintf("%s: %s of %s (%s/%s)", headline(e), request.Spec.ActionRef, who, request.Namespace, request.Name)
-	var lines []string
-	if claim := claimed(request); claim != "" {
-		lines = append(lines, fmt.Sprintf("%s asks, as it says on behalf of %s.", who, claim))
-	}
-	if request.Spec.Reason != "" {
-		lines = append(lines, fmt.Sprintf("%s wrote: %q", who, request.Spec.Reason))
-	}
-	switch a := e.Approval; {
-	case e.Vote != nil && e.Vote.Comment != "":
-		lines = append(lines, fmt.Sprintf("%s wrote: %q", e.Vote.Voter.Username, e.Vote.Comment))
-	case a != nil && asks(e.Type):
-		lines = append(lines, fmt.Sprintf("Stage %s needs %s, until %s.", a.Spec.Stage.Name, a.Spec.Needs, a.Spec.Expires))
-	}
-	if e.Words != "" {
-		lines = append(lines, e.Words)
-	}
-	return title, strings.Join(lines, "\n")
-}
-
-func headline(e *Event) string {
-	switch {
-	case e.Vote != nil:
-		return fmt.Sprintf("%s by %s in stage %s", votes[e.Vote.Decision], e.Vote.By(), e.Approval.Spec.Stage.Name)
-	case isClosed(e.Type):
-		return closing(e)
-	}
-	return headlines[e.Type]
-}
-
-// closing says why nobody needs to decide any more. What is superseded was not decided.
-func closing(e *Event) string {
-	stage := e.Approval.Spec.Stage.Name
-	switch {
-	case e.State != string(v1alpha1.ApprovalSuperseded):
-		return fmt.Sprintf("Already decided: stage %s is %s", stage, e.State)
-	case endedByCancellation(e):
-		return fmt.Sprintf("Cancelled by %s, so stage %s needs nobody any more", canceller(e.Request.Spec.Cancellation), stage)
-	}
-	return fmt.Sprintf("No longer needed: stage %s", stage)
-}
-
-// endedByCancellation tells whether a stage was closed because the request was cancelled, and not before that because something changed.
-func endedByCancellation(e *Event) bool {
-	c := e.Request.Spec.Cancellation
-	return c != nil && (c.Seal == nil || !e.Time.Before(c.Seal.At.Truncate(time.Second)))
-}
-
-// canceller is who cancelled. Without a seal nobody can tell.
-func canceller(c *v1alpha1.Cancellation) string {
-	if c.By == nil || c.Seal == nil {
-		return "somebody"
-	}
-	return visible.Inside(c.By.Username)
-}
-
-var votes = map[v1alpha1.Decision]string{
-	v1alpha1.DecisionApprove: "Approved", v1alpha1.DecisionDeny: "Denied", v1alpha1.DecisionWithdraw: "Vote withdrawn",
 }

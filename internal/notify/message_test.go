@@ -1,11 +1,13 @@
 package notify
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -59,13 +61,23 @@ func TestShownAddress(t *testing.T) {
 }
 
 func TestRoutes(t *testing.T) {
-	channels := "channels: [" + hook + ", {name: mail, email: {" + mailHost + "address: \"${recipient.username == 'bob' ? 'bob@corp.example' : recipient.username.contains('@') ? recipient.username : ''}\"}}, {name: people, email: {" + mailHost + "address: \"" + guideAddress + "\"}}, {name: names, email: {" + mailHost + "to: [all@example.org]}}]\n"
+	channels := "channels: [" + hook + ", {name: mail, email: {" + mailHost + "address: \"${recipient.username == 'bob' ? 'bob@corp.example' : recipient.username.contains('@') ? recipient.username : ''}\"}}, {name: people, email: {" + mailHost + "address: \"" + guideAddress + "\"}}, {name: names, email: {" + mailHost + "to: [all@example.org]}}, " +
+		"{name: same, email: {" + mailHost + "to: [all@example.org, payments@example.org], address: \"${recipient.username == 'alice' ? 'alice@corp.example' : recipient.username == 'bob' ? 'all@example.org' : 'payments@example.org'}\"}}]\n"
 	route := func(text string) string {
-		return channels + "routes:\n- {events: [Requested, ApprovalNeeded, Voted, ApprovalClosed], to: [{channel: c}], stages: [none]}\n- {events: [Expired], to: [{channel: mail, recipients: [Requester]}, {channel: people, recipients: [Requester]}, {channel: names}]}\n- " + text + "\n"
+		return channels + "routes:\n- {events: [Requested, ApprovalNeeded, Voted, ApprovalClosed], to: [{channel: c}], stages: [none]}\n- {events: [Expired], to: [{channel: mail, recipients: [Requester]}, {channel: people, recipients: [Requester]}, {channel: names}, {channel: same}]}\n- " + text + "\n"
 	}
 	byAccount := eventOf(t, v1alpha1.EventRequested, nil)
 	byAccount.Request.Spec.Requester.Username = "system:serviceaccount:ci:pipeline"
 	needed, closed := eventOf(t, v1alpha1.EventApprovalNeeded, nil), eventOf(t, v1alpha1.EventApprovalClosed, closedBy("bob"))
+	closedAfter := func(votes ...v1alpha1.Vote) *Event {
+		return eventOf(t, v1alpha1.EventApprovalClosed, func(a *v1alpha1.Approval) {
+			closedBy("dave")(a)
+			a.Spec.Votes = append(votes, a.Spec.Votes...)
+		})
+	}
+	forged := aVote("bob", v1alpha1.DecisionApprove, 1)
+	forged.Seal = ""
+	const decided = "{events: [ApprovalClosed], to: [{channel: c, recipients: [Approvers]}]}"
 	cases := map[string]struct {
 		reason, route string
 		event         *Event
@@ -87,12 +99,20 @@ func TestRoutes(t *testing.T) {
 		},
 		"Names": {
 			"where a channel does not say how, user names that are addresses are", "{events: [ApprovalNeeded], to: [{channel: names, recipients: [Approvers, Requester]}]}", needed,
-			[]string{"names carol@example.org carol@example.org", "names mailto:payments@example.org payments@example.org"},
+			[]string{"names carol@example.org carol@example.org", "names mailto:payments@example.org payments@example.org", "names mailto:all@example.org all@example.org"},
+		},
+		"To": {"the addresses of a channel get everything, also where people are named of whom none has one", "{events: [ApprovalNeeded], to: [{channel: names, recipients: [Requester]}]}", needed, []string{"names mailto:all@example.org all@example.org"}},
+		"SameAddress": {
+			"nobody gets one mail twice, by whichever name and route", "{events: [ApprovalNeeded], to: [{channel: same, recipients: [Approvers]}]}\n- {events: [ApprovalNeeded], to: [{channel: same, recipients: [Requester]}]}", needed,
+			[]string{"same mailto:payments@example.org payments@example.org", "same mailto:all@example.org all@example.org", "same alice alice@corp.example"},
 		},
 		"Decided": {
 			"those who were asked and took no part learn that it is decided", "{events: [ApprovalClosed], to: [{channel: mail, recipients: [Approvers]}]}", closed,
 			[]string{"mail carol@example.org carol@example.org", "mail mailto:payments@example.org payments@example.org"},
 		},
+		"Withdrew": {"who took their vote back took no part", decided, closedAfter(aVote("bob", v1alpha1.DecisionApprove, 1), aVote("bob", v1alpha1.DecisionWithdraw, 1)), []string{"c bob", "c carol@example.org"}},
+		"Returned": {"who then voted did", decided, closedAfter(aVote("bob", v1alpha1.DecisionWithdraw, 1), aVote("bob", v1alpha1.DecisionApprove, 1)), []string{"c carol@example.org"}},
+		"Forged":   {"nobody is silenced by a vote that is not theirs", decided, closedAfter(forged), []string{"c bob", "c carol@example.org"}},
 		"Account": {
 			"what asked is no person, and has no address", "{events: [Requested], to: [{channel: people, recipients: [Requester]}]}", byAccount, nil,
 		},
@@ -101,7 +121,7 @@ func TestRoutes(t *testing.T) {
 			"a call for each who is known by name", "{events: [ApprovalNeeded], to: [{channel: c, recipients: [Approvers, Requester]}]}", needed,
 			[]string{"c alice", "c bob", "c carol@example.org"},
 		},
-		"Nobody": {"where nobody is concerned there is no call", "{events: [Requested], to: [{channel: c, recipients: [Approvers]}]}", eventOf(t, v1alpha1.EventRequested, nil), nil},
+		"Nobody": {"nobody is asked yet", "{events: [Requested], to: [{channel: c, recipients: [Approvers]}]}", eventOf(t, v1alpha1.EventRequested, nil), nil},
 		"Twice": {
 			"nobody is told twice by one channel", "{events: [ApprovalNeeded], to: [{channel: c}]}\n- {events: [ApprovalNeeded, Voted], to: [{channel: c}]}", needed, []string{"c"},
 		},
@@ -112,6 +132,48 @@ func TestRoutes(t *testing.T) {
 				t.Errorf("%s (-want +got):\n%s", tc.reason, diff)
 			}
 		})
+	}
+}
+
+// stages gives each stage an approver of its own.
+type stages struct{ team }
+
+func (stages) Approvers(_ *v1alpha1.ActionRequest, a *v1alpha1.Approval) (users, addresses []string) {
+	return []string{"carol", "of-" + a.Spec.Stage.Name}, nil
+}
+
+// TestWithoutStage: what is about no stage concerns the approvers of all, each once, and nobody whom somebody else says was asked.
+func TestWithoutStage(t *testing.T) {
+	concerned := []v1alpha1.NotificationEvent{
+		v1alpha1.EventApproved, v1alpha1.EventUnsatisfiable, v1alpha1.EventHeld, v1alpha1.EventExecuting, v1alpha1.EventOutcomeUnknown, v1alpha1.EventResolved,
+		v1alpha1.EventActive, v1alpha1.EventReverting, v1alpha1.EventSucceeded, v1alpha1.EventFailed, v1alpha1.EventDenied, v1alpha1.EventExpired, v1alpha1.EventCancelled,
+		v1alpha1.EventReverted,
+	}
+	n := compiled(t, "channels: ["+hook+"]\nroutes: [{events: ["+strings.Trim(strings.ReplaceAll(fmt.Sprint(concerned), " ", ", "), "[]")+"], to: [{channel: c, recipients: [Approvers]}]}]\n")
+	approvals := []v1alpha1.Approval{*anApproval(nil), *anotherApproval(2, func(a *v1alpha1.Approval) { a.Spec.Stage.Name = "finance" }), *anotherApproval(3, func(a *v1alpha1.Approval) {
+		a.Spec.Stage.Name, a.Spec.Seal = "forged", nil
+	})}
+	told := map[v1alpha1.NotificationEvent]string{}
+	for _, phase := range []v1alpha1.Phase{v1alpha1.PhaseHeld, v1alpha1.PhaseActive, v1alpha1.PhaseReverting, v1alpha1.PhaseOutcomeUnknown} {
+		for _, outcome := range []v1alpha1.Outcome{"", "Succeeded", "Failed", "Denied", "Expired", "Cancelled", "Reverted"} {
+			request := aRequest(func(r *v1alpha1.ActionRequest) {
+				r.Status.Phase, r.Status.Outcome, r.Status.Execution = phase, outcome, &v1alpha1.ExecutionClaim{StartedAt: at(5)}
+				r.Spec.Resolutions = []v1alpha1.Resolution{aResolution(&v1alpha1.Seal{At: metav1.NewMicroTime(at(9).Time)})}
+				r.Status.Conditions = []metav1.Condition{approvedAt(4), condition("Ready", v1alpha1.ReasonUnsatisfiable, 6), condition("Finished", "because", 7)}
+			})
+			for _, e := range Of(request, approvals) {
+				var who []string
+				for _, m := range n.Messages(t.Context(), &e, Telling{People: stages{}, Claim: once()}) {
+					who = append(who, m.Recipient)
+				}
+				told[e.Type] = strings.Join(who, " ")
+			}
+		}
+	}
+	for _, e := range concerned {
+		if told[e] != "carol of-finance of-owners" {
+			t.Errorf("of %s is told %q", e, told[e])
+		}
 	}
 }
 
@@ -293,5 +355,102 @@ func TestTemplatesAreBounded(t *testing.T) {
 	last := n.Messages(t.Context(), e, Telling{People: team{}, Claim: func(key string) bool { return key == all[len(all)-1].Key() }})
 	if len(last) != 1 || last[0].Text != "fits" || all[len(all)-1].Text == "fits" {
 		t.Errorf("the last one gets %+v", last)
+	}
+}
+
+// shownBy is all that a channel shows of a message.
+func shownBy(t *testing.T, m *Message) string {
+	t.Helper()
+	if m.Content == nil {
+		return m.Title + "\n" + m.Text
+	}
+	var body any
+	if err := json.Unmarshal(m.Content, &body); err != nil {
+		t.Fatal(err)
+	}
+	return strings.Join(textsIn(body), "\n")
+}
+
+func textsIn(value any) []string {
+	var all []string
+	switch v := value.(type) {
+	case string:
+		all = append(all, v)
+	case []any:
+		for i := range v {
+			all = append(all, textsIn(v[i])...)
+		}
+	case map[string]any:
+		for key := range v {
+			all = append(all, textsIn(v[key])...)
+		}
+	}
+	return all
+}
+
+// TestLongWords: nobody who writes much, or what takes much room to show, pushes out until when and how it is decided, by whatever channel.
+func TestLongWords(t *testing.T) {
+	secret := "urlSecret: {name: s, key: url}"
+	channels := map[string]string{
+		"Slack": "slack: {" + secret + "}", "Teams": "teams: {" + secret + "}", "Mail": "email: {" + mailHost + "to: [b@example.org]}", "CloudEvents": "cloudEvents: {" + secret + "}",
+		"Webhook": "webhook: {" + secret + ", body: {text: \"${event.title}\\n${event.text}\\n${event.command}\"}}",
+	}
+	const approve = "kubectl signoff approve -n payments sale-owners --digest 9f3c1a7e"
+	own := []string{"Stage owners needs 1 of payments, until Tue 24 Nov 12:01 UTC.", approve, "Look: kubectl signoff show -n payments approval/sale-owners", "Approve: " + approve, `Deny: kubectl signoff deny -n payments sale-owners --digest 9f3c1a7e --comment "why"`}
+	template := "message: {text: \"${request.reason} ${event.digest}\\nDo: ${event.command}\"}"
+	for channel, how := range channels {
+		for name, one := range map[string]string{"Plain": "a", "Hidden": "\u200b", "Hiding": "\U000e0142", "Lines": "\n", "Quotes": `"`} {
+			for _, message := range []string{"", template} {
+				t.Run(channel+name+message[:min(len(message), 7)], func(t *testing.T) {
+					n := compiled(t, "serviceAccountName: teller\nchannels: [{name: c, "+how+"}]\nroutes: [{events: [ApprovalNeeded, ApprovalClosed, Voted, Denied, Resolved], to: [{channel: c}], "+message+"}]\n")
+					request := aRequest(func(r *v1alpha1.ActionRequest) {
+						r.Spec.Requester.Username, r.Spec.Reason = strings.Repeat(one, 1024), strings.Repeat(one, 4096)
+						r.Spec.OnBehalfOf = &v1alpha1.OnBehalfOf{Username: strings.Repeat(one, 256)}
+						r.Status.Outcome, r.Status.Conditions = v1alpha1.OutcomeDenied, []metav1.Condition{condition("Finished", "Denied", 3)}
+						r.Status.Conditions[0].Message = strings.Repeat(one, 30000)
+						r.Spec.Resolutions = []v1alpha1.Resolution{aResolution(&v1alpha1.Seal{At: metav1.NewMicroTime(at(9).Time)})}
+						r.Spec.Resolutions[0].Comment = strings.Repeat(one, 1024)
+					})
+					approval := anApproval(func(a *v1alpha1.Approval) {
+						closedBy("bob")(a)
+						a.Spec.Votes[0].Comment, a.Status.Decided = strings.Repeat(one, 1024), []string{strings.Repeat(one, 2048), strings.Repeat(one, 2048)}
+					})
+					for _, e := range Of(request, []v1alpha1.Approval{*approval}) {
+						_, text := defaults(&e)
+						if utf8.RuneCountInString(text) > maxOwn || e.Type == v1alpha1.EventApprovalNeeded && !strings.Contains(text, own[0]) {
+							t.Errorf("event.text of %s is %q", e.Type, text)
+						}
+						for _, m := range n.Messages(t.Context(), &e, telling()) {
+							shown, want := shownBy(t, m), []string{command(&e)}
+							if message == "" && e.Type == v1alpha1.EventApprovalNeeded && channel != "Webhook" {
+								want = own
+							}
+							for _, text := range want {
+								if !strings.Contains(shown, text) {
+									t.Errorf("%s does not say %q: …%s", e.Type, text, shown[max(0, len(shown)-600):])
+								}
+							}
+							if room := utf8.RuneCountInString(m.Text); room > maxSlackBlock && channel == "Slack" || room > maxText {
+								t.Errorf("%s has %d characters", e.Type, room)
+							}
+						}
+					}
+				})
+			}
+		}
+	}
+}
+
+// TestCited: what is cut says so, and what is not does not.
+func TestCited(t *testing.T) {
+	for name, tc := range map[string]struct{ reason, text, want string }{
+		"Short":  {"what is short is whole", "a \"b\"\u202e", `"a \"b\"\u202e"`},
+		"Fits":   {"there is room for this", strings.Repeat("ä", maxWords), `"` + strings.Repeat("ä", maxWords) + `"`},
+		"Long":   {"and not for that", strings.Repeat("ä", maxWords+1), `"` + strings.Repeat("ä", maxWords-1) + `…" (cut: kubectl signoff show has all of it)`},
+		"Hidden": {"counted as it is shown", strings.Repeat("\u200b", maxWords), `"` + strings.Repeat(`\u200b`, maxWords)[:maxWords-1] + `…" (cut: kubectl signoff show has all of it)`},
+	} {
+		if got := cited(tc.text); got != tc.want {
+			t.Errorf("%s: %s: got %q", name, tc.reason, got)
+		}
 	}
 }

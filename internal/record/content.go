@@ -56,10 +56,18 @@ func Name(request *v1alpha1.ActionRequest) (string, error) {
 
 // NameFor is the name of the Record that an Approval beside it belongs to: a review of a request that is gone.
 func NameFor(review *v1alpha1.Approval) string {
-	for _, owner := range review.OwnerReferences {
+	if name := OwnerOf(review); name != "" {
+		return name
+	}
+	return string(review.Spec.RequestRef.UID)
+}
+
+// OwnerOf is the name of the Record that owns an Approval: a review that was asked for again. Empty: none does.
+func OwnerOf(approval *v1alpha1.Approval) string {
+	for _, owner := range approval.OwnerReferences {
 		if owner.Kind == "Record" && owner.APIVersion == v1alpha1.GroupVersion.String() {
 			return owner.Name
 		}
 	}
-	return string(review.Spec.RequestRef.UID)
+	return ""
 }

@@ -22,6 +22,7 @@ import (
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/digest"
 	"github.com/signoff-dev/signoff/test/env"
+	"github.com/signoff-dev/signoff/test/play"
 	"github.com/signoff-dev/signoff/test/receivers"
 )
 
@@ -197,6 +198,39 @@ func TestScope(t *testing.T) {
 	tells(t, "/late", other, "requested", "succeeded")
 	if got := eventsAt(t, "/late", request); len(got) > 0 {
 		t.Errorf("what happened before the Notifier %s was told: %q", late.Name, got)
+	}
+}
+
+// TestReviewAskedForAgain: who breaks the glass, and then takes the request and its review away by force, keeps nobody from learning that the review is
+// asked for again, and how it ends: neither those who see all requests nor those who see the namespace of the request, and nobody else learns it.
+func TestReviewAskedForAgain(t *testing.T) {
+	world.Namespace(t, "escaping")
+	events := []string{"Requested", "ReviewNeeded", "Voted", "ReviewClosed"}
+	notifier(t, bus("signoff-system", "reviews", "/reviews", events...))
+	notifier(t, bus("escaping", "reviews", "/escaping", events...))
+	notifier(t, bus("search", "reviews", "/unconcerned", events...))
+	request := world.EmergencyIn(t, "escaping")
+	tells(t, "/reviews", request, "requested", "reviewneeded")
+	review := world.Review(t, request)
+	world.Unguarded(t, func() {
+		for _, object := range []client.Object{request, review} {
+			play.Written(t, func() error { return client.IgnoreNotFound(admin(t).Delete(t.Context(), object)) })
+		}
+	})
+	eventually(t, "that the request is gone", func() (bool, string) {
+		err := admin(t).Get(t.Context(), client.ObjectKeyFromObject(request), &v1alpha1.ActionRequest{})
+		return apierrors.IsNotFound(err), fmt.Sprint(err)
+	})
+	eventually(t, "that the review is asked for again", func() (bool, string) { return len(world.Successors(t, request)) == 1, "it is not" })
+	tells(t, "/reviews", request, "requested", "reviewneeded", "reviewneeded")
+	if err := vote(t, world.Users.Erin, &world.Successors(t, request)[0], "Deny", "nobody needed that"); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{"/reviews", "/escaping"} {
+		tells(t, path, request, "requested", "reviewneeded", "reviewneeded", "voted", "reviewclosed")
+	}
+	if got := calls.Calls("/unconcerned"); len(got) > 0 {
+		t.Errorf("a Notifier of another namespace was told: %+v", got)
 	}
 }
 

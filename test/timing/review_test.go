@@ -88,6 +88,11 @@ func TestOrphanedReviewIsOverdueOnce(t *testing.T) {
 	world.Unguarded(t, func() {
 		play.Written(t, func() error { return client.IgnoreNotFound(admin(t).Delete(t.Context(), open)) })
 	})
+	// Nothing is delivered to this host, but what should be shows.
+	if err := cluster.Apply(t.Context(), []byte(`{"apiVersion":"signoff.dev/v1alpha1","kind":"Notifier","metadata":{"namespace":"`+env.SystemNamespace+`","name":"reviews"},"spec":{
+		"channels":[{"name":"bus","cloudEvents":{"url":"https://nowhere.example.org"}}],"routes":[{"events":["ReviewOverdue"],"to":[{"channel":"bus"}]}]}}`)); err != nil {
+		t.Fatal(err)
+	}
 	beside := r.DeepCopy()
 	beside.Namespace = env.SystemNamespace
 	again := approval(t, beside, v1alpha1.ApprovalOpen)
@@ -95,6 +100,13 @@ func TestOrphanedReviewIsOverdueOnce(t *testing.T) {
 	moveTo(t, again.Spec.ExpiresAt.Time)
 	counted(t, 0, 1)
 	told(t, again, v1alpha1.ReasonReviewOverdue)
+	eventually(t, "that people are told by a Notifier too", func() (bool, string) {
+		step(t, time.Second) // after which status says it
+		object := &v1alpha1.Notifier{}
+		err := admin(t).Get(t.Context(), types.NamespacedName{Namespace: env.SystemNamespace, Name: "reviews"}, object)
+		d := object.Status.Deliveries
+		return len(d) == 1 && d[0].Event == v1alpha1.EventReviewOverdue && d[0].Request == r.Namespace+"/"+r.Name, fmt.Sprintf("%v %+v", err, object.Status)
+	})
 	looks := func() float64 {
 		count, _ := play.Metric(t, "controller_runtime_reconcile_total", map[string]string{"controller": "review"})
 		return count
