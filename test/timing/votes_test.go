@@ -80,7 +80,7 @@ func TestApproveAtExpiry(t *testing.T) {
 		var all sync.WaitGroup
 		var err error
 		all.Go(func() { err = approve(t, users.Bob, open) })
-		all.Go(func() { time.Sleep(time.Duration(i*i*3) * time.Millisecond); clock.SetTime(open.Spec.ExpiresAt.Time) })
+		all.Go(func() { <-time.After(time.Duration(i*i*3) * time.Millisecond); clock.SetTime(open.Spec.ExpiresAt.Time) })
 		all.Wait()
 		phase := v1alpha1.PhaseSucceeded
 		if err != nil {
