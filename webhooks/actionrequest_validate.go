@@ -21,6 +21,7 @@ import (
 	"github.com/signoff-dev/signoff/internal/gate"
 	"github.com/signoff-dev/signoff/internal/guard/canary"
 	"github.com/signoff-dev/signoff/internal/metrics"
+	"github.com/signoff-dev/signoff/internal/record"
 	"github.com/signoff-dev/signoff/internal/visible"
 )
 
@@ -81,7 +82,30 @@ func (w *actionRequests) asked(ctx context.Context, req *admission.Request, requ
 			answer = *refused
 		}
 	}
+	if errs := w.hurried(ctx, judgement, request); len(errs) > 0 {
+		answer = invalid(req, request.Name, errs)
+	}
 	return audited(answer, judgement)
+}
+
+// hurried refuses a request that ends before its Action lets it start. What was executed before is not executed now, and gets the end of the first however late
+// it is made again.
+func (w *actionRequests) hurried(ctx context.Context, j *gate.Judgement, request *v1alpha1.ActionRequest) field.ErrorList {
+	if j.Problem != nil {
+		return nil
+	}
+	errs := gate.CheckDelay(j, &request.Spec)
+	if len(errs) == 0 {
+		return nil
+	}
+	name, err := record.Name(request)
+	if err == nil {
+		err = w.Reader.Get(ctx, types.NamespacedName{Namespace: w.OperatorNamespace, Name: name}, &v1alpha1.Record{})
+	}
+	if !apierrors.IsNotFound(err) {
+		return nil
+	}
+	return errs
 }
 
 // answer says what a judgement means to who asks.

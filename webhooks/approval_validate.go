@@ -377,10 +377,19 @@ func (w *approvals) comesNext(ctx context.Context, t *tense, approval *v1alpha1.
 
 // starts says when a request starts that everybody agreed to and nothing holds, to be put before a full stop.
 func (t *tense) starts(judgement *gate.Judgement, request *v1alpha1.ActionRequest, now time.Time) string {
-	if from := request.Spec.NotBefore; from != nil && now.Before(from.Time) {
-		return fmt.Sprintf("; the request %s start %s", t.will, gate.Time(from.Time, now))
+	action := judgement.Action.Object
+	delay, from := gate.Delay(action, &request.Spec), request.Spec.NotBefore
+	start, end := now.Add(delay), gate.Expires(action, gate.SubjectOf(request), now)
+	waits := from != nil && start.Before(from.Time)
+	if waits {
+		start = from.Time
 	}
-	if delay, err := judgement.Action.Object.Spec.Execution.Delay.Value(0); err == nil && delay > 0 {
+	switch {
+	case now.Before(start) && !start.Before(end):
+		return fmt.Sprintf("; the request %s not start before %s, expires before that, %s, and never runs as things are", t.will, gate.Time(start, now), gate.Time(end, now))
+	case waits:
+		return fmt.Sprintf("; the request %s start %s", t.will, gate.Time(start, now))
+	case delay > 0:
 		return fmt.Sprintf("; the request %s start in %s, and can be cancelled until then", t.will, delay)
 	}
 	return fmt.Sprintf("; the request %s now", t.begins)

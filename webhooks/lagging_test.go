@@ -64,7 +64,7 @@ func TestCacheLags(t *testing.T) {
 		"Unreadable": {"what cannot be read may not be over", nil, request(mine), errors.New("down"), "cannot read the request: down. Try again."},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := &approvals{&Deps{Gate: judge, Requests: holding(t, tc.cached, nil), Reader: holding(t, tc.live, tc.down)}}
+			w := &approvals{&Deps{Gate: judge, Requests: holding(t, nil, tc.cached), Reader: holding(t, tc.down, tc.live)}}
 			approval := &v1alpha1.Approval{ObjectMeta: metav1.ObjectMeta{Namespace: "payments"}, Spec: v1alpha1.ApprovalSpec{
 				RequestRef: v1alpha1.RequestReference{Name: "sale", UID: mine}, ActionRef: action,
 			}}
@@ -79,16 +79,19 @@ func TestCacheLags(t *testing.T) {
 	}
 }
 
-// holding gives what reads one request, or nothing, or fails.
-func holding(t *testing.T, request *v1alpha1.ActionRequest, down error) client.Reader {
+// holding gives what reads what is there, or fails. Nil is nothing.
+func holding[T any, P interface {
+	*T
+	client.Object
+}](t *testing.T, down error, object P) client.Reader {
 	t.Helper()
 	scheme := runtime.NewScheme()
 	if err := v1alpha1.AddToScheme(scheme); err != nil {
 		t.Fatal(err)
 	}
 	builder := fake.NewClientBuilder().WithScheme(scheme)
-	if request != nil {
-		builder = builder.WithObjects(request.DeepCopy())
+	if object != nil {
+		builder = builder.WithObjects(object)
 	}
 	return builder.WithInterceptorFuncs(interceptor.Funcs{
 		Get: func(ctx context.Context, c client.WithWatch, key client.ObjectKey, into client.Object, opts ...client.GetOption) error {

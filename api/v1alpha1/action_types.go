@@ -409,7 +409,7 @@ type Execution struct {
 	OnDrift DriftPolicy `json:"onDrift,omitempty"`
 
 	// delay is a grace in which a request that may start can still be cancelled. It counts from when the last of those agreed who had to, or
-	// from when it was asked for. An emergency does not wait. Unset: none.
+	// from when it was asked for. An emergency does not wait. It must be shorter than requestTTL, and than validFor of each stage. Unset: none.
 	// +optional
 	Delay Duration `json:"delay,omitempty"`
 

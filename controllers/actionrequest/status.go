@@ -156,8 +156,8 @@ func (s *scope) held() bool {
 
 // delayed tells whether the request can still be cancelled before it starts, and shows until when.
 func (s *scope) delayed() bool {
-	delay, err := s.judgement.Action.Object.Spec.Execution.Delay.Value(0)
-	if err != nil || delay == 0 || s.request.Spec.BreakGlass != nil {
+	delay := gate.Delay(s.judgement.Action.Object, &s.request.Spec)
+	if delay == 0 {
 		return false
 	}
 	from := s.agreedAt
@@ -169,8 +169,13 @@ func (s *scope) delayed() bool {
 		return false
 	}
 	s.at(start)
-	message := fmt.Sprintf("Starts %s by itself; until then it can be cancelled without effect.", gate.Time(start, s.now))
-	s.waiting(v1alpha1.PhaseHeld, v1alpha1.ReasonDelayed, message, "starts "+gate.Time(start, s.now)+" unless cancelled")
+	at, end := gate.Time(start, s.now), s.expires()
+	message, column := fmt.Sprintf("Starts %s by itself; until then it can be cancelled without effect.", at), "starts "+at+" unless cancelled"
+	if !start.Before(end) {
+		message = fmt.Sprintf("The delay of the Action ends %s; expires before that, %s, and never runs as things are.", at, gate.Time(end, s.now))
+		column = "expires " + gate.Time(end, s.now) + ", before it can start"
+	}
+	s.waiting(v1alpha1.PhaseHeld, v1alpha1.ReasonDelayed, message, column)
 	return true
 }
 

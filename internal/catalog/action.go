@@ -36,6 +36,7 @@ func CompileAction(object *v1alpha1.Action) (*Action, field.ErrorList) {
 	b.lookupUses()
 	b.secretTarget()
 	b.durations()
+	b.grace()
 	b.temporary()
 	if len(b.errs) > 0 {
 		return nil, b.errs
@@ -240,6 +241,22 @@ func (b *actionBuilder) durations() {
 	if plan := b.object.Spec.Execution.Plan; plan != nil {
 		b.errs = append(b.errs, positive(spec.Child("execution", "plan", "timeout"), plan.Timeout)...)
 		b.errs = append(b.errs, positive(spec.Child("execution", "plan", "validFor"), plan.ValidFor)...)
+	}
+}
+
+// grace refuses a delay that nothing outlives: no request, or no agreement of those in a stage.
+func (b *actionBuilder) grace() {
+	spec := &b.object.Spec
+	outlives := func(life v1alpha1.Duration, what, which string) {
+		delay, _ := spec.Execution.Delay.Value(0)
+		if ends, err := life.Value(0); err == nil && ends > 0 && delay >= ends {
+			b.errs = append(b.errs, field.Invalid(field.NewPath("spec", "execution", "delay"), string(spec.Execution.Delay),
+				fmt.Sprintf("must be shorter than %s, %s: %s would be over before the start", what, life, which)))
+		}
+	}
+	outlives(spec.RequestTTL, "requestTTL", "every request")
+	for i := range spec.Stages {
+		outlives(spec.Stages[i].ValidFor, "validFor of stage "+spec.Stages[i].Name, "every approval")
 	}
 }
 

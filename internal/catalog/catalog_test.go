@@ -208,6 +208,23 @@ func TestCompileAction(t *testing.T) {
 			"A duration of zero would end everything at once.", func(s *v1alpha1.ActionSpec) { s.RequestTTL = "0s"; s.Stages[0].Timeout = "0h" },
 			map[string]string{"spec.requestTTL": "longer than zero", "spec.stages[0].timeout": "longer than zero"},
 		},
+		"Delay": {
+			"What is over after the start may be.", func(s *v1alpha1.ActionSpec) {
+				s.Execution.Delay, s.RequestTTL, s.Stages[0].ValidFor = "59m", "1h", "60m"
+			}, nil,
+		},
+		"DelayForEver": {
+			"What is over before it starts never starts.", func(s *v1alpha1.ActionSpec) {
+				s.Execution.Delay, s.RequestTTL = "24h", "24h"
+			},
+			map[string]string{"spec.execution.delay": "must be shorter than requestTTL, 24h: every request would be over before the start"},
+		},
+		"DelayInVain": {
+			"People are not asked again and again for what lapses before the start.", func(s *v1alpha1.ActionSpec) {
+				s.Execution.Delay, s.Stages[0].ValidFor = "1h", "30m"
+			},
+			map[string]string{"spec.execution.delay": "must be shorter than validFor of stage owners, 30m: every approval would be over before the start"},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			object := &v1alpha1.Action{}

@@ -42,7 +42,7 @@ func TestTestCommand(t *testing.T) {
 		exit   int
 		words  []string
 	}{
-		"Passed":     {"all is well", []string{"test", testdata + "/shop"}, 0, []string{"21 cases in 1 file: 21 passed, 0 failed\n"}},
+		"Passed":     {"all is well", []string{"test", testdata + "/shop"}, 0, []string{"22 cases in 1 file: 22 passed, 0 failed\n"}},
 		"Failed":     {"a failure fails the build", []string{"test", testdata + "/broken/failing.yaml"}, 1, []string{"FAIL  ", "1 passed, 2 failed\n"}},
 		"Unreadable": {"what cannot be read counts more than a failure", []string{"test", testdata + "/broken/failing.yaml", testdata + "/broken/objects.txt"}, 2, []string{"ERROR ", "1 file could not be read", "error: not everything could be tested"}},
 		"None":       {"no test is not a green test", []string{"test", empty}, 2, []string{"there is no test file in " + empty}},

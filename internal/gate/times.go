@@ -42,6 +42,27 @@ func (r *run) duration(context.Context) *Problem {
 	return &Problem{Reason: v1alpha1.ReasonActionUnavailable, Fields: field.ErrorList{refused}, Message: "the duration no longer fits the Action: " + refused.Error()}
 }
 
+// Delay is how long the Action leaves before a start in which the request can still be cancelled. Zero: it leaves no time, or an emergency does not wait.
+func Delay(action *v1alpha1.Action, spec *v1alpha1.ActionRequestSpec) time.Duration {
+	delay, err := action.Spec.Execution.Delay.Value(0)
+	if err != nil || spec.BreakGlass != nil {
+		return 0
+	}
+	return delay
+}
+
+// CheckDelay refuses the end of a new request that comes before its Action lets it start.
+func CheckDelay(j *Judgement, spec *v1alpha1.ActionRequestSpec) field.ErrorList {
+	delay := Delay(j.Action.Object, spec)
+	start := j.Now.Add(delay)
+	if delay == 0 || spec.ExpiresAt == nil || start.Before(spec.ExpiresAt.Time) {
+		return nil
+	}
+	return field.ErrorList{field.Invalid(field.NewPath("spec", "expiresAt"), spec.ExpiresAt.UTC().Format(time.RFC3339), fmt.Sprintf(
+		"the request could never run: Action %s lets it start at %s at the earliest (execution.delay is %s). Give a later time, or leave it out",
+		j.Action.Ref(), start.UTC().Format(time.RFC3339), j.Action.Object.Spec.Execution.Delay))}
+}
+
 // CheckTimes refuses times of a request that can never be kept.
 func CheckTimes(spec *v1alpha1.ActionRequestSpec, now time.Time) field.ErrorList {
 	var errs field.ErrorList

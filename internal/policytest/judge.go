@@ -57,6 +57,12 @@ func (p *Policies) Judge(ctx context.Context, f *File, c *Case) (*Observed, fiel
 	out.judgement = out.gate.Judge(ctx, out.subject, c.at)
 	out.judgement.Explain(ctx)
 	out.conclude()
+	if out.judgement.Problem == nil {
+		refused = gate.CheckDelay(out.judgement, &request.Spec)
+	}
+	if len(refused) > 0 {
+		return &Observed{Explanation: invalid(refused)}, nil
+	}
 	return out, nil
 }
 

@@ -63,7 +63,7 @@ func golden(t *testing.T, name, got string) {
 func TestShop(t *testing.T) {
 	report := run(t, "testdata/shop")
 	got := report.Text(nil)
-	if want := "21 cases in 1 file: 21 passed, 0 failed\n"; got != want {
+	if want := "22 cases in 1 file: 22 passed, 0 failed\n"; got != want {
 		t.Errorf("got\n%swant\n%s", got, want)
 	}
 }

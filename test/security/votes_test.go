@@ -218,25 +218,6 @@ func together(what ...func()) {
 	all.Wait()
 }
 
-// TestCase22ApproveAtExpiry votes as long as it is let: what is accepted before the end may count, and nothing that comes later.
-func TestCase22ApproveAtExpiry(t *testing.T) {
-	apply(t, staged("expires", `{name: a, count: 2, timeout: 2s, approvers: {users: [bob, carol, dave]}}`))
-	r, approval := opened(t, users.Alice, request("expires", `{}`))
-	votes(t, users.Bob, approval, v1alpha1.DecisionApprove)
-	var last error
-	eventually(t, "the end", func() (bool, string) {
-		if last = vote(t, users.Bob, approval, v1alpha1.DecisionApprove, fmt.Sprint(len(live(t, approval).Spec.Votes))); last == nil {
-			last = vote(t, users.Bob, approval, v1alpha1.DecisionWithdraw, "")
-		}
-		return live(t, r).Status.Outcome != "", errText(last)
-	})
-	reaches(t, r, v1alpha1.PhaseExpired)
-	refused(t, vote(t, users.Carol, approval, v1alpha1.DecisionApprove, ""), metav1.StatusReasonForbidden, "Nothing more can be decided here")
-	if now := closes(t, approval, v1alpha1.ApprovalExpired); now.Status.State != v1alpha1.ApprovalExpired || executed(t, r) {
-		t.Errorf("it must stay over: %+v", now.Status)
-	}
-}
-
 // TestCase23ApproverLeaves takes somebody who agreed out of the Team before the start, which makes the vote void. Groups are those of the login
 // that voted: nobody can ask an identity provider, and a group that is left later does not take a vote back. Roles and Teams do.
 func TestCase23ApproverLeaves(t *testing.T) {

@@ -207,6 +207,12 @@ func (s *System) Restart(ctx context.Context) error {
 	return s.ready(ctx)
 }
 
+// RestartAs is Restart with these parts only.
+func (s *System) RestartAs(ctx context.Context, parts setup.Parts) error {
+	s.options.Parts = parts
+	return s.Restart(ctx)
+}
+
 func (s *System) startHere(ctx context.Context) error {
 	clk := s.options.Clock
 	if clk == nil {

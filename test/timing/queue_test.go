@@ -6,11 +6,15 @@ import (
 	"testing"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/test/env"
 )
 
 func applied(t *testing.T, file string) {
@@ -105,4 +109,32 @@ func TestDelay(t *testing.T) {
 	reaches(t, both[1], v1alpha1.PhaseCancelled)
 	step(t, 61*time.Second)
 	reaches(t, both[0], v1alpha1.PhaseSucceeded)
+}
+
+// TestDelayTooLong plays a request that is over before it could start: it is refused, or says so where people agreed too late.
+func TestDelayTooLong(t *testing.T) {
+	applied(t, "queue.yaml")
+	ends := func(in time.Duration) func(*v1alpha1.ActionRequestSpec) {
+		at := metav1.NewTime(clock.Now().Add(in).Truncate(time.Second))
+		return func(s *v1alpha1.ActionRequestSpec) { s.ExpiresAt = &at }
+	}
+	late := ask(t, "graceful", ends(20*time.Minute))
+	open := approval(t, late, v1alpha1.ApprovalOpen)
+	hurried := &v1alpha1.ActionRequest{ObjectMeta: metav1.ObjectMeta{Namespace: env.WorkNamespace, GenerateName: "hurried-"}, Spec: *late.Spec.DeepCopy()}
+	hurried.Spec.Requester, hurried.Spec.Seal = nil, nil
+	ends(9 * time.Minute)(&hurried.Spec)
+	if err := as(t, users.Alice).Create(t.Context(), hurried); !apierrors.IsInvalid(err) || !strings.Contains(err.Error(), "at the earliest (execution.delay is 10m)") {
+		t.Errorf("it must be refused: %v", err)
+	}
+	step(t, 15*time.Minute)
+	if err := approve(t, users.Bob, open); err != nil {
+		t.Fatal(err)
+	}
+	held := reaches(t, late, v1alpha1.PhaseHeld)
+	ready := meta.FindStatusCondition(held.Status.Conditions, v1alpha1.ConditionReady)
+	if ready == nil || !strings.Contains(ready.Message, "; expires before that, ") || !strings.HasSuffix(held.Status.WaitingFor, ", before it can start") {
+		t.Errorf("it looks as if it would run: %q, %+v", held.Status.WaitingFor, ready)
+	}
+	step(t, 6*time.Minute)
+	reaches(t, late, v1alpha1.PhaseExpired)
 }
