@@ -185,14 +185,11 @@ func (r *Reviewer) allReviews(ctx context.Context, _ client.Object) []reconcile.
 	return reviews
 }
 
-// Reconcile counts the votes of one review, and closes it once it is decided.
+// Reconcile counts the votes of one review, closes it once it is decided, and brings one that is closed to its end.
 func (r *Reviewer) Reconcile(ctx context.Context, key ctrl.Request) (ctrl.Result, error) {
-	review := &v1alpha1.Approval{}
-	if err := r.Client.Get(ctx, key.NamespacedName, review); err != nil {
-		return ctrl.Result{}, client.IgnoreNotFound(err)
-	}
-	if !review.Spec.Review || review.Status.State != v1alpha1.ApprovalOpen {
-		return ctrl.Result{}, nil
+	review, err := r.find(ctx, key.NamespacedName)
+	if err != nil || review == nil {
+		return ctrl.Result{}, err
 	}
 	s, err := r.reviewScope(ctx, review)
 	if err != nil || s == nil {
@@ -208,8 +205,38 @@ func (r *Reviewer) Reconcile(ctx context.Context, key ctrl.Request) (ctrl.Result
 	return ctrl.Result{RequeueAfter: wait}, nil
 }
 
-// review looks at one open review, and says after which time to look again.
+// find gives a review that is open, or was decided. Nil: there is none. The cache holds open ones only.
+func (r *Reviewer) find(ctx context.Context, key types.NamespacedName) (*v1alpha1.Approval, error) {
+	review := &v1alpha1.Approval{}
+	err := r.Client.Get(ctx, key, review)
+	if apierrors.IsNotFound(err) {
+		err = r.Reader.Get(ctx, key, review)
+	}
+	switch {
+	case client.IgnoreNotFound(err) != nil:
+		return nil, fmt.Errorf("failed to get review %s: %w", key, err)
+	case err != nil || !review.Spec.Review || !isOpen(review) && !isDecided(review):
+		return nil, nil //nolint:nilnil // no review is an answer, not an error
+	}
+	return review, nil
+}
+
+func isOpen(review *v1alpha1.Approval) bool { return review.Status.State == v1alpha1.ApprovalOpen }
+
+// isDecided tells of a review that somebody did.
+func isDecided(review *v1alpha1.Approval) bool {
+	return review.Status.State == v1alpha1.ApprovalApproved || review.Status.State == v1alpha1.ApprovalDenied
+}
+
+// review looks at one review, and says after which time to look again.
 func (s *scope) review(ctx context.Context, review *v1alpha1.Approval) (time.Duration, error) {
+	if !isOpen(review) {
+		err := s.closedReview(ctx, review)
+		if evidence.Is(err) {
+			return s.unreviewable(ctx, err)
+		}
+		return 0, err
+	}
 	if missing := s.Guard.InForce(); missing != nil {
 		return s.unguardedReview(ctx, review, missing)
 	}
@@ -304,27 +331,50 @@ func (s *scope) showReview(ctx context.Context, stage *stageState) error {
 	return s.progress(ctx, stage)
 }
 
-// reviewed closes a review and shows it on the request. The request comes first: once the review is closed, nobody looks again. Where a
-// vote comes in between, the review is not closed, and both are written anew.
+// reviewed closes a review. What was said on it is in the audit log by then. The write that closes it comes before everything that says how it ended: where
+// a vote comes in between, it conflicts, and all votes are counted anew.
 func (s *scope) reviewed(ctx context.Context, stage *stageState) error {
-	state, reason, decided := stage.result.State, v1alpha1.ReasonReviewed, decidedLines(stage)
-	if state == v1alpha1.ApprovalDenied {
+	if err := s.tellBallot(stage.approval, stage.ballot); err != nil {
+		return err
+	}
+	if err := s.writeState(ctx, stage.approval, stage.ballot, stage.result.State, decidedLines(stage)); err != nil {
+		return err
+	}
+	return s.concludeReview(ctx, stage.approval, stage.ballot)
+}
+
+// closedReview brings to its end what a pass before did not that has closed a review.
+func (s *scope) closedReview(ctx context.Context, review *v1alpha1.Approval) error {
+	ballot, err := s.ballot(review)
+	if err != nil {
+		return err
+	}
+	return s.concludeReview(ctx, review, ballot)
+}
+
+// concludeReview tells, shows and keeps how a closed review ended, as far as that is not done. The Record comes last: one that says nothing of the review is
+// found again, after a crash too.
+func (s *scope) concludeReview(ctx context.Context, review *v1alpha1.Approval, ballot *evidence.Ballot) error {
+	if err := s.tellBallot(review, ballot); err != nil {
+		return err
+	}
+	reason := v1alpha1.ReasonReviewed
+	if review.Status.State == v1alpha1.ApprovalDenied {
 		reason = v1alpha1.ReasonReviewDenied
 	}
-	if err := s.reviewDone(stage); err != nil {
+	known := meta.FindStatusCondition(s.request.Status.Conditions, v1alpha1.ConditionReviewed)
+	news := !s.orphan && (known == nil || known.Reason != reason)
+	message := "Review of the emergency: " + strings.Join(review.Status.Decided, " ")
+	s.condition(v1alpha1.ConditionReviewed, review.Status.State == v1alpha1.ApprovalApproved, reason, message)
+	if err := s.store(ctx); client.IgnoreNotFound(err) != nil {
 		return err
 	}
-	message := "Review of the emergency: " + strings.Join(decided, " ")
-	s.condition(v1alpha1.ConditionReviewed, state == v1alpha1.ApprovalApproved, reason, message)
-	if err := s.store(ctx); err != nil {
-		return err
+	if news {
+		s.event(s.request, reason, message)
 	}
-	if err := s.recordReview(ctx, state, decided); err != nil {
-		return err
+	written, err := s.recordReview(ctx, review)
+	if err == nil && written && s.orphan {
+		s.event(s.request, reason, message)
 	}
-	if err := s.writeState(ctx, stage.approval, stage.ballot, state, decided); err != nil {
-		return err
-	}
-	s.event(s.request, reason, message)
-	return nil
+	return err
 }

@@ -3,6 +3,7 @@ package integration
 import (
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -100,5 +101,34 @@ func TestBreakGlassPassesApprovalAndHold(t *testing.T) {
 	open = review(t, held)
 	if due := time.Until(open.Spec.ExpiresAt.Time); due < 23*time.Hour || due > 24*time.Hour || open.Spec.Needs != "1 of approvers" {
 		t.Errorf("whoever may approve reviews within a day: needs %q, due in %s", open.Spec.Needs, due)
+	}
+}
+
+// TestReviewersAtOnce: one agrees at the moment at which another takes that back. Whatever comes of it, the review, the request and the Record say the same.
+func TestReviewersAtOnce(t *testing.T) {
+	frozen(t)
+	reasons := map[v1alpha1.ApprovalState]string{v1alpha1.ApprovalApproved: v1alpha1.ReasonReviewed, v1alpha1.ApprovalDenied: v1alpha1.ReasonReviewDenied}
+	for range 3 {
+		r := ask(t, users.Carol, emergency("em-asked"))
+		reaches(t, r, v1alpha1.PhaseSucceeded)
+		open := review(t, r)
+		if err := vote(t, users.Erin, open, "Approve", ""); err != nil {
+			t.Fatal(err)
+		}
+		var both sync.WaitGroup
+		both.Go(func() { _ = vote(t, users.Bob, open, "Approve", "") })
+		both.Go(func() { _ = vote(t, users.Erin, open, "Deny", "there was no fire") })
+		both.Wait()
+		live := &v1alpha1.Approval{}
+		eventually(t, "the review is closed", func() (bool, string) {
+			err := admin(t).Get(t.Context(), client.ObjectKeyFromObject(open), live)
+			return err == nil && reasons[live.Status.State] != "", fmt.Sprint(err, live.Status.State)
+		})
+		world.Kept(t, live)
+		status := metav1.ConditionFalse
+		if live.Status.State == v1alpha1.ApprovalApproved {
+			status = metav1.ConditionTrue
+		}
+		hasReviewed(t, r, status, reasons[live.Status.State])
 	}
 }
