@@ -145,7 +145,7 @@ func newEmergency(t *testing.T, needed int32) *emergency {
 	cached := interceptor.NewClient(all, interceptor.Funcs{Get: openOnly})
 	e.Reviewer = &Reviewer{Reconciler: &Reconciler{
 		Client: cached, Reader: all, Gate: e.gate(), Evidence: evidence.NewBook("cluster", newBothKeys(t)), Audit: e.ledger, Events: e.seen, Guard: inForce{},
-		Keys: func() error { return nil }, Clock: e.clock, Wall: e.clock, OperatorNamespace: "signoff-system", Late: func() {},
+		Keys: func() error { return nil }, Clock: e.clock, Wall: e.clock, OperatorNamespace: "signoff-system", Recount: func() {},
 		written: lru.New(8), told: lru.New(8), tried: lru.New(8), adopted: lru.New(8), forged: lru.New(8), revisions: revisions{known: lru.New(8)},
 	}}
 	e.store(all, needed)
@@ -408,5 +408,84 @@ func TestForgedEndOfAReview(t *testing.T) {
 	must(t, err)
 	if got := e.said(); e.kept() != "" || got.Status != metav1.ConditionFalse || got.Reason != v1alpha1.ReasonSealInvalid {
 		t.Errorf("it counts: %+v, %q", got, e.kept())
+	}
+}
+
+// TestHinderedReview: what keeps a review from being counted or closed is shown, and so is that it is overdue meanwhile, at that second. It goes on by itself.
+func TestHinderedReview(t *testing.T) {
+	for name, tc := range map[string]struct {
+		needed   int32
+		hinder   func(*emergency)
+		reason   string
+		words    string
+		wait     time.Duration
+		lateFact bool
+	}{
+		"nobody knows who changed the Action": {
+			2, func(e *emergency) { e.hands.err = errors.New("its list of editors is not genuine") }, v1alpha1.ReasonIndeterminate,
+			"It waits, because the vote of erin cannot be judged: cannot tell who changed the Action", time.Minute, true,
+		},
+		"the audit log is full": {
+			1, func(e *emergency) { e.ledger.full = true }, v1alpha1.ReasonAuditUnavailable,
+			"It waits, because the audit log cannot be written: the disk is full.", auditDelay, false,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := newEmergency(t, tc.needed)
+			e.clock.Step(10 * time.Minute)
+			e.vote("erin", v1alpha1.DecisionApprove)
+			tc.hinder(e)
+			wait, err := e.look()
+			must(t, err)
+			if got := e.said(); got.Status != metav1.ConditionFalse || got.Reason != tc.reason || !strings.Contains(got.Message, tc.words) || wait != tc.wait {
+				t.Errorf("it does not say why it waits: %+v, and looks again after %s", got, wait)
+			}
+			e.clock.SetTime(e.now().Spec.ExpiresAt.Add(-time.Second))
+			if wait, err = e.look(); err != nil || wait > time.Second {
+				t.Errorf("it must look when it is due: %s, %v", wait, err)
+			}
+			e.clock.Step(time.Second)
+			for range 2 {
+				_, err = e.look()
+				must(t, err)
+			}
+			if got := e.said(); got.Reason != v1alpha1.ReasonReviewOverdue || !strings.Contains(got.Message, tc.words) || e.heard(v1alpha1.ReasonReviewOverdue) != 1 {
+				t.Errorf("it is overdue, and waits: %+v", got)
+			}
+			if slices.Contains(e.ledger.took, "review.overdue") != tc.lateFact {
+				t.Errorf("the audit log has %q", e.ledger.took)
+			}
+			e.hands.err, e.ledger.full = nil, false
+			_, err = e.look()
+			must(t, err)
+			if tc.needed > 1 {
+				if got := e.said(); got.Reason != v1alpha1.ReasonReviewOverdue || strings.Contains(got.Message, "waits") {
+					t.Errorf("nothing is in the way any more: %+v", got)
+				}
+				return
+			}
+			if !slices.Contains(e.ledger.took, "review.overdue") {
+				t.Errorf("that it was overdue is lost: %q", e.ledger.took)
+			}
+			e.ends(v1alpha1.ApprovalApproved, v1alpha1.ReasonReviewed)
+		})
+	}
+}
+
+// TestHindranceOfAReviewPasses: once nothing is in the way, a review says again that it is awaited.
+func TestHindranceOfAReviewPasses(t *testing.T) {
+	e := newEmergency(t, 2)
+	e.vote("erin", v1alpha1.DecisionApprove)
+	e.hands.err = errors.New("its list of editors is not genuine")
+	for _, want := range []string{v1alpha1.ReasonIndeterminate, v1alpha1.ReasonAwaitingReview} {
+		_, err := e.look()
+		must(t, err)
+		if got := e.said(); got.Reason != want {
+			t.Errorf("want %s, got %+v", want, got)
+		}
+		e.hands.err = nil
+	}
+	if got := e.now().Status.WaitingFor; !strings.HasPrefix(got, "1 of ") {
+		t.Errorf("who is waited for: %q", got)
 	}
 }

@@ -132,3 +132,31 @@ func TestReviewersAtOnce(t *testing.T) {
 		hasReviewed(t, r, status, reasons[live.Status.State])
 	}
 }
+
+// TestReviewFollowsTeams: a vote on a review counts as long as its voter is named, and is looked at when that changes, without another vote.
+func TestReviewFollowsTeams(t *testing.T) {
+	apply(t, strings.ReplaceAll(`{apiVersion: signoff.dev/v1alpha1, kind: Team, metadata: {name: em-team}, spec: {members: {users: [bob, erin]}}}
+---
+{apiVersion: signoff.dev/v1alpha1, kind: Role, metadata: {namespace: platform, name: em-teamed}, spec: {members: {users: [carol]}, permissions: [{verbs: [request, break-glass], actions: {names: [em-teamed]}}]}}
+---
+{apiVersion: signoff.dev/v1alpha1, kind: Action, metadata: {namespace: platform, name: em-teamed}, spec: {title: Write a note, default: {effect: RequireApproval, stages: [owners]},
+  stages: [{name: owners, approvers: {teams: [em-team]}, count: 2}], execution: {serviceAccountName: deployer, steps: [{name: write, `+merges+`}]}}}`, "NAME", "em-teamed"))
+	configMap(t, "em-teamed")
+	r := ask(t, users.Carol, emergency("em-teamed"))
+	reaches(t, r, v1alpha1.PhaseSucceeded)
+	open := review(t, r)
+	if err := vote(t, users.Erin, open, "Approve", ""); err != nil {
+		t.Fatal(err)
+	}
+	team := &v1alpha1.Team{ObjectMeta: metav1.ObjectMeta{Name: "em-team"}}
+	for _, step := range []struct{ members, want string }{{`"bob","erin"`, "1 of em-team"}, {`"bob","dave"`, "2 of em-team"}, {`"bob","erin"`, "1 of em-team"}} {
+		if err := patch(t, env.Person{Config: cluster.Admin}, team, `{"spec":{"members":{"users":[`+step.members+`]}}}`); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "it waits for "+step.want, func() (bool, string) {
+			live := &v1alpha1.Approval{}
+			err := admin(t).Get(t.Context(), client.ObjectKeyFromObject(open), live)
+			return live.Status.WaitingFor == step.want, fmt.Sprint(err, live.Status)
+		})
+	}
+}
