@@ -329,14 +329,12 @@ func (s *scope) cancelFact(otherwise string) audit.Event {
 	return audit.Cancelled(s.request, envelope, s.request.Spec.Cancellation.Seal.At.Time)
 }
 
-// reviewDone tells how a review ends, before it is closed: nobody looks at it again then.
-func (s *scope) reviewDone(stage *stageState) error {
+// tellBallot tells what is known of an Approval that has been verified.
+func (s *scope) tellBallot(approval *v1alpha1.Approval, ballot *evidence.Ballot) error {
 	if s.Audit == nil {
 		return nil
 	}
-	closed := stage.approval.DeepCopy()
-	closed.Status.State, closed.Status.ClosedAt = stage.result.State, &metav1.Time{Time: s.now.Truncate(time.Second)}
-	return s.tell(s.ballotFacts(closed, stage.ballot)...)
+	return s.tell(s.ballotFacts(approval, ballot)...)
 }
 
 // asUnaudited gives the error that says that facts could not be written, or nil.

@@ -91,8 +91,8 @@ type Reconciler struct {
 	Changed <-chan event.GenericEvent
 	// Wake names requests whose objects changed.
 	Wake <-chan event.GenericEvent
-	// Late is called when a review has become overdue, which is counted at once.
-	Late func()
+	// Recount is called when a review has become overdue or was done, which is counted at once.
+	Recount func()
 	// Workers is how many requests are reconciled at once.
 	Workers int
 	// Traces traces what is done for a request. Nil: nothing is traced.
@@ -135,14 +135,18 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		WatchesRawSource(source.Channel(r.Wake, &handler.EnqueueRequestForObject{})).
 		WithOptions(controller.Options{
 			MaxConcurrentReconciles: max(r.Workers, 1),
-			// What cannot be done is tried again at least once a minute: also the end of a step's time must be seen.
-			RateLimiter: workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](5*time.Millisecond, time.Minute),
+			RateLimiter:             tries(),
 			NewQueue: func(name string, limiter workqueue.TypedRateLimiter[reconcile.Request]) workqueue.TypedRateLimitingInterface[reconcile.Request] {
 				queue = workqueue.NewTypedRateLimitingQueueWithConfig(limiter, workqueue.TypedRateLimitingQueueConfig[reconcile.Request]{Name: name, Clock: r.Clock})
 				return queue
 			},
 		}).
 		Complete(r)
+}
+
+// tries makes what cannot be done be tried again at least once a minute: also the end of a step's time, and that a review is overdue, must be seen.
+func tries() workqueue.TypedRateLimiter[reconcile.Request] {
+	return workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](5*time.Millisecond, time.Minute)
 }
 
 // allOpen names every request that is not over. The cache holds no others.

@@ -35,20 +35,18 @@ func (s *scope) unguarded(ctx context.Context, missing error) error {
 
 // unguardedReview keeps a review as it is while the guard is missing: no vote on it is counted, and it is not closed. That it is overdue is told all the
 // same: it only asks people to look.
-func (s *scope) unguardedReview(ctx context.Context, review *v1alpha1.Approval, missing error) (time.Duration, error) {
-	if s.unknown(missing) {
-		return s.wait(), nil
-	}
-	if !s.now.Before(review.Spec.ExpiresAt.Time) {
-		return 0, s.overdue(ctx, review)
-	}
-	s.at(review.Spec.ExpiresAt.Time)
-	if s.request.Status.Outcome == "" {
-		return s.wait(), nil // the request says it by itself
+func (s *scope) unguardedReview(ctx context.Context, review *v1alpha1.Approval, missing error) error {
+	switch {
+	case s.unknown(missing):
+		return nil
+	case s.isLate(review):
+		return s.late(ctx, review)
+	case s.request.Status.Outcome == "":
+		return nil // the request says it by itself
 	}
 	message, _ := guardText(missing)
 	s.condition(v1alpha1.ConditionReviewed, false, v1alpha1.ReasonGuardMissing, "Review of the emergency: no vote on it counts. "+message+".")
-	return s.wait(), s.store(ctx)
+	return s.store(ctx)
 }
 
 // guardedStep does the next thing for one step, unless the guard is missing and it would start something. What is written stays; a step that

@@ -18,6 +18,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/catalog"
@@ -55,7 +56,7 @@ func (r *Reviewer) reviewScope(ctx context.Context, review *v1alpha1.Approval) (
 	if err == nil && request.UID == review.Spec.RequestRef.UID {
 		return r.newScope(request), nil
 	}
-	if review.Namespace != r.OperatorNamespace {
+	if review.Namespace != r.OperatorNamespace && isOpen(review) {
 		// The garbage collector removes the review after its request; a successor takes its place.
 		return nil, nil //nolint:nilnil // that nobody waits is an answer, not an error
 	}
@@ -76,17 +77,17 @@ func (r *Reconciler) orphanScope(record *v1alpha1.Record) *scope {
 	return s
 }
 
-// recordReview writes how the review ended into the Record, which outlives the request and the Approval.
-func (s *scope) recordReview(ctx context.Context, state v1alpha1.ApprovalState, decided []string) error {
+// recordReview writes how a closed review ended into the Record, which outlives the request and the Approval, and tells whether it did that now.
+func (s *scope) recordReview(ctx context.Context, review *v1alpha1.Approval) (bool, error) {
 	record, err := s.record(ctx)
-	if err != nil || record == nil || record.Spec.Review == nil || record.Status.Review != nil {
-		return err
+	if err != nil || record == nil || record.Spec.Review == nil || record.Status.Review != nil || record.Spec.Digest != review.Spec.Digest {
+		return false, err
 	}
 	if _, err := s.Evidence.Record(record); err != nil {
-		return fmt.Errorf("failed to verify Record %s: %w", record.Name, err)
+		return false, fmt.Errorf("failed to verify Record %s: %w", record.Name, err)
 	}
-	record.Status.Review = &v1alpha1.ReviewResult{State: state, Decided: bounded(decided, maxDecided), At: metav1.NewTime(s.now.Truncate(time.Second))}
-	return s.storeRecord(ctx, record)
+	record.Status.Review = &v1alpha1.ReviewResult{State: review.Status.State, Decided: review.Status.Decided, At: *review.Status.ClosedAt}
+	return true, s.storeRecord(ctx, record)
 }
 
 // orphansEvery is how often Records are looked through for reviews that nobody can do any more.
@@ -233,26 +234,39 @@ func (o *Orphans) look(ctx context.Context) (due time.Time, err error) {
 	return due, errors.Join(errs...)
 }
 
-// ensure makes a successor where the review of a Record is gone, once the guard is in force: what is gone may have been taken away while nobody asked
-// the webhooks, and who may vote on a new one would not be asked either.
+// ensure brings the review of a Record to its end where it is closed and the Record does not say so, and makes a successor where it is gone, once the guard
+// is in force: what is gone may have been taken away while nobody asked the webhooks, and who may vote on a new one would not be asked either.
 func (o *Orphans) ensure(ctx context.Context, record *v1alpha1.Record) error {
 	found := &v1alpha1.Approval{}
 	key := types.NamespacedName{Namespace: record.Spec.RequestRef.Namespace, Name: record.Spec.Review.Name}
 	if err := client.IgnoreNotFound(o.Reader.Get(ctx, key, found)); err != nil {
 		return fmt.Errorf("failed to get Approval %s: %w", key, err)
 	}
-	if found.UID == record.Spec.Review.UID || o.Guard.InForce() != nil {
-		return nil //nolint:nilerr // it is looked at again once the guard is in force
+	switch {
+	case found.UID == record.Spec.Review.UID && isDecided(found):
+		return o.conclude(ctx, key)
+	case found.UID == record.Spec.Review.UID || o.Guard.InForce() != nil:
+		return nil // it is looked at again once the guard is in force
 	}
 	s := o.orphanScope(record)
 	if _, err := s.Evidence.Record(record); err != nil {
 		o.suspect(requestOf(record), record.UID, evidence.Of(err))
 		return fmt.Errorf("failed to verify Record %s: %w", record.Name, err)
 	}
-	if err := s.create(ctx, successor(record)); err != nil && !apierrors.IsAlreadyExists(err) {
+	next := successor(record)
+	if err := s.create(ctx, next); !apierrors.IsAlreadyExists(err) {
 		return err
 	}
-	return nil
+	return o.conclude(ctx, client.ObjectKeyFromObject(next))
+}
+
+// conclude brings a review that is closed to its end. One that is open is in the cache, and the reviewer looks at it by itself.
+func (o *Orphans) conclude(ctx context.Context, review types.NamespacedName) error {
+	if err := o.Client.Get(ctx, review, &v1alpha1.Approval{}); !apierrors.IsNotFound(err) {
+		return err //nolint:wrapcheck // it is that of a cache
+	}
+	_, err := o.Reconcile(ctx, reconcile.Request{NamespacedName: review})
+	return err
 }
 
 // successor is the review of a request that is gone, beside its Record.

@@ -211,7 +211,7 @@ func (r *Retention) shrink(ctx context.Context, request *v1alpha1.ActionRequest)
 // awaitsReview tells of an emergency that nobody has reviewed. Its status is written when somebody has.
 func awaitsReview(request *v1alpha1.ActionRequest) bool {
 	reviewed := meta.FindStatusCondition(request.Status.Conditions, v1alpha1.ConditionReviewed)
-	return reviewed != nil && slices.Contains([]string{v1alpha1.ReasonAwaitingReview, v1alpha1.ReasonReviewOverdue, v1alpha1.ReasonGuardMissing}, reviewed.Reason)
+	return reviewed != nil && slices.Contains(append([]string{v1alpha1.ReasonAwaitingReview, v1alpha1.ReasonReviewOverdue}, passing...), reviewed.Reason)
 }
 
 // Record removes the Record of an execution that has ended when its time is over, and its request is gone.

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -30,7 +31,6 @@ import (
 	"github.com/signoff-dev/signoff/internal/catalog"
 	"github.com/signoff-dev/signoff/internal/evidence"
 	"github.com/signoff-dev/signoff/internal/gate"
-	"github.com/signoff-dev/signoff/internal/quorum"
 	"github.com/signoff-dev/signoff/internal/visible"
 )
 
@@ -147,7 +147,7 @@ func (s *scope) needless(approval *v1alpha1.Approval) bool {
 // request is read live.
 type Reviewer struct {
 	*Reconciler
-	// Again says that every open review must be looked at again: the guard came or went.
+	// Again says that every open review must be looked at again: the guard came or went, or governing objects changed.
 	Again <-chan event.GenericEvent
 }
 
@@ -162,6 +162,7 @@ func (r *Reviewer) SetupWithManager(mgr ctrl.Manager) error {
 		For(&v1alpha1.Approval{}, builder.WithPredicates(isReview)).
 		WatchesRawSource(source.Channel(r.Again, handler.EnqueueRequestsFromMapFunc(r.allReviews))).
 		WithOptions(controller.Options{
+			RateLimiter: tries(),
 			NewQueue: func(name string, limiter workqueue.TypedRateLimiter[reconcile.Request]) workqueue.TypedRateLimitingInterface[reconcile.Request] {
 				return workqueue.NewTypedRateLimitingQueueWithConfig(limiter, workqueue.TypedRateLimitingQueueConfig[reconcile.Request]{Name: name, Clock: r.Clock})
 			},
@@ -185,14 +186,11 @@ func (r *Reviewer) allReviews(ctx context.Context, _ client.Object) []reconcile.
 	return reviews
 }
 
-// Reconcile counts the votes of one review, and closes it once it is decided.
+// Reconcile counts the votes of one review, closes it once it is decided, and brings one that is closed to its end.
 func (r *Reviewer) Reconcile(ctx context.Context, key ctrl.Request) (ctrl.Result, error) {
-	review := &v1alpha1.Approval{}
-	if err := r.Client.Get(ctx, key.NamespacedName, review); err != nil {
-		return ctrl.Result{}, client.IgnoreNotFound(err)
-	}
-	if !review.Spec.Review || review.Status.State != v1alpha1.ApprovalOpen {
-		return ctrl.Result{}, nil
+	review, err := r.find(ctx, key.NamespacedName)
+	if err != nil || review == nil {
+		return ctrl.Result{}, err
 	}
 	s, err := r.reviewScope(ctx, review)
 	if err != nil || s == nil {
@@ -208,91 +206,190 @@ func (r *Reviewer) Reconcile(ctx context.Context, key ctrl.Request) (ctrl.Result
 	return ctrl.Result{RequeueAfter: wait}, nil
 }
 
-// review looks at one open review, and says after which time to look again.
+// find gives a review that is open, or was decided. Nil: there is none. The cache holds open ones only.
+func (r *Reviewer) find(ctx context.Context, key types.NamespacedName) (*v1alpha1.Approval, error) {
+	review := &v1alpha1.Approval{}
+	err := r.Client.Get(ctx, key, review)
+	if apierrors.IsNotFound(err) {
+		err = r.Reader.Get(ctx, key, review)
+	}
+	switch {
+	case client.IgnoreNotFound(err) != nil:
+		return nil, fmt.Errorf("failed to get review %s: %w", key, err)
+	case err != nil || !review.Spec.Review || !isOpen(review) && !isDecided(review):
+		return nil, nil //nolint:nilnil // no review is an answer, not an error
+	}
+	return review, nil
+}
+
+func isOpen(review *v1alpha1.Approval) bool { return review.Status.State == v1alpha1.ApprovalOpen }
+
+// isDecided tells of a review that somebody did.
+func isDecided(review *v1alpha1.Approval) bool {
+	return review.Status.State == v1alpha1.ApprovalApproved || review.Status.State == v1alpha1.ApprovalDenied
+}
+
+// review looks at one review, and says after which time to look again.
 func (s *scope) review(ctx context.Context, review *v1alpha1.Approval) (time.Duration, error) {
-	if missing := s.Guard.InForce(); missing != nil {
-		return s.unguardedReview(ctx, review, missing)
-	}
-	stage := stageOf(review)
-	judgement, problem := s.Gate.ReviewContext(ctx, gate.SubjectOf(s.request), s.now)
-	if problem != nil && problem.Transient {
-		return time.Second, nil
-	}
-	stage.result = quorum.Result{State: v1alpha1.ApprovalOpen}
-	var err error
-	if problem == nil {
-		err = s.votes(ctx, judgement, stage)
-		s.at(judgement.Vars.Trace.NextChange)
-	} else {
-		stage.ballot, err = s.ballot(review)
-	}
+	err := s.reviewNow(ctx, review)
+	reason, why := hindrance(err)
 	switch {
 	case evidence.Is(err):
-		return s.unreviewable(ctx, err)
-	case err != nil:
+		err = s.unreviewable(ctx, review, evidence.Of(err))
+	case reason != "":
+		err = s.hinderedReview(ctx, review, reason, why)
+	case !isOpen(review):
 		return 0, err
 	}
-	switch {
-	case stage.result.State != v1alpha1.ApprovalOpen:
-		return 0, s.reviewed(ctx, stage)
-	case !s.now.Before(review.Spec.ExpiresAt.Time):
-		if err := s.overdue(ctx, review); err != nil {
-			return 0, err
-		}
-	}
-	if err := s.showReview(ctx, stage); err != nil {
+	if err != nil {
 		return 0, err
 	}
-	s.at(review.Spec.ExpiresAt.Time)
 	return s.wait(), nil
 }
 
-// unreviewable says that votes on a review do not count, because somebody changed it without Signoff.
-func (s *scope) unreviewable(ctx context.Context, err error) (time.Duration, error) {
-	problem := evidence.Of(err)
+// reviewNow does the next thing for a review.
+func (s *scope) reviewNow(ctx context.Context, review *v1alpha1.Approval) error {
+	if !isOpen(review) {
+		return s.closedReview(ctx, review)
+	}
+	s.at(review.Spec.ExpiresAt.Time)
+	if missing := s.Guard.InForce(); missing != nil {
+		return s.unguardedReview(ctx, review, missing)
+	}
+	judgement, problem := s.Gate.ReviewContext(ctx, gate.SubjectOf(s.request), s.now)
+	if problem != nil {
+		// It passes within seconds, and that is not worth a write to every review.
+		s.at(s.now.Add(time.Second))
+		return s.late(ctx, review)
+	}
+	stage := stageOf(review)
+	err := s.votes(ctx, judgement, stage)
+	s.at(judgement.Vars.Trace.NextChange)
+	switch {
+	case err != nil:
+		return err
+	case stage.result.State != v1alpha1.ApprovalOpen:
+		return s.reviewed(ctx, stage)
+	}
+	if err := s.late(ctx, review); err != nil {
+		return err
+	}
+	return s.showReview(ctx, stage)
+}
+
+// hindrance says by a reason and in words what keeps a review from being counted or closed for a while. Empty: nothing does.
+func hindrance(err error) (reason, why string) {
+	if unaudited := asUnaudited(err); unaudited != nil {
+		return v1alpha1.ReasonAuditUnavailable, unaudited.Error() + "."
+	}
+	if vote, ok := errors.AsType[*gate.Unjudged](err); ok {
+		return v1alpha1.ReasonIndeterminate, fmt.Sprintf("the vote of %s cannot be judged: %s", vote.Voter, vote.Problem.Message)
+	}
+	return "", ""
+}
+
+// hinderedReview shows what keeps a review from being counted or closed, and looks again.
+func (s *scope) hinderedReview(ctx context.Context, review *v1alpha1.Approval, reason, why string) error {
+	after := auditDelay
+	if reason != v1alpha1.ReasonAuditUnavailable {
+		after = pause(s.now.Sub(review.CreationTimestamp.Time))
+	}
+	s.at(s.now.Add(after))
+	why = "It waits, because " + why
+	if s.isLate(review) {
+		return s.lateAnyway(ctx, review, " "+why)
+	}
+	s.condition(v1alpha1.ConditionReviewed, false, reason, "Review of the emergency. "+why)
+	return s.store(ctx)
+}
+
+// unreviewable says that votes on a review do not count, because somebody changed it without Signoff, or waits until that can be told.
+func (s *scope) unreviewable(ctx context.Context, review *v1alpha1.Approval, problem *evidence.Error) error {
 	if problem.Wait {
-		return time.Second, nil
+		if s.at(s.now.Add(time.Second)); s.isLate(review) {
+			return s.lateAnyway(ctx, review, "")
+		}
+		return nil
 	}
 	s.suspect(s.key(), s.request.UID, problem)
 	s.condition(v1alpha1.ConditionReviewed, false, problem.Reason, "Review of the emergency: no vote on it counts: "+problem.Message+".")
-	return 0, s.store(ctx)
+	return s.store(ctx)
 }
 
-// overdue says that nobody reviewed in time. The review stays open: it must still be done, and until then its request stays.
-// Where its request is gone, the review itself says that this has been told.
-func (s *scope) overdue(ctx context.Context, review *v1alpha1.Approval) error {
-	said, kind, object := s.request.Status.Conditions, v1alpha1.ConditionReviewed, client.Object(s.request)
-	if s.orphan {
-		said, kind, object = review.Status.Conditions, v1alpha1.ConditionReady, review
-	}
-	if known := meta.FindStatusCondition(said, kind); known != nil && known.Reason == v1alpha1.ReasonReviewOverdue {
+// lateAnyway shows that nobody reviewed in time, also where that cannot be told at the moment: it is tried again with every look.
+func (s *scope) lateAnyway(ctx context.Context, review *v1alpha1.Approval, why string) error {
+	s.mention(audit.Overdue(review))
+	return s.overdue(ctx, review, why)
+}
+
+// isLate tells of a review that nobody has done in time.
+func (s *scope) isLate(review *v1alpha1.Approval) bool {
+	return isOpen(review) && !s.now.Before(review.Spec.ExpiresAt.Time)
+}
+
+// late says that nobody reviewed in time, if that is so.
+func (s *scope) late(ctx context.Context, review *v1alpha1.Approval) error {
+	if !s.isLate(review) {
 		return nil
 	}
-	// A review that was opened since they were counted last may be one that nobody knows of.
-	s.Late()
-	message := fmt.Sprintf("Review of the emergency: overdue since %s, nobody did it in time. It can still be done, and must be: see kubectl describe approval -n %s %s",
-		review.Spec.Expires, review.Namespace, review.Name)
-	s.condition(v1alpha1.ConditionReviewed, false, v1alpha1.ReasonReviewOverdue, message)
 	if err := s.tell(audit.Overdue(review)); err != nil {
 		return err
 	}
-	if err := s.store(ctx); err != nil {
+	return s.overdue(ctx, review, "")
+}
+
+// overdue shows that nobody reviewed in time, and perhaps what keeps votes from being counted. The review stays open: it must still be done, and until then its
+// request stays. Where its request is gone, the review itself says that this has been told.
+func (s *scope) overdue(ctx context.Context, review *v1alpha1.Approval, why string) error {
+	said, kind, object := &s.request.Status.Conditions, v1alpha1.ConditionReviewed, client.Object(s.request)
+	if s.orphan {
+		said, kind, object = &review.Status.Conditions, v1alpha1.ConditionReady, review
+	}
+	message := fmt.Sprintf("Review of the emergency: overdue since %s, nobody did it in time. It can still be done, and must be: see kubectl describe approval -n %s %s",
+		review.Spec.Expires, review.Namespace, review.Name)
+	known := saidOverdue(*said, kind)
+	if known != nil && known.Message == gate.Cut(message+why, maxMessage) {
+		return nil
+	}
+	if known == nil {
+		// A review that was opened since they were counted last may be one that nobody knows of.
+		s.Recount()
+	}
+	setCondition(said, object.GetGeneration(), s.now, kind, false, v1alpha1.ReasonReviewOverdue, message+why)
+	if err := s.storeOverdue(ctx, review); err != nil {
 		return err
 	}
-	if s.orphan {
-		setCondition(&review.Status.Conditions, review.Generation, s.now, kind, false, v1alpha1.ReasonReviewOverdue, message)
-		if err := s.Client.Status().Update(ctx, review); err != nil {
-			return fmt.Errorf("failed to update the status of Approval %s/%s: %w", review.Namespace, review.Name, err)
-		}
+	if known == nil {
+		s.event(object, v1alpha1.ReasonReviewOverdue, message)
 	}
-	s.event(object, v1alpha1.ReasonReviewOverdue, message)
 	return nil
 }
 
-// showReview shows on a finished request, if nothing did before or if the guard was missing, that a review is open, and on the review who is missing.
+// saidOverdue is the condition that says that a review is overdue. Nil: none does.
+func saidOverdue(conditions []metav1.Condition, kind string) *metav1.Condition {
+	if known := meta.FindStatusCondition(conditions, kind); known != nil && known.Reason == v1alpha1.ReasonReviewOverdue {
+		return known
+	}
+	return nil
+}
+
+func (s *scope) storeOverdue(ctx context.Context, review *v1alpha1.Approval) error {
+	if !s.orphan {
+		return s.store(ctx)
+	}
+	if err := s.Client.Status().Update(ctx, review); err != nil {
+		return fmt.Errorf("failed to update the status of Approval %s/%s: %w", review.Namespace, review.Name, err)
+	}
+	return nil
+}
+
+// passing are the reasons of what keeps a review from being counted or closed for a while.
+var passing = []string{v1alpha1.ReasonGuardMissing, v1alpha1.ReasonIndeterminate, v1alpha1.ReasonAuditUnavailable}
+
+// showReview shows on a request, if nothing did before on a finished one or if something was in the way, that a review is open, and on the review who is missing.
 func (s *scope) showReview(ctx context.Context, stage *stageState) error {
 	shown := meta.FindStatusCondition(s.request.Status.Conditions, v1alpha1.ConditionReviewed)
-	if s.request.Status.Outcome != "" && (shown == nil || shown.Reason == v1alpha1.ReasonGuardMissing) {
+	if shown == nil && s.request.Status.Outcome != "" || shown != nil && slices.Contains(passing, shown.Reason) {
 		s.condition(v1alpha1.ConditionReviewed, false, v1alpha1.ReasonAwaitingReview, awaitingReview(stage.approval))
 		if err := s.store(ctx); err != nil {
 			return err
@@ -304,27 +401,64 @@ func (s *scope) showReview(ctx context.Context, stage *stageState) error {
 	return s.progress(ctx, stage)
 }
 
-// reviewed closes a review and shows it on the request. The request comes first: once the review is closed, nobody looks again. Where a
-// vote comes in between, the review is not closed, and both are written anew.
+// reviewed closes a review. What was said on it is in the audit log by then. The write that closes it comes before everything that says how it ended: where
+// a vote comes in between, it conflicts, and all votes are counted anew.
 func (s *scope) reviewed(ctx context.Context, stage *stageState) error {
-	state, reason, decided := stage.result.State, v1alpha1.ReasonReviewed, decidedLines(stage)
-	if state == v1alpha1.ApprovalDenied {
+	if err := s.toldLate(stage.approval); err != nil {
+		return err
+	}
+	if err := s.tellBallot(stage.approval, stage.ballot); err != nil {
+		return err
+	}
+	if err := s.writeState(ctx, stage.approval, stage.ballot, stage.result.State, decidedLines(stage)); err != nil {
+		return err
+	}
+	return s.concludeReview(ctx, stage.approval, stage.ballot)
+}
+
+// toldLate makes sure that it is told that a review was overdue, where people were shown that.
+func (s *scope) toldLate(review *v1alpha1.Approval) error {
+	if saidOverdue(s.request.Status.Conditions, v1alpha1.ConditionReviewed) == nil && saidOverdue(review.Status.Conditions, v1alpha1.ConditionReady) == nil {
+		return nil
+	}
+	return s.tell(audit.Overdue(review))
+}
+
+// closedReview brings to its end what a pass before did not that has closed a review.
+func (s *scope) closedReview(ctx context.Context, review *v1alpha1.Approval) error {
+	ballot, err := s.ballot(review)
+	if err != nil {
+		return err
+	}
+	return s.concludeReview(ctx, review, ballot)
+}
+
+// concludeReview tells, shows and keeps how a closed review ended, as far as that is not done. The Record comes last: one that says nothing of the review is
+// found again, after a crash too.
+func (s *scope) concludeReview(ctx context.Context, review *v1alpha1.Approval, ballot *evidence.Ballot) error {
+	if err := s.tellBallot(review, ballot); err != nil {
+		return err
+	}
+	reason := v1alpha1.ReasonReviewed
+	if review.Status.State == v1alpha1.ApprovalDenied {
 		reason = v1alpha1.ReasonReviewDenied
 	}
-	if err := s.reviewDone(stage); err != nil {
+	known := meta.FindStatusCondition(s.request.Status.Conditions, v1alpha1.ConditionReviewed)
+	news := !s.orphan && (known == nil || known.Reason != reason)
+	message := "Review of the emergency: " + strings.Join(review.Status.Decided, " ")
+	s.condition(v1alpha1.ConditionReviewed, review.Status.State == v1alpha1.ApprovalApproved, reason, message)
+	if err := s.store(ctx); client.IgnoreNotFound(err) != nil {
 		return err
 	}
-	message := "Review of the emergency: " + strings.Join(decided, " ")
-	s.condition(v1alpha1.ConditionReviewed, state == v1alpha1.ApprovalApproved, reason, message)
-	if err := s.store(ctx); err != nil {
+	if news {
+		s.event(s.request, reason, message)
+	}
+	if written, err := s.recordReview(ctx, review); err != nil || !written {
 		return err
 	}
-	if err := s.recordReview(ctx, state, decided); err != nil {
-		return err
+	s.Recount()
+	if s.orphan {
+		s.event(s.request, reason, message)
 	}
-	if err := s.writeState(ctx, stage.approval, stage.ballot, state, decided); err != nil {
-		return err
-	}
-	s.event(s.request, reason, message)
 	return nil
 }

@@ -180,7 +180,7 @@ func (p *Process) controllers() error {
 		Events: p.Manager.GetEventRecorder("signoff"), Evidence: p.evidence, Clock: p.clock, Wall: p.wall, Keys: p.keysRead,
 		Audit: facts, AuditInputs: p.cfg.Audit.InputValues,
 		OperatorNamespace: p.cfg.Operator.Namespace,
-		Changed:           p.changed, Wake: p.wake, Late: p.wakeOrphans, Workers: p.cfg.Workers, Traces: p.parts.Traces,
+		Changed:           p.changed, Wake: p.wake, Recount: p.wakeOrphans, Workers: p.cfg.Workers, Traces: p.parts.Traces,
 	}
 	reviewer := &actionrequest.Reviewer{Reconciler: requests, Again: p.reviewed}
 	if err := p.orphans(reviewer); err != nil {

@@ -203,10 +203,14 @@ func Run(ctx context.Context, cfg *config.Configuration, restConfig *rest.Config
 	return process.Manager.Start(logr.NewContext(ctx, process.Manager.GetLogger()))
 }
 
-// wakeAll makes every open request be judged again. One such event that has not been read yet is enough.
+// wakeAll makes every open request be judged again, and the votes on every open review. One such event that has not been read yet is enough.
 func (p *Process) wakeAll() {
 	select {
 	case p.changed <- event.GenericEvent{Object: &v1alpha1.ActionRequest{}}:
+	default:
+	}
+	select {
+	case p.reviewed <- event.GenericEvent{Object: &v1alpha1.Approval{}}:
 	default:
 	}
 }
@@ -214,10 +218,6 @@ func (p *Process) wakeAll() {
 // guardChanged makes everything be looked at again that waits for the guard.
 func (p *Process) guardChanged() {
 	p.wakeAll()
-	select {
-	case p.reviewed <- event.GenericEvent{Object: &v1alpha1.Approval{}}:
-	default:
-	}
 	p.wakeOrphans()
 }
 

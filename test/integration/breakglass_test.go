@@ -3,6 +3,7 @@ package integration
 import (
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -100,5 +101,62 @@ func TestBreakGlassPassesApprovalAndHold(t *testing.T) {
 	open = review(t, held)
 	if due := time.Until(open.Spec.ExpiresAt.Time); due < 23*time.Hour || due > 24*time.Hour || open.Spec.Needs != "1 of approvers" {
 		t.Errorf("whoever may approve reviews within a day: needs %q, due in %s", open.Spec.Needs, due)
+	}
+}
+
+// TestReviewersAtOnce: one agrees at the moment at which another takes that back. Whatever comes of it, the review, the request and the Record say the same.
+func TestReviewersAtOnce(t *testing.T) {
+	frozen(t)
+	reasons := map[v1alpha1.ApprovalState]string{v1alpha1.ApprovalApproved: v1alpha1.ReasonReviewed, v1alpha1.ApprovalDenied: v1alpha1.ReasonReviewDenied}
+	for range 3 {
+		r := ask(t, users.Carol, emergency("em-asked"))
+		reaches(t, r, v1alpha1.PhaseSucceeded)
+		open := review(t, r)
+		if err := vote(t, users.Erin, open, "Approve", ""); err != nil {
+			t.Fatal(err)
+		}
+		var both sync.WaitGroup
+		both.Go(func() { _ = vote(t, users.Bob, open, "Approve", "") })
+		both.Go(func() { _ = vote(t, users.Erin, open, "Deny", "there was no fire") })
+		both.Wait()
+		live := &v1alpha1.Approval{}
+		eventually(t, "the review is closed", func() (bool, string) {
+			err := admin(t).Get(t.Context(), client.ObjectKeyFromObject(open), live)
+			return err == nil && reasons[live.Status.State] != "", fmt.Sprint(err, live.Status.State)
+		})
+		world.Kept(t, live)
+		status := metav1.ConditionFalse
+		if live.Status.State == v1alpha1.ApprovalApproved {
+			status = metav1.ConditionTrue
+		}
+		hasReviewed(t, r, status, reasons[live.Status.State])
+	}
+}
+
+// TestReviewFollowsTeams: a vote on a review counts as long as its voter is named, and is looked at when that changes, without another vote.
+func TestReviewFollowsTeams(t *testing.T) {
+	apply(t, strings.ReplaceAll(`{apiVersion: signoff.dev/v1alpha1, kind: Team, metadata: {name: em-team}, spec: {members: {users: [bob, erin]}}}
+---
+{apiVersion: signoff.dev/v1alpha1, kind: Role, metadata: {namespace: platform, name: em-teamed}, spec: {members: {users: [carol]}, permissions: [{verbs: [request, break-glass], actions: {names: [em-teamed]}}]}}
+---
+{apiVersion: signoff.dev/v1alpha1, kind: Action, metadata: {namespace: platform, name: em-teamed}, spec: {title: Write a note, default: {effect: RequireApproval, stages: [owners]},
+  stages: [{name: owners, approvers: {teams: [em-team]}, count: 2}], execution: {serviceAccountName: deployer, steps: [{name: write, `+merges+`}]}}}`, "NAME", "em-teamed"))
+	configMap(t, "em-teamed")
+	r := ask(t, users.Carol, emergency("em-teamed"))
+	reaches(t, r, v1alpha1.PhaseSucceeded)
+	open := review(t, r)
+	if err := vote(t, users.Erin, open, "Approve", ""); err != nil {
+		t.Fatal(err)
+	}
+	team := &v1alpha1.Team{ObjectMeta: metav1.ObjectMeta{Name: "em-team"}}
+	for _, step := range []struct{ members, want string }{{`"bob","erin"`, "1 of em-team"}, {`"bob","dave"`, "2 of em-team"}, {`"bob","erin"`, "1 of em-team"}} {
+		if err := patch(t, env.Person{Config: cluster.Admin}, team, `{"spec":{"members":{"users":[`+step.members+`]}}}`); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "it waits for "+step.want, func() (bool, string) {
+			live := &v1alpha1.Approval{}
+			err := admin(t).Get(t.Context(), client.ObjectKeyFromObject(open), live)
+			return live.Status.WaitingFor == step.want, fmt.Sprint(err, live.Status)
+		})
 	}
 }

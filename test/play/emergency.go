@@ -70,7 +70,7 @@ func (p *Play) HasReviewed(t testing.TB, r *v1alpha1.ActionRequest, status metav
 	return condition
 }
 
-// Closes waits until a review has a state.
+// Closes waits until an Approval has a state. That of a review is in the Record after that.
 func (p *Play) Closes(t testing.TB, approval *v1alpha1.Approval, state v1alpha1.ApprovalState) *v1alpha1.Approval {
 	t.Helper()
 	live := &v1alpha1.Approval{}
@@ -78,7 +78,25 @@ func (p *Play) Closes(t testing.TB, approval *v1alpha1.Approval, state v1alpha1.
 		err := p.Admin(t).Get(t.Context(), client.ObjectKeyFromObject(approval), live)
 		return err == nil && live.Status.State == state, fmt.Sprintf("%v %s", err, live.Status.State)
 	})
+	if live.Spec.Review && (state == v1alpha1.ApprovalApproved || state == v1alpha1.ApprovalDenied) {
+		p.Kept(t, live)
+	}
 	return live
+}
+
+// Kept waits until the Record says how a closed review ended: that is written last.
+func (p *Play) Kept(t testing.TB, review *v1alpha1.Approval) {
+	t.Helper()
+	Eventually(t, "the Record says how "+review.Name+" ended", func() (bool, string) {
+		list := &v1alpha1.RecordList{}
+		err := p.Admin(t).List(t.Context(), list, client.InNamespace(env.SystemNamespace))
+		for i := range list.Items {
+			if r := &list.Items[i]; r.Spec.RequestRef.UID == review.Spec.RequestRef.UID && r.Status.Review != nil {
+				return r.Status.Review.State == review.Status.State, string(r.Status.Review.State)
+			}
+		}
+		return false, fmt.Sprint("it says nothing ", err)
+	})
 }
 
 // Orphaned plays an emergency whose review nobody has done when its namespace is deleted. It gives the request, the review beside it, which is gone as well,
