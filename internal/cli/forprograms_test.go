@@ -86,7 +86,7 @@ func TestFieldsInFull(t *testing.T) {
 	}{
 		"whoami": {reflect.TypeFor[Myself](), "groups leads neverApproves person roles roles.role roles.verbs teams uid unread username"},
 		"doctor": {reflect.TypeFor[doctor.Finding](), "about message state"},
-		"explain": {reflect.TypeFor[Explained](), "allowed errors inputs message note reason request requester requester.groups requester.username " +
+		"explain": {reflect.TypeFor[Explained](), "allowed errors inputs message note omitted reason request requester requester.groups requester.username " +
 			"stages stages.escalatedAfter stages.further stages.requirements stages.stage verdict warnings"},
 		"audit verify": {reflect.TypeFor[Verified](), "checkpoints earlier gap gap.event gap.file gap.kind gap.line gap.message lines " +
 			"logs logs.cluster logs.end logs.signed logs.signedAt logs.unsigned logs.unvouched moreRevoked " +
