@@ -388,6 +388,13 @@ type RenderedWrite struct {
 	// +optional
 	Conflicts ConflictPolicy `json:"conflicts,omitempty"`
 
+	// uid is that of the object with which the write was compared: nothing is written to another one. Unset: any will do, since there was none, an earlier step
+	// deletes it, it could not be read, or the Action says not to look at drift.
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	// +kubebuilder:validation:Type=string
+	UID types.UID `json:"uid,omitempty"`
+
 	// late are the places in body that are filled in when the step is reached, with outputs of earlier steps. Unset: none.
 	// +optional
 	// +listType=map

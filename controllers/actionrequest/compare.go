@@ -7,6 +7,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/gate"
@@ -24,11 +25,13 @@ type comparison struct {
 	unread []string
 	// coming are the objects of kinds that an earlier step defines, with that step.
 	coming map[v1alpha1.ObjectReference]string
+	// uids are those of the objects that are there.
+	uids map[v1alpha1.ObjectReference]types.UID
 }
 
-// compare describes what the steps will do, and names the objects that nobody could look at. An error means that it cannot be told at the moment.
+// compare describes what the steps will do, and names the objects that nobody could look at. It notes in the steps to which objects they write. An error means that it cannot be told at the moment.
 func (s *scope) compare(ctx context.Context, rendered []v1alpha1.RenderedStep, sources []v1alpha1.ObjectReference) (changes []v1alpha1.PlannedChange, unread []string, err error) {
-	c := &comparison{scope: s, ctx: ctx, coming: kinds.Coming(rendered)}
+	c := &comparison{scope: s, ctx: ctx, coming: kinds.Coming(rendered), uids: map[v1alpha1.ObjectReference]types.UID{}}
 	hidden := false
 	for i := range sources {
 		may, err := c.requesterMayRead(&sources[i])
@@ -43,9 +46,33 @@ func (s *scope) compare(ctx context.Context, rendered []v1alpha1.RenderedStep, s
 	if c.err != nil {
 		return nil, nil, c.err
 	}
+	if s.judgement.Action.Object.Spec.Execution.OnDrift != v1alpha1.DriftProceed {
+		bind(rendered, c.uids)
+	}
 	_, finally := s.judgement.Action.Steps.Split(rendered)
 	plan.AtEnd(changes, finally)
 	return plan.Stored(changes, c.unread), c.unread, nil
+}
+
+// bind notes of each write the uid of the object with which it was compared. What an earlier step deletes is another one by then, or none, and a deletion
+// names its object itself.
+func bind(rendered []v1alpha1.RenderedStep, uids map[v1alpha1.ObjectReference]types.UID) {
+	deleted := map[place]bool{}
+	for i := range rendered {
+		for j := range rendered[i].Writes {
+			w := &rendered[i].Writes[j]
+			at := placeOf(&w.Object)
+			switch w.Operation {
+			case v1alpha1.WriteDelete:
+				deleted[at] = true
+			case v1alpha1.WriteApply, v1alpha1.WriteStrategicPatch, v1alpha1.WriteMergePatch, v1alpha1.WriteJSONPatch:
+				if !deleted[at] && !deleted[place{kind: "Namespace", name: at.namespace}] {
+					w.UID = uids[w.Object]
+				}
+			case v1alpha1.WriteCreateJob: // it is always a new one
+			}
+		}
+	}
 }
 
 // live reads one object. It is not there only where the API server serves the kind and says so.
@@ -64,6 +91,7 @@ func (c *comparison) live(ref v1alpha1.ObjectReference) plan.Found {
 		c.err = err
 		return plan.Found{}
 	}
+	c.uids[ref] = object.GetUID()
 	may, err := c.requesterMayRead(&ref)
 	if err != nil {
 		c.err = err

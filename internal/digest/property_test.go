@@ -15,6 +15,8 @@ import (
 var notCovered = []string{
 	"Action.Spec.Title", "Action.Spec.Description", "Action.Spec.Rules.Message", "Action.Spec.Default.Message",
 	"Requester.Groups", "Requester.Extra", "Requester.Person",
+	// Which object it is stands in the basis of what is planned: where it is another one, onDrift decides. The seal of the Record covers it.
+	"Steps.Writes.UID", "Finally.Writes.UID",
 }
 
 // TestEveryFieldCounts changes every field of a subject in which every field is set, one at a time. A field that is added to
@@ -29,7 +31,7 @@ func TestEveryFieldCounts(t *testing.T) {
 		if slices.Contains(notCovered, path) {
 			left++
 			if got != want {
-				t.Errorf("%s changes the digest, although it only tells people something", path)
+				t.Errorf("%s changes the digest, although it is not to", path)
 			}
 			return
 		}

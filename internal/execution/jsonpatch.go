@@ -45,11 +45,15 @@ func (t *task) announce(ctx context.Context) (Outcome, error) {
 	if err != nil {
 		return t.failed("read "+describe(w.Object), err)
 	}
-	return t.intend(live.GetResourceVersion()), nil
+	return t.intend(live), nil
 }
 
-func (t *task) intend(version string) Outcome {
-	t.announces(basisIntent + version)
+// intend announces that the patch is sent to this version of the object, if it is the one with which it was compared.
+func (t *task) intend(live *unstructured.Unstructured) Outcome {
+	if why := otherThanPlanned(&t.step.Writes[0], live, nil); why != "" {
+		return t.fail("%s", why)
+	}
+	t.announces(basisIntent + live.GetResourceVersion())
 	t.unsent.Add(t.announcement(), true)
 	return Outcome{Status: t.status, Intent: true}
 }
@@ -138,7 +142,7 @@ func (t *task) rejected(ctx context.Context, version string, unsent bool, refusa
 	case live.GetResourceVersion() == version:
 		return t.giveUp("%s%s", explain(doing(w), refusal), misfit(w, live)), nil
 	case unsent:
-		return t.intend(live.GetResourceVersion()), nil
+		return t.intend(live), nil
 	}
 	return t.unknown("has changed since"), nil
 }

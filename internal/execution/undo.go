@@ -86,6 +86,9 @@ func (t *task) noteUndo(ctx context.Context) (Outcome, error) {
 // holds as far as that attempt has written.
 func (t *task) note(ctx context.Context, w *v1alpha1.RenderedWrite) (lent, error) {
 	live, err := t.get(ctx, w.Object)
+	if why := otherThanPlanned(w, live, err); why != "" {
+		return lent{}, final(why)
+	}
 	switch {
 	case apierrors.IsNotFound(err) && w.Operation == v1alpha1.WriteApply:
 		t.noteAs(&v1alpha1.Undo{Step: t.step.Name, Object: w.Object, FieldManager: w.FieldManager, Created: true})

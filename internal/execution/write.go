@@ -2,12 +2,15 @@ package execution
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"strings"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
+	utiljson "k8s.io/apimachinery/pkg/util/json"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 )
@@ -78,7 +81,7 @@ func (t *task) repeatable(ctx context.Context) (Outcome, error) {
 		w := &t.step.Writes[i]
 		var err error
 		if object, err = t.sending(func() (*unstructured.Unstructured, error) { return send(ctx, w) }); err != nil {
-			out, err := t.failed(doing(w), err)
+			out, err := t.refused(ctx, w, err)
 			out.Status.Message = t.withWritten(out.Status.Message, i)
 			return out, err
 		}
@@ -101,6 +104,48 @@ func (t *task) withWritten(message string, count int) string {
 		left = "taken back at the end"
 	}
 	return oneLine(message + ". Written before that, and " + left + ": " + strings.Join(names, ", "))
+}
+
+// refused judges an error of a write. Where what is there is not what the write was compared with, that is why, and trying again mends nothing.
+func (t *task) refused(ctx context.Context, w *v1alpha1.RenderedWrite, err error) (Outcome, error) {
+	if w.UID != "" && (apierrors.IsConflict(err) || apierrors.IsInvalid(err) || apierrors.IsNotFound(err)) {
+		live, readErr := t.get(ctx, w.Object)
+		if why := otherThanPlanned(w, live, readErr); why != "" {
+			return t.fail("%s", why), nil
+		}
+	}
+	return t.failed(doing(w), err)
+}
+
+// otherThanPlanned says why an object, as it was read, is not the one with which a write was compared. Empty: it is, or any will do, or nobody can tell.
+func otherThanPlanned(w *v1alpha1.RenderedWrite, live *unstructured.Unstructured, err error) string {
+	switch {
+	case w.UID == "":
+	case apierrors.IsNotFound(err) && !unserved(err):
+		return fmt.Sprintf("%s was there when it was planned and is gone, and is not made anew. Make a new request", describe(w.Object))
+	case err == nil && live.GetUID() != w.UID:
+		return fmt.Sprintf("%s is another one than was planned, and nothing is written to it. Make a new request", describe(w.Object))
+	}
+	return ""
+}
+
+// bound is what a write sends: with the uid of the object with which it was compared, so that the API server refuses it where there is another one, or none.
+func bound(w *v1alpha1.RenderedWrite) ([]byte, error) {
+	if w.UID == "" || w.Operation == v1alpha1.WriteJSONPatch { // which is sent to one version of the object
+		return w.Body.Raw, nil
+	}
+	object := &unstructured.Unstructured{}
+	if err := utiljson.Unmarshal(w.Body.Raw, &object.Object); err != nil {
+		return nil, final("what it writes cannot be read: " + err.Error())
+	}
+	if object.GetUID() == "" {
+		object.SetUID(w.UID)
+	}
+	raw, err := json.Marshal(object.Object)
+	if err != nil {
+		return nil, fmt.Errorf("failed to encode what is written: %w", err)
+	}
+	return raw, nil
 }
 
 // send sends one write. Unknown and duplicate fields are refused rather than dropped: what was agreed to is what is stored.
@@ -138,5 +183,9 @@ func (t *task) sendAs(ctx context.Context, w *v1alpha1.RenderedWrite, dryRun ...
 	default:
 		return nil, fmt.Errorf("operation %q is no patch", w.Operation)
 	}
-	return resource.Patch(ctx, w.Object.Name, kind, w.Body.Raw, options)
+	body, err := bound(w)
+	if err != nil {
+		return nil, err
+	}
+	return resource.Patch(ctx, w.Object.Name, kind, body, options)
 }

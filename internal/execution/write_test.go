@@ -1,6 +1,7 @@
 package execution
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -119,5 +120,65 @@ func TestWritesThatFail(t *testing.T) {
 				t.Errorf("%s: a step that failed was done again: %+v", tc.reason, again.Status)
 			}
 		})
+	}
+}
+
+// TestOnlyTheObjectOfThePlan: what was compared is what is written to, and where it is gone, nothing is made anew.
+func TestOnlyTheObjectOfThePlan(t *testing.T) {
+	const object = `object: {apiVersion: v1, kind: ConfigMap, namespace: NS, name: c}, fieldManager: m`
+	steps := map[string]string{
+		"Apply":     `{operation: Apply, ` + object + `, conflicts: Take, body: {apiVersion: v1, kind: ConfigMap, metadata: {namespace: NS, name: c}, data: {mode: b}}}`,
+		"Merge":     `{operation: MergePatch, ` + object + `, body: {data: {mode: b}}}`,
+		"Strategic": `{operation: StrategicPatch, ` + object + `, body: {data: {mode: b}}}`,
+		"JSON":      `{operation: JSONPatch, ` + object + `, body: [{op: replace, path: /data/mode, value: b}]}`,
+	}
+	const was = `{apiVersion: v1, kind: ConfigMap, metadata: {namespace: NS, name: c}, data: {mode: a}}`
+	for name, write := range steps {
+		for _, temporary := range []bool{false, true} {
+			if temporary && name == "JSON" {
+				continue
+			}
+			planned := func(t *testing.T) *play {
+				p := newPlay(t, `{name: s, writes: [`+write+`]}`)
+				if temporary {
+					p.record.Spec.Duration = "1h"
+				}
+				p.apply(was)
+				p.step.Writes[0].UID = p.uid()
+				return p
+			}
+			removed := func(t *testing.T, p *play) {
+				if err := admin.CoreV1().ConfigMaps(p.namespace).Delete(t.Context(), "c", metav1.DeleteOptions{}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			ends := func(p *play) Outcome {
+				out := p.next()
+				if out.Intent {
+					out = p.next()
+				}
+				return out
+			}
+			t.Run(fmt.Sprint(name, temporary), func(t *testing.T) {
+				p := planned(t)
+				p.check(ends(p), v1alpha1.StepDone)
+				if got := p.data()["mode"]; got != "b" {
+					t.Errorf("it must be written: %q", got)
+				}
+				p = planned(t)
+				removed(t, p)
+				p.check(ends(p), v1alpha1.StepFailed, map[bool]string{true: "not found", false: "is gone, and is not made anew"}[name == "JSON"])
+				if !p.isGone() {
+					t.Error("it must not be made anew")
+				}
+				p = planned(t)
+				removed(t, p)
+				p.apply(was)
+				p.check(ends(p), v1alpha1.StepFailed, "is another one than was planned")
+				if got := p.data()["mode"]; got != "a" {
+					t.Errorf("it must not be written: %q", got)
+				}
+			})
+		}
 	}
 }

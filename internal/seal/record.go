@@ -165,6 +165,8 @@ type Write struct {
 	Name         string `json:"name,omitempty"`
 	FieldManager string `json:"fieldManager,omitempty"`
 	Conflicts    string `json:"conflicts,omitempty"`
+	// UID is that of the object to which it is written.
+	UID string `json:"uid,omitempty"`
 	// Body is the hash of what is sent.
 	Body string `json:"body,omitempty"`
 	// Late is the hash of the places in it that are filled in when the step is reached.
@@ -212,7 +214,7 @@ type recordBody struct {
 var stepFields = all("name", "timeout", "waitFor.status", "waitFor.expression", "when", "failWhen", "retries", "logLines").
 	under("outputs[]", all("name", "expression", "schema")).
 	under("http", callFields).
-	under("writes[]", all("operation", "body", "fieldManager", "conflicts",
+	under("writes[]", all("operation", "body", "fieldManager", "conflicts", "uid",
 		"object.apiVersion", "object.kind", "object.namespace", "object.name").under("late[]", lateFields))
 
 var (
@@ -449,7 +451,7 @@ func (m *millis) json(raw *runtime.RawExtension) string {
 func (m *millis) write(w *v1alpha1.RenderedWrite) Write {
 	out := Write{
 		Operation: string(w.Operation), APIVersion: w.Object.APIVersion, Kind: w.Object.Kind, Namespace: w.Object.Namespace,
-		Name: w.Object.Name, FieldManager: w.FieldManager, Conflicts: string(w.Conflicts), Body: m.json(&w.Body),
+		Name: w.Object.Name, FieldManager: w.FieldManager, Conflicts: string(w.Conflicts), UID: string(w.UID), Body: m.json(&w.Body),
 	}
 	if late := httpcall.Lates(w.Late); late != nil {
 		sum, err := canonical.SumOf(late)
