@@ -55,10 +55,70 @@ func (s *scope) approvals(ctx context.Context) (bool, error) {
 			}
 		}
 	}
+	if over, err := s.keepOpen(ctx, stages); over || err != nil {
+		return false, err
+	}
 	if err := s.supersede(ctx, stages); err != nil {
 		return false, err
 	}
 	return s.tally(ctx, stages)
+}
+
+// keepOpen looks after stages that opened once and wait for one before them, which must agree again. Votes on them are taken, so their time runs on, people
+// are reminded, and how far they have come is shown. It tells whether time has ended the request.
+func (s *scope) keepOpen(ctx context.Context, stages []*stageState) (over bool, err error) {
+	waits := func(stage *stageState) bool { return !stage.opened }
+	if s.judgement.AskAgain() != nil || !slices.ContainsFunc(stages, waits) {
+		return false, nil
+	}
+	list, err := s.ownApprovals(ctx, s.Client)
+	if err != nil {
+		return false, err
+	}
+	for _, stage := range stages {
+		if !waits(stage) {
+			continue
+		}
+		if stage.approval = s.openedEarlier(stage, list); stage.approval == nil {
+			continue
+		}
+		if over, err := s.meanwhile(ctx, stage); over || err != nil {
+			return over, err
+		}
+	}
+	return false, nil
+}
+
+// openedEarlier finds the open Approval of a stage for what would be executed and for whoever must agree now. Nil: there is none.
+func (s *scope) openedEarlier(stage *stageState, list []v1alpha1.Approval) *v1alpha1.Approval {
+	for i := range list {
+		a := &list[i]
+		if a.Spec.Stage != stage.Ref || a.Spec.Digest != s.plan.digest || !isOpen(a) || s.closed[a.Name] {
+			continue
+		}
+		for round := range maxRounds {
+			if a.Name == s.approvalName(stage, round) {
+				return a.DeepCopy()
+			}
+		}
+	}
+	return nil
+}
+
+// meanwhile counts the votes on a stage that waits for one before it. Where everybody has agreed it is closed once its turn comes.
+func (s *scope) meanwhile(ctx context.Context, stage *stageState) (over bool, err error) {
+	if err := s.votes(ctx, s.judgement, stage); err != nil {
+		return false, err
+	}
+	if stage.result.State == v1alpha1.ApprovalApproved && !s.lapsed(stage) {
+		s.at(stage.lapses())
+		return false, s.progress(ctx, stage)
+	}
+	again, over, err := s.decide(ctx, stage)
+	if again {
+		stage.approval = nil // it opens again after the one before it
+	}
+	return over, err
 }
 
 // mayOpen tells whether every stage that must come before has approved. A stage that is not required counts as approved.
