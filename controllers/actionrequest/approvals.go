@@ -43,8 +43,7 @@ func (s *scope) approvals(ctx context.Context) (bool, error) {
 		stages[i] = &stageState{Stage: &s.judgement.Stages[i]}
 	}
 	// Where nobody can be judged as a voter any more, nobody is asked.
-	asks := s.judgement.AskAgain() == nil
-	for progress := asks; progress; {
+	for progress := s.judgement.AskAgain() == nil; progress; {
 		progress = false
 		for _, stage := range stages {
 			if stage.opened || !mayOpen(stage, stages) {
@@ -56,10 +55,8 @@ func (s *scope) approvals(ctx context.Context) (bool, error) {
 			}
 		}
 	}
-	if asks {
-		if over, err := s.keepOpen(ctx, stages); over || err != nil {
-			return false, err
-		}
+	if over, err := s.keepOpen(ctx, stages); over || err != nil {
+		return false, err
 	}
 	if err := s.supersede(ctx, stages); err != nil {
 		return false, err
@@ -70,12 +67,16 @@ func (s *scope) approvals(ctx context.Context) (bool, error) {
 // keepOpen looks after stages that opened once and wait for one before them, which must agree again. Votes on them are taken, so their time runs on, people
 // are reminded, and how far they have come is shown. It tells whether time has ended the request.
 func (s *scope) keepOpen(ctx context.Context, stages []*stageState) (over bool, err error) {
+	waits := func(stage *stageState) bool { return !stage.opened }
+	if s.judgement.AskAgain() != nil || !slices.ContainsFunc(stages, waits) {
+		return false, nil
+	}
 	list, err := s.ownApprovals(ctx, s.Client)
 	if err != nil {
 		return false, err
 	}
 	for _, stage := range stages {
-		if stage.opened {
+		if !waits(stage) {
 			continue
 		}
 		if stage.approval = s.openedEarlier(stage, list); stage.approval == nil {

@@ -246,7 +246,7 @@ func (o *Orphans) ensure(ctx context.Context, record *v1alpha1.Record) error {
 	case found.UID == record.Spec.Review.UID && isDecided(found):
 		return o.conclude(ctx, key)
 	case found.UID == record.Spec.Review.UID || o.Guard.InForce() != nil:
-		return nil // it is looked at again once the guard is in force
+		return nil //nolint:nilerr // it is looked at again once the guard is in force
 	}
 	s := o.orphanScope(record)
 	if _, err := s.Evidence.Record(record); err != nil {

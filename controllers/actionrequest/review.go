@@ -216,10 +216,10 @@ func (r *Reviewer) find(ctx context.Context, key types.NamespacedName) (*v1alpha
 	switch {
 	case client.IgnoreNotFound(err) != nil:
 		return nil, fmt.Errorf("failed to get review %s: %w", key, err)
-	case err != nil || !review.Spec.Review || !isOpen(review) && !isDecided(review):
-		return nil, nil //nolint:nilnil // no review is an answer, not an error
+	case review.Spec.Review && (isOpen(review) || isDecided(review)):
+		return review, nil
 	}
-	return review, nil
+	return nil, nil //nolint:nilnil // no review is an answer, not an error
 }
 
 func isOpen(review *v1alpha1.Approval) bool { return review.Status.State == v1alpha1.ApprovalOpen }
@@ -249,7 +249,10 @@ func (s *scope) review(ctx context.Context, review *v1alpha1.Approval) (time.Dur
 
 // reviewNow does the next thing for a review.
 func (s *scope) reviewNow(ctx context.Context, review *v1alpha1.Approval) error {
-	if !isOpen(review) {
+	switch {
+	case s.neverRan(): // the request closes it
+		return nil
+	case !isOpen(review):
 		return s.closedReview(ctx, review)
 	}
 	s.at(review.Spec.ExpiresAt.Time)

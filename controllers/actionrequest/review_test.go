@@ -28,6 +28,7 @@ import (
 	"github.com/signoff-dev/signoff/internal/audit"
 	"github.com/signoff-dev/signoff/internal/config"
 	"github.com/signoff-dev/signoff/internal/evidence"
+	"github.com/signoff-dev/signoff/internal/execution"
 	"github.com/signoff-dev/signoff/internal/gate"
 	"github.com/signoff-dev/signoff/internal/identity"
 	"github.com/signoff-dev/signoff/internal/seal"
@@ -172,8 +173,8 @@ func (e *emergency) store(c client.Client, needed int32) {
 	alice, ref := v1alpha1.Identity{Username: "alice"}, v1alpha1.ActionReference{Namespace: "platform", Name: "fire"}
 	request := &v1alpha1.ActionRequest{ObjectMeta: metav1.ObjectMeta{Namespace: "payments", Name: "fire", UID: "r-1", CreationTimestamp: metav1.NewTime(noon)}}
 	request.Spec = v1alpha1.ActionRequestSpec{ActionRef: ref, Requester: &alice, BreakGlass: &v1alpha1.BreakGlass{Reason: "fire"}, Seal: &v1alpha1.RequestSeal{Seal: v1alpha1.Seal{At: evidence.Instant(noon)}}}
-	request.Status = v1alpha1.ActionRequestStatus{Outcome: v1alpha1.OutcomeSucceeded, Phase: v1alpha1.PhaseSucceeded}
-	review := &v1alpha1.Approval{ObjectMeta: metav1.ObjectMeta{Namespace: "payments", Name: reviewed, UID: "a-1", CreationTimestamp: metav1.NewTime(noon)}}
+	request.Status = v1alpha1.ActionRequestStatus{Outcome: v1alpha1.OutcomeSucceeded, Phase: v1alpha1.PhaseSucceeded, Execution: &v1alpha1.ExecutionClaim{ID: "r-1"}}
+	review := &v1alpha1.Approval{ObjectMeta: metav1.ObjectMeta{Namespace: "payments", Name: reviewed, UID: "a-1", CreationTimestamp: metav1.NewTime(noon), Labels: map[string]string{v1alpha1.LabelRequestUID: "r-1"}}}
 	review.Spec = v1alpha1.ApprovalSpec{
 		RequestRef: v1alpha1.RequestReference{Name: "fire", UID: "r-1"}, ActionRef: ref, Stage: v1alpha1.StageReference{Name: "review"}, Review: true,
 		Digest: "sha256:" + strings.Repeat("9f", 32), Summary: []string{"fire"}, Needs: "some", Expires: "in an hour", ExpiresAt: metav1.NewTime(noon.Add(time.Hour).Truncate(time.Second)),
@@ -487,5 +488,33 @@ func TestHindranceOfAReviewPasses(t *testing.T) {
 	}
 	if got := e.now().Status.WaitingFor; !strings.HasPrefix(got, "1 of ") {
 		t.Errorf("who is waited for: %q", got)
+	}
+}
+
+// TestNothingToReview: an emergency that ended before anything was executed, after its review had opened, says nothing of a review, which is closed, and keeps
+// nobody from removing it.
+func TestNothingToReview(t *testing.T) {
+	e := newEmergency(t, 1)
+	e.Watcher, e.Runner = execution.NewWatcher(nil, e.clock, nil), execution.NewRunner(nil, nil, e.clock, nil, nil)
+	request := &v1alpha1.ActionRequest{}
+	must(t, e.Reader.Get(t.Context(), types.NamespacedName{Namespace: "payments", Name: "fire"}, request))
+	request.Status = v1alpha1.ActionRequestStatus{Phase: v1alpha1.PhasePending}
+	s := e.newScope(request)
+	s.condition(v1alpha1.ConditionReviewed, false, v1alpha1.ReasonAwaitingReview, awaitingReview(e.now()))
+	must(t, s.end(t.Context(), v1alpha1.OutcomeCancelled, ending{reason: v1alpha1.ReasonCancelled, message: "Cancelled."}))
+	if got := e.said(); got.Type != "" || awaitsReview(s.request) {
+		t.Errorf("it is to be reviewed: %+v", got)
+	}
+	if got := e.now(); got.Status.State != v1alpha1.ApprovalSuperseded {
+		t.Errorf("the review is %s", got.Status.State)
+	}
+	// The reviewer may not have seen that yet.
+	stale := e.now()
+	stale.Status.State = v1alpha1.ApprovalOpen
+	live := s.request.DeepCopy()
+	_, err := e.newScope(live).review(t.Context(), stale)
+	must(t, err)
+	if got := e.said(); got.Type != "" {
+		t.Errorf("it is to be reviewed again: %+v", got)
 	}
 }

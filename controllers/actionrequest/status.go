@@ -452,6 +452,10 @@ func (s *scope) end(ctx context.Context, outcome v1alpha1.Outcome, end ending) e
 		s.condition(v1alpha1.ConditionStalled, true, end.reason, end.message)
 	}
 	s.notApproved(outcome, end)
+	if s.neverRan() {
+		// Its review opened before the start, and is closed below.
+		meta.RemoveStatusCondition(&status.Conditions, v1alpha1.ConditionReviewed)
+	}
 	status.Summary = bounded(append(s.endSummary(end), status.Summary...), maxRequestSummary)
 	if err := s.closeRest(ctx, end); err != nil {
 		return err
@@ -470,6 +474,11 @@ func (s *scope) end(ctx context.Context, outcome v1alpha1.Outcome, end ending) e
 	// Not the message, which can quote people.
 	logr.FromContextOrDiscard(ctx).Info("the request is over", "action", s.request.Spec.ActionRef.String(), "outcome", outcome, "reason", end.reason)
 	return s.release(ctx)
+}
+
+// neverRan tells of a request that is over and of which nothing was executed.
+func (s *scope) neverRan() bool {
+	return s.request.Status.Outcome != "" && s.request.Status.Execution == nil
 }
 
 // notApproved shows of a request that ended without them that the approvals will not come. That one was cancelled later does not take back what was agreed.
