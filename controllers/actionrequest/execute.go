@@ -18,6 +18,7 @@ import (
 	"github.com/signoff-dev/signoff/internal/gate"
 	"github.com/signoff-dev/signoff/internal/metrics"
 	"github.com/signoff-dev/signoff/internal/record"
+	"github.com/signoff-dev/signoff/internal/visible"
 )
 
 // claimInTurn claims the execution of a request whose Action counts what was started before: everything is judged once more when it is the turn
@@ -377,7 +378,8 @@ func (s *scope) step(ctx context.Context, record *v1alpha1.Record, step *v1alpha
 	// What a resume rests on must be stored: that the step began, and on what.
 	changed := fresh || differs(&status, &outcome.Status)
 	if err == nil {
-		return s.onwards(ctx, record, step, index, &outcome, changed)
+		goOn, err := s.onwards(ctx, record, step, index, &outcome, changed)
+		return goOn, s.unstorable(ctx, record, step, index, err)
 	}
 	err = fmt.Errorf("failed to run step %s of request %s/%s: %w", step.Name, s.request.Namespace, s.request.Name, err)
 	return false, errors.Join(err, s.hindered(ctx, record, step, changed))
@@ -393,6 +395,24 @@ func (s *scope) hindered(ctx context.Context, record *v1alpha1.Record, step *v1a
 	}
 	s.showStep(record, step, nil)
 	return s.store(ctx)
+}
+
+// unstorable shows of a step that how far it has come cannot be stored, where that is because the Record is too large: trying again mends nothing then, and
+// people would not see why nothing goes on. It gives back the error.
+func (s *scope) unstorable(ctx context.Context, record *v1alpha1.Record, step *v1alpha1.RenderedStep, index int, err error) error {
+	if !tooLarge(err) {
+		return err
+	}
+	status := &record.Status.Steps[index]
+	status.State, status.FinishedAt = v1alpha1.StepStarted, nil // nothing else is known
+	status.Message = gate.Cut("cannot go on: its Record has become too large to be stored: "+visible.Inside(err.Error()), maxMessage)
+	s.showStep(record, step, nil)
+	return errors.Join(err, s.store(ctx))
+}
+
+// tooLarge tells whether the API server takes an object for too large, or etcd does, for which the API server has no code of its own.
+func tooLarge(err error) bool {
+	return apierrors.IsRequestEntityTooLargeError(err) || err != nil && strings.Contains(err.Error(), "request is too large")
 }
 
 // showStep shows which step runs, of the plan or of the execution.

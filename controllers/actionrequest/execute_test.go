@@ -1,11 +1,15 @@
 package actionrequest
 
 import (
+	"errors"
+	"strings"
 	"testing"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/tools/events"
 	clocktesting "k8s.io/utils/clock/testing"
 
@@ -70,6 +74,31 @@ func TestStoppedTellsOfLastSteps(t *testing.T) {
 			s.showExecuting(&v1alpha1.Record{Spec: v1alpha1.RecordSpec{Finally: tc.last}}, &v1alpha1.RenderedStep{Name: "a"}, nil)
 			if got := meta.FindStatusCondition(s.request.Status.Conditions, v1alpha1.ConditionReady); got == nil || got.Message != tc.want {
 				t.Errorf("got %+v, want %q", got, tc.want)
+			}
+		})
+	}
+}
+
+// TestUnstorable: a Record that is too large is told, rather than tried in silence until the time is over.
+func TestUnstorable(t *testing.T) {
+	for name, tc := range map[string]struct {
+		err  error
+		want string
+	}{
+		"etcd":       {apierrors.NewInternalError(errors.New("etcdserver: request is too large")), "Running step a: cannot go on: its Record has become too large to be stored: "},
+		"API server": {apierrors.NewRequestEntityTooLargeError("limit is 3145728"), "Running step a: cannot go on: its Record has become too large to be stored: "},
+		"conflict":   {apierrors.NewConflict(schema.GroupResource{}, "r", errors.New("changed")), ""},
+		"none":       {nil, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := &scope{Reconciler: &Reconciler{Events: events.NewFakeRecorder(8)}, request: &v1alpha1.ActionRequest{}, orphan: true}
+			record := &v1alpha1.Record{Status: v1alpha1.RecordStatus{Steps: []v1alpha1.StepStatus{{Name: "a", State: v1alpha1.StepDone}}}}
+			if err := s.unstorable(t.Context(), record, &v1alpha1.RenderedStep{Name: "a"}, 0, tc.err); !errors.Is(err, tc.err) {
+				t.Errorf("the error must be given back: %v", err)
+			}
+			ready := meta.FindStatusCondition(s.request.Status.Conditions, v1alpha1.ConditionReady)
+			if (ready != nil) != (tc.want != "") || ready != nil && !strings.HasPrefix(ready.Message, tc.want) {
+				t.Errorf("got %+v, want %q", ready, tc.want)
 			}
 		})
 	}
