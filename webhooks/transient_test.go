@@ -54,7 +54,8 @@ func TestTransient(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := &approvals{&Deps{
-				Gate: gate.New(store, rules, benchFacts{}, config.DefaultNamespace, clock), Identity: rules, Store: store, Clock: clock, Requests: oneRequest{err: tc.read},
+				Gate: gate.New(store, rules, benchFacts{}, config.DefaultNamespace, clock), Identity: rules, Store: store, Clock: clock,
+				Requests: oneRequest{err: tc.read}, Reader: oneRequest{err: tc.read},
 			}}
 			old := &v1alpha1.Approval{Spec: v1alpha1.ApprovalSpec{Digest: "sha256:1", ExpiresAt: metav1.NewTime(now.Add(time.Hour))}}
 			next := old.DeepCopy()
