@@ -15,7 +15,6 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
-	utiljson "k8s.io/apimachinery/pkg/util/json"
 	"k8s.io/client-go/dynamic"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
@@ -221,9 +220,9 @@ func (t *task) wrote(w *v1alpha1.RenderedWrite, object *unstructured.Unstructure
 
 // sendTo sends a write to one version of an object, or creates it where there was none. A conflict says that it is another one meanwhile.
 func (t *task) sendTo(ctx context.Context, w *v1alpha1.RenderedWrite, to version) (*unstructured.Unstructured, error) {
-	object := &unstructured.Unstructured{}
-	if err := utiljson.Unmarshal(w.Body.Raw, &object.Object); err != nil {
-		return nil, final("what it writes cannot be read: " + err.Error())
+	object, err := decoded(w)
+	if err != nil {
+		return nil, err
 	}
 	if to.uid == "" {
 		if isBare(object) {
@@ -231,14 +230,11 @@ func (t *task) sendTo(ctx context.Context, w *v1alpha1.RenderedWrite, to version
 		}
 		return t.createAs(ctx, w, object)
 	}
-	object.SetUID(to.uid) // without it, an apply creates an object that is gone
-	object.SetResourceVersion(to.resourceVersion)
-	raw, err := json.Marshal(object.Object)
-	if err != nil {
-		return nil, fmt.Errorf("failed to encode what is written: %w", err)
-	}
 	guarded := *w
-	guarded.Body.Raw = raw
+	guarded.UID = "" // the body has it
+	if guarded.Body.Raw, err = encoded(object, to); err != nil {
+		return nil, err
+	}
 	object, err = t.send(ctx, &guarded)
 	if apierrors.IsNotFound(err) {
 		return nil, apierrors.NewConflict(schema.GroupResource{Resource: w.Object.Kind}, w.Object.Name, errors.New("it is gone meanwhile"))

@@ -134,13 +134,26 @@ func bound(w *v1alpha1.RenderedWrite) ([]byte, error) {
 	if w.UID == "" || w.Operation == v1alpha1.WriteJSONPatch { // which is sent to one version of the object
 		return w.Body.Raw, nil
 	}
+	object, err := decoded(w)
+	if err != nil || object.GetUID() != "" {
+		return w.Body.Raw, err
+	}
+	return encoded(object, version{uid: w.UID})
+}
+
+// decoded is what a write sends.
+func decoded(w *v1alpha1.RenderedWrite) (*unstructured.Unstructured, error) {
 	object := &unstructured.Unstructured{}
 	if err := utiljson.Unmarshal(w.Body.Raw, &object.Object); err != nil {
 		return nil, final("what it writes cannot be read: " + err.Error())
 	}
-	if object.GetUID() == "" {
-		object.SetUID(w.UID)
-	}
+	return object, nil
+}
+
+// encoded is what is sent to one object, or to one version of it: without the uid, an apply creates an object that is gone.
+func encoded(object *unstructured.Unstructured, to version) ([]byte, error) {
+	object.SetUID(to.uid)
+	object.SetResourceVersion(to.resourceVersion)
 	raw, err := json.Marshal(object.Object)
 	if err != nil {
 		return nil, fmt.Errorf("failed to encode what is written: %w", err)

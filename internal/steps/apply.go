@@ -115,6 +115,11 @@ func (b *builder) noStatus(object map[string]any, group string, path *field.Path
 	if fields, is := status.(map[string]any); !set || is && len(fields) == 0 {
 		return
 	}
+	b.writesStatus(group, path)
+}
+
+// writesStatus refuses or warns of what writes to a status.
+func (b *builder) writesStatus(group string, path *field.Path) {
 	if isBuiltIn(group) {
 		b.refuse(field.Forbidden(path, "belongs to controllers: the API server would drop it, and the step would not do what people agree to. Leave it out"))
 		return

@@ -57,7 +57,7 @@ func (b *builder) noStatusPointer(object map[string]any, target *reference, path
 	if object["op"] == "test" || target == nil || to != "/status" && !strings.HasPrefix(to, "/status/") {
 		return
 	}
-	b.noStatus(map[string]any{"status": to}, kindOf(target.apiVersion, target.kind).Group, path.Child("path"))
+	b.writesStatus(kindOf(target.apiVersion, target.kind).Group, path.Child("path"))
 }
 
 func (b *builder) operation(object map[string]any, path *field.Path) *operation {
