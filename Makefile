@@ -56,7 +56,7 @@ test: ## Run all tests against a real control plane, with the race detector.
 
 .PHONY: faults
 faults: ## Kill the operator, the API server and the host of a call at every point of the life of a request, in FAULT_RUNS runs at least.
-	@$(MAKE) test PACKAGES=./test/faults TEST_FLAGS=-timeout=90m TEST_FORMAT=standard-verbose FAULT_RUNS=$(FAULT_RUNS)
+	@$(MAKE) test PACKAGES=./test/faults TEST_FLAGS=-timeout=150m TEST_FORMAT=standard-verbose FAULT_RUNS=$(FAULT_RUNS)
 
 .PHONY: e2e
 e2e: ## Install the chart on a real node in this machine and play stories against it; needs root, and says what else it lacks.

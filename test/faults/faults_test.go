@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"slices"
 	"strconv"
 	"sync"
 	"testing"
@@ -19,13 +18,20 @@ import (
 // on. `make faults` plays all of them.
 const runsVariable = "FAULT_RUNS"
 
-const (
-	// lanes is how many requests live at the same time.
-	lanes = 8
-	// sample is which part of the faults is played where nobody says how many.
-	sample = 12
-	// further is that for two operators, which takes as long again.
-	further = 48
+// lanes is how many requests live at the same time.
+const lanes = 8
+
+// portion says which faults are played: one of so many of those that kill the API server, and one of so many others.
+type portion struct{ kills, others int }
+
+// few is more than there are: one is played.
+const few = 1 << 20
+
+// The tests play a sample, and `make faults` everything, but for one thing: after a kill the operator finds the API server again only when its watches
+// do, which wait up to half a minute, so that it takes longer than all else. With two operators it is done at some points.
+var (
+	sampled = []portion{{few, 12}, {few, 48}}
+	whole   = []portion{{1, 1}, {6, 1}}
 )
 
 func TestMain(m *testing.M) {
@@ -49,14 +55,16 @@ func TestEveryPoint(t *testing.T) {
 		return
 	}
 	wanted, _ := strconv.Atoi(os.Getenv(runsVariable))
-	all := wanted > 0
+	portions := sampled
+	if wanted > 0 {
+		portions = whole
+	}
 	for again := true; again && !t.Failed(); again = w.script.fired() < wanted {
-		for count, part := range []int{sample, further} {
-			if all {
-				part = 1
-			}
-			w.operators(count + 1)
-			w.playAll(t, chosen(points, part))
+		for i, operators := range []string{"one operator", "two operators"} {
+			t.Run(operators, func(t *testing.T) {
+				w.operators(i + 1)
+				w.playAll(t, portions[i].of(points))
+			})
 		}
 	}
 	t.Logf("%d runs with a fault, %d operators started:\n%s", w.script.fired(), w.started.Load(), w.script.table())
@@ -68,22 +76,26 @@ type run struct {
 	fault fault
 }
 
-// chosen are the lives to play: with one of so many faults.
-func chosen(points map[string]length, part int) []run {
-	var runs []run
+// of are the lives to play, of requests of every shape.
+func (p portion) of(points map[string]length) []run {
+	var kills, others []run
 	for _, shape := range shapes {
 		for _, f := range points[shape.action].faults() {
-			runs = append(runs, run{shape, f})
+			if f.victim == killedServer {
+				kills = append(kills, run{shape, f})
+			} else {
+				others = append(others, run{shape, f})
+			}
 		}
 	}
-	if part == 1 {
-		return runs
-	}
-	// One API server is killed: starting it takes seconds.
-	kills := slices.DeleteFunc(slices.Clone(runs), func(r run) bool { return r.fault.victim != killedServer })
-	runs = slices.DeleteFunc(runs, func(r run) bool { return r.fault.victim == killedServer })
-	some := []run{kills[rand.IntN(len(kills))]}
-	for i := rand.IntN(part); i < len(runs); i += part {
+	return append(oneOf(p.kills, kills), oneOf(p.others, others)...)
+}
+
+// oneOf takes one of so many, from a random one on.
+func oneOf(many int, runs []run) []run {
+	many = min(many, len(runs))
+	var some []run
+	for i := rand.IntN(many); i < len(runs); i += many {
 		some = append(some, runs[i])
 	}
 	return some

@@ -23,8 +23,9 @@ import (
 	"github.com/signoff-dev/signoff/test/play"
 )
 
-// patience bounds one life, on a machine that is busy with other tests.
-const patience = 4 * time.Minute
+// patience bounds one life, on a machine that is busy with other tests. While the API server is killed again and again, a life waits for watches that come
+// back after up to half a minute each time: two to three minutes on a machine that does nothing else.
+const patience = 10 * time.Minute
 
 // shape is a kind of life.
 type shape struct {
