@@ -40,7 +40,8 @@ func (s *scope) compare(ctx context.Context, rendered []v1alpha1.RenderedStep, s
 		}
 		hidden = hidden || !may
 	}
-	changes = plan.Describe(rendered, plan.View{Live: c.live, Keyed: c.keyed, Copied: func(step string) (bool, []string) {
+	_, finally := s.judgement.Action.Steps.Split(rendered)
+	changes = plan.Describe(rendered, plan.View{Live: c.live, Keyed: c.keyed, Finally: finally, Copied: func(step string) (bool, []string) {
 		return hidden, plan.OwnFields(&s.judgement.Action.Object.Spec.Execution, step)
 	}})
 	if c.err != nil {
@@ -49,8 +50,6 @@ func (s *scope) compare(ctx context.Context, rendered []v1alpha1.RenderedStep, s
 	if s.judgement.Action.Object.Spec.Execution.OnDrift != v1alpha1.DriftProceed {
 		bind(rendered, c.uids)
 	}
-	_, finally := s.judgement.Action.Steps.Split(rendered)
-	plan.AtEnd(changes, finally)
 	return plan.Stored(changes, c.unread), c.unread, nil
 }
 

@@ -7,20 +7,23 @@ import (
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 )
 
-// conditions says whether a step may be skipped, and what of a write nobody can know yet.
-func (b bounds) conditions(step *v1alpha1.RenderedStep, late []v1alpha1.LateValue) []string {
+// conditions says whether a step runs at the end, whether it may be skipped, and what of a write nobody can know yet.
+func (d *describer) conditions(step *v1alpha1.RenderedStep, late []v1alpha1.LateValue) []string {
 	var lines []string
+	if slices.ContainsFunc(d.view.Finally, func(last v1alpha1.RenderedStep) bool { return last.Name == step.Name }) {
+		lines = append(lines, "at the end, also where another step fails")
+	}
 	if step.When != "" {
-		lines = append(lines, cutTo("only when it holds then: "+quote(step.When, b.line/2), b.line))
+		lines = append(lines, cutTo("only when it holds then: "+quote(step.When, d.most.line/2), d.most.line))
 	}
 	if len(late) == 0 {
 		return lines
 	}
 	places := make([]string, len(late))
 	for i := range late {
-		places[i] = b.pathText(segments(late[i].Path))
+		places[i] = d.most.pathText(segments(late[i].Path))
 	}
-	return append(lines, cutTo("Deferred: known once earlier steps have run: "+strings.Join(places, ", "), b.line))
+	return append(lines, cutTo("Deferred: known once earlier steps have run: "+strings.Join(places, ", "), d.most.line))
 }
 
 // supposes says that a write is compared with what an earlier step makes that may be skipped, and notes where the step may be skipped itself.

@@ -49,6 +49,8 @@ type View struct {
 	Reader string
 	// Whole shows everything, however much it is, and texts of several lines line by line. Otherwise it is as much as the API stores.
 	Whole bool
+	// Finally are those of the steps that run once the others have ended.
+	Finally []v1alpha1.RenderedStep
 }
 
 func (v *View) reader() string { return cmp.Or(v.Reader, "the ServiceAccount") }
@@ -57,7 +59,7 @@ func (v *View) reader() string { return cmp.Or(v.Reader, "the ServiceAccount") }
 // compared with what that will have made.
 func Describe(steps []v1alpha1.RenderedStep, view View) []v1alpha1.PlannedChange {
 	d := &describer{view: view, most: stored, written: map[v1alpha1.ObjectReference]map[string]any{}, spread: map[v1alpha1.ObjectReference]bool{}, perhaps: map[v1alpha1.ObjectReference][]string{}}
-	if view.Whole {
+	if d.most.lines = linesFor(steps); view.Whole {
 		d.most = whole
 	}
 	var changes []v1alpha1.PlannedChange
@@ -67,12 +69,13 @@ func Describe(steps []v1alpha1.RenderedStep, view View) []v1alpha1.PlannedChange
 			changes = append(changes, d.call(&step))
 		}
 		for i := range step.Writes {
+			w := &step.Writes[i]
 			d.entry = len(changes)
-			change := d.describe(&step.Writes[i])
-			change.Step = step.Name
-			change.Fields = slices.Concat(d.most.conditions(&step, step.Writes[i].Late), d.supposes(&step, step.Writes[i].Object), change.Fields)
-			change.Fields = append(change.Fields, d.sent(&step.Writes[i])...)
-			change.Fields = change.Fields[:min(len(change.Fields), d.most.lines)]
+			head := slices.Concat(d.conditions(&step, w.Late), d.supposes(&step, w.Object))
+			d.most.lines -= len(head) // so that there is room for both
+			change := d.describe(w)
+			d.most.lines += len(head)
+			change.Step, change.Fields = step.Name, slices.Concat(head, change.Fields, d.sent(w))
 			changes = append(changes, change)
 		}
 	}

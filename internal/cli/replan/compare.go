@@ -110,10 +110,8 @@ func (c *check) asStored(rendered []v1alpha1.RenderedStep, live func(v1alpha1.Ob
 }
 
 func (c *check) describe(rendered []v1alpha1.RenderedStep, view plan.View) []v1alpha1.PlannedChange {
-	changes := plan.Describe(rendered, view)
-	_, finally := c.judgement.Action.Steps.Split(rendered)
-	plan.AtEnd(changes, finally)
-	return changes
+	_, view.Finally = c.judgement.Action.Steps.Split(rendered)
+	return plan.Describe(rendered, view)
 }
 
 // compared tells whether what is shown at a place is one of what may be shown there.
