@@ -28,8 +28,14 @@ func (d *describer) conditions(step *v1alpha1.RenderedStep, late []v1alpha1.Late
 
 // supposes says that a write is compared with what an earlier step makes that may be skipped, and notes where the step may be skipped itself.
 func (d *describer) supposes(step *v1alpha1.RenderedStep, ref v1alpha1.ObjectReference) []string {
-	var lines []string
-	names := slices.DeleteFunc(slices.Clone(d.perhaps[ref]), func(name string) bool { return name == step.Name })
+	var lines, names []string
+	for _, other := range append(d.gone[:len(d.gone):len(d.gone)], ref) {
+		for _, name := range d.perhaps[other] {
+			if holds(other, ref) && name != step.Name && !slices.Contains(names, name) {
+				names = append(names, name)
+			}
+		}
+	}
 	if len(names) > 0 {
 		lines = append(lines, cutTo("compared with what is there if these steps have run, which may be skipped: "+strings.Join(names, ", "), d.most.line))
 	}
