@@ -41,6 +41,7 @@ func (s *scope) compare(ctx context.Context, rendered []v1alpha1.RenderedStep, s
 		}
 		hidden = hidden || !may
 	}
+	s.plan.hidesCopies = hidden
 	_, finally := s.judgement.Action.Steps.Split(rendered)
 	changes = plan.Describe(rendered, plan.View{Live: c.live, Keyed: c.keyed, Finally: finally, Copied: func(step string) (bool, []string) {
 		return hidden, plan.OwnFields(&s.judgement.Action.Object.Spec.Execution, step)

@@ -10,7 +10,7 @@ import (
 
 // runFields describes the Job of a step: where its pod comes from and what runs, then the rest of what is sent.
 func (d *describer) runFields(job map[string]any, diff *differ) []string {
-	from, _, _ := unstructured.NestedString(job, "metadata", "annotations", steps.AnnotationPodFrom)
+	from := podFrom(job)
 	diff.copied = from != ""
 	diff.compare(nil, map[string]any{}, withoutIdentity(job), missing{})
 	diff.lines = slices.DeleteFunc(diff.lines, func(l line) bool { return len(l.path) > 0 && l.path[0].name == "metadata" })
@@ -25,6 +25,12 @@ func (d *describer) runFields(job map[string]any, diff *differ) []string {
 		}
 	}
 	return d.most.fields(diff.lines.byRank(), head)
+}
+
+// podFrom names what the pod of a Job is a copy of. Empty: it is none.
+func podFrom(job map[string]any) string {
+	from, _, _ := unstructured.NestedString(job, "metadata", "annotations", steps.AnnotationPodFrom)
+	return from
 }
 
 // ofContainers is where the containers of a Job are.
