@@ -3,6 +3,7 @@ package actionrequest
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -40,7 +41,9 @@ func (s *scope) compare(ctx context.Context, rendered []v1alpha1.RenderedStep, s
 		}
 		hidden = hidden || !may
 	}
-	changes = plan.Describe(rendered, plan.View{Live: c.live, Keyed: c.keyed, Copied: func(step string) (bool, []string) {
+	s.plan.hidesCopies = hidden
+	_, finally := s.judgement.Action.Steps.Split(rendered)
+	changes = plan.Describe(rendered, plan.View{Live: c.live, Keyed: c.keyed, Finally: finally, Copied: func(step string) (bool, []string) {
 		return hidden, plan.OwnFields(&s.judgement.Action.Object.Spec.Execution, step)
 	}})
 	if c.err != nil {
@@ -49,24 +52,22 @@ func (s *scope) compare(ctx context.Context, rendered []v1alpha1.RenderedStep, s
 	if s.judgement.Action.Object.Spec.Execution.OnDrift != v1alpha1.DriftProceed {
 		bind(rendered, c.uids)
 	}
-	_, finally := s.judgement.Action.Steps.Split(rendered)
-	plan.AtEnd(changes, finally)
 	return plan.Stored(changes, c.unread), c.unread, nil
 }
 
 // bind notes of each write the uid of the object with which it was compared. What an earlier step deletes is another one by then, or none, and a deletion
 // names its object itself.
 func bind(rendered []v1alpha1.RenderedStep, uids map[v1alpha1.ObjectReference]types.UID) {
-	deleted := map[place]bool{}
+	var deleted []kinds.Place
 	for i := range rendered {
 		for j := range rendered[i].Writes {
 			w := &rendered[i].Writes[j]
-			at := placeOf(&w.Object)
+			at := kinds.PlaceOf(&w.Object)
 			switch w.Operation {
 			case v1alpha1.WriteDelete:
-				deleted[at] = true
+				deleted = append(deleted, at)
 			case v1alpha1.WriteApply, v1alpha1.WriteStrategicPatch, v1alpha1.WriteMergePatch, v1alpha1.WriteJSONPatch:
-				if !deleted[at] && !deleted[place{kind: "Namespace", name: at.namespace}] {
+				if !slices.ContainsFunc(deleted, func(gone kinds.Place) bool { return gone.Holds(at) }) {
 					w.UID = uids[w.Object]
 				}
 			case v1alpha1.WriteCreateJob: // it is always a new one

@@ -8,30 +8,20 @@ import (
 	"sync"
 
 	"k8s.io/apimachinery/pkg/fields"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/gate"
+	"github.com/signoff-dev/signoff/internal/kinds"
 )
 
-// place is an object, in whichever version it is named.
-type place struct {
-	group, kind, namespace, name string
-}
-
-func placeOf(ref *v1alpha1.ObjectReference) place {
-	version, _ := schema.ParseGroupVersion(ref.APIVersion)
-	return place{version.Group, ref.Kind, ref.Namespace, ref.Name}
-}
-
 // places are the objects that steps write, each once.
-func places(steps []v1alpha1.RenderedStep) []place {
-	var all []place
+func places(steps []v1alpha1.RenderedStep) []kinds.Place {
+	var all []kinds.Place
 	for i := range steps {
 		for j := range steps[i].Writes {
-			if at := placeOf(&steps[i].Writes[j].Object); !slices.Contains(all, at) {
+			if at := kinds.PlaceOf(&steps[i].Writes[j].Object); !slices.Contains(all, at) {
 				all = append(all, at)
 			}
 		}
@@ -48,7 +38,7 @@ type tenant struct {
 // waiter is a request that waits until its objects are free.
 type waiter struct {
 	tenant
-	objects []place
+	objects []kinds.Place
 	// temporary says that the request lends what it does, and emergency that it waits for nobody who executes.
 	temporary, emergency bool
 	// called says that its objects are free and that it was woken. Nobody takes them until it has come.
@@ -68,8 +58,8 @@ type workplaces struct {
 	mu    sync.Mutex
 	known bool
 	// holders are those who execute, several where an emergency did not wait.
-	holders map[place][]types.NamespacedName
-	lent    map[place]tenant
+	holders map[kinds.Place][]types.NamespacedName
+	lent    map[kinds.Place]tenant
 	waiting []*waiter
 	// left and returned are those who were done before the Records had been read, which may not say so.
 	left     map[types.NamespacedName]bool
@@ -78,7 +68,7 @@ type workplaces struct {
 
 func newWorkplaces(wake func(types.NamespacedName)) *workplaces {
 	return &workplaces{
-		wake: wake, holders: map[place][]types.NamespacedName{}, lent: map[place]tenant{},
+		wake: wake, holders: map[kinds.Place][]types.NamespacedName{}, lent: map[kinds.Place]tenant{},
 		left: map[types.NamespacedName]bool{}, returned: map[types.UID]bool{},
 	}
 }
@@ -86,7 +76,7 @@ func newWorkplaces(wake func(types.NamespacedName)) *workplaces {
 // obstacle is why a request cannot execute on an object.
 type obstacle struct {
 	by types.NamespacedName
-	at place
+	at kinds.Place
 	// lent says that it is not executing, but has lent something that it takes back later.
 	lent bool
 }
@@ -126,7 +116,7 @@ func (w *workplaces) obstacle(me *waiter) *obstacle {
 }
 
 // executes finds another request that executes on an object, or is about to.
-func (w *workplaces) executes(me *waiter, at place) (types.NamespacedName, bool) {
+func (w *workplaces) executes(me *waiter, at kinds.Place) (types.NamespacedName, bool) {
 	for _, holder := range w.holders[at] {
 		if holder != me.NamespacedName {
 			return holder, true
@@ -141,13 +131,13 @@ func (w *workplaces) executes(me *waiter, at place) (types.NamespacedName, bool)
 }
 
 // hold gives a request its objects that has begun to execute.
-func (w *workplaces) hold(request types.NamespacedName, objects []place) {
+func (w *workplaces) hold(request types.NamespacedName, objects []kinds.Place) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.take(request, objects)
 }
 
-func (w *workplaces) take(request types.NamespacedName, objects []place) {
+func (w *workplaces) take(request types.NamespacedName, objects []kinds.Place) {
 	for _, at := range objects {
 		if !slices.Contains(w.holders[at], request) {
 			w.holders[at] = append(w.holders[at], request)
@@ -156,13 +146,13 @@ func (w *workplaces) take(request types.NamespacedName, objects []place) {
 }
 
 // lend notes that a request takes back later what it does.
-func (w *workplaces) lend(request types.NamespacedName, uid types.UID, objects []place) {
+func (w *workplaces) lend(request types.NamespacedName, uid types.UID, objects []kinds.Place) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.note(tenant{request, uid}, objects)
 }
 
-func (w *workplaces) note(by tenant, objects []place) {
+func (w *workplaces) note(by tenant, objects []kinds.Place) {
 	for _, at := range objects {
 		w.lent[at] = by
 	}
@@ -175,7 +165,7 @@ func (w *workplaces) giveBack(uid types.UID) {
 	if !w.known {
 		w.returned[uid] = true
 	}
-	maps.DeleteFunc(w.lent, func(_ place, by tenant) bool { return by.uid == uid })
+	maps.DeleteFunc(w.lent, func(_ kinds.Place, by tenant) bool { return by.uid == uid })
 	w.call()
 }
 
@@ -238,8 +228,8 @@ func (w *workplaces) forget(request types.NamespacedName) {
 
 // occupied is what was being executed, and lent, when this process began to lead.
 type occupied struct {
-	executing map[types.NamespacedName][]place
-	lent      map[tenant][]place
+	executing map[types.NamespacedName][]kinds.Place
+	lent      map[tenant][]kinds.Place
 }
 
 // recall takes what is being executed from the Records, once after a start.
@@ -281,7 +271,7 @@ func (s *scope) unfinished(ctx context.Context) (*occupied, error) {
 	if err := s.Reader.List(ctx, list, client.InNamespace(s.OperatorNamespace), open); err != nil {
 		return nil, fmt.Errorf("failed to list what is being executed: %w", err)
 	}
-	out := &occupied{executing: map[types.NamespacedName][]place{}, lent: map[tenant][]place{}}
+	out := &occupied{executing: map[types.NamespacedName][]kinds.Place{}, lent: map[tenant][]kinds.Place{}}
 	for i := range list.Items {
 		record := &list.Items[i]
 		ref := &record.Spec.RequestRef
@@ -308,7 +298,7 @@ func (s *scope) unfinished(ctx context.Context) (*occupied, error) {
 }
 
 // placesOf are the objects on which an execution works.
-func placesOf(record *v1alpha1.Record) []place {
+func placesOf(record *v1alpha1.Record) []kinds.Place {
 	return places(slices.Concat(record.Spec.Steps, record.Spec.Finally))
 }
 
@@ -324,7 +314,7 @@ func (s *scope) alone(ctx context.Context) (bool, error) {
 	if found == nil {
 		return true, nil
 	}
-	object := gate.Name(&v1alpha1.ObjectReference{Kind: found.at.kind, Namespace: found.at.namespace, Name: found.at.name})
+	object := gate.Name(&v1alpha1.ObjectReference{Kind: found.at.Kind, Namespace: found.at.Namespace, Name: found.at.Name})
 	message := fmt.Sprintf("Waits until request %s is done, which executes on %s; starts by itself.", found.by, object)
 	if found.lent {
 		message = fmt.Sprintf("Waits until what request %s has changed of %s for a time is taken back; starts by itself. To go on sooner, somebody who may cancels that request.",

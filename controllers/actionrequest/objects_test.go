@@ -9,12 +9,13 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/kinds"
 )
 
 func TestWorkplaces(t *testing.T) {
 	name := func(n string) types.NamespacedName { return types.NamespacedName{Namespace: "payments", Name: n} }
-	object := func(version, n string) place {
-		return placeOf(&v1alpha1.ObjectReference{APIVersion: version, Kind: "Deployment", Namespace: "payments", Name: n})
+	object := func(version, n string) kinds.Place {
+		return kinds.PlaceOf(&v1alpha1.ObjectReference{APIVersion: version, Kind: "Deployment", Namespace: "payments", Name: n})
 	}
 	var woken []string
 	w := newWorkplaces(func(request types.NamespacedName) { woken = append(woken, request.Name) })
@@ -28,15 +29,15 @@ func TestWorkplaces(t *testing.T) {
 		w.leave(name("ended"))
 		w.giveBack("returned")
 		return &occupied{
-			executing: map[types.NamespacedName][]place{name("old"): {a}, name("ended"): {b}},
-			lent:      map[tenant][]place{{name("gone"), "gone"}: {c}, {name("returned"), "returned"}: {b}},
+			executing: map[types.NamespacedName][]kinds.Place{name("old"): {a}, name("ended"): {b}},
+			lent:      map[tenant][]kinds.Place{{name("gone"), "gone"}: {c}, {name("returned"), "returned"}: {b}},
 		}, nil
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 
-	enter := func(who string, holder string, at ...place) {
+	enter := func(who string, holder string, at ...kinds.Place) {
 		t.Helper()
 		kind, who, _ := strings.Cut(who, " ")
 		found := w.enter(&waiter{tenant: tenant{name(who), types.UID(who)}, objects: at, temporary: kind == "temporary", emergency: kind == "emergency"})
@@ -67,7 +68,7 @@ func TestWorkplaces(t *testing.T) {
 	w.giveBack("gone")
 	calls("borrower")
 	enter("temporary borrower", "", c)
-	w.lend(name("borrower"), "borrower", []place{c})
+	w.lend(name("borrower"), "borrower", []kinds.Place{c})
 	enter("emergency lender", "", a)
 	w.leave(name("lender"))
 	w.leave(name("borrower"))

@@ -24,6 +24,8 @@ type preparation struct {
 	// variables are what conditions of the steps read of the request. Nil: nothing.
 	variables *runtime.RawExtension
 	changes   []v1alpha1.PlannedChange
+	// hidesCopies says that the requester may not read all whose pods are copied.
+	hidesCopies bool
 	// unread are the objects that nobody could look at.
 	unread []string
 	digest string
@@ -94,8 +96,7 @@ func (c *comparison) overridden(a *execution.Answered) []string {
 	if utiljson.Unmarshal(a.Write.Body.Raw, &sent) != nil {
 		return nil // a JSON patch sends operations
 	}
-	may, err := c.requesterMayRead(&a.Write.Object)
-	lines := plan.Overridden(a.Write, sent, a.Got, err != nil || !may)
+	lines := plan.Overridden(a.Write, sent, a.Got, !c.mayTell(&a.Write.Object))
 	for i := range lines {
 		lines[i] = fmt.Sprintf("step %s: %s: %s", a.Step, plan.Name(a.Write.Object), lines[i])
 	}
@@ -107,10 +108,19 @@ func (c *comparison) refusalText(refusal *execution.Refusal) string {
 	if refusal.Right {
 		return refusal.Message
 	}
-	if may, err := c.requesterMayRead(&refusal.Object); err == nil && may {
+	if c.mayTell(&refusal.Object) {
 		return refusal.Message
 	}
 	return fmt.Sprintf("%s: %s. What the API server says is not shown, since the requester may not read the object", refusal.Doing, refusal.Reason)
+}
+
+// mayTell tells whether the requester may know what the API server says of a write. It can repeat what is in the object, and of a Job what was copied.
+func (c *comparison) mayTell(ref *v1alpha1.ObjectReference) bool {
+	if c.plan.hidesCopies && ref.Kind == "Job" {
+		return false
+	}
+	may, err := c.requesterMayRead(ref)
+	return err == nil && may
 }
 
 // gather reads, as a ServiceAccount, what steps are rendered with. Sources are the objects whose pods are copied.

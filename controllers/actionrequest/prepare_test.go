@@ -11,6 +11,7 @@ import (
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/config"
+	"github.com/signoff-dev/signoff/internal/execution"
 	"github.com/signoff-dev/signoff/internal/gate"
 	"github.com/signoff-dev/signoff/internal/identity"
 	"github.com/signoff-dev/signoff/internal/snapshot"
@@ -83,4 +84,15 @@ func hostileGate(t *testing.T) *gate.Gate {
 		t.Fatal(err)
 	}
 	return gate.New(store, rules, nil, "signoff-system", clocktesting.NewFakeClock(noon))
+}
+
+// TestCopiesAreNotTold: of a Job with a copy of what its requester may not read, nothing is told that the API server says, also where they may read the Job.
+func TestCopiesAreNotTold(t *testing.T) {
+	c := &comparison{scope: &scope{plan: &preparation{hidesCopies: true}}}
+	got := c.refusalText(&execution.Refusal{
+		Object: v1alpha1.ObjectReference{APIVersion: "batch/v1", Kind: "Job", Namespace: "vault", Name: "j"}, Doing: "failed to create Job vault/j", Reason: "Invalid", Message: "hunter2 is invalid",
+	})
+	if want := "failed to create Job vault/j: Invalid. What the API server says is not shown, since the requester may not read the object"; got != want {
+		t.Errorf("got %q", got)
+	}
 }

@@ -25,7 +25,8 @@ voted, how far each step is, and what to do next. What people wrote is in quotes
 
 What a request that has not started would do is put together anew, with your own rights, and shown in full: the Action and what its steps read
 and write is read. If it has another digest than the request or an open Approval shows, or would change something else, that is said; if
-something cannot be read, it is said what. Values of Secrets are never shown. With --check=false the plan is as the request shows it.
+something cannot be read, it is said what. Values of Secrets, and those that variables of containers have had or that come with a copied pod, are
+never shown, also where you may read them. With --check=false the plan is as the request shows it.
 
 With approval/NAME it is the story of the request that the Approval belongs to. -o json and -o yaml print the request and its Approvals in a
 list; what was found out about the plan is its field "check".`,

@@ -15,6 +15,7 @@ import (
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/identity"
+	"github.com/signoff-dev/signoff/internal/kinds"
 	"github.com/signoff-dev/signoff/internal/steps"
 )
 
@@ -54,10 +55,17 @@ type Trial struct {
 	Answered []Answered
 }
 
-// comes is an object that an earlier step writes.
+// comes is an object that an earlier step writes, or deletes.
 type comes struct {
-	object v1alpha1.ObjectReference
-	step   string
+	object  v1alpha1.ObjectReference
+	step    string
+	deletes bool
+}
+
+// decides tells whether an object will be another one by then: the same was written, in whichever version, or what it is in deleted.
+func (e comes) decides(ref v1alpha1.ObjectReference) bool {
+	here, at := kinds.PlaceOf(&e.object), kinds.PlaceOf(&ref)
+	return here == at || e.deletes && here.Holds(at)
 }
 
 // Try sends what the steps of a Record write as dry runs, as its ServiceAccount, and says what the API server would refuse now: for want of a right, by
@@ -76,7 +84,7 @@ func (r *Runner) Try(ctx context.Context, record *v1alpha1.Record) Trial {
 			if len(w.Late) == 0 {
 				t.tryInto(ctx, w, earlier, &out)
 			}
-			earlier = append(earlier, comes{w.Object, t.step.Name})
+			earlier = append(earlier, comes{w.Object, t.step.Name, w.Operation == v1alpha1.WriteDelete})
 		}
 	}
 	return out
@@ -85,7 +93,7 @@ func (r *Runner) Try(ctx context.Context, record *v1alpha1.Record) Trial {
 // tryInto tries one write, and notes what that has told.
 func (t *task) tryInto(ctx context.Context, w *v1alpha1.RenderedWrite, earlier []comes, out *Trial) {
 	why := ""
-	before := func(e comes) bool { return e.object == w.Object }
+	before := func(e comes) bool { return e.decides(w.Object) }
 	if i := slices.IndexFunc(earlier, before); t.step.When != "" {
 		why = "it runs only when its condition holds then"
 	} else if i >= 0 {

@@ -58,7 +58,10 @@ func TestUntried(t *testing.T) {
 	const (
 		kind = `{name: kind, writes: [{operation: Apply, object: {apiVersion: apiextensions.k8s.io/v1, kind: CustomResourceDefinition, name: things.example.com}, fieldManager: m,
 			body: {apiVersion: apiextensions.k8s.io/v1, kind: CustomResourceDefinition, metadata: {name: things.example.com}}}]}`
-		thing = `{name: thing, writes: [{operation: Apply, object: {apiVersion: example.com/v1, kind: Thing, namespace: NS, name: t}, fieldManager: m,
+		drop   = `{name: drop, writes: [{operation: Delete, object: {apiVersion: v1, kind: Namespace, name: NS}, fieldManager: m, body: {}}]}`
+		scale  = `{name: scale, writes: [{operation: Delete, object: {apiVersion: autoscaling/v1, kind: HorizontalPodAutoscaler, namespace: NS, name: c}, fieldManager: m, body: {}}]}`
+		scaler = `{name: scaler, writes: [{operation: MergePatch, object: {apiVersion: autoscaling/v2, kind: HorizontalPodAutoscaler, namespace: NS, name: c}, fieldManager: m, body: {spec: {maxReplicas: 1}}}]}`
+		thing  = `{name: thing, writes: [{operation: Apply, object: {apiVersion: example.com/v1, kind: Thing, namespace: NS, name: t}, fieldManager: m,
 			body: {apiVersion: example.com/v1, kind: Thing, metadata: {namespace: NS, name: t}}}]}`
 	)
 	for name, tc := range map[string]struct {
@@ -71,6 +74,8 @@ func TestUntried(t *testing.T) {
 		"Condition": {"it may never run", []string{apply("a, when: 'true'", "c")}, nil, false, []string{"a: it runs only when its condition holds then"}},
 		"Again":     {"it will find what the first has made", []string{apply("a", "c"), apply("b", "c")}, nil, false, []string{"b: it cannot be tried before step a has run"}},
 		"Finally":   {"so is what runs at the end", []string{apply("a", "c")}, []string{apply("end", "c")}, false, []string{"end: it cannot be tried before step a has run"}},
+		"Dropped":   {"it goes with its namespace", []string{drop, apply("a", "c")}, nil, false, []string{"a: it cannot be tried before step drop has run"}},
+		"Version":   {"it is the same by another version", []string{scale, scaler}, nil, false, []string{"scaler: it cannot be tried before step scale has run"}},
 		"Kind":      {"nobody serves such a kind yet", []string{kind, thing}, nil, false, []string{"thing: it cannot be tried before step kind has run"}},
 		"Time": {"what takes too long is no answer", []string{apply("a", "c"), apply("b", "d")}, nil, true,
 			[]string{"a: the API server gave no answer in time", "b: the API server gave no answer in time"}},

@@ -91,8 +91,8 @@ func mergeLists(before, body []any, managed *fieldpath.Set, tags strategicpatch.
 	known, _ := tags.(*listTags)
 	if len(keys) == 0 && !isSet && known != nil && known.merge {
 		isSet = known.key == ""
-		if !isSet {
-			keys = []string{known.key}
+		if keys = []string{known.key}; known.key == "port" || known.key == "containerPort" {
+			keys = append(keys, protocol) // which only apply merges by
 		}
 	}
 	switch {
@@ -120,7 +120,7 @@ func mergeItems(before, body []any, keys []string, managed *fieldpath.Set, tags 
 	return before
 }
 
-// sameItem compares two elements by their keys. A key that is not written has its default, and so fits any value.
+// sameItem compares two elements by their keys. A key that is not written has its default; where that is not known, it fits any value.
 func sameItem(old, item any, keys []string) bool {
 	a, isMap := old.(map[string]any)
 	b, both := item.(map[string]any)
@@ -129,15 +129,25 @@ func sameItem(old, item any, keys []string) bool {
 	}
 	found := false
 	for _, key := range keys {
-		if value, written := b[key]; written {
-			found = true
-			if !compare.Same(a[key], value) {
-				return false
-			}
+		_, written := b[key]
+		found = found || written
+		if value := keyOf(b, key); value != nil && !compare.Same(keyOf(a, key), value) {
+			return false
 		}
 	}
 	return found
 }
+
+// keyOf is what an element has for a key of its list. Nil: nobody knows. Of the keys of the lists of Kubernetes, that of the ports of a Service or a
+// container alone has a default.
+func keyOf(item map[string]any, key string) any {
+	if value, written := item[key]; written || key != protocol {
+		return value
+	}
+	return "TCP"
+}
+
+const protocol = "protocol"
 
 func union(before, body []any) []any {
 	for _, item := range body {

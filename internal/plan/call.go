@@ -42,8 +42,7 @@ func (d *describer) call(step *v1alpha1.RenderedStep) v1alpha1.PlannedChange {
 	if len(diff.lines) == 0 {
 		diff.lines = lines{{text: "carries nothing"}}
 	}
-	out.Fields = append(d.most.conditions(step, c.Late), d.most.fields(append(diff.lines, d.asked(c)...))...)
-	out.Fields = out.Fields[:min(len(out.Fields), d.most.lines)]
+	out.Fields = d.most.fields(append(diff.lines, d.asked(c)...), d.conditions(step, c.Late)...)
 	return out
 }
 

@@ -1,6 +1,8 @@
 package plan
 
 import (
+	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -65,5 +67,22 @@ func TestWholeCall(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
+// TestTooMuchInACall: what is left out of a call is counted, also where something else comes first.
+func TestTooMuchInACall(t *testing.T) {
+	body := map[string]string{}
+	for i := range 100 {
+		body[fmt.Sprintf("a%03d", i)] = "x"
+	}
+	raw, err := json.Marshal(body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	call := &v1alpha1.RenderedHTTP{Method: "POST", URL: "https://a/", Body: &runtime.RawExtension{Raw: raw}, Late: []v1alpha1.LateValue{{Path: "/body/a000"}}}
+	got := Describe([]v1alpha1.RenderedStep{{Name: "s", When: "x", HTTP: call}}, View{})[0].Fields
+	if len(got) != stored.lines || got[0] != `only when it holds then: "x"` || got[2] != "body a000: (new) x" || got[63] != "… and 39 more" {
+		t.Errorf("got %d lines: %q", len(got), got)
 	}
 }

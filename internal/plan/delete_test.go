@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"strconv"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -48,5 +49,51 @@ func TestDeleteThenApply(t *testing.T) {
 	}})
 	if diff := cmp.Diff([]string{"creates it", "data.a: (new) c"}, got[1].Fields); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
+// TestGoneIsNotCompared: what goes with an earlier deletion, in whichever version it is named and with its namespace, is not what a later write finds.
+func TestGoneIsNotCompared(t *testing.T) {
+	const (
+		namespace = "{apiVersion: v1, kind: Namespace, metadata: {name: x}}"
+		limits    = "{apiVersion: v1, kind: ConfigMap, metadata: {namespace: x, name: y}, data: {a: b}}"
+		old       = "{apiVersion: autoscaling/v1, kind: HorizontalPodAutoscaler, metadata: {namespace: x, name: y}}"
+		scaler    = "{apiVersion: autoscaling/v2, kind: HorizontalPodAutoscaler, metadata: {namespace: x, name: y}, spec: {maxReplicas: 3}}"
+		options   = "{preconditions: {uid: u}, propagationPolicy: Background}"
+		supposed  = "compared with what is there if these steps have run, which may be skipped: 0"
+	)
+	deletes := func(object string) v1alpha1.RenderedWrite { return write(t, v1alpha1.WriteDelete, object, options) }
+	applies := func(object string) v1alpha1.RenderedWrite { return write(t, v1alpha1.WriteApply, object, object) }
+	patches := write(t, v1alpha1.WriteMergePatch, limits, "{data: {a: c}}")
+	creates, fails := []string{"creates it", "data.a: (new) b"}, []string{"does not exist now: the step fails unless something else creates it first; then it gets:", "data.a: (new) c"}
+	for name, tc := range map[string]struct {
+		reason string
+		when   string
+		writes []v1alpha1.RenderedWrite
+		want   []string
+		// absent says that nothing which is there now has a part in it.
+		absent bool
+	}{
+		"Namespace": {"it goes with its namespace", "", []v1alpha1.RenderedWrite{deletes(namespace), applies(namespace), applies(limits)}, creates, true},
+		"Version":   {"it is the same by another version", "", []v1alpha1.RenderedWrite{deletes(old), applies(scaler)}, []string{"creates it", "spec.maxReplicas: (new) 3"}, true},
+		"Written":   {"what a step has written goes as well", "", []v1alpha1.RenderedWrite{patches, deletes(namespace), applies(namespace), patches}, fails, true},
+		"Again":     {"what is made in its place is there", "", []v1alpha1.RenderedWrite{deletes(namespace), applies(limits), patches}, []string{"data.a: b → c"}, false},
+		"Perhaps":   {"the deletion may be skipped", "true", []v1alpha1.RenderedWrite{deletes(namespace), applies(limits)}, append([]string{supposed}, creates...), true},
+		"Other":     {"another namespace does not count", "", []v1alpha1.RenderedWrite{deletes("{apiVersion: v1, kind: Namespace, metadata: {name: z}}"), applies(limits)}, []string{"nothing changes"}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var steps []v1alpha1.RenderedStep
+			for i, w := range tc.writes {
+				steps = append(steps, v1alpha1.RenderedStep{Name: strconv.Itoa(i), Writes: []v1alpha1.RenderedWrite{w}})
+			}
+			steps[0].When = tc.when
+			changes := Describe(steps, View{Live: func(ref v1alpha1.ObjectReference) Found {
+				return Found{Object: parse(t, map[string]string{"Namespace": namespace, "ConfigMap": limits, "HorizontalPodAutoscaler": scaler}[ref.Kind])}
+			}})
+			last := changes[len(changes)-1]
+			if diff := cmp.Diff(tc.want, last.Fields); diff != "" || IsAbsent(last.Basis) != tc.absent {
+				t.Errorf("%s: basis %s, -want +got:\n%s", tc.reason, last.Basis, diff)
+			}
+		})
 	}
 }

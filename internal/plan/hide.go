@@ -15,7 +15,8 @@ const lastApplied = "kubectl.kubernetes.io/last-applied-configuration"
 //
 // Hidden are: what was there before, in an object that not everybody may read, or in which something hidden was taken to another place; everything
 // in a Secret that is its content; the literal value of a variable of a container, where it was there before or comes with a copied pod, since people
-// keep passwords there, and the copy of the object that kubectl keeps. What the step itself sets is shown, as it is what is agreed to.
+// keep passwords there, and the copy of the object that kubectl keeps. What the step itself sets is shown, as it is what is agreed to. That is so in full
+// as well, for those who may read it: what they are shown ends up in chats and logs.
 func (d *differ) show(path []segment, value any, old bool) string {
 	if old && d.oldHidden {
 		return hidden

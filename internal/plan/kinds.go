@@ -28,8 +28,8 @@ import (
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 )
 
-// kinds are the stable kinds of Kubernetes. Their types say how lists are merged.
-var kinds = sync.OnceValues(func() (*runtime.Scheme, error) {
+// stableKinds are those of Kubernetes. Their types say how lists are merged.
+var stableKinds = sync.OnceValues(func() (*runtime.Scheme, error) {
 	builder := runtime.SchemeBuilder{
 		admissionregistrationv1.AddToScheme, appsv1.AddToScheme, autoscalingv1.AddToScheme, autoscalingv2.AddToScheme,
 		batchv1.AddToScheme, certificatesv1.AddToScheme, coordinationv1.AddToScheme, corev1.AddToScheme, discoveryv1.AddToScheme,
@@ -42,7 +42,7 @@ var kinds = sync.OnceValues(func() (*runtime.Scheme, error) {
 
 // tagsOf finds how the lists of a kind of Kubernetes are merged.
 func tagsOf(ref v1alpha1.ObjectReference) (strategicpatch.LookupPatchMeta, bool) {
-	scheme, err := kinds()
+	scheme, err := stableKinds()
 	if err != nil {
 		return nil, false
 	}

@@ -55,7 +55,7 @@ func indexOf(list []any, element fieldpath.PathElement) int {
 	return -1
 }
 
-// matches compares an element with its key. A key that the element does not write has its default.
+// matches compares an element with its key. A key that the element does not write has its default; where that is not known, it fits any value.
 func matches(candidate any, key map[string]any) bool {
 	object, ok := candidate.(map[string]any)
 	if !ok {
@@ -63,11 +63,11 @@ func matches(candidate any, key map[string]any) bool {
 	}
 	written := 0
 	for name, want := range key {
-		if got, set := object[name]; set {
+		if _, set := object[name]; set {
 			written++
-			if !compare.Same(got, want) {
-				return false
-			}
+		}
+		if got := keyOf(object, name); got != nil && !compare.Same(got, want) {
+			return false
 		}
 	}
 	return written > 0

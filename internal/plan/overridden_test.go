@@ -32,7 +32,11 @@ func TestOverridden(t *testing.T) {
 		"Emptied":   {"a list is not there at all", "Pod", "{spec: {args: [a, b]}}", "{spec: {}}", false, []string{`spec.args: ["a","b"] is dropped`}},
 		"Directive": {"how a patch merges is stored nowhere", "Pod", "{spec: {$retainKeys: [a], list: [{$patch: delete, name: a}]}}", "{spec: {list: [{name: b}]}}", false, nil},
 		"Variable":  {"what others put into a variable may be a password", "Pod", "{spec: {containers: [{name: a, env: [{name: B, value: x}]}]}}", "{spec: {containers: [{name: a, env: [{name: B, value: s3cret}]}]}}", false, []string{"spec.containers[a].env[B].value: x → (hidden)"}},
-		"Secret":    {"a Secret is not shown", "Secret", "{stringData: {a: b}}", "{data: {a: Yg==}}", false, nil},
+		"Copy": {"what is copied may be a password as well", "Copy", "{spec: {containers: [{name: a, image: i, env: [{name: B, value: s3cret}, {name: C, value: s3cret}]}]}}", "{spec: {containers: [{name: a, image: j, env: [{name: B, value: x}]}]}}", false,
+			[]string{"spec.containers[a].image: i → j", "spec.containers[a].env[B].value: (hidden) → (hidden)", `spec.containers[a].env[C]: {"name":"C","value":"(hidden)"} is dropped`}},
+		"CopyHidden": {"what is copied is not for everybody", "Copy", "{spec: {image: internal}}", "{spec: {image: other}}", true, []string{"something of what is copied, which is not shown: the requester may not read it"}},
+		"CopyAsSent": {"it is stored as it is", "Copy", "{spec: {image: internal}}", "{spec: {image: internal}}", true, nil},
+		"Secret":     {"a Secret is not shown", "Secret", "{stringData: {a: b}}", "{data: {a: Yg==}}", false, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			read := func(text string) map[string]any {
@@ -41,6 +45,11 @@ func TestOverridden(t *testing.T) {
 					t.Fatal(err)
 				}
 				return object
+			}
+			if tc.kind == "Copy" {
+				tc.kind = "Job"
+				tc.sent = "{metadata: {annotations: {signoff.dev/pod-from: Deployment a/b}}, " + tc.sent[1:]
+				tc.got = "{metadata: {annotations: {signoff.dev/pod-from: Deployment a/b}}, " + tc.got[1:]
 			}
 			w := &v1alpha1.RenderedWrite{Object: v1alpha1.ObjectReference{APIVersion: "v1", Kind: tc.kind, Namespace: "a", Name: "b"}}
 			if diff := cmp.Diff(tc.want, Overridden(w, read(tc.sent), read(tc.got), tc.hidden)); diff != "" {

@@ -7,6 +7,7 @@ package plan
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -14,6 +15,7 @@ import (
 	utiljson "k8s.io/apimachinery/pkg/util/json"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/kinds"
 )
 
 // The operations, as people read them.
@@ -49,6 +51,8 @@ type View struct {
 	Reader string
 	// Whole shows everything, however much it is, and texts of several lines line by line. Otherwise it is as much as the API stores.
 	Whole bool
+	// Finally are those of the steps that run once the others have ended.
+	Finally []v1alpha1.RenderedStep
 }
 
 func (v *View) reader() string { return cmp.Or(v.Reader, "the ServiceAccount") }
@@ -57,7 +61,7 @@ func (v *View) reader() string { return cmp.Or(v.Reader, "the ServiceAccount") }
 // compared with what that will have made.
 func Describe(steps []v1alpha1.RenderedStep, view View) []v1alpha1.PlannedChange {
 	d := &describer{view: view, most: stored, written: map[v1alpha1.ObjectReference]map[string]any{}, spread: map[v1alpha1.ObjectReference]bool{}, perhaps: map[v1alpha1.ObjectReference][]string{}}
-	if view.Whole {
+	if d.most.lines = linesFor(steps); view.Whole {
 		d.most = whole
 	}
 	var changes []v1alpha1.PlannedChange
@@ -67,12 +71,13 @@ func Describe(steps []v1alpha1.RenderedStep, view View) []v1alpha1.PlannedChange
 			changes = append(changes, d.call(&step))
 		}
 		for i := range step.Writes {
+			w := &step.Writes[i]
 			d.entry = len(changes)
-			change := d.describe(&step.Writes[i])
-			change.Step = step.Name
-			change.Fields = slices.Concat(d.most.conditions(&step, step.Writes[i].Late), d.supposes(&step, step.Writes[i].Object), change.Fields)
-			change.Fields = append(change.Fields, d.sent(&step.Writes[i])...)
-			change.Fields = change.Fields[:min(len(change.Fields), d.most.lines)]
+			head := slices.Concat(d.conditions(&step, w.Late), d.supposes(&step, w.Object))
+			d.most.lines -= len(head) // so that there is room for both
+			change := d.describe(w)
+			d.most.lines += len(head)
+			change.Step, change.Fields = step.Name, slices.Concat(head, change.Fields, d.sent(w))
 			changes = append(changes, change)
 		}
 	}
@@ -84,8 +89,9 @@ type describer struct {
 	// most is how much is shown.
 	most bounds
 	step string
-	// written are the objects as earlier writes will have made them; nil where they will have deleted them.
+	// written are the objects as earlier writes will have made them, and gone those that they will have deleted. What is gone may be written again.
 	written map[v1alpha1.ObjectReference]map[string]any
+	gone    []v1alpha1.ObjectReference
 	// spread are the objects in which an earlier write has taken something hidden to another place.
 	spread map[v1alpha1.ObjectReference]bool
 	// perhaps are the steps that write an object only where a condition holds then.
@@ -131,7 +137,7 @@ func (d *describer) fields(w *v1alpha1.RenderedWrite, body any) []string {
 	switch {
 	case w.Operation == v1alpha1.WriteDelete:
 		options, _ := body.(map[string]any)
-		d.written[w.Object] = nil
+		d.drops(w.Object)
 		return d.most.deleteFields(w.Object, options, found)
 	case found.Unread:
 		return d.blind(w, body, diff, "which "+d.view.reader()+" may not read")
@@ -231,15 +237,26 @@ func (d *describer) blind(w *v1alpha1.RenderedWrite, body any, diff *differ, why
 
 // before is the object as it will be found.
 func (d *describer) before(ref v1alpha1.ObjectReference) Found {
-	found := d.view.Live(ref)
+	var found Found
+	if !slices.ContainsFunc(d.gone, func(gone v1alpha1.ObjectReference) bool { return holds(gone, ref) }) {
+		found = d.view.Live(ref) // what is there now goes
+	}
 	found.Hidden = found.Hidden || d.spread[ref]
 	if object, ok := d.written[ref]; ok {
-		if object == nil {
-			return Found{Hidden: found.Hidden}
-		}
 		return Found{Object: &unstructured.Unstructured{Object: object}, Hidden: found.Hidden}
 	}
 	return found
+}
+
+// drops notes that an object will be deleted, with all that goes with it.
+func (d *describer) drops(ref v1alpha1.ObjectReference) {
+	d.gone = append(d.gone, ref)
+	maps.DeleteFunc(d.written, func(written v1alpha1.ObjectReference, _ map[string]any) bool { return holds(ref, written) })
+}
+
+// holds tells whether an object goes where another one is deleted.
+func holds(deleted, ref v1alpha1.ObjectReference) bool {
+	return kinds.PlaceOf(&deleted).Holds(kinds.PlaceOf(&ref))
 }
 
 // Name writes a reference as people do.

@@ -3,6 +3,7 @@ package plan
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -459,7 +460,7 @@ func TestDescribeEntries(t *testing.T) {
 	}
 }
 
-// TestTooMany is about a requester who would push the image out of sight.
+// TestTooMany is about a requester who would push the image out of sight, and about saying how much is left out, whatever else there is to say.
 func TestTooMany(t *testing.T) {
 	labels := map[string]string{}
 	for i := range 100 {
@@ -472,8 +473,51 @@ func TestTooMany(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := describe(t, write(t, v1alpha1.WriteStrategicPatch, checkout, string(raw)))[0].Fields
-	if len(got) != 64 || got[0] != "spec.template.spec.containers[app].image: registry/checkout:1.41 → evil:1" || got[63] != "… and 38 more" {
-		t.Errorf("got %d lines: %q … %q", len(got), got[0], got[len(got)-1])
+	const (
+		image    = "spec.template.spec.containers[app].image: registry/checkout:1.41 → evil:1"
+		when     = `only when it holds then: "x"`
+		late     = "Deferred: known once earlier steps have run: spec.replicas"
+		supposed = "compared with what is there if these steps have run, which may be skipped: perhaps"
+		end      = "at the end, also where another step fails"
+	)
+	perhaps := v1alpha1.RenderedStep{Name: "perhaps", When: "x", Writes: []v1alpha1.RenderedWrite{write(t, v1alpha1.WriteMergePatch, checkout, `{spec: {paused: true}}`)}}
+	for name, tc := range map[string]struct {
+		change func(*v1alpha1.RenderedStep)
+		// others are how many steps there are besides, and before it one that may be skipped.
+		others int
+		before []v1alpha1.RenderedStep
+		want   []string
+		lines  int
+		more   string
+	}{
+		"Alone":   {nil, 0, nil, []string{image}, 64, "… and 38 more"},
+		"When":    {func(s *v1alpha1.RenderedStep) { s.When = "x" }, 0, nil, []string{when, image}, 64, "… and 39 more"},
+		"Late":    {func(s *v1alpha1.RenderedStep) { s.Writes[0].Late = []v1alpha1.LateValue{{Path: "/spec/replicas"}} }, 0, nil, []string{late, image}, 64, "… and 39 more"},
+		"Finally": {func(s *v1alpha1.RenderedStep) { s.Name = "end" }, 0, nil, []string{end, image}, 64, "… and 39 more"},
+		"All": {func(s *v1alpha1.RenderedStep) {
+			s.Name, s.When, s.Writes[0].Late = "end", "x", []v1alpha1.LateValue{{Path: "/spec/replicas"}}
+		}, 0, []v1alpha1.RenderedStep{perhaps}, []string{end, when, late, supposed, image}, 64, "… and 42 more"},
+		"Many":     {nil, 15, nil, []string{image}, 32, "… and 70 more"},
+		"ManyMore": {nil, 99, nil, []string{image}, 8, "… and 94 more"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			step := v1alpha1.RenderedStep{Name: "s", Writes: []v1alpha1.RenderedWrite{write(t, v1alpha1.WriteStrategicPatch, checkout, string(raw))}}
+			if tc.change != nil {
+				tc.change(&step)
+			}
+			steps := append(slices.Clone(tc.before), step)
+			for range tc.others {
+				steps = append(steps, v1alpha1.RenderedStep{Name: "other", HTTP: &v1alpha1.RenderedHTTP{Method: "GET", URL: "https://a.example.com/"}})
+			}
+			live := parse(t, checkout)
+			changes := Stored(Describe(steps, View{Finally: []v1alpha1.RenderedStep{{Name: "end"}}, Live: func(v1alpha1.ObjectReference) Found { return Found{Object: live} }}), nil)
+			got := changes[len(tc.before)].Fields
+			if len(got) != tc.lines || got[len(got)-1] != tc.more {
+				t.Fatalf("got %d lines: %q", len(got), got)
+			}
+			if diff := cmp.Diff(tc.want, got[:len(tc.want)]); diff != "" {
+				t.Errorf("-want +got:\n%s", diff)
+			}
+		})
 	}
 }

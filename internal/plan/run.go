@@ -10,7 +10,7 @@ import (
 
 // runFields describes the Job of a step: where its pod comes from and what runs, then the rest of what is sent.
 func (d *describer) runFields(job map[string]any, diff *differ) []string {
-	from, _, _ := unstructured.NestedString(job, "metadata", "annotations", steps.AnnotationPodFrom)
+	from := podFrom(job)
 	diff.copied = from != ""
 	diff.compare(nil, map[string]any{}, withoutIdentity(job), missing{})
 	diff.lines = slices.DeleteFunc(diff.lines, func(l line) bool { return len(l.path) > 0 && l.path[0].name == "metadata" })
@@ -21,13 +21,24 @@ func (d *describer) runFields(job map[string]any, diff *differ) []string {
 	if d.view.Copied != nil {
 		if hidden, own := d.view.Copied(d.step); hidden {
 			head += " (what is copied is not shown: the requester may not read it)"
-			diff.lines = slices.DeleteFunc(diff.lines, func(l line) bool { return !l.names(own) })
+			diff.lines = slices.DeleteFunc(diff.lines, func(l line) bool { return !l.sets(own) })
 		}
 	}
 	return d.most.fields(diff.lines.byRank(), head)
 }
 
-// names tells whether a line is about one of these fields.
-func (l line) names(fields []string) bool {
-	return slices.ContainsFunc(l.path, func(s segment) bool { return !s.item && slices.Contains(fields, s.name) })
+// podFrom names what the pod of a Job is a copy of. Empty: it is none.
+func podFrom(job map[string]any) string {
+	from, _, _ := unstructured.NestedString(job, "metadata", "annotations", steps.AnnotationPodFrom)
+	return from
+}
+
+// ofContainers is where the containers of a Job are.
+var ofContainers = []segment{{name: "spec"}, {name: "template"}, {name: "spec"}, {name: "containers"}}
+
+// sets tells whether a line is about one of these fields of the container. What has the same name elsewhere is copied, such as the command of an init
+// container or of a probe.
+func (l line) sets(fields []string) bool {
+	n := len(ofContainers)
+	return len(l.path) > n+1 && slices.Equal(l.path[:n], ofContainers) && slices.Contains(fields, l.path[n+1].name)
 }

@@ -25,10 +25,10 @@ func Stored(changes []v1alpha1.PlannedChange, unread []string) []v1alpha1.Planne
 		}
 		changes = append(changes[:MaxChanges-1:MaxChanges-1], rest)
 	}
-	// Everything is stored in the request, in each Approval and in the Record, which the API server bounds.
-	share := max(maxFields/max(len(changes), 1), 4)
 	for i := range changes {
-		changes[i].Fields = bounded(changes[i].Fields, min(share, stored.lines))
+		for j, line := range changes[i].Fields {
+			changes[i].Fields[j] = cutTo(line, maxStored)
+		}
 	}
 	return changes
 }
@@ -36,24 +36,17 @@ func Stored(changes []v1alpha1.PlannedChange, unread []string) []v1alpha1.Planne
 // maxStored is how many characters of a line are stored.
 const maxStored = 500
 
-// bounded cuts lines to what is stored.
-func bounded(fields []string, most int) []string {
-	if len(fields) > most {
-		fields = append(fields[:most-1:most-1], fmt.Sprintf("… and %d lines more", len(fields)-most+1))
-	}
-	for i := range fields {
-		fields[i] = cutTo(fields[i], maxStored)
-	}
-	return fields
-}
-
-// AtEnd says of the changes of steps that run once the others have ended that they do.
-func AtEnd(changes []v1alpha1.PlannedChange, finally []v1alpha1.RenderedStep) {
-	for i := range changes {
-		if slices.ContainsFunc(finally, func(step v1alpha1.RenderedStep) bool { return step.Name == changes[i].Step }) {
-			changes[i].Fields = append([]string{"at the end, also where another step fails"}, changes[i].Fields...)
+// linesFor is how many lines each change of these steps may have: all of them are stored in the request, in each Approval and in the Record, which the
+// API server bounds.
+func linesFor(steps []v1alpha1.RenderedStep) int {
+	changes := 0
+	for i := range steps {
+		if steps[i].HTTP != nil {
+			changes++
 		}
+		changes += len(steps[i].Writes)
 	}
+	return min(maxFields/max(min(changes, MaxChanges), 1), stored.lines)
 }
 
 // OwnFields names the fields of a copied container that a step sets itself.

@@ -249,6 +249,14 @@ spec:
   template:
     metadata: {labels: {app: secretive}, annotations: {token: annotation-secret}}
     spec:
+      initContainers:
+      - name: proxy
+        image: "registry/proxy:9"
+        restartPolicy: Always
+        command: [/bin/init, "--password=hunter3"]
+        args: ["--token=hunter4"]
+        startupProbe: {exec: {command: [/bin/probe, "--password=hunter5"]}}
+        lifecycle: {preStop: {exec: {command: [/bin/stop, "--password=hunter6"]}}}
       containers: [{name: app, image: "registry/internal:9", command: [/bin/app, "--password=hunter2"]}]
 `
 	if err := cluster.Apply(t.Context(), []byte(objects)); err != nil {
@@ -257,7 +265,7 @@ spec:
 	publish(t, "copied", `{}`, `    - {name: run, job: {podFrom: {apiVersion: apps/v1, kind: Deployment, namespace: vault, name: secretive}, args: [migrate]}}
 `)
 	text := shown(t, ask(t, users.Agent, request("copied", `{}`)))
-	for _, secret := range []string{"hunter2", "registry/internal", "annotation-secret"} {
+	for _, secret := range []string{"hunter", "registry/internal", "registry/proxy", "annotation-secret"} {
 		if strings.Contains(text, secret) {
 			t.Errorf("%s is shown to somebody who may not read it: %s", secret, text)
 		}

@@ -1,7 +1,9 @@
 package replan
 
 import (
+	"cmp"
 	"slices"
+	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -41,6 +43,37 @@ func (c *check) compare(rendered []v1alpha1.RenderedStep) {
 		c.out.Surplus = append(c.out.Surplus, *withoutBasis(shown[i]))
 		c.out.Plan = Differs
 	}
+	c.judge(known, func(at int) bool { return unread[refs[at]] })
+}
+
+// judge names the Approvals whose votes will be found to be about something that has changed. One that has another digest is said to be about something else.
+func (c *check) judge(known [][]v1alpha1.PlannedChange, unread func(at int) bool) {
+	onDrift := cmp.Or(c.judgement.Action.Object.Spec.Execution.OnDrift, v1alpha1.DriftReapprove)
+	for i := range c.approvals {
+		if a := &c.approvals[i]; a.Spec.Digest == c.out.Computed && c.drifted(a.Spec.Plan, known, unread) {
+			c.out.Outdated = append(c.out.Outdated, Outdated{Approval: a.Name, OnDrift: onDrift})
+		}
+	}
+}
+
+// drifted tells whether something has changed that an Approval shows: as it may be shown now, or, of what its requester may not read, by what stands for it
+// in the status. What has no basis is not judged when votes are counted either.
+func (c *check) drifted(shown []v1alpha1.PlannedChange, known [][]v1alpha1.PlannedChange, unread func(at int) bool) bool {
+	for i := range min(len(shown), len(known[0])) {
+		switch now := c.request.Status.Plan; {
+		case shown[i].Basis == "":
+		case compared(shown, known, i) == Differs && !unread(i), i < len(now) && another(shown[i].Basis, now[i].Basis):
+			return true
+		}
+	}
+	return false
+}
+
+// another tells whether two bases stand for something else. By different keys nobody knows, but for whether something is there.
+func another(a, b string) bool {
+	key, was, _ := strings.Cut(a, ":")
+	other, is, known := strings.Cut(b, ":")
+	return known && (key == other && was != is || plan.IsAbsent(a) != plan.IsAbsent(b))
 }
 
 // reads gives what reads objects as they are, and notes which cannot be read.
@@ -110,10 +143,8 @@ func (c *check) asStored(rendered []v1alpha1.RenderedStep, live func(v1alpha1.Ob
 }
 
 func (c *check) describe(rendered []v1alpha1.RenderedStep, view plan.View) []v1alpha1.PlannedChange {
-	changes := plan.Describe(rendered, view)
-	_, finally := c.judgement.Action.Steps.Split(rendered)
-	plan.AtEnd(changes, finally)
-	return changes
+	_, view.Finally = c.judgement.Action.Steps.Split(rendered)
+	return plan.Describe(rendered, view)
 }
 
 // compared tells whether what is shown at a place is one of what may be shown there.

@@ -53,6 +53,15 @@ type Check struct {
 	Changes []Change `json:"changes,omitempty"`
 	// Surplus is what the request shows besides.
 	Surplus []v1alpha1.PlannedChange `json:"surplus,omitempty"`
+	// Outdated are the open Approvals that show something that is no longer there.
+	Outdated []Outdated `json:"outdated,omitempty"`
+}
+
+// Outdated is an open Approval that shows what was there when it was opened and is another one by now, whatever the status shows.
+type Outdated struct {
+	Approval string `json:"approval"`
+	// OnDrift is what happens once enough have approved it.
+	OnDrift v1alpha1.DriftPolicy `json:"onDrift"`
 }
 
 // Change is one write, or one call.

@@ -172,12 +172,18 @@ func asked(t *testing.T) *v1alpha1.ActionRequest {
 	if found.Digest != Differs || len(found.Missing) > 0 || found.Computed == "" {
 		t.Fatalf("a digest that nothing has differs: %+v", found)
 	}
-	r.Status.Digest = found.Computed
+	r.Status.Digest, r.Status.Plan = found.Computed, stored(found)
+	return &r
+}
+
+// stored are changes as a request shows them.
+func stored(found *Check) []v1alpha1.PlannedChange {
+	var out []v1alpha1.PlannedChange
 	for _, change := range found.Changes {
 		fields := change.Fields[:len(change.Fields)-1] // how it is sent is shown in full only
-		r.Status.Plan = append(r.Status.Plan, v1alpha1.PlannedChange{Step: change.Step, Operation: change.Operation, Object: change.Object, Fields: fields, Basis: "b"})
+		out = append(out, v1alpha1.PlannedChange{Step: change.Step, Operation: change.Operation, Object: change.Object, Fields: fields, Basis: "keyed-a:0"})
 	}
-	return &r
+	return out
 }
 
 func TestCheck(t *testing.T) {
@@ -463,5 +469,75 @@ spec:
 	got := checked(t, r, w)
 	if len(got.Changes) != 2 || got.Changes[0].Plan != Differs || got.Changes[1].Plan != Unknown || len(got.Missing) != 1 {
 		t.Errorf("got %+v", got)
+	}
+}
+
+// drifting is a world with an Action that says what happens where something has changed.
+type drifting struct {
+	*world
+	onDrift v1alpha1.DriftPolicy
+}
+
+func (d drifting) Action(ctx context.Context, ref v1alpha1.ActionReference) (*v1alpha1.Action, error) {
+	out, err := d.world.Action(ctx, ref)
+	if err == nil {
+		out.Spec.Execution.OnDrift = d.onDrift
+	}
+	return out, err
+}
+
+// TestOutdated: the status shows what is there now, but votes are about what an Approval shows.
+func TestOutdated(t *testing.T) {
+	type shown = []v1alpha1.PlannedChange
+	scaled := func(w *world) { set(w.find("Deployment", "checkout"), int64(2), "spec", "replicas") }
+	for name, tc := range map[string]struct {
+		reason   string
+		onDrift  v1alpha1.DriftPolicy
+		world    func(*world)
+		approval func(a *v1alpha1.Approval)
+		status   func(shown)
+		want     v1alpha1.DriftPolicy
+	}{
+		"Same":      {"nothing has changed", "", nil, nil, nil, ""},
+		"Reapprove": {"people are asked again", "", scaled, nil, nil, v1alpha1.DriftReapprove},
+		"Fail":      {"the request ends", v1alpha1.DriftFail, scaled, nil, nil, v1alpha1.DriftFail},
+		"Proceed":   {"it counts", v1alpha1.DriftProceed, scaled, nil, nil, v1alpha1.DriftProceed},
+		"Hidden":    {"what the requester may not read looks the same", "", nil, nil, func(now shown) { now[0].Basis = "keyed-a:1" }, v1alpha1.DriftReapprove},
+		"Blind":     {"so does what whoever looks may not read", "", func(w *world) { scaled(w); w.refused = []string{"Deployment checkout"} }, nil, func(now shown) { now[0].Basis = "keyed-a:1" }, v1alpha1.DriftReapprove},
+		"Unread":    {"who may not look does not call it outdated", "", func(w *world) { scaled(w); w.refused = []string{"Deployment checkout"} }, nil, nil, ""},
+		"Rekeyed":   {"by another key nobody knows", "", nil, nil, func(now shown) { now[0].Basis = "keyed-b:1" }, ""},
+		"NoBasis":   {"nothing is found that could change", "", scaled, func(a *v1alpha1.Approval) { a.Spec.Plan[0].Basis, a.Spec.Plan[4].Basis = "", "" }, nil, ""},
+		"Digest":    {"it is about something else", "", scaled, func(a *v1alpha1.Approval) { a.Spec.Digest = "sha256:1" }, nil, ""},
+		"Closed":    {"nobody is asked any more", "", scaled, func(a *v1alpha1.Approval) { a.Status.State = v1alpha1.ApprovalApproved }, nil, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r, w := asked(t), newWorld(t)
+			before := checked(t, r, drifting{w, tc.onDrift})
+			a := v1alpha1.Approval{ObjectMeta: metav1.ObjectMeta{Name: "owners"}}
+			a.Spec.RequestRef.UID, a.Spec.Digest, a.Spec.Plan = r.UID, before.Computed, stored(before)
+			if tc.approval != nil {
+				tc.approval(&a)
+			}
+			if tc.world != nil {
+				tc.world(w)
+			}
+			look := drifting{w, tc.onDrift}
+			r.Status.Digest = before.Computed
+			r.Status.Plan = stored(checked(t, r, look))
+			if tc.status != nil {
+				tc.status(r.Status.Plan)
+			}
+			got := Of(t.Context(), r, []v1alpha1.Approval{a}, look, clocktesting.NewFakePassiveClock(noon))
+			var want []Outdated
+			if tc.want != "" {
+				want = []Outdated{{Approval: "owners", OnDrift: tc.want}}
+			}
+			if diff := cmp.Diff(want, got.Outdated); diff != "" {
+				t.Errorf("%s (-want +got):\n%s", tc.reason, diff)
+			}
+			if got.Plan == Differs {
+				t.Errorf("the status shows what is there: %+v", got)
+			}
+		})
 	}
 }

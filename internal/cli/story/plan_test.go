@@ -72,3 +72,20 @@ func TestClaimOfAnAltered(t *testing.T) {
 		t.Error(text)
 	}
 }
+
+// TestOutdatedApproval says what comes of a vote on an Approval that shows what is no longer there.
+func TestOutdatedApproval(t *testing.T) {
+	const note = "\n    NOTE: it shows what was there when it was opened, and that has changed since. "
+	for policy, want := range map[v1alpha1.DriftPolicy]string{
+		v1alpha1.DriftReapprove: "Once enough have approved it, it no longer counts, and people are asked again about what is there then\n",
+		v1alpha1.DriftFail:      "Once enough have approved it, the request ends as Failed, and nothing is executed\n",
+		v1alpha1.DriftProceed:   "Approving it counts all the same, and does what is shown above\n",
+	} {
+		check := &replan.Check{Digest: replan.Matches, Plan: replan.Matches, Computed: digestOne, Outdated: []replan.Outdated{{Approval: "one", OnDrift: policy}}}
+		other := approval(func(a *v1alpha1.Approval) { a.Name = "two" })
+		text := strings.Join(Of(request(nil), []v1alpha1.Approval{approval(nil), other}, check, now), "\n")
+		if !strings.Contains(text, "one, stage owners: Open, needs 1 of payments, until 24 Nov 17:10 UTC"+note+want) || strings.Count(text, "NOTE") != 1 {
+			t.Errorf("%s: %s", policy, text)
+		}
+	}
+}

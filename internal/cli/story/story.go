@@ -255,6 +255,13 @@ func state(a *v1alpha1.Approval) v1alpha1.ApprovalState {
 	return a.Status.State
 }
 
+// comesOf says what comes of votes on an Approval that shows what is no longer there.
+var comesOf = map[v1alpha1.DriftPolicy]string{
+	v1alpha1.DriftReapprove: "Once enough have approved it, it no longer counts, and people are asked again about what is there then",
+	v1alpha1.DriftFail:      "Once enough have approved it, the request ends as Failed, and nothing is executed",
+	v1alpha1.DriftProceed:   "Approving it counts all the same, and does what is shown above",
+}
+
 // doubts say what is not as it should be with an Approval.
 func (s *story) doubts(a *v1alpha1.Approval) []string {
 	var doubts []string
@@ -267,6 +274,11 @@ func (s *story) doubts(a *v1alpha1.Approval) []string {
 	}
 	if counts := state(a) == v1alpha1.ApprovalOpen || state(a) == v1alpha1.ApprovalApproved; counts && about != "" && a.Spec.Digest != about {
 		doubts = append(doubts, fmt.Sprintf("it is about %s, and not about %s, which is what will be done", digest.Short(a.Spec.Digest), digest.Short(about)))
+	}
+	if s.check != nil {
+		if i := slices.IndexFunc(s.check.Outdated, func(o replan.Outdated) bool { return o.Approval == a.Name }); i >= 0 {
+			doubts = append(doubts, "it shows what was there when it was opened, and that has changed since. "+comesOf[s.check.Outdated[i].OnDrift])
+		}
 	}
 	if a.Spec.Seal == nil {
 		doubts = append(doubts, "it is not sealed, so it was not opened by Signoff and never counts")
