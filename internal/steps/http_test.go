@@ -121,6 +121,29 @@ func TestRenderHTTP(t *testing.T) {
 	}
 }
 
+// TestKeyOfEachRun: a host that does a call with the same key once must do that of each run of a plan step, and each attempt of one run is the same call.
+func TestKeyOfEachRun(t *testing.T) {
+	s := mustCompile(t, `[{name: look, http: {method: POST, url: "https://hooks.example.com/a", lookup: {url: "https://hooks.example.com/find?key=${idempotencyKey}", done: "true"}}},
+		{name: look-2, http: {method: POST, url: "https://hooks.example.com/a"}}]`)
+	const uid = "6f1d2c1e-96a7-4e0f-8f0f-6f0a3f3f9002"
+	for round, want := range map[int32][]string{
+		0: {uid + "-look", uid + "-look-2"}, 1: {uid + "-look", uid + "-look-2"}, 2: {uid + "-look_2", uid + "-look-2_2"}, 31: {uid + "-look_31", uid + "-look-2_31"},
+	} {
+		in := httpInput(nil)
+		in.Round = round
+		rendered, err := s.Render(t.Context(), in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, []string{rendered[0].HTTP.IdempotencyKey, rendered[1].HTTP.IdempotencyKey}); diff != "" {
+			t.Errorf("run %d: -want +got:\n%s", round, diff)
+		}
+		if url := rendered[0].HTTP.Lookup.URL; url != "https://hooks.example.com/find?key="+want[0] {
+			t.Errorf("run %d: the call is looked up at %s", round, url)
+		}
+	}
+}
+
 func TestRenderHTTPRefuses(t *testing.T) {
 	for name, tc := range map[string]struct{ reason, http, text, want string }{
 		"Dots":      {"it would be another path", `{method: POST, url: "https://a/p/${inputs.text}/q"}`, "..", "can be a part of a path"},

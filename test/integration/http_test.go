@@ -31,16 +31,22 @@ type remote struct {
 	jobs  map[string]int
 	// plans are what is answered to those who ask for a plan, by path.
 	plans map[string]string
+	// replayed is what was answered to a key under replayPath: it is answered again.
+	replayed map[string]string
 	// stuck is told of calls that have no answer before free is closed.
 	stuck chan string
 	free  chan struct{}
 }
 
-// stuckPath begins the paths of such calls.
-const stuckPath = "/stuck/"
+const (
+	// stuckPath begins the paths of such calls.
+	stuckPath = "/stuck/"
+	// replayPath begins the paths of calls that are done once for each key.
+	replayPath = "/replayed/"
+)
 
 func newHost() *remote {
-	out := &remote{jobs: map[string]int{}, plans: map[string]string{}, stuck: make(chan string, 1024), free: make(chan struct{})}
+	out := &remote{jobs: map[string]int{}, plans: map[string]string{}, replayed: map[string]string{}, stuck: make(chan string, 1024), free: make(chan struct{})}
 	out.Server = httptest.NewTLSServer(out)
 	return out
 }
@@ -56,6 +62,12 @@ func (h *remote) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(r.Body)
 	h.calls = append(h.calls, strings.Join([]string{r.Method, r.URL.Path, r.Header.Get("Idempotency-Key"), r.Header.Get("Authorization"), string(body)}, " "))
 	if plan, ok := h.plans[r.URL.Path]; ok {
+		if key := r.Header.Get("Idempotency-Key"); key != "" && strings.HasPrefix(r.URL.Path, replayPath) {
+			if first, known := h.replayed[key]; known {
+				plan = first
+			}
+			h.replayed[key] = plan
+		}
 		_, _ = io.WriteString(w, plan)
 		return
 	}
