@@ -236,8 +236,8 @@ func (b *breaker) came() []string {
 	return append([]string(nil), b.got...)
 }
 
-// TestSentOnce: net/http sends a request anew by itself where it takes the host for one that has not seen it, and nobody would know of the second. It does so by
-// HTTP/2, and by HTTP/1.1 on a connection that was used before.
+// TestSentOnce: net/http sends a request anew by itself where it takes it for one that the host has not seen, and nobody would know of the second. It does
+// so by HTTP/2, and by HTTP/1.1 on a connection that was used before.
 func TestSentOnce(t *testing.T) {
 	for name, protocols := range map[string][]string{"HTTP2": {"h2", "http/1.1"}, "HTTP1": {"http/1.1"}, "Unsaid": nil} {
 		t.Run(name, func(t *testing.T) {
