@@ -9,7 +9,7 @@ import (
 	"github.com/signoff-dev/signoff/internal/steps"
 )
 
-// mayCall says before anybody is asked why a call would be refused: by the configuration, or by a Secret that may not go there.
+// mayCall says before anybody is asked why a call would be refused: by the configuration, or for a Secret that may not go there or lacks what is to be sent.
 func (s *scope) mayCall(rendered []v1alpha1.RenderedStep, input *steps.Input) *gate.Problem {
 	for i := range rendered {
 		call := rendered[i].HTTP
@@ -36,6 +36,9 @@ func (s *scope) mayCallOne(call *v1alpha1.RenderedHTTP, input *steps.Input) erro
 		ref := steps.SecretRef(input.Namespace, secret.Name)
 		if err := steps.AllowedFor(input.Objects[ref].GetAnnotations(), u.Hostname()); err != nil {
 			return fmt.Errorf("%s: %w", gate.Name(&ref), err)
+		}
+		if !steps.HasKey(input.Objects[ref], secret.Key) {
+			return fmt.Errorf("%s has no key %q", gate.Name(&ref), secret.Key)
 		}
 	}
 	return nil

@@ -25,10 +25,9 @@ import (
 var ErrRefused = errors.New("the configuration of Signoff does not allow it")
 
 const (
-	// dialTimeout, handshakeTimeout and answerTimeout bound the parts of a call; the context bounds the whole.
+	// dialTimeout and handshakeTimeout bound how long it takes to reach a host; the context of the caller bounds the whole.
 	dialTimeout      = 10 * time.Second
 	handshakeTimeout = 10 * time.Second
-	answerTimeout    = 30 * time.Second
 	// maxHeaders is how many bytes of headers are read of an answer.
 	maxHeaders = 64 * 1024
 )
@@ -140,7 +139,7 @@ func (p *Policy) Dialer(name string, port uint16, secure bool) (func(ctx context
 }
 
 // Client gives a client for one call of a URL. It follows no redirect, asks no proxy, keeps no connection, and trusts the authorities given, or
-// else those of the system.
+// else those of the system. A request is sent once at most, and the time that an answer may take is that of its context.
 func (p *Policy) Client(u *url.URL, caBundle []byte) (*http.Client, error) {
 	host, err := p.host(u)
 	if err != nil {
@@ -157,10 +156,18 @@ func (p *Policy) Client(u *url.URL, caBundle []byte) (*http.Client, error) {
 	return &http.Client{
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		Transport: &http.Transport{
-			DialContext: dialer.DialContext, TLSClientConfig: trust, TLSHandshakeTimeout: handshakeTimeout, ResponseHeaderTimeout: answerTimeout,
-			DisableKeepAlives: true, MaxResponseHeaderBytes: maxHeaders, ForceAttemptHTTP2: true,
+			DialContext: dialer.DialContext, TLSClientConfig: trust, TLSHandshakeTimeout: handshakeTimeout,
+			DisableKeepAlives: true, MaxResponseHeaderBytes: maxHeaders, Protocols: sendsOnce(),
 		},
 	}, nil
+}
+
+// sendsOnce are the protocols by which net/http sends a request once. By HTTP/2 it sends one anew, also a POST, where the host resets the stream or closes
+// the connection. By HTTP/1.1 it does so, for one with an Idempotency-Key, on a connection that was used before: none is kept.
+func sendsOnce() *http.Protocols {
+	out := &http.Protocols{}
+	out.SetHTTP1(true)
+	return out
 }
 
 // control refuses a connection to an address that the host may not have. It is called with the address, after the name was resolved.

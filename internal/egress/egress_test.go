@@ -1,15 +1,25 @@
 package egress
 
 import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"encoding/pem"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
 	"net/url"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/net/http2"
 )
 
 func parse(t testing.TB, text string) *url.URL {
@@ -122,6 +132,145 @@ func TestNoProxy(t *testing.T) {
 	}
 	if transport, ok := c.Transport.(*http.Transport); !ok || transport.Proxy != nil {
 		t.Errorf("a proxy would be asked: %T", c.Transport)
+	}
+}
+
+// TestAnswerHasItsTime looks at the transport, since nobody waits for a minute in a test: a bound of its own would end a call before its caller does.
+func TestAnswerHasItsTime(t *testing.T) {
+	c, err := New([]Host{{Name: "hooks.example.com", Ports: []uint16{443}}}).Client(parse(t, "https://hooks.example.com/"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if transport, ok := c.Transport.(*http.Transport); !ok || transport.ResponseHeaderTimeout != 0 || c.Timeout != 0 {
+		t.Errorf("an answer is waited for as long as the context of the call says: %+v", c.Transport)
+	}
+}
+
+// breaker is a host that takes requests and breaks off, as each protocol allows it: by HTTP/2 it resets the stream, by HTTP/1.1 it closes the connection. What
+// is sent to /answered by HTTP/1.1 it answers, and leaves the connection open.
+type breaker struct {
+	net.Listener
+	authority []byte
+
+	mu  sync.Mutex
+	got []string
+}
+
+func newBreaker(t *testing.T, protocols ...string) *breaker {
+	t.Helper()
+	server := httptest.NewTLSServer(http.NotFoundHandler()) // it has a certificate
+	t.Cleanup(server.Close)
+	listener, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{MinVersion: tls.VersionTLS12, Certificates: server.TLS.Certificates, NextProtos: protocols})
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := &breaker{Listener: listener, authority: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})}
+	t.Cleanup(func() { _ = listener.Close() })
+	go func() {
+		for {
+			connection, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go out.serve(connection.(*tls.Conn))
+		}
+	}()
+	return out
+}
+
+func (b *breaker) serve(connection *tls.Conn) {
+	defer func() { _ = connection.Close() }()
+	if connection.Handshake() != nil {
+		return
+	}
+	if connection.ConnectionState().NegotiatedProtocol == http2.NextProtoTLS {
+		b.reset(connection)
+		return
+	}
+	for read := bufio.NewReader(connection); ; {
+		r, err := http.ReadRequest(read)
+		if err != nil {
+			return
+		}
+		_, _ = io.Copy(io.Discard, r.Body)
+		b.note(r.Proto + " " + r.URL.Path)
+		if r.URL.Path != "/answered" {
+			return
+		}
+		_, _ = io.WriteString(connection, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+	}
+}
+
+func (b *breaker) reset(connection net.Conn) {
+	if _, err := io.ReadFull(connection, make([]byte, len(http2.ClientPreface))); err != nil {
+		return
+	}
+	framer := http2.NewFramer(connection, connection)
+	_ = framer.WriteSettings()
+	for {
+		frame, err := framer.ReadFrame()
+		if err != nil {
+			return
+		}
+		switch f := frame.(type) {
+		case *http2.SettingsFrame:
+			if !f.IsAck() {
+				_ = framer.WriteSettingsAck()
+			}
+		case *http2.HeadersFrame:
+			b.note("HTTP/2")
+			_ = framer.WriteRSTStream(f.StreamID, http2.ErrCodeProtocol)
+		}
+	}
+}
+
+func (b *breaker) note(what string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.got = append(b.got, what)
+}
+
+func (b *breaker) came() []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return append([]string(nil), b.got...)
+}
+
+// TestSentOnce: net/http sends a request anew by itself where it takes it for one that the host has not seen, and nobody would know of the second. It does
+// so by HTTP/2, and by HTTP/1.1 on a connection that was used before.
+func TestSentOnce(t *testing.T) {
+	for name, protocols := range map[string][]string{"HTTP2": {"h2", "http/1.1"}, "HTTP1": {"http/1.1"}, "Unsaid": nil} {
+		t.Run(name, func(t *testing.T) {
+			host := newBreaker(t, protocols...)
+			u := parse(t, "https://"+host.Addr().String())
+			c, err := New([]Host{{Name: "127.0.0.1", Ports: []uint16{netip.MustParseAddrPort(u.Host).Port()}, Networks: loopback}}).Client(u, host.authority)
+			if err != nil {
+				t.Fatal(err)
+			}
+			post := func(path string) error {
+				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+				defer cancel()
+				r, err := http.NewRequestWithContext(ctx, http.MethodPost, u.String()+path, strings.NewReader("a body that can be read again"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				r.Header.Set("Idempotency-Key", "k")
+				answer, err := c.Do(r)
+				if err != nil {
+					return err
+				}
+				return answer.Body.Close()
+			}
+			if err := post("/answered"); err != nil {
+				t.Error(err)
+			}
+			if err := post("/broken"); err == nil {
+				t.Error("it had no answer")
+			}
+			if diff := cmp.Diff([]string{"HTTP/1.1 /answered", "HTTP/1.1 /broken"}, host.came()); diff != "" {
+				t.Errorf("what came: -want +got:\n%s", diff)
+			}
+		})
 	}
 }
 

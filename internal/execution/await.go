@@ -51,8 +51,8 @@ func (t *task) judge(ctx context.Context, live *unstructured.Unstructured) (stri
 	if state := notObserved(live); state != "" {
 		return t.unjudged(live, state)
 	}
-	if err := t.failing(ctx, live); err != nil {
-		return "", err
+	if unasked, err := t.failing(ctx, live); unasked != "" || err != nil {
+		return unasked, err
 	}
 	switch {
 	case t.step.WaitFor.Status == v1alpha1.WaitStatusCurrent:
@@ -106,19 +106,24 @@ func countsStatus(live *unstructured.Unstructured) bool {
 
 var observedGeneration = fieldpath.MakePathOrDie("status", "observedGeneration")
 
-// failing is an error where failWhen holds. One that cannot be evaluated does not hold: fields of a status are often missing at first.
-func (t *task) failing(ctx context.Context, live *unstructured.Unstructured) error {
+// failing is an error where failWhen holds. One that cannot be evaluated does not hold: fields of a status are often missing at first. Unasked says that
+// there was no turn for it, so that nobody knows: what may have failed is not done either.
+func (t *task) failing(ctx context.Context, live *unstructured.Unstructured) (unasked string, err error) {
 	if t.step.FailWhen == "" {
-		return nil
+		return "", nil
 	}
 	program, err := t.program(t.step.FailWhen)
 	if err != nil {
-		return fmt.Errorf("failWhen does not compile: %w", err)
+		return "", fmt.Errorf("failWhen does not compile: %w", err)
 	}
-	if failed, err := t.evaluate(ctx, program, map[string]any{"object": live.Object}); err == nil && failed {
-		return fmt.Errorf("failWhen holds: %q", program.Source())
+	failed, err := t.evaluate(ctx, program, map[string]any{"object": live.Object})
+	switch {
+	case expression.Later(err):
+		return expression.WithoutValues(err).Error(), nil
+	case err == nil && failed:
+		return "", fmt.Errorf("failWhen holds: %q", program.Source())
 	}
-	return nil
+	return "", nil
 }
 
 func current(live *unstructured.Unstructured) (string, error) {

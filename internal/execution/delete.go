@@ -101,7 +101,7 @@ func (t *task) gone(ctx context.Context, w *v1alpha1.RenderedWrite, uid types.UI
 	case live.GetUID() != uid:
 		return t.replaced(w), nil
 	}
-	if err := t.failing(ctx, live); err != nil {
+	if _, err := t.failing(ctx, live); err != nil {
 		return t.giveUp("%s: %v", describe(w.Object), err), nil
 	}
 	state := heldBy(live)

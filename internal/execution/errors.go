@@ -68,11 +68,26 @@ func isRejection(err error) bool {
 	return ok && status.Code >= http.StatusBadRequest && status.Code < http.StatusInternalServerError && status.Code != http.StatusRequestTimeout
 }
 
+// quoting is how the API server brings the words of others, who have seen what is written: of who denies it, also with another code than 403, and of a
+// webhook that fails.
+var quoting = regexp.MustCompile(`denied (the )?request|an error on the server \("`)
+
+// quotes tells whether what the API server says can repeat what is written. A 403 of the authorizer cannot: that sees no object.
+func quotes(status *metav1.Status) bool {
+	switch status.Code {
+	case http.StatusUnprocessableEntity, http.StatusBadRequest:
+		return true
+	case http.StatusForbidden:
+		return !ungranted.MatchString(status.Message)
+	}
+	return strings.Contains(status.Message, untyped) || quoting.MatchString(status.Message)
+}
+
 // discreet is an error about a write to a Secret, without what the API server says of a value that it refuses: a patch could have copied it from
 // there.
 func discreet(err error) error {
 	status, ok := statusOf(err)
-	if !ok || status.Code != http.StatusUnprocessableEntity && status.Code != http.StatusBadRequest {
+	if !ok || !quotes(&status) {
 		return err
 	}
 	var fields []string
@@ -86,7 +101,14 @@ func discreet(err error) error {
 	if where == "" {
 		where = "what is sent"
 	}
-	return final(fmt.Sprintf("the API server does not accept %s (%s); what it says about it is not shown, since it can repeat what is in the Secret", where, status.Reason))
+	if status.Reason == "" {
+		status.Reason = metav1.StatusReasonInvalid // it has no word for what does not fit a schema
+	}
+	said := fmt.Sprintf("the API server does not accept %s (%s); what it says about it is not shown, since it can repeat what is in the Secret", where, status.Reason)
+	if isTransient(err) {
+		return &apierrors.StatusError{ErrStatus: metav1.Status{Status: metav1.StatusFailure, Code: status.Code, Reason: status.Reason, Message: said}}
+	}
+	return final(said)
 }
 
 // conflicts says which fields of a server-side apply are owned by whom.
@@ -127,8 +149,8 @@ func explain(doing string, err error) string {
 	return oneLine(fmt.Sprintf("failed to %s: %s%s", doing, said, hint))
 }
 
-// ungranted is what RBAC says. A quota, an admission policy and a webhook forbid too, and no right changes that.
-var ungranted = regexp.MustCompile(`User "[^"]*" cannot `)
+// ungranted is what an authorizer says. A quota, an admission policy and a webhook forbid too, perhaps in the same words, and no right changes that.
+var ungranted = regexp.MustCompile(`^(\S+( "[^"]*")? is )?forbidden: User "[^"]*" cannot `)
 
 // lastWords is how much of the end of a long message is kept: the API server quotes whole objects, and says after that what is wrong.
 const lastWords = 400

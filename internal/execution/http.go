@@ -481,13 +481,15 @@ func (t *task) poll(ctx context.Context) (Outcome, error) {
 
 // polled judges what a host says about whether what the call began is done.
 func (t *task) polled(ctx context.Context, p *v1alpha1.RenderedPoll, response map[string]any) (Outcome, error) {
-	if p.FailWhen != "" {
-		if failed, err := t.holds(ctx, p.FailWhen, response); err == nil && failed {
-			t.repeat = true // it is known how it ended
-			return t.giveUp("%s: failWhen holds: %q%s", cutName(t.status.URL), p.FailWhen, hostcall.Excerpt(response)), nil
-		}
+	failed, err := t.pollFails(ctx, p, response)
+	if failed {
+		t.repeat = true // it is known how it ended
+		return t.giveUp("%s: failWhen holds: %q%s", cutName(t.status.URL), p.FailWhen, hostcall.Excerpt(response)), nil
 	}
-	done, err := t.holds(ctx, p.Until, response)
+	done := false
+	if err == nil {
+		done, err = t.holds(ctx, p.Until, response)
+	}
 	state := fmt.Sprintf("%q does not hold yet", p.Until)
 	switch {
 	case err != nil:
@@ -503,6 +505,19 @@ func (t *task) polled(ctx context.Context, p *v1alpha1.RenderedPoll, response ma
 		every = lookAgain
 	}
 	return t.askLater(t.asking(toPoll), every, response, "waiting for "+cutName(t.status.URL)+": "+state), nil
+}
+
+// pollFails tells whether failWhen holds. One that cannot be evaluated does not: fields of an answer are often missing at first. The error says that there
+// was no turn for it, so that nobody knows: what may have failed is not done either.
+func (t *task) pollFails(ctx context.Context, p *v1alpha1.RenderedPoll, response map[string]any) (bool, error) {
+	if p.FailWhen == "" {
+		return false, nil
+	}
+	failed, err := t.holds(ctx, p.FailWhen, response)
+	if expression.Later(err) {
+		return false, err
+	}
+	return err == nil && failed, nil
 }
 
 // uncertain is about a call of which nobody knows whether it was made.
@@ -571,6 +586,8 @@ func (t *task) found(ctx context.Context, response map[string]any, why error) (a
 		return nil, false, fmt.Errorf("%w, and the host answered %d when it was asked", why, response["status"])
 	}
 	switch done, err := t.holds(ctx, l.Done, response); {
+	case expression.Later(err):
+		return nil, true, why // it may say so, and then nothing it says means that it was not
 	case err != nil || !done:
 		return nil, false, why
 	case l.Response == "":

@@ -152,7 +152,7 @@ func (t *task) observe(ctx context.Context, uid string) (Outcome, error) {
 	if failed, complete := conditionOf(job, batchv1.JobFailed), conditionOf(job, batchv1.JobComplete); failed != nil || complete != nil {
 		return t.ended(ctx, job, failed)
 	}
-	if err := t.failing(ctx, live); err != nil {
+	if _, err := t.failing(ctx, live); err != nil {
 		return t.fail("%s: %v; it may still be running: kubectl delete -n %s job/%s", describe(w.Object), err, w.Object.Namespace, w.Object.Name), nil
 	}
 	if t.expired() {

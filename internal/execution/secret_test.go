@@ -1,9 +1,15 @@
 package execution
 
 import (
+	"context"
 	"encoding/base64"
+	"errors"
+	"fmt"
 	"strings"
 	"testing"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 )
@@ -72,19 +78,63 @@ func TestErrorsRepeatNoValue(t *testing.T) {
 	}
 }
 
-// TestRefusalRepeatsNoSecret copies what is in a Secret to where the API server refuses it, and quotes it.
+// TestRefusalRepeatsNoSecret has the API server, or who denies a write, quote what is in an object. Of a ConfigMap that is told: the test would prove nothing
+// otherwise.
 func TestRefusalRepeatsNoSecret(t *testing.T) {
-	copies := func(kind string) string {
-		return `{name: a, writes: [{operation: JSONPatch, object: {apiVersion: v1, kind: ` + kind + `, namespace: NS, name: c}, fieldManager: m, body: [
-			{op: add, path: /metadata/labels, value: {}}, {op: copy, from: /data/token, path: /metadata/labels/x}]}]}`
+	for name, tc := range map[string]struct {
+		reason, write, words string
+		prepare              func(*play)
+	}{
+		"Copied": {"it is copied to where it does not fit", `{operation: JSONPatch, object: {apiVersion: v1, kind: KIND, namespace: NS, name: c}, fieldManager: m, body: [
+			{op: add, path: /metadata/labels, value: {}}, {op: copy, from: /data/token, path: /metadata/labels/x}]}`, "the API server does not accept metadata.labels", func(*play) {}},
+		"Untyped": {"what is applied has another type, to which it answers 500", `{operation: Apply, object: {apiVersion: v1, kind: KIND, namespace: NS, name: c}, fieldManager: m,
+			body: {apiVersion: v1, kind: KIND, metadata: {namespace: NS, name: c}, data: {token: ["` + kept + `"]}}}`, "the API server does not accept what is sent (Invalid)", func(*play) {}},
+		"Denied": {"who denies it says why", `{operation: MergePatch, object: {apiVersion: v1, kind: KIND, namespace: NS, name: c}, fieldManager: m, body: {metadata: {annotations: {a: b}}}}`,
+			"the API server does not accept what is sent (Forbidden)", (*play).deniedWithWords},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for kind, object := range map[string]string{"ConfigMap": keptData, "Secret": keptSecret} {
+				p := newPlay(t, `{name: a, writes: [`+strings.ReplaceAll(tc.write, "KIND", kind)+`]}`)
+				p.apply(object)
+				tc.prepare(p)
+				for p.status.FinishedAt == nil {
+					p.next()
+				}
+				told := strings.Contains(p.status.Message, kept)
+				if kind == "Secret" {
+					p.hides()
+					told = strings.Contains(p.status.Message, tc.words) && strings.Contains(p.status.Message, "what it says about it is not shown")
+				}
+				if p.status.State != v1alpha1.StepFailed || !told {
+					t.Errorf("%s: of a %s, got %+v", tc.reason, kind, p.status)
+				}
+			}
+		})
 	}
-	p := newPlay(t, copies("ConfigMap"))
-	p.apply(keptData)
-	p.want(v1alpha1.StepStarted)
-	p.want(v1alpha1.StepFailed, kept) // the test would prove nothing otherwise
-	p = newPlay(t, copies("Secret"))
-	p.apply(keptSecret)
-	p.want(v1alpha1.StepStarted)
-	p.want(v1alpha1.StepFailed, "the API server does not accept metadata.labels", "what it says about it is not shown")
-	p.hides()
+}
+
+// deniedWithWords makes a policy that denies writes, and repeats what is written.
+func (p *play) deniedWithWords() {
+	p.t.Helper()
+	p.apply(`{apiVersion: admissionregistration.k8s.io/v1, kind: ValidatingAdmissionPolicy, metadata: {name: words-NS}, spec: {failurePolicy: Fail,
+	matchConstraints: {namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: NS}}, resourceRules: [{apiGroups: [""], apiVersions: [v1], operations: [UPDATE], resources: [configmaps, secrets]}]},
+	matchConditions: [{name: ours, expression: "object.metadata.name == 'c'"}], validations: [{expression: "false", messageExpression: "'it holds ' + object.data.token", reason: Forbidden}]}}
+---
+{apiVersion: admissionregistration.k8s.io/v1, kind: ValidatingAdmissionPolicyBinding, metadata: {name: words-NS}, spec: {policyName: words-NS, validationActions: [Deny]}}`)
+	name := "words-" + p.namespace
+	p.t.Cleanup(func() {
+		ctx, policies := context.Background(), admin.AdmissionregistrationV1()
+		if err := errors.Join(policies.ValidatingAdmissionPolicyBindings().Delete(ctx, name, metav1.DeleteOptions{}), policies.ValidatingAdmissionPolicies().Delete(ctx, name, metav1.DeleteOptions{})); err != nil {
+			p.t.Error(err)
+		}
+	})
+	eventually(p.t, func(ctx context.Context) error {
+		patch, options := []byte(`{"metadata":{"annotations":{"a":"b"}}}`), metav1.PatchOptions{DryRun: []string{metav1.DryRunAll}}
+		_, first := admin.CoreV1().ConfigMaps(p.namespace).Patch(ctx, "c", types.MergePatchType, patch, options)
+		_, second := admin.CoreV1().Secrets(p.namespace).Patch(ctx, "c", types.MergePatchType, patch, options)
+		if !strings.Contains(fmt.Sprint(first, second), "it holds") {
+			return fmt.Errorf("nothing is denied yet: %w, %w", first, second)
+		}
+		return nil
+	})
 }

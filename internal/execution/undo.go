@@ -101,9 +101,13 @@ func (t *task) note(ctx context.Context, w *v1alpha1.RenderedWrite) (lent, error
 	return lent{versionOf(live), told}, err
 }
 
+func isSecret(ref v1alpha1.ObjectReference) bool {
+	return ref.Kind == "Secret" && ref.APIVersion == "v1"
+}
+
 // noteChanges notes how a write to an object that is there is taken back, and gives what it changes.
 func (t *task) noteChanges(ctx context.Context, live *unstructured.Unstructured, w *v1alpha1.RenderedWrite) ([]v1alpha1.UndoField, error) {
-	if w.Object.Kind == "Secret" && w.Object.APIVersion == "v1" {
+	if isSecret(w.Object) {
 		return nil, final("it exists already, and the values that a Secret had are not stored: create a Secret of its own")
 	}
 	told, err := t.changes(ctx, live, w)
@@ -290,6 +294,9 @@ func (r *Runner) Revert(ctx context.Context, record *v1alpha1.Record) *Reverted 
 
 // unable says why something is left, and what a person can do.
 func (t *task) unable(entry *v1alpha1.Undo, err error) string {
+	if isSecret(entry.Object) {
+		err = discreet(err)
+	}
 	said := err.Error()
 	if status, ok := statusOf(err); ok && status.Message != "" {
 		said = status.Message

@@ -54,14 +54,27 @@ func (s *Steps) Gather(ctx context.Context, in *Input, read Reading) (sources []
 	return sources, unread, nil
 }
 
-// withoutContent gives an object without what is in it if it is a Secret: nobody looks at that.
+// withoutContent gives an object without what is in it if it is a Secret: nobody looks at that. Which keys have a value stays, for HasKey.
 func withoutContent(ref v1alpha1.ObjectReference, object *unstructured.Unstructured) *unstructured.Unstructured {
 	if !isSecretKind(ref.APIVersion, ref.Kind) {
 		return object
 	}
 	out := &unstructured.Unstructured{Object: maps.Clone(object.Object)}
-	delete(out.Object, "data")
+	keys := map[string]any{}
+	data, _ := object.Object["data"].(map[string]any)
+	for key, value := range data {
+		if value != "" {
+			keys[key] = ""
+		}
+	}
+	out.Object["data"] = keys
 	return out
+}
+
+// HasKey tells whether a Secret that Gather has read has a value under a key. It is for the keys that an Action names: nobody is told of others.
+func HasKey(secret *unstructured.Unstructured, key string) bool {
+	_, has, err := unstructured.NestedFieldNoCopy(secret.Object, "data", key)
+	return has && err == nil
 }
 
 // RenderAfter renders steps, and fills in what is known of earlier ones: the plan steps. Nil: nothing is.

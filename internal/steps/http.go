@@ -236,8 +236,15 @@ func (w *httpWriter) call(ctx context.Context, r rendering) (*v1alpha1.RenderedH
 	return out, nil
 }
 
-// idempotencyKey is the same however often the step is tried.
-func (r rendering) idempotencyKey() string { return r.RequestUID + "-" + r.step }
+// idempotencyKey is the same however often the step is tried. Each run of a plan step has its own: a host that does a call with the same key once
+// would answer the next run with what it said to the first. The name of no step has the character between them, so that no two share a key.
+func (r rendering) idempotencyKey() string {
+	key := r.RequestUID + "-" + r.step
+	if r.Round > 1 {
+		key += fmt.Sprintf("_%d", r.Round)
+	}
+	return key
+}
 
 func (w *httpWriter) where(ctx context.Context, r rendering, out *v1alpha1.RenderedHTTP) error {
 	parts, err := lateParts(ctx, w.url, lateVariables, r.Input)

@@ -1,6 +1,7 @@
 package steps
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -118,6 +119,62 @@ func TestRenderHTTP(t *testing.T) {
 	}
 	if url, err := PollURL(t.Context(), rendered[1].HTTP.Poll, map[string]any{"body": map[string]any{"id": ".."}}, nil); err == nil {
 		t.Errorf("an answer leads elsewhere: %s", url)
+	}
+}
+
+// TestGatherKeepsNoContent: of a Secret nothing is kept but which keys have a value, and that changes nothing of what people agree to.
+func TestGatherKeepsNoContent(t *testing.T) {
+	s := mustCompile(t, `[{name: call, http: {method: POST, url: "https://hooks.example.com/a", sign: {name: token, key: s}}}]`)
+	var calls []*v1alpha1.RenderedHTTP
+	for _, data := range []string{"", `, data: {s: aHVudGVyMg==, empty: ""}`} {
+		in := input(nil)
+		in.Objects = map[v1alpha1.ObjectReference]*unstructured.Unstructured{}
+		_, unread, err := s.Gather(t.Context(), &in, func(v1alpha1.ObjectReference) (*unstructured.Unstructured, error) {
+			return object(t, `{apiVersion: v1, kind: Secret, metadata: {namespace: platform, name: token, uid: u-1}`+data+`}`), nil
+		})
+		if err != nil || len(unread) > 0 {
+			t.Fatal(unread, err)
+		}
+		read := in.Objects[SecretRef("platform", "token")]
+		if text := fmt.Sprint(read); strings.Contains(text, "aHVudGVyMg") {
+			t.Errorf("what is in the Secret is kept: %s", text)
+		}
+		for key, want := range map[string]bool{"s": data != "", "empty": false, "other": false} {
+			if HasKey(read, key) != want {
+				t.Errorf("with data %q, key %s: want %t", data, key, want)
+			}
+		}
+		rendered, err := s.Render(t.Context(), in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		calls = append(calls, rendered[0].HTTP)
+	}
+	if diff := cmp.Diff(calls[0], calls[1]); diff != "" {
+		t.Errorf("people would be asked again: %s", diff)
+	}
+}
+
+// TestKeyOfEachRun: a host that does a call with the same key once must do that of each run of a plan step, and each attempt of one run is the same call.
+func TestKeyOfEachRun(t *testing.T) {
+	s := mustCompile(t, `[{name: look, http: {method: POST, url: "https://hooks.example.com/a", lookup: {url: "https://hooks.example.com/find?key=${idempotencyKey}", done: "true"}}},
+		{name: look-2, http: {method: POST, url: "https://hooks.example.com/a"}}]`)
+	const uid = "6f1d2c1e-96a7-4e0f-8f0f-6f0a3f3f9002"
+	for round, want := range map[int32][]string{
+		0: {uid + "-look", uid + "-look-2"}, 1: {uid + "-look", uid + "-look-2"}, 2: {uid + "-look_2", uid + "-look-2_2"}, 31: {uid + "-look_31", uid + "-look-2_31"},
+	} {
+		in := httpInput(nil)
+		in.Round = round
+		rendered, err := s.Render(t.Context(), in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, []string{rendered[0].HTTP.IdempotencyKey, rendered[1].HTTP.IdempotencyKey}); diff != "" {
+			t.Errorf("run %d: -want +got:\n%s", round, diff)
+		}
+		if url := rendered[0].HTTP.Lookup.URL; url != "https://hooks.example.com/find?key="+want[0] {
+			t.Errorf("run %d: the call is looked up at %s", round, url)
+		}
 	}
 }
 

@@ -31,16 +31,22 @@ type remote struct {
 	jobs  map[string]int
 	// plans are what is answered to those who ask for a plan, by path.
 	plans map[string]string
+	// replayed is what was answered to a key under replayPath: it is answered again.
+	replayed map[string]string
 	// stuck is told of calls that have no answer before free is closed.
 	stuck chan string
 	free  chan struct{}
 }
 
-// stuckPath begins the paths of such calls.
-const stuckPath = "/stuck/"
+const (
+	// stuckPath begins the paths of such calls.
+	stuckPath = "/stuck/"
+	// replayPath begins the paths of calls that are done once for each key.
+	replayPath = "/replayed/"
+)
 
 func newHost() *remote {
-	out := &remote{jobs: map[string]int{}, plans: map[string]string{}, stuck: make(chan string, 1024), free: make(chan struct{})}
+	out := &remote{jobs: map[string]int{}, plans: map[string]string{}, replayed: map[string]string{}, stuck: make(chan string, 1024), free: make(chan struct{})}
 	out.Server = httptest.NewTLSServer(out)
 	return out
 }
@@ -56,6 +62,12 @@ func (h *remote) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(r.Body)
 	h.calls = append(h.calls, strings.Join([]string{r.Method, r.URL.Path, r.Header.Get("Idempotency-Key"), r.Header.Get("Authorization"), string(body)}, " "))
 	if plan, ok := h.plans[r.URL.Path]; ok {
+		if key := r.Header.Get("Idempotency-Key"); key != "" && strings.HasPrefix(r.URL.Path, replayPath) {
+			if first, known := h.replayed[key]; known {
+				plan = first
+			}
+			h.replayed[key] = plan
+		}
 		_, _ = io.WriteString(w, plan)
 		return
 	}
@@ -89,7 +101,14 @@ func (h *remote) bundle() string { return play.Authority(h.Server) }
 // someCalls applies an Action that calls, and the Secret that it carries.
 func someCalls(t *testing.T, name, url string, allowed string) {
 	t.Helper()
-	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "platform", Name: name, Annotations: map[string]string{"signoff.dev/allowed-hosts": allowed}}, StringData: map[string]string{"token": "hunter2"}}
+	someCallsWith(t, name, url, allowed, token)
+}
+
+var token = map[string]string{"token": "hunter2"}
+
+func someCallsWith(t *testing.T, name, url string, allowed string, data map[string]string) {
+	t.Helper()
+	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "platform", Name: name, Annotations: map[string]string{"signoff.dev/allowed-hosts": allowed}}, StringData: data}
 	role := &rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Namespace: "platform", Name: name}, Rules: []rbacv1.PolicyRule{{APIGroups: []string{""}, Resources: []string{"secrets"}, ResourceNames: []string{name}, Verbs: []string{"get"}}}}
 	binding := &rbacv1.RoleBinding{ObjectMeta: metav1.ObjectMeta{Namespace: "platform", Name: name}, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: name}, Subjects: []rbacv1.Subject{{Kind: "ServiceAccount", Namespace: "platform", Name: "deployer"}}}
 	for _, err := range []error{admin(t).Create(t.Context(), secret), admin(t).Create(t.Context(), role), admin(t).Create(t.Context(), binding)} {
@@ -166,16 +185,25 @@ func TestCallAsPlanned(t *testing.T) {
 
 // TestCallNotAllowed is about calls that could never be made: nobody is asked to approve them.
 func TestCallNotAllowed(t *testing.T) {
-	for name, tc := range map[string]struct{ url, allowed, want string }{
-		"stranger":     {"https://hooks.example.com", "hooks.example.com", "host hooks.example.com is not in egress.hosts"},
-		"other-secret": {host.URL, "hooks.example.com", "may not be sent to 127.0.0.1"},
+	for name, tc := range map[string]struct {
+		url, allowed string
+		secret       map[string]string
+		want         string
+	}{
+		"stranger":     {"https://hooks.example.com", "hooks.example.com", token, "host hooks.example.com is not in egress.hosts"},
+		"other-secret": {host.URL, "hooks.example.com", token, "may not be sent to 127.0.0.1"},
+		"no-key":       {host.URL, "127.0.0.1", map[string]string{"tokn": "hunter2"}, `Secret platform/no-key has no key "token"`},
+		"no-value":     {host.URL, "127.0.0.1", map[string]string{"token": "", "tokn": "hunter2"}, `Secret platform/no-value has no key "token"`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			someCalls(t, name, tc.url, tc.allowed)
+			someCallsWith(t, name, tc.url, tc.allowed, tc.secret)
 			r := ask(t, users.Alice, request(name, `{"text":"a"}`))
 			eventually(t, "the reason", func() (bool, string) {
 				live := reaches(t, r, v1alpha1.PhasePending)
 				text := fmt.Sprintf("%+v", live.Status.Conditions)
+				if strings.Contains(text, "tokn") {
+					t.Errorf("it tells which keys there are: %s", text)
+				}
 				return strings.Contains(text, tc.want), text
 			})
 			approvalsOf(t, r, 0)

@@ -47,9 +47,14 @@ spec:
 // plans applies an Action that plans.
 func plans(t *testing.T, name, effect, more string) {
 	t.Helper()
+	plansBy(t, planned, name, effect, more)
+}
+
+func plansBy(t *testing.T, action, name, effect, more string) {
+	t.Helper()
 	someSteps(t)
 	bundle := strings.ReplaceAll(host.bundle(), "\n          ", "\n            ")
-	text := strings.NewReplacer("NAME", name, "EFFECT", effect, "MORE", more, "URL", host.URL, "BUNDLE", "  "+bundle).Replace(planned)
+	text := strings.NewReplacer("NAME", name, "EFFECT", effect, "MORE", more, "URL", host.URL, "BUNDLE", "  "+bundle).Replace(action)
 	if err := cluster.Apply(t.Context(), []byte(text)); err != nil {
 		t.Fatal(err)
 	}
@@ -117,22 +122,49 @@ func TestPlanExpires(t *testing.T) {
 		t.Errorf("the same plan is agreed to by the same votes: %+v", live.Status)
 	}
 	answer("planned-again", "second")
-	var second *v1alpha1.Approval
-	eventually(t, "an Approval of the second plan", func() (bool, string) {
+	second := ofPlan(t, r, "second")
+	closes(t, approval, v1alpha1.ApprovalSuperseded)
+	votes(t, users.Bob, second, "Approve", "")
+	reaches(t, r, v1alpha1.PhaseSucceeded)
+}
+
+// ofPlan waits for an Approval that shows what a plan gave.
+func ofPlan(t *testing.T, r *v1alpha1.ActionRequest, text string) (found *v1alpha1.Approval) {
+	t.Helper()
+	eventually(t, "an Approval of the plan "+text, func() (bool, string) {
 		list := &v1alpha1.ApprovalList{}
 		if err := admin(t).List(t.Context(), list, client.InNamespace(r.Namespace), client.MatchingLabels{v1alpha1.LabelRequestUID: string(r.UID)}); err != nil {
 			return false, err.Error()
 		}
 		for i := range list.Items {
-			if a := &list.Items[i]; a.Status.State == v1alpha1.ApprovalOpen && slices.Contains(a.Spec.Summary, "  look.text: second") {
-				second = a
+			if a := &list.Items[i]; a.Status.State == v1alpha1.ApprovalOpen && slices.Contains(a.Spec.Summary, "  look.text: "+text) {
+				found = a
 			}
 		}
-		return second != nil, fmt.Sprintf("%d Approvals", len(list.Items))
+		return found != nil, fmt.Sprintf("%d Approvals", len(list.Items))
 	})
-	closes(t, approval, v1alpha1.ApprovalSuperseded)
-	votes(t, users.Bob, second, "Approve", "")
+	return found
+}
+
+// TestPlanIsRenewed makes a plan again at a host that answers a key as it did before: another run is another call.
+func TestPlanIsRenewed(t *testing.T) {
+	const name = "planned-anew"
+	plansBy(t, strings.NewReplacer("method: GET", "method: POST\n          idempotent: true", "URL/NAME/plan\n", "URL"+replayPath+"NAME/plan\n",
+		`          poll: {url: "URL/NAME/plan", every: 1s, until: response.body.done}`+"\n", "").Replace(planned), name, "RequireApproval", "validFor: 4s")
+	answer("replayed/"+name, "first")
+	r, _ := openStage(t, name, "{}")
+	answer("replayed/"+name, "second")
+	votes(t, users.Bob, ofPlan(t, r, "second"), "Approve", "")
 	reaches(t, r, v1alpha1.PhaseSucceeded)
+	for i, call := range host.made(replayPath + name) {
+		key := string(r.UID) + "-look"
+		if i > 0 {
+			key += fmt.Sprintf("_%d", i+1)
+		}
+		if !strings.Contains(call, " "+key+" ") {
+			t.Errorf("run %d has not the key %s: %s", i+1, key, call)
+		}
+	}
 }
 
 // TestPlanFails ends a request whose plan fails: nobody is asked.
