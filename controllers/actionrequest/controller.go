@@ -170,8 +170,6 @@ func (r *Reconciler) Reconcile(ctx context.Context, key ctrl.Request) (ctrl.Resu
 	}
 	defer r.hands.leave(key.NamespacedName)
 	defer r.turns.leave(key.NamespacedName)
-	r.objects.come(key.NamespacedName)
-	defer r.objects.gone(key.NamespacedName)
 	// A replica leads from its first reconciliation on.
 	r.begun.Do(func() { r.since = r.Wall.Now() })
 	request := &v1alpha1.ActionRequest{}
@@ -190,15 +188,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, key ctrl.Request) (ctrl.Resu
 		// They will be in a moment, and nothing can be told before.
 		return ctrl.Result{RequeueAfter: keysDelay}, nil
 	}
-	s := r.newScope(request)
-	wait, err := s.traced(ctx)
-	if !s.executing() {
-		r.objects.leave(key.NamespacedName)
-		r.objects.giveBack(request.UID)
-	}
-	if s.request.Status.Outcome != "" {
-		r.objects.forget(key.NamespacedName)
-	}
+	wait, err := r.pass(ctx, key.NamespacedName, request)
 	if apierrors.IsConflict(err) {
 		// Somebody was faster. What they wrote comes as an event; look again in case it came already.
 		return ctrl.Result{RequeueAfter: conflictDelay}, nil
@@ -207,6 +197,22 @@ func (r *Reconciler) Reconcile(ctx context.Context, key ctrl.Request) (ctrl.Resu
 		return ctrl.Result{}, fmt.Errorf("failed to reconcile request %s: %w", key, err)
 	}
 	return ctrl.Result{RequeueAfter: wait}, nil
+}
+
+// pass does the next thing for a request, and frees the objects that it needs no more.
+func (r *Reconciler) pass(ctx context.Context, key types.NamespacedName, request *v1alpha1.ActionRequest) (wait time.Duration, err error) {
+	r.objects.come(key)
+	defer func() { r.objects.gone(key, err) }()
+	s := r.newScope(request)
+	wait, err = s.traced(ctx)
+	if !s.executing() {
+		r.objects.leave(key)
+		r.objects.giveBack(request.UID)
+	}
+	if s.request.Status.Outcome != "" {
+		r.objects.forget(key)
+	}
+	return wait, err
 }
 
 // traced does the next thing in a span of its own.

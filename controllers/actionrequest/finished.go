@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/go-logr/logr"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/retry"
@@ -14,29 +12,6 @@ import (
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 )
-
-// Finished lets finished requests go when they are deleted. They are not in the cache, because there may be very many, so
-// they are watched by their metadata only, see Keeper.
-type Finished struct {
-	// Client removes finalizers, and Reader reads the API server directly.
-	Client client.Client
-	Reader client.Reader
-}
-
-// See lets a finished request go that is being deleted.
-func (f *Finished) See(ctx context.Context, meta *metav1.PartialObjectMetadata) {
-	if err := f.release(ctx, meta); err != nil {
-		logr.FromContextOrDiscard(ctx).Error(err, "a finished request is kept from being deleted; the next event tries again")
-	}
-}
-
-// release removes our finalizer from a finished request that is being deleted.
-func (f *Finished) release(ctx context.Context, meta *metav1.PartialObjectMetadata) error {
-	if meta.DeletionTimestamp == nil || !controllerutil.ContainsFinalizer(meta, v1alpha1.RequestFinalizer) {
-		return nil
-	}
-	return letGo(ctx, f.Client, f.Reader, client.ObjectKeyFromObject(meta), meta.UID)
-}
 
 // letGo removes our finalizer from a request that is over and is being deleted. It is a PUT, whose uid the API server compares when it removes what has no
 // finalizer left. Of two patches at once it lets the later one remove whatever has that name by then, so somebody's new request.

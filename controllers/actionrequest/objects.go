@@ -3,7 +3,6 @@ package actionrequest
 import (
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 	"sync"
 
@@ -43,6 +42,8 @@ type waiter struct {
 	temporary, emergency bool
 	// called says that its objects are free and that it was woken. Nobody takes them until it has come.
 	called, came bool
+	// failed says that something could not be done when it had come. It is tried again by itself, and keeps nobody waiting until then.
+	failed bool
 }
 
 // workplaces lets one request at a time execute on an object, who waits longest first. What is lent may not be lent again before it is given back:
@@ -61,6 +62,8 @@ type workplaces struct {
 	holders map[kinds.Place][]types.NamespacedName
 	lent    map[kinds.Place]tenant
 	waiting []*waiter
+	// freed are the places that others have left since what is being done for a request began: what it has read of them may be older.
+	freed map[types.NamespacedName]map[kinds.Place]bool
 	// left and returned are those who were done before the Records had been read, which may not say so.
 	left     map[types.NamespacedName]bool
 	returned map[types.UID]bool
@@ -69,7 +72,7 @@ type workplaces struct {
 func newWorkplaces(wake func(types.NamespacedName)) *workplaces {
 	return &workplaces{
 		wake: wake, holders: map[kinds.Place][]types.NamespacedName{}, lent: map[kinds.Place]tenant{},
-		left: map[types.NamespacedName]bool{}, returned: map[types.UID]bool{},
+		freed: map[types.NamespacedName]map[kinds.Place]bool{}, left: map[types.NamespacedName]bool{}, returned: map[types.UID]bool{},
 	}
 }
 
@@ -81,8 +84,9 @@ type obstacle struct {
 	lent bool
 }
 
-// enter gives a request all its objects, or says what is in the way. Who does not get them is woken when they become free.
-func (w *workplaces) enter(me *waiter) *obstacle {
+// enter gives a request all its objects, or says what is in the way. Who does not get them is woken when they become free. Again says that nothing is, but that
+// somebody has left one of them since the request came: it is woken at once, to look at what that one has written, and nobody takes them until then.
+func (w *workplaces) enter(me *waiter) (found *obstacle, again bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	i := slices.IndexFunc(w.waiting, func(other *waiter) bool { return other.tenant == me.tenant })
@@ -91,15 +95,20 @@ func (w *workplaces) enter(me *waiter) *obstacle {
 		w.waiting = append(w.waiting, me)
 	}
 	w.waiting[i] = me
-	if found := w.obstacle(me); found != nil {
-		return found
+	if found = w.obstacle(me); found != nil {
+		return found, false
+	}
+	if slices.ContainsFunc(me.objects, func(at kinds.Place) bool { return w.freed[me.NamespacedName][at] }) {
+		me.called = true
+		w.wake(me.NamespacedName)
+		return nil, true
 	}
 	w.waiting = slices.Delete(w.waiting, i, i+1)
 	w.take(me.NamespacedName, me.objects)
 	if me.temporary {
 		w.note(me.tenant, me.objects)
 	}
-	return nil
+	return nil, false
 }
 
 // obstacle is the first thing that keeps a request from its objects. Nil: they are free.
@@ -165,7 +174,12 @@ func (w *workplaces) giveBack(uid types.UID) {
 	if !w.known {
 		w.returned[uid] = true
 	}
-	maps.DeleteFunc(w.lent, func(_ kinds.Place, by tenant) bool { return by.uid == uid })
+	for at, by := range w.lent {
+		if by.uid == uid {
+			delete(w.lent, at)
+			w.noteFreed(by.NamespacedName, at)
+		}
+	}
 	w.call()
 }
 
@@ -182,6 +196,10 @@ func (w *workplaces) leave(request types.NamespacedName) {
 
 func (w *workplaces) free(request types.NamespacedName) {
 	for at, holders := range w.holders {
+		if !slices.Contains(holders, request) {
+			continue
+		}
+		w.noteFreed(request, at)
 		holders = slices.DeleteFunc(holders, func(other types.NamespacedName) bool { return other == request })
 		if w.holders[at] = holders; len(holders) == 0 {
 			delete(w.holders, at)
@@ -189,29 +207,48 @@ func (w *workplaces) free(request types.NamespacedName) {
 	}
 }
 
+// noteFreed tells all others for whom something is being done that a request has left an object.
+func (w *workplaces) noteFreed(by types.NamespacedName, at kinds.Place) {
+	for request, since := range w.freed {
+		if request != by {
+			since[at] = true
+		}
+	}
+}
+
 // call wakes those whose objects are free, who waits longest first.
 func (w *workplaces) call() {
 	for _, waits := range w.waiting {
-		if !waits.called && w.obstacle(waits) == nil {
+		if !waits.called && !waits.failed && w.obstacle(waits) == nil {
 			waits.called = true
 			w.wake(waits.NamespacedName)
 		}
 	}
 }
 
-// come and gone enclose what is done for a request. One that was called and has not entered needs its objects no more, or not now.
+// come and gone enclose what is done for a request. One that was called and has not entered needs its objects no more, or not now. Where something could not
+// be done, nobody knows that: it does not lose its place in the queue.
 func (w *workplaces) come(request types.NamespacedName) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.freed[request] = map[kinds.Place]bool{}
 	for _, waits := range w.waiting {
-		waits.came = waits.came || waits.called && waits.NamespacedName == request
+		if waits.NamespacedName == request {
+			waits.came, waits.failed = waits.came || waits.called, false
+		}
 	}
 }
 
-func (w *workplaces) gone(request types.NamespacedName) {
+func (w *workplaces) gone(request types.NamespacedName, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.waiting = slices.DeleteFunc(w.waiting, func(waits *waiter) bool { return waits.came && waits.NamespacedName == request })
+	delete(w.freed, request)
+	w.waiting = slices.DeleteFunc(w.waiting, func(waits *waiter) bool { return err == nil && waits.came && waits.NamespacedName == request })
+	for _, waits := range w.waiting {
+		if waits.came && waits.NamespacedName == request {
+			waits.called, waits.came, waits.failed = false, false, true
+		}
+	}
 	w.call()
 }
 
@@ -307,12 +344,12 @@ func (s *scope) alone(ctx context.Context) (bool, error) {
 	if err := s.objects.recall(func() (*occupied, error) { return s.unfinished(ctx) }); err != nil {
 		return false, err
 	}
-	found := s.objects.enter(&waiter{
+	found, again := s.objects.enter(&waiter{
 		tenant: tenant{s.key(), s.request.UID}, objects: places(slices.Concat(s.plan.steps, s.plan.finally)),
 		temporary: s.duration() != "", emergency: s.request.Spec.BreakGlass != nil,
 	})
 	if found == nil {
-		return true, nil
+		return !again, nil
 	}
 	object := gate.Name(&v1alpha1.ObjectReference{Kind: found.at.Kind, Namespace: found.at.Namespace, Name: found.at.Name})
 	message := fmt.Sprintf("Waits until request %s is done, which executes on %s; starts by itself.", found.by, object)

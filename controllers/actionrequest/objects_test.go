@@ -40,10 +40,13 @@ func TestWorkplaces(t *testing.T) {
 	enter := func(who string, holder string, at ...kinds.Place) {
 		t.Helper()
 		kind, who, _ := strings.Cut(who, " ")
-		found := w.enter(&waiter{tenant: tenant{name(who), types.UID(who)}, objects: at, temporary: kind == "temporary", emergency: kind == "emergency"})
+		found, again := w.enter(&waiter{tenant: tenant{name(who), types.UID(who)}, objects: at, temporary: kind == "temporary", emergency: kind == "emergency"})
 		got := ""
 		if found != nil {
 			got = found.by.Name
+		}
+		if again {
+			got = "again"
 		}
 		if got != holder {
 			t.Errorf("%s enters: held by %q, expected %q", who, got, holder)
@@ -84,7 +87,7 @@ func TestWorkplaces(t *testing.T) {
 	enter("request hasty", "first", b)
 	w.come(name("first"))
 	enter("request first", "", a, b)
-	w.gone(name("first"))
+	w.gone(name("first"), nil)
 	enter("emergency now", "", a)
 	enter("emergency again", "", a)
 	w.leave(name("now"))
@@ -95,10 +98,10 @@ func TestWorkplaces(t *testing.T) {
 
 	// third does not come for its object: something else holds it now.
 	enter("request late", "third", a)
-	w.gone(name("third")) // this was under way before it was called
+	w.gone(name("third"), nil) // this was under way before it was called
 	calls()
 	w.come(name("third"))
-	w.gone(name("third"))
+	w.gone(name("third"), nil)
 	calls("late")
 	enter("request late", "", a)
 	enter("request hasty", "", b)
@@ -109,4 +112,109 @@ func TestWorkplaces(t *testing.T) {
 	if len(w.holders)+len(w.waiting)+len(w.lent) != 0 {
 		t.Errorf("nothing is left: %v, %v, %v", w.holders, w.waiting, w.lent)
 	}
+}
+
+// queue plays requests that execute on objects.
+type queue struct {
+	*workplaces
+	*testing.T
+
+	woken []string
+}
+
+func newQueue(t *testing.T) *queue {
+	q := &queue{T: t}
+	q.workplaces = newWorkplaces(func(request types.NamespacedName) { q.woken = append(q.woken, request.Name) })
+	return q
+}
+
+// enters demands what comes of it that a request enters: who holds it up, "again", or nothing.
+func (q *queue) enters(who, want string, temporary bool, at ...kinds.Place) {
+	q.Helper()
+	got := ""
+	switch found, again := q.enter(&waiter{tenant: tenant{named(who), types.UID(who)}, objects: at, temporary: temporary}); {
+	case again:
+		got = "again"
+	case found != nil:
+		got = found.by.Name
+	}
+	if got != want {
+		q.Errorf("%s enters: got %q, expected %q", who, got, want)
+	}
+}
+
+// wakes demands who was woken since it was asked last.
+func (q *queue) wakes(who ...string) {
+	q.Helper()
+	if !slices.Equal(q.woken, who) {
+		q.Errorf("woken: %v, expected %v", q.woken, who)
+	}
+	q.woken = nil
+}
+
+// TestWorkplacesLookAgain: who has compared an object before another request has left it compares it again, and loses it to nobody meanwhile.
+func TestWorkplacesLookAgain(t *testing.T) {
+	q, x, y := newQueue(t), kinds.Place{Kind: "ConfigMap", Name: "x"}, kinds.Place{Kind: "ConfigMap", Name: "y"}
+	q.enters("first", "", false, x)
+	q.come(named("second"))
+	q.leave(named("first"))
+	q.enters("second", "again", false, x, y)
+	q.wakes("second")
+	q.enters("third", "second", false, x)
+	q.gone(named("second"), nil)
+	q.wakes()
+	q.come(named("second"))
+	q.enters("second", "", false, x, y)
+	q.gone(named("second"), nil)
+
+	// It is about the objects of a request, and about what others have done.
+	q.come(named("elsewhere"))
+	q.come(named("second"))
+	q.leave(named("second"))
+	q.enters("elsewhere", "", false, kinds.Place{Kind: "ConfigMap", Name: "z"})
+	q.wakes("third")
+	q.forget(named("third"))
+	q.enters("second", "", false, x, y)
+	q.gone(named("second"), nil)
+	q.gone(named("elsewhere"), nil)
+	q.leave(named("second"))
+
+	// What was lent was written as well when it was taken back.
+	q.enters("lender", "", true, y)
+	q.leave(named("lender"))
+	q.come(named("borrower"))
+	q.giveBack("lender")
+	q.enters("borrower", "again", true, y)
+	q.gone(named("borrower"), nil)
+	if len(q.freed) != 0 {
+		t.Errorf("nothing is kept of what is done: %v", q.freed)
+	}
+}
+
+// TestWorkplacesAfterAnError: who was called and could not go on is tried again by itself. It keeps its place among those who wait, keeps nobody waiting until
+// then, and is not woken without a pause.
+func TestWorkplacesAfterAnError(t *testing.T) {
+	q, x, err := newQueue(t), kinds.Place{Kind: "ConfigMap", Name: "x"}, errors.New("the API server is away")
+	q.enters("holder", "", false, x)
+	q.enters("first", "holder", false, x)
+	q.enters("second", "holder", false, x)
+	q.leave(named("holder"))
+	q.wakes("first")
+	q.come(named("first"))
+	q.gone(named("first"), err)
+	q.wakes("second")
+	q.come(named("second"))
+	q.gone(named("second"), err)
+	q.leave(named("nobody"))
+	q.wakes()
+
+	q.come(named("second"))
+	q.enters("second", "", false, x)
+	q.gone(named("second"), nil)
+	q.enters("third", "second", false, x)
+	q.come(named("first"))
+	q.enters("first", "second", false, x)
+	q.gone(named("first"), nil)
+	q.leave(named("second"))
+	q.wakes("first")
 }

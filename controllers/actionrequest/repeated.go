@@ -48,6 +48,11 @@ func (s *scope) repeated(ctx context.Context) (bool, error) {
 	if err != nil || earlier == nil {
 		return false, err
 	}
+	if s.sealed == nil { // one that somebody has forged borrows no end
+		if err := s.genuine(ctx); err != nil {
+			return false, err
+		}
+	}
 	return true, s.repeats(ctx, earlier)
 }
 

@@ -26,7 +26,8 @@ import (
 )
 
 // Finished objects are kept for a time that the configuration says, and then removed: requests with their Approvals, which they own, and Records.
-// They are watched by their metadata only, and each is looked at when its time can be over at the earliest: not before, and not now and then.
+// They are watched by their metadata only, and each is looked at when its time can be over at the earliest: not before, and not now and then. One that somebody
+// deletes is looked at at once.
 
 // looksPerSecond bounds how often something finished is read whose time may be over, and looksAtOnce how many are read before that. At a start this holds of nearly
 // everything that is there, and it can wait.
@@ -51,9 +52,7 @@ type Keeper struct {
 	For time.Duration
 	// Clock tells the time.
 	Clock clock.WithTicker
-	// See is called with everything that is seen. Nil: nobody else looks.
-	See func(context.Context, *metav1.PartialObjectMetadata)
-	// Remove removes an object if its time is over. Else it says when to look again; zero: an event will come.
+	// Remove removes an object if its time is over, or lets it go where it is being deleted. Else it says when to look again; zero: an event will come.
 	Remove func(context.Context, types.NamespacedName, types.UID) (time.Time, error)
 }
 
@@ -61,17 +60,16 @@ type Keeper struct {
 func (k *Keeper) Start(ctx context.Context) error {
 	queue := workqueue.NewTypedDelayingQueueWithConfig(workqueue.TypedDelayingQueueConfig[kept]{Name: k.Name, Clock: k.Clock})
 	looks := rate.NewLimiter(looksPerSecond, looksAtOnce)
-	if k.For > 0 {
-		go k.work(ctx, queue)
-	}
+	go k.work(ctx, queue)
 	metawatch.Run(ctx, k.Name, k.Metadata, k.Selector, func(found *metav1.PartialObjectMetadata) {
 		if found == nil {
 			return
 		}
-		if k.See != nil {
-			k.See(ctx, found)
-		}
-		if k.For > 0 && found.DeletionTimestamp == nil {
+		item := kept{found.Namespace, found.Name, string(found.UID)}
+		switch {
+		case found.DeletionTimestamp != nil:
+			queue.Add(item)
+		case k.For > 0:
 			// It was finished after it was made, by two clocks.
 			now := k.Clock.Now()
 			pause := found.CreationTimestamp.Add(k.For - seal.MaxSkew).Sub(now)
@@ -79,7 +77,7 @@ func (k *Keeper) Start(ctx context.Context) error {
 				// However often everything is listed again, what is new does not wait for ever.
 				pause = min(looks.ReserveN(now, 1).DelayFrom(now), time.Hour)
 			}
-			queue.AddAfter(kept{found.Namespace, found.Name, string(found.UID)}, pause)
+			queue.AddAfter(item, pause)
 		}
 	})
 	queue.ShutDown()
@@ -114,6 +112,8 @@ type Retention struct {
 	// Client removes, and Reader reads the API server directly.
 	Client client.Client
 	Reader client.Reader
+	// OperatorNamespace is where Records live.
+	OperatorNamespace string
 	// Audit says whether what happened is where it outlives the cluster. Nil: nothing is written.
 	Audit Audit
 	// Clock tells the time.
@@ -131,14 +131,20 @@ func (r *Retention) told(until time.Time) error {
 	return nil
 }
 
-// Request removes a finished request when its time is over.
+// Request removes a finished request when its time is over, and lets one go that is being deleted.
 func (r *Retention) Request(ctx context.Context, key types.NamespacedName, uid types.UID) (time.Time, error) {
 	request := &v1alpha1.ActionRequest{}
 	if err := r.Reader.Get(ctx, key, request); err != nil {
 		return time.Time{}, client.IgnoreNotFound(err)
 	}
+	if request.UID != uid || request.Status.Outcome == "" {
+		return time.Time{}, nil
+	}
+	if request.DeletionTimestamp != nil {
+		return time.Time{}, letGo(ctx, r.Client, r.Reader, key, uid)
+	}
 	finished := meta.FindStatusCondition(request.Status.Conditions, v1alpha1.ConditionFinished)
-	if request.UID != uid || request.Status.Outcome == "" || finished == nil || request.DeletionTimestamp != nil || awaitsReview(request) {
+	if finished == nil || awaitsReview(request) {
 		return time.Time{}, nil
 	}
 	end := r.end(request, finished.LastTransitionTime.Time)
@@ -153,7 +159,24 @@ func (r *Retention) Request(ctx context.Context, key types.NamespacedName, uid t
 	if r.Clock.Now().Before(end) {
 		return end, nil
 	}
-	return time.Time{}, r.remove(ctx, request, finished.LastTransitionTime.Time)
+	return time.Time{}, r.removeRequest(ctx, request, finished.LastTransitionTime.Time)
+}
+
+// removeRequest removes a request once everything that it tells is told elsewhere: its end, and the review of an emergency, which came later perhaps. When that was done
+// its Record says: a condition keeps its date while it is False, so where a review was denied.
+func (r *Retention) removeRequest(ctx context.Context, request *v1alpha1.ActionRequest, last time.Time) error {
+	if reviewed := meta.FindStatusCondition(request.Status.Conditions, v1alpha1.ConditionReviewed); reviewed != nil && request.Status.Execution != nil {
+		last = later(last, &reviewed.LastTransitionTime)
+		record := &v1alpha1.Record{}
+		err := r.Reader.Get(ctx, types.NamespacedName{Namespace: r.OperatorNamespace, Name: request.Status.Execution.ID}, record)
+		if client.IgnoreNotFound(err) != nil {
+			return fmt.Errorf("failed to get the Record of request %s/%s: %w", request.Namespace, request.Name, err)
+		}
+		if review := record.Status.Review; review != nil {
+			last = later(last, &review.At)
+		}
+	}
+	return r.remove(ctx, request, last)
 }
 
 // end is when a request is removed.

@@ -276,8 +276,12 @@ func (s *scope) release(ctx context.Context) error {
 	return letGo(ctx, s.Client, s.Reader, s.key(), s.request.UID)
 }
 
-// cancelled ends a request that has not started, or brings one that has to its safe point.
+// cancelled ends a request that has not started, or brings one that has to its safe point. Where the same was executed before, or still is, it gets that end:
+// nobody else is left to bring it there.
 func (s *scope) cancelled(ctx context.Context) error {
+	if over, err := s.repeated(ctx); over || err != nil {
+		return err
+	}
 	return s.finish(ctx, v1alpha1.OutcomeCancelled, ending{reason: v1alpha1.ReasonCancelled, message: s.stopText() + " Nothing was executed." + s.planRuns(ctx)})
 }
 

@@ -63,6 +63,8 @@ type running struct {
 	state  callState
 	result hostcall.Result
 	stop   context.CancelFunc
+	// since is when it was begun.
+	since time.Time
 	// again says that it may have been sent before.
 	again bool
 	// failures are how often it did not happen, and until is how long it rests.
@@ -188,6 +190,16 @@ func (c *calls) until(request types.UID, name callName) time.Time {
 	defer c.mu.Unlock()
 	if r := c.known[request][name]; r != nil {
 		return r.until
+	}
+	return time.Time{}
+}
+
+// since is when a call was begun: what its answer says can be as old. Zero: it was not.
+func (c *calls) since(request types.UID, name callName) time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if r := c.known[request][name]; r != nil {
+		return r.since
 	}
 	return time.Time{}
 }

@@ -105,7 +105,7 @@ func (t *task) begin(name callName, method v1alpha1.HTTPMethod, target string, l
 		place = hostcall.Place{} // an emergency waits for nobody
 	}
 	t.calls.begin(&running{
-		request: t.uid(), name: name, place: place, again: again,
+		request: t.uid(), name: name, place: place, again: again, since: t.now,
 		do: func(ctx context.Context) hostcall.Result {
 			if !last.IsZero() && !t.clock.Now().Before(last) {
 				return hostcall.Result{Err: errLate}
@@ -525,6 +525,7 @@ func (t *task) uncertain(ctx context.Context, why error) (Outcome, error) {
 	if t.step.HTTP.Lookup == nil {
 		return t.lost(why), nil
 	}
+	asked := t.calls.since(t.uid(), t.asking(toLookUp))
 	result, at := t.ask(toLookUp, t.step.HTTP.Lookup.URL)
 	switch {
 	case result == nil:
@@ -532,7 +533,7 @@ func (t *task) uncertain(ctx context.Context, why error) (Outcome, error) {
 		out.At = at
 		return out, nil
 	case result.Err == nil:
-		return t.lookedUp(ctx, result.Response, why)
+		return t.lookedUp(ctx, asked, result.Response, why)
 	case isRefusedHere(result.Err):
 		t.calls.drop(t.uid(), t.asking(toLookUp))
 		return t.lost(result.Err), nil
@@ -543,8 +544,8 @@ func (t *task) uncertain(ctx context.Context, why error) (Outcome, error) {
 	return t.resting(t.asking(toLookUp), result.Err), nil
 }
 
-// lookedUp judges what a host says about whether a call was made.
-func (t *task) lookedUp(ctx context.Context, response map[string]any, why error) (Outcome, error) {
+// lookedUp judges what a host says about whether a call was made, that was asked at a time: its answer can be as old as that.
+func (t *task) lookedUp(ctx context.Context, asked time.Time, response map[string]any, why error) (Outcome, error) {
 	well := &answeredWell{}
 	believed := !errors.As(why, &well)
 	answer, done, why := t.found(ctx, response, why)
@@ -553,8 +554,8 @@ func (t *task) lookedUp(ctx context.Context, response map[string]any, why error)
 	}
 	not := believed && !done && t.notDone(ctx, response)
 	switch at := t.settledAt(); {
-	case not && t.now.Before(at):
-		return t.askLater(t.asking(toLookUp), min(lookAgain, at.Sub(t.now)), response,
+	case not && asked.Before(at):
+		return t.askLater(t.asking(toLookUp), min(lookAgain, max(at.Sub(t.now), time.Second)), response,
 			fmt.Sprintf("the host does not know %s yet (%v): asking again, and believing that once it cannot be under way any more, at %s",
 				t.callName(), why, moment(at))), nil
 	case not:

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"sigs.k8s.io/yaml"
@@ -62,6 +63,29 @@ func TestCallLookedUp(t *testing.T) {
 				t.Errorf("%s: calls: %+v", tc.reason, calls)
 			}
 		})
+	}
+}
+
+// TestCallLookedUpTooEarly: a host that takes its time says what held when it was asked. A call that could still be under way then may have come after that.
+func TestCallLookedUpTooEarly(t *testing.T) {
+	var p *play
+	host := newCallee(t, func(w http.ResponseWriter, _ call) {
+		p.later(2 * time.Second)
+		_, _ = io.WriteString(w, `[]`)
+	})
+	p = newCall(t, host, `{method: POST, url: HOST/a, lookup: {url: HOST/find, done: size(response.body) > 0, notDone: size(response.body) == 0}}`)
+	p.announced()
+	p.restart()
+	p.later(settled - time.Second)
+	if out := p.want(v1alpha1.StepStarted, "the host does not know POST"); out.Intent || !out.At.After(p.clock.Now()) {
+		t.Errorf("it must be asked again before the call is made again: %+v", out)
+	}
+	p.later(time.Second)
+	p.announced()
+	for _, c := range host.made() {
+		if c.method != http.MethodGet {
+			t.Errorf("it was made: %+v", c)
+		}
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	jsonpatch "github.com/evanphx/json-patch/v5"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -261,7 +262,7 @@ type Reverted struct {
 	Transient int
 	// Kept says what is not taken back, because it is no longer what was written.
 	Kept []string
-	// Waiting are the objects that are still being deleted.
+	// Waiting are the objects that are still being deleted, or may still be written.
 	Waiting []v1alpha1.ObjectReference
 }
 
@@ -273,15 +274,21 @@ const takenBack = "/revert"
 func (r *Runner) Revert(ctx context.Context, record *v1alpha1.Record) *Reverted {
 	t := &task{Runner: r, record: record, now: r.clock.Now()}
 	out := &Reverted{}
+	doubt, until := t.mayLand()
 	for i := len(record.Status.Undo) - 1; i >= 0; i-- {
-		entry := &record.Status.Undo[i]
+		entry, left := &record.Status.Undo[i], len(out.Left)
 		var err error
 		if entry.Created {
 			err = t.uncreate(ctx, entry, out)
 		} else {
 			err = t.restore(ctx, entry, out)
 		}
-		if err != nil {
+		switch {
+		case err == nil && entry.Step == doubt && len(out.Left) == left:
+			out.Waiting = append(out.Waiting, entry.Object)
+			out.Left = append(out.Left, fmt.Sprintf("%s may still be written until %s: sending it was interrupted", describe(entry.Object), moment(until)))
+			out.Transient++
+		case err != nil:
 			// Each change of what is shown would bring the next attempt at once.
 			out.Left = append(out.Left, t.steady(attempt{takenBack, int32(i)}, t.unable(entry, err))) //nolint:gosec // there are few writes
 			if isTransient(err) {
@@ -290,6 +297,35 @@ func (r *Runner) Revert(ctx context.Context, record *v1alpha1.Record) *Reverted 
 		}
 	}
 	return out
+}
+
+// landsWithin is after which time nothing that was sent takes effect any more, longer than any request to the API server lasts.
+const landsWithin = 90 * time.Second
+
+// mayLand is the step of which a write may take effect yet, and until when: nobody knows what became of sending it, and a process may be at it that does not know
+// that another one has taken over. That its object is not there, or as it was, says nothing before. Empty: there is none.
+func (t *task) mayLand() (step string, until time.Time) {
+	revert := t.record.Status.Revert
+	if revert == nil || !t.now.Before(revert.StartedAt.Add(landsWithin)) {
+		return "", time.Time{}
+	}
+	all := slices.Concat(t.record.Spec.Steps, t.record.Spec.Finally)
+	for _, status := range slices.Backward(t.record.Status.Steps) {
+		if status.State != v1alpha1.StepStarted && status.State != v1alpha1.StepFailed {
+			continue
+		}
+		i := slices.IndexFunc(all, func(step v1alpha1.RenderedStep) bool { return step.Name == status.Name })
+		if i >= 0 && t.newTask(t.record, &all[i], status).cutOff(&status) {
+			return status.Name, revert.StartedAt.Add(landsWithin)
+		}
+	}
+	return "", time.Time{}
+}
+
+// cutOff tells whether a step has stopped without an answer to what it sent. One that failed before its time was over failed by an answer.
+func (t *task) cutOff(status *v1alpha1.StepStatus) bool {
+	answered := status.State == v1alpha1.StepFailed && status.FinishedAt.Before(&metav1.Time{Time: t.limit.end.Truncate(time.Second)})
+	return !answered && t.doubtful()
 }
 
 // unable says why something is left, and what a person can do.

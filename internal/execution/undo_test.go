@@ -329,6 +329,53 @@ func TestWorkloadsGoWithTheirPods(t *testing.T) {
 	}
 }
 
+// TestWriteUnderWay: what a step has sent, and nobody knows what became of it, may come after it was first looked for. It is looked for until that cannot be any
+// more, and taken back.
+func TestWriteUnderWay(t *testing.T) {
+	for name, tc := range map[string]struct {
+		reason, step, there string
+		want                map[string]string
+	}{
+		"Created": {"it is not there yet", lendApply, "", nil},
+		"Patched": {"it is as it was", lendPatch, normal, map[string]string{"mode": "normal", "other": "1"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newLoan(t, tc.step)
+			if tc.there != "" {
+				p.apply(tc.there)
+			}
+			p.record.Spec.Steps = []v1alpha1.RenderedStep{*p.step}
+			p.runner.Claimed(p.record)
+			p.noted()
+			p.record.Status.Steps = []v1alpha1.StepStatus{p.status}
+			p.record.Status.Revert = &v1alpha1.Revert{StartedAt: metav1.NewTime(p.clock.Now())}
+			p.returns(tc.want) // this process knows that it has sent nothing
+
+			// Another one has taken over meanwhile, and this one does not know it.
+			slow := p.runner
+			p.restart()
+			left := func() {
+				t.Helper()
+				out := p.runner.Revert(t.Context(), p.record)
+				if len(out.Left) != 1 || out.Transient != 1 || len(out.Waiting) != 1 || !strings.Contains(out.Left[0], "may still be written until") {
+					t.Errorf("%s, and may become otherwise: %+v", tc.reason, out)
+				}
+			}
+			left()
+			late := p.record.DeepCopy()
+			if _, err := slow.Step(t.Context(), late, p.step, p.status); err != nil {
+				t.Fatal(err)
+			}
+			if got := p.data()["mode"]; got != "lent" {
+				t.Fatalf("it comes late: %q", got)
+			}
+			left()
+			p.later(landsWithin)
+			p.returns(tc.want)
+		})
+	}
+}
+
 // TestOwnsOthers: what has an effect by itself does not wait for the garbage collector.
 func TestOwnsOthers(t *testing.T) {
 	for ref, want := range map[v1alpha1.ObjectReference]bool{

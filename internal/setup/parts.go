@@ -214,16 +214,15 @@ func (p *Process) controllers() error {
 
 // keepers let finished requests go, and remove what has been kept long enough.
 func (p *Process) keepers(resources metadata.Interface, facts actionrequest.Audit) error {
-	finished := &actionrequest.Finished{Client: p.Manager.GetClient(), Reader: p.Manager.GetAPIReader()}
 	retention := &actionrequest.Retention{
 		Details: p.cfg.Retention.Details.Duration, Requests: p.cfg.Retention.Finished.Duration, Records: p.cfg.Retention.Records.Duration,
-		Client: p.Manager.GetClient(), Reader: p.Manager.GetAPIReader(), Audit: facts, Clock: p.clock,
+		Client: p.Manager.GetClient(), Reader: p.Manager.GetAPIReader(), OperatorNamespace: p.cfg.Operator.Namespace, Audit: facts, Clock: p.clock,
 	}
 	ended := fields.OneTermNotEqualSelector("status.outcome", "")
 	for _, keeper := range []*actionrequest.Keeper{
 		{
 			Name: "finished-requests", Metadata: resources.Resource(v1alpha1.GroupVersion.WithResource("actionrequests")), Selector: ended,
-			For: retention.Details, Clock: p.clock, See: finished.See, Remove: retention.Request,
+			For: retention.Details, Clock: p.clock, Remove: retention.Request,
 		},
 		{
 			Name: "records", Metadata: resources.Resource(v1alpha1.GroupVersion.WithResource("records")).Namespace(p.cfg.Operator.Namespace), Selector: ended,
