@@ -32,13 +32,16 @@ type builder struct {
 
 	timeout  time.Duration
 	errs     field.ErrorList
+	// applied are the objects that steps so far apply, and by which.
+	applied map[v1alpha1.ObjectReference]string
 	warnings []string
 }
 
 // Compile compiles the steps of an Action. Where the list is not empty, the result is nil. execution.timeout itself is the
 // caller's to judge.
 func Compile(exec *v1alpha1.Execution, target *v1alpha1.ObjectReference, c *expression.Compiler, path *field.Path) (*Steps, field.ErrorList) {
-	b := &builder{actionTarget: target, templates: c, values: c, earlier: map[string]*structuralschema.Structural{}, names: map[string]bool{}}
+	b := &builder{actionTarget: target, templates: c, values: c, earlier: map[string]*structuralschema.Structural{}, names: map[string]bool{},
+		applied: map[v1alpha1.ObjectReference]string{}}
 	out := &Steps{serviceAccount: exec.ServiceAccountName, plan: b.plan(exec, path.Child("plan"))}
 	b.bound(exec.Timeout, defaultTimeout)
 	if len(exec.Steps) == 0 {
@@ -111,6 +114,7 @@ func (b *builder) all(list []v1alpha1.Step, path *field.Path) []step {
 	return out
 }
 
+		b.deletesApplied(&out[i], at)
 func countWrites(steps []v1alpha1.Step) int {
 	n := 0
 	for i := range steps {
