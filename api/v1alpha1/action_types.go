@@ -432,8 +432,8 @@ type Execution struct {
 	Steps []Step `json:"steps"`
 
 	// finally are steps that run in this order once the others have ended, well or not, also where the request was cancelled after its start.
-	// Their conditions and templates also read outcome: Succeeded, Failed or Cancelled. Each has time of its own. That one fails is told, and
-	// changes neither the outcome nor whether the next one runs. Unset: none.
+	// Their conditions and templates also read outcome: Succeeded, Failed or Cancelled. Each has time of its own: its timeout, or
+	// ten minutes. That one fails is told, and changes neither the outcome nor whether the next one runs. Unset: none.
 	// +optional
 	// +listType=map
 	// +listMapKey=name
@@ -610,7 +610,8 @@ type Step struct {
 	// +kubebuilder:validation:MaxItems=16
 	Outputs []StepOutput `json:"outputs,omitempty"`
 
-	// timeout is how long the step may take. Unset: as long as execution.timeout leaves.
+	// timeout is how long the step may take, and no longer than execution.timeout, except in finally. Unset: as long as execution.timeout
+	// leaves; in finally, ten minutes.
 	// +optional
 	Timeout Duration `json:"timeout,omitempty"`
 }

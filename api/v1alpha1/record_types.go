@@ -120,12 +120,12 @@ type RecordSpec struct {
 	// +optional
 	Duration Duration `json:"duration,omitempty"`
 
-	// variables are what when reads of the request while the steps run: inputs, request and requester, as they were at the claim. Unset:
-	// no step reads them.
+	// variables are what when reads of the request while the steps run: inputs, request and requester, as they were at the claim, and types, a
+	// schema that says of what types the inputs are that it reads. Unset: no step reads them.
 	// +optional
 	// +kubebuilder:validation:Schemaless
 	// +kubebuilder:validation:Type=object
-	// +kubebuilder:validation:MaxProperties=3
+	// +kubebuilder:validation:MaxProperties=4
 	// +kubebuilder:pruning:PreserveUnknownFields
 	Variables *runtime.RawExtension `json:"variables,omitempty"`
 

@@ -5,14 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	utiljson "k8s.io/apimachinery/pkg/util/json"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/expression"
@@ -128,18 +126,13 @@ func (t *task) noSecret(context.Context) (*Outcome, error) {
 
 // condition compiles when, and gives what it reads of the request and of earlier steps.
 func (t *task) condition() (*expression.Program, expression.Vars, error) {
-	vars := expression.Vars{Values: map[string]any{}, Now: t.now}
+	vars := expression.Vars{Now: t.now}
 	earlier, err := t.before()
 	if err != nil {
 		return nil, vars, err
 	}
-	if recorded := t.record.Spec.Variables; recorded != nil {
-		if err := utiljson.Unmarshal(recorded.Raw, &vars.Values); err != nil {
-			return nil, vars, fmt.Errorf("failed to read the variables of the Record: %w", err)
-		}
-	}
-	maps.Copy(vars.Values, earlier.Values())
-	program, err := earlier.When(t.step.When)
+	var program *expression.Program
+	program, vars.Values, err = earlier.When(t.step.When, t.record.Spec.Variables)
 	return program, vars, err
 }
 

@@ -16,6 +16,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/steps"
 	"github.com/signoff-dev/signoff/test/env"
 )
 
@@ -290,7 +291,7 @@ func TestFinallyHasItsTime(t *testing.T) {
 	p := newPlay(t, `{name: a, when: "outcome == 'Failed'", waitFor: {expression: "false"}, writes: [{operation: MergePatch, object: {apiVersion: v1, kind: ConfigMap, namespace: NS, name: c}, fieldManager: m,
 		body: {data: {a: "?"}}, late: [{path: /data/a, parts: [{expression: outcome}]}]}]}`)
 	p.apply(limits)
-	p.record.Spec.Finally = []v1alpha1.RenderedStep{*p.step}
+	p.record.Spec.Finally, p.record.Spec.Timeout = []v1alpha1.RenderedStep{*p.step}, "2m"
 	p.record.Status.Ending = &v1alpha1.Ending{Outcome: v1alpha1.OutcomeFailed}
 	p.later(time.Hour)
 	p.want(v1alpha1.StepStarted)
@@ -298,6 +299,8 @@ func TestFinallyHasItsTime(t *testing.T) {
 	if got := p.data()["a"]; got != "Failed" {
 		t.Errorf("got %q", got)
 	}
-	p.later(lastTimeout)
+	p.later(steps.LastTimeout - time.Second)
+	p.want(v1alpha1.StepStarted)
+	p.later(time.Second)
 	p.want(v1alpha1.StepFailed, "the timeout of the step (10m0s) is over")
 }

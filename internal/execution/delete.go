@@ -27,7 +27,7 @@ func (t *task) remove(ctx context.Context) (Outcome, error) {
 		return t.fail("%s", explain(doing(w), err)), nil
 	}
 	if options == nil {
-		return t.doneAs("%s did not exist when it was planned: nothing was deleted", describe(w.Object)), nil
+		return t.unplanned(ctx, w)
 	}
 	if _, sent := t.basis(basisWritten); sent {
 		return t.gone(ctx, w, *options.Preconditions.UID)
@@ -36,6 +36,19 @@ func (t *task) remove(ctx context.Context) (Outcome, error) {
 		return t.tooLate("deleted"), nil
 	}
 	return t.sendDelete(ctx, w, *options)
+}
+
+// unplanned ends a step whose object did not exist when it was planned. Nobody agreed to delete what was made since, and that it stays must not
+// look as if it was gone.
+func (t *task) unplanned(ctx context.Context, w *v1alpha1.RenderedWrite) (Outcome, error) {
+	_, _, err := t.served(ctx, w.Object)
+	switch {
+	case apierrors.IsNotFound(err):
+		return t.doneAs("%s did not exist when it was planned, and does not now: nothing was deleted", describe(w.Object)), nil
+	case err != nil:
+		return t.failed("read "+describe(w.Object), err)
+	}
+	return t.fail("%s stays: it did not exist when it was planned, and nobody agreed to delete what was made since. Delete it by hand, or make another request, which deletes what is there now", describe(w.Object)), nil
 }
 
 // deletion is what a write sends to delete its object, by a uid. Nil: there was none when it was planned.

@@ -60,12 +60,10 @@ func TestDeleteInterrupted(t *testing.T) {
 		words  string
 		gone   bool
 	}{
-		"Sent":     {"it was sent, but that was not stored", func(p *play) { p.next(); p.status = v1alpha1.StepStatus{}; p.restart() }, "was gone already", true},
-		"Gone":     {"somebody deleted it", func(p *play) { p.deleteConfigMap() }, "was gone already", true},
-		"Replaced": {"another one of its name was not agreed to", func(p *play) { p.deleteConfigMap(); p.apply(limits) }, "is another one, and stays", false},
-		"Unplanned": {"there was nothing when it was planned", func(p *play) {
-			p.step.Writes[0].Body.Raw = []byte(`{"apiVersion":"v1","kind":"DeleteOptions"}`)
-		}, "nothing was deleted", false},
+		"Sent":      {"it was sent, but that was not stored", func(p *play) { p.next(); p.status = v1alpha1.StepStatus{}; p.restart() }, "was gone already", true},
+		"Gone":      {"somebody deleted it", func(p *play) { p.deleteConfigMap() }, "was gone already", true},
+		"Replaced":  {"another one of its name was not agreed to", func(p *play) { p.deleteConfigMap(); p.apply(limits) }, "is another one, and stays", false},
+		"Unplanned": {"there was nothing when it was planned", func(p *play) { p.deleteConfigMap(); p.unplanned() }, "nothing was deleted", true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := newDeletion(t, limits)
@@ -76,6 +74,25 @@ func TestDeleteInterrupted(t *testing.T) {
 			}
 		})
 	}
+}
+
+// unplanned makes the deletion one of an object that did not exist when it was planned.
+func (p *play) unplanned() {
+	p.step.Writes[0].Body.Raw = []byte(`{"apiVersion":"v1","kind":"DeleteOptions","propagationPolicy":"Background"}`)
+}
+
+// TestDeleteMadeSince finds an object that did not exist when it was planned: nobody agreed to its deletion, and the step says that it stays.
+func TestDeleteMadeSince(t *testing.T) {
+	p := newDeletion(t, limits)
+	p.unplanned()
+	p.want(v1alpha1.StepFailed, "ConfigMap "+p.namespace+"/c stays", "nobody agreed to delete what was made since", "Delete it by hand")
+	if p.isGone() {
+		t.Error("the object was deleted all the same")
+	}
+	p = newDeletion(t, limits)
+	p.unplanned()
+	p.record.Spec.ServiceAccountName = "jobs-only"
+	p.want(v1alpha1.StepFailed, "failed to read ConfigMap")
 }
 
 // TestDeleteWaits waits for somebody who holds the object back.

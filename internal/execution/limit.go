@@ -8,6 +8,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/steps"
 )
 
 // defaultTimeout is how long all steps together may take where the Record does not say.
@@ -27,7 +28,7 @@ func limitOf(record *v1alpha1.Record, step *v1alpha1.RenderedStep, startedAt *me
 		whole = defaultTimeout
 	}
 	if slices.ContainsFunc(record.Spec.Finally, func(f v1alpha1.RenderedStep) bool { return f.Name == step.Name }) {
-		return limitOfLast(step, startedAt, whole)
+		return limitOfLast(step, startedAt)
 	}
 	out := limit{end: record.Spec.ClaimedAt.Add(whole + undecided(record)), name: fmt.Sprintf("execution.timeout (%s)", whole)}
 	own, err := step.Timeout.Value(0)
@@ -40,14 +41,11 @@ func limitOf(record *v1alpha1.Record, step *v1alpha1.RenderedStep, startedAt *me
 	return out
 }
 
-// lastTimeout is how long a step of finally may take where it does not say.
-const lastTimeout = 10 * time.Minute
-
-// limitOfLast is the end of a step of finally. The others may have used up their time, so it has time of its own.
-func limitOfLast(step *v1alpha1.RenderedStep, startedAt *metav1.Time, whole time.Duration) limit {
-	own, err := step.Timeout.Value(min(lastTimeout, whole))
-	if err != nil || own <= 0 || startedAt == nil {
-		own = min(lastTimeout, whole)
+// limitOfLast is the end of a step of finally, which has time of its own.
+func limitOfLast(step *v1alpha1.RenderedStep, startedAt *metav1.Time) limit {
+	own, err := step.Timeout.Value(steps.LastTimeout)
+	if err != nil || own <= 0 {
+		own = steps.LastTimeout
 	}
 	if startedAt == nil {
 		return limit{end: time.Unix(1<<40, 0), name: "its time"}

@@ -2,6 +2,7 @@ package expression
 
 import (
 	"errors"
+	"maps"
 	"sync"
 	"time"
 
@@ -92,7 +93,7 @@ func (a *activation) resolveInputs() (any, bool) {
 func (a *activation) adjust(name string, value any) any {
 	switch name {
 	case varRequest:
-		return withTime(value)
+		return withTimes(value)
 	case varRequester:
 		if a.program.narrow != nil {
 			return a.program.narrow(value)
@@ -109,25 +110,36 @@ func failure(value any) any {
 	return value
 }
 
-// withTime makes request.createdAt a time where it is a string.
-func withTime(value any) any {
+// withTimes makes createdAt and duration of request what the type checker was told they are. In a Record they are texts; earlier versions wrote
+// the duration there as a number of nanoseconds.
+func withTimes(value any) any {
 	m, ok := value.(map[string]any)
 	if !ok {
 		return failure(value)
 	}
-	text, ok := m["createdAt"].(string)
-	if !ok {
+	_, created := m["createdAt"].(time.Time)
+	_, lasts := m["duration"].(time.Duration)
+	if created && lasts {
 		return m
 	}
-	created, err := time.Parse(time.RFC3339, text)
-	if err != nil {
-		return types.NewErr("request.createdAt is no time: %s", short(text))
+	out := maps.Clone(m)
+	if text, ok := m["createdAt"].(string); ok {
+		at, err := time.Parse(time.RFC3339, text)
+		if err != nil {
+			return types.NewErr("request.createdAt is no time: %s", short(text))
+		}
+		out["createdAt"] = at
 	}
-	out := make(map[string]any, len(m))
-	for k, v := range m {
-		out[k] = v
+	switch d := m["duration"].(type) {
+	case string:
+		length, err := time.ParseDuration(d)
+		if err != nil {
+			return types.NewErr("request.duration is no duration: %s", short(d))
+		}
+		out["duration"] = length
+	case int64:
+		out["duration"] = time.Duration(d)
 	}
-	out["createdAt"] = created
 	return out
 }
 

@@ -31,21 +31,6 @@ func converterFor(s *structuralschema.Structural) converter {
 	return nil
 }
 
-// converterOf converts only those properties of inputs that an expression reads.
-func converterOf(schema *structuralschema.Structural, fields map[string]bool) converter {
-	if schema == nil {
-		return nil
-	}
-	read := *schema
-	read.Properties = make(map[string]structuralschema.Structural, len(fields))
-	for name := range fields {
-		if property, ok := schema.Properties[name]; ok {
-			read.Properties[name] = property
-		}
-	}
-	return converterFor(&read)
-}
-
 func stringConverter(s *structuralschema.Structural) converter {
 	if s.ValueValidation == nil {
 		return nil

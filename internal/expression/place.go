@@ -29,7 +29,8 @@ const (
 	// StepWhen is the when of a step: inputs (with the types of the schema), request, requester (username, uid and person only), object (what
 	// the step writes, as it is when the step is reached, or null), steps (those before).
 	StepWhen
-	// RecordedWhen is the when of a step once it is executed from the Record, where the types of inputs are not known any more.
+	// RecordedWhen is the when of a step that is executed from a Record that does not say of what types the inputs are: it reads none, or an
+	// earlier version wrote it.
 	RecordedWhen
 	// LateValue is the inside of a ${…} template that is filled in while the steps run: steps (those before).
 	LateValue

@@ -33,8 +33,9 @@ func (c *Compiler) plan(source string, checked *cel.Ast) (*Program, error) {
 	found := c.rewrite(checked.NativeRep())
 	p := &Program{
 		source: source, variables: compact(found.variables), calendars: compact(found.calendars), teams: compact(found.teams),
-		convert: found.converter(), narrow: c.scope.narrow(), origin: c.origin, partial: partialMatches(checked.NativeRep()),
+		inputs: found.inputs(), narrow: c.scope.narrow(), origin: c.origin, partial: partialMatches(checked.NativeRep()),
 	}
+	p.convert = converterFor(p.inputs)
 	options := []cel.ProgramOption{cel.EvalOptions(cel.OptOptimize), regexes}
 	if estimate.Max <= smallCost {
 		p.cost = max(estimate.Max, 1)

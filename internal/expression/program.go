@@ -10,6 +10,7 @@ import (
 	"github.com/google/cel-go/common/types"
 	"github.com/google/cel-go/common/types/ref"
 	"github.com/google/cel-go/interpreter"
+	structuralschema "k8s.io/apiextensions-apiserver/pkg/apiserver/schema"
 
 	"github.com/signoff-dev/signoff/internal/visible"
 )
@@ -22,6 +23,8 @@ type Program struct {
 	teams                []string
 	// partial are the regular expressions that match a part of a text.
 	partial []string
+	// inputs is the schema of the inputs that it reads; nil: it is not known.
+	inputs *structuralschema.Structural
 	// convert gives inputs the types of the schema; nil: nothing to do.
 	convert converter
 	// narrow removes from requester what the place must not see; nil: nothing to do.
@@ -41,6 +44,10 @@ func (p *Program) Uses(variable string) bool {
 	_, found := slices.BinarySearch(p.variables, variable)
 	return found
 }
+
+// Inputs returns the schema of inputs, of which only the properties are there that the expression reads; where it reads inputs as a whole, all of
+// them. Nil: no schema is known.
+func (p *Program) Inputs() *structuralschema.Structural { return p.inputs }
 
 // ReadsOnly reports whether the expression reads no other variables than these.
 func (p *Program) ReadsOnly(variables ...string) bool {

@@ -85,6 +85,7 @@ func TestEvalErrors(t *testing.T) {
 		"NoNext":          {"a calendar that does not open again", ActionRule, "calendar('past').next(now) > now", nil, `calendar "past" does not open again after 2026-11-23T12:00:30Z`, nil},
 		"BadDate":         {"a date that is none", ActionRule, "inputs.day > now", func(v *Vars) { v.Values["inputs"] = map[string]any{"day": "soon"} }, `failed to read "soon"`, nil},
 		"BadCreatedAt":    {"a time that is none", ActionRule, "request.createdAt < now", func(v *Vars) { v.Values["request"] = map[string]any{"createdAt": "soon"} }, "request.createdAt is no time: soon", nil},
+		"BadDuration":     {"a duration that is none", ActionRule, "request.duration > duration('1h')", func(v *Vars) { v.Values["request"] = map[string]any{"duration": "long"} }, "request.duration is no duration: long", nil},
 		"Division":        {"arithmetic fails", ActionRule, "1 / (inputs.replicas - 3) == 1", nil, "division by zero", nil},
 		"NotAnObject":     {"a built-in that is no object", ActionRule, "'x' in requester.groups", func(v *Vars) { v.Values["requester"] = "alice" }, "no such key: groups", nil},
 		"TooMuchText":     {"a function that would fill the memory", WaitFor, "object.a.replace('', object.a).size() > 1", func(v *Vars) { v.Values["object"] = map[string]any{"a": strings.Repeat("a", 4096)} }, "replace() would make a text of more than 1048576 bytes", nil},

@@ -6,6 +6,7 @@ import (
 	"github.com/google/cel-go/cel"
 	"github.com/google/cel-go/common/ast"
 	"github.com/google/cel-go/common/types"
+	structuralschema "k8s.io/apiextensions-apiserver/pkg/apiserver/schema"
 	apiservercel "k8s.io/apiserver/pkg/cel"
 )
 
@@ -32,12 +33,20 @@ type rewriter struct {
 	wholes int
 }
 
-// converter converts the inputs that are read.
-func (r *rewriter) converter() converter {
-	if r.wholes > 0 {
-		return converterFor(r.compiler.inputs)
+// inputs is the schema of the inputs that are read.
+func (r *rewriter) inputs() *structuralschema.Structural {
+	schema := r.compiler.inputs
+	if schema == nil || r.wholes > 0 {
+		return schema
 	}
-	return converterOf(r.compiler.inputs, r.fields)
+	read := *schema
+	read.Properties = make(map[string]structuralschema.Structural, len(r.fields))
+	for name := range r.fields {
+		if property, ok := schema.Properties[name]; ok {
+			read.Properties[name] = property
+		}
+	}
+	return &read
 }
 
 // selected notes that a field is read of an expression.

@@ -24,7 +24,9 @@ type manifest struct {
 	body       *body
 	// metadata is what says which object it is, and its labels.
 	metadata *template.Object
-	path     string
+	// written is which object it is, as it is written, with its group in place of the version.
+	written v1alpha1.ObjectReference
+	path    string
 }
 
 func (b *builder) apply(s *v1alpha1.ApplyStep, path *field.Path) writer {
@@ -46,19 +48,19 @@ func (b *builder) apply(s *v1alpha1.ApplyStep, path *field.Path) writer {
 		if !ok {
 			continue
 		}
-		m, key := b.manifest(object, at)
+		m := b.manifest(object, at)
 		m.path = fmt.Sprintf("apply.manifests[%d]", i)
-		if seen[key] {
-			b.refuse(field.Duplicate(at, fmt.Sprintf("%s %s", key.Kind, key.Name)))
+		if seen[m.written] {
+			b.refuse(field.Duplicate(at, fmt.Sprintf("%s %s", m.written.Kind, m.written.Name)))
 		}
-		seen[key] = true
+		seen[m.written] = true
 		out.manifests = append(out.manifests, m)
 	}
 	return out
 }
 
-// manifest compiles one object. The reference it returns tells two manifests of one object apart from those of two.
-func (b *builder) manifest(object map[string]any, path *field.Path) (*manifest, v1alpha1.ObjectReference) {
+// manifest compiles one object.
+func (b *builder) manifest(object map[string]any, path *field.Path) *manifest {
 	apiVersion, _ := object["apiVersion"].(string)
 	kind, _ := object["kind"].(string)
 	m := &manifest{apiVersion: apiVersion, kind: kind, body: &body{}}
@@ -74,7 +76,8 @@ func (b *builder) manifest(object map[string]any, path *field.Path) (*manifest, 
 	m.body = b.body(object, path)
 	b.notLate(m.body, path, identity...)
 	m.metadata = b.metadata(object, path)
-	return m, v1alpha1.ObjectReference{APIVersion: kindOf(apiVersion, kind).Group, Kind: kind, Namespace: namespace, Name: name}
+	m.written = v1alpha1.ObjectReference{APIVersion: kindOf(apiVersion, kind).Group, Kind: kind, Namespace: namespace, Name: name}
+	return m
 }
 
 // manifestMetadata demands a name and refuses what makes an apply something else than an apply.

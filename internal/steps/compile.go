@@ -19,6 +19,9 @@ const maxWrites = 64
 // defaultTimeout is how long all steps together may take if the Action does not say.
 const defaultTimeout = 30 * time.Minute
 
+// LastTimeout is how long a step of finally may take where it does not say. The others may have used up their time, so it has time of its own.
+const LastTimeout = 10 * time.Minute
+
 // builder compiles the steps of one Action and collects everything that is wrong with them.
 type builder struct {
 	actionTarget *v1alpha1.ObjectReference
@@ -29,7 +32,10 @@ type builder struct {
 	// last says that the steps are those of finally, and names are those that are taken.
 	last  bool
 	names map[string]bool
+	// applied are the objects that steps so far apply, and by which.
+	applied map[v1alpha1.ObjectReference]string
 
+	// timeout is how long all steps together may take; in finally, how long one does that does not say.
 	timeout  time.Duration
 	errs     field.ErrorList
 	warnings []string
@@ -38,7 +44,8 @@ type builder struct {
 // Compile compiles the steps of an Action. Where the list is not empty, the result is nil. execution.timeout itself is the
 // caller's to judge.
 func Compile(exec *v1alpha1.Execution, target *v1alpha1.ObjectReference, c *expression.Compiler, path *field.Path) (*Steps, field.ErrorList) {
-	b := &builder{actionTarget: target, templates: c, values: c, earlier: map[string]*structuralschema.Structural{}, names: map[string]bool{}}
+	b := &builder{actionTarget: target, templates: c, values: c, earlier: map[string]*structuralschema.Structural{}, names: map[string]bool{},
+		applied: map[v1alpha1.ObjectReference]string{}}
 	out := &Steps{serviceAccount: exec.ServiceAccountName, plan: b.plan(exec, path.Child("plan"))}
 	b.bound(exec.Timeout, defaultTimeout)
 	if len(exec.Steps) == 0 {
@@ -47,6 +54,7 @@ func Compile(exec *v1alpha1.Execution, target *v1alpha1.ObjectReference, c *expr
 	out.steps = b.all(exec.Steps, path.Child("steps"))
 	out.finally = len(out.steps)
 	if b.last = len(exec.Finally) > 0; b.last {
+		b.timeout = LastTimeout
 		b.see(path.Child("finally"))
 		out.steps = append(out.steps, b.all(exec.Finally, path.Child("finally"))...)
 	}
@@ -106,6 +114,7 @@ func (b *builder) all(list []v1alpha1.Step, path *field.Path) []step {
 		}
 		b.names[name] = true
 		out = append(out, b.step(&list[i], at))
+		b.deletesApplied(&out[i], at)
 		b.remember(&list[i], at)
 	}
 	return out
@@ -189,7 +198,7 @@ func (b *builder) stepTimeout(timeout v1alpha1.Duration, path *field.Path) {
 		b.refuse(field.Invalid(path, string(timeout), "must be a duration such as 30s, 10m or 1h30m"))
 	case timeout != "" && value <= 0:
 		b.refuse(field.Invalid(path, string(timeout), "must be longer than zero"))
-	case b.timeout > 0 && value > b.timeout:
+	case !b.last && b.timeout > 0 && value > b.timeout:
 		b.refuse(field.Invalid(path, string(timeout), fmt.Sprintf("is longer than the timeout of all steps together (%s): make it shorter, or that one longer", short(b.timeout))))
 	}
 }

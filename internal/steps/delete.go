@@ -2,6 +2,7 @@ package steps
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"slices"
 
@@ -111,22 +112,51 @@ func (s *Steps) DeletesNamespaces() bool {
 	})
 }
 
-// orphaned refuses a step that deletes what an earlier step makes: nobody could agree to an object that has no uid yet, and the step would do
-// nothing.
+// orphaned refuses a step that deletes what an earlier step makes: nobody could agree to an object that has no uid yet, and it would stay. An object
+// that was there before is deleted by the uid that it has all along.
 func orphaned(rendered []v1alpha1.RenderedStep) error {
-	made := map[v1alpha1.ObjectReference]string{}
+	applied, gone := map[v1alpha1.ObjectReference]string{}, map[v1alpha1.ObjectReference]bool{}
 	for _, step := range rendered {
 		for i := range step.Writes {
 			w := &step.Writes[i]
 			key := w.Object
 			key.APIVersion = kindOf(w.Object.APIVersion, w.Object.Kind).Group
-			if earlier, ok := made[key]; ok && w.Operation == v1alpha1.WriteDelete {
-				return fmt.Errorf("failed to render step %q: it deletes %s %s, which step %q applies: an object is deleted only by the uid that it has when people agree. Leave one of the steps out", step.Name, w.Object.Kind, w.Object.Name, earlier)
-			}
-			if w.Operation == v1alpha1.WriteApply {
-				made[key] = step.Name
+			switch w.Operation {
+			case v1alpha1.WriteApply:
+				applied[key] = step.Name
+			case v1alpha1.WriteDelete:
+				if earlier, ok := applied[key]; ok && (gone[key] || !hasUID(w)) {
+					return fmt.Errorf("failed to render step %q: it deletes %s %s, which step %q makes: an object is deleted only by the uid that it has when people agree. Leave one of the steps out", step.Name, w.Object.Kind, w.Object.Name, earlier)
+				}
+				delete(applied, key)
+				gone[key] = true
+			default:
 			}
 		}
 	}
 	return nil
+}
+
+// hasUID tells whether a deletion is one of an object that was there when it was planned.
+func hasUID(w *v1alpha1.RenderedWrite) bool {
+	var options metav1.DeleteOptions
+	return json.Unmarshal(w.Body.Raw, &options) == nil && options.Preconditions != nil && options.Preconditions.UID != nil
+}
+
+// deletesApplied warns of a step that deletes what an earlier one applies: where that is not there yet when somebody asks, their request is
+// never executed.
+func (b *builder) deletesApplied(s *step, path *field.Path) {
+	if len(b.errs) > 0 {
+		return // targets can be missing, and nobody is warned
+	}
+	switch w := s.writer.(type) {
+	case *applyWriter:
+		for _, m := range w.manifests {
+			b.applied[m.written] = s.name
+		}
+	case *deleteWriter:
+		if earlier, ok := b.applied[w.target.written()]; ok {
+			b.warn(path.Child("delete"), "step %q applies the same object: where that does not exist yet when somebody asks, nobody can agree to its deletion, and nothing is executed", earlier)
+		}
+	}
 }

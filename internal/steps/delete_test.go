@@ -1,11 +1,13 @@
 package steps
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 )
@@ -63,7 +65,7 @@ func TestDeleteRefused(t *testing.T) {
 		"Definition": {"the kinds of Signoff are needed too", `[{name: a, delete: {target: {apiVersion: apiextensions.k8s.io/v1, kind: CustomResourceDefinition, name: "${inputs.text}"}}}]`,
 			"actions.signoff.dev", "may not write the definitions"},
 		"Made": {"nobody could agree to what has no uid yet", `[{name: b, apply: {manifests: [{apiVersion: v1, kind: ConfigMap, metadata: {namespace: x, name: made}}]}},
-			{name: a, delete: {target: {apiVersion: v1, kind: ConfigMap, namespace: x, name: made}}}]`, "", `step "b" applies`},
+			{name: a, delete: {target: {apiVersion: v1, kind: ConfigMap, namespace: x, name: made}}}]`, "", `step "b" makes`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			in := input(map[string]any{"text": tc.text})
@@ -79,5 +81,55 @@ func TestDeleteRefused(t *testing.T) {
 		t.Error("a step that deletes a Namespace does not say so")
 	} else if _, err := s.Render(t.Context(), in); err != nil {
 		t.Errorf("another namespace may be deleted: %v", err)
+	}
+}
+
+// TestDeleteWhatIsApplied deletes what a step before applies. Whoever agrees must know which object it is.
+func TestDeleteWhatIsApplied(t *testing.T) {
+	const (
+		applies = `{name: NAME, apply: {manifests: [{apiVersion: v1, kind: ConfigMap, metadata: {namespace: "${inputs.namespace}", name: a}}]}}`
+		deletes = `{name: NAME, delete: {target: {apiVersion: v1, kind: ConfigMap, namespace: "${inputs.namespace}", name: a}}}`
+	)
+	ref := v1alpha1.ObjectReference{APIVersion: "v1", Kind: "ConfigMap", Namespace: "production", Name: "a"}
+	for name, tc := range map[string]struct {
+		reason, steps string
+		there         bool
+		refused       string
+		warned        bool
+	}{
+		"There":    {"it is the one that people see", "apply delete", true, "", true},
+		"Absent":   {"it has no uid yet", "apply delete", false, `step "s0" makes`, true},
+		"Replaced": {"the one that is made has another uid", "delete apply delete", true, `step "s1" makes`, true},
+		"Twice":    {"there is nothing left to delete", "apply delete delete", true, "", true},
+		"Other":    {"what is deleted first is another matter", "delete apply", true, "", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var list []string
+			for i, kind := range strings.Fields(tc.steps) {
+				list = append(list, strings.ReplaceAll(map[string]string{"apply": applies, "delete": deletes}[kind], "NAME", fmt.Sprintf("s%d", i)))
+			}
+			s, in := mustCompile(t, "["+strings.Join(list, ",")+"]"), input(nil)
+			if tc.there {
+				in.Objects = existing(ref, "u-1")
+			}
+			_, err := s.Render(t.Context(), in)
+			if tc.refused == "" && err != nil || tc.refused != "" && (err == nil || !strings.Contains(err.Error(), tc.refused)) {
+				t.Errorf("%s: got %v, want %q", tc.reason, err, tc.refused)
+			}
+			if warnings := strings.Join(s.Warnings(), "\n"); strings.Contains(warnings, "applies the same object") != tc.warned {
+				t.Errorf("%s: the author of the Action is told: %s", tc.reason, warnings)
+			}
+		})
+	}
+	exec := &v1alpha1.Execution{ServiceAccountName: "deployer", Timeout: "30m",
+		Steps:   *decode[[]v1alpha1.Step](t, "["+strings.ReplaceAll(applies, "NAME", "make")+"]"),
+		Finally: *decode[[]v1alpha1.Step](t, "["+strings.ReplaceAll(deletes, "NAME", "end")+"]")}
+	s, errs := Compile(exec, nil, compiler(t), field.NewPath("spec", "execution"))
+	if len(errs) > 0 {
+		t.Fatal(errs.ToAggregate())
+	}
+	want := []string{`spec.execution.finally[0].delete: step "make" applies the same object: where that does not exist yet when somebody asks, nobody can agree to its deletion, and nothing is executed`}
+	if diff := cmp.Diff(want, s.Warnings()); diff != "" {
+		t.Errorf("at the end it is the same: -want +got:\n%s", diff)
 	}
 }

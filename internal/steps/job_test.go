@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 	"sigs.k8s.io/yaml"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
@@ -286,4 +287,28 @@ func TestJobName(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestFinallyHasItsTime: what runs at the end may take longer than all that was before, and a Job ends with its step.
+func TestFinallyHasItsTime(t *testing.T) {
+	const runs = `job: {namespace: a, template: {spec: {containers: [{name: c, image: c}]}}}`
+	exec := &v1alpha1.Execution{ServiceAccountName: "deployer", Timeout: "2m",
+		Steps:   *decode[[]v1alpha1.Step](t, `[{name: do, `+runs+`}]`),
+		Finally: *decode[[]v1alpha1.Step](t, `[{name: own, timeout: 15m, `+runs+`}, {name: usual, `+runs+`}]`)}
+	s, errs := Compile(exec, nil, compiler(t), field.NewPath("spec", "execution"))
+	if len(errs) > 0 {
+		t.Fatal(errs.ToAggregate())
+	}
+	rendered, err := s.Render(t.Context(), input(nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []string{`"activeDeadlineSeconds":120,`, `"activeDeadlineSeconds":900,`, `"activeDeadlineSeconds":600,`} {
+		if body := string(rendered[i].Writes[0].Body.Raw); !strings.Contains(body, want) {
+			t.Errorf("step %s: want %s in\n%s", rendered[i].Name, want, body)
+		}
+	}
+	exec.Steps[0].Timeout = "5m"
+	_, errs = Compile(exec, nil, compiler(t), field.NewPath("spec", "execution"))
+	checkErrors(t, errs, [][2]string{{"spec.execution.steps[0].timeout", "longer than the timeout of all steps"}})
 }

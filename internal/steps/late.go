@@ -59,15 +59,6 @@ func NewEarlier(before []v1alpha1.RenderedStep, statuses []v1alpha1.StepStatus, 
 	return out, err
 }
 
-// When compiles a condition as it stands in a Record. Vars are what it reads of earlier steps.
-func (e *Earlier) When(source string) (*expression.Program, error) {
-	compiler, err := e.compiler(expression.RecordedWhen)
-	if err != nil {
-		return nil, err
-	}
-	return compiler.Bool(source)
-}
-
 // Values are the variables that are known only while the steps run.
 func (e *Earlier) Values() map[string]any {
 	if e.outcome == "" {
@@ -81,7 +72,13 @@ func (e *Earlier) compiler(place expression.Place) (*expression.Compiler, error)
 	if err != nil {
 		return nil, err
 	}
-	if compiler, err = compiler.WithSteps(e.schemas); err != nil || e.outcome == "" {
+	return e.knowing(compiler)
+}
+
+// knowing gives a compiler that also knows the steps before.
+func (e *Earlier) knowing(compiler *expression.Compiler) (*expression.Compiler, error) {
+	compiler, err := compiler.WithSteps(e.schemas)
+	if err != nil || e.outcome == "" {
 		return compiler, err
 	}
 	return compiler.With(varOutcome)

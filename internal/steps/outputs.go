@@ -190,10 +190,7 @@ func (b *builder) when(s *v1alpha1.Step, path *field.Path) *expression.Program {
 	if s.When == "" {
 		return nil
 	}
-	program, err := b.condition(expression.StepWhen, s.When)
-	if err == nil {
-		_, err = b.condition(expression.RecordedWhen, s.When)
-	}
+	program, err := b.condition(s.When)
 	if err != nil {
 		b.refuse(field.Invalid(path, s.When, err.Error()))
 		return nil
@@ -207,11 +204,24 @@ func (b *builder) when(s *v1alpha1.Step, path *field.Path) *expression.Program {
 	return program
 }
 
-func (b *builder) condition(place expression.Place, source string) (*expression.Program, error) {
-	compiler, err := b.templates.At(place)
+func (b *builder) condition(source string) (*expression.Program, error) {
+	compiler, err := b.templates.At(expression.StepWhen)
 	if err != nil {
 		return nil, err
 	}
+	program, err := b.compile(compiler, source)
+	if err != nil {
+		return nil, err
+	}
+	if compiler, err = recordedCompiler(typesIn(program)); err == nil {
+		_, err = b.compile(compiler, source)
+	}
+	return program, err
+}
+
+// compile compiles a condition that knows the steps before, and in finally how they ended.
+func (b *builder) compile(compiler *expression.Compiler, source string) (*expression.Program, error) {
+	var err error
 	if len(b.earlier) > 0 {
 		if compiler, err = compiler.WithSteps(b.earlier); err != nil {
 			return nil, err

@@ -185,11 +185,11 @@ func TestSkippedOutputs(t *testing.T) {
 	if err != nil || !IsLate(early) {
 		t.Errorf("before the step is reached, which may be skipped, that is no error: %v", err)
 	}
-	when, err := earlier.When(rendered[1].When)
+	when, values, err := earlier.When(rendered[1].When, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	holds, err := when.EvalBool(t.Context(), expression.Vars{Values: earlier.Values()}, nil)
+	holds, err := when.EvalBool(t.Context(), expression.Vars{Values: values}, nil)
 	if err != nil || !holds {
 		t.Errorf("a condition can tell: %v, %v", holds, err)
 	}
@@ -226,30 +226,6 @@ func TestEvaluateOutputs(t *testing.T) {
 			}
 			if err != nil || string(got.Raw) != tc.want {
 				t.Errorf("%s: got %v, %v", tc.reason, got, err)
-			}
-		})
-	}
-}
-
-func TestVariables(t *testing.T) {
-	in := input(map[string]any{"text": "a"})
-	for name, tc := range map[string]struct{ reason, when, want string }{
-		"None":      {"nothing is stored that nobody reads", "object == null", ""},
-		"Inputs":    {"the inputs", "inputs.text == 'a'", `{"inputs":{"name":"checkout","namespace":"production","text":"a"}}`},
-		"Requester": {"no groups, since they differ from login to login", "requester.username == 'alice'", `{"requester":{"username":"alice"}}`},
-	} {
-		t.Run(name, func(t *testing.T) {
-			in.Vars.Values["requester"] = expression.Lazy(func() any { return map[string]any{"username": "alice", "groups": []any{"a"}} })
-			got, err := mustCompile(t, `[{name: a, when: "`+tc.when+`", patch: {merge: {a: 1}}}]`).Variables(in)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if raw := ""; got != nil {
-				if raw = string(got.Raw); raw != tc.want {
-					t.Errorf("%s: got %s", tc.reason, raw)
-				}
-			} else if tc.want != "" {
-				t.Errorf("%s: got nothing", tc.reason)
 			}
 		})
 	}
@@ -292,11 +268,11 @@ func TestFinally(t *testing.T) {
 	if err != nil || string(filled.Writes[0].Body.Raw) != `{"a":"Failed: 7"}` {
 		t.Errorf("filled in: %v, %v", err, filled)
 	}
-	when, err := earlier.When(finally[0].When)
+	when, values, err := earlier.When(finally[0].When, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if holds, err := when.EvalBool(t.Context(), expression.Vars{Values: earlier.Values()}, nil); err != nil || !holds {
+	if holds, err := when.EvalBool(t.Context(), expression.Vars{Values: values}, nil); err != nil || !holds {
 		t.Errorf("the condition: %v, %v", holds, err)
 	}
 }

@@ -74,6 +74,15 @@ func (b *builder) text(source string, path *field.Path) *template.Text {
 	return text
 }
 
+// written is which object it is, as it is written: two that are written alike are one object in every request. In place of the version is the group.
+func (r *reference) written() v1alpha1.ObjectReference {
+	out := v1alpha1.ObjectReference{APIVersion: kindOf(r.apiVersion, r.kind).Group, Kind: r.kind, Name: r.name.Source()}
+	if r.namespace != nil {
+		out.Namespace = r.namespace.Source()
+	}
+	return out
+}
+
 func (r *reference) uses(variable string) bool {
 	return (r.namespace != nil && r.namespace.Uses(variable)) || r.name.Uses(variable)
 }

@@ -52,3 +52,37 @@ func TestFinallyOfEveryKind(t *testing.T) {
 		})
 	}
 }
+
+// TestFinallyDeletesNothingUnseen deletes at the end what did not exist when the request was planned, and was made meanwhile: nobody agreed to that, so it
+// stays, and people are told.
+func TestFinallyDeletesNothingUnseen(t *testing.T) {
+	someSteps(t)
+	apply(t, strings.ReplaceAll(`{apiVersion: signoff.dev/v1alpha1, kind: Action, metadata: {namespace: platform, name: NAME}, spec: {title: Clean up, default: {effect: Allow}, execution: {serviceAccountName: deployer,
+		steps: [{name: run, `+runs+`}], finally: [{name: drop, `+deletes+`}]}}}`, "NAME", "unseen"))
+	for name, made := range map[string]bool{"made": true, "not-made": false} {
+		t.Run(name, func(t *testing.T) {
+			r := ask(t, users.Alice, request("unseen", `{}`))
+			stepSays(t, r, "waiting for Job")
+			state, words := v1alpha1.StepDone, "nothing was deleted"
+			var object *corev1.ConfigMap
+			if made {
+				object = configMap(t, "unseen")
+				state, words = v1alpha1.StepFailed, "ConfigMap staging/unseen stays"
+			}
+			endJob(t, r, "run", true)
+			done := reaches(t, r, v1alpha1.PhaseSucceeded)
+			if last := done.Status.Steps[len(done.Status.Steps)-1]; last.State != state || !strings.Contains(last.Message, words) {
+				t.Errorf("want %s with %q, got %+v", state, words, last)
+			}
+			if !made {
+				return
+			}
+			if text := strings.Join(done.Status.Summary, "\n"); !strings.Contains(text, "At the end, step drop failed: "+words) {
+				t.Errorf("nobody is told that it stays:\n%s", text)
+			}
+			if err := admin(t).Delete(t.Context(), object); err != nil {
+				t.Errorf("it is to be there: %v", err)
+			}
+		})
+	}
+}

@@ -1,12 +1,14 @@
 package integration
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -81,6 +83,25 @@ func TestDeletedMeanwhile(t *testing.T) {
 	if err := admin(t).Get(t.Context(), client.ObjectKeyFromObject(second), second); err != nil {
 		t.Errorf("nobody agreed to delete the second object: %v", err)
 	}
+}
+
+// TestDeleteWhatWasApplied applies an object and deletes it: the one that was there when people were asked goes. Where there is none, nobody could agree to it.
+func TestDeleteWhatWasApplied(t *testing.T) {
+	someSteps(t)
+	apply(t, strings.ReplaceAll(`{apiVersion: signoff.dev/v1alpha1, kind: Action, metadata: {namespace: platform, name: NAME}, spec: {title: Empty and delete, default: {effect: Allow}, execution: {serviceAccountName: deployer,
+		steps: [{name: empty, `+applies+`}, {name: drop, `+deletes+`}]}}}`, "NAME", "emptied"))
+	object := configMap(t, "emptied")
+	r := ask(t, users.Alice, request("emptied", `{}`))
+	reaches(t, r, v1alpha1.PhaseSucceeded)
+	if err := admin(t).Get(t.Context(), client.ObjectKeyFromObject(object), object); !apierrors.IsNotFound(err) {
+		t.Errorf("the object is still there: %v", err)
+	}
+	r = ask(t, users.Alice, request("emptied", `{}`))
+	eventually(t, "the reason", func() (bool, string) {
+		err := admin(t).Get(t.Context(), client.ObjectKeyFromObject(r), r)
+		why := meta.FindStatusCondition(r.Status.Conditions, v1alpha1.ConditionAuthorized)
+		return err == nil && why != nil && strings.Contains(why.Message, `which step "empty" makes`), fmt.Sprint(err, why)
+	})
 }
 
 // TestNeededNamespace asks to delete namespaces that the request needs itself.
