@@ -3,6 +3,7 @@ package plan
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 )
@@ -39,12 +40,30 @@ const maxStored = 500
 // bounded cuts lines to what is stored.
 func bounded(fields []string, most int) []string {
 	if len(fields) > most {
+		fields = WarningsFirst(fields)
 		fields = append(fields[:most-1:most-1], fmt.Sprintf("… and %d lines more", len(fields)-most+1))
 	}
 	for i := range fields {
 		fields[i] = cutTo(fields[i], maxStored)
 	}
 	return fields
+}
+
+// warning begins a line that warns.
+const warning = "WARNING: "
+
+// WarningsFirst are lines of a change with those first that warn, for where not all of them can be shown.
+func WarningsFirst(fields []string) []string {
+	out := slices.Clone(fields)
+	slices.SortStableFunc(out, func(a, b string) int { return warns(b) - warns(a) })
+	return out
+}
+
+func warns(line string) int {
+	if strings.HasPrefix(line, warning) {
+		return 1
+	}
+	return 0
 }
 
 // AtEnd says of the changes of steps that run once the others have ended that they do.
