@@ -26,7 +26,9 @@ type preparation struct {
 	changes   []v1alpha1.PlannedChange
 	// unread are the objects that nobody could look at.
 	unread []string
-	digest string
+	// copiesHidden says that a pod is copied that the requester may not read.
+	copiesHidden bool
+	digest       string
 	// planned is what the plan steps gave.
 	planned []v1alpha1.PlannedStep
 	// refusals say what the API server would refuse now. Nil: nobody has tried.
@@ -88,29 +90,45 @@ func (s *scope) tryOut(ctx context.Context) {
 	}
 }
 
+// readable tells whether the requester is known to be able to read an object.
+func (c *comparison) readable(ref *v1alpha1.ObjectReference) bool {
+	may, err := c.requesterMayRead(ref)
+	return err == nil && may
+}
+
+// hidesCopy tells whether a write holds the copy of a pod that the requester may not read.
+func (c *comparison) hidesCopy(w *v1alpha1.RenderedWrite) bool {
+	return c.plan.copiesHidden && plan.Copies(w)
+}
+
 // overridden says which values of a write that was tried would be stored otherwise.
 func (c *comparison) overridden(a *execution.Answered) []string {
 	var sent map[string]any
 	if utiljson.Unmarshal(a.Write.Body.Raw, &sent) != nil {
 		return nil // a JSON patch sends operations
 	}
-	may, err := c.requesterMayRead(&a.Write.Object)
-	lines := plan.Overridden(a.Write, sent, a.Got, err != nil || !may)
+	lines := plan.Overridden(a.Write, sent, a.Got, !c.readable(&a.Write.Object))
+	if len(lines) > 0 && c.hidesCopy(a.Write) {
+		lines = []string{"it is not shown what, since the requester may not read what is copied"}
+	}
 	for i := range lines {
 		lines[i] = fmt.Sprintf("step %s: %s: %s", a.Step, plan.Name(a.Write.Object), lines[i])
 	}
 	return lines
 }
 
-// refusalText is what the API server says about a write that it would refuse. That can repeat what is in the object.
+// refusalText is what the API server says about a write that it would refuse. That can repeat what is in the object, or what is sent.
 func (c *comparison) refusalText(refusal *execution.Refusal) string {
-	if refusal.Right {
+	what := "the object"
+	switch {
+	case refusal.Right:
+		return refusal.Message
+	case c.hidesCopy(refusal.Write):
+		what = "what is copied"
+	case c.readable(&refusal.Write.Object):
 		return refusal.Message
 	}
-	if may, err := c.requesterMayRead(&refusal.Object); err == nil && may {
-		return refusal.Message
-	}
-	return fmt.Sprintf("%s: %s. What the API server says is not shown, since the requester may not read the object", refusal.Doing, refusal.Reason)
+	return fmt.Sprintf("%s: %s. What the API server says is not shown, since the requester may not read %s", refusal.Doing, refusal.Reason, what)
 }
 
 // gather reads, as a ServiceAccount, what steps are rendered with. Sources are the objects whose pods are copied.

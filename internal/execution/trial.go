@@ -23,9 +23,9 @@ const trialTime = 10 * time.Second
 
 // Refusal is what the API server would refuse.
 type Refusal struct {
-	// Object is what would be written, and Step by which step.
-	Object v1alpha1.ObjectReference
-	Step   string
+	// Write is what would be sent, and Step by which step.
+	Write *v1alpha1.RenderedWrite
+	Step  string
 	// Doing says what would be done, Reason in one word why not, and Message what the API server says.
 	Doing, Reason, Message string
 	// Right says that it is for want of a right, of which the message tells nothing else.
@@ -177,5 +177,5 @@ func (t *task) refusal(w *v1alpha1.RenderedWrite, err error) Refusal {
 	if isTransient(err) {
 		message = oneLine("at the moment: " + message + ". When it runs, it is tried again until its time is over")
 	}
-	return Refusal{Object: w.Object, Step: t.step.Name, Doing: doing(w), Reason: reason, Message: message, Right: right}
+	return Refusal{Write: w, Step: t.step.Name, Doing: doing(w), Reason: reason, Message: message, Right: right}
 }

@@ -15,12 +15,12 @@ import (
 
 // Overridden says, a line each, which values of a write would not be stored as they are sent, given what a dry run of it has answered: a webhook or a policy
 // makes something else of them, or they are dropped. What the write does not name is not looked at, since every object has defaults. A Secret has no
-// lines, and of an object that is hidden only the fields are named.
+// lines, and of an object that is hidden only the fields are named. What comes with a copied pod is hidden as in the plan.
 func Overridden(w *v1alpha1.RenderedWrite, sent, got map[string]any, hidden bool) []string {
 	if isSecret(w.Object) {
 		return nil
 	}
-	o := &overrides{differ{most: stored, oldHidden: hidden}}
+	o := &overrides{differ{most: stored, oldHidden: hidden, copied: copiedFrom(sent) != ""}}
 	if o.look(nil, withoutIdentity(sent), got); len(o.lines) == 0 {
 		return nil
 	}
@@ -45,9 +45,9 @@ func (o *overrides) lookAtValue(path []segment, sent, got any) {
 	switch {
 	case means(sent, got):
 	case got == (missing{}):
-		o.add(path, "%s is dropped", o.most.valueText(sent))
+		o.add(path, "%s is dropped", o.show(path, sent, false))
 	default:
-		o.add(path, "%s → %s", o.most.valueText(sent), o.show(path, got, true))
+		o.add(path, "%s → %s", o.show(path, sent, false), o.show(path, got, true))
 	}
 }
 
