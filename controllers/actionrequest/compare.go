@@ -32,7 +32,7 @@ type comparison struct {
 // compare describes what the steps will do, and names the objects that nobody could look at. It notes in the steps to which objects they write. An error means that it cannot be told at the moment.
 func (s *scope) compare(ctx context.Context, rendered []v1alpha1.RenderedStep, sources []v1alpha1.ObjectReference) (changes []v1alpha1.PlannedChange, unread []string, err error) {
 	c := &comparison{scope: s, ctx: ctx, coming: kinds.Coming(rendered), uids: map[v1alpha1.ObjectReference]types.UID{}}
-	s.plan.copiesHidden = false
+	s.plan.absent, s.plan.copiesHidden = map[v1alpha1.ObjectReference]bool{}, false
 	for i := range sources {
 		may, err := c.requesterMayRead(&sources[i])
 		if err != nil {
@@ -82,6 +82,7 @@ func (c *comparison) live(ref v1alpha1.ObjectReference) plan.Found {
 	switch {
 	case comes && (meta.IsNoMatchError(err) || apierrors.IsNotFound(err)), gate.Missing(err):
 		// Where the kind comes with an earlier step, none of its objects can be there.
+		c.plan.absent[ref] = true
 		return plan.Found{}
 	case apierrors.IsForbidden(err):
 		c.unread = append(c.unread, plan.Name(ref))

@@ -24,8 +24,9 @@ type preparation struct {
 	// variables are what conditions of the steps read of the request. Nil: nothing.
 	variables *runtime.RawExtension
 	changes   []v1alpha1.PlannedChange
-	// unread are the objects that nobody could look at.
+	// unread are the objects that nobody could look at, and absent those that are not there.
 	unread []string
+	absent map[v1alpha1.ObjectReference]bool
 	// copiesHidden says that a pod is copied that the requester may not read.
 	copiesHidden bool
 	digest       string
@@ -80,7 +81,7 @@ func (s *scope) tryOut(ctx context.Context) {
 	trial := s.Runner.Try(ctx, &v1alpha1.Record{Spec: v1alpha1.RecordSpec{
 		RequestRef: v1alpha1.RecordRequestReference{Namespace: s.request.Namespace, Name: s.request.Name, UID: s.request.UID},
 		ActionRef:  s.request.Spec.ActionRef, ServiceAccountName: action.Spec.Execution.ServiceAccountName, Steps: s.plan.steps, Finally: s.plan.finally,
-	}})
+	}}, reader.hides)
 	s.plan.untried = trial.Untried
 	for _, refusal := range trial.Refusals {
 		s.plan.refusals = append(s.plan.refusals, "step "+refusal.Step+": "+reader.refusalText(&refusal))
@@ -88,6 +89,15 @@ func (s *scope) tryOut(ctx context.Context) {
 	for i := range trial.Answered {
 		s.plan.overridden = append(s.plan.overridden, reader.overridden(&trial.Answered[i])...)
 	}
+}
+
+// hides tells whether what the API server answers to a write could give away what is not shown: what is in a Secret, or in an object that the requester
+// may not read. In what is not there is nothing, and a deletion holds no value that could be a guess.
+func (c *comparison) hides(w *v1alpha1.RenderedWrite) bool {
+	if w.Operation == v1alpha1.WriteCreateJob || w.Operation == v1alpha1.WriteDelete || c.plan.absent[w.Object] {
+		return false
+	}
+	return w.Object.APIVersion == "v1" && w.Object.Kind == "Secret" || !c.readable(&w.Object)
 }
 
 // readable tells whether the requester is known to be able to read an object.

@@ -24,6 +24,7 @@ func TestHints(t *testing.T) {
 		"Quota":    {"no right makes room", forbidden("exceeded quota: few, requested: pods=1, used: pods=3, limited: pods=3"), false},
 		"Policy":   {"no right makes it fit", forbidden(`ValidatingAdmissionPolicy 'small' with binding 'small' denied request: too large`), false},
 		"Security": {"nor safe", forbidden(`violates PodSecurity "restricted:latest": privileged`), false},
+		"Spoken":   {"whatever words they use", forbidden(`ValidatingAdmissionPolicy 'own' with binding 'own' denied request: User "eve" cannot do that`), false},
 		"Webhook":  {"nor wanted", apierrors.NewForbidden(schema.GroupResource{}, "", errors.New(`admission webhook "x" denied the request: no`)), false},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -2,10 +2,8 @@ package execution
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -14,7 +12,6 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
-	"github.com/signoff-dev/signoff/internal/identity"
 	"github.com/signoff-dev/signoff/internal/steps"
 )
 
@@ -63,7 +60,9 @@ type comes struct {
 // Try sends what the steps of a Record write as dry runs, as its ServiceAccount, and says what the API server would refuse now: for want of a right, by
 // a schema, a quota or a webhook. Nothing is stored. What depends on an earlier write cannot be tried before that is done, and neither can what holds
 // a value that is not known yet, of which the plan tells already. What cannot be told at the moment is named, and no decision rests on any of it.
-func (r *Runner) Try(ctx context.Context, record *v1alpha1.Record) Trial {
+//
+// Hides tells of which writes the answer could give away values that are not shown. Of those it is told that a right is missing, and nothing else.
+func (r *Runner) Try(ctx context.Context, record *v1alpha1.Record, hides func(*v1alpha1.RenderedWrite) bool) Trial {
 	ctx, cancel := context.WithTimeout(ctx, trialTime)
 	defer cancel()
 	var out Trial
@@ -74,7 +73,7 @@ func (r *Runner) Try(ctx context.Context, record *v1alpha1.Record) Trial {
 		for j := range t.step.Writes {
 			w := &t.step.Writes[j]
 			if len(w.Late) == 0 {
-				t.tryInto(ctx, w, earlier, &out)
+				t.tryInto(ctx, w, hides(w), earlier, &out)
 			}
 			earlier = append(earlier, comes{w.Object, t.step.Name})
 		}
@@ -82,16 +81,22 @@ func (r *Runner) Try(ctx context.Context, record *v1alpha1.Record) Trial {
 	return out
 }
 
+// untold is said of every write to an object with values that are hidden, whatever the API server answers: by a test in a patch, a conflict, or a field
+// that may not change, whoever writes a guess would learn whether it is right.
+const untold = "what the API server would answer is not told before it runs, since that could give away what is hidden"
+
 // tryInto tries one write, and notes what that has told.
-func (t *task) tryInto(ctx context.Context, w *v1alpha1.RenderedWrite, earlier []comes, out *Trial) {
+func (t *task) tryInto(ctx context.Context, w *v1alpha1.RenderedWrite, hidden bool, earlier []comes, out *Trial) {
 	why := ""
 	before := func(e comes) bool { return e.object == w.Object }
 	if i := slices.IndexFunc(earlier, before); t.step.When != "" {
 		why = "it runs only when its condition holds then"
 	} else if i >= 0 {
 		why = untilThen(earlier[i])
-	} else if got, err := t.try(ctx, w); err != nil {
-		if why = t.untold(w, err, earlier); why == "" {
+	} else if got, err := t.try(ctx, w); hidden && !unauthorized(err) {
+		why = untold
+	} else if err != nil {
+		if why = tellsNothing(w, err, earlier); why == "" {
 			out.Refusals = append(out.Refusals, t.refusal(w, err))
 		}
 	} else if got != nil {
@@ -141,8 +146,8 @@ func (t *task) tryJob(ctx context.Context, w *v1alpha1.RenderedWrite) (*unstruct
 	return got, err
 }
 
-// untold says why an error does not tell whether a write would be refused. Empty: it would be.
-func (t *task) untold(w *v1alpha1.RenderedWrite, err error, earlier []comes) string {
+// tellsNothing says why an error does not tell whether a write would be refused. Empty: it would be.
+func tellsNothing(w *v1alpha1.RenderedWrite, err error, earlier []comes) string {
 	if isTransient(err) {
 		if answeredWithError(err) {
 			return "" // a webhook that is down now says in its words why nothing could be written now
@@ -165,11 +170,10 @@ func answeredWithError(err error) bool {
 }
 
 func (t *task) refusal(w *v1alpha1.RenderedWrite, err error) Refusal {
-	reason, account := string(apierrors.ReasonForError(err)), identity.ServiceAccountUsername(t.record.Spec.ActionRef.Namespace, t.record.Spec.ServiceAccountName)
+	reason, right := string(apierrors.ReasonForError(err)), unauthorized(err)
 	if reason == "" {
 		reason = string(metav1.StatusReasonInvalid) // the API server has no word for what does not fit a schema
 	}
-	right := apierrors.IsForbidden(err) && strings.Contains(err.Error(), fmt.Sprintf("User %q cannot ", account))
 	if steps.OnSecret(t.step) {
 		err = discreet(err)
 	}
