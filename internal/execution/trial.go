@@ -4,8 +4,10 @@ import (
 	"context"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
+	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -51,7 +53,7 @@ type Trial struct {
 	Answered []Answered
 }
 
-// comes is an object that an earlier step writes.
+// comes is an object that an earlier step writes. Without an object it can be any: nobody knows what a Job or a call does.
 type comes struct {
 	object v1alpha1.ObjectReference
 	step   string
@@ -75,10 +77,21 @@ func (r *Runner) Try(ctx context.Context, record *v1alpha1.Record, hides func(*v
 			if len(w.Late) == 0 {
 				t.tryInto(ctx, w, hides(w), earlier, &out)
 			}
-			earlier = append(earlier, comes{w.Object, t.step.Name})
+			earlier = append(earlier, t.makes(w))
+		}
+		if t.step.HTTP != nil {
+			earlier = append(earlier, comes{step: t.step.Name})
 		}
 	}
 	return out
+}
+
+// makes is what a write of the step leaves to later ones.
+func (t *task) makes(w *v1alpha1.RenderedWrite) comes {
+	if w.Operation == v1alpha1.WriteCreateJob {
+		return comes{step: t.step.Name}
+	}
+	return comes{w.Object, t.step.Name}
 }
 
 // untold is said of every write to an object with values that are hidden, whatever the API server answers: by a test in a patch, a conflict, or a field
@@ -154,13 +167,22 @@ func tellsNothing(w *v1alpha1.RenderedWrite, err error, earlier []comes) string 
 		}
 		return "the API server gave no answer in time"
 	}
-	i := slices.IndexFunc(earlier, func(e comes) bool {
-		return e.object.Kind == "Namespace" && e.object.Name == w.Object.Namespace || e.object.Kind == "CustomResourceDefinition"
-	})
-	if i >= 0 && (apierrors.IsNotFound(err) || meta.IsNoMatchError(err)) {
+	if i := slices.IndexFunc(earlier, func(e comes) bool { return e.mends(w, err) }); i >= 0 {
 		return untilThen(earlier[i])
 	}
 	return ""
+}
+
+// mends tells whether what is refused now may not be any more once the earlier step has run: what is missing may be there, and a right be given.
+func (e comes) mends(w *v1alpha1.RenderedWrite, err error) bool {
+	anything := e.object == v1alpha1.ObjectReference{}
+	switch {
+	case unauthorized(err):
+		return anything || strings.HasPrefix(e.object.APIVersion, rbacv1.GroupName+"/")
+	case apierrors.IsNotFound(err), meta.IsNoMatchError(err):
+		return anything || e.object.Kind == "Namespace" && e.object.Name == w.Object.Namespace || e.object.Kind == "CustomResourceDefinition"
+	}
+	return false
 }
 
 // answeredWithError tells whether the API server has said in words what keeps it from doing something at the moment.

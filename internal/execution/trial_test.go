@@ -64,6 +64,15 @@ func TestUntried(t *testing.T) {
 			body: {apiVersion: apiextensions.k8s.io/v1, kind: CustomResourceDefinition, metadata: {name: things.example.com}}}]}`
 		thing = `{name: thing, writes: [{operation: Apply, object: {apiVersion: example.com/v1, kind: Thing, namespace: NS, name: t}, fieldManager: m,
 			body: {apiVersion: example.com/v1, kind: Thing, metadata: {namespace: NS, name: t}}}]}`
+		job = `{name: job, writes: [{operation: CreateJob, object: {apiVersion: batch/v1, kind: Job, namespace: NS, name: j}, fieldManager: m,
+			body: {apiVersion: batch/v1, kind: Job, metadata: {namespace: NS, name: j}}}]}`
+		call = `{name: call, http: {method: POST, url: "https://host.example", idempotencyKey: k}}`
+		bind = `{name: bind, writes: [{operation: Apply, object: {apiVersion: rbac.authorization.k8s.io/v1, kind: RoleBinding, namespace: NS, name: b}, fieldManager: m,
+			body: {apiVersion: rbac.authorization.k8s.io/v1, kind: RoleBinding, metadata: {namespace: NS, name: b}}}]}`
+		missing = `{name: missing, writes: [{operation: MergePatch, object: {apiVersion: v1, kind: ConfigMap, namespace: NS, name: none}, fieldManager: m, body: {data: {x: v}}}]}`
+		right   = `{name: right, writes: [{operation: MergePatch, object: {apiVersion: v1, kind: ServiceAccount, namespace: NS, name: default}, fieldManager: m, body: {metadata: {labels: {x: v}}}}]}`
+		invalid = `{name: invalid, writes: [{operation: Apply, object: {apiVersion: v1, kind: ConfigMap, namespace: NS, name: c}, fieldManager: m,
+			body: {apiVersion: v1, kind: ConfigMap, metadata: {namespace: NS, name: c}, dota: {x: v}}}]}`
 	)
 	for name, tc := range map[string]struct {
 		reason         string
@@ -76,6 +85,12 @@ func TestUntried(t *testing.T) {
 		"Again":     {"it will find what the first has made", []string{apply("a", "c"), apply("b", "c")}, nil, false, []string{"b: it cannot be tried before step a has run"}},
 		"Finally":   {"so is what runs at the end", []string{apply("a", "c")}, []string{apply("end", "c")}, false, []string{"end: it cannot be tried before step a has run"}},
 		"Kind":      {"nobody serves such a kind yet", []string{kind, thing}, nil, false, []string{"thing: it cannot be tried before step kind has run"}},
+		"Job": {"it may make what is missing, and give rights, but not make valid what is sent", []string{job, missing, right, invalid}, nil, false,
+			[]string{"missing: it cannot be tried before step job has run", "right: it cannot be tried before step job has run"}},
+		"Call": {"so may a call", []string{call, missing, right}, nil, false,
+			[]string{"missing: it cannot be tried before step call has run", "right: it cannot be tried before step call has run"}},
+		"Rights": {"a right may come, and nothing else", []string{bind, missing, right}, nil, false, []string{"right: it cannot be tried before step bind has run"}},
+		"None":   {"nothing comes", []string{apply("a", "d"), missing, right}, nil, false, nil},
 		"Time": {"what takes too long is no answer", []string{apply("a", "c"), apply("b", "d")}, nil, true,
 			[]string{"a: the API server gave no answer in time", "b: the API server gave no answer in time"}},
 	} {
