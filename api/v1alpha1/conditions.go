@@ -41,7 +41,7 @@ const (
 	ReasonPlanChanged = "PlanChanged"
 	// ReasonPlanning says that the plan steps of the Action run, before anybody is asked.
 	ReasonPlanning = "Planning"
-	// ReasonPlanFailed says that a plan step failed, so that nobody was asked.
+	// ReasonPlanFailed says that a plan step failed, so that nobody can be shown what they would agree to.
 	ReasonPlanFailed = "PlanFailed"
 	// ReasonDrifted says that something has changed, since people agreed, that would be changed.
 	ReasonDrifted = "Drifted"

@@ -33,18 +33,17 @@ type comparison struct {
 // compare describes what the steps will do, and names the objects that nobody could look at. It notes in the steps to which objects they write. An error means that it cannot be told at the moment.
 func (s *scope) compare(ctx context.Context, rendered []v1alpha1.RenderedStep, sources []v1alpha1.ObjectReference) (changes []v1alpha1.PlannedChange, unread []string, err error) {
 	c := &comparison{scope: s, ctx: ctx, coming: kinds.Coming(rendered), uids: map[v1alpha1.ObjectReference]types.UID{}}
-	hidden := false
+	s.plan.absent, s.plan.copiesHidden = map[v1alpha1.ObjectReference]bool{}, false
 	for i := range sources {
 		may, err := c.requesterMayRead(&sources[i])
 		if err != nil {
 			return nil, nil, err
 		}
-		hidden = hidden || !may
+		s.plan.copiesHidden = s.plan.copiesHidden || !may
 	}
-	s.plan.hidesCopies = hidden
 	_, finally := s.judgement.Action.Steps.Split(rendered)
 	changes = plan.Describe(rendered, plan.View{Live: c.live, Keyed: c.keyed, Finally: finally, Copied: func(step string) (bool, []string) {
-		return hidden, plan.OwnFields(&s.judgement.Action.Object.Spec.Execution, step)
+		return s.plan.copiesHidden, plan.OwnFields(&s.judgement.Action.Object.Spec.Execution, step)
 	}})
 	if c.err != nil {
 		return nil, nil, c.err
@@ -81,9 +80,9 @@ func (c *comparison) live(ref v1alpha1.ObjectReference) plan.Found {
 	object, err := c.read(c.ctx, ref)
 	_, comes := c.coming[ref]
 	switch {
-	case comes && (meta.IsNoMatchError(err) || apierrors.IsNotFound(err)):
-		return plan.Found{} // the kind comes with an earlier step, so none of its objects can be there
-	case gate.Missing(err):
+	case comes && (meta.IsNoMatchError(err) || apierrors.IsNotFound(err)), gate.Missing(err):
+		// Where the kind comes with an earlier step, none of its objects can be there.
+		c.plan.absent[ref] = true
 		return plan.Found{}
 	case apierrors.IsForbidden(err):
 		c.unread = append(c.unread, plan.Name(ref))

@@ -210,9 +210,11 @@ func (s *scope) rest() {
 // usePlan takes what a run gave. One that failed ends the request: nobody can be shown what they would agree to.
 func (s *scope) usePlan(ctx context.Context, record *v1alpha1.Record) (bool, error) {
 	if record.Status.Outcome != v1alpha1.OutcomeSucceeded {
-		return false, s.finish(ctx, v1alpha1.OutcomeFailed, ending{
-			reason: v1alpha1.ReasonPlanFailed, message: capital(sentence(record.Status.Message)) + " Nobody was asked, and nothing was executed.",
-		})
+		ends := " Nobody was asked, and nothing was executed."
+		if s.before.Digest != "" {
+			ends = " Nothing was executed." // people may have agreed to what an earlier run gave
+		}
+		return false, s.finish(ctx, v1alpha1.OutcomeFailed, ending{reason: v1alpha1.ReasonPlanFailed, message: capital(sentence(record.Status.Message)) + ends})
 	}
 	until, err := s.validUntil(record)
 	if err != nil {

@@ -24,11 +24,12 @@ type preparation struct {
 	// variables are what conditions of the steps read of the request. Nil: nothing.
 	variables *runtime.RawExtension
 	changes   []v1alpha1.PlannedChange
-	// hidesCopies says that the requester may not read all whose pods are copied.
-	hidesCopies bool
-	// unread are the objects that nobody could look at.
+	// unread are the objects that nobody could look at, and absent those that are not there.
 	unread []string
-	digest string
+	absent map[v1alpha1.ObjectReference]bool
+	// copiesHidden says that a pod is copied that the requester may not read.
+	copiesHidden bool
+	digest       string
 	// planned is what the plan steps gave.
 	planned []v1alpha1.PlannedStep
 	// refusals say what the API server would refuse now. Nil: nobody has tried.
@@ -80,7 +81,7 @@ func (s *scope) tryOut(ctx context.Context) {
 	trial := s.Runner.Try(ctx, &v1alpha1.Record{Spec: v1alpha1.RecordSpec{
 		RequestRef: v1alpha1.RecordRequestReference{Namespace: s.request.Namespace, Name: s.request.Name, UID: s.request.UID},
 		ActionRef:  s.request.Spec.ActionRef, ServiceAccountName: action.Spec.Execution.ServiceAccountName, Steps: s.plan.steps, Finally: s.plan.finally,
-	}})
+	}}, reader.hides)
 	s.plan.untried = trial.Untried
 	for _, refusal := range trial.Refusals {
 		s.plan.refusals = append(s.plan.refusals, "step "+refusal.Step+": "+reader.refusalText(&refusal))
@@ -90,37 +91,54 @@ func (s *scope) tryOut(ctx context.Context) {
 	}
 }
 
+// hides tells whether what the API server answers to a write could give away what is not shown: what is in a Secret, or in an object that the requester
+// may not read. In what is not there is nothing, and a deletion holds no value that could be a guess.
+func (c *comparison) hides(w *v1alpha1.RenderedWrite) bool {
+	if w.Operation == v1alpha1.WriteCreateJob || w.Operation == v1alpha1.WriteDelete || c.plan.absent[w.Object] {
+		return false
+	}
+	return w.Object.APIVersion == "v1" && w.Object.Kind == "Secret" || !c.readable(&w.Object)
+}
+
+// readable tells whether the requester is known to be able to read an object.
+func (c *comparison) readable(ref *v1alpha1.ObjectReference) bool {
+	may, err := c.requesterMayRead(ref)
+	return err == nil && may
+}
+
+// hidesCopy tells whether a write holds the copy of a pod that the requester may not read.
+func (c *comparison) hidesCopy(w *v1alpha1.RenderedWrite) bool {
+	return c.plan.copiesHidden && plan.Copies(w)
+}
+
 // overridden says which values of a write that was tried would be stored otherwise.
 func (c *comparison) overridden(a *execution.Answered) []string {
 	var sent map[string]any
 	if utiljson.Unmarshal(a.Write.Body.Raw, &sent) != nil {
 		return nil // a JSON patch sends operations
 	}
-	lines := plan.Overridden(a.Write, sent, a.Got, !c.mayTell(&a.Write.Object))
+	lines := plan.Overridden(a.Write, sent, a.Got, !c.readable(&a.Write.Object))
+	if len(lines) > 0 && c.hidesCopy(a.Write) {
+		lines = []string{"it is not shown what, since the requester may not read what is copied"}
+	}
 	for i := range lines {
 		lines[i] = fmt.Sprintf("step %s: %s: %s", a.Step, plan.Name(a.Write.Object), lines[i])
 	}
 	return lines
 }
 
-// refusalText is what the API server says about a write that it would refuse. That can repeat what is in the object.
+// refusalText is what the API server says about a write that it would refuse. That can repeat what is in the object, or what is sent.
 func (c *comparison) refusalText(refusal *execution.Refusal) string {
-	if refusal.Right {
+	what := "the object"
+	switch {
+	case refusal.Right:
+		return refusal.Message
+	case c.hidesCopy(refusal.Write):
+		what = "what is copied"
+	case c.readable(&refusal.Write.Object):
 		return refusal.Message
 	}
-	if c.mayTell(&refusal.Object) {
-		return refusal.Message
-	}
-	return fmt.Sprintf("%s: %s. What the API server says is not shown, since the requester may not read the object", refusal.Doing, refusal.Reason)
-}
-
-// mayTell tells whether the requester may know what the API server says of a write. It can repeat what is in the object, and of a Job what was copied.
-func (c *comparison) mayTell(ref *v1alpha1.ObjectReference) bool {
-	if c.plan.hidesCopies && ref.Kind == "Job" {
-		return false
-	}
-	may, err := c.requesterMayRead(ref)
-	return err == nil && may
+	return fmt.Sprintf("%s: %s. What the API server says is not shown, since the requester may not read %s", refusal.Doing, refusal.Reason, what)
 }
 
 // gather reads, as a ServiceAccount, what steps are rendered with. Sources are the objects whose pods are copied.

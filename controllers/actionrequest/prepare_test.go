@@ -88,11 +88,15 @@ func hostileGate(t *testing.T) *gate.Gate {
 
 // TestCopiesAreNotTold: of a Job with a copy of what its requester may not read, nothing is told that the API server says, also where they may read the Job.
 func TestCopiesAreNotTold(t *testing.T) {
-	c := &comparison{scope: &scope{plan: &preparation{hidesCopies: true}}}
+	c := &comparison{scope: &scope{plan: &preparation{copiesHidden: true}}}
 	got := c.refusalText(&execution.Refusal{
-		Object: v1alpha1.ObjectReference{APIVersion: "batch/v1", Kind: "Job", Namespace: "vault", Name: "j"}, Doing: "failed to create Job vault/j", Reason: "Invalid", Message: "hunter2 is invalid",
+		Write: &v1alpha1.RenderedWrite{
+			Operation: v1alpha1.WriteCreateJob, Object: v1alpha1.ObjectReference{APIVersion: "batch/v1", Kind: "Job", Namespace: "vault", Name: "j"},
+			Body: runtime.RawExtension{Raw: []byte(`{"metadata":{"annotations":{"signoff.dev/pod-from":"Deployment vault/d"}}}`)},
+		},
+		Doing: "failed to create Job vault/j", Reason: "Invalid", Message: "hunter2 is invalid",
 	})
-	if want := "failed to create Job vault/j: Invalid. What the API server says is not shown, since the requester may not read the object"; got != want {
+	if want := "failed to create Job vault/j: Invalid. What the API server says is not shown, since the requester may not read what is copied"; got != want {
 		t.Errorf("got %q", got)
 	}
 }

@@ -126,7 +126,7 @@ func (s *scope) reviewSummary(a *v1alpha1.Approval) []string {
 	}
 	lines = append(lines, "It passed: "+gate.Passed(s.judgement)+".",
 		fmt.Sprintf("It acts, as %s/%s:", action.Namespace, action.Spec.Execution.ServiceAccountName))
-	lines = append(lines, planLines(a.Spec.Plan)...)
+	lines = append(lines, planLines(a.Spec.Plan, maxSummaryPlan)...)
 	lines = append(lines, fmt.Sprintf("Who can review: %s. Not %s. Due %s.", s.Gate.Who(s.judgement, a.Spec.Requirements, &a.Spec.Requester), s.dependent(a), a.Spec.Expires))
 	return bounded(append(lines, voteLines(a)...), maxApprovalSummary)
 }

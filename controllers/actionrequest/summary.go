@@ -27,6 +27,8 @@ const (
 	maxInput     = 120
 	maxReason    = 300
 	maxPlanLines = 40
+	// maxOutputLines is how many lines of what plan steps gave leave room for what will be written.
+	maxOutputLines = 60
 	// maxSummaryPlan is enough for two lines of every write that most Actions make.
 	maxSummaryPlan = 90
 )
@@ -119,21 +121,22 @@ func (s *scope) approvalSummary(a *v1alpha1.Approval) []string {
 	}
 	lines = append(lines, "Why approval: "+s.whyText(a.Spec.Stage)+".")
 	lines = append(lines, s.trustLines()...)
-	lines = append(lines, s.plannedLines()...)
+	lines = append(lines, bounded(s.plannedLines(), maxOutputLines)...)
 	lines = append(lines, fmt.Sprintf("It will, as %s/%s:", action.Namespace, action.Spec.Execution.ServiceAccountName))
-	lines = append(lines, planLines(s.marked(a.Spec.Plan))...)
-	lines = append(lines, s.refusalLines()...)
+	// What would be refused, for how long it is, who decides, and how, is never cut off.
+	last := s.refusalLines()
 	if duration := gate.Duration(action, &s.request.Spec); duration != "" {
-		lines = append(lines, fmt.Sprintf("It is temporary: what it does is taken back %s after it is done.", duration))
+		last = append(last, fmt.Sprintf("It is temporary: what it does is taken back %s after it is done.", duration))
 	}
-	last := []string{fmt.Sprintf("Who can approve: %s. Not %s.", cmp.Or(s.Gate.Who(s.judgement, a.Spec.Requirements, &a.Spec.Requester), "nobody, as things are"), s.dependent(a))}
+	last = append(last, fmt.Sprintf("Who can approve: %s. Not %s.", cmp.Or(s.Gate.Who(s.judgement, a.Spec.Requirements, &a.Spec.Requester), "nobody, as things are"), s.dependent(a)))
 	if e := a.Spec.Escalation; e != nil {
 		further := []v1alpha1.Requirement{{Approvers: e.Approvers}}
 		last = append(last, fmt.Sprintf("If nobody has decided by %s, these can approve too: %s.", gate.Time(e.At.Time, s.now), s.Gate.Who(s.judgement, further, &a.Spec.Requester)))
 	}
-	// Who decides, and how, is never cut off.
 	last = append(last, voteLines(a)...)
-	return bounded(append(bounded(lines, maxApprovalSummary-len(last)), last...), maxApprovalSummary)
+	room := maxApprovalSummary - len(last)
+	lines = append(lines, planLines(s.marked(a.Spec.Plan), room-len(lines))...)
+	return bounded(append(bounded(lines, room), last...), maxApprovalSummary)
 }
 
 // maxRefusals is how many of the writes that would be refused are named, and how many values that would be stored otherwise.
@@ -279,25 +282,54 @@ func valueText(value any) string {
 }
 
 // planLines shows what will be done. Each write gets its share of the lines, and shows what matters most first, so that nobody can
-// push one out of sight by another.
-func planLines(changes []v1alpha1.PlannedChange) []string {
-	share := max(maxPlanLines/max(len(changes), 1)-1, 2)
+// push one out of sight by another. Where all of that is more than there is room for, each is one line beside the name.
+func planLines(changes []v1alpha1.PlannedChange, most int) []string {
+	lines := sharedLines(changes, max(maxPlanLines/max(len(changes), 1)-1, 2))
+	if len(lines) > most {
+		lines = sharedLines(changes, 1)
+	}
+	if len(lines) > most {
+		kept := max(most-1, 0)
+		lines = append(lines[:kept:kept], "  "+moreLines(lines[kept:]))
+	}
+	return lines
+}
+
+// sharedLines shows so many lines of each write beside its name. Where there are more, warnings come first.
+func sharedLines(changes []v1alpha1.PlannedChange, share int) []string {
 	var lines []string
 	for i := range changes {
 		lines = append(lines, fmt.Sprintf("  %s %s", changes[i].Operation, changes[i].Object))
 		fields := changes[i].Fields
 		if len(fields) > share {
-			fields = append(fields[:share-1:share-1], fmt.Sprintf("… and %d lines more, see spec.plan", len(fields)-share+1))
+			kept := max(share-1, 1)
+			fields = plan.WarningsFirst(fields)
+			more := moreLines(fields[kept:])
+			if fields = fields[:kept]; share > kept {
+				fields = append(fields, more)
+			} else {
+				fields[0] += " " + more
+			}
 		}
 		for _, line := range fields {
 			lines = append(lines, "    "+line)
 		}
 	}
-	if len(lines) > maxSummaryPlan {
-		rest := len(lines) - maxSummaryPlan
-		lines = append(lines[:maxSummaryPlan], fmt.Sprintf("  … and %d lines more, see spec.plan", rest))
-	}
 	return lines
+}
+
+// moreLines says how many lines are left out, and how many of those warn.
+func moreLines(left []string) string {
+	text, warnings := fmt.Sprintf("… and %d lines more, see spec.plan", len(left)), 0
+	for _, line := range left {
+		if strings.Contains(line, "WARNING") {
+			warnings++
+		}
+	}
+	if warnings > 0 {
+		text += fmt.Sprintf(" (%d with a WARNING)", warnings)
+	}
+	return text
 }
 
 // requestSummary tells the story of a request so far.
@@ -305,7 +337,7 @@ func (s *scope) requestSummary(stages []*stageState) []string {
 	action := s.judgement.Action.Object
 	lines := []string{fmt.Sprintf("%s asks to run %q (%s)%s.", visible.Inside(s.request.Spec.Requester.Username), action.Spec.Title, s.request.Spec.ActionRef, s.onBehalf())}
 	lines = append(lines, s.plannedLines()...)
-	lines = append(lines, planLines(s.plan.changes)...)
+	lines = append(lines, planLines(s.plan.changes, maxSummaryPlan)...)
 	for _, stage := range stages {
 		switch {
 		case stage.approved():
@@ -398,7 +430,7 @@ func (s *scope) changes(old *v1alpha1.Approval, edited string) []string {
 		by = " (" + edited + ")"
 	}
 	lines := []string{fmt.Sprintf("This is no longer what will be executed: %s is now %s%s.", short(old.Spec.Digest), short(s.plan.digest), by)}
-	before, after := planLines(old.Spec.Plan), planLines(s.plan.changes)
+	before, after := planLines(old.Spec.Plan, maxSummaryPlan), planLines(s.plan.changes, maxSummaryPlan)
 	for _, line := range after {
 		if !slices.Contains(before, line) {
 			lines = append(lines, "Changed: "+strings.TrimSpace(line))

@@ -143,14 +143,21 @@ func explain(doing string, err error) string {
 	switch {
 	case apierrors.IsForbidden(err) && strings.Contains(said, "impersonate"):
 		hint = ". The operator may not act as this ServiceAccount: the condition Ready of the Action has the commands that allow it. Then make a new request"
-	case apierrors.IsForbidden(err) && ungranted.MatchString(said):
+	case unauthorized(err):
 		hint = ". Grant it to the ServiceAccount, then make a new request"
 	}
 	return oneLine(fmt.Sprintf("failed to %s: %s%s", doing, said, hint))
 }
 
-// ungranted is what an authorizer says. A quota, an admission policy and a webhook forbid too, perhaps in the same words, and no right changes that.
+// ungranted is what an authorizer says. A quota, an admission policy and a webhook forbid too, and no right changes that: what they say, perhaps in the same
+// words, begins otherwise.
 var ungranted = regexp.MustCompile(`^(\S+( "[^"]*")? is )?forbidden: User "[^"]*" cannot `)
+
+// unauthorized tells whether a right is missing. That is judged by names alone, before anybody looks at the object.
+func unauthorized(err error) bool {
+	status, ok := statusOf(err)
+	return ok && status.Code == http.StatusForbidden && ungranted.MatchString(status.Message)
+}
 
 // lastWords is how much of the end of a long message is kept: the API server quotes whole objects, and says after that what is wrong.
 const lastWords = 400

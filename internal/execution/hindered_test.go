@@ -112,7 +112,7 @@ func TestStoppable(t *testing.T) {
 func TestTryHindered(t *testing.T) {
 	p := newFaultyPlay(t, v1alpha1.WriteApply, down)
 	p.record.Spec.Steps = []v1alpha1.RenderedStep{*p.step}
-	got := p.runner.Try(t.Context(), p.record)
+	got := p.runner.Try(t.Context(), p.record, shown)
 	if len(got.Refusals) != 1 || len(got.Untried) > 0 || !strings.HasPrefix(got.Refusals[0].Message, "at the moment: ") || !strings.Contains(got.Refusals[0].Message, "the server says no") {
 		t.Errorf("got %+v", got)
 	}

@@ -2,19 +2,18 @@ package execution
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"slices"
 	"strings"
 	"time"
 
+	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
-	"github.com/signoff-dev/signoff/internal/identity"
 	"github.com/signoff-dev/signoff/internal/kinds"
 	"github.com/signoff-dev/signoff/internal/steps"
 )
@@ -24,9 +23,9 @@ const trialTime = 10 * time.Second
 
 // Refusal is what the API server would refuse.
 type Refusal struct {
-	// Object is what would be written, and Step by which step.
-	Object v1alpha1.ObjectReference
-	Step   string
+	// Write is what would be sent, and Step by which step.
+	Write *v1alpha1.RenderedWrite
+	Step  string
 	// Doing says what would be done, Reason in one word why not, and Message what the API server says.
 	Doing, Reason, Message string
 	// Right says that it is for want of a right, of which the message tells nothing else.
@@ -55,7 +54,7 @@ type Trial struct {
 	Answered []Answered
 }
 
-// comes is an object that an earlier step writes, or deletes.
+// comes is an object that an earlier step writes, or deletes. Without an object it can be any: nobody knows what a Job or a call does.
 type comes struct {
 	object  v1alpha1.ObjectReference
 	step    string
@@ -71,7 +70,9 @@ func (e comes) decides(ref v1alpha1.ObjectReference) bool {
 // Try sends what the steps of a Record write as dry runs, as its ServiceAccount, and says what the API server would refuse now: for want of a right, by
 // a schema, a quota or a webhook. Nothing is stored. What depends on an earlier write cannot be tried before that is done, and neither can what holds
 // a value that is not known yet, of which the plan tells already. What cannot be told at the moment is named, and no decision rests on any of it.
-func (r *Runner) Try(ctx context.Context, record *v1alpha1.Record) Trial {
+//
+// Hides tells of which writes the answer could give away values that are not shown. Of those it is told that a right is missing, and nothing else.
+func (r *Runner) Try(ctx context.Context, record *v1alpha1.Record, hides func(*v1alpha1.RenderedWrite) bool) Trial {
 	ctx, cancel := context.WithTimeout(ctx, trialTime)
 	defer cancel()
 	var out Trial
@@ -82,24 +83,41 @@ func (r *Runner) Try(ctx context.Context, record *v1alpha1.Record) Trial {
 		for j := range t.step.Writes {
 			w := &t.step.Writes[j]
 			if len(w.Late) == 0 {
-				t.tryInto(ctx, w, earlier, &out)
+				t.tryInto(ctx, w, hides(w), earlier, &out)
 			}
-			earlier = append(earlier, comes{w.Object, t.step.Name, w.Operation == v1alpha1.WriteDelete})
+			earlier = append(earlier, t.makes(w))
+		}
+		if t.step.HTTP != nil {
+			earlier = append(earlier, comes{step: t.step.Name})
 		}
 	}
 	return out
 }
 
+// makes is what a write of the step leaves to later ones.
+func (t *task) makes(w *v1alpha1.RenderedWrite) comes {
+	if w.Operation == v1alpha1.WriteCreateJob {
+		return comes{step: t.step.Name}
+	}
+	return comes{w.Object, t.step.Name, w.Operation == v1alpha1.WriteDelete}
+}
+
+// untold is said of every write to an object with values that are hidden, whatever the API server answers: by a test in a patch, a conflict, or a field
+// that may not change, whoever writes a guess would learn whether it is right.
+const untold = "what the API server would answer is not told before it runs, since that could give away what is hidden"
+
 // tryInto tries one write, and notes what that has told.
-func (t *task) tryInto(ctx context.Context, w *v1alpha1.RenderedWrite, earlier []comes, out *Trial) {
+func (t *task) tryInto(ctx context.Context, w *v1alpha1.RenderedWrite, hidden bool, earlier []comes, out *Trial) {
 	why := ""
 	before := func(e comes) bool { return e.decides(w.Object) }
 	if i := slices.IndexFunc(earlier, before); t.step.When != "" {
 		why = "it runs only when its condition holds then"
 	} else if i >= 0 {
 		why = untilThen(earlier[i])
-	} else if got, err := t.try(ctx, w); err != nil {
-		if why = t.untold(w, err, earlier); why == "" {
+	} else if got, err := t.try(ctx, w); hidden && !unauthorized(err) {
+		why = untold
+	} else if err != nil {
+		if why = tellsNothing(w, err, earlier); why == "" {
 			out.Refusals = append(out.Refusals, t.refusal(w, err))
 		}
 	} else if got != nil {
@@ -149,21 +167,30 @@ func (t *task) tryJob(ctx context.Context, w *v1alpha1.RenderedWrite) (*unstruct
 	return got, err
 }
 
-// untold says why an error does not tell whether a write would be refused. Empty: it would be.
-func (t *task) untold(w *v1alpha1.RenderedWrite, err error, earlier []comes) string {
+// tellsNothing says why an error does not tell whether a write would be refused. Empty: it would be.
+func tellsNothing(w *v1alpha1.RenderedWrite, err error, earlier []comes) string {
 	if isTransient(err) {
 		if answeredWithError(err) {
 			return "" // a webhook that is down now says in its words why nothing could be written now
 		}
 		return "the API server gave no answer in time"
 	}
-	i := slices.IndexFunc(earlier, func(e comes) bool {
-		return e.object.Kind == "Namespace" && e.object.Name == w.Object.Namespace || e.object.Kind == "CustomResourceDefinition"
-	})
-	if i >= 0 && (apierrors.IsNotFound(err) || meta.IsNoMatchError(err)) {
+	if i := slices.IndexFunc(earlier, func(e comes) bool { return e.mends(w, err) }); i >= 0 {
 		return untilThen(earlier[i])
 	}
 	return ""
+}
+
+// mends tells whether what is refused now may not be any more once the earlier step has run: what is missing may be there, and a right be given.
+func (e comes) mends(w *v1alpha1.RenderedWrite, err error) bool {
+	anything := e.object == v1alpha1.ObjectReference{}
+	switch {
+	case unauthorized(err):
+		return anything || strings.HasPrefix(e.object.APIVersion, rbacv1.GroupName+"/")
+	case apierrors.IsNotFound(err), meta.IsNoMatchError(err):
+		return anything || e.object.Kind == "Namespace" && e.object.Name == w.Object.Namespace || e.object.Kind == "CustomResourceDefinition"
+	}
+	return false
 }
 
 // answeredWithError tells whether the API server has said in words what keeps it from doing something at the moment.
@@ -173,11 +200,10 @@ func answeredWithError(err error) bool {
 }
 
 func (t *task) refusal(w *v1alpha1.RenderedWrite, err error) Refusal {
-	reason, account := string(apierrors.ReasonForError(err)), identity.ServiceAccountUsername(t.record.Spec.ActionRef.Namespace, t.record.Spec.ServiceAccountName)
+	reason, right := string(apierrors.ReasonForError(err)), unauthorized(err)
 	if reason == "" {
 		reason = string(metav1.StatusReasonInvalid) // the API server has no word for what does not fit a schema
 	}
-	right := apierrors.IsForbidden(err) && strings.Contains(err.Error(), fmt.Sprintf("User %q cannot ", account))
 	if steps.OnSecret(t.step) {
 		err = discreet(err)
 	}
@@ -185,5 +211,5 @@ func (t *task) refusal(w *v1alpha1.RenderedWrite, err error) Refusal {
 	if isTransient(err) {
 		message = oneLine("at the moment: " + message + ". When it runs, it is tried again until its time is over")
 	}
-	return Refusal{Object: w.Object, Step: t.step.Name, Doing: doing(w), Reason: reason, Message: message, Right: right}
+	return Refusal{Write: w, Step: t.step.Name, Doing: doing(w), Reason: reason, Message: message, Right: right}
 }

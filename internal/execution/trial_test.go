@@ -2,6 +2,7 @@ package execution
 
 import (
 	"context"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -10,6 +11,9 @@ import (
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 )
+
+// shown says of every write that nothing about it is hidden.
+func shown(*v1alpha1.RenderedWrite) bool { return false }
 
 // TestTry sends steps as dry runs: what would be refused is told, and nothing is stored.
 func TestTry(t *testing.T) {
@@ -33,7 +37,7 @@ func TestTry(t *testing.T) {
 			p.apply(`{apiVersion: v1, kind: ConfigMap, metadata: {namespace: NS, name: c}, data: {x: before}}`)
 			p.record.Spec.ServiceAccountName = tc.account
 			p.record.Spec.Steps = []v1alpha1.RenderedStep{*p.step}
-			got := p.runner.Try(t.Context(), p.record).Refusals
+			got := p.runner.Try(t.Context(), p.record, shown).Refusals
 			if (len(got) > 0) != (len(tc.want) > 0) {
 				t.Fatalf("%s: got %+v", tc.reason, got)
 			}
@@ -63,6 +67,15 @@ func TestUntried(t *testing.T) {
 		scaler = `{name: scaler, writes: [{operation: MergePatch, object: {apiVersion: autoscaling/v2, kind: HorizontalPodAutoscaler, namespace: NS, name: c}, fieldManager: m, body: {spec: {maxReplicas: 1}}}]}`
 		thing  = `{name: thing, writes: [{operation: Apply, object: {apiVersion: example.com/v1, kind: Thing, namespace: NS, name: t}, fieldManager: m,
 			body: {apiVersion: example.com/v1, kind: Thing, metadata: {namespace: NS, name: t}}}]}`
+		job = `{name: job, writes: [{operation: CreateJob, object: {apiVersion: batch/v1, kind: Job, namespace: NS, name: j}, fieldManager: m,
+			body: {apiVersion: batch/v1, kind: Job, metadata: {namespace: NS, name: j}}}]}`
+		call = `{name: call, http: {method: POST, url: "https://host.example", idempotencyKey: k}}`
+		bind = `{name: bind, writes: [{operation: Apply, object: {apiVersion: rbac.authorization.k8s.io/v1, kind: RoleBinding, namespace: NS, name: b}, fieldManager: m,
+			body: {apiVersion: rbac.authorization.k8s.io/v1, kind: RoleBinding, metadata: {namespace: NS, name: b}}}]}`
+		missing = `{name: missing, writes: [{operation: MergePatch, object: {apiVersion: v1, kind: ConfigMap, namespace: NS, name: none}, fieldManager: m, body: {data: {x: v}}}]}`
+		right   = `{name: right, writes: [{operation: MergePatch, object: {apiVersion: v1, kind: ServiceAccount, namespace: NS, name: default}, fieldManager: m, body: {metadata: {labels: {x: v}}}}]}`
+		invalid = `{name: invalid, writes: [{operation: Apply, object: {apiVersion: v1, kind: ConfigMap, namespace: NS, name: c}, fieldManager: m,
+			body: {apiVersion: v1, kind: ConfigMap, metadata: {namespace: NS, name: c}, dota: {x: v}}}]}`
 	)
 	for name, tc := range map[string]struct {
 		reason         string
@@ -77,6 +90,12 @@ func TestUntried(t *testing.T) {
 		"Dropped":   {"it goes with its namespace", []string{drop, apply("a", "c")}, nil, false, []string{"a: it cannot be tried before step drop has run"}},
 		"Version":   {"it is the same by another version", []string{scale, scaler}, nil, false, []string{"scaler: it cannot be tried before step scale has run"}},
 		"Kind":      {"nobody serves such a kind yet", []string{kind, thing}, nil, false, []string{"thing: it cannot be tried before step kind has run"}},
+		"Job": {"it may make what is missing, and give rights, but not make valid what is sent", []string{job, missing, right, invalid}, nil, false,
+			[]string{"missing: it cannot be tried before step job has run", "right: it cannot be tried before step job has run"}},
+		"Call": {"so may a call", []string{call, missing, right}, nil, false,
+			[]string{"missing: it cannot be tried before step call has run", "right: it cannot be tried before step call has run"}},
+		"Rights": {"a right may come, and nothing else", []string{bind, missing, right}, nil, false, []string{"right: it cannot be tried before step bind has run"}},
+		"None":   {"nothing comes", []string{apply("a", "d"), missing, right}, nil, false, nil},
 		"Time": {"what takes too long is no answer", []string{apply("a", "c"), apply("b", "d")}, nil, true,
 			[]string{"a: the API server gave no answer in time", "b: the API server gave no answer in time"}},
 	} {
@@ -89,7 +108,7 @@ func TestUntried(t *testing.T) {
 				cancel()
 			}
 			var got []string
-			for _, untried := range p.runner.Try(ctx, p.record).Untried {
+			for _, untried := range p.runner.Try(ctx, p.record, shown).Untried {
 				got = append(got, untried.Step+": "+untried.Why)
 			}
 			if diff := cmp.Diff(tc.want, got); diff != "" {
@@ -116,8 +135,44 @@ func TestFinallyIsTried(t *testing.T) {
 	p := newPlay(t, `{name: end, writes: [{operation: MergePatch, object: {apiVersion: v1, kind: ConfigMap, namespace: NS, name: none}, fieldManager: m, body: {data: {x: v}}}]}`)
 	p.record.Spec.ServiceAccountName = "deployer"
 	p.record.Spec.Steps, p.record.Spec.Finally = nil, []v1alpha1.RenderedStep{*p.step}
-	got := p.runner.Try(t.Context(), p.record)
+	got := p.runner.Try(t.Context(), p.record, shown)
 	if len(got.Refusals) != 1 || !strings.Contains(got.Refusals[0].Message, "not found") {
 		t.Errorf("got %+v", got)
+	}
+}
+
+// TestDryRunIsNoOracle: whoever writes a guess does not learn from a dry run whether it is right, whatever the API server answers. That a right is missing
+// says nothing of the guess.
+func TestDryRunIsNoOracle(t *testing.T) {
+	const object = `object: {apiVersion: v1, kind: ConfigMap, namespace: NS, name: c}, fieldManager: m`
+	for name, tc := range map[string]struct {
+		write, account string
+		told           bool
+	}{
+		"Test":      {`operation: JSONPatch, ` + object + `, body: [{op: test, path: /data/x, value: GUESS}]`, "deployer", false},
+		"Conflict":  {`operation: Apply, ` + object + `, body: {apiVersion: v1, kind: ConfigMap, metadata: {namespace: NS, name: c}, data: {x: GUESS}}`, "deployer", false},
+		"Immutable": {`operation: MergePatch, ` + object + `, body: {data: {x: GUESS}}`, "deployer", false},
+		"Right":     {`operation: MergePatch, ` + object + `, body: {data: {x: GUESS}}`, "blind", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newPlay(t, strings.ReplaceAll("{name: a, writes: [{"+tc.write+"}]}", "GUESS", "right"))
+			p.apply(`{apiVersion: v1, kind: ConfigMap, metadata: {namespace: NS, name: c}, data: {x: right}, immutable: ` + strconv.FormatBool(name == "Immutable") + `}`)
+			p.record.Spec.ServiceAccountName = tc.account
+			var got []Trial
+			for _, guess := range []string{"right", "wrong"} {
+				p.record.Spec.Steps = p.rendered([]string{strings.ReplaceAll("{name: a, writes: [{"+tc.write+"}]}", "GUESS", guess)})
+				trial := p.runner.Try(t.Context(), p.record, func(*v1alpha1.RenderedWrite) bool { return true })
+				for i := range trial.Refusals {
+					trial.Refusals[i].Write = nil // what is sent is the guess
+				}
+				got = append(got, trial)
+			}
+			if diff := cmp.Diff(got[0], got[1]); diff != "" {
+				t.Errorf("what is told differs with the guess (-right +wrong):\n%s", diff)
+			}
+			if trial := got[0]; len(trial.Answered) > 0 || (len(trial.Refusals) == 1) != tc.told || (len(trial.Untried) == 1) == tc.told {
+				t.Errorf("got %+v", trial)
+			}
+		})
 	}
 }

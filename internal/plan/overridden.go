@@ -15,18 +15,14 @@ import (
 
 // Overridden says, a line each, which values of a write would not be stored as they are sent, given what a dry run of it has answered: a webhook or a policy
 // makes something else of them, or they are dropped. What the write does not name is not looked at, since every object has defaults. A Secret has no
-// lines, of an object that is hidden only the fields are named, and of a copied pod that is hidden nothing.
+// lines, and of an object that is hidden only the fields are named. What comes with a copied pod is hidden as in the plan.
 func Overridden(w *v1alpha1.RenderedWrite, sent, got map[string]any, hidden bool) []string {
 	if isSecret(w.Object) {
 		return nil
 	}
 	o := &overrides{differ{most: stored, oldHidden: hidden, copied: podFrom(sent) != ""}}
-	o.look(nil, withoutIdentity(sent), got)
-	switch {
-	case len(o.lines) == 0:
+	if o.look(nil, withoutIdentity(sent), got); len(o.lines) == 0 {
 		return nil
-	case o.copied && hidden:
-		return []string{"something of what is copied, which is not shown: the requester may not read it"}
 	}
 	return o.most.fields(o.lines.byRank())
 }

@@ -32,11 +32,15 @@ func TestOverridden(t *testing.T) {
 		"Emptied":   {"a list is not there at all", "Pod", "{spec: {args: [a, b]}}", "{spec: {}}", false, []string{`spec.args: ["a","b"] is dropped`}},
 		"Directive": {"how a patch merges is stored nowhere", "Pod", "{spec: {$retainKeys: [a], list: [{$patch: delete, name: a}]}}", "{spec: {list: [{name: b}]}}", false, nil},
 		"Variable":  {"what others put into a variable may be a password", "Pod", "{spec: {containers: [{name: a, env: [{name: B, value: x}]}]}}", "{spec: {containers: [{name: a, env: [{name: B, value: s3cret}]}]}}", false, []string{"spec.containers[a].env[B].value: x → (hidden)"}},
-		"Copy": {"what is copied may be a password as well", "Copy", "{spec: {containers: [{name: a, image: i, env: [{name: B, value: s3cret}, {name: C, value: s3cret}]}]}}", "{spec: {containers: [{name: a, image: j, env: [{name: B, value: x}]}]}}", false,
-			[]string{"spec.containers[a].image: i → j", "spec.containers[a].env[B].value: (hidden) → (hidden)", `spec.containers[a].env[C]: {"name":"C","value":"(hidden)"} is dropped`}},
-		"CopyHidden": {"what is copied is not for everybody", "Copy", "{spec: {image: internal}}", "{spec: {image: other}}", true, []string{"something of what is copied, which is not shown: the requester may not read it"}},
-		"CopyAsSent": {"it is stored as it is", "Copy", "{spec: {image: internal}}", "{spec: {image: internal}}", true, nil},
-		"Secret":     {"a Secret is not shown", "Secret", "{stringData: {a: b}}", "{data: {a: Yg==}}", false, nil},
+		"Own":       {"what a step sets itself is shown", "Pod", "{spec: {containers: [{name: a, env: [{name: B, value: x}]}]}}", "{spec: {containers: [{name: a, env: [{name: B}]}]}}", false, []string{"spec.containers[a].env[B].value: x is dropped"}},
+		"Copied": {"and what comes with a copied pod may be a password as well", "Job",
+			"{metadata: {annotations: {signoff.dev/pod-from: Deployment a/b}}, spec: {containers: [{name: a, image: i, env: [{name: B, value: s3cret}]}]}}",
+			"{metadata: {annotations: {signoff.dev/pod-from: Deployment a/b}}, spec: {containers: [{name: a, image: mirror/i, env: [{name: B, value: x}]}]}}", false,
+			[]string{"spec.containers[a].image: i → mirror/i", "spec.containers[a].env[B].value: (hidden) → (hidden)"}},
+		"CopiedList": {"also in what is dropped as a whole", "Job",
+			"{metadata: {annotations: {signoff.dev/pod-from: Deployment a/b}}, spec: {containers: [{name: a, env: [{name: B, value: s3cret}]}]}}", "{metadata: {annotations: {signoff.dev/pod-from: Deployment a/b}}}", false,
+			[]string{`spec.containers: [{"env":[{"name":"B","value":"(hidden)"}],"name":"a"}] is dropped`}},
+		"Secret": {"a Secret is not shown", "Secret", "{stringData: {a: b}}", "{data: {a: Yg==}}", false, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			read := func(text string) map[string]any {

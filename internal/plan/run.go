@@ -4,9 +4,17 @@ import (
 	"slices"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	utiljson "k8s.io/apimachinery/pkg/util/json"
 
+	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/steps"
 )
+
+// Copies tells whether a write makes a Job whose pod is a copy.
+func Copies(w *v1alpha1.RenderedWrite) bool {
+	var job map[string]any
+	return w.Operation == v1alpha1.WriteCreateJob && utiljson.Unmarshal(w.Body.Raw, &job) == nil && podFrom(job) != ""
+}
 
 // runFields describes the Job of a step: where its pod comes from and what runs, then the rest of what is sent.
 func (d *describer) runFields(job map[string]any, diff *differ) []string {

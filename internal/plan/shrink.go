@@ -23,7 +23,7 @@ func (d *differ) warn(path []segment, text string) {
 		return
 	}
 	d.warnings++
-	d.lines = append(d.lines, line{path: path, text: "WARNING: " + d.most.pathText(path) + " " + text, warning: true})
+	d.lines = append(d.lines, line{path: path, text: warning + d.most.pathText(path) + " " + text, warning: true})
 }
 
 // shorter warns of every list in a value that gets shorter, or goes, where the value becomes another one. Of what is not for everybody it names

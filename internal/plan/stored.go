@@ -3,6 +3,7 @@ package plan
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 )
@@ -35,6 +36,23 @@ func Stored(changes []v1alpha1.PlannedChange, unread []string) []v1alpha1.Planne
 
 // maxStored is how many characters of a line are stored.
 const maxStored = 500
+
+// warning begins a line that warns.
+const warning = "WARNING: "
+
+// WarningsFirst are lines of a change with those first that warn, for where not all of them can be shown.
+func WarningsFirst(fields []string) []string {
+	out := slices.Clone(fields)
+	slices.SortStableFunc(out, func(a, b string) int { return warns(b) - warns(a) })
+	return out
+}
+
+func warns(line string) int {
+	if strings.HasPrefix(line, warning) {
+		return 1
+	}
+	return 0
+}
 
 // linesFor is how many lines each change of these steps may have: all of them are stored in the request, in each Approval and in the Record, which the
 // API server bounds.

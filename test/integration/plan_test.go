@@ -179,6 +179,19 @@ func TestPlanFails(t *testing.T) {
 	}
 }
 
+// TestPlanFailsLater ends a request whose plan fails when it is made again: it does not say that nobody was asked.
+func TestPlanFailsLater(t *testing.T) {
+	plans(t, "planned-worse", "RequireApproval", "validFor: 4s")
+	answer("planned-worse", "first")
+	r, approval := openStage(t, "planned-worse", "{}")
+	host.answers("/planned-worse/plan", `{"ok":false}`)
+	text := strings.Join(reaches(t, r, v1alpha1.PhaseFailed).Status.Summary, "\n")
+	if !strings.Contains(text, "Nothing was executed.") || strings.Contains(text, "Nobody was asked") {
+		t.Errorf("people were asked, and nothing was executed: %s", text)
+	}
+	closes(t, approval, v1alpha1.ApprovalSuperseded)
+}
+
 // TestPlanCancelled ends a request while its plan step waits.
 func TestPlanCancelled(t *testing.T) {
 	plans(t, "planned-slowly", "RequireApproval", "")

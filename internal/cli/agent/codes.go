@@ -111,7 +111,7 @@ var codes = []about{
 	{v1alpha1.ReasonSucceeded, "it ended: all steps are done", AdviceNone, 0},
 	{v1alpha1.ReasonReverted, "it ended: what was done is gone again", AdviceNone, 0},
 	{v1alpha1.ReasonAlreadyExecuted, "it ended as the same request did that was there before; nothing was done now", AdviceNone, 0},
-	{v1alpha1.ReasonPlanFailed, "it ended: its plan could not be made, so nobody was asked and nothing was done", AdviceAskPerson, 0},
+	{v1alpha1.ReasonPlanFailed, "it ended: its plan could not be made, and nothing was done", AdviceAskPerson, 0},
 	{v1alpha1.ReasonFailed, "it ended: a step failed, and earlier steps may have acted", AdviceAskPerson, 0},
 	{v1alpha1.ReasonDenied, "it ended: a person said no; do not ask for the same again", AdviceAskPerson, 0},
 	{v1alpha1.ReasonExpired, "it ended: time ran out before it could start", AdviceAskPerson, 0},
