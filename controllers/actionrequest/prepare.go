@@ -92,9 +92,9 @@ func (s *scope) tryOut(ctx context.Context) {
 }
 
 // hides tells whether what the API server answers to a write could give away what is not shown: what is in a Secret, or in an object that the requester
-// may not read. In what is not there is nothing, and a deletion holds no value that could be a guess.
-func (c *comparison) hides(w *v1alpha1.RenderedWrite) bool {
-	if w.Operation == v1alpha1.WriteCreateJob || w.Operation == v1alpha1.WriteDelete || c.plan.absent[w.Object] {
+// may not read. In what is not there is nothing, and neither a deletion nor what the Action's author has fixed can hold a guess.
+func (c *comparison) hides(step string, w *v1alpha1.RenderedWrite) bool {
+	if c.judgement.Action.Steps.Fixed(step) || w.Operation == v1alpha1.WriteCreateJob || w.Operation == v1alpha1.WriteDelete || c.plan.absent[w.Object] {
 		return false
 	}
 	return w.Object.APIVersion == "v1" && w.Object.Kind == "Secret" || !c.readable(&w.Object)

@@ -72,7 +72,7 @@ func (e comes) decides(ref v1alpha1.ObjectReference) bool {
 // a value that is not known yet, of which the plan tells already. What cannot be told at the moment is named, and no decision rests on any of it.
 //
 // Hides tells of which writes the answer could give away values that are not shown. Of those it is told that a right is missing, and nothing else.
-func (r *Runner) Try(ctx context.Context, record *v1alpha1.Record, hides func(*v1alpha1.RenderedWrite) bool) Trial {
+func (r *Runner) Try(ctx context.Context, record *v1alpha1.Record, hides func(step string, w *v1alpha1.RenderedWrite) bool) Trial {
 	ctx, cancel := context.WithTimeout(ctx, trialTime)
 	defer cancel()
 	var out Trial
@@ -83,7 +83,7 @@ func (r *Runner) Try(ctx context.Context, record *v1alpha1.Record, hides func(*v
 		for j := range t.step.Writes {
 			w := &t.step.Writes[j]
 			if len(w.Late) == 0 {
-				t.tryInto(ctx, w, hides(w), earlier, &out)
+				t.tryInto(ctx, w, hides(t.step.Name, w), earlier, &out)
 			}
 			earlier = append(earlier, t.makes(w))
 		}

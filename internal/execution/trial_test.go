@@ -13,7 +13,7 @@ import (
 )
 
 // shown says of every write that nothing about it is hidden.
-func shown(*v1alpha1.RenderedWrite) bool { return false }
+func shown(string, *v1alpha1.RenderedWrite) bool { return false }
 
 // TestTry sends steps as dry runs: what would be refused is told, and nothing is stored.
 func TestTry(t *testing.T) {
@@ -161,7 +161,7 @@ func TestDryRunIsNoOracle(t *testing.T) {
 			var got []Trial
 			for _, guess := range []string{"right", "wrong"} {
 				p.record.Spec.Steps = p.rendered([]string{strings.ReplaceAll("{name: a, writes: [{"+tc.write+"}]}", "GUESS", guess)})
-				trial := p.runner.Try(t.Context(), p.record, func(*v1alpha1.RenderedWrite) bool { return true })
+				trial := p.runner.Try(t.Context(), p.record, func(string, *v1alpha1.RenderedWrite) bool { return true })
 				for i := range trial.Refusals {
 					trial.Refusals[i].Write = nil // what is sent is the guess
 				}

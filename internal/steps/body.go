@@ -126,6 +126,14 @@ func (b *builder) unmixed(text *template.Text, path *field.Path) {
 
 func (b *body) uses(variable string) bool { return b.object.Uses(variable) }
 
+// fixed tells whether every request writes the same, though perhaps to another object. That it writes its uid too, nobody can choose.
+func (b *body) fixed() bool {
+	return len(b.late) == 0 && !slices.ContainsFunc(b.texts, func(l leaf) bool {
+		at := strings.Join(l.path, ".")
+		return at != "metadata.name" && at != "metadata.namespace" && l.text.Source() != "${request.uid}"
+	})
+}
+
 // render fills in the templates, and names the places that are filled in later. Prefix is where in its object the body will stand.
 func (b *body) render(ctx context.Context, in Input, prefix ...string) (map[string]any, []v1alpha1.LateValue, error) {
 	value, err := b.object.Render(ctx, in.Vars, in.Budget)

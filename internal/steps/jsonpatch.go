@@ -125,6 +125,10 @@ func (o *operation) uses(variable string) bool {
 	return o.path.Uses(variable) || (o.from != nil && o.from.Uses(variable)) || (o.value != nil && o.value.uses(variable))
 }
 
+func (o *operation) fixed() bool {
+	return o.path.IsLiteral() && (o.from == nil || o.from.IsLiteral()) && (o.value == nil || o.value.fixed())
+}
+
 func (w *jsonWriter) render(ctx context.Context, r rendering) ([]v1alpha1.RenderedWrite, error) {
 	ref, err := renderTarget(ctx, r, "patch", w.target)
 	if err != nil {

@@ -128,6 +128,23 @@ func (s *Steps) ReaderOf(variable string) string {
 	return ""
 }
 
+// Fixed tells whether a step writes what its author has written, whatever somebody asks for: nobody can try a guess by it.
+func (s *Steps) Fixed(name string) bool {
+	i := slices.IndexFunc(s.steps, func(step step) bool { return step.name == name })
+	if i < 0 {
+		return false
+	}
+	switch w := s.steps[i].writer.(type) {
+	case *applyWriter:
+		return !slices.ContainsFunc(w.manifests, func(m *manifest) bool { return !m.body.fixed() })
+	case *patchWriter:
+		return w.body.fixed()
+	case *jsonWriter:
+		return !slices.ContainsFunc(w.operations, func(o *operation) bool { return !o.fixed() })
+	}
+	return false
+}
+
 // PodSources names the objects whose pods are copied, each once. Render needs them in Input.Objects.
 func (s *Steps) PodSources(ctx context.Context, in Input) ([]v1alpha1.ObjectReference, error) {
 	var refs []v1alpha1.ObjectReference

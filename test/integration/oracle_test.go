@@ -67,7 +67,7 @@ spec:
 `
 
 // TestTrialIsNoOracle: whoever asks for a guess does not read in the Approval whether it is right, of a Secret or of what they may not read. That a right is
-// missing is told all the same.
+// missing is told all the same, and so is what becomes of a write that the author of the Action has fixed.
 func TestTrialIsNoOracle(t *testing.T) {
 	const (
 		tests   = `patch: {target: {apiVersion: v1, kind: KIND, namespace: oracle, name: kept}, json: [{op: test, path: /data/password, value: "${inputs.guess}"}, {op: add, path: /data/x, value: eA==}]}`
@@ -82,6 +82,7 @@ func TestTrialIsNoOracle(t *testing.T) {
 		"oracle-hidden":    {tests, "ConfigMap", untold},
 		"oracle-owned":     {applies, "ConfigMap", untold},
 		"oracle-right":     {strings.ReplaceAll(merges, "WHICH", "closed"), "ConfigMap", "cannot patch resource"},
+		"oracle-fixed":     {strings.ReplaceAll(tests, "${inputs.guess}", "b3RoZXI="), "ConfigMap", "What the API server says is not shown"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			apply(t, strings.NewReplacer("NAME", name, "STEP", strings.ReplaceAll(tc.step, "KIND", tc.kind)).Replace(oracle))
@@ -93,7 +94,7 @@ func TestTrialIsNoOracle(t *testing.T) {
 			if diff := cmp.Diff(right, summaryOf(t, name, "d3JvbmctMQ==")); diff != "" {
 				t.Errorf("the Approval tells whether the guess is right (-right +wrong):\n%s", diff)
 			}
-			if told := strings.Contains(right, "WARNING: "); told != (name == "oracle-right") {
+			if told := strings.Contains(right, "WARNING: "); told != (name == "oracle-right" || name == "oracle-fixed") {
 				t.Errorf("a warning is told: %t\n%s", told, right)
 			}
 		})
