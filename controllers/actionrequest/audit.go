@@ -295,7 +295,7 @@ func (s *scope) ended(ctx context.Context, outcome v1alpha1.Outcome, end ending)
 		return err
 	}
 	if end.fact != nil {
-		return s.tell(*end.fact)
+		return s.tell(append(s.stopFacts(), *end.fact)...)
 	}
 	if end.record != nil {
 		return s.executed(ctx, end.record)

@@ -1,6 +1,7 @@
 package actionrequest
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -44,5 +45,12 @@ func TestEndFact(t *testing.T) {
 	facts := s.stopFacts()
 	if len(facts) != 1 || facts[0].Type != audit.TypeCancelled || facts[0].Data.Code == "" || facts[0].Data.Reason != "" || facts[0].ID == "uid/cancelled" {
 		t.Errorf("who did cannot be told, and it is no second telling of how it ended: %+v", facts)
+	}
+
+	log := &ledger{}
+	s.Audit = log
+	repeated := audit.Repeated(s.request, v1alpha1.ReasonAlreadyExecuted, "", time.Now())
+	if err := s.ended(t.Context(), v1alpha1.OutcomeSucceeded, ending{fact: &repeated}); err != nil || !slices.Equal(log.took, []string{"request.cancelled", "request.repeated"}) {
+		t.Errorf("who cancels what was executed before is told, too: %v, %q", err, log.took)
 	}
 }

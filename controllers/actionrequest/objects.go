@@ -234,7 +234,7 @@ func (w *workplaces) come(request types.NamespacedName) {
 	w.freed[request] = map[kinds.Place]bool{}
 	for _, waits := range w.waiting {
 		if waits.NamespacedName == request {
-			waits.came, waits.failed = waits.came || waits.called, false
+			waits.came = waits.came || waits.called
 		}
 	}
 }
@@ -245,7 +245,11 @@ func (w *workplaces) gone(request types.NamespacedName, err error) {
 	delete(w.freed, request)
 	w.waiting = slices.DeleteFunc(w.waiting, func(waits *waiter) bool { return err == nil && waits.came && waits.NamespacedName == request })
 	for _, waits := range w.waiting {
-		if waits.came && waits.NamespacedName == request {
+		switch {
+		case waits.NamespacedName != request:
+		case err == nil:
+			waits.failed = false
+		case waits.came:
 			waits.called, waits.came, waits.failed = false, false, true
 		}
 	}

@@ -207,6 +207,9 @@ func TestWorkplacesAfterAnError(t *testing.T) {
 	q.gone(named("second"), err)
 	q.leave(named("nobody"))
 	q.wakes()
+	q.come(named("second"))
+	q.gone(named("second"), err)
+	q.wakes() // nor after the second time
 
 	q.come(named("second"))
 	q.enters("second", "", false, x)

@@ -159,9 +159,9 @@ func (o *Orphans) recallOne(ctx context.Context, record *v1alpha1.Record) error 
 	return nil
 }
 
-// isAlone tells whether no request works on a Record: neither its own nor one that asks the same and is not over. Free says that no other has its name either.
-// A request never has its end before its own Record: where it has, somebody else has written that, and nobody looks at it any more. What it has lent would stay
-// for good; the rest of it is left as it is.
+// isAlone tells whether no request works on a Record: neither its own nor one that asks the same and is not over. Free says that no other of its name may
+// execute either. A request never has its end before its own Record: where it has, somebody else has written that, and nobody looks at it any more. What it
+// has lent would stay for good; the rest of it is left as it is.
 func (o *Orphans) isAlone(ctx context.Context, key types.NamespacedName, record *v1alpha1.Record) (alone, free bool, err error) {
 	request := &v1alpha1.ActionRequest{}
 	err = o.Reader.Get(ctx, key, request)
@@ -175,7 +175,8 @@ func (o *Orphans) isAlone(ctx context.Context, key types.NamespacedName, record 
 		return forged && record.Spec.Duration != "", false, nil
 	}
 	name, err := book.Name(request)
-	return err == nil && (name != record.Name || request.Status.Outcome != ""), false, err
+	over := request.Status.Outcome != ""
+	return err == nil && (name != record.Name || over), over, err
 }
 
 // Start looks until the context ends.

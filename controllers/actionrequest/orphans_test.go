@@ -37,8 +37,9 @@ func TestIsAlone(t *testing.T) {
 		"Gone":    {"nobody else can", nil, true, true},
 		"Own":     {"the reconciler does it", first, false, false},
 		"Same":    {"it waits for the end of the first, and brings it there", asked("second", "fix", ""), false, false},
-		"Over":    {"nobody looks any more at one that is over: it may have been cancelled, or forged", asked("second", "fix", v1alpha1.OutcomeCancelled), true, false},
+		"Over":    {"nobody looks any more at one that is over: it may have been cancelled, or forged", asked("second", "fix", v1alpha1.OutcomeCancelled), true, true},
 		"Another": {"it has nothing to do with it", asked("second", "other", ""), true, false},
+		"Ended":   {"and holds no objects either", asked("second", "other", v1alpha1.OutcomeSucceeded), true, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			scheme := runtime.NewScheme()

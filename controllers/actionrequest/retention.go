@@ -245,7 +245,7 @@ func (r *Retention) Record(ctx context.Context, key types.NamespacedName, uid ty
 	}
 	finished := record.Status.FinishedAt
 	reviewed := record.Spec.Review == nil || record.Status.Review != nil
-	if record.UID != uid || record.Status.Outcome == "" || finished == nil || !reviewed {
+	if record.UID != uid || record.Status.Outcome == "" || finished == nil || !reviewed || record.DeletionTimestamp != nil {
 		return time.Time{}, nil
 	}
 	end := later(finished.Add(r.Records), record.Spec.Until)

@@ -39,14 +39,16 @@ func (t *task) remove(ctx context.Context) (Outcome, error) {
 }
 
 // unplanned ends a step whose object did not exist when it was planned. Nobody agreed to delete what was made since, and that it stays must not
-// look as if it was gone.
+// look as if it was gone. What somebody else deletes is waited for.
 func (t *task) unplanned(ctx context.Context, w *v1alpha1.RenderedWrite) (Outcome, error) {
-	_, _, err := t.served(ctx, w.Object)
+	live, _, err := t.served(ctx, w.Object)
 	switch {
 	case apierrors.IsNotFound(err):
 		return t.doneAs("%s did not exist when it was planned, and does not now: nothing was deleted", describe(w.Object)), nil
 	case err != nil:
 		return t.failed("read "+describe(w.Object), err)
+	case live.GetDeletionTimestamp() != nil:
+		return t.leaving(w, live), nil
 	}
 	return t.fail("%s stays: it did not exist when it was planned, and nobody agreed to delete what was made since. Delete it by hand, or make another request, which deletes what is there now", describe(w.Object)), nil
 }
@@ -117,11 +119,16 @@ func (t *task) gone(ctx context.Context, w *v1alpha1.RenderedWrite, uid types.UI
 	if _, err := t.failing(ctx, live); err != nil {
 		return t.giveUp("%s: %v", describe(w.Object), err), nil
 	}
+	return t.leaving(w, live), nil
+}
+
+// leaving waits, as long as the step has time, for an object that is being deleted.
+func (t *task) leaving(w *v1alpha1.RenderedWrite, live *unstructured.Unstructured) Outcome {
 	state := heldBy(live)
 	if t.expired() {
-		return t.fail("%s is over, and %s is still there: %s", t.limit.name, describe(w.Object), state), nil
+		return t.fail("%s is over, and %s is still there: %s", t.limit.name, describe(w.Object), state)
 	}
-	return t.waiting("waiting until " + describe(w.Object) + " is gone: " + state), nil
+	return t.waiting("waiting until " + describe(w.Object) + " is gone: " + state)
 }
 
 // heldBy says why an object that is being deleted is still there.

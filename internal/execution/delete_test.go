@@ -93,6 +93,18 @@ func TestDeleteMadeSince(t *testing.T) {
 	p.unplanned()
 	p.record.Spec.ServiceAccountName = "jobs-only"
 	p.want(v1alpha1.StepFailed, "failed to read ConfigMap")
+
+	p = newDeletion(t, `{apiVersion: v1, kind: ConfigMap, metadata: {namespace: NS, name: c, finalizers: [example.com/hold]}}`)
+	p.unplanned()
+	maps := admin.CoreV1().ConfigMaps(p.namespace)
+	if err := maps.Delete(t.Context(), "c", metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	p.want(v1alpha1.StepStarted, "waiting until ConfigMap "+p.namespace+"/c is gone: it is held by example.com/hold")
+	if _, err := maps.Patch(t.Context(), "c", types.MergePatchType, []byte(`{"metadata":{"finalizers":null}}`), metav1.PatchOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	p.want(v1alpha1.StepDone, "nothing was deleted")
 }
 
 // TestDeleteWaits waits for somebody who holds the object back.

@@ -131,7 +131,7 @@ func (t *task) sending(send func() (*unstructured.Unstructured, error)) (*unstru
 	before := t.doubtful()
 	t.doubts.Add(keyOf(t.record), t.attempt())
 	object, err := send()
-	if !before && isRejection(err) {
+	if !before && (isRejection(err) || unadmitted(err)) {
 		t.doubts.Add(keyOf(t.record), attempt{})
 	}
 	return object, err

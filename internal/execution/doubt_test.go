@@ -149,13 +149,15 @@ func TestWriteTooLate(t *testing.T) {
 // TestWriteUnanswered: a write that got no answer may have been done.
 func TestWriteUnanswered(t *testing.T) {
 	for reason, tc := range map[string]struct {
-		code  int32
-		words string
+		code        int32
+		said, words string
 	}{
-		"nobody knows what it did": {500, "it cannot be told whether anything was written"},
-		"it did nothing":           {429, "nothing was written"},
+		"nobody knows what it did":      {500, "", "it cannot be told whether anything was written"},
+		"a webhook is asked before":     {500, `Internal error occurred: failed calling webhook "a.example.com": failed to call webhook: connection refused`, "nothing was written"},
+		"such words can be those of it": {500, `etcd is slow: failed calling webhook `, "it cannot be told whether anything was written"},
+		"it did nothing":                {429, "", "nothing was written"},
 	} {
-		p := newFaultyPlay(t, v1alpha1.WriteMergePatch, metav1.Status{Code: tc.code, Reason: metav1.StatusReasonUnknown})
+		p := newFaultyPlay(t, v1alpha1.WriteMergePatch, metav1.Status{Code: tc.code, Reason: metav1.StatusReasonUnknown, Message: tc.said})
 		p.runner.Claimed(p.record)
 		out, err := p.call()
 		if err == nil {

@@ -68,6 +68,12 @@ func isRejection(err error) bool {
 	return ok && status.Code >= http.StatusBadRequest && status.Code < http.StatusInternalServerError && status.Code != http.StatusRequestTimeout
 }
 
+// unadmitted tells whether a webhook of somebody else has failed that the API server asks before it stores anything.
+func unadmitted(err error) bool {
+	status, ok := statusOf(err)
+	return ok && status.Code == http.StatusInternalServerError && strings.HasPrefix(status.Message, "Internal error occurred: failed calling webhook ")
+}
+
 // quoting is how the API server brings the words of others, who have seen what is written: of who denies it, also with another code than 403, and of a
 // webhook that fails.
 var quoting = regexp.MustCompile(`denied (the )?request|an error on the server \("`)

@@ -1,6 +1,7 @@
 package execution
 
 import (
+	"cmp"
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
@@ -69,7 +70,7 @@ func TestFaults(t *testing.T) {
 func newFaultyPlay(t *testing.T, operation v1alpha1.WriteOperation, answer metav1.Status) *play {
 	t.Helper()
 	answer.Status, answer.APIVersion, answer.Kind = metav1.StatusFailure, "v1", "Status"
-	answer.Message = "the server says no\nin " + strings.Repeat("many ", 500) + "words"
+	answer.Message = cmp.Or(answer.Message, "the server says no\nin "+strings.Repeat("many ", 500)+"words")
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(int(answer.Code))

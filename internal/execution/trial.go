@@ -87,7 +87,7 @@ func (r *Runner) Try(ctx context.Context, record *v1alpha1.Record, hides func(st
 			}
 			earlier = append(earlier, t.makes(w))
 		}
-		if t.step.HTTP != nil {
+		if t.step.HTTP != nil && !t.isSafe() {
 			earlier = append(earlier, comes{step: t.step.Name})
 		}
 	}
@@ -186,7 +186,8 @@ func (e comes) mends(w *v1alpha1.RenderedWrite, err error) bool {
 	anything := e.object == v1alpha1.ObjectReference{}
 	switch {
 	case unauthorized(err):
-		return anything || strings.HasPrefix(e.object.APIVersion, rbacv1.GroupName+"/")
+		reaches := e.object.Namespace == "" || e.object.Namespace == w.Object.Namespace
+		return anything || !e.deletes && reaches && strings.HasPrefix(e.object.APIVersion, rbacv1.GroupName+"/")
 	case apierrors.IsNotFound(err), meta.IsNoMatchError(err):
 		return anything || e.object.Kind == "Namespace" && e.object.Name == w.Object.Namespace || e.object.Kind == "CustomResourceDefinition"
 	}

@@ -94,8 +94,10 @@ func TestUntried(t *testing.T) {
 			[]string{"missing: it cannot be tried before step job has run", "right: it cannot be tried before step job has run"}},
 		"Call": {"so may a call", []string{call, missing, right}, nil, false,
 			[]string{"missing: it cannot be tried before step call has run", "right: it cannot be tried before step call has run"}},
-		"Rights": {"a right may come, and nothing else", []string{bind, missing, right}, nil, false, []string{"right: it cannot be tried before step bind has run"}},
-		"None":   {"nothing comes", []string{apply("a", "d"), missing, right}, nil, false, nil},
+		"Rights":    {"a right may come, and nothing else", []string{bind, missing, right}, nil, false, []string{"right: it cannot be tried before step bind has run"}},
+		"Look":      {"a call that changes nothing gives none", []string{strings.Replace(call, "POST", "GET", 1), missing, right}, nil, false, nil},
+		"Elsewhere": {"nor does a right in another place", []string{strings.ReplaceAll(bind, "namespace: NS", "namespace: default"), right}, nil, false, nil},
+		"None":      {"nothing comes", []string{apply("a", "d"), missing, right}, nil, false, nil},
 		"Time": {"what takes too long is no answer", []string{apply("a", "c"), apply("b", "d")}, nil, true,
 			[]string{"a: the API server gave no answer in time", "b: the API server gave no answer in time"}},
 	} {

@@ -50,11 +50,6 @@ func TestOverridden(t *testing.T) {
 				}
 				return object
 			}
-			if tc.kind == "Copy" {
-				tc.kind = "Job"
-				tc.sent = "{metadata: {annotations: {signoff.dev/pod-from: Deployment a/b}}, " + tc.sent[1:]
-				tc.got = "{metadata: {annotations: {signoff.dev/pod-from: Deployment a/b}}, " + tc.got[1:]
-			}
 			w := &v1alpha1.RenderedWrite{Object: v1alpha1.ObjectReference{APIVersion: "v1", Kind: tc.kind, Namespace: "a", Name: "b"}}
 			if diff := cmp.Diff(tc.want, Overridden(w, read(tc.sent), read(tc.got), tc.hidden)); diff != "" {
 				t.Errorf("%s: -want, +got:\n%s", tc.reason, diff)

@@ -57,12 +57,13 @@ func (c *check) judge(known [][]v1alpha1.PlannedChange, unread func(at int) bool
 }
 
 // drifted tells whether something has changed that an Approval shows: as it may be shown now, or, of what its requester may not read, by what stands for it
-// in the status. What has no basis is not judged when votes are counted either.
+// in the status, if that shows what is there. What has no basis is not judged when votes are counted either.
 func (c *check) drifted(shown []v1alpha1.PlannedChange, known [][]v1alpha1.PlannedChange, unread func(at int) bool) bool {
 	for i := range min(len(shown), len(known[0])) {
 		switch now := c.request.Status.Plan; {
 		case shown[i].Basis == "":
-		case compared(shown, known, i) == Differs && !unread(i), i < len(now) && another(shown[i].Basis, now[i].Basis):
+		case compared(shown, known, i) == Differs && !unread(i),
+			i < len(now) && (unread(i) || compared(now, known, i) == Matches) && another(shown[i].Basis, now[i].Basis):
 			return true
 		}
 	}
