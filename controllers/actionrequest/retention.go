@@ -237,6 +237,12 @@ func awaitsReview(request *v1alpha1.ActionRequest) bool {
 	return reviewed != nil && slices.Contains(append([]string{v1alpha1.ReasonAwaitingReview, v1alpha1.ReasonReviewOverdue}, passing...), reviewed.Reason)
 }
 
+// isSettled tells whether a Record waits for nothing but its time: its execution has ended and was reviewed where that is due, and nobody deletes it.
+func isSettled(record *v1alpha1.Record) bool {
+	reviewed := record.Spec.Review == nil || record.Status.Review != nil
+	return record.Status.Outcome != "" && reviewed && record.DeletionTimestamp == nil
+}
+
 // Record removes the Record of an execution that has ended when its time is over, and its request is gone.
 func (r *Retention) Record(ctx context.Context, key types.NamespacedName, uid types.UID) (time.Time, error) {
 	record := &v1alpha1.Record{}
@@ -244,8 +250,7 @@ func (r *Retention) Record(ctx context.Context, key types.NamespacedName, uid ty
 		return time.Time{}, client.IgnoreNotFound(err)
 	}
 	finished := record.Status.FinishedAt
-	reviewed := record.Spec.Review == nil || record.Status.Review != nil
-	if record.UID != uid || record.Status.Outcome == "" || finished == nil || !reviewed || record.DeletionTimestamp != nil {
+	if record.UID != uid || finished == nil || !isSettled(record) {
 		return time.Time{}, nil
 	}
 	end := later(finished.Add(r.Records), record.Spec.Until)

@@ -144,3 +144,27 @@ func TestKeptUntilTheReviewIsTold(t *testing.T) {
 		})
 	}
 }
+
+// TestSettled: a Record is looked at for its time only where nothing else is waited for.
+func TestSettled(t *testing.T) {
+	for name, tc := range map[string]struct {
+		change func(*v1alpha1.Record)
+		want   bool
+	}{
+		"Ended":    {func(*v1alpha1.Record) {}, true},
+		"Runs":     {func(r *v1alpha1.Record) { r.Status.Outcome = "" }, false},
+		"Awaits":   {func(r *v1alpha1.Record) { r.Status.Review = nil }, false},
+		"NoReview": {func(r *v1alpha1.Record) { r.Spec.Review, r.Status.Review = nil, nil }, true},
+		"Goes":     {func(r *v1alpha1.Record) { r.DeletionTimestamp = &metav1.Time{Time: time.Unix(1e9, 0)} }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			record := &v1alpha1.Record{}
+			record.Status.Outcome, record.Status.Review = v1alpha1.OutcomeSucceeded, &v1alpha1.ReviewResult{}
+			record.Spec.Review = &v1alpha1.RecordedReview{}
+			tc.change(record)
+			if got := isSettled(record); got != tc.want {
+				t.Errorf("got %t, want %t", got, tc.want)
+			}
+		})
+	}
+}
