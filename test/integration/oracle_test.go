@@ -7,7 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// oracle are things of which Alice reads nothing, and an Action that writes what she guesses of them.
+// oracle are things of which Alice reads nothing, and an Action that writes what she guesses of them, as the planner, whom no test lets write everywhere.
 const oracle = `
 apiVersion: v1
 kind: Namespace
@@ -36,7 +36,7 @@ data: {password: aHVudGVyMg==}
 ---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: Role
-metadata: {namespace: oracle, name: deployer}
+metadata: {namespace: oracle, name: guesser}
 rules:
 - {apiGroups: [""], resources: [secrets], verbs: [get, patch]}
 - {apiGroups: [""], resources: [configmaps], verbs: [get]}
@@ -44,9 +44,9 @@ rules:
 ---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: RoleBinding
-metadata: {namespace: oracle, name: deployer}
-roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: deployer}
-subjects: [{kind: ServiceAccount, namespace: platform, name: deployer}]
+metadata: {namespace: oracle, name: guesser}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: guesser}
+subjects: [{kind: ServiceAccount, namespace: platform, name: planner}]
 ---
 apiVersion: signoff.dev/v1alpha1
 kind: Role
@@ -61,7 +61,7 @@ spec:
   inputs: {openAPIV3Schema: {type: object, required: [guess], properties: {guess: {type: string, maxLength: 63}}}}
   default: {effect: RequireApproval}
   execution:
-    serviceAccountName: deployer
+    serviceAccountName: planner
     steps:
     - {name: guess, STEP}
 `
