@@ -12,6 +12,7 @@ import (
 	"github.com/signoff-dev/signoff/internal/digest"
 	"github.com/signoff-dev/signoff/internal/execution"
 	"github.com/signoff-dev/signoff/internal/gate"
+	"github.com/signoff-dev/signoff/internal/kinds"
 	"github.com/signoff-dev/signoff/internal/plan"
 	"github.com/signoff-dev/signoff/internal/steps"
 )
@@ -97,7 +98,7 @@ func (c *comparison) hides(step string, w *v1alpha1.RenderedWrite) bool {
 	if c.judgement.Action.Steps.Fixed(step) || w.Operation == v1alpha1.WriteCreateJob || w.Operation == v1alpha1.WriteDelete || c.plan.absent[w.Object] {
 		return false
 	}
-	return w.Object.APIVersion == "v1" && w.Object.Kind == "Secret" || !c.readable(&w.Object)
+	return kinds.IsSecret(&w.Object) || !c.readable(&w.Object)
 }
 
 // readable tells whether the requester is known to be able to read an object.

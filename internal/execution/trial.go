@@ -83,7 +83,7 @@ func (r *Runner) Try(ctx context.Context, record *v1alpha1.Record, hides func(st
 		for j := range t.step.Writes {
 			w := &t.step.Writes[j]
 			if len(w.Late) == 0 {
-				t.tryInto(ctx, w, hides(t.step.Name, w), earlier, &out)
+				t.tryInto(ctx, w, hides, earlier, &out)
 			}
 			earlier = append(earlier, t.makes(w))
 		}
@@ -107,14 +107,14 @@ func (t *task) makes(w *v1alpha1.RenderedWrite) comes {
 const untold = "what the API server would answer is not told before it runs, since that could give away what is hidden"
 
 // tryInto tries one write, and notes what that has told.
-func (t *task) tryInto(ctx context.Context, w *v1alpha1.RenderedWrite, hidden bool, earlier []comes, out *Trial) {
+func (t *task) tryInto(ctx context.Context, w *v1alpha1.RenderedWrite, hides func(step string, w *v1alpha1.RenderedWrite) bool, earlier []comes, out *Trial) {
 	why := ""
 	before := func(e comes) bool { return e.decides(w.Object) }
 	if i := slices.IndexFunc(earlier, before); t.step.When != "" {
 		why = "it runs only when its condition holds then"
 	} else if i >= 0 {
 		why = untilThen(earlier[i])
-	} else if got, err := t.try(ctx, w); hidden && !unauthorized(err) {
+	} else if got, err := t.try(ctx, w); !unauthorized(err) && hides(t.step.Name, w) {
 		why = untold
 	} else if err != nil {
 		if why = tellsNothing(w, err, earlier); why == "" {

@@ -19,6 +19,7 @@ import (
 	"k8s.io/client-go/dynamic"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/kinds"
 	"github.com/signoff-dev/signoff/internal/undo"
 )
 
@@ -102,13 +103,9 @@ func (t *task) note(ctx context.Context, w *v1alpha1.RenderedWrite) (lent, error
 	return lent{versionOf(live), told}, err
 }
 
-func isSecret(ref v1alpha1.ObjectReference) bool {
-	return ref.Kind == "Secret" && ref.APIVersion == "v1"
-}
-
 // noteChanges notes how a write to an object that is there is taken back, and gives what it changes.
 func (t *task) noteChanges(ctx context.Context, live *unstructured.Unstructured, w *v1alpha1.RenderedWrite) ([]v1alpha1.UndoField, error) {
-	if isSecret(w.Object) {
+	if kinds.IsSecret(&w.Object) {
 		return nil, final("it exists already, and the values that a Secret had are not stored: create a Secret of its own")
 	}
 	told, err := t.changes(ctx, live, w)
@@ -330,7 +327,7 @@ func (t *task) cutOff(status *v1alpha1.StepStatus) bool {
 
 // unable says why something is left, and what a person can do.
 func (t *task) unable(entry *v1alpha1.Undo, err error) string {
-	if isSecret(entry.Object) {
+	if kinds.IsSecret(&entry.Object) {
 		err = discreet(err)
 	}
 	said := err.Error()

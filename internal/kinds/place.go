@@ -21,3 +21,8 @@ func PlaceOf(ref *v1alpha1.ObjectReference) Place {
 func (p Place) Holds(other Place) bool {
 	return p == other || p == Place{Kind: "Namespace", Name: other.Namespace}
 }
+
+// IsSecret tells whether an object is a Secret.
+func IsSecret(ref *v1alpha1.ObjectReference) bool {
+	return ref.APIVersion == "v1" && ref.Kind == "Secret"
+}

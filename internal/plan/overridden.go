@@ -11,13 +11,14 @@ import (
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/compare"
+	"github.com/signoff-dev/signoff/internal/kinds"
 )
 
 // Overridden says, a line each, which values of a write would not be stored as they are sent, given what a dry run of it has answered: a webhook or a policy
 // makes something else of them, or they are dropped. What the write does not name is not looked at, since every object has defaults. A Secret has no
 // lines, and of an object that is hidden only the fields are named. What comes with a copied pod is hidden as in the plan.
 func Overridden(w *v1alpha1.RenderedWrite, sent, got map[string]any, hidden bool) []string {
-	if isSecret(w.Object) {
+	if kinds.IsSecret(&w.Object) {
 		return nil
 	}
 	o := &overrides{differ{most: stored, oldHidden: hidden, copied: podFrom(sent) != ""}}

@@ -133,7 +133,7 @@ func (d *describer) fields(w *v1alpha1.RenderedWrite, body any) []string {
 		return d.runFields(object, &differ{most: d.most})
 	}
 	found := d.before(w.Object)
-	diff := &differ{most: d.most, secret: isSecret(w.Object), oldHidden: found.Hidden}
+	diff := &differ{most: d.most, secret: kinds.IsSecret(&w.Object), oldHidden: found.Hidden}
 	switch {
 	case w.Operation == v1alpha1.WriteDelete:
 		options, _ := body.(map[string]any)
@@ -166,7 +166,7 @@ func (d *describer) fields(w *v1alpha1.RenderedWrite, body any) []string {
 
 // misfit says why nobody can tell what a write makes of an object. The reason may repeat what is there.
 func (d *describer) misfit(ref v1alpha1.ObjectReference, found Found, err error) string {
-	if found.Hidden || isSecret(ref) {
+	if found.Hidden || kinds.IsSecret(&ref) {
 		return "cannot be shown: it cannot be merged with what is there"
 	}
 	return d.most.cutText("cannot be shown: " + err.Error())
@@ -267,10 +267,6 @@ func (b bounds) name(ref v1alpha1.ObjectReference) string {
 		return b.cutText(fmt.Sprintf("%s %s", ref.Kind, ref.Name))
 	}
 	return b.cutText(fmt.Sprintf("%s %s/%s", ref.Kind, ref.Namespace, ref.Name))
-}
-
-func isSecret(ref v1alpha1.ObjectReference) bool {
-	return ref.APIVersion == "v1" && ref.Kind == "Secret"
 }
 
 // withoutIdentity leaves out what the name of the object says already.

@@ -7,6 +7,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/kinds"
 	"github.com/signoff-dev/signoff/internal/template"
 )
 
@@ -141,14 +142,13 @@ func (w *applyWriter) uses(variable string) bool {
 
 func (w *applyWriter) render(ctx context.Context, r rendering) ([]v1alpha1.RenderedWrite, error) {
 	writes := make([]v1alpha1.RenderedWrite, 0, len(w.manifests))
-	seen := map[v1alpha1.ObjectReference]bool{}
+	seen := map[kinds.Place]bool{}
 	for _, m := range w.manifests {
 		object, late, ref, err := m.render(ctx, r)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", m.path, err)
 		}
-		key := ref
-		key.APIVersion = kindOf(ref.APIVersion, ref.Kind).Group
+		key := kinds.PlaceOf(&ref)
 		if seen[key] {
 			return nil, fmt.Errorf("%s: %s %s is applied twice in one step: the second apply would take back what the first one set", m.path, ref.Kind, ref.Name)
 		}

@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/kinds"
 )
 
 // deleteWriter deletes the object that was there when the plan was made.
@@ -115,12 +116,11 @@ func (s *Steps) DeletesNamespaces() bool {
 // orphaned refuses a step that deletes what an earlier step makes: nobody could agree to an object that has no uid yet, and it would stay. An object
 // that was there before is deleted by the uid that it has all along.
 func orphaned(rendered []v1alpha1.RenderedStep) error {
-	applied, gone := map[v1alpha1.ObjectReference]string{}, map[v1alpha1.ObjectReference]bool{}
+	applied, gone := map[kinds.Place]string{}, map[kinds.Place]bool{}
 	for _, step := range rendered {
 		for i := range step.Writes {
 			w := &step.Writes[i]
-			key := w.Object
-			key.APIVersion = kindOf(w.Object.APIVersion, w.Object.Kind).Group
+			key := kinds.PlaceOf(&w.Object)
 			switch w.Operation {
 			case v1alpha1.WriteApply:
 				applied[key] = step.Name
