@@ -1,6 +1,7 @@
 package actionrequest
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -44,6 +45,8 @@ type waiter struct {
 	called, came bool
 	// failed says that something could not be done when it had come. It is tried again by itself, and keeps nobody waiting until then.
 	failed bool
+	// place is where it stands in the queue: who came first has the lowest.
+	place uint64
 }
 
 // workplaces lets one request at a time execute on an object, who waits longest first. What is lent may not be lent again before it is given back:
@@ -62,6 +65,9 @@ type workplaces struct {
 	holders map[kinds.Place][]types.NamespacedName
 	lent    map[kinds.Place]tenant
 	waiting []*waiter
+	// entered are those who have got their objects while something is being done for them, and places is how many have ever waited.
+	entered map[types.NamespacedName]*waiter
+	places  uint64
 	// freed are the places that others have left since what is being done for a request began: what it has read of them may be older.
 	freed map[types.NamespacedName]map[kinds.Place]bool
 	// left and returned are those who were done before the Records had been read, which may not say so.
@@ -72,7 +78,8 @@ type workplaces struct {
 func newWorkplaces(wake func(types.NamespacedName)) *workplaces {
 	return &workplaces{
 		wake: wake, holders: map[kinds.Place][]types.NamespacedName{}, lent: map[kinds.Place]tenant{},
-		freed: map[types.NamespacedName]map[kinds.Place]bool{}, left: map[types.NamespacedName]bool{}, returned: map[types.UID]bool{},
+		entered: map[types.NamespacedName]*waiter{}, freed: map[types.NamespacedName]map[kinds.Place]bool{}, left: map[types.NamespacedName]bool{},
+		returned: map[types.UID]bool{},
 	}
 }
 
@@ -89,12 +96,7 @@ type obstacle struct {
 func (w *workplaces) enter(me *waiter) (found *obstacle, again bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	i := slices.IndexFunc(w.waiting, func(other *waiter) bool { return other.tenant == me.tenant })
-	if i < 0 {
-		i = len(w.waiting)
-		w.waiting = append(w.waiting, me)
-	}
-	w.waiting[i] = me
+	i := w.queue(me)
 	if found = w.obstacle(me); found != nil {
 		return found, false
 	}
@@ -104,11 +106,36 @@ func (w *workplaces) enter(me *waiter) (found *obstacle, again bool) {
 		return nil, true
 	}
 	w.waiting = slices.Delete(w.waiting, i, i+1)
+	w.entered[me.NamespacedName] = me
 	w.take(me.NamespacedName, me.objects)
 	if me.temporary {
 		w.note(me.tenant, me.objects)
 	}
 	return nil, false
+}
+
+// queue puts a request where it stands already, or at the end, and says where that is.
+func (w *workplaces) queue(me *waiter) int {
+	i := slices.IndexFunc(w.waiting, func(other *waiter) bool { return other.tenant == me.tenant })
+	if i >= 0 {
+		me.place = w.waiting[i].place
+		w.waiting[i] = me
+		return i
+	}
+	if before := w.entered[me.NamespacedName]; before != nil && before.tenant == me.tenant {
+		me.place = before.place
+	} else {
+		w.places++
+		me.place = w.places
+	}
+	return w.insert(me)
+}
+
+// insert puts a request back into the queue, at its place.
+func (w *workplaces) insert(me *waiter) int {
+	i, _ := slices.BinarySearchFunc(w.waiting, me.place, func(other *waiter, place uint64) int { return cmp.Compare(other.place, place) })
+	w.waiting = slices.Insert(w.waiting, i, me)
+	return i
 }
 
 // obstacle is the first thing that keeps a request from its objects. Nil: they are free.
@@ -137,6 +164,16 @@ func (w *workplaces) executes(me *waiter, at kinds.Place) (types.NamespacedName,
 		}
 	}
 	return types.NamespacedName{}, false
+}
+
+// holds tells whether a request has an object.
+func (w *workplaces) holds(request types.NamespacedName) bool {
+	for _, holders := range w.holders {
+		if slices.Contains(holders, request) {
+			return true
+		}
+	}
+	return false
 }
 
 // hold gives a request its objects that has begun to execute.
@@ -227,7 +264,7 @@ func (w *workplaces) call() {
 }
 
 // come and gone enclose what is done for a request. One that was called and has not entered needs its objects no more, or not now. Where something could not
-// be done, nobody knows that: it does not lose its place in the queue.
+// be done, nobody knows that: it does not lose its place in the queue, nor does one that had entered and has left its objects for that.
 func (w *workplaces) come(request types.NamespacedName) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -243,6 +280,12 @@ func (w *workplaces) gone(request types.NamespacedName, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	delete(w.freed, request)
+	me := w.entered[request]
+	delete(w.entered, request)
+	if err != nil && me != nil && !w.holds(request) {
+		me.failed = true
+		w.insert(me)
+	}
 	w.waiting = slices.DeleteFunc(w.waiting, func(waits *waiter) bool { return err == nil && waits.came && waits.NamespacedName == request })
 	for _, waits := range w.waiting {
 		switch {
@@ -260,6 +303,7 @@ func (w *workplaces) gone(request types.NamespacedName, err error) {
 func (w *workplaces) forget(request types.NamespacedName) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	delete(w.entered, request)
 	before := len(w.waiting)
 	w.waiting = slices.DeleteFunc(w.waiting, func(waits *waiter) bool { return waits.NamespacedName == request })
 	if len(w.waiting) < before {

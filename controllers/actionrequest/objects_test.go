@@ -221,3 +221,39 @@ func TestWorkplacesAfterAnError(t *testing.T) {
 	q.leave(named("second"))
 	q.wakes("first")
 }
+
+// TestWorkplacesAfterAnErrorInside: who has got its objects and could not begin leaves them to the next, and stands before those who came later.
+func TestWorkplacesAfterAnErrorInside(t *testing.T) {
+	q, x, err := newQueue(t), kinds.Place{Kind: "ConfigMap", Name: "x"}, errors.New("too many requests")
+	q.hold(named("holder"), []kinds.Place{x})
+	q.enters("first", "holder", false, x)
+	q.enters("second", "holder", false, x)
+	q.enters("third", "holder", false, x)
+	q.leave(named("holder"))
+	q.wakes("first")
+	q.come(named("first"))
+	q.enters("first", "", false, x)
+	q.enters("first", "", false, x) // in its turn, once more
+	q.leave(named("first"))
+	q.gone(named("first"), err)
+	q.wakes("second")
+	q.come(named("second"))
+	q.enters("second", "", false, x)
+	q.gone(named("second"), err) // it was claimed, or may be
+	q.come(named("first"))
+	q.enters("first", "second", false, x)
+	q.gone(named("first"), nil)
+	q.leave(named("second"))
+	q.wakes("first")
+	q.come(named("first"))
+	q.enters("first", "", false, x)
+	q.leave(named("first"))
+	q.forget(named("first"))
+	q.gone(named("first"), err) // the error came after it was over
+	q.wakes("third")
+	q.leave(named("third"))
+	q.forget(named("third"))
+	if len(q.waiting)+len(q.entered)+len(q.holders) != 0 {
+		t.Errorf("nothing is left: %v, %v, %v", q.waiting, q.entered, q.holders)
+	}
+}

@@ -19,7 +19,8 @@ import (
 // A request that says until when it may run is executed once until then, however often it is made: tools that apply what is in a repository
 // make it again whenever it is not there. What it asks for names its Record, so that creating the Record is the lock for all of them.
 
-// ownRecord gives the Record of the request, and that of an earlier request which was the same. At most one of them is there.
+// ownRecord gives the Record of the request, and that of an earlier request which was the same. At most one of them is there. Where that cannot be read, there
+// may be one: what the request holds is not given to the next.
 func (s *scope) ownRecord(ctx context.Context) (own, earlier *v1alpha1.Record, err error) {
 	name, err := book.Name(s.request)
 	if err != nil {
@@ -32,6 +33,7 @@ func (s *scope) ownRecord(ctx context.Context) (own, earlier *v1alpha1.Record, e
 	case apierrors.IsNotFound(err):
 		return nil, nil, nil
 	case err != nil:
+		s.claimed = true
 		return nil, nil, fmt.Errorf("failed to get Record %s: %w", key, err)
 	case found.Spec.RequestRef.UID != s.request.UID:
 		return nil, found, nil

@@ -131,7 +131,9 @@ func (s *scope) begun(ctx context.Context) (*v1alpha1.Record, error) {
 		return nil, nil //nolint:nilnil // no Record is an answer, not an error
 	}
 	record, err := s.record(ctx)
-	s.claimed = record != nil
+	if err == nil {
+		s.claimed = record != nil
+	}
 	return record, err
 }
 

@@ -52,7 +52,8 @@ func (r *Runner) Stoppable(record *v1alpha1.Record, step *v1alpha1.RenderedStep,
 	case step.HTTP != nil || len(step.Writes) == 0 || Written(&status):
 		return false
 	case step.Writes[0].Operation == v1alpha1.WriteJSONPatch:
-		return t.isHindered() // else it is found out whether it was applied
+		_, hindered := t.isHindered()
+		return hindered // else it is found out whether it was applied
 	}
 	return step.Writes[0].Operation != v1alpha1.WriteCreateJob
 }
@@ -67,10 +68,13 @@ func began(status *v1alpha1.StepStatus) bool {
 	return status.Basis != "" && !strings.HasPrefix(status.Basis, basisReached)
 }
 
-// isHindered tells whether this attempt could not be done when it was tried last.
-func (t *task) isHindered() bool {
-	_, known := t.hindrances.Get(hindranceKey{keyOf(t.record), t.attempt()})
-	return known
+// isHindered tells whether this attempt could not be done when it was tried last, and why.
+func (t *task) isHindered() (why string, is bool) {
+	found, known := t.hindrances.Get(hindranceKey{keyOf(t.record), t.attempt()})
+	if !known {
+		return "", false
+	}
+	return found.(hindrance).why, true //nolint:forcetypeassert // nothing else is stored
 }
 
 // patchInDoubt tells whether a JSON patch was announced, and may have been sent.
@@ -162,14 +166,20 @@ func (t *task) unnoted(ctx context.Context) (*unstructured.Unstructured, error) 
 
 // tooLate ends a step whose time was over before the Record could say that it did what it does.
 func (t *task) tooLate(done string) Outcome {
-	if !t.doubtful() {
+	why, hindered := t.isHindered()
+	switch {
+	case !t.doubtful() && hindered:
+		return t.fail("nothing was %s: %s; %s is over", done, why, t.limit.name)
+	case !t.doubtful():
 		return t.fail("nothing was %s: %s was over before the step could begin", done, t.limit.name)
+	case !hindered:
+		why = "sending it was interrupted"
 	}
 	var objects []string
 	for i := range t.step.Writes {
 		objects = append(objects, describe(t.step.Writes[i].Object))
 	}
-	return t.fail("%s is over, and it cannot be told whether anything was %s: sending it was interrupted. Look at %s", t.limit.name, done, strings.Join(objects, ", "))
+	return t.fail("%s is over, and it cannot be told whether anything was %s: %s. Look at %s", t.limit.name, done, why, strings.Join(objects, ", "))
 }
 
 // jobTooLate ends a step whose time was over before its Job could be created. Problem is why it cannot be told whether it was.

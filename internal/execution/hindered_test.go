@@ -45,6 +45,36 @@ func TestHindered(t *testing.T) {
 	}
 }
 
+// TestHinderedToTheEnd: a step whose time is over says what kept it from being done all the time, and whether it may have been done all the same.
+func TestHinderedToTheEnd(t *testing.T) {
+	const end = "execution.timeout (30m0s) is over"
+	webhook := metav1.Status{Code: 500, Reason: metav1.StatusReasonInternalError, Message: `Internal error occurred: failed calling webhook "down.example.com"`}
+	for name, tc := range map[string]struct {
+		operation v1alpha1.WriteOperation
+		answer    metav1.Status
+		want      string
+	}{
+		"Unadmitted": {v1alpha1.WriteApply, webhook, `nothing was written: failed to apply ConfigMap a/c: Internal error occurred: failed calling webhook "down.example.com"; ` + end},
+		"Undeleted":  {v1alpha1.WriteDelete, webhook, `nothing was deleted: failed to delete ConfigMap a/c: Internal error occurred: failed calling webhook "down.example.com"; ` + end},
+		"Unknown":    {v1alpha1.WriteApply, metav1.Status{Code: 500, Message: "the server says no"}, end + ", and it cannot be told whether anything was written: failed to apply ConfigMap a/c: the server says no. Look at ConfigMap a/c"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newFaultyPlay(t, tc.operation, tc.answer)
+			if tc.operation == v1alpha1.WriteDelete {
+				p.step.Writes[0].Body.Raw = []byte(`{"preconditions":{"uid":"u"}}`)
+			}
+			p.runner.Claimed(p.record)
+			if _, err := p.call(); err == nil {
+				t.Fatal("it could be done")
+			}
+			p.later(31 * time.Minute)
+			if out, err := p.call(); err != nil || out.Status.State != v1alpha1.StepFailed || out.Status.Message != tc.want {
+				t.Errorf("%v, %+v", err, out.Status)
+			}
+		})
+	}
+}
+
 // TestHinderedLate: what may run is looked for also once its time is over, which is not said to be to come.
 func TestHinderedLate(t *testing.T) {
 	p := newFaultyPlay(t, v1alpha1.WriteCreateJob, down)

@@ -255,18 +255,18 @@ func (t *task) hindered(why string) string {
 	if t.expired() {
 		until = t.limit.name + " is over, and it is tried until that is known" // of what may run
 	}
-	return t.steady(t.attempt(), oneLine(fmt.Sprintf("cannot be done at the moment: %s; %s", why, until)))
+	return t.steady(t.attempt(), why, oneLine(fmt.Sprintf("cannot be done at the moment: %s; %s", why, until)))
 }
 
 // steady gives what is shown of a hindrance: the words of the first try, for a while.
-func (t *task) steady(of attempt, message string) string {
+func (t *task) steady(of attempt, why, message string) string {
 	key := hindranceKey{keyOf(t.record), of}
 	if found, known := t.hindrances.Get(key); known {
 		if last := found.(hindrance); t.now.Before(last.until) { //nolint:forcetypeassert // nothing else is stored
 			return last.message
 		}
 	}
-	t.hindrances.Add(key, hindrance{message, t.now.Add(sameWords)})
+	t.hindrances.Add(key, hindrance{why, message, t.now.Add(sameWords)})
 	return message
 }
 
@@ -278,10 +278,10 @@ type hindranceKey struct {
 	attempt
 }
 
-// hindrance is what kept an attempt from being done, and until when it is shown so.
+// hindrance is why an attempt could not be done, how that is shown, and until when it is shown so.
 type hindrance struct {
-	message string
-	until   time.Time
+	why, message string
+	until        time.Time
 }
 
 // waiting says what the step waits for.

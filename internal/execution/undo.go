@@ -287,7 +287,8 @@ func (r *Runner) Revert(ctx context.Context, record *v1alpha1.Record) *Reverted 
 			out.Transient++
 		case err != nil:
 			// Each change of what is shown would bring the next attempt at once.
-			out.Left = append(out.Left, t.steady(attempt{takenBack, int32(i)}, t.unable(entry, err))) //nolint:gosec // there are few writes
+			why := t.unable(entry, err)
+			out.Left = append(out.Left, t.steady(attempt{takenBack, int32(i)}, why, why)) //nolint:gosec // there are few writes
 			if isTransient(err) {
 				out.Transient++
 			}
@@ -312,17 +313,11 @@ func (t *task) mayLand() (step string, until time.Time) {
 			continue
 		}
 		i := slices.IndexFunc(all, func(step v1alpha1.RenderedStep) bool { return step.Name == status.Name })
-		if i >= 0 && t.newTask(t.record, &all[i], status).cutOff(&status) {
+		if i >= 0 && t.newTask(t.record, &all[i], status).doubtful() {
 			return status.Name, revert.StartedAt.Add(landsWithin)
 		}
 	}
 	return "", time.Time{}
-}
-
-// cutOff tells whether a step has stopped without an answer to what it sent. One that failed before its time was over failed by an answer.
-func (t *task) cutOff(status *v1alpha1.StepStatus) bool {
-	answered := status.State == v1alpha1.StepFailed && status.FinishedAt.Before(&metav1.Time{Time: t.limit.end.Truncate(time.Second)})
-	return !answered && t.doubtful()
 }
 
 // unable says why something is left, and what a person can do.

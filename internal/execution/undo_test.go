@@ -362,6 +362,9 @@ func TestWriteUnderWay(t *testing.T) {
 				}
 			}
 			left()
+			failed := &p.record.Status.Steps[0] // as this process was refused what the other one has sent
+			failed.State, failed.FinishedAt = v1alpha1.StepFailed, &metav1.Time{Time: p.clock.Now()}
+			left()
 			late := p.record.DeepCopy()
 			if _, err := slow.Step(t.Context(), late, p.step, p.status); err != nil {
 				t.Fatal(err)

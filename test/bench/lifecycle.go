@@ -40,7 +40,7 @@ func measureLifecycle(ctx context.Context) ([]Result, error) {
 		return nil, err
 	}
 	defer stop()
-	for _, part := range []func(context.Context) ([]Result, error){t.counts, t.latency, t.throughput, t.retained} {
+	for _, part := range []func(context.Context) ([]Result, error){t.counts, t.steps, t.latency, t.throughput, t.retained} {
 		found, err := part(ctx)
 		if err != nil {
 			return nil, errors.Join(err, tail(t.log))
@@ -52,7 +52,7 @@ func measureLifecycle(ctx context.Context) ([]Result, error) {
 
 // fresh counts what the API server is asked for a request right after the start.
 func (t *theatre) fresh(ctx context.Context) ([]Result, error) {
-	asked, err := t.count(ctx, allowedAt)
+	asked, err := t.count(ctx, t.deploys(allowedAt))
 	if err != nil {
 		return nil, err
 	}
@@ -79,7 +79,7 @@ func (t *theatre) warmUp(ctx context.Context) error {
 func (t *theatre) counts(ctx context.Context) ([]Result, error) {
 	var results []Result
 	for _, kind := range []struct{ name, environment string }{{"allowed", allowedAt}, {"approved", approvedAt}} {
-		asked, err := t.count(ctx, kind.environment)
+		asked, err := t.count(ctx, t.deploys(kind.environment))
 		if err != nil {
 			return nil, err
 		}
@@ -91,13 +91,21 @@ func (t *theatre) counts(ctx context.Context) ([]Result, error) {
 	return results, nil
 }
 
+// deploys plays one request to deploy.
+func (t *theatre) deploys(environment string) func(context.Context, int) error {
+	return func(ctx context.Context, i int) error {
+		_, err := t.live(ctx, environment, i)
+		return err
+	}
+}
+
 // count counts what the API server is asked while requests live one after the other.
-func (t *theatre) count(ctx context.Context, environment string) (calls, error) {
+func (t *theatre) count(ctx context.Context, play func(context.Context, int) error) (calls, error) {
 	if _, err := t.audit.between(ctx); err != nil {
 		return calls{}, err
 	}
 	for i := range lifecycleCounted {
-		if _, err := t.live(ctx, environment, i); err != nil {
+		if err := play(ctx, i); err != nil {
 			return calls{}, err
 		}
 	}

@@ -39,7 +39,7 @@ type life struct {
 
 type ending struct {
 	at      time.Time
-	outcome string
+	outcome v1alpha1.Outcome
 }
 
 // observer watches requests as an administrator.
@@ -110,7 +110,7 @@ func (o *observer) finished(v *version) {
 		return
 	}
 	outcome, _, _ := unstructured.NestedString(v.object.Object, "status", "outcome")
-	life.finished <- ending{v.at, outcome}
+	life.finished <- ending{v.at, v1alpha1.Outcome(outcome)}
 	delete(o.lives, v.object.GetName())
 }
 

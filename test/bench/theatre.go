@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -38,6 +39,7 @@ type theatre struct {
 	hands
 	observer *observer
 	audit    auditLog
+	host     *httptest.Server
 	metrics  string
 	scripts  map[string]*recording
 	played   atomic.Int64
@@ -59,7 +61,7 @@ func openTheatre(ctx context.Context, maxOpen int) (*theatre, error) {
 	if err != nil {
 		return nil, fmt.Errorf("failed to make a folder: %w", err)
 	}
-	t := &theatre{scripts: map[string]*recording{}, audit: auditLog{path: filepath.Join(dir, "audit.log")}}
+	t := &theatre{scripts: map[string]*recording{}, audit: auditLog{path: filepath.Join(dir, "audit.log")}, host: newHost()}
 	serve, url, err := withMetrics()
 	if err != nil {
 		return nil, err
@@ -67,6 +69,7 @@ func openTheatre(ctx context.Context, maxOpen int) (*theatre, error) {
 	t.metrics = url
 	configure := func(cfg *config.Configuration) {
 		serve(cfg)
+		callable(t.host, cfg)
 		cfg.Requester.MaxOpen = maxOpen
 	}
 	if t.stage, err = raise(ctx, env.Options{AuditLog: t.audit.path}, system.Options{Configure: configure, Patience: startPatience}); err != nil {
@@ -82,6 +85,7 @@ func openTheatre(ctx context.Context, maxOpen int) (*theatre, error) {
 
 func (t *theatre) close() {
 	t.lower()
+	t.host.Close()
 	_ = os.RemoveAll(filepath.Dir(t.audit.path))
 }
 
@@ -153,18 +157,23 @@ func newDeployment(name string) *unstructured.Unstructured {
 	}}
 }
 
-// live plays the life of one request and gives how long it took from its creation until the end was seen.
+// live plays the life of one request to deploy, and gives how long it took from its creation until the end was seen.
 func (t *theatre) live(ctx context.Context, environment string, target int) (time.Duration, error) {
 	name, tag := t.next("request")
+	return t.follow(ctx, newRequest(v1alpha1.GroupVersion.Group, name, serviceName(target), environment, tag), environment == approvedAt)
+}
+
+// follow creates a request, agrees to it where that is needed, and gives how long it took from its creation until the end was seen.
+func (t *theatre) follow(ctx context.Context, request *unstructured.Unstructured, asks bool) (time.Duration, error) {
+	name := request.GetName()
 	life := t.observer.expect(name)
-	request := newRequest(v1alpha1.GroupVersion.Group, name, serviceName(target), environment, tag)
 	ctx, cancel := context.WithTimeout(ctx, lifePatience)
 	defer cancel()
 	begin := time.Now()
 	if _, err := t.requester.Resource(ours("actionrequests")).Namespace(env.WorkNamespace).Create(ctx, request, metav1.CreateOptions{}); err != nil {
 		return 0, fmt.Errorf("failed to create request %s: %w", name, err)
 	}
-	if environment == approvedAt {
+	if asks {
 		if err := t.vote(ctx, life); err != nil {
 			return 0, fmt.Errorf("failed to approve request %s: %w", name, err)
 		}
@@ -173,7 +182,7 @@ func (t *theatre) live(ctx context.Context, environment string, target int) (tim
 	case <-ctx.Done():
 		return 0, fmt.Errorf("request %s did not end: %w: %s", name, ctx.Err(), t.stands(context.WithoutCancel(ctx), name))
 	case end := <-life.finished:
-		if end.outcome != string(v1alpha1.OutcomeSucceeded) {
+		if end.outcome != v1alpha1.OutcomeSucceeded && end.outcome != v1alpha1.OutcomeReverted {
 			return 0, fmt.Errorf("request %s ended as %s", name, end.outcome)
 		}
 		t.executed.Add(1)
