@@ -240,6 +240,12 @@ func (r *Reconciler) stale(request *v1alpha1.ActionRequest) bool {
 	return err == nil && have < last.(uint64) //nolint:forcetypeassert // only remember writes to this cache
 }
 
+// Wrote tells whether this process wrote the version of a request that somebody has seen.
+func (r *Reconciler) Wrote(request *v1alpha1.ActionRequest) bool {
+	last, ok := r.written.Get(request.UID)
+	return ok && strconv.FormatUint(last.(uint64), 10) == request.ResourceVersion //nolint:forcetypeassert // only remember writes to this cache
+}
+
 func (r *Reconciler) remember(uid types.UID, resourceVersion string) {
 	if version, err := strconv.ParseUint(resourceVersion, 10, 64); err == nil {
 		r.written.Add(uid, version)

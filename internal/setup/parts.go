@@ -14,7 +14,6 @@ import (
 	toolscache "k8s.io/client-go/tools/cache"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
@@ -255,7 +254,7 @@ func (p *Process) orphans(reviewer *actionrequest.Reviewer) error {
 			return fmt.Errorf("failed to watch %T: %w", kind, err)
 		}
 		if _, err := informer.AddEventHandler(toolscache.ResourceEventHandlerFuncs{DeleteFunc: func(object any) {
-			if leavesWork(object) {
+			if leavesWork(object, reviewer.Wrote) {
 				p.wakeOrphans()
 			}
 		}}); err != nil {
@@ -268,15 +267,14 @@ func (p *Process) orphans(reviewer *actionrequest.Reviewer) error {
 	return nil
 }
 
-// leavesWork tells whether something must still be done for what a cache does not hold any more: a review, or what a request has begun and not brought to its
-// end. A request leaves the cache also when it has ended, as it was before: with our finalizer, and nobody deletes it.
-func leavesWork(object any) bool {
+// leavesWork tells whether something must still be done for what a cache does not hold any more: a review, or what a request has begun that nobody has brought to
+// its end. A request leaves the cache also when it ends, as it was before; ended says that this process has written that.
+func leavesWork(object any, ended func(*v1alpha1.ActionRequest) bool) bool {
 	switch o := object.(type) {
 	case *v1alpha1.Approval:
 		return o.Spec.Review
 	case *v1alpha1.ActionRequest:
-		ended := o.DeletionTimestamp == nil && controllerutil.ContainsFinalizer(o, v1alpha1.RequestFinalizer)
-		return o.Status.Outcome == "" && o.Status.Execution != nil && !ended
+		return o.Status.Outcome == "" && o.Status.Execution != nil && !ended(o)
 	}
 	return true // nobody saw how it went
 }
