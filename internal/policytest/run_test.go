@@ -68,6 +68,13 @@ func TestShop(t *testing.T) {
 	}
 }
 
+// TestExamples runs what the examples say is decided in which situation: others copy it.
+func TestExamples(t *testing.T) {
+	if got := run(t, "../../examples").Text(nil); !strings.HasSuffix(got, " passed, 0 failed\n") || strings.Contains(got, "ERROR") {
+		t.Error(got)
+	}
+}
+
 // TestFailures shows that each expectation can fail, and what is then said.
 func TestFailures(t *testing.T) {
 	report := run(t, "testdata/broken/failing.yaml", "testdata/broken/refused.yaml")

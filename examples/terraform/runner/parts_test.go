@@ -1,13 +1,18 @@
 package main
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -93,9 +98,101 @@ func TestStateConflict(t *testing.T) {
 	objects.PrependReactor("update", "secrets", func(action clientgotesting.Action) (bool, runtime.Object, error) {
 		return true, nil, apierrors.NewConflict(schema.GroupResource{Resource: "secrets"}, "s", fmt.Errorf("it was modified"))
 	})
-	if code, answer := call(s, http.MethodPost, "{}"); code != http.StatusForbidden || !strings.Contains(answer, "it was modified") {
+	if code, answer := call(s, http.MethodPost, `{"serial":2}`); code != http.StatusForbidden || !strings.Contains(answer, "it was modified") {
 		t.Errorf("got %d %s", code, answer)
 	}
+}
+
+// What was made is known to the state alone: it is not lost because the API server is away for a moment.
+func TestStateIsWrittenInTheEnd(t *testing.T) {
+	const before, after = `{"serial":1}`, `{"serial":2}`
+	secrets := corev1.SchemeGroupVersion.WithResource("secrets")
+	away := errors.New("connection refused")
+	for name, tc := range map[string]struct {
+		reason, first string
+		// fail is what becomes of the write that is the nth, counted from 1. None: it is stored.
+		fail func(nth int, store func() error) error
+		want string
+		took time.Duration
+	}{
+		"Away": {"it is tried again", before, func(nth int, _ func() error) error {
+			if nth <= 2 {
+				return away
+			}
+			return nil
+		}, "", 2 * time.Second},
+		"Answer lost": {"what is stored is the same, so it was this write", before, func(nth int, store func() error) error {
+			if nth == 1 {
+				return cmp.Or(store(), away)
+			}
+			return apierrors.NewConflict(secrets.GroupResource(), "s", errors.New("it was modified"))
+		}, "", time.Second},
+		"Answer to the first lost": {"the same of a state that was not there before", "", func(nth int, store func() error) error {
+			if nth == 1 {
+				return cmp.Or(store(), away)
+			}
+			return apierrors.NewAlreadyExists(secrets.GroupResource(), "s")
+		}, "", time.Second},
+		"Away for long": {"it gives up and says why", before, func(int, func() error) error { return away }, "connection refused", patience},
+		"Too large": {"it is not tried again", before, func(int, func() error) error {
+			return apierrors.NewRequestEntityTooLargeError("limit is 3145728")
+		}, "limit is 3145728", 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				objects := fake.NewClientset()
+				s := &state{name: "s", secrets: objects.CoreV1().Secrets("n")}
+				if tc.first != "" {
+					call(s, http.MethodPost, tc.first)
+				}
+				writes := 0
+				objects.PrependReactor("*", "secrets", func(action clientgotesting.Action) (bool, runtime.Object, error) {
+					write, ok := action.(clientgotesting.UpdateAction) // so is a creation
+					if !ok {
+						return false, nil, nil
+					}
+					writes++
+					err := tc.fail(writes, func() error {
+						if tc.first == "" {
+							return objects.Tracker().Create(secrets, write.GetObject(), "n")
+						}
+						return objects.Tracker().Update(secrets, write.GetObject(), "n")
+					})
+					return err != nil, nil, err
+				})
+				start := time.Now()
+				code, answer := call(s, http.MethodPost, after)
+				if took := time.Since(start); took != tc.took {
+					t.Errorf("%s: it took %s, want %s", tc.reason, took, tc.took)
+				}
+				if (code == http.StatusOK) != (tc.want == "") || !strings.Contains(answer, tc.want) {
+					t.Errorf("%s: got %d %q", tc.reason, code, answer)
+				}
+				stored := after
+				if tc.want != "" {
+					stored = before
+				}
+				if _, got := call(s, http.MethodGet, ""); got != stored {
+					t.Errorf("%s: %q is stored, want %q", tc.reason, got, stored)
+				}
+			})
+		})
+	}
+}
+
+// A state is read before the first is written, so what holds for the one holds for the other.
+func TestStateIsReadInTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		objects := fake.NewClientset()
+		tries := 0
+		objects.PrependReactor("get", "secrets", func(clientgotesting.Action) (bool, runtime.Object, error) {
+			tries++
+			return tries <= 2, nil, errors.New("connection refused")
+		})
+		if code, answer := call(&state{name: "s", secrets: objects.CoreV1().Secrets("n")}, http.MethodGet, ""); code != http.StatusNoContent {
+			t.Errorf("got %d %s", code, answer)
+		}
+	})
 }
 
 func TestMessage(t *testing.T) {

@@ -12,11 +12,13 @@ import (
 	"net/http/httptest"
 	"os"
 	"sync"
+	"time"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
 	coordinationv1client "k8s.io/client-go/kubernetes/typed/coordination/v1"
 	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
 )
@@ -27,6 +29,8 @@ const (
 	// lockInfo is the annotation of a Lease that says who holds the lock, in the words of the program.
 	lockInfo = "signoff.dev/lock-info"
 	maxState = 16 << 20
+	// patience is how long an API server may be away until a state is given up.
+	patience = 2 * time.Minute
 )
 
 // state is one state: a Secret, and a Lease while it is locked. To the program it is a backend of the kind http, inside this Pod.
@@ -96,7 +100,11 @@ func (s *state) answer(ctx context.Context, method string, body []byte) (status 
 
 // read gives the state. Nil: there is none yet.
 func (s *state) read(ctx context.Context) ([]byte, error) {
-	secret, err := s.secrets.Get(ctx, s.name, metav1.GetOptions{})
+	var secret *corev1.Secret
+	err := patiently(ctx, func(ctx context.Context) (err error) {
+		secret, err = s.secrets.Get(ctx, s.name, metav1.GetOptions{})
+		return err
+	})
 	if apierrors.IsNotFound(err) {
 		s.seen = nil
 		return nil, nil
@@ -125,19 +133,57 @@ func (s *state) write(ctx context.Context, content []byte) error {
 	if err = cmp.Or(err, pack.Close()); err != nil {
 		return fmt.Errorf("failed to pack the state: %w", err)
 	}
-	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: s.name}}
-	store := func() (*corev1.Secret, error) { return s.secrets.Create(ctx, secret, metav1.CreateOptions{}) }
-	if s.seen != nil {
-		secret = s.seen.DeepCopy()
-		store = func() (*corev1.Secret, error) { return s.secrets.Update(ctx, secret, metav1.UpdateOptions{}) }
-	}
-	secret.Data = map[string][]byte{stateKey: packed.Bytes()}
-	stored, err := store()
+	err = patiently(ctx, func(ctx context.Context) error {
+		stored, err := s.store(ctx, packed.Bytes())
+		if err == nil {
+			s.seen = stored
+		}
+		return err
+	})
 	if err != nil {
 		return fmt.Errorf("failed to write the state: %w", err)
 	}
-	s.seen = stored
 	return nil
+}
+
+// store tries once to store the packed state in place of the one that was seen.
+func (s *state) store(ctx context.Context, packed []byte) (stored *corev1.Secret, err error) {
+	data := map[string][]byte{stateKey: packed}
+	if s.seen == nil {
+		secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: s.name}, Data: data}
+		stored, err = s.secrets.Create(ctx, secret, metav1.CreateOptions{})
+	} else {
+		secret := s.seen.DeepCopy()
+		secret.Data = data
+		stored, err = s.secrets.Update(ctx, secret, metav1.UpdateOptions{})
+	}
+	if !apierrors.IsAlreadyExists(err) && !apierrors.IsConflict(err) {
+		return stored, err
+	}
+	// Either somebody else has written, or an earlier try did, and only its answer was lost.
+	there, unknown := s.secrets.Get(ctx, s.name, metav1.GetOptions{})
+	if unknown != nil {
+		return nil, unknown
+	}
+	if !bytes.Equal(there.Data[stateKey], packed) {
+		return nil, err
+	}
+	return there, nil
+}
+
+// patiently asks until there is an answer. What has been made is known to the state alone, so a state is not lost because the API server restarts.
+func patiently(ctx context.Context, ask func(context.Context) error) (err error) {
+	_ = wait.PollUntilContextTimeout(ctx, time.Second, patience, true, func(ctx context.Context) (bool, error) {
+		err = ask(ctx)
+		return err == nil || lasting(err), nil
+	}) // what it says is that time is up; the last answer says why
+	return err
+}
+
+// lasting says of an answer that it would be the same a second later.
+func lasting(err error) bool {
+	return apierrors.IsNotFound(err) || apierrors.IsAlreadyExists(err) || apierrors.IsConflict(err) ||
+		apierrors.IsInvalid(err) || apierrors.IsForbidden(err) || apierrors.IsRequestEntityTooLargeError(err)
 }
 
 // lock locks the state, or tells who has. A lock whose Job is gone stays, until somebody has looked at what it did, and deletes the Lease.
