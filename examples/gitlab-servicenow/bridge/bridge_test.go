@@ -143,6 +143,7 @@ func TestDecide(t *testing.T) {
 	}
 	votes := func(vote string) map[string]string { return map[string]string{"own": vote} }
 	open := []client.Object{approval("own", uid)}
+	ofPolicy := func(a *v1alpha1.Approval) { a.Spec.Stage = v1alpha1.StageReference{Name: "change", Policy: "budget"} }
 	for name, tc := range map[string]struct {
 		reason    string
 		change    fields
@@ -192,6 +193,19 @@ func TestDecide(t *testing.T) {
 		"ApprovedAndClosed": {
 			"also where it was agreed to before",
 			fields{"approval": "approved", "state": closed, "correlation_display": now}, open, outcome{"approved", now, votes("Deny: closed in ServiceNow, CHG0030001")},
+		},
+		"OtherStage": {
+			"an ActionPolicy asks others, in a stage of the same name that is listed first",
+			fields{"approval": "approved", "correlation_display": now}, []client.Object{approval("budget", uid, ofPolicy), approval("own", uid)},
+			outcome{"approved", now, votes("Approve: approved in ServiceNow, CHG0030001")},
+		},
+		"NoStageOfItsOwn": {
+			"what others are asked about is not for ServiceNow to decide",
+			fields{"approval": "rejected"}, []client.Object{approval("budget", uid, ofPolicy)}, outcome{"rejected", "", nil},
+		},
+		"Review": {
+			"nor is the review of an emergency",
+			fields{"approval": "rejected"}, []client.Object{approval("own", uid, func(a *v1alpha1.Approval) { a.Spec.Review = true })}, outcome{"rejected", "", nil},
 		},
 		"Decided": {
 			"the first decision was made here",

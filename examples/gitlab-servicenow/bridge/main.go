@@ -44,6 +44,9 @@ func run() int {
 	return 0
 }
 
+// stage is the one of the Action that the bridge votes in. An ActionPolicy may ask others, in stages of its own.
+const stage = "action/change"
+
 // bridge is one look at both sides.
 type bridge struct {
 	namespace, action string
@@ -112,7 +115,7 @@ func (b *bridge) step(ctx context.Context, r *v1alpha1.ActionRequest, approvals 
 	}
 	for i := range approvals.Items {
 		a := &approvals.Items[i]
-		if a.Spec.RequestRef.UID == r.UID && a.Status.State == v1alpha1.ApprovalOpen {
+		if a.Spec.RequestRef.UID == r.UID && a.Spec.Stage.ID() == stage && !a.Spec.Review && a.Status.State == v1alpha1.ApprovalOpen {
 			return b.decide(ctx, a, c)
 		}
 	}
