@@ -290,6 +290,36 @@ func TestClose(t *testing.T) {
 	}
 }
 
+// TestOneChangeCounts: whoever can make a change can write the uid of any request into it.
+func TestOneChangeCounts(t *testing.T) {
+	for name, status := range map[string]v1alpha1.ActionRequestStatus{
+		"Waiting": {}, "Denied": {Outcome: v1alpha1.OutcomeDenied}, "Executed": {Outcome: v1alpha1.OutcomeSucceeded, Execution: &v1alpha1.ExecutionClaim{ID: "r"}},
+	} {
+		for _, first := range []bool{true, false} {
+			t.Run(fmt.Sprintf("%s/%t", name, first), func(t *testing.T) {
+				s := newSides(t)
+				asked := fields{"approval": "requested", "correlation_id": uid, "correlation_display": now}
+				strange := fields{"approval": "approved", "correlation_id": uid, "correlation_display": now}
+				var own, other *change
+				if first {
+					other, own = s.made(strange), s.made(asked)
+				} else {
+					own, other = s.made(asked), s.made(strange)
+				}
+				if votes := s.run(request(uid, own.ID, status), approval("own", uid)); len(votes) > 0 {
+					t.Errorf("it voted: %v", votes)
+				}
+				if want := other.Number + " does not count"; !strings.Contains(s.said.String(), want) {
+					t.Errorf("got %q, want %q", &s.said, want)
+				}
+				if s.call(http.MethodGet, nil, other, other.ID); other.Active != "true" || other.Approval != "approved" {
+					t.Errorf("it has written to the other change: %+v", other)
+				}
+			})
+		}
+	}
+}
+
 // TestPass looks at every change of a request of this Action, however many there are, and at no other.
 func TestPass(t *testing.T) {
 	const many = 2*atOnce + 1
@@ -303,7 +333,9 @@ func TestPass(t *testing.T) {
 	others := []*change{s.made(fields{"approval": "requested", "correlation_id": "of another integration"}), s.made(fields{"approval": "requested", "correlation_id": "u-x"})}
 	otherAction := request("u-x", others[1].ID, v1alpha1.ActionRequestStatus{Outcome: v1alpha1.OutcomeDenied})
 	otherAction.Spec.ActionRef.Name = "restart"
-	s.run(append(objects, otherAction)...)
+	notPlanned := request("u-y", "", v1alpha1.ActionRequestStatus{})
+	others = append(others, s.made(fields{"approval": "requested", "correlation_id": "u-y"}))
+	s.run(append(objects, otherAction, notPlanned, approval("y", "u-y"))...)
 	if got := strings.Count(s.said.String(), "is asked about"); got != many {
 		t.Errorf("it asked about %d of %d", got, many)
 	}

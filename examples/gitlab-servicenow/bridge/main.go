@@ -7,6 +7,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"flag"
 	"fmt"
 	"io"
@@ -110,8 +111,16 @@ func (b *bridge) pass(ctx context.Context) error {
 
 // step brings one change and its request together.
 func (b *bridge) step(ctx context.Context, r *v1alpha1.ActionRequest, approvals *v1alpha1.ApprovalList, c *change) error {
-	if r.Status.Outcome != "" && r.Status.Execution == nil {
+	id := planned(r)
+	switch {
+	case id != "" && id != c.ID:
+		// Whoever can make a change can write any uid into it. Approvers read about the one that the plan steps have found.
+		_, _ = fmt.Fprintf(b.out, "%s does not count: %s has another change\n", c.Number, r.Name)
+		return nil
+	case r.Status.Outcome != "" && r.Status.Execution == nil:
 		return b.close(ctx, r, c)
+	case id == "":
+		return nil // the plan steps are not done
 	}
 	for i := range approvals.Items {
 		a := &approvals.Items[i]
@@ -120,6 +129,20 @@ func (b *bridge) step(ctx context.Context, r *v1alpha1.ActionRequest, approvals 
 		}
 	}
 	return nil
+}
+
+// planned is the sys_id that the plan step "change" gave. Empty: it is not done, or the request ended long ago.
+func planned(r *v1alpha1.ActionRequest) string {
+	if r.Status.Planning == nil {
+		return ""
+	}
+	var outputs struct{ ID string }
+	for i := range r.Status.Planning.Steps {
+		if s := &r.Status.Planning.Steps[i]; s.Name == "change" && s.Outputs != nil && json.Unmarshal(s.Outputs.Raw, &outputs) == nil {
+			return outputs.ID
+		}
+	}
+	return ""
 }
 
 // close tells ServiceNow that nothing will be executed. What was executed is told by the last step of the Action.
