@@ -264,6 +264,21 @@ func TestClose(t *testing.T) {
 			fields{"approval": "requested", "state": canceled}, v1alpha1.ActionRequestStatus{Outcome: v1alpha1.OutcomeExpired}, true,
 			fields{"approval": "requested", "state": canceled},
 		},
+		"Succeeded": {
+			"the last step could not tell it",
+			fields{"approval": "approved", "state": "-1"}, v1alpha1.ActionRequestStatus{Outcome: v1alpha1.OutcomeSucceeded, Execution: claim}, true,
+			fields{"approval": "approved", "state": closed, "close_code": "successful", "close_notes": "Ended as Succeeded."},
+		},
+		"Failed": {
+			"nor that the pipeline failed",
+			fields{"approval": "approved", "state": "-1"}, v1alpha1.ActionRequestStatus{Outcome: v1alpha1.OutcomeFailed, Execution: claim}, true,
+			fields{"approval": "approved", "state": closed, "close_code": "unsuccessful", "close_notes": "Ended as Failed."},
+		},
+		"FinishedLongAgo": {
+			"what the plan steps gave is not kept for ever",
+			fields{"approval": "approved", "state": "-1"}, v1alpha1.ActionRequestStatus{Outcome: v1alpha1.OutcomeCancelled, Execution: claim}, false,
+			fields{"approval": "approved", "state": closed, "close_code": "unsuccessful", "close_notes": "Ended as Cancelled."},
+		},
 		"Executing": {
 			"the steps are not over",
 			fields{"approval": "approved", "state": "-1"}, v1alpha1.ActionRequestStatus{Execution: claim}, true,

@@ -117,7 +117,7 @@ func (b *bridge) step(ctx context.Context, r *v1alpha1.ActionRequest, approvals 
 		// Whoever can make a change can write any uid into it. Approvers read about the one that the plan steps have found.
 		_, _ = fmt.Fprintf(b.out, "%s does not count: %s has another change\n", c.Number, r.Name)
 		return nil
-	case r.Status.Outcome != "" && r.Status.Execution == nil:
+	case r.Status.Outcome != "":
 		return b.close(ctx, r, c)
 	case id == "":
 		return nil // the plan steps are not done
@@ -145,7 +145,7 @@ func planned(r *v1alpha1.ActionRequest) string {
 	return ""
 }
 
-// close tells ServiceNow that nothing will be executed. What was executed is told by the last step of the Action.
+// close tells ServiceNow how the request ended. What was executed is told by the last step of the Action; here too, where that could not.
 func (b *bridge) close(ctx context.Context, r *v1alpha1.ActionRequest, c *change) error {
 	if c.Active != "true" {
 		return nil
@@ -155,6 +155,13 @@ func (b *bridge) close(ctx context.Context, r *v1alpha1.ActionRequest, c *change
 		why = r.Status.Summary[0]
 	}
 	end := fields{"approval": "rejected", "state": canceled, "work_notes": "Signoff: " + why}
+	if r.Status.Execution != nil {
+		code := "unsuccessful"
+		if r.Status.Outcome == v1alpha1.OutcomeSucceeded {
+			code = "successful"
+		}
+		end = fields{"state": closed, "close_code": code, "close_notes": fmt.Sprintf("Ended as %s.", r.Status.Outcome)}
+	}
 	_, _ = fmt.Fprintf(b.out, "%s is closed: %s\n", c.Number, why)
 	return b.changes.update(ctx, c, end)
 }
