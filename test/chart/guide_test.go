@@ -38,14 +38,16 @@ func blockOf(t *testing.T, page, name string) string {
 	return text
 }
 
-// TestValuesOfTheGuide renders each set of values that the guide shows.
+// TestValuesOfTheGuide renders each set of values that the guide and an example show.
 func TestValuesOfTheGuide(t *testing.T) {
-	found := regexp.MustCompile("(?s)<!-- values -->\n```yaml\n(.*?)```").FindAllStringSubmatch(file(t, guide), -1)
-	if len(found) != 3 {
-		t.Errorf("the guide shows %d sets of values", len(found))
-	}
-	for _, match := range found {
-		pods(t, render(t, match[1]))
+	for page, want := range map[string]int{guide: 3, "examples/gitlab-servicenow/README.md": 1} {
+		found := regexp.MustCompile("(?s)<!-- values -->\n```yaml\n(.*?)```").FindAllStringSubmatch(file(t, page), -1)
+		if len(found) != want {
+			t.Errorf("%s shows %d sets of values", page, len(found))
+		}
+		for _, match := range found {
+			pods(t, render(t, match[1]))
+		}
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -94,14 +95,14 @@ func (t *table) list(w http.ResponseWriter, r *http.Request) {
 	answer(w, http.StatusOK, map[string]any{"result": found})
 }
 
-// matches tells whether an encoded query selects a record: conditions joined by ^, each field=value or fieldISNOTEMPTY.
+// matches tells whether an encoded query selects a record: conditions joined by ^, each field=value or fieldINvalue,value.
 func (c record) matches(query string) bool {
 	for condition := range strings.SplitSeq(query, "^") {
 		field, value, equals := strings.Cut(condition, "=")
-		name, present := strings.CutSuffix(condition, "ISNOTEMPTY")
+		among, values, in := strings.Cut(condition, "IN")
 		switch {
 		case condition == "":
-		case equals && c[field] != value, !equals && !present, !equals && c[name] == "":
+		case equals && c[field] != value, !equals && !in, !equals && !slices.Contains(strings.Split(values, ","), c[among]):
 			return false
 		}
 	}

@@ -44,6 +44,7 @@ var triedBy = map[string]string{
 	"docs/guides/notifications.md secrets":            "test/notifications/main_test.go",
 	"docs/guides/test-policies.md test":               "internal/cli/guide_test.go",
 	"docs/guides/test-policies.md part of the test":   "internal/cli/guide_test.go",
+	"examples/gitlab-servicenow/README.md values":     "test/chart/guide_test.go",
 	"examples/gitlab-servicenow/README.md for GitLab": "",
 	"docs/guides/test-policies.md for GitLab":         "",
 	"docs/guides/test-policies.md for GitHub":         "",

@@ -7,11 +7,14 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"flag"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -42,6 +45,9 @@ func run() int {
 	return 0
 }
 
+// stage is the one of the Action that the bridge votes in. An ActionPolicy may ask others, in stages of its own.
+const stage = "action/change"
+
 // bridge is one look at both sides.
 type bridge struct {
 	namespace, action string
@@ -66,12 +72,8 @@ func (b *bridge) connect() error {
 	return err
 }
 
-// pass looks at every change that is open in ServiceNow. What fails for one is told, and does not keep the others.
+// pass looks at the changes of all requests. What fails for one is told, and does not keep the others.
 func (b *bridge) pass(ctx context.Context) error {
-	open, err := b.changes.open(ctx)
-	if err != nil {
-		return err
-	}
 	requests, approvals := &v1alpha1.ActionRequestList{}, &v1alpha1.ApprovalList{}
 	if err := b.cluster.List(ctx, requests, client.InNamespace(b.namespace)); err != nil {
 		return fmt.Errorf("failed to list requests: %w", err)
@@ -79,12 +81,22 @@ func (b *bridge) pass(ctx context.Context) error {
 	if err := b.cluster.List(ctx, approvals, client.InNamespace(b.namespace)); err != nil {
 		return fmt.Errorf("failed to list Approvals: %w", err)
 	}
-	failed := 0
+	ours := map[string]*v1alpha1.ActionRequest{}
 	for i := range requests.Items {
-		r := &requests.Items[i]
-		c, has := open[string(r.UID)]
-		if !has || r.Spec.ActionRef.String() != b.action {
-			continue
+		if r := &requests.Items[i]; r.Spec.ActionRef.String() == b.action {
+			ours[string(r.UID)] = r
+		}
+	}
+	changes, err := b.changes.of(ctx, slices.Sorted(maps.Keys(ours)))
+	if err != nil {
+		return err
+	}
+	failed := 0
+	for i := range changes {
+		c := &changes[i]
+		r, is := ours[c.Request]
+		if !is {
+			continue // nobody asked for it
 		}
 		if err := b.step(ctx, r, approvals, c); err != nil {
 			failed++
@@ -99,42 +111,81 @@ func (b *bridge) pass(ctx context.Context) error {
 
 // step brings one change and its request together.
 func (b *bridge) step(ctx context.Context, r *v1alpha1.ActionRequest, approvals *v1alpha1.ApprovalList, c *change) error {
-	if r.Status.Outcome != "" && r.Status.Execution == nil {
+	id := planned(r)
+	switch {
+	case id != "" && id != c.ID:
+		// Whoever can make a change can write any uid into it. Approvers read about the one that the plan steps have found.
+		_, _ = fmt.Fprintf(b.out, "%s does not count: %s has another change\n", c.Number, r.Name)
+		return nil
+	case r.Status.Outcome != "":
 		return b.close(ctx, r, c)
+	case id == "":
+		return nil // the plan steps are not done
 	}
 	for i := range approvals.Items {
 		a := &approvals.Items[i]
-		if a.Spec.RequestRef.UID == r.UID && a.Status.State == v1alpha1.ApprovalOpen {
+		if a.Spec.RequestRef.UID == r.UID && a.Spec.Stage.ID() == stage && !a.Spec.Review && a.Status.State == v1alpha1.ApprovalOpen {
 			return b.decide(ctx, a, c)
 		}
 	}
 	return nil
 }
 
-// close tells ServiceNow that nothing will be executed. What was executed is told by the last step of the Action.
+// planned is the sys_id that the plan step "change" gave. Empty: it is not done, or the request ended long ago.
+func planned(r *v1alpha1.ActionRequest) string {
+	if r.Status.Planning == nil {
+		return ""
+	}
+	var outputs struct{ ID string }
+	for i := range r.Status.Planning.Steps {
+		if s := &r.Status.Planning.Steps[i]; s.Name == "change" && s.Outputs != nil && json.Unmarshal(s.Outputs.Raw, &outputs) == nil {
+			return outputs.ID
+		}
+	}
+	return ""
+}
+
+// close tells ServiceNow how the request ended. What was executed is told by the last step of the Action; here too, where that could not.
 func (b *bridge) close(ctx context.Context, r *v1alpha1.ActionRequest, c *change) error {
+	if c.Active != "true" {
+		return nil
+	}
 	why := string(r.Status.Outcome)
 	if len(r.Status.Summary) > 0 {
 		why = r.Status.Summary[0]
 	}
+	end := fields{"approval": "rejected", "state": canceled, "work_notes": "Signoff: " + why}
+	if r.Status.Execution != nil {
+		code := "unsuccessful"
+		if r.Status.Outcome == v1alpha1.OutcomeSucceeded {
+			code = "successful"
+		}
+		end = fields{"state": closed, "close_code": code, "close_notes": fmt.Sprintf("Ended as %s.", r.Status.Outcome)}
+	}
 	_, _ = fmt.Fprintf(b.out, "%s is closed: %s\n", c.Number, why)
-	return b.changes.update(ctx, c, fields{"approval": "rejected", "state": "4", "work_notes": "Signoff: " + why})
+	return b.changes.update(ctx, c, end)
 }
 
-// decide votes what ServiceNow has decided. What ServiceNow is asked is bound to the digest of what would be executed: if that changes, ServiceNow
-// is asked again, and what it said before does not count.
+// decide votes what ServiceNow has decided. A rejection is final, whatever it was about, and so is the end of the change. An approval is bound to the
+// digest of what would be executed: if that changes, ServiceNow is asked again, and what it approved before does not count.
 func (b *bridge) decide(ctx context.Context, a *v1alpha1.Approval, c *change) error {
-	if c.Digest != a.Spec.Digest {
+	switch {
+	case c.Approval == "rejected":
+		return b.vote(ctx, a, v1alpha1.DecisionDeny, "rejected in ServiceNow, "+c.Number)
+	case c.Active == "false":
+		return b.vote(ctx, a, v1alpha1.DecisionDeny, "closed in ServiceNow, "+c.Number)
+	case c.Digest != a.Spec.Digest:
 		_, _ = fmt.Fprintf(b.out, "%s is asked about %.15s…\n", c.Number, a.Spec.Digest)
 		return b.changes.update(ctx, c, fields{
 			"approval": "requested", "correlation_display": a.Spec.Digest, "work_notes": strings.Join(a.Spec.Summary, "\n"),
 		})
+	case c.Approval == "approved":
+		return b.vote(ctx, a, v1alpha1.DecisionApprove, "approved in ServiceNow, "+c.Number)
 	}
-	decision, ok := map[string]v1alpha1.Decision{"approved": v1alpha1.DecisionApprove, "rejected": v1alpha1.DecisionDeny}[c.Approval]
-	if !ok {
-		return nil
-	}
-	comment := fmt.Sprintf("%s in ServiceNow, %s", c.Approval, c.Number)
+	return nil
+}
+
+func (b *bridge) vote(ctx context.Context, a *v1alpha1.Approval, decision v1alpha1.Decision, comment string) error {
 	old := a.DeepCopy()
 	a.Spec.Vote = &v1alpha1.VoteRequest{Decision: decision, Comment: comment, Digest: a.Spec.Digest}
 	// Where somebody else has written meanwhile, the next run looks again.

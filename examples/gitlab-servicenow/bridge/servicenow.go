@@ -11,6 +11,8 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -19,6 +21,8 @@ type change struct {
 	ID       string `json:"sys_id"`
 	Number   string `json:"number"`
 	Approval string `json:"approval"`
+	// Active is "false" once the change is closed or cancelled.
+	Active string `json:"active"`
 	// Request is the uid of the request, which the Action has written.
 	Request string `json:"correlation_id"`
 	// Digest is what ServiceNow was asked about.
@@ -26,6 +30,12 @@ type change struct {
 }
 
 type fields map[string]string
+
+// The states of a change that is over.
+const (
+	closed   = "3"
+	canceled = "4"
+)
 
 // table is the table change_request, by the Table API.
 type table struct {
@@ -37,8 +47,8 @@ type table struct {
 const (
 	callTimeout = 30 * time.Second
 	maxAnswer   = 8 << 20
-	// maxOpen is how many changes may be open. Where there are more, nothing is done rather than half of it.
-	maxOpen = 1000
+	// atOnce is how many uids are asked about in one call, because a URL must not be too long.
+	atOnce = 50
 )
 
 func newTable(address, token, authority string) (*table, error) {
@@ -60,26 +70,22 @@ func newTable(address, token, authority string) (*table, error) {
 	return t, nil
 }
 
-// open are the changes that are not over and carry the uid of a request, by that uid.
-func (t *table) open(ctx context.Context) (map[string]*change, error) {
-	u := *t.address
-	u.RawQuery = url.Values{
-		"sysparm_query":  {"active=true^correlation_idISNOTEMPTY"},
-		"sysparm_fields": {"sys_id,number,approval,correlation_id,correlation_display"},
-		"sysparm_limit":  {fmt.Sprint(maxOpen + 1)},
-	}.Encode()
-	var found []change
-	if err := t.call(ctx, http.MethodGet, u.String(), nil, &found); err != nil {
-		return nil, err
+// of are the changes that carry the uid of one of these requests. Those of other integrations are none of ours.
+func (t *table) of(ctx context.Context, uids []string) ([]change, error) {
+	var all []change
+	for some := range slices.Chunk(uids, atOnce) {
+		u := *t.address
+		u.RawQuery = url.Values{
+			"sysparm_query":  {"correlation_idIN" + strings.Join(some, ",")},
+			"sysparm_fields": {"sys_id,number,approval,active,correlation_id,correlation_display"},
+		}.Encode()
+		var found []change
+		if err := t.call(ctx, http.MethodGet, u.String(), nil, &found); err != nil {
+			return nil, err
+		}
+		all = append(all, found...)
 	}
-	if len(found) > maxOpen {
-		return nil, fmt.Errorf("more than %d changes are open", maxOpen)
-	}
-	out := map[string]*change{}
-	for i := range found {
-		out[found[i].Request] = &found[i]
-	}
-	return out, nil
+	return all, nil
 }
 
 func (t *table) update(ctx context.Context, c *change, f fields) error {
