@@ -27,6 +27,7 @@ func TestHTTPRefused(t *testing.T) {
 		"BodyOfGet":   {"a GET carries nothing", `{method: GET, url: "https://a/", body: {a: b}}`, [][2]string{{at, "carries nothing"}}},
 		"BodyAndText": {"which one is sent", `{method: POST, url: "https://a/", body: {a: b}, text: c}`, [][2]string{{at + ".text", "one of them"}}},
 		"OwnHeader":   {"it tells a call from its repetition", `{method: POST, url: "https://a/", headers: [{name: idempotency-Key, value: a}]}`, [][2]string{{at + ".headers[0].name", "itself"}}},
+		"SameHeader":  {"only the last one would be sent", `{method: POST, url: "https://a/", headers: [{name: Authorization, secret: {name: a, key: b}}, {name: authorization, value: x}]}`, [][2]string{{at + ".headers[1].name", "Duplicate"}}},
 		"TwoValues":   {"which one is sent", `{method: POST, url: "https://a/", headers: [{name: X, value: a, secret: {name: a, key: b}}]}`, [][2]string{{at + ".headers[0]", "exactly one of"}}},
 		"Prefix":      {"it would not be sent", `{method: POST, url: "https://a/", headers: [{name: X, value: a, prefix: b}]}`, [][2]string{{at + ".headers[0].prefix", "before a secret"}}},
 		"PrefixLine":  {"it would be a header more", `{method: POST, url: "https://a/", headers: [{name: X, secret: {name: a, key: b}, prefix: "a\r\nb"}]}`, [][2]string{{at + ".headers[0].prefix", "in one line"}}},
