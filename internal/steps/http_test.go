@@ -127,7 +127,7 @@ func TestRenderHTTP(t *testing.T) {
 func TestGatherKeepsNoContent(t *testing.T) {
 	s := mustCompile(t, `[{name: call, http: {method: POST, url: "https://hooks.example.com/a", sign: {name: token, key: s}}}]`)
 	var calls []*v1alpha1.RenderedHTTP
-	for _, data := range []string{"", `, data: {s: aHVudGVyMg==, empty: ""}`} {
+	for _, data := range []string{"", `, data: {s: aHVudGVyMg==, empty: "", line: DQoK}`} {
 		in := input(nil)
 		in.Objects = map[v1alpha1.ObjectReference]*unstructured.Unstructured{}
 		_, unread, err := s.Gather(t.Context(), &in, func(v1alpha1.ObjectReference) (*unstructured.Unstructured, error) {
@@ -140,7 +140,7 @@ func TestGatherKeepsNoContent(t *testing.T) {
 		if text := fmt.Sprint(read); strings.Contains(text, "aHVudGVyMg") {
 			t.Errorf("what is in the Secret is kept: %s", text)
 		}
-		for key, want := range map[string]bool{"s": data != "", "empty": false, "other": false} {
+		for key, want := range map[string]bool{"s": data != "", "empty": false, "line": false, "other": false} {
 			if HasKey(read, key) != want {
 				t.Errorf("with data %q, key %s: want %t", data, key, want)
 			}
