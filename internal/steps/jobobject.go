@@ -54,8 +54,12 @@ func (w *jobWriter) templated(ctx context.Context, r rendering) (*job, error) {
 	}
 	metadata, _ := object["metadata"].(map[string]any)
 	out := &job{namespace: namespace, pod: pod, late: late}
-	out.labels, _ = metadata["labels"].(map[string]any)
-	out.annotations, _ = metadata["annotations"].(map[string]any)
+	for name, into := range map[string]*map[string]any{"labels": &out.labels, "annotations": &out.annotations} {
+		var ok bool
+		if *into, ok = metadata[name].(map[string]any); !ok && metadata[name] != nil {
+			return nil, fmt.Errorf("job.template.metadata.%s: must be an object", name)
+		}
+	}
 	return out, nil
 }
 
