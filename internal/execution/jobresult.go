@@ -3,6 +3,7 @@ package execution
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -37,6 +38,10 @@ func (t *task) look(ctx context.Context, job *batchv1.Job) error {
 		log, err := t.clients.Log(ctx, t.record.Spec.ActionRef.Namespace, t.record.Spec.ServiceAccountName, &LogQuery{
 			Namespace: pod.Namespace, Pod: pod.Name, Container: ended.Name, Lines: int64(lines),
 		})
+		if errors.Is(err, errLongLog) {
+			t.goOnUnseen(err)
+			return nil
+		}
 		if err := onlyTransient(err); err != nil {
 			return err
 		}
