@@ -19,6 +19,9 @@ import (
 // AnnotationPodFrom names, on a Job whose pod was copied, the object it was copied from, as "Kind namespace/name".
 const AnnotationPodFrom = "signoff.dev/pod-from"
 
+// AnnotationContainer names, on a Job, the container of the step where it is not the first one.
+const AnnotationContainer = "signoff.dev/container"
+
 // jobWriter creates a Job, once. Either podFrom or template is set.
 type jobWriter struct {
 	podFrom   *reference
