@@ -764,7 +764,8 @@ type JobStep struct {
 	// +kubebuilder:validation:MaxLength=512
 	Namespace string `json:"namespace,omitempty"`
 
-	// container is the container that runs command. Other containers of a copied pod are left out. Unset: the first one.
+	// container is the container that runs command, and whose exit code, message and log the step has. Other containers of a copied pod are left
+	// out. Unset: the first one.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=63

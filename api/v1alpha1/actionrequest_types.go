@@ -650,16 +650,16 @@ type StepStatus struct {
 
 // JobResult is how a Job ended.
 type JobResult struct {
-	// exitCode is that of its container.
+	// exitCode is that of the container of the step, or of another one of its pod that failed where that did not.
 	// +required
 	ExitCode int32 `json:"exitCode"`
 
-	// message is the termination message of its container.
+	// message is the termination message of the same container.
 	// +optional
 	// +kubebuilder:validation:MaxLength=4096
 	Message string `json:"message,omitempty"`
 
-	// log is the end of its log, as far as logLines of the step keeps it.
+	// log is the end of the log of that container, as far as logLines of the step keeps it.
 	// +optional
 	// +kubebuilder:validation:MaxLength=4096
 	Log string `json:"log,omitempty"`

@@ -41,7 +41,7 @@ func (s *scope) mayCallOne(call *v1alpha1.RenderedHTTP, input *steps.Input, earl
 		}
 		// A plan that has been made stays, also where its Secret was for that once.
 		if planning := input.Round > 0; !planning && !steps.HasKey(input.Objects[ref], secret.Key) && !mayFill(earlier, &ref) {
-			return fmt.Errorf("%s has no key %q", gate.Name(&ref), secret.Key)
+			return fmt.Errorf("%s has no key %q, or nothing in it", gate.Name(&ref), secret.Key)
 		}
 	}
 	return nil

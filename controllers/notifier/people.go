@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -96,7 +95,7 @@ func (s *secrets) read(ctx context.Context, key *v1alpha1.SecretKey, host func(s
 	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object, secret); err != nil {
 		return "", fmt.Errorf("failed to decode Secret %s: %w", key.Name, err)
 	}
-	value := strings.TrimRight(string(secret.Data[key.Key]), "\r\n")
+	value := steps.SecretValue(secret.Data[key.Key])
 	if value == "" {
 		return "", fmt.Errorf("there is no key %q in Secret %s", key.Key, key.Name)
 	}

@@ -229,7 +229,7 @@ func TestJobOutputs(t *testing.T) {
 	if got := string(status.Outputs.Raw); got != `{"code":0,"text":"migrated 3 line\n[31mred"}` {
 		t.Errorf("outputs: %s", got)
 	}
-	if got := <-asked; got != "system:serviceaccount:platform:deployer container=app&limitBytes=262144&tailLines=7" {
+	if got := <-asked; got != "system:serviceaccount:platform:deployer container=app&tailLines=7" {
 		t.Errorf("the log was read as %q", got)
 	}
 }

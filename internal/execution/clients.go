@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -93,21 +94,46 @@ type LogQuery struct {
 	Lines int64
 }
 
-// maxLog is how many bytes of a log are read at most.
-const maxLog = 256 * 1024
+const (
+	// maxLog is how many bytes of the end of a log are kept at most.
+	maxLog = 256 * 1024
+	// maxLogRead is how many bytes of a log are read at most. A kubelet keeps less in one file, unless it is told otherwise.
+	maxLogRead = 32 << 20
+)
 
-// Log reads the end of the log of a container as the ServiceAccount.
+// errLongLog is about a log of which nobody has come to the end.
+const errLongLog = final("its last lines are more than 32 MiB")
+
+// Log reads the end of the log of a container as the ServiceAccount. The kubelet is not asked for so many bytes: it would give the first ones of the last lines.
 func (c *Clients) Log(ctx context.Context, namespace, serviceAccount string, q *LogQuery) (string, error) {
 	client, err := corev1client.NewForConfig(c.as(identity.ServiceAccountUsername(namespace, serviceAccount)))
 	if err != nil {
 		return "", fmt.Errorf("failed to make a client: %w", err)
 	}
-	limit := int64(maxLog)
-	raw, err := client.Pods(q.Namespace).GetLogs(q.Pod, &corev1.PodLogOptions{Container: q.Container, TailLines: &q.Lines, LimitBytes: &limit}).DoRaw(ctx)
+	stream, err := client.Pods(q.Namespace).GetLogs(q.Pod, &corev1.PodLogOptions{Container: q.Container, TailLines: &q.Lines}).Stream(ctx)
 	if err != nil {
 		return "", fmt.Errorf("failed to read the log of pod %s/%s: %w", q.Namespace, q.Pod, err)
 	}
-	return string(raw), nil
+	defer func() { _ = stream.Close() }()
+	var end tail
+	read, err := io.Copy(&end, io.LimitReader(stream, maxLogRead+1))
+	if err == nil && read > maxLogRead {
+		err = errLongLog
+	}
+	if err != nil {
+		return "", fmt.Errorf("failed to read the log of pod %s/%s: %w", q.Namespace, q.Pod, err)
+	}
+	return string(end), nil
+}
+
+// tail keeps the last bytes of what is written to it, maxLog of them.
+type tail []byte
+
+// Write implements io.Writer.
+func (t *tail) Write(p []byte) (int, error) {
+	*t = append(*t, p...)
+	*t = append((*t)[:0], (*t)[max(len(*t)-maxLog, 0):]...)
+	return len(p), nil
 }
 
 // Get reads an object as the ServiceAccount. The error keeps what the API server said for the functions of apierrors.

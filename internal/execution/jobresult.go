@@ -3,6 +3,7 @@ package execution
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/internal/expression"
+	"github.com/signoff-dev/signoff/internal/steps"
 	"github.com/signoff-dev/signoff/internal/visible"
 )
 
@@ -28,7 +30,7 @@ func (t *task) look(ctx context.Context, job *batchv1.Job) error {
 	if err != nil || pod == nil {
 		return onlyTransient(err)
 	}
-	ended := endedContainer(pod)
+	ended := endedContainer(pod, t.ownContainer())
 	if ended == nil {
 		return nil
 	}
@@ -37,6 +39,10 @@ func (t *task) look(ctx context.Context, job *batchv1.Job) error {
 		log, err := t.clients.Log(ctx, t.record.Spec.ActionRef.Namespace, t.record.Spec.ServiceAccountName, &LogQuery{
 			Namespace: pod.Namespace, Pod: pod.Name, Container: ended.Name, Lines: int64(lines),
 		})
+		if errors.Is(err, errLongLog) {
+			t.goOnUnseen(err)
+			return nil
+		}
 		if err := onlyTransient(err); err != nil {
 			return err
 		}
@@ -93,17 +99,39 @@ func (t *task) lastPod(ctx context.Context, job *batchv1.Job) (*corev1.Pod, erro
 // maxPods is more than a Job of ours can have: it starts no second pod for a failed one.
 const maxPods = 16
 
-// endedContainer is the container that failed, or else the first one that ended. After an init container that failed none of the others has begun.
-func endedContainer(pod *corev1.Pod) *corev1.ContainerStatus {
+// ownContainer names the container of the step, as people have agreed to it: a webhook can put another one in front of it. Empty: nobody can tell.
+func (t *task) ownContainer() string {
+	wanted := &unstructured.Unstructured{}
+	if err := wanted.UnmarshalJSON(t.step.Writes[0].Body.Raw); err != nil {
+		return ""
+	}
+	job, err := typed(wanted)
+	if err != nil || len(job.Spec.Template.Spec.Containers) == 0 {
+		return ""
+	}
+	return cmp.Or(job.Annotations[steps.AnnotationContainer], job.Spec.Template.Spec.Containers[0].Name)
+}
+
+// endedContainer is the container that failed, or else the first one that ended: that of the step before others, which are in the order of the pod,
+// since the kubelet sorts what it tells of them by name. After an init container that failed none of the others has begun.
+func endedContainer(pod *corev1.Pod, own string) *corev1.ContainerStatus {
 	for i := range pod.Status.InitContainerStatuses {
 		status := &pod.Status.InitContainerStatuses[i]
 		if status.State.Terminated != nil && status.State.Terminated.ExitCode != 0 && !isSidecar(pod, status.Name) {
 			return status
 		}
 	}
+	statuses := slices.Clone(pod.Status.ContainerStatuses)
+	rank := func(name string) int {
+		if name == own {
+			return -1
+		}
+		return slices.IndexFunc(pod.Spec.Containers, func(c corev1.Container) bool { return c.Name == name })
+	}
+	slices.SortStableFunc(statuses, func(a, b corev1.ContainerStatus) int { return rank(a.Name) - rank(b.Name) })
 	var ended *corev1.ContainerStatus
-	for i := range pod.Status.ContainerStatuses {
-		status := &pod.Status.ContainerStatuses[i]
+	for i := range statuses {
+		status := &statuses[i]
 		switch terminated := status.State.Terminated; {
 		case terminated == nil:
 		case terminated.ExitCode != 0:

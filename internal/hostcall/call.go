@@ -202,11 +202,11 @@ func (c *Caller) secret(ctx context.Context, key *v1alpha1.RecordedSecret, u *ur
 	if err := steps.AllowedFor(secret.Annotations, u.Hostname()); err != nil {
 		return "", fmt.Errorf("%w: %s: %w", ErrUnfit, "Secret "+c.Namespace+"/"+key.Name, err)
 	}
-	value, found := secret.Data[key.Key]
-	if !found || len(value) == 0 {
-		return "", fmt.Errorf("%w: %s has no key %q", ErrUnfit, "Secret "+c.Namespace+"/"+key.Name, key.Key)
+	value := steps.SecretValue(secret.Data[key.Key])
+	if value == "" {
+		return "", fmt.Errorf("%w: %s has no key %q, or nothing in it", ErrUnfit, "Secret "+c.Namespace+"/"+key.Name, key.Key)
 	}
-	return strings.TrimRight(string(value), "\r\n"), nil
+	return value, nil
 }
 
 // signingPrefix may stand before a key for signing.

@@ -137,7 +137,11 @@ func (b *builder) http(c *v1alpha1.HTTPChannel, path *field.Path) *url.URL {
 		b.usesSecret(path.Child("sign"))
 	}
 	for i := range c.Headers {
-		b.header(&c.Headers[i], path.Child("headers").Index(i))
+		at := path.Child("headers").Index(i)
+		if steps.RepeatsHeader(c.Headers, i) {
+			b.refuse(field.Duplicate(at.Child("name"), c.Headers[i].Name))
+		}
+		b.header(&c.Headers[i], at)
 	}
 	if (c.URL == "") == (c.URLSecret == nil) {
 		b.refuse(field.Required(path, "exactly one of url and urlSecret is needed"))

@@ -2,8 +2,10 @@ package steps
 
 import (
 	"context"
+	"encoding/base64"
 	"fmt"
 	"maps"
+	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -63,13 +65,22 @@ func withoutContent(ref v1alpha1.ObjectReference, object *unstructured.Unstructu
 	keys := map[string]any{}
 	data, _ := object.Object["data"].(map[string]any)
 	for key, value := range data {
-		if value != "" {
+		if encoded, _ := value.(string); hasValue(encoded) {
 			keys[key] = ""
 		}
 	}
 	out.Object["data"] = keys
 	return out
 }
+
+// hasValue tells whether anything would be sent of what the API server gives under a key.
+func hasValue(encoded string) bool {
+	data, err := base64.StdEncoding.DecodeString(encoded)
+	return err == nil && SecretValue(data) != ""
+}
+
+// SecretValue is what is sent of what is in a Secret under a key: editors and shells end a file with a line break. Empty: there is nothing to send.
+func SecretValue(data []byte) string { return strings.TrimRight(string(data), "\r\n") }
 
 // HasKey tells whether a Secret that Gather has read has a value under a key. It is for the keys that an Action names: nobody is told of others.
 func HasKey(secret *unstructured.Unstructured, key string) bool {

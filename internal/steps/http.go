@@ -54,7 +54,11 @@ func (b *builder) http(s *v1alpha1.HTTPStep, path *field.Path) writer {
 		b.unmixed(out.url, path.Child("url"))
 	}
 	for i := range s.Headers {
-		out.headers = append(out.headers, b.header(&s.Headers[i], path.Child("headers").Index(i)))
+		at := path.Child("headers").Index(i)
+		if RepeatsHeader(s.Headers, i) {
+			b.refuse(field.Duplicate(at.Child("name"), s.Headers[i].Name))
+		}
+		out.headers = append(out.headers, b.header(&s.Headers[i], at))
 	}
 	b.content(s, out, path)
 	b.aboutResponse(s.Success, path.Child("success"))
@@ -173,6 +177,11 @@ var ownHeaders = []string{"host", "content-length", "transfer-encoding", "connec
 
 // OwnHeader tells whether Signoff or the protocol sets a header.
 func OwnHeader(name string) bool { return slices.Contains(ownHeaders, strings.ToLower(name)) }
+
+// RepeatsHeader tells whether an earlier header has the name of this one, in whatever letter case: it is the same header, and only the last one is sent.
+func RepeatsHeader(headers []v1alpha1.HTTPHeader, i int) bool {
+	return slices.ContainsFunc(headers[:i], func(h v1alpha1.HTTPHeader) bool { return strings.EqualFold(h.Name, headers[i].Name) })
+}
 
 func (b *builder) header(h *v1alpha1.HTTPHeader, path *field.Path) *template.Text {
 	if OwnHeader(h.Name) {

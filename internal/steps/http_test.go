@@ -27,6 +27,7 @@ func TestHTTPRefused(t *testing.T) {
 		"BodyOfGet":   {"a GET carries nothing", `{method: GET, url: "https://a/", body: {a: b}}`, [][2]string{{at, "carries nothing"}}},
 		"BodyAndText": {"which one is sent", `{method: POST, url: "https://a/", body: {a: b}, text: c}`, [][2]string{{at + ".text", "one of them"}}},
 		"OwnHeader":   {"it tells a call from its repetition", `{method: POST, url: "https://a/", headers: [{name: idempotency-Key, value: a}]}`, [][2]string{{at + ".headers[0].name", "itself"}}},
+		"SameHeader":  {"only the last one would be sent", `{method: POST, url: "https://a/", headers: [{name: Authorization, secret: {name: a, key: b}}, {name: authorization, value: x}]}`, [][2]string{{at + ".headers[1].name", "Duplicate"}}},
 		"TwoValues":   {"which one is sent", `{method: POST, url: "https://a/", headers: [{name: X, value: a, secret: {name: a, key: b}}]}`, [][2]string{{at + ".headers[0]", "exactly one of"}}},
 		"Prefix":      {"it would not be sent", `{method: POST, url: "https://a/", headers: [{name: X, value: a, prefix: b}]}`, [][2]string{{at + ".headers[0].prefix", "before a secret"}}},
 		"PrefixLine":  {"it would be a header more", `{method: POST, url: "https://a/", headers: [{name: X, secret: {name: a, key: b}, prefix: "a\r\nb"}]}`, [][2]string{{at + ".headers[0].prefix", "in one line"}}},
@@ -126,7 +127,7 @@ func TestRenderHTTP(t *testing.T) {
 func TestGatherKeepsNoContent(t *testing.T) {
 	s := mustCompile(t, `[{name: call, http: {method: POST, url: "https://hooks.example.com/a", sign: {name: token, key: s}}}]`)
 	var calls []*v1alpha1.RenderedHTTP
-	for _, data := range []string{"", `, data: {s: aHVudGVyMg==, empty: ""}`} {
+	for _, data := range []string{"", `, data: {s: aHVudGVyMg==, empty: "", line: DQoK}`} {
 		in := input(nil)
 		in.Objects = map[v1alpha1.ObjectReference]*unstructured.Unstructured{}
 		_, unread, err := s.Gather(t.Context(), &in, func(v1alpha1.ObjectReference) (*unstructured.Unstructured, error) {
@@ -139,7 +140,7 @@ func TestGatherKeepsNoContent(t *testing.T) {
 		if text := fmt.Sprint(read); strings.Contains(text, "aHVudGVyMg") {
 			t.Errorf("what is in the Secret is kept: %s", text)
 		}
-		for key, want := range map[string]bool{"s": data != "", "empty": false, "other": false} {
+		for key, want := range map[string]bool{"s": data != "", "empty": false, "line": false, "other": false} {
 			if HasKey(read, key) != want {
 				t.Errorf("with data %q, key %s: want %t", data, key, want)
 			}

@@ -3,6 +3,7 @@ package steps
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,6 +18,9 @@ import (
 
 // AnnotationPodFrom names, on a Job whose pod was copied, the object it was copied from, as "Kind namespace/name".
 const AnnotationPodFrom = "signoff.dev/pod-from"
+
+// AnnotationContainer names, on a Job, the container of the step where it is not the first one.
+const AnnotationContainer = "signoff.dev/container"
 
 // jobWriter creates a Job, once. Either podFrom or template is set.
 type jobWriter struct {
@@ -92,11 +96,7 @@ func (b *builder) texts(sources []string, path *field.Path) []*template.Text {
 // podTemplate refuses what a template may not say.
 func (b *builder) podTemplate(object map[string]any, container string, job *field.Path) {
 	path := job.Child("template")
-	if metadata, set := object["metadata"]; set {
-		if _, ok := metadata.(map[string]any); !ok {
-			b.refuse(field.Invalid(path.Child("metadata"), metadata, "must be an object; only what is inside may be a template"))
-		}
-	}
+	b.aroundPod(object, path)
 	spec, ok := object["spec"].(map[string]any)
 	if !ok {
 		b.refuse(field.Required(path.Child("spec"), "the spec of a pod is needed; only what is inside may be a template"))
@@ -115,6 +115,28 @@ func (b *builder) podTemplate(object map[string]any, container string, job *fiel
 	}
 	if container != "" && !slices.Contains(names, container) && !slices.ContainsFunc(names, isTemplate) {
 		b.refuse(field.NotSupported(job.Child("container"), container, names))
+	}
+}
+
+// aroundPod refuses what a template says beside the spec of the pod, and that Signoff would not send.
+func (b *builder) aroundPod(object map[string]any, path *field.Path) {
+	b.noOthers(object, path, "Signoff makes the Job around the pod itself, with one attempt (backoffLimit 0) and the timeout of the step as its deadline",
+		"apiVersion", "kind", "metadata", "spec")
+	switch metadata := object["metadata"].(type) {
+	case nil:
+	case map[string]any:
+		b.noOthers(metadata, path.Child("metadata"), "a pod of a Job keeps labels and annotations only", "labels", "annotations")
+	default:
+		b.refuse(field.Invalid(path.Child("metadata"), metadata, "must be an object; only what is inside may be a template"))
+	}
+}
+
+// noOthers refuses members that would be dropped. What is null says nothing.
+func (b *builder) noOthers(object map[string]any, path *field.Path, why string, known ...string) {
+	for _, name := range slices.Sorted(maps.Keys(object)) {
+		if object[name] != nil && !slices.Contains(known, name) {
+			b.refuse(field.Forbidden(path.Child(name), why+": leave it out"))
+		}
 	}
 }
 

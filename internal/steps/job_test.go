@@ -183,6 +183,22 @@ spec: {jobTemplate: {spec: {template: {spec: {restartPolicy: OnFailure, containe
 	}
 }
 
+// TestContainerOfTemplate: the Job says which container is that of the step only where it is not the first one, so that others are what people agreed to.
+func TestContainerOfTemplate(t *testing.T) {
+	for name, tc := range map[string]struct{ reason, container, want string }{
+		"Unset":  {"the first one", "", `"metadata":{"labels":`},
+		"First":  {"that is the first one", "container: main,", `"metadata":{"labels":`},
+		"Second": {"nobody could tell otherwise", "container: audit,", `"metadata":{"annotations":{"signoff.dev/container":"audit"},"labels":`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := renderJob(t, `[{name: a, job: {namespace: production, `+tc.container+` command: [x], template: {spec: {containers: [{name: main, image: i}, {name: audit, image: j}]}}}}]`, "", nil)
+			if raw := string(got.Body.Raw); err != nil || !strings.Contains(raw, `"kind":"Job",`+tc.want) {
+				t.Errorf("%s: want %s in:\n%s\nerror %v", tc.reason, tc.want, raw, err)
+			}
+		})
+	}
+}
+
 func TestPodSources(t *testing.T) {
 	s := mustCompile(t, `[
 		{name: a, job: {command: [x], podFrom: {apiVersion: apps/v1, kind: Deployment, namespace: production, name: "${inputs.name}"}}},

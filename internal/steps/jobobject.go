@@ -16,6 +16,8 @@ type job struct {
 	namespace string
 	// from is the object whose pod was copied, as "Kind namespace/name". Empty with a template.
 	from string
+	// container is that of the step. Empty: the first one.
+	container string
 	// labels and annotations are those of the pod.
 	labels, annotations map[string]any
 	// pod is the spec of the pod.
@@ -54,8 +56,15 @@ func (w *jobWriter) templated(ctx context.Context, r rendering) (*job, error) {
 	}
 	metadata, _ := object["metadata"].(map[string]any)
 	out := &job{namespace: namespace, pod: pod, late: late}
-	out.labels, _ = metadata["labels"].(map[string]any)
-	out.annotations, _ = metadata["annotations"].(map[string]any)
+	if names := containerNames(pod); len(names) > 0 && names[0] != w.container {
+		out.container = w.container
+	}
+	for name, into := range map[string]*map[string]any{"labels": &out.labels, "annotations": &out.annotations} {
+		var ok bool
+		if *into, ok = metadata[name].(map[string]any); !ok && metadata[name] != nil {
+			return nil, fmt.Errorf("job.template.metadata.%s: must be an object", name)
+		}
+	}
 	return out, nil
 }
 
@@ -73,6 +82,9 @@ func (j *job) object(r rendering, deadline time.Duration) map[string]any {
 	metadata := map[string]any{"name": r.jobName(), "namespace": j.namespace, "labels": own}
 	if j.from != "" {
 		metadata["annotations"] = map[string]any{AnnotationPodFrom: j.from}
+	}
+	if j.container != "" { // a copied pod has no other one
+		metadata["annotations"] = map[string]any{AnnotationContainer: j.container}
 	}
 	return map[string]any{
 		"apiVersion": "batch/v1",

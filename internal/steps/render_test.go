@@ -100,6 +100,7 @@ func TestRenderRefuses(t *testing.T) {
 		"PointerEvidence":   {"a pointer that turns out to reach it", `[{name: a, patch: {json: [{op: remove, path: "/metadata/${inputs.text}"}]}}]`, map[string]any{"text": "managedFields"}, "belongs to the API server"},
 		"PointerAlias":      {"however it is written", `[{name: a, patch: {json: [{op: remove, path: "/${inputs.text}/managedFields"}]}}]`, map[string]any{"text": "metadata"}, "belongs to the API server"},
 		"JobNamespace":      {"it would be nowhere", job, map[string]any{"namespace": ""}, "job.namespace"},
+		"JobLabels":         {"they would be dropped", `[{name: a, job: {namespace: x, template: {metadata: {labels: "${inputs.text}"}, spec: {containers: [{name: a, image: b}]}}}}]`, map[string]any{"text": "a=b"}, "job.template.metadata.labels: must be an object"},
 		"MissingInput":      {"an optional input that was not given", `[{name: a, patch: {merge: {a: "${inputs.text}"}}}]`, nil, "text"},
 		"NullInText":        {"null is not text", `[{name: a, job: {namespace: x, template: {spec: {containers: [{name: a, image: b, args: ["${target.nothing}"]}]}}}}]`, nil, "null"},
 	} {
