@@ -2,6 +2,7 @@ package steps
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/url"
 	"regexp"
@@ -356,21 +357,24 @@ func (w *httpWriter) what(ctx context.Context, r rendering, out *v1alpha1.Render
 // maxText is how long a text may be that is sent.
 const maxText = 256 * 1024
 
-// values fills in the headers that are no Secrets.
+// values fills in the headers; Secrets have no uid yet. One that became empty is left out: no Record holds it, and a host takes it for none.
 func (w *httpWriter) values(ctx context.Context, r rendering, out *v1alpha1.RenderedHTTP) error {
 	for i := range w.source.Headers {
 		h := &w.source.Headers[i]
-		rendered := v1alpha1.RenderedHeader{Name: h.Name, Prefix: h.Prefix}
-		if h.Secret == nil {
-			var err error
-			if rendered.Value, err = w.headers[i].RenderString(ctx, r.Vars, r.Budget); err != nil {
-				return fmt.Errorf("headers[%s]: %w", h.Name, err)
-			}
+		if h.Secret != nil {
+			out.Headers = append(out.Headers, v1alpha1.RenderedHeader{Name: h.Name, Prefix: h.Prefix, Secret: &v1alpha1.RecordedSecret{SecretKey: *h.Secret}})
+			continue
 		}
-		if strings.ContainsFunc(rendered.Value, isControl) || len(rendered.Value) > maxURL {
-			return fmt.Errorf("headers[%s]: a header is one line of visible text", h.Name)
+		value, err := w.headers[i].RenderString(ctx, r.Vars, r.Budget)
+		if err == nil && (strings.ContainsFunc(value, isControl) || len(value) > maxURL) {
+			err = errors.New("a header is one line of visible text")
 		}
-		out.Headers = append(out.Headers, rendered)
+		if err != nil {
+			return fmt.Errorf("headers[%s]: %w", h.Name, err)
+		}
+		if value != "" {
+			out.Headers = append(out.Headers, v1alpha1.RenderedHeader{Name: h.Name, Value: value})
+		}
 	}
 	return nil
 }
@@ -380,11 +384,13 @@ func (w *httpWriter) who(ctx context.Context, r rendering, out *v1alpha1.Rendere
 		return err
 	}
 	var err error
-	for i := range w.source.Headers {
-		if secret := w.source.Headers[i].Secret; secret != nil {
-			if out.Headers[i].Secret, err = r.secret(secret); err != nil {
-				return fmt.Errorf("headers[%s]: %w", w.source.Headers[i].Name, err)
-			}
+	for i := range out.Headers {
+		h := &out.Headers[i]
+		if h.Secret == nil {
+			continue
+		}
+		if h.Secret, err = r.secret(&h.Secret.SecretKey); err != nil {
+			return fmt.Errorf("headers[%s]: %w", h.Name, err)
 		}
 	}
 	if w.source.Sign == nil {
