@@ -52,7 +52,7 @@ func (b *builder) http(s *v1alpha1.HTTPStep, path *field.Path) writer {
 	}
 	out.url = b.url(s.URL, b.values, path.Child("url"))
 	if out.url != nil {
-		b.unmixed(out.url, path.Child("url"))
+		b.late(out.url, path.Child("url"))
 	}
 	for i := range s.Headers {
 		out.headers = append(out.headers, b.header(&s.Headers[i], path.Child("headers").Index(i)))
@@ -166,6 +166,9 @@ func (b *builder) urlWith(source, of, variable string, path *field.Path) *templa
 	if variable == varResponse && out.Mixed(variable) != "" {
 		b.refuse(field.Invalid(path, source, fmt.Sprintf("${%s} reads the answer together with what is known before: write it as two", out.Mixed(variable))))
 	}
+	if err := recordable(out.Around(variable)); err != nil {
+		b.refuse(field.Invalid(path, cut(source), err.Error()))
+	}
 	return out
 }
 
@@ -234,6 +237,9 @@ func (w *httpWriter) call(ctx context.Context, r rendering) (*v1alpha1.RenderedH
 			return nil, fmt.Errorf("http.%w", err)
 		}
 	}
+	if err := recordableAll(out.Late); err != nil {
+		return nil, fmt.Errorf("http: %w", err)
+	}
 	return out, nil
 }
 
@@ -273,14 +279,21 @@ func lateParts(ctx context.Context, text *template.Text, variables []string, in 
 	if err != nil {
 		return nil, err
 	}
-	out, whole := make([]v1alpha1.LatePart, len(rendered)), strings.Builder{}
-	for i, p := range rendered {
-		out[i] = v1alpha1.LatePart{Text: strings.ReplaceAll(p.Text, blank, ""), Expression: p.Expression}
+	var out []v1alpha1.LatePart
+	var whole strings.Builder
+	for _, p := range rendered {
 		if whole.WriteString(p.Text); p.Expression != "" {
 			whole.WriteString("later")
 		}
+		// What only marks that nothing is shown is no part.
+		if part := (v1alpha1.LatePart{Text: strings.ReplaceAll(p.Text, blank, ""), Expression: p.Expression}); part != (v1alpha1.LatePart{}) {
+			out = append(out, part)
+		}
 	}
-	return out, noneBlank(whole.String())
+	if len(shown(out)) > maxURL {
+		return nil, fmt.Errorf("more than %d characters", maxURL)
+	}
+	return out, errors.Join(noneBlank(whole.String()), recordable(rendered))
 }
 
 // blank marks a value that shows nothing, until it is known whether it is all of a segment. No other value contains it: it would be encoded.

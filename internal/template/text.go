@@ -172,13 +172,29 @@ func (t *Text) UsesAny(variables ...string) bool { return slices.ContainsFunc(va
 
 // RenderAround fills in all templates but those that read one of the variables.
 func (t *Text) RenderAround(ctx context.Context, variables []string, vars expression.Vars, budget *expression.Budget, opts ...Option) ([]Part, error) {
+	return t.around(variables, func(one *Text) (string, error) { return one.RenderString(ctx, vars, budget, opts...) })
+}
+
+// Around gives the parts that RenderAround gives where no other template turns out empty, with a mark in the place of each of those.
+func (t *Text) Around(variables ...string) []Part {
+	parts, _ := t.around(variables, func(one *Text) (string, error) {
+		if p := &one.parts[0]; p.program == nil {
+			return p.literal, nil
+		}
+		return "?", nil
+	})
+	return parts
+}
+
+// around puts what is known, each part by itself, together with what is not.
+func (t *Text) around(variables []string, known func(one *Text) (string, error)) ([]Part, error) {
 	var out []Part
 	for i := range t.parts {
 		if p := t.parts[i].program; p != nil && p.UsesAny(variables...) {
 			out = append(out, Part{Expression: p.Source()})
 			continue
 		}
-		text, err := (&Text{source: t.source, parts: t.parts[i : i+1]}).RenderString(ctx, vars, budget, opts...)
+		text, err := known(&Text{source: t.source, parts: t.parts[i : i+1]})
 		if err != nil {
 			return nil, err
 		}
