@@ -186,7 +186,22 @@ func (l leaf) later(ctx context.Context, in Input, full []string) (v1alpha1.Late
 	for _, p := range parts {
 		out.Parts = append(out.Parts, v1alpha1.LatePart{Text: p.Text, Expression: p.Expression})
 	}
+	// One value alone keeps its type, but not where only text may stand.
+	out.AsText = len(parts) == 1 && !parts[0].GivesText && onlyText(full)
 	return out, recordable(parts)
+}
+
+// onlyText reports whether an object of Kubernetes can have nothing but text at the path: in annotations, and in labels of a pod that it is a template
+// of. Its own labels are no place for outputs, and policies read them as they are written.
+func onlyText(at []string) bool {
+	n := len(at)
+	switch {
+	case n < 3 || at[n-3] != "metadata":
+		return false
+	case n == 3:
+		return at[1] == "annotations"
+	}
+	return (at[n-4] == "template" || at[n-4] == "jobTemplate") && (at[n-2] == "annotations" || at[n-2] == "labels")
 }
 
 // shown is what stands in the place of a late value until it is known.

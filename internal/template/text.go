@@ -155,7 +155,11 @@ func (t *Text) renderString(ctx context.Context, r *renderer) (string, error) {
 }
 
 // Part is a piece of a text of which some is known later: either text that is known, or an expression that is not evaluated yet.
-type Part struct{ Text, Expression string }
+type Part struct {
+	Text, Expression string
+	// GivesText says that the expression gives text whatever it reads.
+	GivesText bool
+}
 
 // Mixed gives an expression that reads one of the variables and others, which can be evaluated neither now nor later; empty where there is none.
 func (t *Text) Mixed(variables ...string) string {
@@ -191,7 +195,7 @@ func (t *Text) around(variables []string, known func(one *Text) (string, error))
 	var out []Part
 	for i := range t.parts {
 		if p := t.parts[i].program; p != nil && p.UsesAny(variables...) {
-			out = append(out, Part{Expression: p.Source()})
+			out = append(out, Part{Expression: p.Source(), GivesText: p.GivesText()})
 			continue
 		}
 		text, err := known(&Text{source: t.source, parts: t.parts[i : i+1]})
