@@ -186,8 +186,8 @@ func (l leaf) later(ctx context.Context, in Input, full []string) (v1alpha1.Late
 	for _, p := range parts {
 		out.Parts = append(out.Parts, v1alpha1.LatePart{Text: p.Text, Expression: p.Expression})
 	}
-	// One value alone keeps its type, but not where only text may stand.
-	out.AsText = len(parts) == 1 && !parts[0].GivesText && onlyText(full)
+	// One value alone keeps its type, but not where only text may stand, nor where what it was written with turned out empty.
+	out.AsText = len(parts) == 1 && !parts[0].GivesText && (onlyText(full) || !l.text.IsWhole())
 	return out, recordable(parts)
 }
 

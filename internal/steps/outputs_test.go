@@ -100,6 +100,8 @@ func TestLateValues(t *testing.T) {
 			`[{"op":"add","path":"/metadata/annotations/a~1b","value":"${steps.first.outputs.count}"},{"op":"add","path":"/spec/template/metadata","value":{"annotations":{"a":"${steps.first.outputs.count}"}}}]`,
 			`[{"op":"add","path":"/metadata/annotations/a~1b","value":"7"},{"op":"add","path":"/spec/template/metadata","value":{"annotations":{"a":"7"}}}]`,
 			[]string{"/0/value", "/1/value/annotations/a"}},
+		"Empty": {"two templates are text, also where the first gives nothing", `patch: {merge: {num: "${inputs.text}${steps.first.outputs.count}", url: "${inputs.text}${steps.first.outputs.url}"}}`, map[string]any{"text": ""},
+			`{"num":"${steps.first.outputs.count}","url":"${steps.first.outputs.url}"}`, `{"num":"7","url":"https://a/$(HOME)${steps.first.outputs.count}"}`, []string{"/num", "/url"}},
 		"Converted": {"whoever writes the Action can say it, too", `patch: {merge: {data: {a: "${string(steps.first.outputs.count)}"}}}`, nil,
 			`{"data":{"a":"${string(steps.first.outputs.count)}"}}`, `{"data":{"a":"7"}}`, []string{"/data/a"}},
 		"Input": {"an input that looks like an output is data", `patch: {merge: {a: "${inputs.text}"}}`, map[string]any{"text": "${steps.first.outputs.count}"},
@@ -142,9 +144,9 @@ func TestLateValues(t *testing.T) {
 // TestTextIsNotMarked: of what gives text anyway nothing is said that is in the digest, or people would be asked again for what was right.
 func TestTextIsNotMarked(t *testing.T) {
 	for template, want := range map[string]bool{
-		"${steps.first.outputs.url}": false, "${steps.first.outputs.count}": true, "n=${steps.first.outputs.count}": false, "${string(steps.first.outputs.count)}": false,
+		"${steps.first.outputs.url}": false, "${steps.first.outputs.count}": true, "n=${steps.first.outputs.count}": false, "${inputs.text}${steps.first.outputs.url}": false, "${inputs.text}${steps.first.outputs.count}": true, "${string(steps.first.outputs.count)}": false,
 	} {
-		rendered, err := mustCompile(t, `[`+first+`, {name: b, patch: {merge: {metadata: {annotations: {a: "`+template+`"}}}}}]`).Render(t.Context(), input(nil))
+		rendered, err := mustCompile(t, `[`+first+`, {name: b, patch: {merge: {metadata: {annotations: {a: "`+template+`"}}}}}]`).Render(t.Context(), input(map[string]any{"text": ""}))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -95,6 +95,9 @@ func (t *Text) IsLiteral() bool {
 	return true
 }
 
+// IsWhole reports whether the string is one template and nothing else, so that Render keeps the type of its value.
+func (t *Text) IsWhole() bool { return len(t.parts) == 1 && t.parts[0].program != nil }
+
 // Uses reports whether a template reads the variable.
 func (t *Text) Uses(variable string) bool {
 	for i := range t.parts {
@@ -120,7 +123,7 @@ func (t *Text) RenderString(ctx context.Context, vars expression.Vars, budget *e
 }
 
 func (t *Text) render(ctx context.Context, r *renderer) (any, error) {
-	if len(t.parts) != 1 || t.parts[0].program == nil {
+	if !t.IsWhole() {
 		return t.renderString(ctx, r)
 	}
 	value, err := t.parts[0].program.EvalAny(ctx, r.vars, r.budget)
