@@ -890,7 +890,7 @@ type HTTPHeader struct {
 	// +kubebuilder:validation:Pattern=`^[A-Za-z][A-Za-z0-9-]*$`
 	Name string `json:"name"`
 
-	// value is its value; it may hold ${…} templates.
+	// value is its value; it may hold ${…} templates. Where it becomes empty, the header is not sent.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=4096

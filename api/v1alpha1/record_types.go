@@ -411,7 +411,8 @@ type LateValue struct {
 	// +kubebuilder:validation:MaxLength=1024
 	Path string `json:"path"`
 
-	// parts are what is put there, one after the other. One expression alone keeps the type of what it gives.
+	// parts are what is put there, one after the other. One expression alone keeps the type of what it gives, but where asText
+	// or expands is set.
 	// +required
 	// +listType=atomic
 	// +kubebuilder:validation:MinItems=1

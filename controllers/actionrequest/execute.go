@@ -62,7 +62,7 @@ func (s *scope) claim(ctx context.Context) (*v1alpha1.Record, error) {
 	}
 	record, err := s.createRecord(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("failed to claim the execution of request %s/%s: %w", s.request.Namespace, s.request.Name, err)
+		return nil, unrecorded(fmt.Errorf("failed to claim the execution of request %s/%s: %w", s.request.Namespace, s.request.Name, err))
 	}
 	logr.FromContextOrDiscard(ctx).Info("the request is executed", "action", s.request.Spec.ActionRef.String())
 	return record, nil

@@ -153,7 +153,7 @@ func (s *scope) beginPlan(ctx context.Context) (bool, error) {
 	}
 	err := s.Client.Create(ctx, record)
 	if err != nil && !apierrors.IsAlreadyExists(err) {
-		return false, fmt.Errorf("failed to begin the plan of request %s/%s: %w", s.request.Namespace, s.request.Name, err)
+		return false, unrecorded(fmt.Errorf("failed to begin the plan of request %s/%s: %w", s.request.Namespace, s.request.Name, err))
 	}
 	s.request.Status.Planning = &v1alpha1.Planning{Record: record.Name, Round: round}
 	if err != nil {

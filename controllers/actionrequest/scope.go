@@ -77,6 +77,9 @@ func (s *scope) run(ctx context.Context) (time.Duration, error) {
 	if unread, ok := errors.AsType[*unreadError](err); ok {
 		err = s.blind(ctx, unread)
 	}
+	if refused, ok := errors.AsType[*unrecordedError](err); ok {
+		err = s.unstored(ctx, refused)
+	}
 	if err != nil {
 		return 0, err
 	}

@@ -232,4 +232,14 @@ func (c *Compiler) hasJSON(t *cel.Type) bool {
 	}
 }
 
+// isText reports whether JSON holds every value of a type as text.
+func isText(t *cel.Type) bool {
+	switch t.Kind() {
+	case cel.StringKind, cel.BytesKind, cel.TimestampKind, cel.DurationKind:
+		return true
+	default:
+		return false
+	}
+}
+
 func nameOf(t *cel.Type) string { return cel.FormatCELType(t) }

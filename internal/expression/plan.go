@@ -34,6 +34,7 @@ func (c *Compiler) plan(source string, checked *cel.Ast) (*Program, error) {
 	p := &Program{
 		source: source, variables: compact(found.variables), calendars: compact(found.calendars), teams: compact(found.teams),
 		inputs: found.inputs(), narrow: c.scope.narrow(), origin: c.origin, partial: partialMatches(checked.NativeRep()),
+		givesText: isText(checked.OutputType()),
 	}
 	p.convert = converterFor(p.inputs)
 	options := []cel.ProgramOption{cel.EvalOptions(cel.OptOptimize), regexes}

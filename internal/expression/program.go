@@ -25,6 +25,8 @@ type Program struct {
 	partial []string
 	// inputs is the schema of the inputs that it reads; nil: it is not known.
 	inputs *structuralschema.Structural
+	// givesText says that it always gives text.
+	givesText bool
 	// convert gives inputs the types of the schema; nil: nothing to do.
 	convert converter
 	// narrow removes from requester what the place must not see; nil: nothing to do.
@@ -44,6 +46,9 @@ func (p *Program) Uses(variable string) bool {
 	_, found := slices.BinarySearch(p.variables, variable)
 	return found
 }
+
+// GivesText reports whether it is known before that what EvalAny gives is text.
+func (p *Program) GivesText() bool { return p.givesText }
 
 // Inputs returns the schema of inputs, of which only the properties are there that the expression reads; where it reads inputs as a whole, all of
 // them. Nil: no schema is known.

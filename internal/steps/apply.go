@@ -74,6 +74,7 @@ func (b *builder) manifest(object map[string]any, path *field.Path) *manifest {
 	namespace, name := b.manifestMetadata(object, path.Child("metadata"))
 	m.namespaced = namespace != ""
 	b.noStatus(object, kindOf(apiVersion, kind).Group, path.Child("status"))
+	b.lates = 0
 	m.body = b.body(object, path)
 	b.notLate(m.body, path, identity...)
 	m.metadata = b.metadata(object, path)

@@ -68,7 +68,7 @@ func (b *builder) body(source map[string]any, path *field.Path) *body {
 			out.texts = append(out.texts, leaf{path: at, text: text})
 			return
 		}
-		b.unmixed(text, path.Child(strings.Join(at, ".")))
+		b.late(text, path.Child(strings.Join(at, ".")))
 		out.late = append(out.late, leaf{path: at, text: text})
 	})
 	slices.SortFunc(out.late, func(a, b leaf) int { return slices.Compare(a.path, b.path) })
@@ -117,10 +117,19 @@ func (b *builder) notLate(body *body, path *field.Path, places ...string) {
 // identity are the places that say which object is written, and which policies are about it.
 var identity = []string{"metadata.name", "metadata.namespace", "metadata.labels"}
 
-// unmixed refuses a template of which one expression is known neither now nor later.
-func (b *builder) unmixed(text *template.Text, path *field.Path) {
+// late refuses a template that is filled in later where one expression is known neither now nor later, or where no Record can hold it.
+func (b *builder) late(text *template.Text, path *field.Path) {
 	if mixed := text.Mixed(lateVariables...); mixed != "" {
 		b.refuse(field.Invalid(path, text.Source(), fmt.Sprintf("${%s} reads outputs of steps together with what is known before: write it as two, such as ${inputs.a}${steps.b.outputs.c}", mixed)))
+	}
+	if !text.UsesAny(lateVariables...) {
+		return
+	}
+	if err := recordable(text.Around(lateVariables...)); err != nil {
+		b.refuse(field.Invalid(path, cut(text.Source()), err.Error()))
+	}
+	if b.lates++; b.lates == maxLate+1 {
+		b.refuse(field.Invalid(path, cut(text.Source()), tooManyLate))
 	}
 }
 
@@ -171,10 +180,28 @@ func (l leaf) later(ctx context.Context, in Input, full []string) (v1alpha1.Late
 		options = append(options, template.WithEscape(double))
 	}
 	parts, err := l.text.RenderAround(ctx, lateVariables, in.Vars, in.Budget, options...)
+	if err != nil {
+		return out, err
+	}
 	for _, p := range parts {
 		out.Parts = append(out.Parts, v1alpha1.LatePart{Text: p.Text, Expression: p.Expression})
 	}
-	return out, err
+	// One value alone keeps its type, but not where only text may stand, nor where what it was written with turned out empty.
+	out.AsText = len(parts) == 1 && !parts[0].GivesText && (onlyText(full) || !l.text.IsWhole())
+	return out, recordable(parts)
+}
+
+// onlyText reports whether an object of Kubernetes can have nothing but text at the path: in annotations, and in labels of a pod that it is a template
+// of. Its own labels are no place for outputs, and policies read them as they are written.
+func onlyText(at []string) bool {
+	n := len(at)
+	switch {
+	case n < 3 || at[n-3] != "metadata":
+		return false
+	case n == 3:
+		return at[1] == "annotations"
+	}
+	return (at[n-4] == "template" || at[n-4] == "jobTemplate") && (at[n-2] == "annotations" || at[n-2] == "labels")
 }
 
 // shown is what stands in the place of a late value until it is known.

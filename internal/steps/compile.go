@@ -29,6 +29,8 @@ type builder struct {
 	templates, values *expression.Compiler
 	// earlier are the outputs of the steps so far, by their names; nil for a step without outputs.
 	earlier map[string]*structuralschema.Structural
+	// lates is how many places of the object or call that is compiled are filled in later.
+	lates int
 	// last says that the steps are those of finally, and names are those that are taken.
 	last  bool
 	names map[string]bool
@@ -143,6 +145,7 @@ func (b *builder) step(s *v1alpha1.Step, path *field.Path) step {
 		name: s.Name, waitFor: s.WaitFor.DeepCopy(), timeout: s.Timeout,
 		failWhen: s.FailWhen, retries: s.Retries, outputs: s.Outputs,
 	}
+	b.lates = 0
 	b.stepTimeout(s.Timeout, path.Child("timeout"))
 	if s.WaitFor != nil {
 		b.waitFor(s, path.Child("waitFor"))

@@ -64,15 +64,7 @@ func (g *Get) Render(ctx context.Context, vars expression.Vars, budget *expressi
 	if err := g.writer.where(ctx, r, out); err != nil {
 		return nil, err
 	}
-	if err := g.writer.values(ctx, r, out); err != nil {
-		return nil, err
-	}
-	for i := range g.source.Headers {
-		if secret := g.source.Headers[i].Secret; secret != nil {
-			out.Headers[i].Secret = &v1alpha1.RecordedSecret{SecretKey: *secret}
-		}
-	}
-	return out, nil
+	return out, g.writer.values(ctx, r, out)
 }
 
 // Value is what an answer gives. An error does not say what is in the answer.

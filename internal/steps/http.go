@@ -2,6 +2,7 @@ package steps
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/url"
 	"regexp"
@@ -51,7 +52,7 @@ func (b *builder) http(s *v1alpha1.HTTPStep, path *field.Path) writer {
 	}
 	out.url = b.url(s.URL, b.values, path.Child("url"))
 	if out.url != nil {
-		b.unmixed(out.url, path.Child("url"))
+		b.late(out.url, path.Child("url"))
 	}
 	for i := range s.Headers {
 		at := path.Child("headers").Index(i)
@@ -169,6 +170,9 @@ func (b *builder) urlWith(source, of, variable string, path *field.Path) *templa
 	if variable == varResponse && out.Mixed(variable) != "" {
 		b.refuse(field.Invalid(path, source, fmt.Sprintf("${%s} reads the answer together with what is known before: write it as two", out.Mixed(variable))))
 	}
+	if err := recordable(out.Around(variable)); err != nil {
+		b.refuse(field.Invalid(path, cut(source), err.Error()))
+	}
 	return out
 }
 
@@ -242,6 +246,9 @@ func (w *httpWriter) call(ctx context.Context, r rendering) (*v1alpha1.RenderedH
 			return nil, fmt.Errorf("http.%w", err)
 		}
 	}
+	if err := recordableAll(out.Late); err != nil {
+		return nil, fmt.Errorf("http: %w", err)
+	}
 	return out, nil
 }
 
@@ -281,14 +288,21 @@ func lateParts(ctx context.Context, text *template.Text, variables []string, in 
 	if err != nil {
 		return nil, err
 	}
-	out, whole := make([]v1alpha1.LatePart, len(rendered)), strings.Builder{}
-	for i, p := range rendered {
-		out[i] = v1alpha1.LatePart{Text: strings.ReplaceAll(p.Text, blank, ""), Expression: p.Expression}
+	var out []v1alpha1.LatePart
+	var whole strings.Builder
+	for _, p := range rendered {
 		if whole.WriteString(p.Text); p.Expression != "" {
 			whole.WriteString("later")
 		}
+		// What only marks that nothing is shown is no part.
+		if part := (v1alpha1.LatePart{Text: strings.ReplaceAll(p.Text, blank, ""), Expression: p.Expression}); part != (v1alpha1.LatePart{}) {
+			out = append(out, part)
+		}
 	}
-	return out, noneBlank(whole.String())
+	if len(shown(out)) > maxURL {
+		return nil, fmt.Errorf("more than %d characters", maxURL)
+	}
+	return out, errors.Join(noneBlank(whole.String()), recordable(rendered))
 }
 
 // blank marks a value that shows nothing, until it is known whether it is all of a segment. No other value contains it: it would be encoded.
@@ -365,21 +379,24 @@ func (w *httpWriter) what(ctx context.Context, r rendering, out *v1alpha1.Render
 // maxText is how long a text may be that is sent.
 const maxText = 256 * 1024
 
-// values fills in the headers that are no Secrets.
+// values fills in the headers; Secrets have no uid yet. One that became empty is left out: no Record holds it, and a host takes it for none.
 func (w *httpWriter) values(ctx context.Context, r rendering, out *v1alpha1.RenderedHTTP) error {
 	for i := range w.source.Headers {
 		h := &w.source.Headers[i]
-		rendered := v1alpha1.RenderedHeader{Name: h.Name, Prefix: h.Prefix}
-		if h.Secret == nil {
-			var err error
-			if rendered.Value, err = w.headers[i].RenderString(ctx, r.Vars, r.Budget); err != nil {
-				return fmt.Errorf("headers[%s]: %w", h.Name, err)
-			}
+		if h.Secret != nil {
+			out.Headers = append(out.Headers, v1alpha1.RenderedHeader{Name: h.Name, Prefix: h.Prefix, Secret: &v1alpha1.RecordedSecret{SecretKey: *h.Secret}})
+			continue
 		}
-		if strings.ContainsFunc(rendered.Value, isControl) || len(rendered.Value) > maxURL {
-			return fmt.Errorf("headers[%s]: a header is one line of visible text", h.Name)
+		value, err := w.headers[i].RenderString(ctx, r.Vars, r.Budget)
+		if err == nil && (strings.ContainsFunc(value, isControl) || len(value) > maxURL) {
+			err = errors.New("a header is one line of visible text")
 		}
-		out.Headers = append(out.Headers, rendered)
+		if err != nil {
+			return fmt.Errorf("headers[%s]: %w", h.Name, err)
+		}
+		if value != "" {
+			out.Headers = append(out.Headers, v1alpha1.RenderedHeader{Name: h.Name, Value: value})
+		}
 	}
 	return nil
 }
@@ -389,11 +406,13 @@ func (w *httpWriter) who(ctx context.Context, r rendering, out *v1alpha1.Rendere
 		return err
 	}
 	var err error
-	for i := range w.source.Headers {
-		if secret := w.source.Headers[i].Secret; secret != nil {
-			if out.Headers[i].Secret, err = r.secret(secret); err != nil {
-				return fmt.Errorf("headers[%s]: %w", w.source.Headers[i].Name, err)
-			}
+	for i := range out.Headers {
+		h := &out.Headers[i]
+		if h.Secret == nil {
+			continue
+		}
+		if h.Secret, err = r.secret(&h.Secret.SecretKey); err != nil {
+			return fmt.Errorf("headers[%s]: %w", h.Name, err)
 		}
 	}
 	if w.source.Sign == nil {

@@ -86,7 +86,7 @@ func (b *builder) texts(sources []string, path *field.Path) []*template.Text {
 		if err != nil {
 			b.refuse(field.Invalid(path.Index(i), source, err.Error()))
 		} else {
-			b.unmixed(text, path.Index(i))
+			b.late(text, path.Index(i))
 		}
 		out = append(out, text)
 	}

@@ -186,7 +186,7 @@ func (e *Earlier) late(ctx context.Context, c *expression.Compiler, budget *expr
 		if err != nil {
 			return nil, fmt.Errorf("${%s}: %w", part.Expression, err)
 		}
-		if _, isText := value.(string); !isText && len(l.Parts) == 1 && !l.AsText {
+		if _, isText := value.(string); !isText && keepsType(l) {
 			return value, nil
 		}
 		switch {
@@ -199,6 +199,9 @@ func (e *Earlier) late(ctx context.Context, c *expression.Compiler, budget *expr
 	}
 	return whole.String(), nil
 }
+
+// keepsType tells whether what is put in a place need not be text. What Kubernetes expands is text.
+func keepsType(l *v1alpha1.LateValue) bool { return len(l.Parts) == 1 && !l.AsText && !l.Expands }
 
 // put replaces what stands at a place of a body.
 func put(body []byte, path string, value any) ([]byte, error) {

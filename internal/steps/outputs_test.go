@@ -87,6 +87,23 @@ func TestLateValues(t *testing.T) {
 			map[string]any{"text": "${steps.first.outputs.count}"},
 			`{"num":"${steps.first.outputs.count}","s":"n=${steps.first.outputs.count}","u":"${steps.first.outputs.count}@${steps.first.outputs.url}"}`,
 			`{"num":7,"s":"n=7","u":"${steps.first.outputs.count}@https://a/$(HOME)${steps.first.outputs.count}"}`, []string{"/num", "/s", "/u"}},
+		"Environment": {"only text may stand there", `patch: {strategic: {spec: {containers: [{name: a, args: ["${steps.first.outputs.count}"], env: [{name: A, value: "${steps.first.outputs.count}"}], ports: [{containerPort: "${steps.first.outputs.count}"}]}]}}}`, nil,
+			`{"spec":{"containers":[{"args":["${steps.first.outputs.count}"],"env":[{"name":"A","value":"${steps.first.outputs.count}"}],"name":"a","ports":[{"containerPort":"${steps.first.outputs.count}"}]}]}}`,
+			`{"spec":{"containers":[{"args":["7"],"env":[{"name":"A","value":"7"}],"name":"a","ports":[{"containerPort":7}]}]}}`,
+			[]string{"/spec/containers/0/args/0", "/spec/containers/0/env/0/value", "/spec/containers/0/ports/0/containerPort"}},
+		"Annotations": {"as above; elsewhere annotations may be anything", `patch: {merge: {metadata: {annotations: {a: "${steps.first.outputs.count}"}}, spec: {metadata: {annotations: {a: "${steps.first.outputs.count}"}},
+			template: {metadata: {annotations: {a: "${steps.first.outputs.count > 6}"}, labels: {a: "${steps.first.outputs.count}"}, generation: "${steps.first.outputs.count}"}}}}}`, nil,
+			`{"metadata":{"annotations":{"a":"${steps.first.outputs.count}"}},"spec":{"metadata":{"annotations":{"a":"${steps.first.outputs.count}"}},"template":{"metadata":{"annotations":{"a":"${steps.first.outputs.count > 6}"},"generation":"${steps.first.outputs.count}","labels":{"a":"${steps.first.outputs.count}"}}}}}`,
+			`{"metadata":{"annotations":{"a":"7"}},"spec":{"metadata":{"annotations":{"a":7}},"template":{"metadata":{"annotations":{"a":"true"},"generation":7,"labels":{"a":"7"}}}}}`,
+			[]string{"/metadata/annotations/a", "/spec/metadata/annotations/a", "/spec/template/metadata/annotations/a", "/spec/template/metadata/generation", "/spec/template/metadata/labels/a"}},
+		"AnnotationOf": {"as above, in the value of an operation", `patch: {json: [{op: add, path: /metadata/annotations/a~1b, value: "${steps.first.outputs.count}"}, {op: add, path: /spec/template/metadata, value: {annotations: {a: "${steps.first.outputs.count}"}}}]}`, nil,
+			`[{"op":"add","path":"/metadata/annotations/a~1b","value":"${steps.first.outputs.count}"},{"op":"add","path":"/spec/template/metadata","value":{"annotations":{"a":"${steps.first.outputs.count}"}}}]`,
+			`[{"op":"add","path":"/metadata/annotations/a~1b","value":"7"},{"op":"add","path":"/spec/template/metadata","value":{"annotations":{"a":"7"}}}]`,
+			[]string{"/0/value", "/1/value/annotations/a"}},
+		"Empty": {"two templates are text, also where the first gives nothing", `patch: {merge: {num: "${inputs.text}${steps.first.outputs.count}", url: "${inputs.text}${steps.first.outputs.url}"}}`, map[string]any{"text": ""},
+			`{"num":"${steps.first.outputs.count}","url":"${steps.first.outputs.url}"}`, `{"num":"7","url":"https://a/$(HOME)${steps.first.outputs.count}"}`, []string{"/num", "/url"}},
+		"Converted": {"whoever writes the Action can say it, too", `patch: {merge: {data: {a: "${string(steps.first.outputs.count)}"}}}`, nil,
+			`{"data":{"a":"${string(steps.first.outputs.count)}"}}`, `{"data":{"a":"7"}}`, []string{"/data/a"}},
 		"Input": {"an input that looks like an output is data", `patch: {merge: {a: "${inputs.text}"}}`, map[string]any{"text": "${steps.first.outputs.count}"},
 			`{"a":"${steps.first.outputs.count}"}`, `{"a":"${steps.first.outputs.count}"}`, nil},
 		"Expanded": {"what Kubernetes would expand is doubled", `patch: {strategic: {spec: {containers: [{name: a, args: ["${steps.first.outputs.url}"]}]}}}`, nil,
@@ -121,6 +138,21 @@ func TestLateValues(t *testing.T) {
 				t.Errorf("%s: sent\n%s, want\n%s", tc.reason, got, tc.sent)
 			}
 		})
+	}
+}
+
+// TestTextIsNotMarked: of what gives text anyway nothing is said that is in the digest, or people would be asked again for what was right.
+func TestTextIsNotMarked(t *testing.T) {
+	for template, want := range map[string]bool{
+		"${steps.first.outputs.url}": false, "${steps.first.outputs.count}": true, "n=${steps.first.outputs.count}": false, "${inputs.text}${steps.first.outputs.url}": false, "${inputs.text}${steps.first.outputs.count}": true, "${string(steps.first.outputs.count)}": false,
+	} {
+		rendered, err := mustCompile(t, `[`+first+`, {name: b, patch: {merge: {metadata: {annotations: {a: "`+template+`"}}}}}]`).Render(t.Context(), input(map[string]any{"text": ""}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if late := rendered[1].Writes[0].Late[0]; late.AsText != want {
+			t.Errorf("%s: %+v", template, late)
+		}
 	}
 }
 

@@ -191,6 +191,9 @@ func (s *Steps) Render(ctx context.Context, in Input) ([]v1alpha1.RenderedStep, 
 		}
 		for i := range writes {
 			size += len(writes[i].Body.Raw)
+			if err := recordableAll(writes[i].Late); err != nil {
+				return nil, fmt.Errorf("failed to render step %q: %w", step.name, err)
+			}
 		}
 		var call *v1alpha1.RenderedHTTP
 		if caller, ok := step.writer.(*httpWriter); ok {

@@ -95,6 +95,9 @@ func (t *Text) IsLiteral() bool {
 	return true
 }
 
+// IsWhole reports whether the string is one template and nothing else, so that Render keeps the type of its value.
+func (t *Text) IsWhole() bool { return len(t.parts) == 1 && t.parts[0].program != nil }
+
 // Uses reports whether a template reads the variable.
 func (t *Text) Uses(variable string) bool {
 	for i := range t.parts {
@@ -120,7 +123,7 @@ func (t *Text) RenderString(ctx context.Context, vars expression.Vars, budget *e
 }
 
 func (t *Text) render(ctx context.Context, r *renderer) (any, error) {
-	if len(t.parts) != 1 || t.parts[0].program == nil {
+	if !t.IsWhole() {
 		return t.renderString(ctx, r)
 	}
 	value, err := t.parts[0].program.EvalAny(ctx, r.vars, r.budget)
@@ -155,7 +158,11 @@ func (t *Text) renderString(ctx context.Context, r *renderer) (string, error) {
 }
 
 // Part is a piece of a text of which some is known later: either text that is known, or an expression that is not evaluated yet.
-type Part struct{ Text, Expression string }
+type Part struct {
+	Text, Expression string
+	// GivesText says that the expression gives text whatever it reads.
+	GivesText bool
+}
 
 // Mixed gives an expression that reads one of the variables and others, which can be evaluated neither now nor later; empty where there is none.
 func (t *Text) Mixed(variables ...string) string {
@@ -172,13 +179,29 @@ func (t *Text) UsesAny(variables ...string) bool { return slices.ContainsFunc(va
 
 // RenderAround fills in all templates but those that read one of the variables.
 func (t *Text) RenderAround(ctx context.Context, variables []string, vars expression.Vars, budget *expression.Budget, opts ...Option) ([]Part, error) {
+	return t.around(variables, func(one *Text) (string, error) { return one.RenderString(ctx, vars, budget, opts...) })
+}
+
+// Around gives the parts that RenderAround gives where no other template turns out empty, with a mark in the place of each of those.
+func (t *Text) Around(variables ...string) []Part {
+	parts, _ := t.around(variables, func(one *Text) (string, error) {
+		if p := &one.parts[0]; p.program == nil {
+			return p.literal, nil
+		}
+		return "?", nil
+	})
+	return parts
+}
+
+// around puts what is known, each part by itself, together with what is not.
+func (t *Text) around(variables []string, known func(one *Text) (string, error)) ([]Part, error) {
 	var out []Part
 	for i := range t.parts {
 		if p := t.parts[i].program; p != nil && p.UsesAny(variables...) {
-			out = append(out, Part{Expression: p.Source()})
+			out = append(out, Part{Expression: p.Source(), GivesText: p.GivesText()})
 			continue
 		}
-		text, err := (&Text{source: t.source, parts: t.parts[i : i+1]}).RenderString(ctx, vars, budget, opts...)
+		text, err := known(&Text{source: t.source, parts: t.parts[i : i+1]})
 		if err != nil {
 			return nil, err
 		}

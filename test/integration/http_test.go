@@ -223,6 +223,38 @@ func TestCallThatIsNoURL(t *testing.T) {
 		`cannot tell what would be executed: failed to render step "create": http.url: "`+host.URL+`/no-url/..": neither . nor .. can be a part of a path`, "Nothing was stored.")
 }
 
+// TestCallWithEmptyHeader asks without an input that only a header reads: the call is made without the header.
+func TestCallWithEmptyHeader(t *testing.T) {
+	apply(t, strings.NewReplacer("URL", host.URL, "BUNDLE", host.bundle()).Replace(`
+apiVersion: signoff.dev/v1alpha1
+kind: Action
+metadata: {namespace: platform, name: empty-header}
+spec:
+  title: Call a host with a header that may be empty
+  inputs: {openAPIV3Schema: {type: object, properties: {ticket: {type: string, maxLength: 63, default: ""}}}}
+  default: {effect: RequireApproval}
+  execution:
+    serviceAccountName: deployer
+    steps:
+    - name: call
+      http:
+        method: POST
+        url: URL/empty-header
+        headers: [{name: X-Ticket, value: "${inputs.ticket}"}, {name: Authorization, value: "none"}]
+        caBundle: |
+          BUNDLE
+`))
+	r, approval := openStage(t, "empty-header", `{}`)
+	if text := strings.Join(approval.Spec.Summary, "\n"); strings.Contains(text, "X-Ticket") || !strings.Contains(text, "header Authorization: none") {
+		t.Errorf("people read another call than the one that is made:\n%s", text)
+	}
+	votes(t, users.Bob, approval, "Approve", "")
+	reaches(t, r, v1alpha1.PhaseSucceeded)
+	if calls := host.made("/empty-header"); len(calls) != 1 || !strings.Contains(calls[0], "-call none") {
+		t.Errorf("calls: %q", calls)
+	}
+}
+
 // TestSlowHost lets many requests call a host that does not answer: more than there are workers. Others are executed meanwhile, and what waits for
 // its turn can be cancelled.
 func TestSlowHost(t *testing.T) {

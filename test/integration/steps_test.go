@@ -154,6 +154,28 @@ func TestOutputsReachLaterSteps(t *testing.T) {
 	}
 }
 
+// TestNumbersAsText puts a number that a step gave where Kubernetes takes text only, as the guide does.
+func TestNumbersAsText(t *testing.T) {
+	someSteps(t)
+	object := configMap(t, "numbers")
+	if err := patch(t, users.Ada, object, `{"data":{"rows":"7"}}`); err != nil {
+		t.Fatal(err)
+	}
+	apply(t, `{apiVersion: signoff.dev/v1alpha1, kind: Action, metadata: {namespace: platform, name: numbers}, spec: {title: Note a number, target: {apiVersion: v1, kind: ConfigMap, namespace: staging, name: numbers},
+		inputs: {openAPIV3Schema: {type: object, properties: {wanted: {type: integer, default: 9, maximum: 9}}}}, default: {effect: Allow}, execution: {serviceAccountName: deployer, steps: [
+		{name: count, patch: {merge: {data: {seen: "yes"}}}, outputs: [{name: rows, expression: int(object.data.rows), schema: {type: integer, maximum: 100}}]},
+		{name: note, patch: {merge: {metadata: {annotations: {rows: "${steps.count.outputs.rows}", wanted: "${string(inputs.wanted)}"}}, data: {rows: "${string(steps.count.outputs.rows + 1)}"}}}},
+		{name: work, job: {namespace: staging, template: {spec: {containers: [{name: main, image: "registry/task:1", args: ["${steps.count.outputs.rows}"], env: [{name: ROWS, value: "${steps.count.outputs.rows}"}]}]}}}}]}}}`)
+	r := ask(t, users.Alice, request("numbers", `{}`))
+	reaches(t, r, v1alpha1.PhaseSucceeded)
+	if err := admin(t).Get(t.Context(), client.ObjectKeyFromObject(object), object); err != nil || object.Annotations["rows"] != "7" || object.Annotations["wanted"] != "9" || object.Data["rows"] != "8" {
+		t.Errorf("it holds %v, %v, %v", err, object.Annotations, object.Data)
+	}
+	if main := lastJob(t, r, "work").Spec.Template.Spec.Containers[0]; !slices.Equal(main.Args, []string{"7"}) || len(main.Env) != 1 || main.Env[0].Value != "7" {
+		t.Errorf("the Job runs %+v", main)
+	}
+}
+
 // TestFailWhenEnds ends a wait that cannot end well, and nothing after it runs.
 func TestFailWhenEnds(t *testing.T) {
 	someSteps(t)
