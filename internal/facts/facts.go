@@ -50,6 +50,8 @@ type Options struct {
 	Clock clock.WithTicker
 	// Wake makes a request be judged again. It may be called from several goroutines at once.
 	Wake func(request types.NamespacedName)
+	// Waits tells whether a request is to be judged again once something has changed: it is not over, and it is here that it is judged.
+	Waits func(request types.NamespacedName) bool
 }
 
 // Reader reads facts. It is safe for concurrent use. What it gives is shared and must not be changed.
@@ -70,6 +72,9 @@ func New(o Options) *Reader {
 	}
 	if o.Budget == nil {
 		o.Budget = func(string) *expression.Budget { return expression.NewBudget() }
+	}
+	if o.Waits == nil {
+		o.Waits = func(types.NamespacedName) bool { return false }
 	}
 	r := &Reader{Options: o, limits: newLimits(o.Clock)}
 	r.watches, r.hosts = newWatches(o, r.limits), newHosts(o, r.limits)
