@@ -96,6 +96,8 @@ type Process struct {
 	identity *identity.Rules
 	clients  *execution.Clients
 	reviews  *facts.Reviews
+	// restsOn tells whether a request was judged on what a namespace says.
+	restsOn func(request types.NamespacedName, namespace string) bool
 	// changed says that every open request must be judged again, wake names one. Nobody reads wake after stopping is closed.
 	changed, wake chan event.GenericEvent
 	stopping      chan struct{}
@@ -138,6 +140,7 @@ func New(cfg *config.Configuration, restConfig *rest.Config, clk clock.WithTicke
 	})); err != nil {
 		return nil, fmt.Errorf("failed to add the reader of facts: %w", err)
 	}
+	p.restsOn = reader.RestsOn
 	p.Gate = gate.New(p.Store, rules, reader, cfg.Operator.Namespace, p.clock).Asks(&hands{p.reviews, p.evidence})
 	for _, part := range p.chosen() {
 		if err := part(); err != nil {
