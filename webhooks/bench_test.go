@@ -16,6 +16,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
@@ -83,7 +84,7 @@ func (benchFacts) Object(context.Context, string, string, v1alpha1.ObjectReferen
 	return &unstructured.Unstructured{}, nil
 }
 
-func (benchFacts) Namespace(_ context.Context, name string) (map[string]any, error) {
+func (benchFacts) Namespace(_ context.Context, name string, _ types.NamespacedName) (map[string]any, error) {
 	return map[string]any{"name": name, "labels": map[string]any{"team": "payments"}, "annotations": map[string]any{}}, nil
 }
 

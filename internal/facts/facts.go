@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
@@ -50,15 +49,18 @@ type Options struct {
 	Clock clock.WithTicker
 	// Wake makes a request be judged again. It may be called from several goroutines at once.
 	Wake func(request types.NamespacedName)
+	// Waits tells whether a request is to be judged again once something has changed: it is not over, and it is here that it is judged.
+	Waits func(request types.NamespacedName) bool
 }
 
 // Reader reads facts. It is safe for concurrent use. What it gives is shared and must not be changed.
 type Reader struct {
 	Options
 
-	limits  *limits
-	watches *watches
-	hosts   *hosts
+	limits     *limits
+	watches    *watches
+	hosts      *hosts
+	namespaces *namespaces
 }
 
 var _ gate.Facts = (*Reader)(nil)
@@ -71,7 +73,10 @@ func New(o Options) *Reader {
 	if o.Budget == nil {
 		o.Budget = func(string) *expression.Budget { return expression.NewBudget() }
 	}
-	r := &Reader{Options: o, limits: newLimits(o.Clock)}
+	if o.Waits == nil {
+		o.Waits = func(types.NamespacedName) bool { return false }
+	}
+	r := &Reader{Options: o, limits: newLimits(o.Clock), namespaces: newNamespaces(o.Waits)}
 	r.watches, r.hosts = newWatches(o, r.limits), newHosts(o, r.limits)
 	return r
 }
@@ -206,13 +211,4 @@ func (r *Reader) Records(ctx context.Context, namespace string, query gate.Query
 		return nil, gate.TooMany(query)
 	}
 	return objects, nil
-}
-
-// Namespace reads the name, the labels, the annotations and the version of a namespace.
-func (r *Reader) Namespace(ctx context.Context, name string) (map[string]any, error) {
-	namespace := &corev1.Namespace{}
-	if err := r.Namespaces.Get(ctx, types.NamespacedName{Name: name}, namespace); err != nil {
-		return nil, err
-	}
-	return gate.NamespaceMetadata(namespace), nil
 }

@@ -3,6 +3,7 @@ package facts
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -39,20 +40,22 @@ type server struct {
 	blocked map[string]chan struct{}
 	open    *watch.FakeWatcher
 	woken   []string
+	// over are the requests that wait no more.
+	over map[string]bool
 }
 
 func newServer() *server {
 	return &server{
 		clock: clocktesting.NewFakeClock(noon), version: "5", gets: map[string]int{}, watches: map[string]int{},
-		slow: map[string]time.Duration{}, blocked: map[string]chan struct{}{},
+		slow: map[string]time.Duration{}, blocked: map[string]chan struct{}{}, over: map[string]bool{},
 	}
 }
 
 func (s *server) reader(t *testing.T) *Reader {
-	r := New(Options{Clients: s, Clock: s.clock, Wake: func(request types.NamespacedName) {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.woken = append(s.woken, request.Name)
+	wake := func(request types.NamespacedName) { s.set(func() { s.woken = append(s.woken, request.Name) }) }
+	r := New(Options{Clients: s, Clock: s.clock, Wake: wake, Waits: func(request types.NamespacedName) (waits bool) {
+		s.set(func() { waits = !s.over[request.Name] })
+		return waits
 	}})
 	t.Cleanup(r.Stop)
 	return r
@@ -267,24 +270,75 @@ func TestWhatHappensBetweenTwoWatches(t *testing.T) {
 	}
 }
 
-func TestIdleWatchEnds(t *testing.T) {
+// TestRestingRequests: requests that wait at rest are not woken as long as nothing changes, and the watch ends with the last of them.
+func TestRestingRequests(t *testing.T) {
 	s := newServer()
 	r := s.reader(t)
 	followedBy(t, r)
+	for _, name := range []string{"r", "second", "third"} {
+		if !r.Watch("platform", "reader", limitsMap, types.NamespacedName{Namespace: request.Namespace, Name: name}) {
+			t.Fatalf("%s is not told of changes", name)
+		}
+	}
 	s.wokenNow()
-	followedBy(t, r)
-	var woken []string
+	opened := func() (times int) {
+		s.set(func() { times = s.watches["reader"] })
+		return times
+	}
+	passes := func(times int) {
+		t.Helper()
+		until := opened() + times
+		eventually(t, "opening the watch anew", func() bool {
+			s.clock.Step(reopenAfter)
+			<-time.After(time.Millisecond)
+			return opened() >= until
+		})
+	}
+	passes(3*int(idleAfter/reopenAfter) + 1)
+	s.set(func() { s.over["r"], s.over["second"] = true, true })
+	passes(int(idleAfter/reopenAfter) + 1)
+	if woken := s.wokenNow(); len(woken) > 0 {
+		t.Errorf("nothing has changed, and %v were woken", woken)
+	}
+	s.set(func() { s.version = "6" })
+	s.open.Modify(changed("6"))
+	eventually(t, "waking who waits, and nobody else", func() bool {
+		s.clock.Step(wakePause)
+		return cmp.Equal(s.wokenNow(), []string{"third"})
+	})
+	r.Watch("platform", "reader", limitsMap, types.NamespacedName{Namespace: request.Namespace, Name: "third"})
+	s.set(func() { s.over["third"] = true })
 	eventually(t, "the end of the watch", func() bool {
 		s.clock.Step(reopenAfter)
 		<-time.After(time.Millisecond)
-		woken = append(woken, s.wokenNow()...)
 		r.watches.mu.Lock()
 		defer r.watches.mu.Unlock()
 		return len(r.watches.open) == 0 && len(r.watches.count) == 0
 	})
-	if !cmp.Equal(woken, []string{"r"}) {
-		t.Errorf("who waits is asked once whether they still do, before the watch ends; got %v", woken)
+	if woken := s.wokenNow(); len(woken) > 0 {
+		t.Errorf("%v are over, and were woken", woken)
 	}
+}
+
+// TestRefusedRequestsTakeNoPlace: requests that are over, or were never stored, do not keep others from being told of changes.
+func TestRefusedRequestsTakeNoPlace(t *testing.T) {
+	s := newServer()
+	r := s.reader(t)
+	followedBy(t, r)
+	for i := range maxWaiting {
+		refused := types.NamespacedName{Namespace: request.Namespace, Name: fmt.Sprintf("refused-%d", i)}
+		s.set(func() { s.over[refused.Name] = true })
+		r.Watch("platform", "reader", limitsMap, refused)
+	}
+	another := types.NamespacedName{Namespace: request.Namespace, Name: "another"}
+	if r.Watch("platform", "reader", limitsMap, another) {
+		t.Fatal("there is no place, and nobody notices")
+	}
+	eventually(t, "a place", func() bool {
+		s.clock.Step(reopenAfter)
+		<-time.After(time.Millisecond)
+		return r.Watch("platform", "reader", limitsMap, another)
+	})
 }
 
 func TestWatchesAreBounded(t *testing.T) {

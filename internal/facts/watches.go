@@ -2,6 +2,7 @@ package facts
 
 import (
 	"context"
+	"maps"
 	"strconv"
 	"strings"
 	"sync"
@@ -21,7 +22,7 @@ const (
 	maxWatches, maxAccountWatches, maxWaiting = 512, 64, 4096
 	// reopenAfter is how long a watch is open. The next one is authorised anew.
 	reopenAfter = time.Minute
-	// idleAfter is how long a watch lives that nobody asks for.
+	// idleAfter is how long a watch lives that nobody asks for, and for which nobody waits.
 	idleAfter = 5 * time.Minute
 	// patience is how long the API server may take to answer.
 	patience = 10 * time.Second
@@ -168,23 +169,19 @@ func newPauses() wait.Backoff {
 	return wait.Backoff{Duration: shortestPause, Factor: 2, Steps: 16, Cap: longestPause}
 }
 
-// idle tells that nobody asks any more. Requests that wait are asked first whether they still do.
+// idle tells that nobody asks any more, and ends the watch. Requests that are over, or were refused, are forgotten first: they would take the places of
+// others. Those that wait are left alone: they are at rest, and nothing has changed.
 func (f *followed) idle() bool {
 	f.mu.Lock()
-	switch {
-	case f.Clock.Since(f.used) < idleAfter:
-		f.mu.Unlock()
-		return false
-	case len(f.requests) > 0:
-		f.mu.Unlock()
-		f.wake()
+	defer f.mu.Unlock()
+	maps.DeleteFunc(f.requests, func(request types.NamespacedName, _ struct{}) bool { return !f.Waits(request) })
+	if len(f.requests) > 0 || f.Clock.Since(f.used) < idleAfter {
 		return false
 	}
 	delete(f.open, f.source)
 	if f.count[f.as]--; f.count[f.as] == 0 {
 		delete(f.count, f.as)
 	}
-	f.mu.Unlock()
 	f.end()
 	return true
 }

@@ -19,8 +19,9 @@ type Facts interface {
 	Object(ctx context.Context, namespace, serviceAccount string, ref v1alpha1.ObjectReference) (*unstructured.Unstructured, error)
 	// List reads objects as a ServiceAccount. More than the limit of the query are an error.
 	List(ctx context.Context, namespace, serviceAccount string, query Query) (*unstructured.UnstructuredList, error)
-	// Namespace reads the metadata of a namespace, with the JSON names of its fields.
-	Namespace(ctx context.Context, name string) (map[string]any, error)
+	// Namespace reads the metadata of a namespace, with the JSON names of its fields. Request, where it is not empty, is judged again once they have
+	// changed, or the namespace has come or gone.
+	Namespace(ctx context.Context, name string, request types.NamespacedName) (map[string]any, error)
 	// Watch asks that a request be judged again once what a query gives has changed. False: nobody will tell.
 	Watch(namespace, serviceAccount string, query Query, request types.NamespacedName) bool
 	// MayWrite tells whether somebody could have made what one of some queries gives what it is. Missing says that the objects do not exist.

@@ -131,7 +131,7 @@ func (f fakeFacts) MayRead(context.Context, *v1alpha1.Identity, Query) (bool, er
 	return true, nil
 }
 
-func (f fakeFacts) Namespace(_ context.Context, name string) (map[string]any, error) {
+func (f fakeFacts) Namespace(_ context.Context, name string, _ types.NamespacedName) (map[string]any, error) {
 	return map[string]any{"name": name, "labels": f.labels, "annotations": map[string]any{}}, nil
 }
 

@@ -97,7 +97,7 @@ func (r *run) readTarget(ctx context.Context, needs factsOfTarget) *Problem {
 
 // readNamespace reads the namespace of the target. The operator watches all namespaces, and is told of changes.
 func (r *run) readNamespace(ctx context.Context, name string) *Problem {
-	metadata, err := r.gate.facts.Namespace(ctx, name)
+	metadata, err := r.gate.facts.Namespace(ctx, name, r.stored())
 	if err != nil {
 		return unavailable("the namespace of the target", "Namespace "+name, err)
 	}

@@ -298,7 +298,7 @@ func (p *planned) namespace(ctx context.Context, name string) metadataResult {
 		return found
 	}
 	out := metadataResult{name: name}
-	metadata, err := p.run.gate.facts.Namespace(ctx, name)
+	metadata, err := p.run.gate.facts.Namespace(ctx, name, p.run.stored())
 	version, _ := metadata["resourceVersion"].(string)
 	switch {
 	case apierrors.IsNotFound(err):

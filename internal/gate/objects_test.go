@@ -90,7 +90,7 @@ func (c cluster) Object(_ context.Context, _, serviceAccount string, ref v1alpha
 	return &unstructured.Unstructured{Object: map[string]any{"metadata": map[string]any{"labels": found}}}, nil
 }
 
-func (c cluster) Namespace(_ context.Context, name string) (map[string]any, error) {
+func (c cluster) Namespace(_ context.Context, name string, _ types.NamespacedName) (map[string]any, error) {
 	found, ok := c.namespaces[name]
 	switch {
 	case name == "broken":

@@ -143,7 +143,7 @@ func (w *world) Host(_ context.Context, query *gate.HostQuery, _ types.Namespace
 }
 
 // Namespace implements gate.Facts.
-func (w *world) Namespace(_ context.Context, name string) (map[string]any, error) {
+func (w *world) Namespace(_ context.Context, name string, _ types.NamespacedName) (map[string]any, error) {
 	query := gate.Query{ObjectReference: v1alpha1.ObjectReference{APIVersion: "v1", Kind: "Namespace", Name: name}}
 	if names(w.unreadable, &query) {
 		return nil, w.forbidden("get", "the operator", &query)

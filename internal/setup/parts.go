@@ -68,7 +68,7 @@ func (p *Process) governing() error {
 		}
 		registration, err := informer.AddEventHandler(toolscache.ResourceEventHandlerFuncs{
 			AddFunc:    p.Store.Put,
-			UpdateFunc: func(_, object any) { p.Store.Put(object) },
+			UpdateFunc: p.Store.Update,
 			DeleteFunc: func(object any) { p.Store.Remove(deleted(object)) },
 		})
 		if err != nil {

@@ -18,6 +18,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
+	toolscache "k8s.io/client-go/tools/cache"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
@@ -95,6 +96,8 @@ type Process struct {
 	identity *identity.Rules
 	clients  *execution.Clients
 	reviews  *facts.Reviews
+	// restsOn tells whether a request was judged on what a namespace says.
+	restsOn func(request types.NamespacedName, namespace string) bool
 	// changed says that every open request must be judged again, wake names one. Nobody reads wake after stopping is closed.
 	changed, wake chan event.GenericEvent
 	stopping      chan struct{}
@@ -125,7 +128,10 @@ func New(cfg *config.Configuration, restConfig *rest.Config, clk clock.WithTicke
 	p.Store = snapshot.NewStore(p.wakeAll)
 	metrics.Show(p.Store, cfg.Operator.Namespace)
 	p.clients = execution.NewClients(restConfig, manager.GetRESTMapper())
-	reader := p.facts()
+	reader, err := p.facts()
+	if err != nil {
+		return nil, err
+	}
 	if err := manager.Add(everywhere(func(ctx context.Context) error {
 		<-ctx.Done()
 		close(p.stopping)
@@ -134,6 +140,7 @@ func New(cfg *config.Configuration, restConfig *rest.Config, clk clock.WithTicke
 	})); err != nil {
 		return nil, fmt.Errorf("failed to add the reader of facts: %w", err)
 	}
+	p.restsOn = reader.RestsOn
 	p.Gate = gate.New(p.Store, rules, reader, cfg.Operator.Namespace, p.clock).Asks(&hands{p.reviews, p.evidence})
 	for _, part := range p.chosen() {
 		if err := part(); err != nil {
@@ -155,7 +162,11 @@ func watched(restConfig *rest.Config, traces *tracing.Tracer) *rest.Config {
 }
 
 // facts reads facts as ServiceAccounts, and asks with the operator's own right who could have written them.
-func (p *Process) facts() *facts.Reader {
+func (p *Process) facts() (*facts.Reader, error) {
+	requests, err := p.cached(&v1alpha1.ActionRequest{})
+	if err != nil {
+		return nil, err
+	}
 	p.reviews = facts.NewReviews(func(ctx context.Context, review *authorizationv1.SubjectAccessReview) error {
 		return p.Manager.GetClient().Create(ctx, review)
 	}, p.clock)
@@ -166,7 +177,17 @@ func (p *Process) facts() *facts.Reader {
 		Wake: func(request types.NamespacedName) {
 			p.wakeOne(&v1alpha1.ActionRequest{ObjectMeta: metav1.ObjectMeta{Namespace: request.Namespace, Name: request.Name}})
 		},
-	})
+		Waits: func(request types.NamespacedName) bool {
+			return p.parts.Controllers && waits(requests.GetIndexer(), request)
+		},
+	}), nil
+}
+
+// waits tells whether a request, of those that are not over, has not begun: what is executed is judged no more.
+func waits(open toolscache.Store, request types.NamespacedName) bool {
+	object, _, err := open.GetByKey(request.String())
+	found, ok := object.(*v1alpha1.ActionRequest)
+	return err == nil && ok && found.Status.Execution == nil
 }
 
 // wakeOne makes one request be judged again, in the process that takes requests through their life.

@@ -3,9 +3,11 @@ package snapshot
 import (
 	"context"
 	"maps"
+	"reflect"
 	"sync"
 	"sync/atomic"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/utils/clock"
@@ -27,22 +29,23 @@ type Store struct {
 	synced    bool
 
 	delegations map[types.NamespacedName]*v1alpha1.Delegation
-	// stale says what changed since the last snapshot, which shares all else.
-	stale stale
+	// stale says what changed since the last snapshot, which shares all else, and decides that a decision can rest on some of that.
+	stale   stale
+	decides bool
 
 	dirty chan struct{}
 	// turn is the snapshot that Run is making.
 	turn    heartbeat.Turn
 	current atomic.Pointer[Snapshot]
-	// changed is called after every new snapshot.
+	// changed is called after every new snapshot on which a decision may be another one.
 	changed func()
 }
 
 // stale says of which kinds objects changed.
 type stale struct{ actions, roles, teams, calendars, policies, delegations bool }
 
-// NewStore makes an empty store, whose snapshot is not fit to decide on until MarkSynced. After every new snapshot it calls
-// changed, where that is given.
+// NewStore makes an empty store, whose snapshot is not fit to decide on until MarkSynced. After every new snapshot on which a decision may be
+// another one it calls changed, where that is given.
 func NewStore(changed func()) *Store {
 	s := &Store{
 		actions:   map[types.NamespacedName]actionEntry{},
@@ -53,6 +56,7 @@ func NewStore(changed func()) *Store {
 		dirty:     make(chan struct{}, 1),
 		changed:   changed,
 		stale:     stale{true, true, true, true, true, true},
+		decides:   true,
 
 		delegations: map[types.NamespacedName]*v1alpha1.Delegation{},
 	}
@@ -93,6 +97,57 @@ func (s *Store) Put(object any) {
 	}
 }
 
+// Update takes a governing object that was written, or read again. Where nothing has changed that a decision can rest on, such as how many requests
+// a policy holds, nobody is told: each of very many requests would be judged again for nothing.
+func (s *Store) Update(before, after any) {
+	if !reflect.DeepEqual(content(before), content(after)) {
+		s.Put(after)
+		return
+	}
+	was, isAction := before.(*v1alpha1.Action)
+	if now, ok := after.(*v1alpha1.Action); ok && isAction && !reflect.DeepEqual(was.Status, now.Status) {
+		s.show(now)
+	}
+}
+
+// show takes an Action of which only the status is another one: whoever asks is told what it says, and no decision rests on it.
+func (s *Store) show(o *v1alpha1.Action) {
+	compiled, errs := catalog.CompileAction(o)
+	s.mu.Lock()
+	s.actions[key(o)] = actionEntry{o, compiled, errs}
+	s.stale.actions = true
+	s.mu.Unlock()
+	s.soon()
+}
+
+// content is what a decision can rest on of a governing object. It is compared as it is, and not by its generation only: that stays where another
+// definition of the kind gives other defaults.
+func content(object any) any {
+	switch o := object.(type) {
+	case *v1alpha1.Action:
+		return v1alpha1.Action{ObjectMeta: lasting(&o.ObjectMeta), Spec: o.Spec}
+	case *v1alpha1.Role:
+		return v1alpha1.Role{ObjectMeta: lasting(&o.ObjectMeta), Spec: o.Spec}
+	case *v1alpha1.Team:
+		return v1alpha1.Team{ObjectMeta: lasting(&o.ObjectMeta), Spec: o.Spec}
+	case *v1alpha1.Calendar:
+		return v1alpha1.Calendar{ObjectMeta: lasting(&o.ObjectMeta), Spec: o.Spec}
+	case *v1alpha1.ActionPolicy:
+		return v1alpha1.ActionPolicy{ObjectMeta: lasting(&o.ObjectMeta), Spec: o.Spec}
+	case *v1alpha1.Delegation:
+		// Who is named as one who may vote rests on its state.
+		return v1alpha1.Delegation{ObjectMeta: lasting(&o.ObjectMeta), Spec: o.Spec, Status: v1alpha1.DelegationStatus{State: o.Status.State}}
+	}
+	return object
+}
+
+// lasting is metadata without what every write changes.
+func lasting(o *metav1.ObjectMeta) metav1.ObjectMeta {
+	out := *o
+	out.ResourceVersion, out.ManagedFields = "", nil
+	return out
+}
+
 // Remove takes a governing object that is gone.
 func (s *Store) Remove(object any) {
 	switch o := object.(type) {
@@ -114,8 +169,13 @@ func (s *Store) Remove(object any) {
 func (s *Store) change(stale *bool, apply func()) {
 	s.mu.Lock()
 	apply()
-	*stale = true
+	*stale, s.decides = true, true
 	s.mu.Unlock()
+	s.soon()
+}
+
+// soon makes Run make a new snapshot.
+func (s *Store) soon() {
 	select {
 	case s.dirty <- struct{}{}:
 	default:
@@ -146,8 +206,10 @@ func (s *Store) Rebuild() {
 	s.mu.Lock()
 	next := s.next()
 	s.current.Store(next)
+	decides := s.decides
+	s.decides = false
 	s.mu.Unlock()
-	if s.changed != nil {
+	if decides && s.changed != nil {
 		s.changed()
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
@@ -22,10 +23,12 @@ const (
 	waitingWatched = 30 * time.Second
 	// waitingPatience bounds how long they may take to get there, and to be judged again.
 	waitingPatience = 15 * time.Minute
+	// waitingPolicy is the name of the policy that holds all of them.
+	waitingPolicy = "waiting"
 )
 
-// measureWaiting lets requests wait for approval, looks what that costs while nothing happens, and what a change of a Role costs, after which each is
-// judged again.
+// measureWaiting lets requests wait for approval, which a policy holds beside, looks what that costs while nothing happens, what one request more costs, and what
+// a change of a Role costs, after which each is judged again.
 func measureWaiting(ctx context.Context) ([]Result, error) {
 	t, err := openTheatre(ctx, everybody)
 	if err != nil {
@@ -34,6 +37,9 @@ func measureWaiting(ctx context.Context) ([]Result, error) {
 	defer t.close()
 	heap, err := liveHeap(ctx, t.metrics)
 	if err != nil {
+		return nil, err
+	}
+	if err := t.policy(ctx); err != nil {
 		return nil, err
 	}
 	if err := t.askAll(ctx); err != nil {
@@ -50,6 +56,10 @@ func measureWaiting(ctx context.Context) ([]Result, error) {
 	if err != nil {
 		return nil, err
 	}
+	more, err := t.spends(ctx, func() error { return errors.Join(t.wait(ctx, waitingRequests), t.atRest(ctx)) })
+	if err != nil {
+		return nil, err
+	}
 	judged, err := t.spends(ctx, func() error { return t.changeRole(ctx) })
 	if err != nil {
 		return nil, err
@@ -58,6 +68,7 @@ func measureWaiting(ctx context.Context) ([]Result, error) {
 		{fmt.Sprintf("waiting/cpu=%d", waitingRequests), float64(idle.cpu.Milliseconds()) / waitingWatched.Minutes(), "ms/min"},
 		{fmt.Sprintf("waiting/calls=%d", waitingRequests), float64(idle.asked) / waitingWatched.Minutes(), "1/min"},
 		{fmt.Sprintf("waiting/heap=%d", waitingRequests), (after - heap) / waitingRequests, bytesEach},
+		{fmt.Sprintf("waiting/one-more=%d", waitingRequests), float64(more.asked), count},
 		{"waiting/judged-again", float64(judged.cpu.Microseconds()) / waitingRequests, microseconds},
 		{"waiting/judged-again-writes", float64(judged.writes) / waitingRequests, count},
 	}, nil
@@ -74,8 +85,7 @@ func (t *theatre) askAll(ctx context.Context) error {
 				if errs[w] != nil {
 					continue
 				}
-				request := newRequest(v1alpha1.GroupVersion.Group, fmt.Sprintf("waiting-%06d", n), serviceName(n%throughputAtOnce), approvedAt, fmt.Sprintf("2.%06d", n))
-				_, errs[w] = t.requester.Resource(ours("actionrequests")).Namespace(env.WorkNamespace).Create(ctx, request, metav1.CreateOptions{})
+				errs[w] = t.wait(ctx, n)
 			}
 		})
 	}
@@ -85,6 +95,34 @@ func (t *theatre) askAll(ctx context.Context) error {
 	close(numbers)
 	group.Wait()
 	return errors.Join(errs...)
+}
+
+// policy makes the policy that holds every request that waits.
+func (t *theatre) policy(ctx context.Context) error {
+	admin, err := as(t.cluster.Admin)
+	if err != nil {
+		return err
+	}
+	policy := &unstructured.Unstructured{Object: map[string]any{
+		"apiVersion": v1alpha1.GroupVersion.String(), "kind": "ActionPolicy", "metadata": map[string]any{"name": waitingPolicy},
+		"spec": map[string]any{
+			"match": map[string]any{"requestNamespaces": map[string]any{"names": []any{env.WorkNamespace}}},
+			"rules": []any{map[string]any{"name": "hold", "effect": string(v1alpha1.PolicyHold)}},
+		},
+	}}
+	if _, err := admin.Resource(ours("actionpolicies")).Create(ctx, policy, metav1.CreateOptions{}); err != nil {
+		return fmt.Errorf("failed to create the policy: %w", err)
+	}
+	return nil
+}
+
+// wait asks for what needs an approval.
+func (t *theatre) wait(ctx context.Context, n int) error {
+	request := newRequest(v1alpha1.GroupVersion.Group, fmt.Sprintf("waiting-%06d", n), serviceName(n%throughputAtOnce), approvedAt, fmt.Sprintf("2.%06d", n))
+	if _, err := t.requester.Resource(ours("actionrequests")).Namespace(env.WorkNamespace).Create(ctx, request, metav1.CreateOptions{}); err != nil {
+		return fmt.Errorf("failed to ask: %w", err)
+	}
+	return nil
 }
 
 // spent is what something cost: time of the processor, and calls of the API server by Signoff and by whoever asked meanwhile.

@@ -208,3 +208,33 @@ spec:
 	})
 	refusedFor(t, users.Alice, factRequest("no-kind", `{}`), "cannot read lookup reports, every VulnerabilityReport")
 }
+
+// TestNamespaceWakesWhomItConcerns labels the namespaces on which requests rest that wait: whom that concerns is judged again, also where it writes
+// elsewhere.
+func TestNamespaceWakesWhomItConcerns(t *testing.T) {
+	label := func(place, open string) {
+		apply(t, `{apiVersion: v1, kind: Namespace, metadata: {name: `+place+`, labels: {open: "`+open+`"}}}`)
+	}
+	apply(t, `{apiVersion: signoff.dev/v1alpha1, kind: Action, metadata: {namespace: platform, name: placed}, spec: {title: Do it where it is open, default: {effect: Deny},
+		inputs: {openAPIV3Schema: {type: object, required: [place], properties: {place: {type: string, maxLength: 63}}}},
+		target: {apiVersion: v1, kind: ConfigMap, namespace: "${inputs.place}", name: none},
+		rules: [{name: open, when: "namespaceObject.metadata.labels['open'] == 'yes'", effect: Allow},
+			{name: wait, when: "namespaceObject.metadata.labels['open'] == 'ask'", effect: RequireApproval}],
+		execution: {serviceAccountName: deployer, steps: [{name: note, apply: {conflicts: Take, manifests: [{apiVersion: v1, kind: ConfigMap, metadata: {namespace: staging, name: "placed-${inputs.place}"}}]}}]}}}`)
+	waiting := map[string]*v1alpha1.ActionRequest{}
+	for _, place := range []string{"place-a", "place-b"} {
+		label(place, "ask")
+		waiting[place] = ask(t, users.Alice, request("placed", `{"place":"`+place+`"}`))
+		reaches(t, waiting[place], v1alpha1.PhaseAwaitingApproval)
+	}
+	label("place-a", "no")
+	reaches(t, waiting["place-a"], v1alpha1.PhaseHeld)
+	before := reaches(t, waiting["place-b"], v1alpha1.PhaseAwaitingApproval)
+	label("place-a", "yes")
+	reaches(t, waiting["place-a"], v1alpha1.PhaseSucceeded)
+	if after := reaches(t, waiting["place-b"], v1alpha1.PhaseAwaitingApproval); after.ResourceVersion != before.ResourceVersion {
+		t.Errorf("place-b is as it was, and the request that rests on it was written: %+v", after.Status)
+	}
+	label("place-b", "yes")
+	reaches(t, waiting["place-b"], v1alpha1.PhaseSucceeded)
+}

@@ -27,7 +27,7 @@ func (f facts) List(ctx context.Context, _, _ string, query gate.Query) (*unstru
 }
 
 // Namespace reads the metadata of a namespace.
-func (f facts) Namespace(ctx context.Context, name string) (map[string]any, error) {
+func (f facts) Namespace(ctx context.Context, name string, _ types.NamespacedName) (map[string]any, error) {
 	object, err := f.world.Read(ctx, v1alpha1.ObjectReference{APIVersion: "v1", Kind: "Namespace", Name: name})
 	if err != nil {
 		return nil, err
