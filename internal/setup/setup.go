@@ -190,9 +190,15 @@ func waits(open toolscache.Store, request types.NamespacedName) bool {
 	return err == nil && ok && found.Status.Execution == nil
 }
 
-// wakeOne makes one request be judged again, in the process that takes requests through their life.
+// wakeOne makes one request be judged again, in the process that takes requests through their life. One that does not lead judges all of them once it does,
+// and until then nobody reads what it would be told: what follows a fact must not wait for that.
 func (p *Process) wakeOne(request client.Object) {
 	if !p.parts.Controllers {
+		return
+	}
+	select {
+	case <-p.Manager.Elected():
+	default:
 		return
 	}
 	select {
