@@ -134,6 +134,9 @@ func (s *scope) newClaim(ctx context.Context) (*v1alpha1.Record, error) {
 
 // uncertain tells that a write may have been done, or may still be.
 func uncertain(err error) bool {
+	if tooLarge(err) {
+		return false // etcd says so without taking it
+	}
 	return apierrors.ReasonForError(err) == metav1.StatusReasonUnknown || apierrors.IsTimeout(err) || apierrors.IsServerTimeout(err) || apierrors.IsInternalError(err)
 }
 

@@ -124,6 +124,7 @@ func (w *workplaces) queue(me *waiter) int {
 	}
 	if before := w.entered[me.NamespacedName]; before != nil && before.tenant == me.tenant {
 		me.place = before.place
+		delete(w.entered, me.NamespacedName)
 	} else {
 		w.places++
 		me.place = w.places

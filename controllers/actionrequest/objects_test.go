@@ -251,7 +251,16 @@ func TestWorkplacesAfterAnErrorInside(t *testing.T) {
 	q.forget(named("first"))
 	q.gone(named("first"), err) // the error came after it was over
 	q.wakes("third")
+	q.come(named("third"))
+	q.enters("third", "", false, x)
+	q.hold(named("hasty"), []kinds.Place{x})
+	q.enters("third", "hasty", false, x) // in its turn, something is in the way
 	q.leave(named("third"))
+	q.gone(named("third"), err)
+	if len(q.waiting) != 1 {
+		t.Errorf("it stands in the queue more than once: %v", q.waiting)
+	}
+	q.leave(named("hasty"))
 	q.forget(named("third"))
 	if len(q.waiting)+len(q.entered)+len(q.holders) != 0 {
 		t.Errorf("nothing is left: %v, %v, %v", q.waiting, q.entered, q.holders)

@@ -31,7 +31,8 @@ func (e *unrecordedError) Unwrap() error { return e.cause }
 // maxRefused is how many fields are named.
 const maxRefused = 3
 
-// refused says what the API server does not take. Values are not for everybody who may read the request: only fields are named.
+// refused says what the API server does not take. Values are not for everybody who may read the request: only fields are named. The API server names them in
+// any order, and what is shown must not change with each try.
 func (e *unrecordedError) refused() string {
 	if tooLarge(e.cause) {
 		return "it is too large"
@@ -39,11 +40,14 @@ func (e *unrecordedError) refused() string {
 	var fields []string
 	if status, ok := errors.AsType[*apierrors.StatusError](e.cause); ok && status.ErrStatus.Details != nil {
 		for _, cause := range status.ErrStatus.Details.Causes {
-			if cause.Field != "" && !slices.Contains(fields, cause.Field) && len(fields) < maxRefused {
+			if cause.Field != "" {
 				fields = append(fields, cause.Field)
 			}
 		}
 	}
+	slices.Sort(fields)
+	fields = slices.Compact(fields)
+	fields = fields[:min(len(fields), maxRefused)]
 	if len(fields) == 0 {
 		return "the API server refuses it"
 	}

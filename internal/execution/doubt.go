@@ -23,6 +23,13 @@ type attempt struct {
 	number int32
 }
 
+// doubt is the last attempt of which something was sent, or may have been, and of which the Record says nothing. The zero value is none.
+type doubt struct {
+	attempt
+	// answered says that this process knows what became of all that was sent.
+	answered bool
+}
+
 // doubtKey names a Record in memory. One that was made again under its name is another one.
 type doubtKey struct {
 	record string
@@ -34,7 +41,7 @@ func keyOf(record *v1alpha1.Record) doubtKey {
 }
 
 // Claimed notes that this process has created the Record, so that nobody has begun any of its steps.
-func (r *Runner) Claimed(record *v1alpha1.Record) { r.doubts.Add(keyOf(record), attempt{}) }
+func (r *Runner) Claimed(record *v1alpha1.Record) { r.doubts.Add(keyOf(record), doubt{}) }
 
 // Doubtful tells whether a step may have done something of which the Record says nothing.
 func (r *Runner) Doubtful(record *v1alpha1.Record, step *v1alpha1.RenderedStep, status v1alpha1.StepStatus) bool {
@@ -111,12 +118,19 @@ func (t *task) firstSight() {
 	if at := t.status.RetryAt; at != nil && t.now.Before(at.Time) {
 		next = attempt{}
 	}
-	t.doubts.Add(keyOf(t.record), next)
+	t.doubts.Add(keyOf(t.record), doubt{attempt: next})
+}
+
+// doubt is what this process knows of what was sent.
+func (t *task) doubt() doubt {
+	found, _ := t.doubts.Get(keyOf(t.record))
+	known, _ := found.(doubt)
+	return known
 }
 
 // doubtful tells whether this attempt may have sent something of which the Record says nothing: this process has, or the one before it may have.
 func (t *task) doubtful() bool {
-	if doubt, _ := t.doubts.Get(keyOf(t.record)); doubt != t.attempt() || Written(&t.status) {
+	if t.doubt().attempt != t.attempt() || Written(&t.status) {
 		return false
 	}
 	if t.status.Basis == "" && (t.temporary() || t.step.When != "" && t.status.Attempts == 0) {
@@ -133,10 +147,15 @@ func sendsFirst(step *v1alpha1.RenderedStep) bool {
 // sending sends something of which the Record says nothing yet. What the API server refuses it has not done.
 func (t *task) sending(send func() (*unstructured.Unstructured, error)) (*unstructured.Unstructured, error) {
 	before := t.doubtful()
-	t.doubts.Add(keyOf(t.record), t.attempt())
+	known := !before || t.doubt().answered
+	t.doubts.Add(keyOf(t.record), doubt{attempt: t.attempt()})
 	object, err := send()
-	if !before && (isRejection(err) || unadmitted(err)) {
-		t.doubts.Add(keyOf(t.record), attempt{})
+	refused := isRejection(err) || unadmitted(err)
+	switch {
+	case refused && !before:
+		t.doubts.Add(keyOf(t.record), doubt{})
+	case refused || err == nil:
+		t.doubts.Add(keyOf(t.record), doubt{t.attempt(), known})
 	}
 	return object, err
 }
@@ -154,7 +173,7 @@ func (t *task) unnoted(ctx context.Context) (*unstructured.Unstructured, error) 
 	job, err := t.get(ctx, w.Object)
 	switch {
 	case apierrors.IsNotFound(err), err == nil && !t.marked(job):
-		t.doubts.Add(keyOf(t.record), attempt{})
+		t.doubts.Add(keyOf(t.record), doubt{})
 		return nil, nil //nolint:nilnil // as above
 	case err != nil:
 		return nil, err

@@ -75,6 +75,19 @@ func TestHinderedToTheEnd(t *testing.T) {
 	}
 }
 
+// TestHinderedOtherwise: what is said at the end is why the last try failed, also where people were shown the words of the first one.
+func TestHinderedOtherwise(t *testing.T) {
+	p := newFaultyPlay(t, v1alpha1.WriteApply, down)
+	task := p.runner.newTask(p.record, p.step, p.status)
+	task.hindered("the first")
+	if shown := task.hindered("the second"); !strings.Contains(shown, "the first") {
+		t.Errorf("it is shown as %q", shown)
+	}
+	if why, is := task.isHindered(); !is || why != "the second" {
+		t.Errorf("it is kept as %q", why)
+	}
+}
+
 // TestHinderedLate: what may run is looked for also once its time is over, which is not said to be to come.
 func TestHinderedLate(t *testing.T) {
 	p := newFaultyPlay(t, v1alpha1.WriteCreateJob, down)

@@ -263,6 +263,8 @@ func (t *task) steady(of attempt, why, message string) string {
 	key := hindranceKey{keyOf(t.record), of}
 	if found, known := t.hindrances.Get(key); known {
 		if last := found.(hindrance); t.now.Before(last.until) { //nolint:forcetypeassert // nothing else is stored
+			last.why = why
+			t.hindrances.Add(key, last)
 			return last.message
 		}
 	}

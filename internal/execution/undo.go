@@ -313,7 +313,10 @@ func (t *task) mayLand() (step string, until time.Time) {
 			continue
 		}
 		i := slices.IndexFunc(all, func(step v1alpha1.RenderedStep) bool { return step.Name == status.Name })
-		if i >= 0 && t.newTask(t.record, &all[i], status).doubtful() {
+		if i < 0 {
+			continue
+		}
+		if step := t.newTask(t.record, &all[i], status); step.doubtful() && !step.doubt().answered {
 			return status.Name, revert.StartedAt.Add(landsWithin)
 		}
 	}

@@ -379,6 +379,23 @@ func TestWriteUnderWay(t *testing.T) {
 	}
 }
 
+// TestRefusedInPart: where every write had an answer, what was written is taken back at once, and nobody is told of one that may come.
+func TestRefusedInPart(t *testing.T) {
+	p := newLoan(t, `{name: lend, writes: [{operation: Apply, `+lendObject+`, conflicts: Take, body: {apiVersion: v1, kind: ConfigMap, metadata: {namespace: NS, name: c}, data: {mode: lent}}},
+		{operation: Apply, object: {apiVersion: v1, kind: ConfigMap, namespace: NS, name: d}, conflicts: Take,
+		body: {apiVersion: v1, kind: ConfigMap, metadata: {namespace: NS, name: d, labels: {"no label": ""}}}}]}`)
+	p.record.Spec.Steps = []v1alpha1.RenderedStep{*p.step}
+	p.runner.Claimed(p.record)
+	p.noted()
+	p.want(v1alpha1.StepFailed, "no label")
+	if !p.runner.Doubtful(p.record, p.step, v1alpha1.StepStatus{Name: p.step.Name, Basis: p.status.Basis}) {
+		t.Error("something was written of which the Record says nothing")
+	}
+	p.record.Status.Steps = []v1alpha1.StepStatus{p.status}
+	p.record.Status.Revert = &v1alpha1.Revert{StartedAt: metav1.NewTime(p.clock.Now())}
+	p.returns(nil)
+}
+
 // TestOwnsOthers: what has an effect by itself does not wait for the garbage collector.
 func TestOwnsOthers(t *testing.T) {
 	for ref, want := range map[v1alpha1.ObjectReference]bool{
