@@ -275,9 +275,14 @@ func TestClose(t *testing.T) {
 			fields{"approval": "approved", "state": closed, "close_code": "unsuccessful", "close_notes": "Ended as Failed."},
 		},
 		"FinishedLongAgo": {
-			"what the plan steps gave is not kept for ever",
-			fields{"approval": "approved", "state": "-1"}, v1alpha1.ActionRequestStatus{Outcome: v1alpha1.OutcomeCancelled, Execution: claim}, false,
-			fields{"approval": "approved", "state": closed, "close_code": "unsuccessful", "close_notes": "Ended as Cancelled."},
+			"what the plan steps gave is not kept for ever, so nobody knows any more whether this is its change",
+			fields{"approval": "approved", "state": "-1"}, v1alpha1.ActionRequestStatus{Outcome: v1alpha1.OutcomeSucceeded, Execution: claim}, false,
+			fields{"approval": "approved", "state": "-1"},
+		},
+		"DeniedLongAgo": {
+			"nobody may do anything under a change of what was denied, whoever made it",
+			fields{"approval": "requested"}, v1alpha1.ActionRequestStatus{Outcome: v1alpha1.OutcomeDenied, Planning: &v1alpha1.Planning{}}, false,
+			fields{"approval": "rejected", "state": canceled, "work_notes": "Signoff: Denied"},
 		},
 		"Executing": {
 			"the steps are not over",
@@ -307,8 +312,14 @@ func TestClose(t *testing.T) {
 
 // TestOneChangeCounts: whoever can make a change can write the uid of any request into it.
 func TestOneChangeCounts(t *testing.T) {
-	for name, status := range map[string]v1alpha1.ActionRequestStatus{
-		"Waiting": {}, "Denied": {Outcome: v1alpha1.OutcomeDenied}, "Executed": {Outcome: v1alpha1.OutcomeSucceeded, Execution: &v1alpha1.ExecutionClaim{ID: "r"}},
+	executed := v1alpha1.ActionRequestStatus{Outcome: v1alpha1.OutcomeSucceeded, Execution: &v1alpha1.ExecutionClaim{ID: "r"}}
+	for name, tc := range map[string]struct {
+		status    v1alpha1.ActionRequestStatus
+		forgotten bool
+	}{
+		"Waiting": {}, "Denied": {status: v1alpha1.ActionRequestStatus{Outcome: v1alpha1.OutcomeDenied}}, "Executed": {status: executed},
+		// After retention.details the request does not say which change it had.
+		"ExecutedLongAgo": {status: executed, forgotten: true},
 	} {
 		for _, first := range []bool{true, false} {
 			t.Run(fmt.Sprintf("%s/%t", name, first), func(t *testing.T) {
@@ -321,10 +332,14 @@ func TestOneChangeCounts(t *testing.T) {
 				} else {
 					own, other = s.made(asked), s.made(strange)
 				}
-				if votes := s.run(request(uid, own.ID, status), approval("own", uid)); len(votes) > 0 {
+				id, want := own.ID, other.Number+" does not count"
+				if tc.forgotten {
+					id, want = "", ""
+				}
+				if votes := s.run(request(uid, id, tc.status), approval("own", uid)); len(votes) > 0 {
 					t.Errorf("it voted: %v", votes)
 				}
-				if want := other.Number + " does not count"; !strings.Contains(s.said.String(), want) {
+				if !strings.Contains(s.said.String(), want) {
 					t.Errorf("got %q, want %q", &s.said, want)
 				}
 				if s.call(http.MethodGet, nil, other, other.ID); other.Active != "true" || other.Approval != "approved" {

@@ -117,6 +117,9 @@ func (b *bridge) step(ctx context.Context, r *v1alpha1.ActionRequest, approvals 
 		// Whoever can make a change can write any uid into it. Approvers read about the one that the plan steps have found.
 		_, _ = fmt.Fprintf(b.out, "%s does not count: %s has another change\n", c.Number, r.Name)
 		return nil
+	case id == "" && r.Status.Execution != nil:
+		// It was executed under a change that the plan steps found. Which one is forgotten after retention.details, and this may be any.
+		return nil
 	case r.Status.Outcome != "":
 		return b.close(ctx, r, c)
 	case id == "":
@@ -131,7 +134,7 @@ func (b *bridge) step(ctx context.Context, r *v1alpha1.ActionRequest, approvals 
 	return nil
 }
 
-// planned is the sys_id that the plan step "change" gave. Empty: it is not done, or the request ended long ago.
+// planned is the sys_id that the plan step "change" gave. Empty: it is not done, was skipped, or the request ended longer ago than retention.details.
 func planned(r *v1alpha1.ActionRequest) string {
 	if r.Status.Planning == nil {
 		return ""
