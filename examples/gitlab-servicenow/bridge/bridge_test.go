@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -83,14 +84,20 @@ func (s *sides) made(f fields) *change {
 	return c
 }
 
+// cluster has these objects.
+func cluster(t *testing.T, objects ...client.Object) client.Client {
+	t.Helper()
+	scheme := runtime.NewScheme()
+	if err := v1alpha1.AddToScheme(scheme); err != nil {
+		t.Fatal(err)
+	}
+	return fake.NewClientBuilder().WithScheme(scheme).WithObjects(objects...).Build()
+}
+
 // run runs the bridge with these objects in the cluster, and gives the votes by the names of the Approvals.
 func (s *sides) run(objects ...client.Object) map[string]string {
 	s.t.Helper()
-	scheme := runtime.NewScheme()
-	if err := v1alpha1.AddToScheme(scheme); err != nil {
-		s.t.Fatal(err)
-	}
-	s.cluster = fake.NewClientBuilder().WithScheme(scheme).WithObjects(objects...).Build()
+	s.cluster = cluster(s.t, objects...)
 	if err := s.pass(s.t.Context()); err != nil {
 		s.t.Fatal(err)
 	}
@@ -375,3 +382,46 @@ func TestPass(t *testing.T) {
 		}
 	}
 }
+
+// TestPassFails: a call that fails does not keep the others, and what people wait for is asked about first.
+func TestPassFails(t *testing.T) {
+	s := newSides(t)
+	var objects []client.Object
+	for i := range 3 * atOnce {
+		// The first of them by name have ended.
+		uid, status := fmt.Sprintf("u-%03d", i), v1alpha1.ActionRequestStatus{}
+		if i < atOnce {
+			status.Outcome = v1alpha1.OutcomeDenied
+		}
+		c := s.made(fields{"approval": "requested", "correlation_id": uid})
+		objects = append(objects, request(uid, c.ID, status), approval(uid, uid))
+	}
+	// Of what was executed and does not say under which change, nobody needs to ask.
+	objects = append(objects, request("u-x", "", v1alpha1.ActionRequestStatus{Outcome: v1alpha1.OutcomeSucceeded, Execution: &v1alpha1.ExecutionClaim{ID: "r"}}))
+	lists, through := []string{}, s.changes.http.Transport
+	s.changes.http.Transport = transport(func(r *http.Request) (*http.Response, error) {
+		if r.Method != http.MethodGet {
+			return through.RoundTrip(r)
+		}
+		if lists = append(lists, r.URL.Query().Get("sysparm_query")); len(lists) == 1 {
+			return nil, errors.New("not now")
+		}
+		return through.RoundTrip(r)
+	})
+	s.cluster = cluster(t, objects...)
+	if err := s.pass(t.Context()); err == nil {
+		t.Error("it does not say that something is missing")
+	}
+	said := s.said.String()
+	if asked, closed := strings.Count(said, "is asked about"), strings.Count(said, "is closed"); asked != atOnce || closed != atOnce || !strings.Contains(said, "not now") {
+		t.Errorf("it asked about %d and closed %d of %d each:\n%s", asked, closed, atOnce, said)
+	}
+	if len(lists) != 3 || !strings.Contains(lists[2], "u-000") || strings.Contains(strings.Join(lists, ""), "u-x") {
+		t.Errorf("got %v", lists)
+	}
+}
+
+type transport func(*http.Request) (*http.Response, error)
+
+// RoundTrip implements http.RoundTripper.
+func (f transport) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }

@@ -11,7 +11,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"maps"
 	"os"
 	"os/signal"
 	"slices"
@@ -82,32 +81,55 @@ func (b *bridge) pass(ctx context.Context) error {
 		return fmt.Errorf("failed to list Approvals: %w", err)
 	}
 	ours := map[string]*v1alpha1.ActionRequest{}
+	var open, ended []string
 	for i := range requests.Items {
-		if r := &requests.Items[i]; r.Spec.ActionRef.String() == b.action {
-			ours[string(r.UID)] = r
+		r := &requests.Items[i]
+		if r.Spec.ActionRef.String() != b.action || forgotten(r) {
+			continue
+		}
+		uid := string(r.UID)
+		if ours[uid] = r; r.Status.Outcome == "" {
+			open = append(open, uid)
+		} else {
+			ended = append(ended, uid)
 		}
 	}
-	changes, err := b.changes.of(ctx, slices.Sorted(maps.Keys(ours)))
+	failed := 0
+	// Where somebody waits comes first.
+	for some := range slices.Chunk(slices.Concat(open, ended), atOnce) {
+		failed += b.look(ctx, some, ours, approvals)
+	}
+	if failed > 0 {
+		return fmt.Errorf("%d calls failed: not all changes are in step", failed)
+	}
+	return nil
+}
+
+// look brings the changes of some requests in step, and counts what failed.
+func (b *bridge) look(ctx context.Context, uids []string, ours map[string]*v1alpha1.ActionRequest, approvals *v1alpha1.ApprovalList) int {
+	changes, err := b.changes.of(ctx, uids)
 	if err != nil {
-		return err
+		_, _ = fmt.Fprintln(b.out, err)
+		return 1
 	}
 	failed := 0
 	for i := range changes {
 		c := &changes[i]
 		r, is := ours[c.Request]
 		if !is {
-			continue // nobody asked for it
+			continue // ServiceNow answers what was not asked
 		}
 		if err := b.step(ctx, r, approvals, c); err != nil {
 			failed++
 			_, _ = fmt.Fprintf(b.out, "%s: %v\n", c.Number, err)
 		}
 	}
-	if failed > 0 {
-		return fmt.Errorf("%d changes are not in step", failed)
-	}
-	return nil
+	return failed
 }
+
+// forgotten tells of a request that was executed and does not say under which change, because it needed none, or ended longer ago than
+// retention.details. Whatever carries its uid may be anybody's.
+func forgotten(r *v1alpha1.ActionRequest) bool { return r.Status.Execution != nil && planned(r) == "" }
 
 // step brings one change and its request together.
 func (b *bridge) step(ctx context.Context, r *v1alpha1.ActionRequest, approvals *v1alpha1.ApprovalList, c *change) error {
@@ -116,9 +138,6 @@ func (b *bridge) step(ctx context.Context, r *v1alpha1.ActionRequest, approvals 
 	case id != "" && id != c.ID:
 		// Whoever can make a change can write any uid into it. Approvers read about the one that the plan steps have found.
 		_, _ = fmt.Fprintf(b.out, "%s does not count: %s has another change\n", c.Number, r.Name)
-		return nil
-	case id == "" && r.Status.Execution != nil:
-		// It was executed under a change that the plan steps found. Which one is forgotten after retention.details, and this may be any.
 		return nil
 	case r.Status.Outcome != "":
 		return b.close(ctx, r, c)
