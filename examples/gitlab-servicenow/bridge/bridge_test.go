@@ -2,19 +2,23 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/test/peers"
@@ -84,6 +88,32 @@ func (s *sides) made(f fields) *change {
 	return c
 }
 
+// most is how many objects the cluster gives at once, in which one may be large.
+const most = 100
+
+// paged gives lists as the API server does, to which the fake client pays no attention, and refuses to give everything at once.
+func paged(most int64) func(context.Context, client.WithWatch, client.ObjectList, ...client.ListOption) error {
+	return func(ctx context.Context, through client.WithWatch, list client.ObjectList, options ...client.ListOption) error {
+		asked := (&client.ListOptions{}).ApplyOptions(options)
+		if asked.Limit < 1 || asked.Limit > most {
+			return fmt.Errorf("%d are asked for", asked.Limit)
+		}
+		if err := through.List(ctx, list, client.InNamespace(asked.Namespace)); err != nil {
+			return err
+		}
+		items, err := meta.ExtractList(list)
+		if err != nil {
+			return err
+		}
+		from, _ := strconv.Atoi(asked.Continue)
+		to := min(from+int(asked.Limit), len(items))
+		if to < len(items) {
+			list.SetContinue(strconv.Itoa(to))
+		}
+		return meta.SetList(list, items[from:to])
+	}
+}
+
 // cluster has these objects.
 func cluster(t *testing.T, objects ...client.Object) client.Client {
 	t.Helper()
@@ -91,7 +121,7 @@ func cluster(t *testing.T, objects ...client.Object) client.Client {
 	if err := v1alpha1.AddToScheme(scheme); err != nil {
 		t.Fatal(err)
 	}
-	return fake.NewClientBuilder().WithScheme(scheme).WithObjects(objects...).Build()
+	return fake.NewClientBuilder().WithScheme(scheme).WithObjects(objects...).WithInterceptorFuncs(interceptor.Funcs{List: paged(most)}).Build()
 }
 
 // run runs the bridge with these objects in the cluster, and gives the votes by the names of the Approvals.
@@ -102,7 +132,7 @@ func (s *sides) run(objects ...client.Object) map[string]string {
 		s.t.Fatal(err)
 	}
 	approvals, votes := &v1alpha1.ApprovalList{}, map[string]string{}
-	if err := s.cluster.List(s.t.Context(), approvals); err != nil {
+	if err := s.cluster.List(s.t.Context(), approvals, client.Limit(most)); err != nil {
 		s.t.Fatal(err)
 	}
 	for i := range approvals.Items {
