@@ -337,7 +337,7 @@ func TestClose(t *testing.T) {
 			s.run(request(uid, id, tc.status))
 			got := fields{}
 			s.call(http.MethodGet, nil, &got, c.ID)
-			for _, field := range []string{"sys_id", "number", "active", "correlation_id", "correlation_display"} {
+			for _, field := range []string{"sys_id", "sys_created_on", "number", "active", "correlation_id", "correlation_display"} {
 				delete(got, field)
 			}
 			if diff := cmp.Diff(tc.want, got); diff != "" {
