@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 )
 
 // table is one behind the Table API of ServiceNow: POST and GET /api/now/table/<name>, and GET, PATCH and PUT of one record. Every value is text, as
@@ -71,6 +72,7 @@ func (t *table) create(w http.ResponseWriter, r *http.Request) {
 	defer t.mu.Unlock()
 	made, n := maps.Clone(t.fresh), len(t.records)+1
 	made["number"], made["sys_id"] = fmt.Sprintf(t.fresh["number"], t.first+n), fmt.Sprintf("%032x", 0xc0ffee00+t.first+n)
+	made["sys_created_on"] = time.Date(2026, time.November, 23, 12, 0, n, 0, time.UTC).Format(time.DateTime)
 	if err := t.fill(made, r); err != nil {
 		failure(w, http.StatusBadRequest, "Exception while reading request", err.Error())
 		return
@@ -84,16 +86,26 @@ func (t *table) list(w http.ResponseWriter, r *http.Request) {
 	defer t.mu.Unlock()
 	query := r.URL.Query()
 	found := []record{}
-	for _, c := range t.records {
+	// Nobody may rely on an order that they do not ask for.
+	for _, c := range slices.Backward(t.records) {
 		if c.matches(query.Get("sysparm_query")) {
-			found = append(found, c.only(query.Get("sysparm_fields")))
+			found = append(found, c)
 		}
+	}
+	if _, field, ordered := strings.Cut(query.Get("sysparm_query"), orderBy); ordered {
+		slices.SortStableFunc(found, func(a, b record) int { return strings.Compare(a[field], b[field]) })
 	}
 	if limit, err := strconv.Atoi(query.Get("sysparm_limit")); err == nil && len(found) > limit {
 		found = found[:limit]
 	}
+	for i, c := range found {
+		found[i] = c.only(query.Get("sysparm_fields"))
+	}
 	answer(w, http.StatusOK, map[string]any{"result": found})
 }
+
+// orderBy is what comes before the field by which a list is ordered, as the last condition of a query.
+const orderBy = "ORDERBY"
 
 // matches tells whether an encoded query selects a record: conditions joined by ^, each field=value or fieldINvalue,value.
 func (c record) matches(query string) bool {
@@ -101,7 +113,7 @@ func (c record) matches(query string) bool {
 		field, value, equals := strings.Cut(condition, "=")
 		among, values, in := strings.Cut(condition, "IN")
 		switch {
-		case condition == "":
+		case condition == "", strings.HasPrefix(condition, orderBy):
 		case equals && c[field] != value, !equals && !in, !equals && !slices.Contains(strings.Split(values, ","), c[among]):
 			return false
 		}

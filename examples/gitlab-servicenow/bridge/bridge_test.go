@@ -2,18 +2,23 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
 	"github.com/signoff-dev/signoff/test/peers"
@@ -83,19 +88,51 @@ func (s *sides) made(f fields) *change {
 	return c
 }
 
+// most is how many objects the cluster gives at once, in which one may be large.
+const most = 100
+
+// paged gives lists as the API server does, to which the fake client pays no attention, and refuses to give everything at once.
+func paged(most int64) func(context.Context, client.WithWatch, client.ObjectList, ...client.ListOption) error {
+	return func(ctx context.Context, through client.WithWatch, list client.ObjectList, options ...client.ListOption) error {
+		asked := (&client.ListOptions{}).ApplyOptions(options)
+		if asked.Limit < 1 || asked.Limit > most {
+			return fmt.Errorf("%d are asked for", asked.Limit)
+		}
+		if err := through.List(ctx, list, client.InNamespace(asked.Namespace)); err != nil {
+			return err
+		}
+		items, err := meta.ExtractList(list)
+		if err != nil {
+			return err
+		}
+		from, _ := strconv.Atoi(asked.Continue)
+		to := min(from+int(asked.Limit), len(items))
+		if to < len(items) {
+			list.SetContinue(strconv.Itoa(to))
+		}
+		return meta.SetList(list, items[from:to])
+	}
+}
+
+// cluster has these objects.
+func cluster(t *testing.T, objects ...client.Object) client.Client {
+	t.Helper()
+	scheme := runtime.NewScheme()
+	if err := v1alpha1.AddToScheme(scheme); err != nil {
+		t.Fatal(err)
+	}
+	return fake.NewClientBuilder().WithScheme(scheme).WithObjects(objects...).WithInterceptorFuncs(interceptor.Funcs{List: paged(most)}).Build()
+}
+
 // run runs the bridge with these objects in the cluster, and gives the votes by the names of the Approvals.
 func (s *sides) run(objects ...client.Object) map[string]string {
 	s.t.Helper()
-	scheme := runtime.NewScheme()
-	if err := v1alpha1.AddToScheme(scheme); err != nil {
-		s.t.Fatal(err)
-	}
-	s.cluster = fake.NewClientBuilder().WithScheme(scheme).WithObjects(objects...).Build()
+	s.cluster = cluster(s.t, objects...)
 	if err := s.pass(s.t.Context()); err != nil {
 		s.t.Fatal(err)
 	}
 	approvals, votes := &v1alpha1.ApprovalList{}, map[string]string{}
-	if err := s.cluster.List(s.t.Context(), approvals); err != nil {
+	if err := s.cluster.List(s.t.Context(), approvals, client.Limit(most)); err != nil {
 		s.t.Fatal(err)
 	}
 	for i := range approvals.Items {
@@ -275,9 +312,14 @@ func TestClose(t *testing.T) {
 			fields{"approval": "approved", "state": closed, "close_code": "unsuccessful", "close_notes": "Ended as Failed."},
 		},
 		"FinishedLongAgo": {
-			"what the plan steps gave is not kept for ever",
-			fields{"approval": "approved", "state": "-1"}, v1alpha1.ActionRequestStatus{Outcome: v1alpha1.OutcomeCancelled, Execution: claim}, false,
-			fields{"approval": "approved", "state": closed, "close_code": "unsuccessful", "close_notes": "Ended as Cancelled."},
+			"what the plan steps gave is not kept for ever, so nobody knows any more whether this is its change",
+			fields{"approval": "approved", "state": "-1"}, v1alpha1.ActionRequestStatus{Outcome: v1alpha1.OutcomeSucceeded, Execution: claim}, false,
+			fields{"approval": "approved", "state": "-1"},
+		},
+		"DeniedLongAgo": {
+			"nobody may do anything under a change of what was denied, whoever made it",
+			fields{"approval": "requested"}, v1alpha1.ActionRequestStatus{Outcome: v1alpha1.OutcomeDenied, Planning: &v1alpha1.Planning{}}, false,
+			fields{"approval": "rejected", "state": canceled, "work_notes": "Signoff: Denied"},
 		},
 		"Executing": {
 			"the steps are not over",
@@ -295,7 +337,7 @@ func TestClose(t *testing.T) {
 			s.run(request(uid, id, tc.status))
 			got := fields{}
 			s.call(http.MethodGet, nil, &got, c.ID)
-			for _, field := range []string{"sys_id", "number", "active", "correlation_id", "correlation_display"} {
+			for _, field := range []string{"sys_id", "sys_created_on", "number", "active", "correlation_id", "correlation_display"} {
 				delete(got, field)
 			}
 			if diff := cmp.Diff(tc.want, got); diff != "" {
@@ -307,8 +349,14 @@ func TestClose(t *testing.T) {
 
 // TestOneChangeCounts: whoever can make a change can write the uid of any request into it.
 func TestOneChangeCounts(t *testing.T) {
-	for name, status := range map[string]v1alpha1.ActionRequestStatus{
-		"Waiting": {}, "Denied": {Outcome: v1alpha1.OutcomeDenied}, "Executed": {Outcome: v1alpha1.OutcomeSucceeded, Execution: &v1alpha1.ExecutionClaim{ID: "r"}},
+	executed := v1alpha1.ActionRequestStatus{Outcome: v1alpha1.OutcomeSucceeded, Execution: &v1alpha1.ExecutionClaim{ID: "r"}}
+	for name, tc := range map[string]struct {
+		status    v1alpha1.ActionRequestStatus
+		forgotten bool
+	}{
+		"Waiting": {}, "Denied": {status: v1alpha1.ActionRequestStatus{Outcome: v1alpha1.OutcomeDenied}}, "Executed": {status: executed},
+		// After retention.details the request does not say which change it had.
+		"ExecutedLongAgo": {status: executed, forgotten: true},
 	} {
 		for _, first := range []bool{true, false} {
 			t.Run(fmt.Sprintf("%s/%t", name, first), func(t *testing.T) {
@@ -321,10 +369,14 @@ func TestOneChangeCounts(t *testing.T) {
 				} else {
 					own, other = s.made(asked), s.made(strange)
 				}
-				if votes := s.run(request(uid, own.ID, status), approval("own", uid)); len(votes) > 0 {
+				id, want := own.ID, other.Number+" does not count"
+				if tc.forgotten {
+					id, want = "", ""
+				}
+				if votes := s.run(request(uid, id, tc.status), approval("own", uid)); len(votes) > 0 {
 					t.Errorf("it voted: %v", votes)
 				}
-				if want := other.Number + " does not count"; !strings.Contains(s.said.String(), want) {
+				if !strings.Contains(s.said.String(), want) {
 					t.Errorf("got %q, want %q", &s.said, want)
 				}
 				if s.call(http.MethodGet, nil, other, other.ID); other.Active != "true" || other.Approval != "approved" {
@@ -360,3 +412,46 @@ func TestPass(t *testing.T) {
 		}
 	}
 }
+
+// TestPassFails: a call that fails does not keep the others, and what people wait for is asked about first.
+func TestPassFails(t *testing.T) {
+	s := newSides(t)
+	var objects []client.Object
+	for i := range 3 * atOnce {
+		// The first of them by name have ended.
+		uid, status := fmt.Sprintf("u-%03d", i), v1alpha1.ActionRequestStatus{}
+		if i < atOnce {
+			status.Outcome = v1alpha1.OutcomeDenied
+		}
+		c := s.made(fields{"approval": "requested", "correlation_id": uid})
+		objects = append(objects, request(uid, c.ID, status), approval(uid, uid))
+	}
+	// Of what was executed and does not say under which change, nobody needs to ask.
+	objects = append(objects, request("u-x", "", v1alpha1.ActionRequestStatus{Outcome: v1alpha1.OutcomeSucceeded, Execution: &v1alpha1.ExecutionClaim{ID: "r"}}))
+	lists, through := []string{}, s.changes.http.Transport
+	s.changes.http.Transport = transport(func(r *http.Request) (*http.Response, error) {
+		if r.Method != http.MethodGet {
+			return through.RoundTrip(r)
+		}
+		if lists = append(lists, r.URL.Query().Get("sysparm_query")); len(lists) == 1 {
+			return nil, errors.New("not now")
+		}
+		return through.RoundTrip(r)
+	})
+	s.cluster = cluster(t, objects...)
+	if err := s.pass(t.Context()); err == nil {
+		t.Error("it does not say that something is missing")
+	}
+	said := s.said.String()
+	if asked, closed := strings.Count(said, "is asked about"), strings.Count(said, "is closed"); asked != atOnce || closed != atOnce || !strings.Contains(said, "not now") {
+		t.Errorf("it asked about %d and closed %d of %d each:\n%s", asked, closed, atOnce, said)
+	}
+	if len(lists) != 3 || !strings.Contains(lists[2], "u-000") || strings.Contains(strings.Join(lists, ""), "u-x") {
+		t.Errorf("got %v", lists)
+	}
+}
+
+type transport func(*http.Request) (*http.Response, error)
+
+// RoundTrip implements http.RoundTripper.
+func (f transport) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }

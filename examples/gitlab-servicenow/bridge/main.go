@@ -6,6 +6,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"flag"
@@ -72,66 +73,99 @@ func (b *bridge) connect() error {
 	return err
 }
 
+// asked is what the bridge keeps of a request: there may be very many, and large ones.
+type asked struct {
+	name string
+	// change is the sys_id that the plan step "change" gave. Empty: it is not done, was skipped, or the request ended longer ago than retention.details.
+	change   string
+	outcome  v1alpha1.Outcome
+	executed bool
+	// why is what people read about its end.
+	why string
+	// approval is where the bridge may vote. Nil: nowhere, or not now.
+	approval *v1alpha1.Approval
+}
+
 // pass looks at the changes of all requests. What fails for one is told, and does not keep the others.
 func (b *bridge) pass(ctx context.Context) error {
-	requests, approvals := &v1alpha1.ActionRequestList{}, &v1alpha1.ApprovalList{}
-	if err := b.cluster.List(ctx, requests, client.InNamespace(b.namespace)); err != nil {
-		return fmt.Errorf("failed to list requests: %w", err)
-	}
-	if err := b.cluster.List(ctx, approvals, client.InNamespace(b.namespace)); err != nil {
-		return fmt.Errorf("failed to list Approvals: %w", err)
-	}
-	ours := map[string]*v1alpha1.ActionRequest{}
-	for i := range requests.Items {
-		if r := &requests.Items[i]; r.Spec.ActionRef.String() == b.action {
-			ours[string(r.UID)] = r
-		}
-	}
-	changes, err := b.changes.of(ctx, slices.Sorted(maps.Keys(ours)))
+	ours, err := b.requests(ctx)
 	if err != nil {
 		return err
 	}
+	if err := b.approvals(ctx, ours); err != nil {
+		return err
+	}
+	// Where somebody waits comes first: there is no outcome yet.
+	uids := slices.SortedFunc(maps.Keys(ours), func(x, y string) int { return cmp.Or(cmp.Compare(ours[x].outcome, ours[y].outcome), cmp.Compare(x, y)) })
 	failed := 0
-	for i := range changes {
-		c := &changes[i]
-		r, is := ours[c.Request]
-		if !is {
-			continue // nobody asked for it
-		}
-		if err := b.step(ctx, r, approvals, c); err != nil {
-			failed++
-			_, _ = fmt.Fprintf(b.out, "%s: %v\n", c.Number, err)
-		}
+	for some := range slices.Chunk(uids, atOnce) {
+		failed += b.look(ctx, some, ours)
 	}
 	if failed > 0 {
-		return fmt.Errorf("%d changes are not in step", failed)
+		return fmt.Errorf("%d calls failed: not all changes are in step", failed)
 	}
 	return nil
 }
 
-// step brings one change and its request together.
-func (b *bridge) step(ctx context.Context, r *v1alpha1.ActionRequest, approvals *v1alpha1.ApprovalList, c *change) error {
-	id := planned(r)
-	switch {
-	case id != "" && id != c.ID:
-		// Whoever can make a change can write any uid into it. Approvers read about the one that the plan steps have found.
-		_, _ = fmt.Fprintf(b.out, "%s does not count: %s has another change\n", c.Number, r.Name)
-		return nil
-	case r.Status.Outcome != "":
-		return b.close(ctx, r, c)
-	case id == "":
-		return nil // the plan steps are not done
+// perPage is how many objects are read at once. One of them can have a few hundred kilobytes.
+const perPage = 100
+
+func (b *bridge) page(ctx context.Context, list client.ObjectList, next string) error {
+	if err := b.cluster.List(ctx, list, client.InNamespace(b.namespace), client.Limit(perPage), client.Continue(next)); err != nil {
+		return fmt.Errorf("failed to read %T: %w", list, err)
 	}
-	for i := range approvals.Items {
-		a := &approvals.Items[i]
-		if a.Spec.RequestRef.UID == r.UID && a.Spec.Stage.ID() == stage && !a.Spec.Review && a.Status.State == v1alpha1.ApprovalOpen {
-			return b.decide(ctx, a, c)
+	return nil
+}
+
+// requests are those of the Action, by uid.
+func (b *bridge) requests(ctx context.Context) (map[string]*asked, error) {
+	ours := map[string]*asked{}
+	for next := ""; ; {
+		list := &v1alpha1.ActionRequestList{}
+		if err := b.page(ctx, list, next); err != nil {
+			return nil, err
+		}
+		for i := range list.Items {
+			r := &list.Items[i]
+			if r.Spec.ActionRef.String() != b.action {
+				continue
+			}
+			a := &asked{name: r.Name, change: planned(r), outcome: r.Status.Outcome, executed: r.Status.Execution != nil, why: string(r.Status.Outcome)}
+			if len(r.Status.Summary) > 0 {
+				a.why = r.Status.Summary[0]
+			}
+			// What was executed under a change that it does not say any more, or under none, is over. Whatever carries its uid may be anybody's.
+			if !a.executed || a.change != "" {
+				ours[string(r.UID)] = a
+			}
+		}
+		if next = list.Continue; next == "" {
+			return ours, nil
 		}
 	}
-	return nil
 }
 
-// planned is the sys_id that the plan step "change" gave. Empty: it is not done, or the request ended long ago.
+// approvals finds where the bridge may vote.
+func (b *bridge) approvals(ctx context.Context, ours map[string]*asked) error {
+	for next := ""; ; {
+		list := &v1alpha1.ApprovalList{}
+		if err := b.page(ctx, list, next); err != nil {
+			return err
+		}
+		for i := range list.Items {
+			a := &list.Items[i]
+			r, is := ours[string(a.Spec.RequestRef.UID)]
+			if is && a.Spec.Stage.ID() == stage && !a.Spec.Review && a.Status.State == v1alpha1.ApprovalOpen {
+				r.approval = a.DeepCopy() // keeps nothing else of the page
+			}
+		}
+		if next = list.Continue; next == "" {
+			return nil
+		}
+	}
+}
+
+// planned reads what the plan steps gave.
 func planned(r *v1alpha1.ActionRequest) string {
 	if r.Status.Planning == nil {
 		return ""
@@ -145,24 +179,57 @@ func planned(r *v1alpha1.ActionRequest) string {
 	return ""
 }
 
+// look brings the changes of some requests in step, and counts what failed.
+func (b *bridge) look(ctx context.Context, uids []string, ours map[string]*asked) int {
+	changes, err := b.changes.of(ctx, uids)
+	if err != nil {
+		_, _ = fmt.Fprintln(b.out, err)
+		return 1
+	}
+	failed := 0
+	for i := range changes {
+		c := &changes[i]
+		r, is := ours[c.Request]
+		if !is {
+			continue // ServiceNow answers what was not asked
+		}
+		if err := b.step(ctx, r, c); err != nil {
+			failed++
+			_, _ = fmt.Fprintf(b.out, "%s: %v\n", c.Number, err)
+		}
+	}
+	return failed
+}
+
+// step brings one change and its request together.
+func (b *bridge) step(ctx context.Context, r *asked, c *change) error {
+	switch {
+	case r.change != "" && r.change != c.ID:
+		// Whoever can make a change can write any uid into it. Approvers read about the one that the plan steps have found.
+		_, _ = fmt.Fprintf(b.out, "%s does not count: %s has another change\n", c.Number, r.name)
+		return nil
+	case r.outcome != "":
+		return b.close(ctx, r, c)
+	case r.change == "" || r.approval == nil:
+		return nil // the plan steps are not done, or nobody is asked
+	}
+	return b.decide(ctx, r.approval, c)
+}
+
 // close tells ServiceNow how the request ended. What was executed is told by the last step of the Action; here too, where that could not.
-func (b *bridge) close(ctx context.Context, r *v1alpha1.ActionRequest, c *change) error {
+func (b *bridge) close(ctx context.Context, r *asked, c *change) error {
 	if c.Active != "true" {
 		return nil
 	}
-	why := string(r.Status.Outcome)
-	if len(r.Status.Summary) > 0 {
-		why = r.Status.Summary[0]
-	}
-	end := fields{"approval": "rejected", "state": canceled, "work_notes": "Signoff: " + why}
-	if r.Status.Execution != nil {
+	end := fields{"approval": "rejected", "state": canceled, "work_notes": "Signoff: " + r.why}
+	if r.executed {
 		code := "unsuccessful"
-		if r.Status.Outcome == v1alpha1.OutcomeSucceeded {
+		if r.outcome == v1alpha1.OutcomeSucceeded {
 			code = "successful"
 		}
-		end = fields{"state": closed, "close_code": code, "close_notes": fmt.Sprintf("Ended as %s.", r.Status.Outcome)}
+		end = fields{"state": closed, "close_code": code, "close_notes": fmt.Sprintf("Ended as %s.", r.outcome)}
 	}
-	_, _ = fmt.Fprintf(b.out, "%s is closed: %s\n", c.Number, why)
+	_, _ = fmt.Fprintf(b.out, "%s is closed: %s\n", c.Number, r.why)
 	return b.changes.update(ctx, c, end)
 }
 

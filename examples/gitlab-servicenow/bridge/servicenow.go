@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"slices"
 	"strings"
 	"time"
 )
@@ -70,22 +69,16 @@ func newTable(address, token, authority string) (*table, error) {
 	return t, nil
 }
 
-// of are the changes that carry the uid of one of these requests. Those of other integrations are none of ours.
+// of are the changes that carry the uid of one of these requests, at most atOnce of them. Those of other integrations are none of ours.
 func (t *table) of(ctx context.Context, uids []string) ([]change, error) {
-	var all []change
-	for some := range slices.Chunk(uids, atOnce) {
-		u := *t.address
-		u.RawQuery = url.Values{
-			"sysparm_query":  {"correlation_idIN" + strings.Join(some, ",")},
-			"sysparm_fields": {"sys_id,number,approval,active,correlation_id,correlation_display"},
-		}.Encode()
-		var found []change
-		if err := t.call(ctx, http.MethodGet, u.String(), nil, &found); err != nil {
-			return nil, err
-		}
-		all = append(all, found...)
-	}
-	return all, nil
+	u := *t.address
+	u.RawQuery = url.Values{
+		"sysparm_query":  {"correlation_idIN" + strings.Join(uids, ",")},
+		"sysparm_fields": {"sys_id,number,approval,active,correlation_id,correlation_display"},
+	}.Encode()
+	var found []change
+	err := t.call(ctx, http.MethodGet, u.String(), nil, &found)
+	return found, err
 }
 
 func (t *table) update(ctx context.Context, c *change, f fields) error {
