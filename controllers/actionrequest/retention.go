@@ -208,9 +208,6 @@ func (r *Retention) shrink(ctx context.Context, request *v1alpha1.ActionRequest)
 		for i := range status.Plan {
 			status.Plan[i].Fields, status.Plan[i].Basis = nil, ""
 		}
-		if status.Planning != nil {
-			status.Planning.Steps = nil
-		}
 	}
 	if status.Planning != nil {
 		status.Planning.Steps = nil
