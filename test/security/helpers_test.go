@@ -19,6 +19,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/signoff-dev/signoff/api/v1alpha1"
+	"github.com/signoff-dev/signoff/internal/setup"
 	"github.com/signoff-dev/signoff/internal/snapshot"
 	"github.com/signoff-dev/signoff/test/env"
 	"github.com/signoff-dev/signoff/test/play"
@@ -124,12 +125,16 @@ func agreedBy(t *testing.T, who env.Person, r *v1alpha1.ActionRequest, voters ..
 	return reaches(t, r, v1alpha1.PhaseHeld), approval, release
 }
 
-// inForce waits until Signoff knows a policy, or no longer does.
+// inForce waits until both processes of Signoff know a policy, or no longer do.
 func inForce(t *testing.T, policy string, want bool) {
 	t.Helper()
 	eventually(t, "the snapshot with, or without, policy "+policy, func() (bool, string) {
-		is := slices.ContainsFunc(signoff.Process.Store.Current().AllPolicies(), func(e snapshot.PolicyEntry) bool { return e.Policy.Object.Name == policy })
-		return is == want, fmt.Sprint(is)
+		for _, process := range []*setup.Process{signoff.Process, signoff.Webhooks} {
+			if slices.ContainsFunc(process.Store.Current().AllPolicies(), func(e snapshot.PolicyEntry) bool { return e.Policy.Object.Name == policy }) != want {
+				return false, fmt.Sprint(!want)
+			}
+		}
+		return true, ""
 	})
 }
 

@@ -50,6 +50,8 @@ type Options struct {
 type System struct {
 	// Process is what runs in this process; nil where the binary runs. Split: the controllers.
 	Process *setup.Process
+	// Webhooks is what judges at admission in this process: Process, but Split.
+	Webhooks *setup.Process
 	// Operator are the credentials of the operator, with its rights only. Split: those of the controllers.
 	Operator *rest.Config
 	// Admission are the credentials of the process that serves the webhooks.
@@ -213,7 +215,7 @@ func (s *System) RestartAs(ctx context.Context, parts setup.Parts) error {
 	return s.Restart(ctx)
 }
 
-func (s *System) startHere(ctx context.Context) error {
+func (s *System) startHere(ctx context.Context) (err error) {
 	clk := s.options.Clock
 	if clk == nil {
 		clk = clock.RealClock{}
@@ -234,15 +236,16 @@ func (s *System) startHere(ctx context.Context) error {
 		cfg := *s.cfg
 		// Both processes count in the registry of this one, which the controllers show.
 		cfg.Health.BindAddress, cfg.Metrics.BindAddress = s.second, "0"
-		admission, err := setup.New(&cfg, s.Admission, clk, setup.Parts{Admission: true})
-		if err != nil {
+		if s.Webhooks, err = setup.New(&cfg, s.Admission, clk, setup.Parts{Admission: true}); err != nil {
 			return fmt.Errorf("failed to set admission up: %w", err)
 		}
-		run(admission)
+		run(s.Webhooks)
 	}
-	var err error
 	if s.Process, err = setup.New(s.cfg, s.Operator, clk, parts); err != nil {
 		return fmt.Errorf("failed to set Signoff up: %w", err)
+	}
+	if !s.options.Split {
+		s.Webhooks = s.Process
 	}
 	run(s.Process)
 	return nil
