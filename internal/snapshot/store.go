@@ -74,8 +74,8 @@ func (s *Store) MarkSynced() { s.change(new(bool), func() { s.synced = true }) }
 func (s *Store) Put(object any) {
 	switch o := object.(type) {
 	case *v1alpha1.Action:
-		compiled, errs := catalog.CompileAction(o)
-		s.change(&s.stale.actions, func() { s.actions[key(o)] = actionEntry{o, compiled, errs} })
+		entry := entryOf(o)
+		s.change(&s.stale.actions, func() { s.actions[key(o)] = entry })
 	case *v1alpha1.Role:
 		compiled, errs := catalog.CompileRole(o)
 		s.change(&s.stale.roles, func() { s.roles[key(o)] = roleEntry{compiled, errs} })
@@ -106,18 +106,15 @@ func (s *Store) Update(before, after any) {
 	}
 	was, isAction := before.(*v1alpha1.Action)
 	if now, ok := after.(*v1alpha1.Action); ok && isAction && !reflect.DeepEqual(was.Status, now.Status) {
-		s.show(now)
+		// Whoever asks is told what its status says.
+		entry := entryOf(now)
+		s.renew(&s.stale.actions, func() { s.actions[key(now)] = entry })
 	}
 }
 
-// show takes an Action of which only the status is another one: whoever asks is told what it says, and no decision rests on it.
-func (s *Store) show(o *v1alpha1.Action) {
+func entryOf(o *v1alpha1.Action) actionEntry {
 	compiled, errs := catalog.CompileAction(o)
-	s.mu.Lock()
-	s.actions[key(o)] = actionEntry{o, compiled, errs}
-	s.stale.actions = true
-	s.mu.Unlock()
-	s.soon()
+	return actionEntry{o, compiled, errs}
 }
 
 // content is what a decision can rest on of a governing object. It is compared as it is, and not by its generation only: that stays where another
@@ -166,16 +163,17 @@ func (s *Store) Remove(object any) {
 	}
 }
 
+// change makes Run make a new snapshot, on which decisions may be other ones.
 func (s *Store) change(stale *bool, apply func()) {
-	s.mu.Lock()
-	apply()
-	*stale, s.decides = true, true
-	s.mu.Unlock()
-	s.soon()
+	s.renew(stale, func() { apply(); s.decides = true })
 }
 
-// soon makes Run make a new snapshot.
-func (s *Store) soon() {
+// renew makes Run make a new snapshot.
+func (s *Store) renew(stale *bool, apply func()) {
+	s.mu.Lock()
+	apply()
+	*stale = true
+	s.mu.Unlock()
 	select {
 	case s.dirty <- struct{}{}:
 	default:
